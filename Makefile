@@ -1,0 +1,23 @@
+# The few commands a user types; everything else is Meson's.
+BUILD ?= build
+
+.PHONY: all deps demo check check-long clean
+
+all: deps
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	@ninja -C $(BUILD)
+
+deps:
+	@scripts/deps.sh
+
+demo: all
+	@scripts/demo.sh $(BUILD)
+
+check: all
+	@scripts/check.sh $(BUILD)
+
+check-long: all
+	@scripts/check.sh $(BUILD) long
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,97 @@
+/* base: what every module may use. Runs in every process; trusts nobody.
+ *
+ * Conventions kept everywhere: functions return 0 or a negative errno; `ret_` outputs are written
+ * on success only; a failed allocation is an error like another, never an abort. */
+#ifndef ABX_BASE_H
+#define ABX_BASE_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ABX_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ABX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define ABX_EXPORT __attribute__((visibility("default")))
+
+static inline uint64_t abx_align_up(uint64_t value, uint64_t power_of_two)
+{
+    return (value + power_of_two - 1) & ~(power_of_two - 1);
+}
+
+/* True when [offset, offset + length) lies inside [0, size); no sum can overflow. */
+static inline bool abx_range_ok(uint64_t offset, uint64_t length, uint64_t size)
+{
+    return length <= size && offset <= size - length;
+}
+
+/* ---- time: nanoseconds of CLOCK_MONOTONIC */
+uint64_t abx_now_ns(void);
+
+/* ---- files and memory */
+
+/* An anonymous file of `bytes` zeros that can neither shrink nor grow (so that nobody can make the
+ * other side fault by truncating it). Returns a close-on-exec descriptor the caller owns, or
+ * -errno. */
+int abx_memfd_create(const char *name, uint64_t bytes);
+
+/* 0 when fd is an anonymous file sealed against shrinking, of at least `bytes`; else -errno.
+ * The receiver of a memory file must call this before it maps one. */
+int abx_memfd_check(int fd, uint64_t bytes);
+
+/* Whole-length read and write, retried over EINTR; 0 or -errno (-EPIPE at end of file). */
+int abx_read_all(int fd, void *to, size_t length);
+int abx_write_all(int fd, const void *from, size_t length);
+
+/* Reads a whole file of at most `cap` bytes; *ret_data is NUL-terminated and the caller's to
+ * free(). -EFBIG when it is longer. */
+int abx_read_file(const char *path, size_t cap, void **ret_data, size_t *ret_length);
+int abx_read_fd(int fd, size_t cap, void **ret_data, size_t *ret_length);
+
+/* ---- sockets (SOCK_SEQPACKET) with descriptors */
+#define ABX_SOCK_MAX_FDS 8
+
+/* Sends one message. The descriptors stay the caller's. 0 or -errno. */
+int abx_sock_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count);
+
+/* Receives one message: its length (0 at end of file) or -errno (-EMSGSIZE when it did not fit; the
+ * descriptors are closed then). *ret_fd_count descriptors, close-on-exec, are the caller's. */
+ssize_t abx_sock_receive(
+        int sock, void *data, size_t capacity, int fds[ABX_SOCK_MAX_FDS], unsigned *ret_fd_count);
+
+/* ---- futex on memory shared between processes. A read-only mapping may wait.
+ * timeout_ns < 0 waits for ever. 0, -EAGAIN (value differed), -ETIMEDOUT or -EINTR. */
+int abx_futex_wait(const uint32_t *word, uint32_t expected, int64_t timeout_ns);
+void abx_futex_wake(const uint32_t *word, int waiters);
+
+static inline void abx_cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* ---- SHA-256 (FIPS 180-4): cache keys, never secrets */
+struct abx_sha256 {
+    uint32_t state[8];
+    uint64_t length;
+    uint8_t block[64];
+};
+void abx_sha256_init(struct abx_sha256 *h);
+void abx_sha256_add(struct abx_sha256 *h, const void *data, size_t length);
+void abx_sha256_finish(struct abx_sha256 *h, uint8_t digest[32]);
+
+/* ---- a byte string that grows; `failed` sticks after an allocation failure */
+struct abx_string {
+    char *data; /* NUL-terminated once anything was added; free() it or abx_string_finish() */
+    size_t length, capacity;
+    bool failed;
+};
+void abx_string_add(struct abx_string *s, const void *data, size_t length);
+void abx_string_printf(struct abx_string *s, const char *format, ...) ABX_PRINTF(2, 3);
+void abx_string_finish(struct abx_string *s);
+
+#endif
