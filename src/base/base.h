@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define ABX_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ABX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
