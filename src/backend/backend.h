@@ -1,0 +1,205 @@
+/* backend: what executes commands. One implementation a folder: null, cpu, later cuda and metal.
+ *
+ * The host decodes and validates a guest's command buffer once into a `struct abx_submission`;
+ * everything in it is already checked: handles resolved, ranges inside their buffers, grid and
+ * threadgroup sizes within the limits. A backend never sees guest bytes other than buffer contents.
+ *
+ * Everything is asynchronous: submit returns at once, completion arrives as a callback from any
+ * thread. The vtables fit a discrete GPU: a buffer may live anywhere, and only `import`ed memory is
+ * addressable by the guest. */
+#ifndef ABX_BACKEND_BACKEND_H
+#define ABX_BACKEND_BACKEND_H
+
+#include "base/base.h"
+
+#define ABX_BACKEND_VERSION 1u
+
+/* As in Metal's feature tables for the GPU families we report. */
+#define ABX_MAX_BUFFER_BINDINGS 31u
+#define ABX_MAX_THREADGROUP_BINDINGS 31u
+#define ABX_MAX_THREADS_PER_THREADGROUP 1024u
+#define ABX_MAX_THREADGROUP_BYTES 32768u
+#define ABX_MAX_SETBYTES_BYTES 4096u
+
+struct abx_device;   /* backend's own; one a worker */
+struct abx_buffer;   /* backend's own */
+struct abx_pipeline; /* backend's own */
+struct abx_queue;    /* backend's own */
+
+struct abx_device_info {
+    char name[64];             /* MTLDevice.name, e.g. "ArcBox CPU (AMD EPYC)" */
+    char backend[16];          /* "cpu" */
+    uint64_t registry_id;
+    uint64_t recommended_working_set, max_buffer_length; /* bytes */
+    uint32_t unified_memory;   /* hasUnifiedMemory */
+    uint32_t simd_width;       /* threadExecutionWidth */
+    uint32_t max_threadgroup_bytes;
+    uint32_t max_threads_per_threadgroup;
+    uint32_t apple_family;     /* highest MTLGPUFamilyApple<n> whose compute features all work */
+    uint32_t metal3;           /* 1: MTLGPUFamilyMetal3 */
+};
+
+/* ---- a decoded command buffer */
+
+enum abx_exec_op {
+    ABX_EXEC_DISPATCH = 1,
+    ABX_EXEC_COPY = 2,
+    ABX_EXEC_FILL = 3,
+    ABX_EXEC_BARRIER = 4,      /* what follows waits for what came before */
+    ABX_EXEC_WAIT_EVENT = 5,
+    ABX_EXEC_SIGNAL_EVENT = 6,
+    ABX_EXEC_WAIT_FENCE = 7,
+    ABX_EXEC_UPDATE_FENCE = 8,
+    ABX_EXEC_DISPATCH_INDIRECT = 9,
+};
+
+/* Each command starts with this; `bytes` (a multiple of 8) leads to the next. */
+struct abx_exec_command {
+    uint16_t op;               /* enum abx_exec_op */
+    uint16_t flags;            /* ABX_EXEC_CONCURRENT */
+    uint32_t bytes;
+    uint32_t source;           /* index of the guest's command, for error messages */
+    uint32_t reserved;
+};
+/* From a concurrent encoder: may overlap the command before it. Backends may ignore it. */
+#define ABX_EXEC_CONCURRENT 1u
+
+/* One buffer binding of a dispatch. Either a buffer with an offset, or (buffer == NULL) inline
+ * bytes at `offset` from the start of the dispatch command; neither (offset 0): nothing bound, the
+ * kernel gets a null pointer. `available` bytes may be touched from there on. */
+struct abx_exec_binding {
+    struct abx_buffer *buffer;
+    uint64_t offset;
+    uint64_t available;
+};
+
+struct abx_exec_dispatch {
+    struct abx_exec_command head;
+    struct abx_pipeline *pipeline;
+    uint32_t grid[3];          /* in threads (exact: the edge threadgroups may be partial) */
+    uint32_t threadgroup[3];   /* threads; product <= ABX_MAX_THREADS_PER_THREADGROUP, none 0 */
+    uint32_t threadgroup_bytes[ABX_MAX_THREADGROUP_BINDINGS]; /* setThreadgroupMemoryLength */
+    uint32_t binding_count;    /* indices [0, binding_count) follow */
+    /* ABX_EXEC_DISPATCH_INDIRECT: the grid in threadgroups (3 x u32) is read from here when the
+     * command runs; the buffer is at least offset + 12 long. */
+    struct abx_buffer *indirect;
+    uint64_t indirect_offset;
+    struct abx_exec_binding bindings[];
+};
+
+struct abx_exec_copy {
+    struct abx_exec_command head;
+    struct abx_buffer *from, *to;
+    uint64_t from_offset, to_offset, length;
+};
+
+struct abx_exec_fill {
+    struct abx_exec_command head;
+    struct abx_buffer *to;
+    uint64_t offset, length;
+    uint32_t value; /* one byte */
+    uint32_t reserved;
+};
+
+/* An event is a 64-bit word in memory the guest shares (so its value is untrusted: it can only
+ * hold up its own tenant). */
+struct abx_exec_event {
+    struct abx_exec_command head;
+    struct abx_event *event;
+    uint64_t value;
+};
+
+struct abx_exec_fence {
+    struct abx_exec_command head;
+    uint64_t fence;            /* the guest's handle: identity only */
+};
+
+/* Why a command buffer failed; as MTLCommandBufferError. */
+enum abx_exec_error {
+    ABX_EXEC_OK = 0,
+    ABX_EXEC_INTERNAL = 1,
+    ABX_EXEC_TIMEOUT = 2,
+    ABX_EXEC_PAGE_FAULT = 3,
+    ABX_EXEC_ACCESS_REVOKED = 4,
+    ABX_EXEC_NOT_PERMITTED = 7,
+    ABX_EXEC_OUT_OF_MEMORY = 8,
+    ABX_EXEC_INVALID_RESOURCE = 9,
+    ABX_EXEC_DEVICE_REMOVED = 11,
+};
+
+struct abx_submission {
+    const struct abx_exec_command *commands;
+    size_t bytes;              /* of all commands */
+    /* Called once, from any thread, after the last command (or the failing one). The submission is
+     * the backend's to read until then, and the caller's again from the call on.
+     * error: enum abx_exec_error. source: the failing command's `source`. text: NULL or why (static
+     * or valid during the call). start_ns/end_ns: CLOCK_MONOTONIC around the execution. */
+    void (*done)(struct abx_submission *submission, int error, uint32_t source, const char *text,
+            uint64_t start_ns, uint64_t end_ns);
+    void *user;
+    struct abx_submission *next; /* the backend's, while it holds the submission */
+    uint64_t kernels;          /* out: dispatches that ran */
+};
+
+/* ---- events: the host's, waited for by backends. */
+struct abx_event_ops {
+    /* The event's current value. Any thread. */
+    uint64_t (*value)(struct abx_event *event);
+    /* Raises the word to at least `value`, wakes guest waiters and backends. Any thread. */
+    void (*signal)(struct abx_event *event, uint64_t value);
+    /* Calls wake(user) once, from any thread, when the value has reached `value`; returns true
+     * when it already has (wake is not called then). Any thread. */
+    bool (*notify)(struct abx_event *event, uint64_t value, void (*wake)(void *user), void *user);
+};
+
+/* ---- vtables. Every entry is required unless marked (optional). */
+
+struct abx_device_ops {
+    uint32_t version;          /* ABX_BACKEND_VERSION */
+    const char *name;
+    /* Opens the device. threads: worker threads to use, 0 for one a CPU. 0 or -errno. */
+    int (*open)(const struct abx_event_ops *events, unsigned threads, struct abx_device **ret);
+    void (*close)(struct abx_device *device); /* every queue drained and destroyed before */
+    void (*info)(struct abx_device *device, struct abx_device_info *ret_info);
+};
+
+struct abx_buffer_ops {
+    /* Makes [address, address + length) usable by commands: memory both sides map. The mapping
+     * stays until destroy. Any thread. */
+    int (*import)(struct abx_device *device, void *address, uint64_t length,
+            struct abx_buffer **ret);
+    /* Zeroed memory only the device sees. -ENOMEM when there is none. Any thread. */
+    int (*create_private)(struct abx_device *device, uint64_t length, struct abx_buffer **ret);
+    /* The address kernels see (gpuAddress). Any thread. */
+    uint64_t (*address)(struct abx_buffer *buffer);
+    void (*destroy)(struct abx_buffer *buffer); /* no submission uses it any more */
+};
+
+struct abx_pipeline_ops {
+    /* Makes a pipeline from an object blob (kernel_abi.h), which stays the caller's. Verifies the
+     * blob. Any thread. -EBADMSG on a bad one. */
+    int (*create)(struct abx_device *device, const void *object, size_t bytes,
+            struct abx_pipeline **ret);
+    void (*destroy)(struct abx_pipeline *pipeline);
+};
+
+struct abx_queue_ops {
+    int (*create)(struct abx_device *device, struct abx_queue **ret);
+    /* Runs submissions of one queue in order; different queues may overlap. Never blocks. One
+     * thread at a time per queue. */
+    void (*submit)(struct abx_queue *queue, struct abx_submission *submission);
+    /* (optional) Fails everything not started with ABX_EXEC_DEVICE_REMOVED. */
+    void (*cancel)(struct abx_queue *queue);
+    void (*destroy)(struct abx_queue *queue); /* drained */
+};
+
+struct abx_backend {
+    const struct abx_device_ops *device;
+    const struct abx_buffer_ops *buffer;
+    const struct abx_pipeline_ops *pipeline;
+    const struct abx_queue_ops *queue;
+};
+
+extern const struct abx_backend abx_backend_null, abx_backend_cpu;
+
+#endif

@@ -1,0 +1,88 @@
+/* shader: Metal Shading Language to machine code, in two steps that run in the compiler process
+ * (never in the worker): source -> library blob (front end, clang), library blob + function +
+ * constants -> object blob (code generation, LLVM's C API). Both blobs are cached on disk by the
+ * hash of what produced them. The source, and so every blob, is the guest's: hostile. */
+#ifndef ABX_SHADER_SHADER_H
+#define ABX_SHADER_SHADER_H
+
+#include "base/base.h"
+#include "wire/reflection.h"
+
+/* Caps on what a guest can make the compiler hold. ggml's library is 0.6 MB of source, 11 MB of
+ * bitcode. */
+#define ABX_SHADER_MAX_SOURCE_BYTES (16u << 20)
+#define ABX_SHADER_MAX_MESSAGE_BYTES (256u << 10)
+#define ABX_SHADER_MAX_LIBRARY_BYTES (256u << 20)
+#define ABX_SHADER_MAX_OBJECT_BYTES (64u << 20)
+#define ABX_SHADER_MAX_CONSTANTS 1024u
+
+/* As MTLMathMode. */
+enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
+
+enum abx_shader_target { ABX_TARGET_HOST = 1 /* this machine's CPU */, ABX_TARGET_NVPTX = 2 };
+
+/* Fixed layout: it is part of the compile request on the wire and of the cache key. */
+struct abx_shader_options {
+    uint32_t math_mode;            /* enum abx_shader_math */
+    uint32_t language_version;     /* as MTLLanguageVersion (major << 16 | minor), 0: newest */
+    uint32_t optimize_for_size;    /* MTLLibraryOptimizationLevelSize */
+    uint32_t preserve_invariance;
+    uint32_t target;               /* enum abx_shader_target */
+    uint32_t macro_bytes;          /* macros: "NAME=VALUE\0" strings, concatenated */
+};
+
+/* library blob: this header, then the reflection, then the bitcode. */
+#define ABX_LIBRARY_MAGIC 0x4258424cu
+struct abx_shader_library {
+    uint32_t magic, version;
+    uint32_t target;               /* enum abx_shader_target the bitcode is for */
+    uint32_t math_mode;
+    uint64_t reflection_offset, reflection_bytes; /* 8-byte aligned */
+    uint64_t bitcode_offset, bitcode_bytes;
+};
+/* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well). */
+int abx_shader_library_check(const void *blob, size_t length);
+
+struct abx_shader_result {
+    void *blob;        /* malloc()ed; NULL on failure */
+    size_t blob_bytes;
+    char *message;     /* malloc()ed; diagnostics in Apple's form (warnings too), or NULL */
+};
+
+/* Where the front end finds its tools; see abx_shader_locate(). */
+struct abx_shader_tools {
+    char clang[256];   /* path of clang 19 */
+    char shim[256];    /* folder of the shim headers */
+    char pch[256];     /* precompiled shim for ABX_TARGET_HOST */
+};
+/* Fills *ret_tools from the environment (ARCBOX_SHADER_DIR, ARCBOX_CLANG), the installed folders, or
+ * the build folder the running binary lies in. -ENOENT: *ret_message (malloc()ed) says what is
+ * missing and how to get it. */
+int abx_shader_locate(struct abx_shader_tools *ret_tools, char **ret_message);
+
+/* Front end. `source` need not be NUL-terminated; `macros` has options->macro_bytes bytes.
+ * Returns 0 with result->blob set; -EINVAL when the user's source has errors (result->message says
+ * which); another -errno when the compiler itself failed (message says how). The caller frees
+ * blob and message. Not thread-safe: one compile a process. */
+int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
+        size_t source_bytes, const struct abx_shader_options *options, const char *macros,
+        struct abx_shader_result *result);
+
+/* One function-constant value. */
+struct abx_shader_constant {
+    uint32_t index;    /* [[function_constant(index)]] */
+    uint32_t type;     /* MTLDataType */
+    uint8_t value[16]; /* little endian; size follows from the type */
+};
+
+/* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
+ * object blob (kernel_abi.h). Errors as above. */
+int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count,
+        struct abx_shader_result *result);
+
+/* Changes whenever the same source could give another blob: shim, rewriter, clang, code generator,
+ * this machine's CPU features. Part of every cache key. */
+const char *abx_shader_version(void);
+
+#endif
