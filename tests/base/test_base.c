@@ -1,0 +1,97 @@
+/* base: the hash against FIPS vectors, memory files and their seals, messages with descriptors. */
+#include "base/base.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHECK(x)                                                                                   \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
+            return 1;                                                                              \
+        }                                                                                          \
+    } while (0)
+
+static int check_hash(const char *text, size_t repeat, const char *expected)
+{
+    struct abx_sha256 h;
+    uint8_t digest[32];
+    char hex[65];
+    abx_sha256_init(&h);
+    for (size_t i = 0; i < repeat; i++)
+        abx_sha256_add(&h, text, strlen(text));
+    abx_sha256_finish(&h, digest);
+    for (int i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    CHECK(strcmp(hex, expected) == 0);
+    return 0;
+}
+
+static int check_hashes(void)
+{
+    return check_hash("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855") ||
+           check_hash("abc", 1,
+                   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") ||
+           check_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+                   "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1") ||
+           check_hash("aaaaaaaaaa", 100000,
+                   "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+static int check_memory_files(void)
+{
+    int fd = abx_memfd_create("test", 8192);
+    CHECK(fd >= 0);
+    CHECK(abx_memfd_check(fd, 8192) == 0);
+    CHECK(abx_memfd_check(fd, 8193) == -EINVAL);
+    CHECK(ftruncate(fd, 0) < 0);
+    close(fd);
+    int loose = memfd_create("loose", MFD_ALLOW_SEALING);
+    CHECK(ftruncate(loose, 8192) == 0);
+    CHECK(abx_memfd_check(loose, 8192) == -EPERM);
+    close(loose);
+    CHECK(abx_memfd_check(STDIN_FILENO, 0) == -EINVAL);
+    return 0;
+}
+
+static int check_messages(void)
+{
+    int pair[2], fds[ABX_SOCK_MAX_FDS];
+    unsigned count;
+    char text[8];
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+    CHECK(abx_sock_send(pair[0], "hello", 6, pair, 2) == 0);
+    CHECK(abx_sock_receive(pair[1], text, sizeof text, fds, &count) == 6);
+    CHECK(count == 2 && strcmp(text, "hello") == 0);
+    CHECK(fcntl(fds[0], F_GETFD) == FD_CLOEXEC);
+    close(fds[0]);
+    close(fds[1]);
+    /* A message that does not fit is refused, and its descriptors do not leak. */
+    int before = dup(0);
+    close(before);
+    CHECK(abx_sock_send(pair[0], "0123456789", 10, pair, 2) == 0);
+    CHECK(abx_sock_receive(pair[1], text, sizeof text, fds, &count) == -EMSGSIZE);
+    int after = dup(0);
+    CHECK(before == after);
+    close(after);
+    close(pair[0]);
+    CHECK(abx_sock_receive(pair[1], text, sizeof text, fds, &count) == 0);
+    close(pair[1]);
+    return 0;
+}
+
+static int check_ranges(void)
+{
+    CHECK(abx_range_ok(0, 0, 0) && abx_range_ok(4, 4, 8) && !abx_range_ok(5, 4, 8));
+    CHECK(!abx_range_ok(UINT64_MAX, 2, 8) && !abx_range_ok(2, UINT64_MAX, 8));
+    return 0;
+}
+
+int main(void)
+{
+    return check_hashes() || check_memory_files() || check_messages() || check_ranges();
+}

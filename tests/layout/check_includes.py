@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Dependencies go one way: each module may include only what stands beside its name here."""
+import pathlib
+import re
+import sys
+
+ALLOWED = {
+    "base": set(),
+    "wire": {"base"},
+    "objc": {"base"},
+    "foundation": {"base", "objc"},
+    "metal": {"base", "wire", "objc", "foundation"},
+    "shader": {"base", "wire"},
+    "backend": {"base", "wire", "shader"},
+    "sched": {"base"},
+    "host": {"base", "wire", "shader", "backend", "sched"},
+    "cli": {"base", "wire", "host"},
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_0-9]+)/[^"]+"', re.M)
+
+
+def violations(root: pathlib.Path):
+    for module, allowed in ALLOWED.items():
+        for path in sorted((root / "src" / module).rglob("*.[chS]")):
+            if module == "shader" and "shim" in path.parts:
+                continue  # what the user's shaders include, not the compiler
+            for target in INCLUDE.findall(path.read_text(errors="replace")):
+                if target in ALLOWED and target != module and target not in allowed:
+                    yield f"{path.relative_to(root)}: {module} must not include {target}/"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    found = list(violations(root))
+    print("\n".join(found) or "includes go one way")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
