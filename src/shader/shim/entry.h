@@ -1,0 +1,207 @@
+/* shim: from a kernel written in Metal to the uniform entry point the code generator takes
+ * (markers.h). C++ itself types the arguments: the rewriter only lists where each one comes from.
+ *
+ * Needs before it: the address-space macros (device, constant, threadgroup), uint and metal::vec.
+ * For each kernel or explicit instantiation, the rewriter appends at namespace scope
+ *
+ *   __ABX_ENTRY(id, "host name", (attributes), function)
+ *
+ * attributes: one of these a parameter, comma separated:
+ *   __abx::A<__abx::BUFFER, n>       [[buffer(n)]]
+ *   __abx::A<__abx::THREADGROUP, n>  [[threadgroup(n)]]
+ *   __abx::A<__abx::BUILTIN, __abx::thread_position_in_grid>
+ *   __abx::A<__abx::AUTO, 0>         no attribute: the next free index of its address space
+ *
+ * It emits `void __abx_k_<id>(void)` and the record `__abx_i_<id>` in section "abx_kernels". */
+#pragma once
+#pragma GCC system_header
+#include "markers.h"
+
+extern "C" {
+__attribute__((const, nothrow)) unsigned __abx_builtin(unsigned);
+__attribute__((const, nothrow)) void *__abx_buffer(unsigned);
+__attribute__((const, nothrow)) void *__abx_threadgroup(unsigned);
+}
+
+namespace __abx {
+enum kind { BUFFER = 1, THREADGROUP = 2, BUILTIN = 3, AUTO = 4 };
+enum space { SPACE_NONE = 0, SPACE_DEVICE = 1, SPACE_CONSTANT = 2, SPACE_THREADGROUP = 3 };
+enum builtin {
+    thread_position_in_grid = ABX_BUILTIN_THREAD_IN_GRID,
+    thread_position_in_threadgroup = ABX_BUILTIN_THREAD_IN_GROUP,
+    threadgroup_position_in_grid = ABX_BUILTIN_GROUP_IN_GRID,
+    threads_per_threadgroup = ABX_BUILTIN_GROUP_SIZE,
+    dispatch_threads_per_threadgroup = ABX_BUILTIN_DISPATCH_GROUP_SIZE,
+    threadgroups_per_grid = ABX_BUILTIN_GROUPS,
+    threads_per_grid = ABX_BUILTIN_GRID,
+    grid_size = ABX_BUILTIN_GRID,
+    grid_origin = ABX_BUILTIN_GRID_ORIGIN,
+    thread_index_in_threadgroup = ABX_BUILTIN_THREAD_INDEX,
+    thread_index_in_simdgroup = ABX_BUILTIN_LANE,
+    simdgroup_index_in_threadgroup = ABX_BUILTIN_SIMDGROUP,
+    threads_per_simdgroup = ABX_BUILTIN_SIMD_WIDTH,
+    thread_execution_width = ABX_BUILTIN_SIMD_WIDTH,
+    simdgroups_per_threadgroup = ABX_BUILTIN_SIMDGROUPS,
+    dispatch_simdgroups_per_threadgroup = ABX_BUILTIN_DISPATCH_SIMDGROUPS,
+    thread_index_in_quadgroup = ABX_BUILTIN_QUAD_LANE,
+    quadgroup_index_in_threadgroup = ABX_BUILTIN_QUADGROUP,
+    quadgroups_per_threadgroup = ABX_BUILTIN_QUADGROUPS,
+    dispatch_quadgroups_per_threadgroup = ABX_BUILTIN_QUADGROUPS,
+};
+
+template <int Kind, int Value> struct A {
+    static constexpr int kind = Kind, value = Value;
+};
+template <class...> struct list {};
+template <class T> struct box {
+    typedef T type;
+};
+
+/* ---- what a parameter's type says */
+template <class T> constexpr uint size_of()
+{
+    if constexpr (__is_void(T))
+        return 0;
+    else
+        return sizeof(T);
+}
+template <class T> constexpr uint align_of()
+{
+    if constexpr (__is_void(T))
+        return 1;
+    else
+        return alignof(T);
+}
+template <class T> struct pointee {
+    static constexpr int space = SPACE_NONE, writable = 0;
+    static constexpr uint size = sizeof(T), align = alignof(T);
+    typedef T data;
+};
+template <class T> struct is_const {
+    static constexpr int value = 0;
+};
+template <class T> struct is_const<const T> {
+    static constexpr int value = 1;
+};
+#define __ABX_POINTEE(SPACE, number, mutable_)                                                     \
+    template <class T> struct pointee<SPACE T *> {                                                 \
+        static constexpr int space = number, writable = mutable_;                                  \
+        static constexpr uint size = size_of<T>(), align = align_of<T>();                          \
+        typedef T data;                                                                            \
+        static __attribute__((always_inline)) SPACE T *get(void *p)                                \
+        {                                                                                          \
+            return (SPACE T *)p;                                                                   \
+        }                                                                                          \
+    };                                                                                             \
+    template <class T> struct pointee<SPACE T &> {                                                 \
+        static constexpr int space = number, writable = mutable_;                                  \
+        static constexpr uint size = sizeof(T), align = alignof(T);                                \
+        typedef T data;                                                                            \
+        static __attribute__((always_inline)) SPACE T &get(void *p)                                \
+        {                                                                                          \
+            return *(SPACE T *)p;                                                                  \
+        }                                                                                          \
+    };
+__ABX_POINTEE(device, SPACE_DEVICE, !is_const<T>::value)
+__ABX_POINTEE(constant, SPACE_CONSTANT, 0)
+__ABX_POINTEE(threadgroup, SPACE_THREADGROUP, !is_const<T>::value)
+#undef __ABX_POINTEE
+/* `device T *const p`: a parameter's own const does not matter. */
+template <class T> struct pointee<T *const> : pointee<T *> {};
+
+/* ---- builtins: uint, ushort, int and vectors of two and three */
+template <class T> struct gather {
+    static __attribute__((always_inline)) T get(uint b)
+    {
+        return (T)__abx_builtin(b * 4);
+    }
+};
+template <class T> struct gather<metal::vec<T, 2>> {
+    static __attribute__((always_inline)) metal::vec<T, 2> get(uint b)
+    {
+        return metal::vec<T, 2>((T)__abx_builtin(b * 4), (T)__abx_builtin(b * 4 + 1));
+    }
+};
+template <class T> struct gather<metal::vec<T, 3>> {
+    static __attribute__((always_inline)) metal::vec<T, 3> get(uint b)
+    {
+        return metal::vec<T, 3>((T)__abx_builtin(b * 4), (T)__abx_builtin(b * 4 + 1),
+                (T)__abx_builtin(b * 4 + 2));
+    }
+};
+template <class T> struct gather<const T> : gather<T> {};
+
+template <class Attribute, class T> struct argument {
+    static __attribute__((always_inline)) decltype(auto) get()
+    {
+        if constexpr (Attribute::kind == BUFFER)
+            return pointee<T>::get(__abx_buffer(Attribute::value));
+        else if constexpr (Attribute::kind == THREADGROUP)
+            return pointee<T>::get(__abx_threadgroup(Attribute::value));
+        else
+            return gather<T>::get(Attribute::value);
+    }
+};
+
+/* ---- AUTO: the next index free in the argument's table */
+template <int NextBuffer, int NextGroup, class Attributes, class Types, class Done> struct resolve;
+template <int NextBuffer, int NextGroup, class... D>
+struct resolve<NextBuffer, NextGroup, list<>, list<>, list<D...>> {
+    typedef list<D...> type;
+};
+template <int NextBuffer, int NextGroup, class A0, class... As, class T0, class... Ts, class... D>
+struct resolve<NextBuffer, NextGroup, list<A0, As...>, list<T0, Ts...>, list<D...>> {
+    static constexpr bool automatic = A0::kind == AUTO;
+    static constexpr bool group = pointee<typename T0::type>::space == SPACE_THREADGROUP;
+    typedef A<automatic ? (group ? THREADGROUP : BUFFER) : A0::kind,
+            automatic ? (group ? NextGroup : NextBuffer) : A0::value>
+            R;
+    typedef typename resolve<R::kind == BUFFER ? R::value + 1 : NextBuffer,
+            R::kind == THREADGROUP ? R::value + 1 : NextGroup, list<As...>, list<Ts...>,
+            list<D..., list<R, T0>>>::type type;
+};
+
+/* Read by the front end from the bitcode's section "abx_kernels". */
+struct argument_info {
+    int kind, index, space, writable;
+    uint size, align;
+};
+struct kernel_info {
+    const char *name;
+    const argument_info *arguments;
+    int count;
+    void (*entry)();
+};
+
+template <class L> struct runner;
+template <class... R, class... T> struct runner<list<list<R, T>...>> {
+    static constexpr int count = sizeof...(R);
+    static constexpr argument_info info[count + 1] = {
+            {R::kind, R::value, pointee<typename T::type>::space,
+                    pointee<typename T::type>::writable, pointee<typename T::type>::size,
+                    pointee<typename T::type>::align}...,
+            {0, 0, 0, 0, 0, 0}};
+    template <class F> static __attribute__((always_inline)) void go(F *f)
+    {
+        f(argument<R, typename T::type>::get()...);
+    }
+};
+template <class F, class Attributes> struct kernel_of;
+template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
+    typedef runner<typename resolve<0, 0, list<As...>, list<box<P>...>, list<>>::type> type;
+};
+} // namespace __abx
+
+#define __ABX_CAT2(a, b) a##b
+#define __ABX_CAT(a, b) __ABX_CAT2(a, b)
+#define __ABX_UNPACK(...) __VA_ARGS__
+#define __ABX_KERNEL(attributes, ...)                                                              \
+    __abx::kernel_of<decltype(__VA_ARGS__), __abx::list<__ABX_UNPACK attributes>>::type
+#define __ABX_ENTRY(id, host, attributes, ...)                                                     \
+    extern "C" __attribute__((used)) void __ABX_CAT(__abx_k_, id)(void)                            \
+    {                                                                                              \
+        __ABX_KERNEL(attributes, __VA_ARGS__)::go(&__VA_ARGS__);                                   \
+    }                                                                                              \
+    extern "C" __attribute__((used, section("abx_kernels"))) const __abx::kernel_info __ABX_CAT(   \
+            __abx_i_, id) = {host, __ABX_KERNEL(attributes, __VA_ARGS__)::info,                    \
+            __ABX_KERNEL(attributes, __VA_ARGS__)::count, __ABX_CAT(__abx_k_, id)};

@@ -1,0 +1,68 @@
+/* shim: the marker functions a kernel's bitcode calls, and their numbers. Plain macros, because both
+ * the shim (Metal source, no C library) and the code generator (C) include this file.
+ *
+ * The front end emits one function `void __abx_k_<id>(void)` a kernel that does the work of ONE
+ * thread and knows its surroundings only through these declarations; the code generator decides how
+ * threads become machine code (loops, vectors of lanes, coroutines) and replaces every call:
+ *
+ *   unsigned __abx_builtin(unsigned which)          const; which = ABX_BUILTIN_x * 4 + dimension
+ *   void *__abx_buffer(unsigned index)              const; [[buffer(index)]]
+ *   void *__abx_threadgroup(unsigned index)         const; [[threadgroup(index)]]
+ *   void __abx_barrier(unsigned flags)              convergent; threadgroup_barrier
+ *   void __abx_simd_barrier(unsigned flags)         convergent; simdgroup_barrier
+ *   unsigned long __abx_simd(unsigned op, unsigned long value, unsigned long argument)
+ *                                                   convergent; op = ABX_SIMD_x | type | quad
+ *
+ * `which`, `index` and `op` are constants after inlining. */
+#ifndef ABX_SHIM_MARKERS_H
+#define ABX_SHIM_MARKERS_H
+
+#define ABX_BUILTIN_THREAD_IN_GRID 0
+#define ABX_BUILTIN_THREAD_IN_GROUP 1
+#define ABX_BUILTIN_GROUP_IN_GRID 2
+#define ABX_BUILTIN_GROUP_SIZE 3            /* threads_per_threadgroup: real size at the edges */
+#define ABX_BUILTIN_DISPATCH_GROUP_SIZE 4   /* dispatch_threads_per_threadgroup */
+#define ABX_BUILTIN_GROUPS 5                /* threadgroups_per_grid */
+#define ABX_BUILTIN_GRID 6                  /* threads_per_grid, grid_size */
+#define ABX_BUILTIN_THREAD_INDEX 7          /* thread_index_in_threadgroup */
+#define ABX_BUILTIN_LANE 8                  /* thread_index_in_simdgroup */
+#define ABX_BUILTIN_SIMDGROUP 9             /* simdgroup_index_in_threadgroup */
+#define ABX_BUILTIN_SIMD_WIDTH 10           /* threads_per_simdgroup, thread_execution_width */
+#define ABX_BUILTIN_SIMDGROUPS 11           /* simdgroups_per_threadgroup */
+#define ABX_BUILTIN_DISPATCH_SIMDGROUPS 12  /* dispatch_simdgroups_per_threadgroup */
+#define ABX_BUILTIN_QUAD_LANE 13            /* thread_index_in_quadgroup */
+#define ABX_BUILTIN_QUADGROUP 14            /* quadgroup_index_in_threadgroup */
+#define ABX_BUILTIN_QUADGROUPS 15           /* quadgroups_per_threadgroup */
+#define ABX_BUILTIN_GRID_ORIGIN 16
+#define ABX_BUILTIN_COUNT 17
+
+/* Every operation sees only the SIMD-group's active threads. */
+#define ABX_SIMD_SHUFFLE 0   /* value of lane argument & 31 */
+#define ABX_SIMD_BALLOT 1    /* bit per active lane whose value is not 0 */
+#define ABX_SIMD_FIRST 2     /* value of the lowest active lane */
+#define ABX_SIMD_ADD 3
+#define ABX_SIMD_MUL 4
+#define ABX_SIMD_MIN 5
+#define ABX_SIMD_MAX 6
+#define ABX_SIMD_AND 7
+#define ABX_SIMD_OR 8
+#define ABX_SIMD_XOR 9
+#define ABX_SIMD_SCAN_ADD 10   /* inclusive */
+#define ABX_SIMD_SCAN_MUL 11
+#define ABX_SIMD_XSCAN_ADD 12  /* exclusive */
+#define ABX_SIMD_XSCAN_MUL 13
+#define ABX_SIMD_OP_MASK 0xff
+
+/* How value and result are to be read: low bits of the 64, the rest 0 (sign bits for I32). */
+#define ABX_SIMD_F32 0x000
+#define ABX_SIMD_I32 0x100
+#define ABX_SIMD_U32 0x200
+#define ABX_SIMD_I64 0x300
+#define ABX_SIMD_U64 0x400
+#define ABX_SIMD_TYPE_MASK 0xf00
+
+#define ABX_SIMD_QUAD 0x1000  /* within each group of four lanes */
+
+#define ABX_SIMD_LANES 32
+
+#endif
