@@ -6,7 +6,7 @@
  *   host page:  written by the host; the guest maps it read-only (completion words, results).
  *
  * Records: the ring and the command arenas hold records, each a struct abx_record followed by its
- * fields, 8-byte aligned, little endian. Layouts are generated from api/*.xml (records_gen.h).
+ * fields, 8-byte aligned, little endian. Layouts are generated from api/ (records_gen.h).
  * - Ring records create and destroy objects and commit command buffers, in order, one way.
  * - Arena records are the contents of command buffers. `commit` names the arena ranges.
  * The host copies records out before it validates them, and validates before it executes.
