@@ -1,0 +1,145 @@
+/* wire, guest side: one process's connection to its worker, and the memory both share.
+ * Runs in the guest's process. It trusts that process, and the worker for answers, never for
+ * progress: a worker that stops answering ends in ABX_REASON_LOST, not in a hang.
+ *
+ * Threads: everything here may be called from any thread. Encoding into an arena takes no lock; a
+ * commit or a creation takes the ring's lock for the copy of one record.
+ *
+ * fork(): the child's first abx_client_get() makes a connection of its own. Objects made before the
+ * fork keep the parent's client, which is lost from the child's point of view. */
+#ifndef ABX_WIRE_CLIENT_H
+#define ABX_WIRE_CLIENT_H
+
+#include "base/base.h"
+#include "wire/encoder.h"
+#include "wire/reflection.h"
+#include "wire/wire.h"
+
+struct abx_client;
+
+/* The process's connection, made on first use. NULL when there is no host runtime; why it failed is
+ * printed to stderr once. The client lives until the process ends. */
+struct abx_client *abx_client_get(void);
+/* The connection if there is one; makes none. */
+struct abx_client *abx_client_peek(void);
+const struct abx_message_welcome *abx_client_welcome(const struct abx_client *client);
+/* True once the worker is gone, or in a fork()ed child. Looks at the connection: may cost a system
+ * call. Everything not completed by then never will be. */
+bool abx_client_lost(struct abx_client *client);
+/* As above but only what is known already: one load. */
+bool abx_client_known_lost(const struct abx_client *client);
+const char *abx_client_lost_text(const struct abx_client *client);
+
+/* ---- handles: never 0; freed ones come back with another generation */
+abx_handle abx_client_handle_new(struct abx_client *client); /* 0: ABX_MAX_HANDLES are in use */
+void abx_client_handle_free(struct abx_client *client, abx_handle handle);
+/* Tells the host that the object is gone, and frees the handle. 0 is ignored. */
+void abx_client_destroy(struct abx_client *client, abx_handle handle);
+
+/* ---- ring */
+enum abx_client_push_flag {
+    ABX_PUSH_RING = 1, /* wake the host now; else the record waits for the next one that does */
+};
+/* Sends one whole ring record (struct abx_record first). 0, or -ENODEV when the host is lost. */
+int abx_client_push(struct abx_client *client, const void *record, unsigned flags);
+
+/* ---- memory both sides map */
+struct abx_memory {
+    uint8_t *pointer; /* NULL for private memory */
+    uint64_t bytes;   /* whole allocation, rounded up */
+    uint64_t address; /* relative to the window */
+    uint64_t offset;  /* in the chunk */
+    uint32_t chunk;   /* id, 0 for private memory */
+    uint32_t blocks;  /* sub-allocated: number of blocks, else 0 */
+    struct abx_chunk *owner;
+};
+/* Zeroed memory of at least `bytes`, 256-byte aligned. -ENOMEM: the tenant's cap (or the machine)
+ * is reached. */
+int abx_client_alloc(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
+/* Only an address range in the window, for memory the device alone sees. */
+int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
+/* Turns the caller's pages into shared memory in place: same addresses, same contents. `pages` and
+ * `bytes` must be multiples of the page size. Writes by other threads during the call may be lost.
+ * -EINVAL: not aligned, or only part of the range is shared already. */
+int abx_client_adopt(
+        struct abx_client *client, void *pages, uint64_t bytes, struct abx_memory *ret);
+/* Gives memory back. The host must have been told before that the buffers in it are gone. Adopted
+ * pages become ordinary private memory again, contents kept. */
+void abx_client_free(struct abx_client *client, struct abx_memory *memory);
+/* Bytes of this client's allocations that the cap counts. */
+uint64_t abx_client_allocated(struct abx_client *client);
+
+/* ---- arenas: where command buffers are recorded. Not thread-safe: one command buffer belongs to
+ * one thread at a time, as Metal asks. */
+struct abx_arena_block;
+struct abx_arena {
+    struct abx_encoder encoder; /* what abx_encode_*() (encode_gen.h) take */
+    struct abx_client *client;
+    struct abx_arena_block *blocks; /* newest first */
+    uint32_t block_count;
+    uint64_t closed_bytes; /* in the blocks before the current one */
+    int error;             /* 0, or the -errno that ended the recording */
+};
+void abx_arena_init(struct abx_arena *arena, struct abx_client *client);
+/* Gives the blocks back. The host must be done with them. */
+void abx_arena_finish(struct abx_arena *arena);
+
+/* ---- queues and completion */
+struct abx_client_queue {
+    struct abx_client *client;
+    abx_handle handle;
+    uint32_t slot;
+    uint64_t submitted; /* sequence of the last commit; the caller's lock covers it */
+    uint32_t spin_ns;   /* how long a wait spins; adapts, a race costs nothing */
+};
+int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *ret);
+void abx_client_queue_destroy(struct abx_client_queue *queue); /* everything completed, or lost */
+/* Commits what the arena holds; *ret_result is the slot of the outcome, the caller's until
+ * abx_client_result_free(). Calls for one queue must not overlap. -EAGAIN: every result slot is
+ * taken: wait for a command buffer, take its result, try again. */
+int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
+        uint64_t *ret_sequence, uint32_t *ret_result);
+const struct abx_result *abx_client_result(struct abx_client *client, uint32_t result);
+void abx_client_result_free(struct abx_client *client, uint32_t result);
+uint64_t abx_client_queue_completed(const struct abx_client_queue *queue);
+/* Waits until `sequence` is complete. 0; -ETIMEDOUT (timeout_ns < 0: never); -ENODEV when it never
+ * will be. */
+int abx_client_queue_wait(struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns);
+
+/* ---- events: words in the guest page */
+int abx_client_event_create(struct abx_client *client, uint32_t *ret_slot, abx_handle *ret_handle);
+void abx_client_event_destroy(struct abx_client *client, uint32_t slot, abx_handle handle);
+uint64_t abx_client_event_value(const struct abx_client *client, uint32_t slot);
+/* The CPU's signal: stores the value and tells the host. */
+void abx_client_event_set(
+        struct abx_client *client, uint32_t slot, abx_handle handle, uint64_t value);
+int abx_client_event_wait(
+        struct abx_client *client, uint32_t slot, uint64_t value, int64_t timeout_ns);
+
+/* ---- compiles: the only blocking requests */
+struct abx_client_compile {
+    int error;                         /* 0 or -errno; -EINVAL: the source has errors */
+    char *message;                     /* malloc()ed, or NULL; warnings too */
+    struct abx_reflection *reflection; /* malloc()ed and checked; NULL on an error */
+    bool cached;
+};
+/* request: struct abx_shader_options, macros, source in this order. library 0: keep nothing. */
+void abx_client_compile(struct abx_client *client, abx_handle library, const void *request,
+        size_t bytes, struct abx_client_compile *ret);
+/* Waits until a pipeline's code is ready. 0, or -errno and the reason in `text`. */
+int abx_client_prepare(struct abx_client *client, abx_handle pipeline, char text[static 512]);
+
+/* ---- what really happened */
+struct abx_client_counters {
+    uint64_t encode_trips; /* times an encode, a create or a commit had to wait for the host */
+    uint64_t wait_trips;   /* waits that were not satisfied on entry */
+    uint64_t wait_sleeps;  /* of those: how many slept in the kernel */
+    uint64_t compile_trips, prepare_trips;
+    uint64_t commits;
+};
+void abx_client_counters(struct abx_client *client, struct abx_client_counters *ret);
+/* One line: device, backend, kernels, command buffers, bytes shared, round trips. Returns the
+ * length snprintf() would; "" when nothing was ever connected. */
+ABX_EXPORT size_t abx_report_line(char *text, size_t capacity);
+
+#endif

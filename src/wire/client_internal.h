@@ -1,0 +1,84 @@
+/* wire, guest side: what the client's files share. See client.h. */
+#ifndef ABX_WIRE_CLIENT_INTERNAL_H
+#define ABX_WIRE_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "records_gen.h"
+#include "wire/client.h"
+
+#define ABX_CLIENT_RESULT_WORDS (ABX_MAX_RESULTS / 64)
+#define ABX_CLIENT_WAKE_NS 50000000 /* a sleeper looks this often whether the host still lives */
+
+struct abx_client_memory;
+struct abx_client_arenas;
+
+enum abx_client_gone { ABX_GONE_NOT, ABX_GONE_LOST, ABX_GONE_FORKED };
+
+struct abx_client {
+    struct abx_message_welcome welcome;
+    int sock, doorbell;
+    struct abx_guest_page *guest;
+    const struct abx_host_page *host;
+    _Atomic uint32_t gone; /* enum gone: found out on this side */
+    char gone_text[192];
+    /* inproc: instead of the doorbell */
+    void (*kick)(void *context);
+    void *kick_context;
+
+    pthread_mutex_t ring_lock; /* ring_tail, results; held for one record */
+    uint64_t ring_tail;
+    uint64_t ring_unrung; /* position up to which the host was woken */
+    uint64_t results_used[ABX_CLIENT_RESULT_WORDS];
+    uint32_t results_hint;
+    uint32_t queue_next; /* slots are used once before any is used again */
+    uint64_t queue_slots[ABX_MAX_QUEUES / 64];
+
+    pthread_mutex_t handle_lock;
+    uint32_t *generations; /* by index; grows */
+    uint32_t *free_next;   /* by index: FIFO list of free ones, 0 ends it */
+    uint32_t handle_count, handle_capacity, free_first, free_last;
+
+    pthread_mutex_t event_lock;
+    uint16_t event_free[ABX_MAX_EVENTS]; /* FIFO: a slot rests as long as possible */
+    uint32_t event_first, event_count, event_fresh;
+
+    pthread_mutex_t request_lock; /* compiles and prepares */
+    pthread_cond_t request_done;
+    struct abx_client_request *requests;
+    bool reading; /* a thread is in recvmsg() for everybody */
+    uint32_t next_tag;
+
+    struct abx_client_memory *memory;
+    struct abx_client_arenas *arenas;
+
+    _Atomic uint64_t encode_trips, wait_trips, wait_sleeps, compile_trips, prepare_trips;
+    uint64_t commits; /* under ring_lock */
+};
+
+/* Marks the connection dead. The first reason is kept. */
+void abx_client_lose(struct abx_client *client, const char *why);
+/* In a fork()ed child the parent's locks may be held for ever: nothing may take them. */
+static inline bool abx_client_forked(const struct abx_client *client)
+{
+    return client->gone == ABX_GONE_FORKED;
+}
+/* Pushes while the caller holds ring_lock. */
+int abx_client_push_locked(struct abx_client *client, const void *record);
+/* Ends the recording and fills in where it lies; the number of segments, or -errno. */
+int abx_arena_segments(struct abx_arena *arena, struct abx_wire_segment segments[ABX_MAX_SEGMENTS]);
+/* Wakes the host when it sleeps. */
+void abx_client_ring_doorbell(struct abx_client *client);
+/* True when the host has consumed the ring up to `position`. */
+bool abx_client_ring_passed(struct abx_client *client, uint64_t position);
+/* Sleeps until *word (low half) differs from `expected`, for at most a wake interval. */
+void abx_client_sleep(struct abx_client *client, const _Atomic uint64_t *word, uint64_t expected,
+        int64_t limit_ns);
+
+int abx_client_memory_create(struct abx_client *client);
+int abx_client_arenas_create(struct abx_client *client);
+/* A chunk that belongs to the arenas, mapped; never freed. */
+int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
+
+#endif

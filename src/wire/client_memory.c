@@ -1,0 +1,561 @@
+/* wire, guest side: the memory both sides map. Runs in the guest's process.
+ *
+ * Large allocations own a chunk (one memory file); small ones are runs of 256-byte blocks in shared
+ * chunks. Addresses and ids of freed chunks are used again only after the host has consumed the
+ * record that frees them: a new chunk's message may overtake the ring. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "wire/client_internal.h"
+
+#define BLOCK_BYTES 256u
+#define SLAB_BYTES (2u << 20)
+#define SLAB_BLOCKS (SLAB_BYTES / BLOCK_BYTES)
+#define SMALL_BYTES (64u << 10) /* larger ones own a chunk */
+#define ADDRESS_UNIT                                                                               \
+    (64ull << 10) /* the largest page of our hosts; also the gap between chunks                    \
+                   */
+
+struct slab {
+    uint64_t used[SLAB_BLOCKS / 64];
+    uint64_t dirty[SLAB_BLOCKS / 64]; /* written before: zero before use */
+    uint32_t free_blocks, hint;
+};
+
+struct abx_chunk {
+    struct abx_chunk *next, *previous;
+    uint8_t *pointer;
+    uint64_t bytes, address, position; /* position: of the ring after chunk_free */
+    uint32_t id;
+    uint32_t references;
+    struct slab *slab; /* NULL: one allocation */
+    bool adopted;
+};
+
+struct abx_client_memory {
+    pthread_mutex_t lock;
+    struct abx_chunk *chunks;                       /* in use */
+    struct abx_chunk *resting_first, *resting_last; /* freed, oldest first */
+    struct range {
+        uint64_t address, bytes;
+    } *ranges; /* free addresses below `fresh`, sorted, never touching */
+    uint32_t range_count, range_capacity;
+    uint64_t fresh; /* addresses from here on were never used */
+    uint32_t *ids;  /* free ids below `fresh_id` */
+    uint32_t id_count, id_capacity, fresh_id;
+    uint64_t chunk_bytes; /* what the cap counts */
+    uint64_t allocated;   /* what the program asked for */
+};
+
+int abx_client_memory_create(struct abx_client *client)
+{
+    client->memory = calloc(1, sizeof *client->memory);
+    if (!client->memory)
+        return -ENOMEM;
+    pthread_mutex_init(&client->memory->lock, NULL);
+    client->memory->fresh = ADDRESS_UNIT;
+    client->memory->fresh_id = 1;
+    return 0;
+}
+
+/* ---- addresses and ids */
+
+static uint64_t address_span(uint64_t bytes)
+{
+    return abx_align_up(bytes, ADDRESS_UNIT) + ADDRESS_UNIT;
+}
+
+static bool grow_array(void **array, uint32_t *capacity, uint32_t count, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    uint32_t more = *capacity ? *capacity * 2 : 64;
+    void *bigger = realloc(*array, more * size);
+    if (!bigger)
+        return false;
+    *array = bigger;
+    *capacity = more;
+    return true;
+}
+
+/* An address or id that cannot be remembered is never used again; harmless. */
+static void address_give(struct abx_client_memory *m, uint64_t address, uint64_t bytes)
+{
+    uint32_t at = 0;
+    while (at < m->range_count && m->ranges[at].address < address)
+        at++;
+    bool left = at && m->ranges[at - 1].address + m->ranges[at - 1].bytes == address;
+    bool right = at < m->range_count && address + bytes == m->ranges[at].address;
+    if (left) {
+        m->ranges[at - 1].bytes += bytes;
+        if (!right)
+            return;
+        m->ranges[at - 1].bytes += m->ranges[at].bytes;
+        m->range_count--;
+        memmove(&m->ranges[at], &m->ranges[at + 1], (m->range_count - at) * sizeof *m->ranges);
+    } else if (right) {
+        m->ranges[at].address = address;
+        m->ranges[at].bytes += bytes;
+    } else if (grow_array((void **)&m->ranges, &m->range_capacity, m->range_count,
+                       sizeof *m->ranges)) {
+        memmove(&m->ranges[at + 1], &m->ranges[at], (m->range_count - at) * sizeof *m->ranges);
+        m->ranges[at] = (struct range){address, bytes};
+        m->range_count++;
+    }
+}
+
+static int address_take(
+        struct abx_client_memory *m, uint64_t window_bytes, uint64_t bytes, uint64_t *ret)
+{
+    if (bytes <= window_bytes && m->fresh <= window_bytes - bytes) {
+        *ret = m->fresh;
+        m->fresh += bytes;
+        return 0;
+    }
+    for (uint32_t i = 0; i < m->range_count; i++) {
+        struct range *r = &m->ranges[i];
+        if (r->bytes < bytes)
+            continue;
+        *ret = r->address;
+        r->address += bytes;
+        r->bytes -= bytes;
+        if (!r->bytes)
+            memmove(r, r + 1, (--m->range_count - i) * sizeof *r);
+        return 0;
+    }
+    return -ENOMEM;
+}
+
+static int id_take(struct abx_client_memory *m, uint32_t *ret)
+{
+    if (m->id_count)
+        *ret = m->ids[--m->id_count];
+    else if (m->fresh_id < ABX_MAX_CHUNKS)
+        *ret = m->fresh_id++;
+    else
+        return -ENOMEM;
+    return 0;
+}
+
+/* Makes addresses and ids of chunks the host has let go of usable again. */
+static void collect_rested(struct abx_client *client)
+{
+    struct abx_client_memory *m = client->memory;
+    while (m->resting_first && abx_client_ring_passed(client, m->resting_first->position)) {
+        struct abx_chunk *chunk = m->resting_first;
+        m->resting_first = chunk->next;
+        if (!m->resting_first)
+            m->resting_last = NULL;
+        address_give(m, chunk->address, address_span(chunk->bytes));
+        if (chunk->id && grow_array((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids))
+            m->ids[m->id_count++] = chunk->id;
+        free(chunk);
+    }
+}
+
+/* ---- chunks */
+
+/* The cap, decided here: what this client holds, and what the host last counted for the tenant. The
+ * host may still have to read that something was freed: it is given the time. */
+static int check_cap(struct abx_client *client, uint64_t bytes)
+{
+    struct abx_client_memory *m = client->memory;
+    uint64_t cap = atomic_load(&client->host->memory_cap);
+    if (!cap)
+        cap = client->welcome.memory_cap;
+    if (!cap)
+        return 0;
+    if (bytes > cap || m->chunk_bytes > cap - bytes)
+        return -ENOMEM;
+    if (atomic_load(&client->host->memory_used) <= cap - bytes)
+        return 0;
+    pthread_mutex_lock(&client->ring_lock);
+    uint64_t position = client->ring_tail;
+    pthread_mutex_unlock(&client->ring_lock);
+    atomic_fetch_add(&client->encode_trips, 1);
+    abx_client_ring_doorbell(client);
+    uint64_t start = abx_now_ns();
+    while (atomic_load(&client->host->memory_used) > cap - bytes &&
+            abx_now_ns() - start < 1000000000u && !abx_client_lost(client)) {
+        uint64_t head = atomic_load(&client->host->ring_head);
+        if (abx_client_ring_passed(client, position))
+            break;
+        abx_client_sleep(client, &client->host->ring_head, head, 1000000);
+    }
+    return atomic_load(&client->host->memory_used) <= cap - bytes ? 0 : -ENOMEM;
+}
+
+/* Address, id and place in the list; lock held. */
+static int chunk_new(
+        struct abx_client *client, uint64_t bytes, bool private, struct abx_chunk **ret)
+{
+    struct abx_client_memory *m = client->memory;
+    collect_rested(client);
+    int r = check_cap(client, bytes);
+    if (r < 0)
+        return r;
+    struct abx_chunk *chunk = calloc(1, sizeof *chunk);
+    if (!chunk)
+        return -ENOMEM;
+    r = private ? 0 : id_take(m, &chunk->id);
+    if (r == 0) {
+        r = address_take(m, client->welcome.window_bytes, address_span(bytes), &chunk->address);
+        if (r < 0 && chunk->id && m->id_count < m->id_capacity)
+            m->ids[m->id_count++] = chunk->id;
+    }
+    if (r < 0) {
+        free(chunk);
+        return r;
+    }
+    chunk->bytes = bytes;
+    chunk->references = 1;
+    chunk->next = m->chunks;
+    if (m->chunks)
+        m->chunks->previous = chunk;
+    m->chunks = chunk;
+    m->chunk_bytes += bytes;
+    *ret = chunk;
+    return 0;
+}
+
+static void chunk_unlink(struct abx_client_memory *m, struct abx_chunk *chunk)
+{
+    if (chunk->next)
+        chunk->next->previous = chunk->previous;
+    if (chunk->previous)
+        chunk->previous->next = chunk->next;
+    else
+        m->chunks = chunk->next;
+    m->chunk_bytes -= chunk->bytes;
+    chunk->next = chunk->previous = NULL;
+}
+
+/* Back to where chunk_new() found it: the host never heard of it. Lock held. */
+static void chunk_undo(struct abx_client *client, struct abx_chunk *chunk)
+{
+    struct abx_client_memory *m = client->memory;
+    chunk_unlink(m, chunk);
+    address_give(m, chunk->address, address_span(chunk->bytes));
+    if (chunk->id && grow_array((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids))
+        m->ids[m->id_count++] = chunk->id;
+    free(chunk->slab);
+    free(chunk);
+}
+
+static int chunk_send(struct abx_client *client, const struct abx_chunk *chunk, int fd)
+{
+    struct abx_message_chunk message = {.type = ABX_MESSAGE_CHUNK,
+            .chunk = chunk->id,
+            .bytes = chunk->bytes,
+            .address = chunk->address};
+    int r = abx_sock_send(client->sock, &message, sizeof message, &fd, 1);
+    if (r == -EPIPE || r == -ECONNRESET || r == -EBADF)
+        abx_client_lost(client);
+    return r;
+}
+
+static int chunk_map(struct abx_client *client, struct abx_chunk *chunk)
+{
+    int fd = abx_memfd_create("arcbox-memory", chunk->bytes);
+    if (fd < 0)
+        return fd;
+    void *p = mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    int r = p == MAP_FAILED ? -errno : chunk_send(client, chunk, fd);
+    close(fd);
+    if (r < 0) {
+        if (p != MAP_FAILED)
+            munmap(p, chunk->bytes);
+        return r;
+    }
+    chunk->pointer = p;
+    return 0;
+}
+
+/* The pages of an adopted chunk become ordinary memory again. When that fails they stay shared with
+ * the host, which then no longer uses them. */
+static void unadopt(struct abx_chunk *chunk)
+{
+    void *copy =
+            mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED)
+        return;
+    memcpy(copy, chunk->pointer, chunk->bytes);
+    if (mremap(copy, chunk->bytes, chunk->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->pointer) ==
+            MAP_FAILED)
+        munmap(copy, chunk->bytes);
+}
+
+/* Lock held. */
+static void chunk_release(struct abx_client *client, struct abx_chunk *chunk)
+{
+    struct abx_client_memory *m = client->memory;
+    chunk_unlink(m, chunk);
+    if (chunk->adopted)
+        unadopt(chunk);
+    else if (chunk->pointer)
+        munmap(chunk->pointer, chunk->bytes);
+    if (chunk->id) {
+        struct abx_rec_chunk_free record = {
+                .head = {ABX_OP_CHUNK_FREE, 0, sizeof record}, .chunk = chunk->id};
+        abx_client_push(client, &record, chunk->bytes >= SLAB_BYTES ? ABX_PUSH_RING : 0);
+    }
+    pthread_mutex_lock(&client->ring_lock);
+    chunk->position = client->ring_tail;
+    pthread_mutex_unlock(&client->ring_lock);
+    free(chunk->slab);
+    chunk->slab = NULL;
+    if (m->resting_last)
+        m->resting_last->next = chunk;
+    else
+        m->resting_first = chunk;
+    m->resting_last = chunk;
+}
+
+static void describe(const struct abx_chunk *chunk, uint64_t offset, uint64_t bytes,
+        uint32_t blocks, struct abx_memory *ret)
+{
+    *ret = (struct abx_memory){.pointer = chunk->pointer ? chunk->pointer + offset : NULL,
+            .bytes = bytes,
+            .address = chunk->address + offset,
+            .offset = offset,
+            .chunk = chunk->id,
+            .blocks = blocks,
+            .owner = (struct abx_chunk *)chunk};
+}
+
+/* ---- small allocations: runs of blocks */
+
+static bool bit_get(const uint64_t *bits, uint32_t i)
+{
+    return bits[i / 64] >> (i % 64) & 1;
+}
+
+/* First run of `count` free blocks from `from` on; false when there is none. */
+static bool slab_find(const struct slab *slab, uint32_t from, uint32_t count, uint32_t *ret)
+{
+    for (uint32_t i = from, run = 0; i < SLAB_BLOCKS;) {
+        if (i % 64 == 0 && slab->used[i / 64] == UINT64_MAX) {
+            run = 0;
+            i += 64;
+            continue;
+        }
+        run = bit_get(slab->used, i) ? 0 : run + 1;
+        i++;
+        if (run == count) {
+            *ret = i - count;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void slab_use(struct abx_chunk *chunk, uint32_t first, uint32_t count)
+{
+    struct slab *slab = chunk->slab;
+    for (uint32_t i = first; i < first + count; i++) {
+        if (bit_get(slab->dirty, i))
+            memset(chunk->pointer + (size_t)i * BLOCK_BYTES, 0, BLOCK_BYTES);
+        slab->used[i / 64] |= 1ull << (i % 64);
+        slab->dirty[i / 64] |= 1ull << (i % 64);
+    }
+    slab->free_blocks -= count;
+    slab->hint = first + count;
+}
+
+static int slab_new(struct abx_client *client, struct abx_chunk **ret)
+{
+    struct slab *slab = calloc(1, sizeof *slab);
+    if (!slab)
+        return -ENOMEM;
+    int r = chunk_new(client, SLAB_BYTES, false, ret);
+    if (r < 0) {
+        free(slab);
+        return r;
+    }
+    slab->free_blocks = SLAB_BLOCKS;
+    (*ret)->slab = slab;
+    r = chunk_map(client, *ret);
+    if (r < 0)
+        chunk_undo(client, *ret);
+    return r;
+}
+
+static int alloc_small(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
+{
+    uint32_t count = (uint32_t)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES), first = 0;
+    struct abx_chunk *chunk = client->memory->chunks;
+    for (; chunk; chunk = chunk->next)
+        if (chunk->slab && chunk->slab->free_blocks >= count &&
+                (slab_find(chunk->slab, chunk->slab->hint, count, &first) ||
+                        slab_find(chunk->slab, 0, count, &first)))
+            break;
+    if (!chunk) {
+        int r = slab_new(client, &chunk);
+        if (r < 0)
+            return r;
+        first = 0;
+    }
+    slab_use(chunk, first, count);
+    describe(chunk, (uint64_t)first * BLOCK_BYTES, (uint64_t)count * BLOCK_BYTES, count, ret);
+    return 0;
+}
+
+static void free_small(
+        struct abx_client *client, struct abx_chunk *chunk, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++)
+        chunk->slab->used[i / 64] &= ~(1ull << (i % 64));
+    chunk->slab->free_blocks += count;
+    if (first < chunk->slab->hint)
+        chunk->slab->hint = first;
+    if (chunk->slab->free_blocks < SLAB_BLOCKS)
+        return;
+    for (struct abx_chunk *other = client->memory->chunks; other; other = other->next)
+        if (other != chunk && other->slab && other->slab->free_blocks == SLAB_BLOCKS) {
+            chunk_release(client, chunk); /* one empty slab is kept, not two */
+            return;
+        }
+}
+
+/* ---- the interface */
+
+static int alloc_large(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
+{
+    bytes = abx_align_up(bytes, 4096);
+    struct abx_chunk *chunk;
+    int r = chunk_new(client, bytes, false, &chunk);
+    if (r < 0)
+        return r;
+    r = chunk_map(client, chunk);
+    if (r < 0) {
+        chunk_undo(client, chunk);
+        return r;
+    }
+    describe(chunk, 0, bytes, 0, ret);
+    return 0;
+}
+
+int abx_client_alloc(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
+{
+    if (!bytes || bytes > ABX_WINDOW_BYTES)
+        return -EINVAL;
+    if (abx_client_known_lost(client))
+        return -ENODEV;
+    pthread_mutex_lock(&client->memory->lock);
+    int r = bytes <= SMALL_BYTES ? alloc_small(client, bytes, ret)
+                                 : alloc_large(client, bytes, ret);
+    if (r == 0)
+        client->memory->allocated += ret->bytes;
+    pthread_mutex_unlock(&client->memory->lock);
+    return r;
+}
+
+int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
+{
+    if (!bytes || bytes > ABX_WINDOW_BYTES)
+        return -EINVAL;
+    if (abx_client_known_lost(client))
+        return -ENODEV;
+    bytes = abx_align_up(bytes, 4096);
+    struct abx_chunk *chunk;
+    pthread_mutex_lock(&client->memory->lock);
+    int r = chunk_new(client, bytes, true, &chunk);
+    if (r == 0) {
+        describe(chunk, 0, bytes, 0, ret);
+        client->memory->allocated += bytes;
+    }
+    pthread_mutex_unlock(&client->memory->lock);
+    return r;
+}
+
+int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
+{
+    if (abx_client_known_lost(client))
+        return -ENODEV;
+    pthread_mutex_lock(&client->memory->lock);
+    int r = alloc_large(client, bytes, ret);
+    pthread_mutex_unlock(&client->memory->lock);
+    return r;
+}
+
+static int adopt_new(struct abx_client *client, void *pages, uint64_t bytes, struct abx_chunk **ret)
+{
+    int r = chunk_new(client, bytes, false, ret);
+    if (r < 0)
+        return r;
+    int fd = abx_memfd_create("arcbox-adopted", bytes);
+    r = fd < 0 ? fd : abx_write_all(fd, pages, bytes); /* EFAULT, not a crash, on a bad pointer */
+    if (r == 0)
+        r = chunk_send(client, *ret, fd);
+    if (r == 0 &&
+            mmap(pages, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        r = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (r < 0) {
+        chunk_undo(client, *ret);
+        return r;
+    }
+    (*ret)->pointer = pages;
+    (*ret)->adopted = true;
+    return 0;
+}
+
+int abx_client_adopt(struct abx_client *client, void *pages, uint64_t bytes, struct abx_memory *ret)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)pages;
+    if (!pages || !bytes || start % page || bytes % page || bytes > ABX_WINDOW_BYTES)
+        return -EINVAL;
+    if (abx_client_known_lost(client))
+        return -ENODEV;
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    int r = 0;
+    struct abx_chunk *chunk = m->chunks;
+    for (; chunk; chunk = chunk->next) {
+        uint64_t first = (uintptr_t)chunk->pointer;
+        if (chunk->pointer && start < first + chunk->bytes && first < start + bytes)
+            break;
+    }
+    if (!chunk)
+        r = adopt_new(client, pages, bytes, &chunk);
+    else if (chunk->slab || !abx_range_ok(start - (uintptr_t)chunk->pointer, bytes, chunk->bytes))
+        r = -EINVAL;
+    else
+        chunk->references++;
+    if (r == 0) {
+        describe(chunk, start - (uintptr_t)chunk->pointer, bytes, 0, ret);
+        m->allocated += bytes;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return r;
+}
+
+void abx_client_free(struct abx_client *client, struct abx_memory *memory)
+{
+    struct abx_chunk *chunk = memory->owner;
+    if (!chunk || abx_client_forked(client))
+        return;
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    m->allocated -= memory->bytes;
+    if (memory->blocks)
+        free_small(client, chunk, (uint32_t)(memory->offset / BLOCK_BYTES), memory->blocks);
+    else if (--chunk->references == 0)
+        chunk_release(client, chunk);
+    pthread_mutex_unlock(&m->lock);
+    memory->owner = NULL;
+    memory->pointer = NULL;
+}
+
+uint64_t abx_client_allocated(struct abx_client *client)
+{
+    if (abx_client_forked(client))
+        return 0;
+    pthread_mutex_lock(&client->memory->lock);
+    uint64_t bytes = client->memory->allocated;
+    pthread_mutex_unlock(&client->memory->lock);
+    return bytes;
+}

@@ -1,0 +1,176 @@
+/* wire, guest side: compiles and prepares, the only requests that wait for an answer. Runs in the
+ * guest's process. One of the waiting threads reads the socket for all of them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wire/client_internal.h"
+
+struct abx_client_request {
+    struct abx_client_request *next;
+    uint32_t tag, answer_type;
+    bool done;
+    union abx_message answer;
+    int fd; /* of the answer, or -1 */
+};
+
+/* Lock held. Descriptors nobody asked for are closed. */
+static void deliver(struct abx_client *client, const union abx_message *message, ssize_t length,
+        const int *fds, unsigned fd_count)
+{
+    struct abx_client_request *r = NULL;
+    if (length >= (ssize_t)(2 * sizeof(uint32_t))) /* `tag` is second in both answers */
+        for (r = client->requests; r; r = r->next)
+            if (!r->done && r->tag == message->compiled.tag && r->answer_type == message->type)
+                break;
+    unsigned kept = 0;
+    if (r) {
+        memcpy(&r->answer, message, (size_t)length);
+        r->done = true;
+        if (fd_count) {
+            r->fd = fds[0];
+            kept = 1;
+        }
+    }
+    for (unsigned i = kept; i < fd_count; i++)
+        close(fds[i]);
+}
+
+/* Lock held on entry and exit, not while it reads. */
+static void read_one(struct abx_client *client)
+{
+    union abx_message message;
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    client->reading = true;
+    pthread_mutex_unlock(&client->request_lock);
+    memset(&message, 0, sizeof message);
+    ssize_t n = abx_sock_receive(client->sock, &message, sizeof message, fds, &fd_count);
+    if (n <= 0)
+        abx_client_lose(client, "the GPU worker ended");
+    pthread_mutex_lock(&client->request_lock);
+    client->reading = false;
+    if (n > 0)
+        deliver(client, &message, n, fds, fd_count);
+    pthread_cond_broadcast(&client->request_done);
+}
+
+/* Sends the message (its tag filled in) and waits for the answer. */
+static int request(struct abx_client *client, union abx_message *message, size_t bytes, int fd,
+        struct abx_client_request *r)
+{
+    if (abx_client_known_lost(client))
+        return -ENODEV;
+    pthread_mutex_lock(&client->request_lock);
+    r->tag = message->compile.tag = ++client->next_tag;
+    r->fd = -1;
+    r->next = client->requests;
+    client->requests = r;
+    pthread_mutex_unlock(&client->request_lock);
+    int error = abx_sock_send(client->sock, message, bytes, &fd, fd >= 0);
+    if (error == -EPIPE || error == -ECONNRESET)
+        abx_client_lost(client);
+    /* inproc: the host looks at its socket when it is called. */
+    if (error == 0 && client->kick)
+        client->kick(client->kick_context);
+    pthread_mutex_lock(&client->request_lock);
+    while (error == 0 && !r->done) {
+        if (abx_client_known_lost(client))
+            error = -ENODEV;
+        else if (client->reading)
+            pthread_cond_wait(&client->request_done, &client->request_lock);
+        else
+            read_one(client);
+    }
+    struct abx_client_request **at = &client->requests;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    pthread_mutex_unlock(&client->request_lock);
+    return error;
+}
+
+/* Diagnostics, then the reflection at the next multiple of 8. */
+static int read_answer(const struct abx_client_request *r, struct abx_client_compile *ret)
+{
+    const struct abx_message_compiled *c = &r->answer.compiled;
+    if (r->fd < 0)
+        return c->message_bytes || c->reflection_bytes ? -EBADMSG : 0;
+    void *data;
+    size_t length;
+    /* A memory file's position is shared with whoever wrote it. */
+    if (lseek(r->fd, 0, SEEK_SET) < 0)
+        return -errno;
+    int error = abx_read_fd(r->fd, ABX_REFLECTION_MAX_BYTES + (1u << 20), &data, &length);
+    if (error < 0)
+        return error;
+    uint64_t at = abx_align_up(c->message_bytes, 8);
+    if (c->message_bytes > length ||
+            (c->reflection_bytes && !abx_range_ok(at, c->reflection_bytes, length))) {
+        free(data);
+        return -EBADMSG;
+    }
+    if (c->message_bytes)
+        ret->message = strndup(data, c->message_bytes);
+    if (c->reflection_bytes) {
+        ret->reflection = malloc(c->reflection_bytes);
+        if (ret->reflection)
+            memcpy(ret->reflection, (char *)data + at, c->reflection_bytes);
+        error = ret->reflection ? abx_reflection_check(ret->reflection, c->reflection_bytes)
+                                : -ENOMEM;
+    }
+    free(data);
+    return error;
+}
+
+void abx_client_compile(struct abx_client *client, abx_handle library, const void *bytes,
+        size_t length, struct abx_client_compile *ret)
+{
+    *ret = (struct abx_client_compile){0};
+    if (length > ABX_MAX_COMPILE_BYTES) {
+        ret->error = -EFBIG;
+        return;
+    }
+    int fd = abx_memfd_create("arcbox-source", length);
+    ret->error = fd < 0 ? fd : abx_write_all(fd, bytes, length);
+    union abx_message message = {
+            .compile = {.type = ABX_MESSAGE_COMPILE, .library = library, .bytes = length}};
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_COMPILED, .fd = -1};
+    if (ret->error == 0) {
+        atomic_fetch_add(&client->compile_trips, 1);
+        ret->error = request(client, &message, sizeof message.compile, fd, &r);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (ret->error < 0)
+        return;
+    ret->error = r.answer.compiled.error > 0 ? -EBADMSG : r.answer.compiled.error;
+    ret->cached = r.answer.compiled.cached;
+    int error = read_answer(&r, ret);
+    if (r.fd >= 0)
+        close(r.fd);
+    if (ret->error == 0 && (error < 0 || (library && !ret->reflection)))
+        ret->error = error < 0 ? error : -EBADMSG;
+    if (ret->error < 0) {
+        free(ret->reflection);
+        ret->reflection = NULL;
+    }
+}
+
+int abx_client_prepare(struct abx_client *client, abx_handle pipeline, char text[static 512])
+{
+    union abx_message message = {.prepare = {.type = ABX_MESSAGE_PREPARE, .pipeline = pipeline}};
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_PREPARED, .fd = -1};
+    text[0] = 0;
+    atomic_fetch_add(&client->prepare_trips, 1);
+    abx_client_ring_doorbell(client); /* the pipeline_create may still wait there */
+    int error = request(client, &message, sizeof message.prepare, -1, &r);
+    if (r.fd >= 0)
+        close(r.fd);
+    if (error < 0)
+        return error;
+    const struct abx_message_prepared *p = &r.answer.prepared;
+    snprintf(text, 512, "%.*s", (int)sizeof p->text, p->text);
+    return p->error > 0 ? -EBADMSG : p->error;
+}
