@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Assembles the folder the compiler reads Metal's standard library from, and precompiles it.
+
+Usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH
+
+OUTPUT_FOLDER gets shim/ (a copy of the headers and the generated swizzles), include/ (an empty file
+for every header a Metal program may name) and files.list (the paths a compilation may open; the
+front end makes clang's virtual file system from it). PCH is the precompiled shim/shim.h.
+"""
+import os
+import re
+import subprocess
+import sys
+
+STUBS = """
+metal_stdlib metal_types metal_config metal_extended_vector metal_packed_vector metal_matrix
+metal_limits metal_type_traits metal_utility metal_functional metal_math metal_integer metal_common
+metal_relational metal_geometric metal_compute metal_atomic metal_simdgroup metal_simdgroup_matrix
+metal_quadgroup metal_pack metal_array metal_tuple metal_pair metal_numeric metal_logging metal_uniform
+metal_initializer_list metal_graphics metal_texture metal_raytracing metal_mesh metal_visible_function_table
+metal_function_pointer metal_command_buffer metal_imageblocks metal_tensor metal_cooperative_tensor
+simd/simd.h simd/types.h simd/base.h simd/vector.h simd/matrix.h simd/math.h simd/common.h
+simd/geometry.h simd/packed.h simd/conversion.h simd/logic.h simd/vector_types.h
+simd/matrix_types.h simd/vector_make.h TargetConditionals.h stdint.h stddef.h
+""".split()
+
+
+def write_if_changed(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as old:
+            if old.read() == text:
+                return
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def flags(source):
+    with open(os.path.join(source, "clang_flags.inc"), encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    found = re.findall(r'"([^"]*)"', text)
+    found[found.index("c++")] = "c++-header"
+    return found
+
+
+def main():
+    if len(sys.argv) != 5:
+        sys.exit("usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH")
+    clang, source, output, pch = sys.argv[1:]
+    shim = os.path.join(os.path.abspath(output), "shim")
+    listed = []
+    for name in sorted(os.listdir(os.path.join(source, "shim"))):
+        if name.endswith(".h"):
+            with open(os.path.join(source, "shim", name), encoding="utf-8") as file:
+                write_if_changed(os.path.join(shim, name), file.read())
+            listed.append("shim/" + name)
+    swizzles = [os.path.join(shim, "swizzle%d.h" % n) for n in (2, 3, 4)]
+    subprocess.run([sys.executable, os.path.join(source, "gen_swizzles.py")] + swizzles, check=True)
+    listed += ["shim/swizzle%d.h" % n for n in (2, 3, 4)]
+    for name in STUBS:
+        write_if_changed(os.path.join(os.path.abspath(output), "include", name), "")
+        listed.append("include/" + name)
+    write_if_changed(os.path.join(os.path.abspath(output), "files.list"), "\n".join(listed) + "\n")
+    header = os.path.join(shim, "shim.h")
+    subprocess.run([clang] + flags(source) + ["-Wno-pragma-system-header-outside-header", header, "-o", pch], check=True)
+
+
+main()

@@ -1,0 +1,21 @@
+// Metal's standard library for stock clang, precompiled as a whole. Names: __MSL_ and __msl_ are the
+// library's own, __ABX_ and __abx_ the boundary with the code generator (markers.h).
+#pragma GCC system_header
+#include "macros.h"
+#include "base.h"
+#include "vec.h"
+#include "packed.h"
+#include "matrix.h"
+#include "limits.h"
+#include "math_core.h"
+#include "math_trig.h"
+#include "math.h"
+#include "common.h"
+#include "integer.h"
+#include "pack.h"
+#include "simdgroup.h"
+#include "atomic.h"
+#include "util.h"
+#include "entry.h"
+#include "names.h"
+#include "record.h"

@@ -1,0 +1,97 @@
+// Containers and odds and ends: <metal_array>, <metal_pair>, os_log, uniform.
+#pragma GCC system_header
+namespace metal
+{
+template <class T, size_t N> struct array {
+    T __e[N];
+    typedef T value_type;
+    constexpr T &operator[](size_t i)
+    {
+        return __e[i];
+    }
+    constexpr const T &operator[](size_t i) const
+    {
+        return __e[i];
+    }
+    constexpr size_t size() const
+    {
+        return N;
+    }
+    constexpr bool empty() const
+    {
+        return N == 0;
+    }
+    constexpr T &front()
+    {
+        return __e[0];
+    }
+    constexpr T &back()
+    {
+        return __e[N - 1];
+    }
+    constexpr T *data()
+    {
+        return __e;
+    }
+    constexpr const T *data() const
+    {
+        return __e;
+    }
+    constexpr T *begin()
+    {
+        return __e;
+    }
+    constexpr T *end()
+    {
+        return __e + N;
+    }
+    constexpr const T *begin() const
+    {
+        return __e;
+    }
+    constexpr const T *end() const
+    {
+        return __e + N;
+    }
+};
+template <class A, class B> struct pair {
+    A first;
+    B second;
+};
+template <class A, class B> constexpr pair<A, B> make_pair(A a, B b)
+{
+    return {a, b};
+}
+template <class T> __MSL_CFN void swap(thread T &a, thread T &b)
+{
+    T t = a;
+    a = b;
+    b = t;
+}
+template <class T> using uniform = T;
+template <class T> __MSL_CFN T make_uniform(T v)
+{
+    return v;
+}
+
+// Logging from kernels goes nowhere: the API says it may be dropped.
+struct os_log {
+    constexpr os_log()
+    {
+    }
+    constexpr os_log(const char *, const char *)
+    {
+    }
+#define __MSL_LOG(name)                                                                            \
+    template <class... A> void name(A...) const                                                    \
+    {                                                                                              \
+    }
+    __MSL_LOG(log)
+    __MSL_LOG(log_debug)
+    __MSL_LOG(log_info)
+    __MSL_LOG(log_error)
+    __MSL_LOG(log_fault)
+#undef __MSL_LOG
+};
+constexpr constant os_log os_log_default;
+} // namespace metal
