@@ -1,0 +1,227 @@
+/* bench: the guest's half of `arcbox bench`. An ordinary Metal program: what it measures is what a
+ * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
+ * on the inproc transport and divides.
+ *
+ *     arcbox-probe [calls|submit|commands|bandwidth|send]... */
+#import <Foundation/Foundation.h>
+#import <Metal/Metal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *samples, int count)
+{
+    qsort(samples, (size_t)count, sizeof *samples, compare);
+    return samples[count / 2];
+}
+
+static const char source[] =
+    "#include <metal_stdlib>\nusing namespace metal;\n"
+    "kernel void probe(device float *out [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
+    "{ out[i] = i; }\n";
+
+static id<MTLComputePipelineState> make_pipeline(id<MTLDevice> device)
+{
+    NSError *error = nil;
+    id<MTLLibrary> library = [device newLibraryWithSource:[NSString stringWithUTF8String:source]
+                                                  options:nil
+                                                    error:&error];
+    id<MTLFunction> function = [library newFunctionWithName:@"probe"];
+    id<MTLComputePipelineState> pipeline = nil;
+    if (function)
+        pipeline = [device newComputePipelineStateWithFunction:function error:&error];
+    if (!pipeline) {
+        fprintf(stderr, "arcbox-probe: %s\n", error.localizedDescription.UTF8String);
+        exit(1);
+    }
+    return pipeline;
+}
+
+/* p50 of one setBuffer:offset:atIndex:, timed in batches of 100. */
+static void measure_calls(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    enum { BATCHES = 2000, BATCH = 100 };
+    static double samples[BATCHES];
+    id<MTLBuffer> buffer = [device newBufferWithLength:4096 options:MTLResourceStorageModeShared];
+    for (int b = 0; b < BATCHES; b += 100) {
+        @autoreleasepool {
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+            for (int k = 0; k < 100; k++) {
+                double start = now_ns();
+                for (NSUInteger i = 0; i < BATCH; i++)
+                    [encoder setBuffer:buffer offset:i * 16 atIndex:i & 7];
+                samples[b + k] = (now_ns() - start) / BATCH;
+            }
+            [encoder endEncoding];
+            [commands commit];
+            [commands waitUntilCompleted];
+        }
+    }
+    printf("async_call_ns %.2f\n", median(samples, BATCHES));
+}
+
+static double submit_and_wait(id<MTLCommandQueue> queue)
+{
+    double microseconds;
+    @autoreleasepool {
+        id<MTLCommandBuffer> commands = [queue commandBuffer];
+        double start = now_ns();
+        [commands commit];
+        [commands waitUntilCompleted];
+        microseconds = (now_ns() - start) / 1e3;
+    }
+    return microseconds;
+}
+
+/* p50 of an empty command buffer from commit to the end of the wait: with both sides awake, and
+ * with the host put to sleep by a pause. */
+static void measure_submit(id<MTLCommandQueue> queue)
+{
+    enum { SPIN = 20000, SLEEP = 300 };
+    static double samples[SPIN];
+    for (int i = 0; i < SPIN; i++)
+        samples[i] = submit_and_wait(queue);
+    printf("submit_wait_spin_us %.3f\n", median(samples, SPIN));
+    for (int i = 0; i < SLEEP; i++) {
+        usleep(3000);
+        samples[i] = submit_and_wait(queue);
+    }
+    printf("submit_wait_sleep_us %.3f\n", median(samples, SLEEP));
+}
+
+/* Encoded, validated and executed (by null: counted) commands a second, several command buffers in
+ * flight: half setBuffer, half dispatches. */
+static void measure_commands(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    enum { BUFFERS = 200, DISPATCHES = 5000, IN_FLIGHT = 8 };
+    id<MTLComputePipelineState> pipeline = make_pipeline(device);
+    id<MTLBuffer> buffer = [device newBufferWithLength:65536 options:MTLResourceStorageModeShared];
+    NSMutableArray *in_flight = [NSMutableArray array];
+    MTLSize groups = MTLSizeMake(1, 1, 1), threads = MTLSizeMake(32, 1, 1);
+    double start = now_ns();
+    for (int b = 0; b < BUFFERS; b++) {
+        @autoreleasepool {
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+            [encoder setComputePipelineState:pipeline];
+            for (NSUInteger i = 0; i < DISPATCHES; i++) {
+                [encoder setBuffer:buffer offset:(i & 255) * 128 atIndex:0];
+                [encoder dispatchThreadgroups:groups threadsPerThreadgroup:threads];
+            }
+            [encoder endEncoding];
+            [commands commit];
+            [in_flight addObject:commands];
+            if (in_flight.count == IN_FLIGHT) {
+                [in_flight[0] waitUntilCompleted];
+                [in_flight removeObjectAtIndex:0];
+            }
+        }
+    }
+    for (id<MTLCommandBuffer> commands in in_flight) {
+        [commands waitUntilCompleted];
+        if (commands.error)
+            fprintf(stderr, "arcbox-probe: %s\n", commands.error.localizedDescription.UTF8String);
+    }
+    printf("commands_per_s %.0f\n", BUFFERS * (2.0 * DISPATCHES + 3) / ((now_ns() - start) / 1e9));
+}
+
+/* GB/s of writing, then reading, `bytes` at `memory`; the best of several passes. */
+static double bandwidth(uint64_t *memory, size_t bytes)
+{
+    double best = 0;
+    static volatile uint64_t sink;
+    for (int pass = 0; pass < 9; pass++) {
+        double start = now_ns();
+        memset(memory, pass, bytes);
+        uint64_t sum = 0;
+        for (size_t i = 0; i < bytes / sizeof *memory; i++)
+            sum += memory[i];
+        sink = sum;
+        double rate = 2.0 * (double)bytes / (now_ns() - start);
+        best = rate > best ? rate : best;
+    }
+    (void)sink;
+    return best;
+}
+
+static void measure_bandwidth(id<MTLDevice> device)
+{
+    const size_t bytes = 64u << 20;
+    id<MTLBuffer> buffer = [device newBufferWithLength:bytes options:MTLResourceStorageModeShared];
+    uint64_t *private = aligned_alloc(4096, bytes);
+    double ours = 0, plain = 0;
+    for (int round = 0; round < 3; round++) { /* alternating: the machines are noisy */
+        double a = bandwidth(buffer.contents, bytes), b = bandwidth(private, bytes);
+        ours = a > ours ? a : ours;
+        plain = b > plain ? b : plain;
+    }
+    printf("shared_bandwidth %.3f\nplain_bandwidth %.3f\n", ours, plain);
+    free(private);
+}
+
+@interface Receiver : NSObject
+- (void)nothing;
+@end
+@implementation Receiver
+- (void)nothing
+{
+}
+@end
+
+static void measure_send(void)
+{
+    enum { ROUNDS = 101, SENDS = 100000 };
+    static double samples[ROUNDS];
+    Receiver *receiver = [Receiver new];
+    for (int r = 0; r < ROUNDS; r++) {
+        double start = now_ns();
+        for (int i = 0; i < SENDS; i++)
+            [receiver nothing];
+        samples[r] = (now_ns() - start) / SENDS;
+    }
+    printf("message_send_ns %.3f\n", median(samples, ROUNDS));
+}
+
+int main(int argc, char **argv)
+{
+    @autoreleasepool {
+        id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+        if (!device)
+            return 1; /* the library has said why */
+        id<MTLCommandQueue> queue = [device newCommandQueue];
+        for (int i = 1; i < argc; i++) {
+            if (!strcmp(argv[i], "calls"))
+                measure_calls(device, queue);
+            else if (!strcmp(argv[i], "submit"))
+                measure_submit(queue);
+            else if (!strcmp(argv[i], "commands"))
+                measure_commands(device, queue);
+            else if (!strcmp(argv[i], "bandwidth"))
+                measure_bandwidth(device);
+            else if (!strcmp(argv[i], "send"))
+                measure_send();
+            else {
+                fprintf(stderr, "arcbox-probe: unknown measurement '%s'\n", argv[i]);
+                return 2;
+            }
+            fflush(stdout);
+        }
+    }
+    return 0;
+}
