@@ -1,0 +1,201 @@
+/* cli: the command line for bubblewrap, the container's environment, and its system call filter. */
+#include "cli/sandbox.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static struct abx_container *held;
+static pid_t holder;
+
+static void drop_record(void)
+{
+    if (held && holder == getpid())
+        abx_remove_tree(held->folder);
+}
+
+void abx_sandbox_hold(struct abx_container *c)
+{
+    held = c;
+    holder = getpid();
+    atexit(drop_record);
+}
+
+void abx_sandbox_let_go(void)
+{
+    held = NULL;
+}
+
+struct words {
+    char **list;
+    size_t count, capacity;
+};
+
+static void add(struct words *w, const char *word)
+{
+    if (w->count + 1 >= w->capacity) {
+        w->capacity = w->capacity ? 2 * w->capacity : 128;
+        w->list = realloc(w->list, w->capacity * sizeof *w->list);
+        if (!w->list)
+            abx_die(ABX_EXIT_OWN, "out of memory");
+    }
+    w->list[w->count++] = (char *)word;
+    w->list[w->count] = NULL;
+}
+
+#define ADD(w, ...)                                                                                \
+    do {                                                                                           \
+        const char *const words_[] = {__VA_ARGS__};                                                \
+        for (size_t i_ = 0; i_ < ABX_ARRAY_SIZE(words_); i_++)                                     \
+            add(w, words_[i_]);                                                                    \
+    } while (0)
+
+/* What would point at the host's session from inside, where it is not. */
+static bool stays_outside(const char *variable)
+{
+    static const char *const names[] = {"ARCBOX_SOCKET", "ARCBOX_RUNTIME_DIR", "ARCBOX_GUEST_ROOT",
+            "ARCBOX_INIT", "ARCBOXD", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "GPG_AGENT_INFO",
+            "NOTIFY_SOCKET", "SSH_AGENT_PID", "SSH_AUTH_SOCK", "TMPDIR", "WAYLAND_DISPLAY",
+            "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_ID"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(names); i++) {
+        size_t n = strlen(names[i]);
+        if (strncmp(variable, names[i], n) == 0 && variable[n] == '=')
+            return true;
+    }
+    return false;
+}
+
+static void set(struct words *w, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    if (!equals || equals == pair)
+        return;
+    char *name = strndup(pair, (size_t)(equals - pair));
+    ADD(w, "--setenv", name, equals + 1);
+}
+
+static void add_environment(struct words *w, const struct abx_run *run)
+{
+    add(w, "--clearenv");
+    if (run->kind == ABX_IMAGE_HOST) {
+        for (char **e = environ; *e; e++)
+            if (!stays_outside(*e))
+                set(w, *e);
+    } else {
+        set(w, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        set(w, "HOME=/root");
+        const char *term = getenv("TERM");
+        if (run->tty)
+            set(w, abx_xprintf("TERM=%s", term && *term ? term : "xterm"));
+    }
+    set(w, "container=arcbox");
+    for (unsigned i = 0; i < run->env_count; i++)
+        set(w, run->env[i]);
+}
+
+/* Refuses the two ioctls that type into the terminal the user shares with the container. */
+static int filter_fd(void)
+{
+#if defined(__x86_64__)
+    const uint32_t native = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+    const uint32_t native = AUDIT_ARCH_AARCH64;
+#endif
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define IF_NOT(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
+#define IF(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skip, 0)
+    const struct sock_filter program[] = {
+            LOAD(arch),
+            IF_NOT(native, 8), /* other call tables of this processor: refused, below */
+            LOAD(nr),
+            BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 6, 0), /* x32 */
+            IF_NOT(SYS_ioctl, 4),
+            LOAD(args[1]), /* the low half: the kernel looks at 32 bits */
+            IF(TIOCSTI, 1),
+            IF_NOT(TIOCLINUX, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    };
+    int fd = memfd_create("arcbox-filter", 0);
+    if (fd >= 0 &&
+            (write(fd, program, sizeof program) != sizeof program || lseek(fd, 0, SEEK_SET) < 0)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void keep_open(int fd)
+{
+    fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC);
+}
+
+static void add_capabilities(struct words *w)
+{
+    /* As container engines leave them to root; in our user namespace they reach nothing outside. */
+    static const char *const kept[] = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",
+            "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP",
+            "CAP_SETUID", "CAP_SYS_CHROOT"};
+    ADD(w, "--cap-drop", "ALL");
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(kept); i++)
+        ADD(w, "--cap-add", kept[i]);
+}
+
+static void add_mounts(struct words *w, const struct sandbox *s, const char *root)
+{
+    ADD(w, "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys",
+            "/sys");
+    char resolv[PATH_MAX];
+    if (s->run->kind == ABX_IMAGE_HOST && realpath("/etc/resolv.conf", resolv) &&
+            strncmp(resolv, "/run/", 5) == 0)
+        ADD(w, "--ro-bind", abx_xstrdup(resolv), abx_xstrdup(resolv));
+    if (s->socket_folder)
+        ADD(w, "--bind", s->socket_folder, "/run/arcbox");
+    ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
+    for (unsigned i = 0; i < s->run->mount_count; i++) {
+        const struct abx_mount *m = &s->run->mounts[i];
+        ADD(w, m->read_only ? "--ro-bind" : "--bind", m->source, m->target);
+    }
+}
+
+void abx_sandbox_exec(struct sandbox *s, const char *root)
+{
+    struct words w = {0};
+    const struct abx_run *run = s->run;
+    int filter = filter_fd();
+    if (filter < 0)
+        return;
+    keep_open(s->info);
+    ADD(&w, s->bwrap, "--die-with-parent", "--as-pid-1", "--unshare-pid", "--unshare-ipc",
+            "--unshare-uts", "--info-fd", abx_xprintf("%d", s->info), "--seccomp",
+            abx_xprintf("%d", filter), "--hostname", run->hostname ? run->hostname : s->name);
+    if (run->no_network)
+        add(&w, "--unshare-net");
+    if (geteuid() == 0)
+        add_capabilities(&w);
+    add_mounts(&w, s, root);
+    add_environment(&w, run);
+    ADD(&w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
+            s->folder);
+    if (s->terminal >= 0) {
+        keep_open(s->terminal);
+        ADD(&w, "-t", abx_xprintf("%d", s->terminal));
+    }
+    add(&w, "--");
+    for (int i = 0; i < run->command_count; i++)
+        add(&w, run->command[i]);
+    char *environment[] = {"PATH=/usr/bin:/bin", NULL};
+    execve(s->bwrap, w.list, environment);
+}

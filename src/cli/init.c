@@ -1,0 +1,146 @@
+/* arcbox-init: process 1 of a sandbox. Static, so that it runs in any image. Makes the terminal
+ * when one was asked for, starts the command, passes signals on, reaps, and ends with the command's
+ * status. Runs inside the container, with the container's rights; the host believes nothing from it
+ * but the terminal's descriptor.
+ *
+ *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] -- COMMAND...
+ *
+ * -t: open a terminal and send its master through SOCKET; -i: signals to leave ignored, a mask. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void complain(const char *what, const char *which, int error)
+{
+    if (error)
+        dprintf(2, "arcbox: %s%s: %s\n", what, which, strerror(error));
+    else
+        dprintf(2, "arcbox: %s%s\n", what, which);
+}
+
+static int open_terminal(int socket)
+{
+    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    char name[64];
+    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+            ptsname_r(master, name, sizeof name) != 0) {
+        complain("cannot open a terminal", "", errno);
+        _exit(125);
+    }
+    char byte = 't';
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr msg = {.msg_iov = &iov,
+            .msg_iovlen = 1,
+            .msg_control = &control,
+            .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &master, sizeof master);
+    int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0 || sendmsg(socket, &msg, MSG_NOSIGNAL) < 0 || read(socket, &byte, 1) != 1) {
+        complain("cannot hand the terminal over", "", errno);
+        _exit(125);
+    }
+    close(socket);
+    close(master);
+    return slave;
+}
+
+static void run_command(char **command, const char *folder, int slave, unsigned long ignored)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    for (int s = 1; s < 32; s++)
+        signal(s, ignored & (1ul << s) ? SIG_IGN : SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (slave >= 0) {
+        setsid();
+        ioctl(slave, TIOCSCTTY, 0);
+        dup2(slave, 0);
+        dup2(slave, 1);
+        dup2(slave, 2);
+    }
+    if (folder && chdir(folder) < 0) {
+        complain("cannot enter the folder ", folder, errno);
+        _exit(125);
+    }
+    execvp(command[0], command);
+    int error = errno;
+    if (error == ENOENT && !strchr(command[0], '/'))
+        complain(command[0], ": no such command in the container", 0);
+    else
+        complain("cannot run ", command[0], error);
+    _exit(error == ENOENT ? 127 : 126);
+}
+
+/* A signal from the terminal reached the command too (same process group): passing it on would make
+ * it two. From outside our process namespace the sender's number is 0. */
+static int must_pass_on(const siginfo_t *info)
+{
+    switch (info->si_signo) {
+    case SIGCHLD:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGTSTP:
+        return 0;
+    default:
+        return info->si_code != SI_KERNEL;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int socket = -1, option;
+    const char *folder = NULL;
+    unsigned long ignored = 0;
+    while ((option = getopt(argc, argv, "+t:w:i:")) != -1) {
+        if (option == 't')
+            socket = atoi(optarg);
+        else if (option == 'w')
+            folder = optarg;
+        else if (option == 'i')
+            ignored = strtoul(optarg, NULL, 16);
+        else
+            return 125;
+    }
+    if (optind >= argc)
+        return 125;
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    int slave = socket >= 0 ? open_terminal(socket) : -1;
+    pid_t child = fork();
+    if (child < 0) {
+        complain("cannot start the command", "", errno);
+        return 125;
+    }
+    if (child == 0)
+        run_command(argv + optind, folder, slave, ignored);
+    if (slave >= 0)
+        close(slave);
+    for (;;) {
+        siginfo_t info;
+        int s = sigwaitinfo(&all, &info);
+        if (s > 0 && must_pass_on(&info))
+            kill(slave >= 0 && s != SIGKILL ? -child : child, s);
+        if (s > 0 && s != SIGCHLD)
+            continue;
+        int status;
+        for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+            if (pid == child)
+                return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+}

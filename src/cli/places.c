@@ -1,0 +1,161 @@
+/* cli: where things are: our own parts, this user's state and cache folders, other programs. */
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The folder this binary is in; the build folder's layout is <build>/src/cli/arcbox. */
+static char *own_folder(void)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0)
+        return NULL;
+    path[n] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+    return abx_xstrdup(path);
+}
+
+/* `variable` (may be NULL) names the place outright. */
+static char *find_part(const char *variable, const char *in_build, const char *installed)
+{
+    const char *named = variable ? getenv(variable) : NULL;
+    if (named && *named)
+        return access(named, R_OK) == 0 ? realpath(named, NULL) : NULL;
+    char *here = own_folder();
+    if (!here)
+        return NULL;
+    char *found = NULL;
+    const char *const tries[] = {in_build, installed};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(tries) && !found; i++) {
+        char *path = abx_xprintf("%s/%s", here, tries[i]);
+        found = realpath(path, NULL);
+        free(path);
+    }
+    free(here);
+    return found;
+}
+
+char *abx_place_guest_root(void)
+{
+    return find_part("ARCBOX_GUEST_ROOT", "../../guest-root", "../lib/arcbox/guest-root");
+}
+
+char *abx_place_init(void)
+{
+    return find_part("ARCBOX_INIT", "arcbox-init", "../lib/arcbox/arcbox-init");
+}
+
+char *abx_place_tool(const char *name)
+{
+    char *in_build = abx_xprintf("%s", name), *installed = abx_xprintf("../lib/arcbox/%s", name);
+    char *found = find_part(NULL, in_build, installed);
+    free(in_build);
+    free(installed);
+    return found;
+}
+
+char *abx_place_data(const char *name)
+{
+    char *in_build = abx_xprintf("../../data/%s", name);
+    char *installed = abx_xprintf("../lib/arcbox/data/%s", name);
+    char *found = find_part(NULL, in_build, installed);
+    free(in_build);
+    free(installed);
+    return found;
+}
+
+int abx_mkdir_p(const char *path, mode_t mode)
+{
+    char *copy = abx_xstrdup(path);
+    for (char *p = copy + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            mkdir(copy, mode | 0111);
+            *p = '/';
+        }
+    int r = mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+    free(copy);
+    return r;
+}
+
+/* Others must not be able to plant files in it: it is this user's and nobody else can write. */
+static char *private_folder(char *path)
+{
+    struct stat st;
+    int r = abx_mkdir_p(path, 0700);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make the folder %s: %s", path, strerror(-r));
+    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+            (st.st_mode & 022))
+        abx_die(ABX_EXIT_OWN, "%s is not a private folder of this user", path);
+    return path;
+}
+
+char *abx_place_state(void)
+{
+    const char *named = getenv("ARCBOX_RUNTIME_DIR");
+    if (named && *named)
+        return private_folder(abx_xstrdup(named));
+    if (geteuid() == 0)
+        return private_folder(abx_xstrdup("/run/arcbox"));
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    if (run && *run && access(run, W_OK) == 0)
+        return private_folder(abx_xprintf("%s/arcbox", run));
+    return private_folder(abx_xprintf("/tmp/arcbox-%u", (unsigned)geteuid()));
+}
+
+char *abx_place_cache(void)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache == '/')
+        return private_folder(abx_xprintf("%s/arcbox", cache));
+    if (home && *home == '/' && access(home, W_OK) == 0)
+        return private_folder(abx_xprintf("%s/.cache/arcbox", home));
+    char *state = abx_place_state();
+    char *path = private_folder(abx_xprintf("%s/cache", state));
+    free(state);
+    return path;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)at;
+    if (type == FTW_DNR && chmod(path, 0700) == 0) /* overlay leaves folders of mode 000 */
+        rmdir(path);
+    else
+        remove(path);
+    return 0;
+}
+
+void abx_remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+char *abx_find_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    char *list = abx_xprintf("%s:/usr/sbin:/sbin:/usr/bin:/bin", path ? path : "");
+    char *found = NULL, *rest = list;
+    for (char *folder; !found && (folder = strsep(&rest, ":"));) {
+        if (!*folder)
+            continue;
+        char *file = abx_xprintf("%s/%s", folder, name);
+        if (access(file, X_OK) == 0)
+            found = file;
+        else
+            free(file);
+    }
+    free(list);
+    return found;
+}

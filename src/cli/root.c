@@ -1,0 +1,328 @@
+/* cli: assembles a container's root file system in the current mount namespace: the image read-only
+ * underneath, our guest files beside it, a private writable layer above. Runs in a child of
+ * `arcbox run` that holds capabilities only in its own user namespace.
+ *
+ * A new user namespace locks the mounts it inherits, and the kernel refuses an overlay whose lower
+ * folder has locked mounts below it. So the root is not one overlay but one for each of the largest
+ * folders without mounts below; the folders between are made in memory. */
+#include "cli/run.h"
+#include "cli/root.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define MAX_SPLIT_ENTRIES 8192 /* of a folder rebuilt entry by entry */
+#define MAX_DEPTH 24
+
+static int fail(struct assembly *a, int error, const char *what, const char *path)
+{
+    if (!a->root->error[0])
+        snprintf(a->root->error, sizeof a->root->error, "cannot %s %s: %s", what, path,
+                strerror(-error));
+    return error;
+}
+
+/* The path of `rel` ("" or "/usr/lib") in each tree. */
+char *abx_root_lower(const struct assembly *a, const char *rel)
+{
+    return abx_xprintf("%s%s", a->lower, *rel || *a->lower ? rel : "/");
+}
+
+char *abx_root_upper_path(const struct assembly *a, const char *rel)
+{
+    return abx_xprintf("%s%s", a->root->path, rel);
+}
+
+static bool has_mounts_below(const struct assembly *a, const char *path)
+{
+    size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
+    for (size_t i = 0; i < a->mount_count; i++)
+        if (strncmp(a->mounts[i], path, n) == 0 && a->mounts[i][n] == '/' && a->mounts[i][n + 1])
+            return true;
+    return false;
+}
+
+static void copy_attributes(const char *from, const char *to)
+{
+    struct stat st;
+    if (stat(from, &st) < 0)
+        return;
+    if (chown(to, st.st_uid, st.st_gid) < 0) {
+        /* An ordinary user's namespace maps one user: the folder is then that user's. */
+    }
+    chmod(to, st.st_mode & 07777);
+}
+
+/* A path as an overlay option: separators escaped. */
+static void add_escaped(struct abx_string *s, const char *path)
+{
+    for (; *path; path++) {
+        if (strchr(":,\\", *path))
+            abx_string_add(s, "\\", 1);
+        abx_string_add(s, path, 1);
+    }
+}
+
+static int mount_overlay(struct assembly *a, const char *lower, const char *stage, const char *to,
+        const char *upper, const char *work)
+{
+    struct abx_string data = {0};
+    abx_string_printf(&data, "lowerdir=");
+    if (lower)
+        add_escaped(&data, lower);
+    if (lower && stage)
+        abx_string_add(&data, ":", 1);
+    if (stage)
+        add_escaped(&data, stage);
+    abx_string_printf(&data, ",upperdir=");
+    add_escaped(&data, upper);
+    abx_string_printf(&data, ",workdir=");
+    add_escaped(&data, work);
+    abx_string_printf(&data, ",userxattr");
+    int r = data.failed ? -ENOMEM : 0;
+    if (r == 0 && mount("overlay", to, "overlay", MS_NODEV, data.data) < 0)
+        r = -errno;
+    abx_string_finish(&data);
+    return r;
+}
+
+static int bind_read_only(struct assembly *a, const char *from, const char *to)
+{
+    if (mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
+        return -errno;
+    /* Locked flags of the original must be repeated, or the remount is refused. */
+    static const unsigned long tries[] = {MS_NOSUID | MS_NODEV, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+            MS_NOSUID | MS_NODEV | MS_RELATIME, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME,
+            MS_NOSUID | MS_NODEV | MS_NOATIME};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(tries); i++)
+        if (mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | tries[i], NULL) == 0)
+            return 0;
+    int r = -errno;
+    umount2(to, MNT_DETACH);
+    return r;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* One folder with nothing mounted below it. */
+int abx_root_overlay(struct assembly *a, const char *rel)
+{
+    char *lower = abx_root_lower(a, rel), *to = abx_root_upper_path(a, rel);
+    char *stage = a->stage ? abx_xprintf("%s%s", a->stage, rel) : NULL;
+    bool use_stage = stage && is_folder(stage), use_lower = is_folder(lower);
+    char *upper = abx_xprintf("%s/%u", a->upper, a->serial);
+    char *work = abx_xprintf("%s/%u", a->work, a->serial);
+    a->serial++;
+    int r = mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0 ? -errno : 0;
+    if (mkdir(to, 0755) < 0 && errno != EEXIST)
+        r = -errno;
+    if (r == 0) {
+        if (use_lower)
+            copy_attributes(lower, upper);
+        r = mount_overlay(a, use_lower ? lower : NULL, use_stage ? stage : NULL, to, upper, work);
+    }
+    if (r < 0 && use_lower && !use_stage)
+        r = bind_read_only(a, lower, to);
+    if (r < 0)
+        fail(a, r, "put a writable layer over", lower);
+    free(work);
+    free(upper);
+    free(stage);
+    free(to);
+    free(lower);
+    return r;
+}
+
+/* A file, link or anything else that is no folder: copied when it is a link, else bound. */
+static int place_entry(struct assembly *a, const char *from, const char *to)
+{
+    struct stat st;
+    if (lstat(from, &st) < 0)
+        return 0;
+    if (S_ISLNK(st.st_mode)) {
+        char target[PATH_MAX];
+        ssize_t n = readlink(from, target, sizeof target - 1);
+        if (n < 0)
+            return 0;
+        target[n] = 0;
+        return symlink(target, to) < 0 && errno != EEXIST ? -errno : 0;
+    }
+    if (!S_ISREG(st.st_mode))
+        return 0; /* sockets and devices of the host stay outside */
+    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : -errno;
+    close(fd);
+    int r = bind_read_only(a, from, to);
+    if (r < 0)
+        unlink(to);
+    return 0; /* what cannot be shown is left out */
+}
+
+static int folder_at(struct assembly *a, const char *rel, unsigned depth);
+
+static int split_tree(struct assembly *a, const char *tree, const char *rel, unsigned depth)
+{
+    char *path = abx_xprintf("%s%s", tree, *rel || *tree ? rel : "/");
+    DIR *d = opendir(path);
+    if (!d && errno == EACCES) {
+        free(path);
+        return 0; /* nothing the user could read */
+    }
+    int r = d ? 0 : -errno;
+    unsigned entries = 0;
+    for (struct dirent *e; r == 0 && d && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (++entries > MAX_SPLIT_ENTRIES) {
+            r = fail(a, -E2BIG, "split the folder", path);
+            break;
+        }
+        char *child = abx_xprintf("%s/%s", rel, e->d_name);
+        char *from = abx_xprintf("%s%s", tree, child), *to = abx_root_upper_path(a, child);
+        if (is_folder(from))
+            r = folder_at(a, child, depth + 1);
+        else
+            r = place_entry(a, from, to);
+        free(to);
+        free(from);
+        free(child);
+    }
+    if (d)
+        closedir(d);
+    free(path);
+    return r;
+}
+
+/* Left empty: private folders, and those the sandbox mounts. */
+static bool is_private(const struct assembly *a, const char *rel)
+{
+    static const char *const own[] = {"/proc", "/dev", "/sys", "/run", "/tmp"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++)
+        if (strcmp(rel, own[i]) == 0)
+            return true;
+    /* The layers themselves: an overlay must not contain its own upper folder. */
+    char *lower = abx_root_lower(a, rel);
+    bool ours = strcmp(lower, a->root->scratch) == 0 || strcmp(lower, a->root->layers) == 0;
+    free(lower);
+    return ours;
+}
+
+static int folder_at(struct assembly *a, const char *rel, unsigned depth)
+{
+    char *to = abx_root_upper_path(a, rel), *lower = abx_root_lower(a, rel);
+    char *stage = a->stage ? abx_xprintf("%s%s", a->stage, rel) : NULL;
+    int r = 0;
+    struct stat st;
+    if (*rel && lstat(to, &st) == 0) {
+        /* done already, from the other tree */
+    } else if (is_private(a, rel)) {
+        r = mkdir(to, 0755) < 0 ? -errno : 0;
+        if (r == 0 && strcmp(rel, "/tmp") == 0)
+            chmod(to, 01777);
+    } else if (*rel && !has_mounts_below(a, lower)) {
+        r = a->make_folder(a, rel);
+        if (r == -EACCES || r == -EPERM || r == -ENOENT)
+            r = a->overlay_works ? 0 : r; /* not readable for this user: left empty */
+        else if (r == 0)
+            a->overlay_works = true;
+    } else if (depth >= MAX_DEPTH) {
+        r = fail(a, -ELOOP, "split the folder", lower);
+    } else {
+        if (*rel && mkdir(to, 0755) < 0)
+            r = fail(a, -errno, "make", to);
+        if (*rel && is_folder(lower))
+            copy_attributes(lower, to);
+        if (r == 0 && is_folder(lower))
+            r = split_tree(a, a->lower, rel, depth);
+        if (r == 0 && stage && is_folder(stage))
+            r = split_tree(a, a->stage, rel, depth);
+    }
+    free(stage);
+    free(lower);
+    free(to);
+    return r;
+}
+
+/* The writable layers live in memory where that works for us: kernels before 6.6 give no user.*
+ * attributes to such files, and without them an overlay cannot replace a folder it removed. */
+static int make_scratch(struct assembly *a)
+{
+    const char *scratch = a->root->scratch;
+    if (mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
+        return fail(a, -errno, "mount a private layer on", scratch);
+    char *probe = abx_xprintf("%s/probe", scratch);
+    int r = mkdir(probe, 0700) < 0 ? -errno : 0;
+    bool attributes = r == 0 && setxattr(probe, "user.overlay.probe", "y", 1, 0) == 0;
+    rmdir(probe);
+    free(probe);
+    a->root->path = abx_xprintf("%s/root", scratch);
+    if (r < 0 || mkdir(a->root->path, 0755) < 0)
+        return fail(a, r < 0 ? r : -errno, "make", a->root->path);
+    const char *layers = attributes && !getenv("ARCBOX_LAYER_ON_DISK") ? scratch : a->root->layers;
+    a->upper = abx_xprintf("%s/upper", layers);
+    a->work = abx_xprintf("%s/work", layers);
+    if (mkdir(a->upper, 0755) < 0 || mkdir(a->work, 0755) < 0)
+        return fail(a, -errno, "make", a->upper);
+    return 0;
+}
+
+static int assemble(struct assembly *a)
+{
+    int r = folder_at(a, "", 0);
+    for (unsigned i = 0; r == 0 && a->root->keep && a->root->keep[i]; i++) {
+        const char *rel = a->root->keep[i];
+        char *to = abx_root_upper_path(a, rel);
+        struct stat st;
+        if (lstat(to, &st) < 0) { /* below /tmp or /run: its parents are not in the root yet */
+            r = abx_mkdir_p(to, 0755);
+            if (r == 0)
+                r = a->make_folder(a, rel);
+        }
+        free(to);
+    }
+    return r;
+}
+
+int abx_root_assemble(struct abx_root *root)
+{
+    struct assembly a = {.root = root, .stage = root->stage, .make_folder = abx_root_overlay};
+    root->error[0] = root->notice[0] = 0;
+    root->writable = true;
+    a.lower = strcmp(root->image_root, "/") == 0 ? "" : root->image_root;
+    a.mounts = abx_mounts_below(root->image_root, root->layers, &a.mount_count);
+    int r = make_scratch(&a);
+    if (r == 0)
+        r = getenv("ARCBOX_NO_OVERLAY") ? -ENODEV : assemble(&a);
+    if (r < 0 && a.upper && !a.overlay_works) {
+        /* No overlay here (or not for us): links into the image, without a writable layer. */
+        snprintf(root->notice, sizeof root->notice,
+                "no overlay file system here (%s): the container's root is read-only, except /tmp, "
+                "/run and mounts",
+                root->error[0] ? root->error : "turned off");
+        root->error[0] = 0;
+        umount2(root->scratch, MNT_DETACH);
+        a.make_folder = abx_root_farm;
+        a.serial = 0;
+        a.without_overlay = true;
+        root->writable = false;
+        r = make_scratch(&a);
+        if (r == 0)
+            r = assemble(&a);
+    }
+    if (r == 0 && root->stage)
+        abx_root_ldcache(&a);
+    return r;
+}

@@ -1,0 +1,28 @@
+/* cli: private to the files that assemble a root (root.c, root_farm.c, root_ldcache.c). */
+#ifndef ABX_CLI_ROOT_H
+#define ABX_CLI_ROOT_H
+
+#include "cli/run.h"
+
+struct assembly {
+    struct abx_root *root;
+    const char *lower;  /* "" for the host's root, else the image's folder */
+    const char *stage;  /* our tree, or NULL */
+    char *upper, *work; /* folders that hold one folder for each overlay */
+    unsigned serial;
+    bool overlay_works, without_overlay;
+    char **mounts; /* mount points below the image's root */
+    size_t mount_count;
+    int (*make_folder)(struct assembly *a, const char *rel);
+};
+
+char *abx_root_lower(const struct assembly *a, const char *rel);
+char *abx_root_upper_path(const struct assembly *a, const char *rel);
+int abx_root_overlay(struct assembly *a, const char *rel);
+/* The same without overlays: links to the entries of both trees. */
+int abx_root_farm(struct assembly *a, const char *rel);
+/* Puts a loader's cache that knows our libraries into the root; without it they are still found in
+ * the loader's default folders, so a failure only adds to the notice. */
+void abx_root_ldcache(struct assembly *a);
+
+#endif

@@ -1,0 +1,122 @@
+/* cli: what the files behind `arcbox run` share. */
+#ifndef ABX_CLI_RUN_H
+#define ABX_CLI_RUN_H
+
+#include "cli/cli.h"
+
+#define ABX_MAX_MOUNTS 256 /* every one is a mount in the container */
+#define ABX_MAX_GPU_DEVICES 16
+
+struct abx_mount {
+    char *source; /* absolute, symbolic links resolved */
+    char *target; /* absolute and normal */
+    bool read_only, is_folder;
+};
+
+struct abx_gpu_request {
+    bool wanted;
+    unsigned count; /* 0: all */
+    char *devices[ABX_MAX_GPU_DEVICES];
+    unsigned device_count;
+};
+
+enum abx_image_kind { ABX_IMAGE_HOST, ABX_IMAGE_FOLDER, ABX_IMAGE_OCI };
+
+struct abx_run {
+    struct abx_gpu_request gpu;
+    struct abx_mount mounts[ABX_MAX_MOUNTS];
+    unsigned mount_count;
+    char **env; /* "K=V", NULL-terminated */
+    unsigned env_count;
+    char *workdir, *name, *hostname;
+    bool interactive, tty, detach, remove, no_network;
+    enum abx_image_kind kind;
+    char *image;    /* as the user wrote it; a folder's path once resolved */
+    char **command; /* NULL-terminated; empty only for OCI images */
+    int command_count;
+};
+
+/* ---- mounts (mounts.c): die with one clear line on bad input. */
+void abx_mount_add(struct abx_run *run, const char *spec);      /* HOST:GUEST[:ro|rw] */
+void abx_mount_add_long(struct abx_run *run, const char *spec); /* type=bind,source=..,target=.. */
+/* "/a//b/../c" -> "/a/c"; the caller's to free(). */
+char *abx_path_normal(const char *path);
+
+/* ---- GPU requests (gpu_request.c) */
+struct abx_control;
+struct abx_control_tenant;
+void abx_gpu_parse(struct abx_gpu_request *gpu, const char *spec);
+/* Starts the daemon if need be and makes the container's tenant, which lives as long as the
+ * connection; says which device it got. Dies when it cannot. */
+struct abx_control *abx_gpu_tenant(const struct abx_gpu_request *gpu, const char *name,
+        uint32_t flags, struct abx_control_tenant *ret);
+
+/* ---- containers' records (container.c): a folder under the state folder, locked while its
+ * arcbox process lives, so that a record whose process is gone is seen as such. */
+struct abx_container {
+    char *name, *folder;
+    int lock; /* held by the owner; -1 in a listing */
+    bool running;
+    char kind[16]; /* "sandbox" or "podman" */
+    char image[256], command[256];
+    bool gpu, remove;
+    int supervisor, init, exit_code; /* exit_code -1: not known */
+    int64_t started;                 /* seconds since the epoch */
+};
+/* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
+struct abx_container *abx_container_create(const char *name);
+int abx_container_save(const struct abx_container *c);
+/* Drops the lock and, with `forget`, the record. */
+void abx_container_close(struct abx_container *c, bool forget);
+void abx_container_free(struct abx_container *c);
+/* NULL when there is none of that name. */
+struct abx_container *abx_container_find(const char *name);
+/* All of them, NULL-terminated; each to abx_container_free(), the array to free(). */
+struct abx_container **abx_container_list(void);
+char *abx_container_file(const struct abx_container *c, const char *name);
+
+/* ---- the root file system (root.c), assembled in the current mount namespace. */
+struct abx_root {
+    const char *image_root;  /* "/" or a folder */
+    const char *stage;       /* our tree to appear in it, or NULL */
+    const char *scratch;     /* an empty folder on the host for what is mounted */
+    const char *layers;      /* an empty folder on a disk, used where memory does not do */
+    const char *cache;       /* this user's cache folder */
+    const char *const *keep; /* folders that stay visible where the root is private, NULL-ended */
+    /* results */
+    char *path;    /* the assembled root */
+    bool writable; /* false: no overlay file system here; `notice` says so */
+    char notice[768], error[512];
+};
+/* 0, or -errno with `error` filled. Needs CAP_SYS_ADMIN in its user namespace. */
+int abx_root_assemble(struct abx_root *root);
+
+/* Writes a file into an assembled root, replacing what is there. */
+int abx_root_put(const char *root, const char *rel, const void *data, size_t length);
+
+/* Mount points strictly below `folder` (absolute, normal), and `also` if it is there. */
+char **abx_mounts_below(const char *folder, const char *also, size_t *ret_count);
+
+/* Makes the loader's cache of `root` and puts it at `to`. Needs CAP_SYS_CHROOT. (ldcache.c) */
+int abx_ldcache_make(const char *root, const char *to);
+
+/* ---- running (sandbox.c, oci.c): the exit code. */
+int abx_run_sandbox(struct abx_run *run);
+int abx_run_oci(struct abx_run *run);
+
+/* ---- the outside of a running sandbox (supervise.c) */
+struct abx_supervised {
+    pid_t pid;    /* of the sandbox program */
+    int init;     /* process 1 of the container, as the host numbers it; 0 until known */
+    int terminal; /* the socket its terminal comes through, or -1 */
+    int output;   /* where a terminal's output goes when detached, else -1 */
+    bool detached;
+};
+/* Blocks the signals that are passed on; before the sandbox is started. */
+void abx_supervise_prepare(void);
+void abx_supervise_child(void);            /* undoes it for ordinary children */
+unsigned long abx_supervise_ignored(void); /* a mask of what our caller had ignored */
+/* Passes signals and terminal bytes until the sandbox ends: its exit code. */
+int abx_supervise(struct abx_supervised *s);
+
+#endif

@@ -1,0 +1,447 @@
+/* cli: `arcbox run` on the host's own root or on a folder, through bubblewrap.
+ *
+ *   arcbox run            the user's process: holds the record, the tenant, the terminal
+ *    `- bwrap             was our child: own user and mount namespaces, root assembled (root.c)
+ *        `- arcbox-init   process 1 of the container: own process, IPC and name namespaces
+ *            `- COMMAND
+ *
+ * Capabilities exist only inside the new user namespace, and bubblewrap takes them away again (all
+ * for an ordinary user; for root all but those a container engine leaves). */
+#include "cli/run.h"
+#include "cli/sandbox.h"
+#include "host/control.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+/* Every user our own namespace knows, unchanged: so that root sees the files' real owners. */
+static char *identity_map(const char *path)
+{
+    struct abx_string map = {0};
+    void *text = NULL;
+    size_t length;
+    if (abx_read_file(path, 65536, &text, &length) == 0) {
+        char *rest = text;
+        for (char *line; (line = strsep(&rest, "\n"));) {
+            unsigned long inside, outside, count;
+            if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3)
+                abx_string_printf(&map, "%lu %lu %lu\n", inside, inside, count);
+        }
+    }
+    free(text);
+    return map.data ? map.data : abx_xstrdup("0 0 1\n");
+}
+
+static int map_users(struct sandbox *s, pid_t pid)
+{
+    bool root = geteuid() == 0;
+    bool as_root = s->run->kind == ABX_IMAGE_FOLDER; /* images expect to be root */
+    char *users =
+            root ? identity_map("/proc/self/uid_map")
+                 : abx_xprintf("%u %u 1\n", as_root ? 0 : (unsigned)geteuid(), (unsigned)geteuid());
+    char *groups =
+            root ? identity_map("/proc/self/gid_map")
+                 : abx_xprintf("%u %u 1\n", as_root ? 0 : (unsigned)getegid(), (unsigned)getegid());
+    char path[64];
+    int r = 0;
+    if (!root) {
+        snprintf(path, sizeof path, "/proc/%d/setgroups", (int)pid);
+        r = write_text(path, "deny");
+    }
+    snprintf(path, sizeof path, "/proc/%d/gid_map", (int)pid);
+    if (r == 0)
+        r = write_text(path, groups);
+    snprintf(path, sizeof path, "/proc/%d/uid_map", (int)pid);
+    if (r == 0)
+        r = write_text(path, users);
+    free(users);
+    free(groups);
+    return r;
+}
+
+/* ---- in the child */
+
+static _Noreturn void child_fail(struct sandbox *s, const char *text)
+{
+    (void)!write(s->errors[1], text, strlen(text));
+    _exit(ABX_EXIT_OWN);
+}
+
+static void child_namespaces(struct sandbox *s)
+{
+    char byte = 'u';
+    s->user_namespace = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+    if (!s->user_namespace && unshare(CLONE_NEWNS) < 0) {
+        char *text = abx_xprintf(
+                "this system allows no sandbox here (namespaces: %s); see: arcbox doctor",
+                strerror(errno));
+        child_fail(s, text);
+    }
+    byte = s->user_namespace ? 'u' : 'm';
+    if (write(s->sync[1], &byte, 1) != 1 || read(s->sync[1], &byte, 1) != 1 || byte != 'g')
+        _exit(ABX_EXIT_OWN);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        char *text = abx_xprintf("this system allows no mounts in a user namespace (%s); see: "
+                                 "arcbox doctor",
+                strerror(errno));
+        child_fail(s, text);
+    }
+}
+
+static void make_mount_points(struct sandbox *s, const struct abx_root *root)
+{
+    for (unsigned i = 0; i < s->run->mount_count; i++) {
+        const struct abx_mount *m = &s->run->mounts[i];
+        char *point = abx_xprintf("%s%s", root->path, m->target), *parent = abx_xstrdup(point);
+        *strrchr(parent, '/') = 0;
+        int r = abx_mkdir_p(parent, 0755);
+        struct stat st;
+        if (r == 0 && stat(point, &st) < 0) {
+            if (m->is_folder)
+                r = mkdir(point, 0755) < 0 ? -errno : 0;
+            else {
+                int fd = open(point, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+                r = fd < 0 ? -errno : close(fd);
+            }
+        } else if (r == 0 && S_ISDIR(st.st_mode) != m->is_folder)
+            r = m->is_folder ? -ENOTDIR : -EISDIR;
+        if (r < 0)
+            child_fail(s, abx_xprintf("cannot make the mount target %s in the container: %s",
+                                  m->target, strerror(-r)));
+        free(parent);
+        free(point);
+    }
+}
+
+/* A folder image resolves names as the host does. */
+static void copy_network_files(const struct abx_root *root)
+{
+    static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(files); i++) {
+        void *data;
+        size_t length;
+        if (abx_read_file(files[i], 1 << 20, &data, &length) == 0) {
+            abx_root_put(root->path, files[i], data, length);
+            free(data);
+        }
+    }
+}
+
+static _Noreturn void child(struct sandbox *s)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    child_namespaces(s);
+    char *cache = abx_place_cache();
+    struct abx_root root = {.image_root = s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image,
+            .stage = s->stage,
+            .scratch = s->scratch,
+            .layers = s->layers,
+            .cache = cache,
+            .keep = (const char *const *)s->keep};
+    if (abx_root_assemble(&root) < 0)
+        child_fail(s, root.error[0] ? root.error : "cannot assemble the container's root");
+    if (root.notice[0])
+        abx_say("%s", root.notice);
+    make_mount_points(s, &root);
+    if (s->run->kind == ABX_IMAGE_FOLDER && root.writable)
+        copy_network_files(&root);
+    abx_sandbox_exec(s, root.path);
+    child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
+}
+
+/* ---- in the parent */
+
+/* Text from the child until it became bwrap; NULL when it did. */
+static char *read_failure(int fd)
+{
+    struct abx_string text = {0};
+    char bytes[512];
+    for (ssize_t n; (n = read(fd, bytes, sizeof bytes)) > 0;)
+        abx_string_add(&text, bytes, (size_t)n);
+    return text.data;
+}
+
+/* {"child-pid": N, ...} from bubblewrap. */
+static int read_init_pid(int fd)
+{
+    char text[512];
+    size_t length = 0;
+    for (ssize_t n; length < sizeof text - 1 &&
+                    (n = read(fd, text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)n;
+    text[length] = 0;
+    const char *number = strstr(text, "\"child-pid\":");
+    return number ? atoi(number + strlen("\"child-pid\":")) : 0;
+}
+
+static void reap(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Starts the sandbox; *ret_failure says why not. */
+static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failure)
+{
+    int sockets[2] = {-1, -1}, info[2];
+    if (pipe2(s->errors, O_CLOEXEC) < 0 || pipe2(info, O_CLOEXEC) < 0 ||
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->sync) < 0 ||
+            (s->run->tty && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)) {
+        *ret_failure = abx_xprintf("cannot make a pipe: %s", strerror(errno));
+        return -EMFILE;
+    }
+    s->info = info[1];
+    s->terminal = sockets[1];
+    pid_t pid = fork();
+    if (pid < 0) {
+        *ret_failure = abx_xprintf("cannot start a process: %s", strerror(errno));
+        return -EAGAIN;
+    }
+    if (pid == 0) {
+        close(s->sync[0]);
+        close(s->errors[0]);
+        close(info[0]);
+        child(s);
+    }
+    close(s->sync[1]);
+    close(s->errors[1]);
+    close(info[1]);
+    if (sockets[1] >= 0)
+        close(sockets[1]);
+    char byte = 0;
+    int r = 0;
+    if (read(s->sync[0], &byte, 1) == 1 && byte == 'u')
+        r = map_users(s, pid);
+    if (r == 0)
+        (void)!write(s->sync[0], "g", 1);
+    close(s->sync[0]);
+    char *failure = read_failure(s->errors[0]);
+    close(s->errors[0]);
+    if (r < 0 && !failure)
+        failure = abx_xprintf("cannot set up a user namespace: %s", strerror(-r));
+    if (failure) {
+        kill(pid, SIGKILL);
+        reap(pid);
+        *ret_failure = failure;
+        close(info[0]);
+        return -ENOTSUP;
+    }
+    *ret = (struct abx_supervised){.pid = pid,
+            .init = read_init_pid(info[0]),
+            .terminal = sockets[0],
+            .output = 1,
+            .detached = s->run->detach};
+    close(info[0]);
+    return 0;
+}
+
+static char *absolute(const char *folder, const char *base)
+{
+    char *joined = *folder == '/' ? abx_xstrdup(folder) : abx_xprintf("%s/%s", base, folder);
+    char *normal = abx_path_normal(joined);
+    free(joined);
+    return normal;
+}
+
+static bool is_private(const char *path)
+{
+    static const char *const own[] = {"/tmp/", "/run/", "/dev/shm/"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++)
+        if (strncmp(path, own[i], strlen(own[i])) == 0)
+            return true;
+    return false;
+}
+
+static void choose_folder(struct sandbox *s)
+{
+    char *here = getcwd(NULL, 0);
+    if (s->run->kind == ABX_IMAGE_FOLDER) {
+        if (s->run->workdir && *s->run->workdir != '/')
+            abx_die(ABX_EXIT_OWN, "-w %s: give an absolute path in the image", s->run->workdir);
+        s->folder = abx_xstrdup(s->run->workdir ? s->run->workdir : "/");
+        free(here);
+        return;
+    }
+    if (!here)
+        abx_die(ABX_EXIT_OWN, "the current folder is gone: %s", strerror(errno));
+    s->folder = absolute(s->run->workdir ? s->run->workdir : ".", here);
+    unsigned n = 0;
+    if (is_private(here))
+        s->keep[n++] = here;
+    if (is_private(s->folder) && access(s->folder, F_OK) == 0 &&
+            (n == 0 || strncmp(s->folder, here, strlen(here)) != 0))
+        s->keep[n++] = s->folder;
+}
+
+static void prepare(struct sandbox *s, struct abx_container *c)
+{
+    s->bwrap = abx_find_program("bwrap");
+    s->init = abx_place_init();
+    if (!s->bwrap)
+        abx_die(ABX_EXIT_OWN, "bubblewrap is not installed: apt install bubblewrap");
+    if (!s->init)
+        abx_die(ABX_EXIT_OWN, "arcbox-init is missing beside the arcbox program: build again");
+    s->scratch = abx_container_file(c, "fs");
+    if (mkdir(s->scratch, 0700) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->scratch, strerror(errno));
+    char *all_layers = abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
+    s->layers = abx_xprintf("%s/%s", all_layers, c->name);
+    struct stat st;
+    if ((mkdir(all_layers, 0700) < 0 && errno != EEXIST) || lstat(all_layers, &st) < 0 ||
+            !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", all_layers);
+    abx_remove_tree(s->layers);
+    if (mkdir(s->layers, 0700) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->layers, strerror(errno));
+    free(all_layers);
+}
+
+static void use_gpu(struct sandbox *s, const char *name)
+{
+    s->stage = abx_place_guest_root();
+    if (!s->stage)
+        abx_die(ABX_EXIT_OWN,
+                "the guest library is missing beside the arcbox program: build again, or set "
+                "ARCBOX_GUEST_ROOT");
+    struct abx_control_tenant tenant;
+    s->control = abx_gpu_tenant(&s->run->gpu, name, ABX_TENANT_HOLD, &tenant);
+    s->socket_folder = abx_xstrdup(tenant.socket);
+    *strrchr(s->socket_folder, '/') = 0;
+}
+
+/* The parent of a detached container: says how it went and returns. */
+static int report_start(int fd, const char *name)
+{
+    char *failure = read_failure(fd);
+    if (failure && strcmp(failure, "ready") != 0) {
+        abx_say("%s", failure);
+        return ABX_EXIT_OWN;
+    }
+    if (!failure)
+        return ABX_EXIT_OWN; /* it has said why */
+    printf("%s\n", name);
+    return 0;
+}
+
+static void detach(struct abx_container *c)
+{
+    char *path = abx_container_file(c, "log");
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (log < 0 || null < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
+    setsid();
+    dup2(null, 0);
+    dup2(log, 1);
+    dup2(log, 2);
+    close(log);
+    close(null);
+    free(path);
+}
+
+static void record(struct abx_run *run, struct abx_container *c)
+{
+    snprintf(c->kind, sizeof c->kind, "sandbox");
+    snprintf(c->image, sizeof c->image, "%s", run->image);
+    size_t n = 0;
+    for (int i = 0; i < run->command_count && n + 1 < sizeof c->command; i++)
+        n += (size_t)snprintf(
+                c->command + n, sizeof c->command - n, "%s%s", i ? " " : "", run->command[i]);
+    for (char *p = c->command; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    c->gpu = run->gpu.wanted;
+    c->remove = run->remove || !run->detach;
+    c->supervisor = (int)getpid();
+}
+
+static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
+{
+    struct abx_supervised outside;
+    char *failure = NULL;
+    int code = ABX_EXIT_OWN;
+    abx_supervise_prepare();
+    if (start(s, &outside, &failure) < 0) {
+        if (ready >= 0)
+            (void)!write(ready, failure, strlen(failure));
+        else
+            abx_say("%s", failure);
+    } else {
+        c->init = outside.init;
+        if (abx_container_save(c) < 0)
+            abx_say("cannot write the record of %s: `arcbox ps` will not show it", c->name);
+        if (ready >= 0) {
+            (void)!write(ready, "ready", 5);
+            close(ready);
+        }
+        code = abx_supervise(&outside);
+    }
+    c->exit_code = code;
+    c->init = 0;
+    abx_container_save(c);
+    abx_control_close(s->control);
+    abx_remove_tree(s->layers);
+    rmdir(s->scratch);
+    return code;
+}
+
+int abx_run_sandbox(struct abx_run *run)
+{
+    struct sandbox s = {.run = run};
+    choose_folder(&s);
+    struct abx_container *c = abx_container_create(run->name);
+    abx_sandbox_hold(c); /* from here on, dying removes the record */
+    prepare(&s, c);
+    record(run, c);
+    s.name = c->name;
+    if (run->gpu.wanted)
+        use_gpu(&s, c->name);
+    int ready = -1;
+    if (run->detach) {
+        int pipes[2];
+        fflush(NULL);
+        if (pipe2(pipes, O_CLOEXEC) < 0)
+            abx_die(ABX_EXIT_OWN, "cannot make a pipe: %s", strerror(errno));
+        pid_t pid = fork();
+        if (pid < 0)
+            abx_die(ABX_EXIT_OWN, "cannot start a process: %s", strerror(errno));
+        if (pid > 0) {
+            close(pipes[1]);
+            abx_sandbox_let_go();
+            return report_start(pipes[0], c->name);
+        }
+        close(pipes[0]);
+        ready = pipes[1];
+        detach(c);
+        c->supervisor = (int)getpid();
+    }
+    int code = run_to_end(&s, c, ready);
+    abx_sandbox_let_go();
+    bool failed_to_start = code == ABX_EXIT_OWN && c->init == 0 && !run->detach;
+    abx_container_close(c, c->remove || failed_to_start);
+    return code;
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The host tier: exit codes, signals, mounts, the private layer, namespaces.
+. "$(dirname "$0")/lib.sh"
+if ! "$arcbox" run host true; then
+    fail "the sandbox does not start"
+    finish
+    exit
+fi
+"$arcbox" run host sh -c 'exit 7'
+same "exit code" 7 $?
+"$arcbox" run host sh -c 'kill -TERM $$'
+same "signal becomes 128 + 15" 143 $?
+same "input is passed on" hello "$(echo hello | "$arcbox" run host cat)"
+same "-- means the host image" ok "$("$arcbox" run -- echo ok)"
+same "own process numbers" 2 "$("$arcbox" run host sh -c 'echo $$')"
+same "own host name" named "$("$arcbox" run --name named host hostname)"
+same "variable" "v w" "$("$arcbox" run -e K='v w' host sh -c 'echo "$K"')"
+same "variable from here" here "$(K=here "$arcbox" run -e K host sh -c 'echo $K')"
+same "session variables stay outside" "" "$(SSH_AUTH_SOCK=x "$arcbox" run host printenv SSH_AUTH_SOCK)"
+
+mkdir -p "$work/project/sub" "$work/data"
+cd "$work/project"
+echo original >file
+same "the current folder is visible" original "$("$arcbox" run host cat file)"
+same "-w is relative to it" "$work/project/sub" "$("$arcbox" run -w sub host pwd)"
+same "writes are seen inside" changed "$("$arcbox" run host sh -c 'echo changed >file; cat file')"
+same "and do not reach the host" original "$(cat file)"
+"$arcbox" run host sh -c 'rm -r sub && mkdir sub && touch sub/new' || fail "folder replaced inside"
+same "nothing new outside" "" "$(ls sub)"
+same "mounts reach the host" fromguest \
+    "$("$arcbox" run --mount ../data:/data host sh -c 'echo fromguest >/data/f'; cat ../data/f)"
+"$arcbox" run -v ../data:/data:ro host sh -c 'echo x >/data/f' 2>/dev/null && fail "ro was writable"
+same "ro keeps" fromguest "$(cat ../data/f)"
+same "file mount" original "$("$arcbox" run -v "$PWD/file:/one/two/file" host cat /one/two/file)"
+same "long mount" fromguest \
+    "$("$arcbox" run --mount "type=bind,src=$work/data,dst=/d,readonly" host cat /d/f)"
+same "private /tmp" "" "$("$arcbox" run host ls /tmp | grep -v "^$(basename "$work")$")"
+same "no network" 1 "$("$arcbox" run --network none host sh -c 'ls /sys/class/net >/dev/null; wc -l </proc/net/dev' | awk '{print $1 - 2}')"
+same "python of the user" "$(python3 -c 'import sys; print(sys.prefix)')" \
+    "$("$arcbox" run host python3 -c 'import sys; print(sys.prefix)')"
+"$arcbox" run host python3 -c 'import fcntl, os, termios
+try: fcntl.ioctl(0, termios.TIOCSTI, b"x")
+except PermissionError: pass
+else: raise SystemExit(1)' </dev/null || fail "typing into the terminal is not refused"
+
+# a signal to arcbox reaches the command, which may handle it
+"$arcbox" run host sh -c 'trap "echo got; exit 3" TERM; echo up; while :; do sleep 0.05; done' >out &
+pid=$!
+for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
+kill -TERM $pid
+wait $pid
+same "forwarded signal" "3 up got" "$? $(tr '\n' ' ' <out | sed 's/ $//')"
+# arcbox killed outright takes the container with it
+"$arcbox" run --name doomed host sh -c 'echo up; exec sleep 987' >out2 &
+pid=$!
+for _ in $(seq 100); do [ -s out2 ] && break; sleep 0.05; done
+kill -KILL $pid
+wait $pid 2>/dev/null
+sleep 0.3
+same "container dies with arcbox" "" "$(ps -eo args | grep '^sleep 987')"
+"$arcbox" run --name doomed host true
+same "a name is free again" 0 $?
+
+# without overlays: read-only, said in one line, still works
+same "fallback runs" original "$(ARCBOX_NO_OVERLAY=1 "$arcbox" run host cat file 2>err)"
+same "fallback says so" 1 "$(grep -c '^arcbox: no overlay file system here' err)"
+# the writable layer on a disk, as kernels before 6.6 need it
+same "layer on disk" "changed" \
+    "$(ARCBOX_LAYER_ON_DISK=1 "$arcbox" run host sh -c 'rm -r sub && mkdir sub && echo changed >sub/f && cat sub/f')"
+same "nothing left" "doomed" "$(ls -A "$work/state/containers" | grep -v '^doomed$' | sed 's/$/ left/')doomed"
+finish
