@@ -20,8 +20,9 @@
  *         .protocols = (const char *const[]){"NSCopying", NULL}});
  *
  * The tables are kept by reference, and read when the class gets its first message: they must be
- * static. Definitions belong in a constructor of priority 103 (the runtime's is 101, Foundation's
- * 102), so that every class exists before a client's static initialisers run.
+ * static (the list of protocols is copied). Definitions belong in a constructor of priority 103
+ * (the runtime's is 101, Foundation's 102), so that every class exists before a client's static
+ * initialisers run.
  *
  * Type encodings are written without frame offsets ("v@:Q"); the runtime adds them when somebody
  * asks. 'B' stands for BOOL and becomes 'c' on x86-64. An encoding with offsets is taken as is.
@@ -105,6 +106,9 @@ void abx_objc_dealloc_super(id self, Class cls);
 id abx_objc_super(id self, Class cls, SEL selector);
 
 bool abx_objc_is_kind_of(id object, Class cls); /* through isa, no message sent; false for nil */
+
+/* Foundation's: called with each new image's string literals (begin and end of section cfstring). */
+void abx_objc_set_string_hook(void (*hook)(void *begin, void *end));
 
 /* One more reference unless it is being deallocated: NULL then. For tables of objects that do not
  * own them (the table's lock must exclude the object's dealloc from removing it meanwhile). */
