@@ -1,0 +1,100 @@
+/* backend/cpu, private. Threads: one a queue (queue.c), which runs the queue's submissions in
+ * order, and the pool's helpers (pool.c), which take threadgroups of big dispatches. Each owns an
+ * executor: the memory a threadgroup needs while it runs. */
+#ifndef ABX_BACKEND_CPU_INTERNAL_H
+#define ABX_BACKEND_CPU_INTERNAL_H
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/object.h"
+#include "shader/shim/markers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ABX_CPU_MAX_THREADS 256u
+#define ABX_CPU_MAX_EXECUTORS 512u
+/* Threadgroup arguments start on lines of their own. */
+#define ABX_CPU_GROUP_ALIGN 128u
+#define ABX_CPU_GROUP_MEMORY                                                                       \
+    (2u * ABX_MAX_THREADGROUP_BYTES + ABX_MAX_THREADGROUP_BINDINGS * ABX_CPU_GROUP_ALIGN)
+/* Private memory of all threads of a threadgroup that waits at a barrier. */
+#define ABX_CPU_MAX_FRAMES (256ull << 20)
+/* Kernels without barriers keep private memory on the thread's stack. */
+#define ABX_CPU_STACK_BYTES (16ull << 20)
+
+struct abx_pipeline {
+    struct abx_object info;
+    struct abx_cpu_object object;
+};
+
+struct abx_buffer {
+    char *address;
+    uint64_t length;
+    bool owned;
+};
+
+struct abx_cpu_executor {
+    struct abx_kernel_call call;
+    char *group_memory; /* ABX_CPU_GROUP_MEMORY; static variables first */
+    char *frames;
+    size_t frame_bytes;
+    void *handles[ABX_MAX_THREADS_PER_THREADGROUP];
+    struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
+    _Atomic(struct abx_submission *) submission;
+    _Atomic uint64_t since_ns;
+};
+
+/* One dispatch being run. */
+struct abx_cpu_job {
+    struct abx_pipeline *pipeline;
+    struct abx_submission *submission;
+    struct abx_kernel_call call; /* group memory addresses are each executor's own */
+    uint32_t group_offset[ABX_MAX_THREADGROUP_BINDINGS]; /* ~0: none */
+    uint64_t groups, chunk;
+    _Atomic uint64_t next;
+    _Atomic uint32_t failed; /* enum abx_exec_error */
+    /* under the pool's lock */
+    unsigned helpers;
+    bool posted;
+    _Atomic uint32_t idle; /* futex: no helper is inside */
+    struct abx_cpu_job *next_job;
+};
+
+struct abx_cpu_pool {
+    pthread_mutex_t lock;
+    struct abx_cpu_job *jobs;
+    _Atomic uint32_t epoch; /* futex: raised by each post */
+    _Atomic uint32_t sleepers;
+    _Atomic bool stop;
+    unsigned count, spin;
+    pthread_t threads[ABX_CPU_MAX_THREADS];
+};
+
+struct abx_device {
+    const struct abx_event_ops *events;
+    struct abx_cpu_pool pool;
+    pthread_mutex_t lock; /* executors */
+    _Atomic(struct abx_cpu_executor *) executors[ABX_CPU_MAX_EXECUTORS];
+    uint32_t spin_ns;
+};
+
+/* An executor for the calling thread, known to abx_cpu_running(). NULL without memory. */
+struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device);
+void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e);
+
+/* threadgroup.c: makes the executor ready for the job (0 or an abx_exec_error), then runs some of
+ * its threadgroups. */
+int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job);
+void abx_cpu_run_groups(
+        struct abx_cpu_executor *e, struct abx_pipeline *pipeline, uint64_t first, uint64_t count);
+
+/* pool.c */
+int abx_cpu_pool_open(struct abx_device *device, unsigned helpers);
+void abx_cpu_pool_close(struct abx_device *device);
+/* Runs the whole job on the calling thread and, when it is long enough to pay, the helpers. */
+void abx_cpu_pool_run(
+        struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
+
+extern const struct abx_queue_ops abx_cpu_queue_ops;
+
+#endif

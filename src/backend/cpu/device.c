@@ -1,0 +1,233 @@
+/* backend/cpu: the device, its buffers and pipelines. Worker process. Guest memory is used in
+ * place: this processor is the GPU. */
+#include "backend/cpu/cpu_internal.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+/* ---- executors */
+
+static int enlist(struct abx_device *device, struct abx_cpu_executor *e)
+{
+    int r = -ENOMEM;
+    pthread_mutex_lock(&device->lock);
+    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS && r < 0; i++)
+        if (!atomic_load(&device->executors[i])) {
+            atomic_store(&device->executors[i], e);
+            r = 0;
+        }
+    pthread_mutex_unlock(&device->lock);
+    return r;
+}
+
+struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device)
+{
+    struct abx_cpu_executor *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    void *memory = NULL;
+    if (posix_memalign(&memory, 4096, ABX_CPU_GROUP_MEMORY) == 0) {
+        memset(memory, 0, ABX_CPU_GROUP_MEMORY);
+        e->group_memory = memory;
+        if (enlist(device, e) == 0)
+            return e;
+    }
+    free(memory);
+    free(e);
+    return NULL;
+}
+
+void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e)
+{
+    pthread_mutex_lock(&device->lock);
+    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++)
+        if (atomic_load(&device->executors[i]) == e)
+            atomic_store(&device->executors[i], NULL);
+    pthread_mutex_unlock(&device->lock);
+    if (e->frames)
+        munmap(e->frames, e->frame_bytes);
+    free(e->group_memory);
+    free(e);
+}
+
+/* ---- device */
+
+static unsigned cpu_count(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static void device_close(struct abx_device *device)
+{
+    abx_cpu_pool_close(device);
+    pthread_mutex_destroy(&device->lock);
+    free(device);
+}
+
+static int device_open(
+        const struct abx_event_ops *events, unsigned threads, struct abx_device **ret)
+{
+    struct abx_device *device = calloc(1, sizeof *device);
+    if (!device)
+        return -ENOMEM;
+    unsigned cpus = cpu_count();
+    if (threads == 0)
+        threads = cpus;
+    if (threads > ABX_CPU_MAX_THREADS)
+        threads = ABX_CPU_MAX_THREADS;
+    device->events = events;
+    /* Where the guest, the worker's ring thread and we share few CPUs, spinning takes theirs. */
+    device->spin_ns = cpus >= 4 ? 30000 : 4000;
+    pthread_mutex_init(&device->lock, NULL);
+    int r = abx_cpu_pool_open(device, threads - 1);
+    if (r < 0) {
+        pthread_mutex_destroy(&device->lock);
+        free(device);
+        return r;
+    }
+    *ret = device;
+    return 0;
+}
+
+/* The processor's own name, without the file system, which the worker has not. */
+static void cpu_name(char name[49])
+{
+    name[0] = 0;
+#if defined(__x86_64__)
+    unsigned r[12] = {0};
+    if (__get_cpuid_max(0x80000000u, NULL) >= 0x80000004u) {
+        for (unsigned i = 0; i < 3; i++)
+            __get_cpuid(0x80000002u + i, &r[i * 4], &r[i * 4 + 1], &r[i * 4 + 2], &r[i * 4 + 3]);
+        memcpy(name, r, 48);
+        name[48] = 0;
+    }
+#endif
+    size_t start = strspn(name, " "), length = strlen(name);
+    memmove(name, name + start, length - start + 1);
+    for (length = strlen(name); length && name[length - 1] == ' ';)
+        name[--length] = 0;
+    if (!length)
+        strcpy(name, "host processor");
+}
+
+static void device_info(struct abx_device *device, struct abx_device_info *info)
+{
+    char name[49];
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    memset(info, 0, sizeof *info);
+    cpu_name(name);
+    snprintf(info->name, sizeof info->name, "ArcBox CPU (%s)", name);
+    snprintf(info->backend, sizeof info->backend, "cpu");
+    info->registry_id = 0x41584243505530ull;
+    info->recommended_working_set = memory / 4 * 3;
+    info->max_buffer_length = memory / 2;
+    info->unified_memory = 1;
+    info->simd_width = ABX_SIMD_LANES;
+    info->max_threadgroup_bytes = ABX_MAX_THREADGROUP_BYTES;
+    info->max_threads_per_threadgroup = ABX_MAX_THREADS_PER_THREADGROUP;
+    info->apple_family = 7;
+}
+
+/* ---- buffers */
+
+static int buffer_new(char *address, uint64_t length, bool owned, struct abx_buffer **ret)
+{
+    struct abx_buffer *b = malloc(sizeof *b);
+    if (!b)
+        return -ENOMEM;
+    *b = (struct abx_buffer){address, length, owned};
+    *ret = b;
+    return 0;
+}
+
+static int buffer_import(
+        struct abx_device *device, void *address, uint64_t length, struct abx_buffer **ret)
+{
+    return buffer_new(address, length, false, ret);
+}
+
+static int buffer_create_private(
+        struct abx_device *device, uint64_t length, struct abx_buffer **ret)
+{
+    if (length == 0 || length > PTRDIFF_MAX)
+        return length ? -ENOMEM : -EINVAL;
+    char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    int r = buffer_new(p, length, true, ret);
+    if (r < 0)
+        munmap(p, length);
+    return r;
+}
+
+static uint64_t buffer_address(struct abx_buffer *buffer)
+{
+    return (uint64_t)(uintptr_t)buffer->address;
+}
+
+static void buffer_destroy(struct abx_buffer *buffer)
+{
+    if (buffer && buffer->owned)
+        munmap(buffer->address, buffer->length);
+    free(buffer);
+}
+
+/* ---- pipelines */
+
+static int pipeline_create(
+        struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret)
+{
+    int r = abx_object_check(object, bytes);
+    if (r < 0)
+        return r;
+    struct abx_pipeline *p = calloc(1, sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    memcpy(&p->info, object, sizeof p->info);
+    r = abx_cpu_object_load(
+            (const char *)object + p->info.elf_offset, p->info.elf_bytes, &p->object);
+    if (r < 0) {
+        free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+static void pipeline_destroy(struct abx_pipeline *pipeline)
+{
+    if (pipeline)
+        abx_cpu_object_unload(&pipeline->object);
+    free(pipeline);
+}
+
+static const struct abx_device_ops device_ops = {
+        .version = ABX_BACKEND_VERSION,
+        .name = "cpu",
+        .open = device_open,
+        .close = device_close,
+        .info = device_info,
+};
+
+static const struct abx_buffer_ops buffer_ops = {
+        .import = buffer_import,
+        .create_private = buffer_create_private,
+        .address = buffer_address,
+        .destroy = buffer_destroy,
+};
+
+static const struct abx_pipeline_ops pipeline_ops = {
+        .create = pipeline_create,
+        .destroy = pipeline_destroy,
+};
+
+const struct abx_backend abx_backend_cpu = {
+        &device_ops, &buffer_ops, &pipeline_ops, &abx_cpu_queue_ops};

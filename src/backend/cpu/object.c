@@ -1,0 +1,418 @@
+/* backend/cpu: loads the code generator's ELF objects. Worker process.
+ *
+ * Why not dlopen or LLVM's JIT: the worker has no file system and must not contain a compiler. The
+ * object is trusted no more than a guest's: every offset is checked, memory is never writable and
+ * executable at once, and the only outside addresses it can name are those of runtime.c's table.
+ * (What the code then does is contained by the process, not here.)
+ *
+ * Memory: code and constants of all allocated sections, then a table of outside addresses (GOT) and
+ * jumps through it, so that 32-bit relative relocations always reach. */
+#include "backend/cpu/object.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Caps on a guest-made object; ggml's biggest kernel is far below each. */
+#define ABX_MAX_OBJECT_MEMORY (128ull << 20)
+#define MAX_SECTIONS 4096u
+#define MAX_SYMBOLS 65536u
+#define MAX_EXTERNALS 512u
+
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#define STUB_BYTES 16
+#elif defined(__aarch64__)
+#define MACHINE EM_AARCH64
+#define STUB_BYTES 16
+#else
+#error "no object loader for this processor"
+#endif
+
+struct loader {
+    const char *elf;
+    size_t bytes;
+    const Elf64_Ehdr *head;
+    const Elf64_Shdr *sections;
+    uint64_t place[MAX_SECTIONS]; /* offset in memory, ~0 when not loaded */
+    const Elf64_Sym *symbols;
+    size_t symbol_count;
+    const char *names;
+    size_t name_bytes;
+    uint16_t slot[MAX_SYMBOLS]; /* GOT slot + 1 */
+    uint32_t slots;
+    uint64_t got, stubs, total, text_end;
+    char *memory;
+};
+
+static const void *at(struct loader *l, uint64_t offset, uint64_t length)
+{
+    return offset % 8 == 0 && abx_range_ok(offset, length, l->bytes) ? l->elf + offset : NULL;
+}
+
+static int read_head(struct loader *l)
+{
+    l->head = at(l, 0, sizeof *l->head);
+    const Elf64_Ehdr *h = l->head;
+    if (!h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
+            h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_type != ET_REL || h->e_machine != MACHINE ||
+            h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shnum == 0 || h->e_shnum > MAX_SECTIONS)
+        return -EBADMSG;
+    l->sections = at(l, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr));
+    return l->sections ? 0 : -EBADMSG;
+}
+
+static int read_symbols(struct loader *l)
+{
+    for (unsigned i = 0; i < l->head->e_shnum; i++) {
+        const Elf64_Shdr *s = &l->sections[i];
+        if (s->sh_type != SHT_SYMTAB)
+            continue;
+        l->symbols = at(l, s->sh_offset, s->sh_size);
+        l->symbol_count = s->sh_size / sizeof(Elf64_Sym);
+        if (!l->symbols || l->symbol_count > MAX_SYMBOLS || s->sh_link >= l->head->e_shnum)
+            return -EBADMSG;
+        const Elf64_Shdr *t = &l->sections[s->sh_link];
+        if (t->sh_type != SHT_STRTAB || t->sh_size == 0 ||
+                !abx_range_ok(t->sh_offset, t->sh_size, l->bytes))
+            return -EBADMSG;
+        l->names = l->elf + t->sh_offset;
+        l->name_bytes = t->sh_size;
+        return l->names[l->name_bytes - 1] == 0 ? 0 : -EBADMSG;
+    }
+    return -EBADMSG;
+}
+
+static const char *symbol_name(struct loader *l, const Elf64_Sym *s)
+{
+    return s->st_name < l->name_bytes ? l->names + s->st_name : "";
+}
+
+/* Two passes: code first, so that it ends on a page of its own, then constants. */
+static int place_sections(struct loader *l)
+{
+    uint64_t offset = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    for (unsigned i = 0; i < l->head->e_shnum; i++)
+        l->place[i] = ~0ull;
+    for (int code = 1; code >= 0; code--) {
+        for (unsigned i = 0; i < l->head->e_shnum; i++) {
+            const Elf64_Shdr *s = &l->sections[i];
+            if (!(s->sh_flags & SHF_ALLOC) || s->sh_size == 0 ||
+                    !!(s->sh_flags & SHF_EXECINSTR) != code)
+                continue;
+            if (s->sh_type == SHT_NOTE || s->sh_type == SHT_X86_64_UNWIND)
+                continue;
+            if (s->sh_type != SHT_PROGBITS || (s->sh_addralign & (s->sh_addralign - 1)) ||
+                    s->sh_addralign > page || !abx_range_ok(s->sh_offset, s->sh_size, l->bytes))
+                return -EBADMSG;
+            /* A kernel has no data of its own: what it writes was given to it. (.data.rel.ro is
+             * written by the loader only.) */
+            const Elf64_Shdr *t = &l->sections[i];
+            if ((t->sh_flags & SHF_WRITE) && code)
+                return -EBADMSG;
+            offset = abx_align_up(offset, s->sh_addralign ? s->sh_addralign : 1);
+            l->place[i] = offset;
+            offset += s->sh_size;
+            if (offset > ABX_MAX_OBJECT_MEMORY)
+                return -EBADMSG;
+        }
+        if (code) {
+            l->stubs = abx_align_up(offset, 16);
+            offset = abx_align_up(l->stubs + (uint64_t)STUB_BYTES * MAX_EXTERNALS, page);
+            l->text_end = offset;
+        }
+    }
+    l->got = abx_align_up(offset, 8);
+    l->total = abx_align_up(l->got + 8ull * MAX_EXTERNALS, page);
+    return 0;
+}
+
+static bool loaded(struct loader *l, const Elf64_Sym *s)
+{
+    return s->st_shndx != SHN_UNDEF && s->st_shndx < l->head->e_shnum &&
+           l->place[s->st_shndx] != ~0ull && s->st_value <= l->sections[s->st_shndx].sh_size;
+}
+
+/* The run-time address of a symbol; 0 when it has none. */
+static uint64_t address_of(struct loader *l, uint32_t index)
+{
+    if (index >= l->symbol_count)
+        return 0;
+    const Elf64_Sym *s = &l->symbols[index];
+    if (loaded(l, s))
+        return (uint64_t)(uintptr_t)l->memory + l->place[s->st_shndx] + s->st_value;
+    if (s->st_shndx == SHN_UNDEF)
+        return (uint64_t)(uintptr_t)abx_cpu_runtime_symbol(symbol_name(l, s));
+    return 0;
+}
+
+/* The GOT slot that holds the symbol's address; ~0 when there is none. */
+static uint64_t slot_of(struct loader *l, uint32_t index)
+{
+    if (index >= l->symbol_count)
+        return ~0ull;
+    if (!l->slot[index]) {
+        uint64_t address = address_of(l, index);
+        if (!address || l->slots == MAX_EXTERNALS)
+            return ~0ull;
+        memcpy(l->memory + l->got + 8ull * l->slots, &address, 8);
+        l->slot[index] = (uint16_t)++l->slots;
+    }
+    return l->slot[index] - 1u;
+}
+
+static int store32(char *to, int64_t value, bool is_signed)
+{
+    if (is_signed ? value != (int32_t)value : (uint64_t)value != (uint32_t)value)
+        return -EBADMSG;
+    uint32_t v = (uint32_t)value;
+    memcpy(to, &v, 4);
+    return 0;
+}
+
+#if defined(__x86_64__)
+
+/* jmp *[rip + distance to the slot] */
+static uint64_t stub_for(struct loader *l, uint64_t slot)
+{
+    char *stub = l->memory + l->stubs + STUB_BYTES * slot;
+    char *to = l->memory + l->got + 8 * slot;
+    stub[0] = (char)0xff;
+    stub[1] = 0x25;
+    store32(stub + 2, to - (stub + 6), true);
+    return (uint64_t)(uintptr_t)stub;
+}
+
+static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Rela *r)
+{
+    uint32_t type = ELF64_R_TYPE(r->r_info), symbol = ELF64_R_SYM(r->r_info);
+    int64_t here = (int64_t)(uintptr_t)where;
+    uint64_t value = address_of(l, symbol), slot;
+    bool outside = symbol < l->symbol_count && l->symbols[symbol].st_shndx == SHN_UNDEF;
+    if (type == R_X86_64_NONE)
+        return 0;
+    if (!value || room < (type == R_X86_64_64 || type == R_X86_64_PC64 ? 8u : 4u))
+        return -EBADMSG;
+    switch (type) {
+    case R_X86_64_64:
+        value += (uint64_t)r->r_addend;
+        memcpy(where, &value, 8);
+        return 0;
+    case R_X86_64_PC64:
+        value += (uint64_t)r->r_addend - (uint64_t)here;
+        memcpy(where, &value, 8);
+        return 0;
+    case R_X86_64_PC32:
+    case R_X86_64_PLT32:
+        if (outside) {
+            slot = slot_of(l, symbol);
+            if (slot == ~0ull)
+                return -EBADMSG;
+            value = stub_for(l, slot);
+        }
+        return store32(where, (int64_t)value + r->r_addend - here, true);
+    case R_X86_64_GOTPCREL:
+    case R_X86_64_GOTPCRELX:
+    case R_X86_64_REX_GOTPCRELX:
+        slot = slot_of(l, symbol);
+        if (slot == ~0ull)
+            return -EBADMSG;
+        value = (uint64_t)(uintptr_t)(l->memory + l->got + 8 * slot);
+        return store32(where, (int64_t)value + r->r_addend - here, true);
+    default:
+        return -EBADMSG;
+    }
+}
+
+#else /* aarch64 */
+
+/* ldr x16, [pc, #8]; br x16; the address */
+static uint64_t stub_for(struct loader *l, uint64_t slot)
+{
+    char *stub = l->memory + l->stubs + STUB_BYTES * slot;
+    uint32_t code[2] = {0x58000050u, 0xd61f0200u};
+    memcpy(stub, code, 8);
+    memcpy(stub + 8, l->memory + l->got + 8 * slot, 8);
+    return (uint64_t)(uintptr_t)stub;
+}
+
+static int patch(char *where, uint32_t clear, uint64_t bits)
+{
+    uint32_t in;
+    memcpy(&in, where, 4);
+    in = (in & ~clear) | (uint32_t)bits;
+    memcpy(where, &in, 4);
+    return 0;
+}
+
+static int patch_page(char *where, uint64_t target, uint64_t here)
+{
+    int64_t pages = ((int64_t)(target & ~0xfffull) - (int64_t)(here & ~0xfffull)) >> 12;
+    if (pages < -(1 << 20) || pages >= 1 << 20)
+        return -EBADMSG;
+    return patch(where, 0x60ffffe0u,
+            ((uint64_t)(pages & 3) << 29) | (((uint64_t)pages >> 2 & 0x7ffff) << 5));
+}
+
+static int patch_low(char *where, uint64_t target, unsigned scale)
+{
+    if (target & ((1u << scale) - 1))
+        return -EBADMSG;
+    return patch(where, 0x3ffc00u, (target & 0xfff) >> scale << 10);
+}
+
+static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Rela *r)
+{
+    uint32_t type = ELF64_R_TYPE(r->r_info), symbol = ELF64_R_SYM(r->r_info);
+    uint64_t here = (uint64_t)(uintptr_t)where, value = address_of(l, symbol), slot;
+    bool outside = symbol < l->symbol_count && l->symbols[symbol].st_shndx == SHN_UNDEF;
+    if (!value || room < (type == R_AARCH64_ABS64 || type == R_AARCH64_PREL64 ? 8u : 4u))
+        return -EBADMSG;
+    uint64_t target = value + (uint64_t)r->r_addend;
+    switch (type) {
+    case R_AARCH64_ABS64:
+        memcpy(where, &target, 8);
+        return 0;
+    case R_AARCH64_PREL64:
+        target -= here;
+        memcpy(where, &target, 8);
+        return 0;
+    case R_AARCH64_PREL32:
+        return store32(where, (int64_t)(target - here), true);
+    case R_AARCH64_CALL26:
+    case R_AARCH64_JUMP26: {
+        if (outside) {
+            slot = slot_of(l, symbol);
+            if (slot == ~0ull)
+                return -EBADMSG;
+            target = stub_for(l, slot);
+        }
+        int64_t words = (int64_t)(target - here) >> 2;
+        if (words < -(1 << 25) || words >= 1 << 25)
+            return -EBADMSG;
+        return patch(where, 0x3ffffffu, (uint64_t)words & 0x3ffffff);
+    }
+    case R_AARCH64_ADR_PREL_PG_HI21:
+        return patch_page(where, target, here);
+    case R_AARCH64_ADD_ABS_LO12_NC:
+    case R_AARCH64_LDST8_ABS_LO12_NC:
+        return patch_low(where, target, 0);
+    case R_AARCH64_LDST16_ABS_LO12_NC:
+        return patch_low(where, target, 1);
+    case R_AARCH64_LDST32_ABS_LO12_NC:
+        return patch_low(where, target, 2);
+    case R_AARCH64_LDST64_ABS_LO12_NC:
+        return patch_low(where, target, 3);
+    case R_AARCH64_LDST128_ABS_LO12_NC:
+        return patch_low(where, target, 4);
+    case R_AARCH64_ADR_GOT_PAGE:
+    case R_AARCH64_LD64_GOT_LO12_NC:
+        slot = slot_of(l, symbol);
+        if (slot == ~0ull)
+            return -EBADMSG;
+        target = (uint64_t)(uintptr_t)(l->memory + l->got + 8 * slot);
+        return type == R_AARCH64_ADR_GOT_PAGE ? patch_page(where, target, here)
+                                              : patch_low(where, target, 3);
+    default:
+        return -EBADMSG;
+    }
+}
+
+#endif
+
+static int relocate_all(struct loader *l)
+{
+    for (unsigned i = 0; i < l->head->e_shnum; i++) {
+        const Elf64_Shdr *s = &l->sections[i];
+        if (s->sh_type == SHT_REL)
+            return -EBADMSG;
+        if (s->sh_type != SHT_RELA || s->sh_info >= l->head->e_shnum ||
+                l->place[s->sh_info] == ~0ull)
+            continue;
+        const Elf64_Rela *r = at(l, s->sh_offset, s->sh_size);
+        uint64_t size = l->sections[s->sh_info].sh_size;
+        if (!r)
+            return -EBADMSG;
+        for (uint64_t n = s->sh_size / sizeof *r; n; n--, r++) {
+            if (r->r_offset >= size)
+                return -EBADMSG;
+            char *where = l->memory + l->place[s->sh_info] + r->r_offset;
+            int e = relocate(l, where, size - r->r_offset, r);
+            if (e < 0)
+                return e;
+        }
+    }
+    return 0;
+}
+
+static void *find_entry(struct loader *l)
+{
+    for (size_t i = 0; i < l->symbol_count; i++) {
+        const Elf64_Sym *s = &l->symbols[i];
+        if (loaded(l, s) && (l->sections[s->st_shndx].sh_flags & SHF_EXECINSTR) &&
+                !strcmp(symbol_name(l, s), ABX_OBJECT_ENTRY))
+            return l->memory + l->place[s->st_shndx] + s->st_value;
+    }
+    return NULL;
+}
+
+static int fill(struct loader *l)
+{
+    for (unsigned i = 0; i < l->head->e_shnum; i++)
+        if (l->place[i] != ~0ull)
+            memcpy(l->memory + l->place[i], l->elf + l->sections[i].sh_offset,
+                    l->sections[i].sh_size);
+    int r = relocate_all(l);
+    if (r < 0)
+        return r;
+    __builtin___clear_cache(l->memory, l->memory + l->text_end);
+    if (mprotect(l->memory, l->text_end, PROT_READ | PROT_EXEC) < 0 ||
+            mprotect(l->memory + l->text_end, l->total - l->text_end, PROT_READ) < 0)
+        return -errno;
+    return 0;
+}
+
+static int load(struct loader *l, struct abx_cpu_object *ret)
+{
+    int r = read_head(l);
+    if (r == 0)
+        r = read_symbols(l);
+    if (r == 0)
+        r = place_sections(l);
+    if (r < 0)
+        return r;
+    l->memory = mmap(NULL, l->total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (l->memory == MAP_FAILED)
+        return -ENOMEM;
+    r = fill(l);
+    void *entry = r == 0 ? find_entry(l) : NULL;
+    if (r == 0 && !entry)
+        r = -EBADMSG;
+    if (r < 0) {
+        munmap(l->memory, l->total);
+        return r;
+    }
+    *ret = (struct abx_cpu_object){l->memory, l->total, entry};
+    return 0;
+}
+
+int abx_cpu_object_load(const void *elf, size_t bytes, struct abx_cpu_object *ret_object)
+{
+    struct loader *l = calloc(1, sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    l->elf = elf;
+    l->bytes = bytes;
+    int r = load(l, ret_object);
+    free(l);
+    return r;
+}
+
+void abx_cpu_object_unload(struct abx_cpu_object *object)
+{
+    if (object->memory)
+        munmap(object->memory, object->bytes);
+    object->memory = NULL;
+}

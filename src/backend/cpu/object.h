@@ -1,0 +1,21 @@
+/* backend/cpu, private: machine code in memory. See object.c. */
+#ifndef ABX_BACKEND_CPU_OBJECT_H
+#define ABX_BACKEND_CPU_OBJECT_H
+
+#include "shader/kernel_abi.h"
+
+struct abx_cpu_object {
+    void *memory;
+    size_t bytes;
+    void *entry; /* ABX_OBJECT_ENTRY */
+};
+
+/* Loads an ELF relocatable object for this processor. -EBADMSG when it is malformed or wants what
+ * it may not have, -ENOMEM. Any thread. */
+int abx_cpu_object_load(const void *elf, size_t bytes, struct abx_cpu_object *ret_object);
+void abx_cpu_object_unload(struct abx_cpu_object *object);
+
+/* The address of a function that kernels may call, or NULL. runtime.c */
+void *abx_cpu_runtime_symbol(const char *name);
+
+#endif

@@ -1,0 +1,228 @@
+/* backend/cpu: the helpers that share a dispatch's threadgroups with the queue's thread. Worker
+ * process.
+ *
+ * A dispatch starts on the queue's own thread; only when it has run for a while with much left are
+ * helpers called, so that small ones cost no wake-up. Threadgroups are handed out in chunks by one
+ * atomic counter. The lock covers the list of posted jobs and who is inside one. */
+#include "backend/cpu/cpu_internal.h"
+
+#include <string.h>
+#include <time.h>
+
+/* A wake-up costs about 6 us: what is shorter than this stays on one thread. */
+#define ALONE_NS 15000u
+/* The first chunk is one group; later ones aim at this long. */
+#define CHUNK_NS 8000u
+
+static _Thread_local struct abx_cpu_executor *current;
+
+struct abx_submission *abx_cpu_current_submission(void)
+{
+    return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
+}
+
+size_t abx_cpu_running(
+        struct abx_device *device, struct abx_cpu_running *ret_running, size_t capacity)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS && n < capacity; i++) {
+        struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
+        struct abx_submission *s = e ? atomic_load(&e->submission) : NULL;
+        if (s)
+            ret_running[n++] = (struct abx_cpu_running){s, atomic_load(&e->since_ns)};
+    }
+    return n;
+}
+
+static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    current = e;
+    atomic_store_explicit(&e->since_ns, abx_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&e->submission, job->submission, memory_order_release);
+}
+
+static void leave(struct abx_cpu_executor *e)
+{
+    atomic_store_explicit(&e->submission, NULL, memory_order_release);
+}
+
+static void run_chunks(struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    for (;;) {
+        uint64_t first = atomic_fetch_add(&job->next, job->chunk);
+        if (first >= job->groups)
+            return;
+        uint64_t left = job->groups - first;
+        abx_cpu_run_groups(e, job->pipeline, first, left < job->chunk ? left : job->chunk);
+    }
+}
+
+/* ---- helpers */
+
+static struct abx_cpu_job *take_job(struct abx_cpu_pool *p)
+{
+    struct abx_cpu_job *found = NULL;
+    pthread_mutex_lock(&p->lock);
+    for (struct abx_cpu_job *j = p->jobs; j && !found; j = j->next_job)
+        if (atomic_load(&j->next) < j->groups)
+            found = j;
+    if (found) {
+        found->helpers++;
+        atomic_store(&found->idle, 0);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return found;
+}
+
+static void put_job(struct abx_cpu_pool *p, struct abx_cpu_job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    bool last = --job->helpers == 0;
+    if (last) {
+        atomic_store(&job->idle, 1);
+        abx_futex_wake((const uint32_t *)&job->idle, 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void wait_for_job(struct abx_device *d, uint32_t seen)
+{
+    struct abx_cpu_pool *p = &d->pool;
+    for (uint64_t end = abx_now_ns() + d->spin_ns; abx_now_ns() < end;) {
+        for (int i = 0; i < 32; i++)
+            abx_cpu_relax();
+        if (atomic_load(&p->epoch) != seen)
+            return;
+    }
+    atomic_fetch_add(&p->sleepers, 1);
+    while (atomic_load(&p->epoch) == seen && !atomic_load(&p->stop))
+        abx_futex_wait((const uint32_t *)&p->epoch, seen, -1);
+    atomic_fetch_sub(&p->sleepers, 1);
+}
+
+static void *helper(void *arg)
+{
+    struct abx_device *d = arg;
+    struct abx_cpu_pool *p = &d->pool;
+    struct abx_cpu_executor *e = abx_cpu_executor_create(d);
+    while (e && !atomic_load(&p->stop)) {
+        uint32_t seen = atomic_load(&p->epoch);
+        struct abx_cpu_job *job = take_job(p);
+        if (!job) {
+            wait_for_job(d, seen);
+            continue;
+        }
+        if (abx_cpu_prepare(e, job) == ABX_EXEC_OK) {
+            enter(e, job);
+            run_chunks(e, job);
+            leave(e);
+        }
+        put_job(p, job);
+    }
+    if (e)
+        abx_cpu_executor_destroy(d, e);
+    return NULL;
+}
+
+static void post(struct abx_cpu_pool *p, struct abx_cpu_job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    job->next_job = p->jobs;
+    p->jobs = job;
+    pthread_mutex_unlock(&p->lock);
+    atomic_fetch_add(&p->epoch, 1);
+    if (atomic_load(&p->sleepers))
+        abx_futex_wake((const uint32_t *)&p->epoch, INT32_MAX);
+}
+
+/* Takes the job off the list and waits until no helper is inside. */
+static void withdraw(struct abx_cpu_pool *p, struct abx_cpu_job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    for (struct abx_cpu_job **j = &p->jobs; *j; j = &(*j)->next_job)
+        if (*j == job) {
+            *j = job->next_job;
+            break;
+        }
+    bool inside = job->helpers != 0;
+    pthread_mutex_unlock(&p->lock);
+    if (!inside)
+        return;
+    for (int i = 0; i < 2000 && !atomic_load(&job->idle); i++)
+        abx_cpu_relax();
+    while (!atomic_load(&job->idle))
+        abx_futex_wait((const uint32_t *)&job->idle, 0, -1);
+    /* put_job() may still hold the lock. */
+    pthread_mutex_lock(&p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Runs chunks alone, growing them towards CHUNK_NS, until the job is done (true) or has run long
+ * enough to share. */
+static bool run_alone(struct abx_cpu_executor *e, struct abx_cpu_job *job, bool share)
+{
+    uint64_t begin = abx_now_ns(), chunk = 1;
+    while (job->next < job->groups) {
+        uint64_t first = job->next, left = job->groups - first;
+        uint64_t now, count = left < chunk ? left : chunk;
+        uint64_t before = abx_now_ns();
+        abx_cpu_run_groups(e, job->pipeline, first, count);
+        job->next = first + count;
+        now = abx_now_ns();
+        uint64_t took = now - before + 1;
+        chunk = took * 2 < CHUNK_NS                ? chunk * 2
+                : took > CHUNK_NS * 2 && chunk > 1 ? chunk / 2
+                                                   : chunk;
+        if (share && now - begin > ALONE_NS) {
+            uint64_t rest = job->groups - job->next;
+            if (rest * took / count > ALONE_NS) {
+                job->chunk = chunk;
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void abx_cpu_pool_run(
+        struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    struct abx_cpu_pool *p = &device->pool;
+    enter(e, job);
+    if (!run_alone(e, job, p->count > 0)) {
+        job->helpers = 0;
+        atomic_store(&job->idle, 1);
+        post(p, job);
+        run_chunks(e, job);
+        withdraw(p, job);
+    }
+    leave(e);
+}
+
+int abx_cpu_pool_open(struct abx_device *device, unsigned helpers)
+{
+    struct abx_cpu_pool *p = &device->pool;
+    pthread_attr_t attr;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, ABX_CPU_STACK_BYTES);
+    int r = 0;
+    for (; p->count < helpers && r == 0; p->count += r == 0)
+        r = -pthread_create(&p->threads[p->count], &attr, helper, device);
+    pthread_attr_destroy(&attr);
+    if (r < 0)
+        abx_cpu_pool_close(device);
+    return r;
+}
+
+void abx_cpu_pool_close(struct abx_device *device)
+{
+    struct abx_cpu_pool *p = &device->pool;
+    atomic_store(&p->stop, true);
+    atomic_fetch_add(&p->epoch, 1);
+    abx_futex_wake((const uint32_t *)&p->epoch, INT32_MAX);
+    for (unsigned i = 0; i < p->count; i++)
+        pthread_join(p->threads[i], NULL);
+    p->count = 0;
+    pthread_mutex_destroy(&p->lock);
+}

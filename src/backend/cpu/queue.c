@@ -1,0 +1,327 @@
+/* backend/cpu: a queue is a thread that runs submissions in order. Worker process. The commands are
+ * the host's, validated; buffer contents (indirect grids, event words) are the guest's and are read
+ * once. */
+#include "backend/cpu/cpu_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct abx_queue {
+    struct abx_device *device;
+    pthread_t thread;
+    struct abx_cpu_executor *executor;
+    struct abx_cpu_job job;
+    _Atomic(struct abx_submission *) incoming; /* newest first */
+    _Atomic uint32_t sleeping;                 /* futex */
+    _Atomic bool stop;
+    _Atomic uint64_t submitted, finished;
+    _Atomic uint64_t cancelled; /* submissions numbered below this fail */
+    _Atomic(struct event_wait *) waiting;
+};
+
+/* A wait for an event. The event's notification cannot be taken back, so it may outlive the wait,
+ * the submission and the queue: two references. */
+struct event_wait {
+    _Atomic uint32_t references;
+    _Atomic uint32_t done; /* futex */
+};
+
+struct result {
+    int error;
+    uint32_t source;
+    const char *text;
+};
+
+static void put_wait(struct event_wait *w)
+{
+    if (atomic_fetch_sub(&w->references, 1) == 1)
+        free(w);
+}
+
+static void event_reached(void *user)
+{
+    struct event_wait *w = user;
+    atomic_store(&w->done, 1);
+    abx_futex_wake((const uint32_t *)&w->done, 1);
+    put_wait(w);
+}
+
+static int wait_event(struct abx_queue *q, const struct abx_exec_event *c)
+{
+    const struct abx_event_ops *events = q->device->events;
+    if (events->value(c->event) >= c->value)
+        return ABX_EXEC_OK;
+    struct event_wait *w = calloc(1, sizeof *w);
+    if (!w)
+        return ABX_EXEC_OUT_OF_MEMORY;
+    atomic_store(&w->references, 3); /* ours, the event's, cancel's */
+    atomic_store(&q->waiting, w);
+    if (events->notify(c->event, c->value, event_reached, w)) {
+        atomic_store(&w->done, 1);
+        put_wait(w);
+    }
+    while (!atomic_load(&w->done) && atomic_load(&q->cancelled) <= atomic_load(&q->finished))
+        abx_futex_wait((const uint32_t *)&w->done, 0, -1);
+    bool reached = events->value(c->event) >= c->value;
+    if (atomic_exchange(&q->waiting, NULL))
+        put_wait(w); /* cancel did not take its reference */
+    put_wait(w);
+    return reached ? ABX_EXEC_OK : ABX_EXEC_DEVICE_REMOVED;
+}
+
+/* ---- dispatches */
+
+static int bind(struct abx_cpu_job *job, const struct abx_exec_dispatch *c)
+{
+    struct abx_kernel_call *call = &job->call;
+    uint32_t offset = (uint32_t)abx_align_up(
+            job->pipeline->info.static_threadgroup_bytes, ABX_CPU_GROUP_ALIGN);
+    for (uint32_t i = 0; i < ABX_MAX_BUFFER_BINDINGS; i++) {
+        void *p = NULL;
+        if (i < c->binding_count) {
+            const struct abx_exec_binding *b = &c->bindings[i];
+            if (b->buffer)
+                p = b->buffer->address + b->offset;
+            else if (b->offset)
+                p = (char *)c + b->offset;
+        }
+        call->buffers[i] = p;
+    }
+    for (uint32_t i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++) {
+        uint32_t bytes = c->threadgroup_bytes[i];
+        job->group_offset[i] = ~0u;
+        if (!bytes)
+            continue;
+        if (bytes > ABX_MAX_THREADGROUP_BYTES ||
+                offset + abx_align_up(bytes, ABX_CPU_GROUP_ALIGN) > ABX_CPU_GROUP_MEMORY)
+            return ABX_EXEC_INVALID_RESOURCE;
+        job->group_offset[i] = offset;
+        offset += (uint32_t)abx_align_up(bytes, ABX_CPU_GROUP_ALIGN);
+    }
+    return ABX_EXEC_OK;
+}
+
+/* The grid in threads; an indirect one is the guest's memory. */
+static int read_grid(struct abx_kernel_call *call, const struct abx_exec_dispatch *c)
+{
+    uint32_t counts[3];
+    if (c->head.op == ABX_EXEC_DISPATCH_INDIRECT)
+        memcpy(counts, c->indirect->address + c->indirect_offset, sizeof counts);
+    for (int d = 0; d < 3; d++) {
+        uint64_t group = c->threadgroup[d];
+        uint64_t threads =
+                c->head.op == ABX_EXEC_DISPATCH_INDIRECT ? counts[d] * group : c->grid[d];
+        if (threads > UINT32_MAX || group == 0)
+            return ABX_EXEC_INVALID_RESOURCE;
+        call->grid[d] = (uint32_t)threads;
+        call->group_size[d] = (uint32_t)group;
+        call->groups[d] = (uint32_t)((threads + group - 1) / group);
+    }
+    return ABX_EXEC_OK;
+}
+
+static int dispatch(
+        struct abx_queue *q, struct abx_submission *s, const struct abx_exec_dispatch *c)
+{
+    struct abx_cpu_job *job = &q->job;
+    job->pipeline = c->pipeline;
+    job->submission = s;
+    int e = bind(job, c);
+    if (e == ABX_EXEC_OK)
+        e = read_grid(&job->call, c);
+    if (e != ABX_EXEC_OK)
+        return e;
+    const uint32_t *groups = job->call.groups;
+    if (__builtin_mul_overflow((uint64_t)groups[0] * groups[1], groups[2], &job->groups))
+        return ABX_EXEC_INVALID_RESOURCE;
+    s->kernels++;
+    if (job->groups == 0)
+        return ABX_EXEC_OK;
+    e = abx_cpu_prepare(q->executor, job);
+    if (e != ABX_EXEC_OK)
+        return e;
+    atomic_store_explicit(&job->next, 0, memory_order_relaxed);
+    abx_cpu_pool_run(q->device, q->executor, job);
+    return ABX_EXEC_OK;
+}
+
+static int run_command(
+        struct abx_queue *q, struct abx_submission *s, const struct abx_exec_command *head)
+{
+    switch ((enum abx_exec_op)head->op) {
+    case ABX_EXEC_DISPATCH:
+    case ABX_EXEC_DISPATCH_INDIRECT:
+        return dispatch(q, s, (const struct abx_exec_dispatch *)head);
+    case ABX_EXEC_COPY: {
+        const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
+        memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
+        return ABX_EXEC_OK;
+    }
+    case ABX_EXEC_FILL: {
+        const struct abx_exec_fill *c = (const struct abx_exec_fill *)head;
+        memset(c->to->address + c->offset, (int)c->value, c->length);
+        return ABX_EXEC_OK;
+    }
+    case ABX_EXEC_WAIT_EVENT:
+        return wait_event(q, (const struct abx_exec_event *)head);
+    case ABX_EXEC_SIGNAL_EVENT: {
+        const struct abx_exec_event *c = (const struct abx_exec_event *)head;
+        q->device->events->signal(c->event, c->value);
+        return ABX_EXEC_OK;
+    }
+    case ABX_EXEC_BARRIER: /* a queue runs one command at a time, to its end */
+    case ABX_EXEC_WAIT_FENCE:
+    case ABX_EXEC_UPDATE_FENCE:
+        return ABX_EXEC_OK;
+    }
+    return ABX_EXEC_INTERNAL;
+}
+
+static const char *error_text(int error)
+{
+    switch (error) {
+    case ABX_EXEC_OK:
+        return NULL;
+    case ABX_EXEC_OUT_OF_MEMORY:
+        return "not enough memory for the threads' private memory";
+    case ABX_EXEC_INVALID_RESOURCE:
+        return "the dispatch's size or threadgroup memory is out of range";
+    case ABX_EXEC_DEVICE_REMOVED:
+        return "the queue was cancelled";
+    default:
+        return "unknown command";
+    }
+}
+
+static void run(struct abx_queue *q, struct abx_submission *s)
+{
+    uint64_t start = abx_now_ns();
+    int error = ABX_EXEC_OK;
+    uint32_t source = 0;
+    s->kernels = 0;
+    if (atomic_load(&q->cancelled) > atomic_load(&q->finished))
+        error = ABX_EXEC_DEVICE_REMOVED;
+    for (size_t at = 0; at < s->bytes && error == ABX_EXEC_OK;) {
+        const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
+        error = run_command(q, s, c);
+        source = c->source;
+        at += c->bytes;
+    }
+    /* Before done(): whoever waits for it may then destroy the queue. */
+    atomic_fetch_add(&q->finished, 1);
+    s->done(s, error, source, error_text(error), start, abx_now_ns());
+}
+
+/* ---- the thread */
+
+static struct abx_submission *take_all(struct abx_queue *q)
+{
+    struct abx_submission *s = atomic_exchange(&q->incoming, NULL), *ordered = NULL;
+    while (s) {
+        struct abx_submission *next = s->next;
+        s->next = ordered;
+        ordered = s;
+        s = next;
+    }
+    return ordered;
+}
+
+static void wait_for_work(struct abx_queue *q)
+{
+    for (uint64_t end = abx_now_ns() + q->device->spin_ns; abx_now_ns() < end;)
+        for (int i = 0; i < 16; i++) {
+            if (atomic_load_explicit(&q->incoming, memory_order_relaxed))
+                return;
+            abx_cpu_relax();
+        }
+    atomic_store(&q->sleeping, 1);
+    while (!atomic_load(&q->incoming) && !atomic_load(&q->stop))
+        abx_futex_wait((const uint32_t *)&q->sleeping, 1, -1);
+    atomic_store(&q->sleeping, 0);
+}
+
+static void *queue_thread(void *arg)
+{
+    struct abx_queue *q = arg;
+    for (;;) {
+        struct abx_submission *s = take_all(q);
+        if (!s && atomic_load(&q->stop))
+            return NULL;
+        if (!s)
+            wait_for_work(q);
+        while (s) {
+            struct abx_submission *next = s->next;
+            run(q, s);
+            s = next;
+        }
+    }
+}
+
+static void queue_submit(struct abx_queue *q, struct abx_submission *s)
+{
+    uint64_t number = atomic_fetch_add(&q->submitted, 1);
+    /* Nothing to do and nothing before it: a hand-over to the thread would be all its cost. */
+    if (s->bytes == 0 && atomic_load(&q->finished) == number) {
+        run(q, s);
+        return;
+    }
+    struct abx_submission *head = atomic_load(&q->incoming);
+    do
+        s->next = head;
+    while (!atomic_compare_exchange_weak(&q->incoming, &head, s));
+    if (atomic_exchange(&q->sleeping, 0))
+        abx_futex_wake((const uint32_t *)&q->sleeping, 1);
+}
+
+static void queue_cancel(struct abx_queue *q)
+{
+    atomic_store(&q->cancelled, atomic_load(&q->submitted));
+    struct event_wait *w = atomic_exchange(&q->waiting, NULL);
+    if (w) {
+        atomic_store(&w->done, 1);
+        abx_futex_wake((const uint32_t *)&w->done, 1);
+        put_wait(w);
+    }
+}
+
+static void queue_destroy(struct abx_queue *q)
+{
+    atomic_store(&q->stop, true);
+    atomic_store(&q->sleeping, 0);
+    abx_futex_wake((const uint32_t *)&q->sleeping, 1);
+    pthread_join(q->thread, NULL);
+    abx_cpu_executor_destroy(q->device, q->executor);
+    free(q);
+}
+
+static int queue_create(struct abx_device *device, struct abx_queue **ret)
+{
+    struct abx_queue *q = calloc(1, sizeof *q);
+    if (!q)
+        return -ENOMEM;
+    q->device = device;
+    q->executor = abx_cpu_executor_create(device);
+    if (!q->executor) {
+        free(q);
+        return -ENOMEM;
+    }
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, ABX_CPU_STACK_BYTES);
+    int r = -pthread_create(&q->thread, &attr, queue_thread, q);
+    pthread_attr_destroy(&attr);
+    if (r < 0) {
+        abx_cpu_executor_destroy(device, q->executor);
+        free(q);
+        return r;
+    }
+    *ret = q;
+    return 0;
+}
+
+const struct abx_queue_ops abx_cpu_queue_ops = {
+        .create = queue_create,
+        .submit = queue_submit,
+        .cancel = queue_cancel,
+        .destroy = queue_destroy,
+};

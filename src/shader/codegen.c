@@ -1,0 +1,181 @@
+/* shader: one kernel of a library, as machine code for this computer. LLVM through its C API only.
+ *
+ * Runs in the compiler process, which is sandboxed: the bitcode comes from guest source by way of
+ * clang, or from a cache the guest cannot write, and LLVM is not hardened against it. The verifier
+ * runs on what comes in and on what goes out. Steps: codegen_load (one function, one thread's
+ * work), a form (codegen_wide or codegen_scalar), codegen_finish. */
+#include "shader/codegen.h"
+
+#include <llvm-c/Error.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_feature(const char *features, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *f = features; (f = strstr(f, name)); f += length)
+        if (f > features && f[-1] == '+' && (f[length] == ',' || f[length] == 0))
+            return true;
+    return false;
+}
+
+static int open_target(struct codegen *g)
+{
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+    char *triple = LLVMGetDefaultTargetTriple();
+    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures(), *error = NULL;
+    LLVMTargetRef target;
+    int r = 0;
+    if (LLVMGetTargetFromTriple(triple, &target, &error)) {
+        r = codegen_fail(g, -ENOSYS, "no code generator for this computer: %s", error);
+        LLVMDisposeMessage(error);
+    } else {
+        g->machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
+                LLVMRelocPIC, LLVMCodeModelSmall);
+        g->layout = LLVMCreateTargetDataLayout(g->machine);
+        g->vector_bytes = has_feature(features, "avx512f") ? 64
+                          : has_feature(features, "avx2")  ? 32
+                                                           : 16;
+    }
+    LLVMDisposeMessage(triple);
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    return r;
+}
+
+static int codegen_open(struct codegen *g)
+{
+    g->verbose = getenv("ARCBOX_CODEGEN_VERBOSE") != NULL;
+    g->context = LLVMContextCreate();
+    g->builder = LLVMCreateBuilderInContext(g->context);
+    g->i1 = LLVMInt1TypeInContext(g->context);
+    g->i8 = LLVMInt8TypeInContext(g->context);
+    g->i32 = LLVMInt32TypeInContext(g->context);
+    g->i64 = LLVMInt64TypeInContext(g->context);
+    g->ptr = LLVMPointerTypeInContext(g->context, 0);
+    g->token = LLVMTokenTypeInContext(g->context);
+    g->options = LLVMCreatePassBuilderOptions();
+    LLVMPassBuilderOptionsSetLoopVectorization(g->options, 1);
+    LLVMPassBuilderOptionsSetSLPVectorization(g->options, 1);
+    LLVMPassBuilderOptionsSetLoopUnrolling(g->options, 1);
+    LLVMPassBuilderOptionsSetLoopInterleaving(g->options, 1);
+    return open_target(g);
+}
+
+static void codegen_close(struct codegen *g)
+{
+    LLVMDisposeBuilder(g->builder);
+    if (g->module)
+        LLVMDisposeModule(g->module);
+    LLVMDisposePassBuilderOptions(g->options);
+    if (g->layout)
+        LLVMDisposeTargetData(g->layout);
+    if (g->machine)
+        LLVMDisposeTargetMachine(g->machine);
+    LLVMContextDispose(g->context);
+}
+
+/* After optimising, nothing may be left that the worker's loader would have to refuse. */
+static int check_externals(struct codegen *g)
+{
+    static const char *const provided[] = {"abx_rt_give", "abx_rt_take", ABX_RUNTIME_BFLOAT,
+#define NAME(f) #f,
+            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME)
+#undef NAME
+    };
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        size_t length;
+        const char *name = LLVMGetValueName2(f, &length);
+        bool known = !LLVMIsDeclaration(f) || !strncmp(name, "llvm.", 5) || !LLVMGetFirstUse(f);
+        for (size_t i = 0; i < ABX_ARRAY_SIZE(provided) && !known; i++)
+            known = !strcmp(name, provided[i]);
+        if (!known)
+            return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
+    }
+    for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v)) {
+        size_t length;
+        const char *name = LLVMGetValueName2(v, &length);
+        if (!LLVMGetInitializer(v) && LLVMGetFirstUse(v))
+            return codegen_fail(g, -EINVAL, "undefined variable '%s'", name);
+        if (LLVMGetInitializer(v) && !LLVMIsGlobalConstant(v) && strncmp(name, "llvm.", 5))
+            return codegen_fail(g, -EINVAL, "variable '%s' is used in an unsupported way", name);
+    }
+    return 0;
+}
+
+static void set_function_attributes(struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        if (LLVMIsDeclaration(f))
+            continue;
+        /* Big private arrays must not step over the stack's guard page. */
+        LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex,
+                LLVMCreateStringAttribute(g->context, "probe-stack", 11, "inline-asm", 10));
+        if (g->vector_bytes == 64)
+            LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex,
+                    LLVMCreateStringAttribute(g->context, "prefer-vector-width", 19, "512", 3));
+        codegen_add_attribute(g, f, "nounwind");
+    }
+}
+
+int codegen_finish(struct codegen *g, struct abx_shader_result *result)
+{
+    set_function_attributes(g);
+    int r = codegen_verify(g, "building");
+    if (r == 0)
+        r = codegen_run_passes(g, "default<O2>,globaldce");
+    if (r == 0)
+        r = codegen_verify(g, "optimising");
+    if (r == 0)
+        r = check_externals(g);
+    if (r < 0)
+        return r;
+    char *error = NULL;
+    LLVMMemoryBufferRef elf;
+    if (g->verbose) {
+        LLVMPrintModuleToFile(g->module, getenv("ARCBOX_CODEGEN_VERBOSE"), &error);
+    }
+    if (LLVMTargetMachineEmitToMemoryBuffer(g->machine, g->module, LLVMObjectFile, &error, &elf)) {
+        codegen_fail(g, -EIO, "code generation failed: %s", error);
+        LLVMDisposeMessage(error);
+        return -EIO;
+    }
+    struct abx_object *o = &g->object;
+    o->magic = ABX_OBJECT_MAGIC;
+    o->version = ABX_OBJECT_VERSION;
+    o->elf_offset = sizeof *o;
+    o->elf_bytes = LLVMGetBufferSize(elf);
+    size_t bytes = sizeof *o + o->elf_bytes;
+    char *blob = bytes <= ABX_SHADER_MAX_OBJECT_BYTES ? malloc(bytes) : NULL;
+    if (blob) {
+        memcpy(blob, o, sizeof *o);
+        memcpy(blob + sizeof *o, LLVMGetBufferStart(elf), o->elf_bytes);
+        result->blob = blob;
+        result->blob_bytes = bytes;
+    }
+    LLVMDisposeMemoryBuffer(elf);
+    return blob ? 0 : -ENOMEM;
+}
+
+int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count,
+        struct abx_shader_result *result)
+{
+    memset(result, 0, sizeof *result);
+    if (constant_count > ABX_SHADER_MAX_CONSTANTS)
+        return -EINVAL;
+    struct codegen g = {0};
+    int r = codegen_open(&g);
+    if (r == 0)
+        r = codegen_load(&g, library, library_bytes, function, constants, constant_count);
+    if (r == 0)
+        r = codegen_build_scalar(&g);
+    if (r == 0)
+        r = codegen_finish(&g, result);
+    codegen_close(&g);
+    if (g.message.failed)
+        abx_string_finish(&g.message);
+    result->message = g.message.data;
+    return r;
+}

@@ -1,0 +1,92 @@
+/* shader, private: what the parts of the code generator share (compiler process only). Everything
+ * here handles a module made from guest source. See shader.h, kernel_abi.h, shim/markers.h. */
+#ifndef ABX_SHADER_CODEGEN_H
+#define ABX_SHADER_CODEGEN_H
+
+#include "shader/shader.h"
+#include "shader/kernel_abi.h"
+#include "shader/shim/markers.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+struct codegen {
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMTargetMachineRef machine;
+    LLVMTargetDataRef layout;
+    LLVMPassBuilderOptionsRef options;
+    LLVMBuilderRef builder;
+    LLVMTypeRef i1, i8, i32, i64, ptr, token;
+    LLVMValueRef kernel;                /* void (void): one thread, markers in it */
+    LLVMValueRef entry;                 /* abx_entry, once built */
+    struct abx_object object;           /* filled as things are decided */
+    bool barriers, simd_barriers, simd; /* which markers the kernel uses */
+    unsigned vector_bytes;              /* of this machine's registers */
+    bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
+    struct abx_string message;
+};
+
+/* Adds a line to the message; returns `error` so that callers can `return codegen_fail(...)`. */
+int codegen_fail(struct codegen *g, int error, const char *format, ...) ABX_PRINTF(3, 4);
+int codegen_run_passes(struct codegen *g, const char *passes);
+int codegen_verify(struct codegen *g, const char *after);
+
+/* The called function's name when `v` is a direct call, "" for an indirect one, NULL otherwise. */
+const char *codegen_callee(LLVMValueRef v);
+bool codegen_is_call(LLVMValueRef v, const char *name);
+void codegen_add_attribute(struct codegen *g, LLVMValueRef function, const char *name);
+void codegen_remove_attribute(LLVMValueRef function, const char *name);
+/* Declares (once) a function that the worker provides. */
+LLVMValueRef codegen_declare(struct codegen *g, const char *name, LLVMTypeRef type);
+LLVMValueRef codegen_intrinsic(struct codegen *g, const char *name, LLVMTypeRef *types,
+        unsigned count, LLVMTypeRef *ret_type);
+LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTypeRef *types,
+        unsigned type_count, LLVMValueRef *arguments, unsigned count);
+LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
+LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
+/* Loads the field of *call that lies at `offset`, in the current block. */
+LLVMValueRef codegen_load_field(
+        struct codegen *g, LLVMValueRef call, LLVMTypeRef type, size_t offset, const char *name);
+
+/* What markers turn into: one value a builtin and dimension. */
+struct codegen_place {
+    LLVMValueRef call; /* struct abx_kernel_call */
+    LLVMValueRef builtin[ABX_BUILTIN_COUNT][3];
+};
+/* Loads what is the same for a whole dispatch (grid, group size, counts). */
+void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValueRef call);
+/* Completes the place of a thread from group[], size[] and thread position [] already set. */
+void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
+void codegen_place_group(struct codegen *g, struct codegen_place *p);
+/* In `function`: the builtin, buffer and threadgroup markers become the place's values; mutable
+ * globals (threadgroup variables) become offsets into static threadgroup memory. */
+int codegen_lower_markers(
+        struct codegen *g, LLVMValueRef function, struct codegen_place *p, LLVMValueRef at);
+int codegen_lower_statics(
+        struct codegen *g, LLVMValueRef function, LLVMValueRef base, LLVMValueRef at);
+/* Moves what follows `at` in its block into a new block, which is returned. */
+LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
+
+/* The steps. Each 0 or a negative errno with a message. */
+int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count);
+int codegen_build_scalar(struct codegen *g); /* loops, or a coroutine a thread */
+int codegen_finish(struct codegen *g, struct abx_shader_result *result);
+
+/* A coroutine around entry(call, frame, thread, lane): begun at the builder's place, ended by
+ * codegen_coroutine_end(), which also turns every `stop` call into a suspension. */
+struct codegen_coroutine {
+    LLVMValueRef function, id, handle;
+    LLVMBasicBlockRef cleanup, suspend;
+};
+void codegen_coroutine_begin(struct codegen *g, LLVMValueRef function, LLVMValueRef memory,
+        struct codegen_coroutine *ret);
+void codegen_coroutine_stop(
+        struct codegen *g, struct codegen_coroutine *c, bool final, LLVMBasicBlockRef resume);
+void codegen_coroutine_end(struct codegen *g, struct codegen_coroutine *c);
+int codegen_coroutine_split(struct codegen *g);
+
+#endif

@@ -1,0 +1,303 @@
+/* shader: from a library blob to a module that holds one kernel, inlined into one function, its
+ * function constants set, and free of what must not reach machine code: traps on integer division,
+ * loops that are assumed to end, attributes made for another CPU. Compiler process; hostile input.
+ */
+#include "shader/codegen.h"
+
+#include <llvm-c/BitReader.h>
+#include <llvm-c/Comdat.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct abx_shader_constant *find_constant(
+        const struct abx_shader_constant *constants, uint32_t count, uint32_t index)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (constants[i].index == index)
+            return &constants[i];
+    return NULL;
+}
+
+/* Replaces an external global by a constant of the same bytes. */
+static void define_constant(
+        struct codegen *g, LLVMValueRef global, const uint8_t *value, size_t value_bytes)
+{
+    LLVMTypeRef type = LLVMGlobalGetValueType(global);
+    uint64_t bytes = LLVMABISizeOfType(g->layout, type);
+    char data[64] = {0};
+    if (bytes > sizeof data)
+        bytes = sizeof data;
+    memcpy(data, value, value_bytes < bytes ? value_bytes : bytes);
+    LLVMValueRef init = LLVMConstStringInContext2(g->context, data, bytes, 1);
+    LLVMValueRef fixed = LLVMAddGlobal(g->module, LLVMTypeOf(init), "constant");
+    LLVMSetInitializer(fixed, init);
+    LLVMSetLinkage(fixed, LLVMInternalLinkage);
+    LLVMSetGlobalConstant(fixed, 1);
+    LLVMSetAlignment(fixed, LLVMABIAlignmentOfType(g->layout, type));
+    LLVMReplaceAllUsesWith(global, fixed);
+    LLVMDeleteGlobal(global);
+}
+
+static int set_constants(struct codegen *g, const struct abx_reflection *r,
+        const struct abx_shader_constant *constants, uint32_t count)
+{
+    const struct abx_reflection_constant *c = abx_reflection_constants(r);
+    for (uint32_t i = 0; i < r->constant_count; i++) {
+        const struct abx_shader_constant *given = find_constant(constants, count, c[i].index);
+        uint8_t one = given != NULL;
+        uint8_t zero[16] = {0};
+        LLVMValueRef defined =
+                LLVMGetNamedGlobal(g->module, abx_reflection_string(r, c[i].defined_symbol));
+        if (defined)
+            define_constant(g, defined, &one, 1);
+        LLVMValueRef global = LLVMGetNamedGlobal(g->module, abx_reflection_string(r, c[i].symbol));
+        if (!global)
+            continue;
+        /* Unused ones were removed by globaldce before this. */
+        if (!given && c[i].required)
+            return codegen_fail(g, -EINVAL, "function constant '%s' (index %u) is not set",
+                    abx_reflection_string(r, c[i].name), c[i].index);
+        define_constant(g, global, given ? given->value : zero,
+                c[i].size <= sizeof zero ? c[i].size : sizeof zero);
+    }
+    return 0;
+}
+
+static void clean_function(struct codegen *g, LLVMValueRef f)
+{
+    static const char *const made_for_another_cpu[] = {"target-cpu", "target-features", "tune-cpu",
+            "min-legal-vector-width", "probe-stack", "stack-protector-buffer-size"};
+    static const char *const unwanted[] = {
+            "mustprogress", "noinline", "optnone", "willreturn", "ssp", "sspstrong", "sspreq"};
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(made_for_another_cpu); i++)
+        LLVMRemoveStringAttributeAtIndex(f, LLVMAttributeFunctionIndex, made_for_another_cpu[i],
+                strlen(made_for_another_cpu[i]));
+    if (LLVMIsDeclaration(f))
+        return;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(unwanted); i++)
+        codegen_remove_attribute(f, unwanted[i]);
+}
+
+/* A kernel that loops for ever must do so, not be turned into something else: the metadata that
+ * promises progress goes, and with it (rarely: the front end passes -fno-finite-loops) the hints.
+ */
+static bool promises_progress(struct codegen *g, LLVMValueRef loop)
+{
+    unsigned count = LLVMGetMDNodeNumOperands(loop);
+    LLVMValueRef operands[16];
+    if (count > ABX_ARRAY_SIZE(operands))
+        return true;
+    LLVMGetMDNodeOperands(loop, operands);
+    for (unsigned i = 1; i < count; i++) {
+        if (!operands[i] || !LLVMIsAMDNode(operands[i]) || !LLVMGetMDNodeNumOperands(operands[i]))
+            continue;
+        LLVMValueRef inner[16];
+        if (LLVMGetMDNodeNumOperands(operands[i]) > ABX_ARRAY_SIZE(inner))
+            continue;
+        LLVMGetMDNodeOperands(operands[i], inner);
+        unsigned length;
+        const char *s = inner[0] ? LLVMGetMDString(inner[0], &length) : NULL;
+        if (s && length == 22 && !memcmp(s, "llvm.loop.mustprogress", 22))
+            return true;
+    }
+    return false;
+}
+
+/* An integer constant of a scalar or vector type. */
+static LLVMValueRef constant_of(LLVMTypeRef type, uint64_t value)
+{
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return LLVMConstInt(type, value, 0);
+    LLVMValueRef lanes[64];
+    unsigned n = LLVMGetVectorSize(type);
+    for (unsigned i = 0; i < n && i < ABX_ARRAY_SIZE(lanes); i++)
+        lanes[i] = LLVMConstInt(LLVMGetElementType(type), value, 0);
+    return LLVMConstVector(lanes, n);
+}
+
+/* Integer division: a zero divisor traps on CPUs and not on GPUs. The result is then the dividend
+ * (Metal leaves it undefined). The other trap is the lowest number by -1. */
+static void soften_division(struct codegen *g, LLVMValueRef in)
+{
+    LLVMOpcode op = LLVMGetInstructionOpcode(in);
+    LLVMValueRef a = LLVMGetOperand(in, 0), d = LLVMGetOperand(in, 1);
+    LLVMTypeRef type = LLVMTypeOf(d);
+    bool is_signed = op == LLVMSDiv || op == LLVMSRem;
+    if (LLVMIsAConstantInt(d) && LLVMConstIntGetZExtValue(d) != 0 &&
+            (!is_signed || LLVMConstIntGetSExtValue(d) != -1))
+        return;
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    unsigned bits = LLVMGetIntTypeWidth(vector ? LLVMGetElementType(type) : type);
+    LLVMBuilderRef b = g->builder;
+    LLVMPositionBuilderBefore(b, in);
+    LLVMValueRef bad = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstNull(type), "");
+    if (is_signed && bits <= 64) {
+        LLVMValueRef lowest =
+                LLVMBuildICmp(b, LLVMIntEQ, a, constant_of(type, (uint64_t)1 << (bits - 1)), "");
+        LLVMValueRef minus = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstAllOnes(type), "");
+        bad = LLVMBuildOr(b, bad, LLVMBuildAnd(b, lowest, minus, ""), "");
+    }
+    LLVMSetOperand(in, 1, LLVMBuildSelect(b, bad, constant_of(type, 1), d, ""));
+}
+
+/* Metal shifts by the amount modulo the width. */
+static void mask_shift(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef amount = LLVMGetOperand(in, 1);
+    LLVMTypeRef type = LLVMTypeOf(amount);
+    if (LLVMIsAConstant(amount) && !LLVMIsAConstantExpr(amount) &&
+            LLVMGetTypeKind(type) != LLVMIntegerTypeKind)
+        return;
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    unsigned bits = LLVMGetIntTypeWidth(vector ? LLVMGetElementType(type) : type);
+    if (bits & (bits - 1))
+        return;
+    if (LLVMIsAConstantInt(amount) && LLVMConstIntGetZExtValue(amount) < bits)
+        return;
+    LLVMPositionBuilderBefore(g->builder, in);
+    LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
+}
+
+static void clean_instructions(struct codegen *g, LLVMValueRef f)
+{
+    unsigned loop = LLVMGetMDKindIDInContext(g->context, "llvm.loop", 9);
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+            LLVMOpcode op = LLVMGetInstructionOpcode(in);
+            if (op == LLVMSDiv || op == LLVMUDiv || op == LLVMSRem || op == LLVMURem)
+                soften_division(g, in);
+            else if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
+                mask_shift(g, in);
+            else if (op == LLVMBr) {
+                LLVMValueRef md = LLVMGetMetadata(in, loop);
+                if (md && promises_progress(g, md))
+                    LLVMSetMetadata(in, loop, NULL);
+            }
+        }
+}
+
+/* Only the kernel stays visible; everything else may be inlined and dropped. */
+static void keep_only(struct codegen *g, LLVMValueRef kernel)
+{
+    static const char *const roots[] = {
+            "llvm.used", "llvm.compiler.used", "llvm.global_ctors", "llvm.global_dtors"};
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(roots); i++) {
+        LLVMValueRef v = LLVMGetNamedGlobal(g->module, roots[i]);
+        if (v)
+            LLVMDeleteGlobal(v);
+    }
+    for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v))
+        if (LLVMGetInitializer(v)) {
+            LLVMSetComdat(v, NULL);
+            LLVMSetLinkage(v, LLVMInternalLinkage);
+            LLVMSetSection(v, "");
+        }
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        clean_function(g, f);
+        if (LLVMIsDeclaration(f))
+            continue;
+        LLVMSetComdat(f, NULL);
+        LLVMSetLinkage(f, f == kernel ? LLVMExternalLinkage : LLVMInternalLinkage);
+        if (f != kernel)
+            codegen_add_attribute(g, f, "alwaysinline");
+    }
+}
+
+/* What is still called, other than markers, intrinsics and what the worker provides. */
+static bool callable(const char *name)
+{
+    static const char *const names[] = {"__abx_builtin", "__abx_buffer", "__abx_threadgroup",
+            "__abx_barrier", "__abx_simd_barrier", "__abx_simd", ABX_RUNTIME_BFLOAT,
+#define NAME(f) #f,
+            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME)
+#undef NAME
+    };
+    if (!strncmp(name, "llvm.", 5))
+        return true;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
+static int scan(struct codegen *g, bool *ret_again)
+{
+    g->barriers = g->simd_barriers = g->simd = *ret_again = false;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+            if (LLVMIsAInlineAsm(in) || LLVMIsAInvokeInst(in) || LLVMIsAIndirectBrInst(in))
+                return codegen_fail(g, -EINVAL,
+                        "the kernel contains an instruction that is not "
+                        "allowed");
+            const char *name = codegen_callee(in);
+            if (!name)
+                continue;
+            LLVMValueRef callee = LLVMGetCalledValue(in);
+            if (!*name && !LLVMIsAFunction(callee))
+                return codegen_fail(
+                        g, -EINVAL, "calls through function pointers are not supported");
+            if (!LLVMIsDeclaration(callee))
+                *ret_again = true;
+            else if (!callable(name))
+                return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
+            g->barriers |= !strcmp(name, "__abx_barrier");
+            g->simd_barriers |= !strcmp(name, "__abx_simd_barrier");
+            g->simd |= !strcmp(name, "__abx_simd");
+        }
+    return 0;
+}
+
+/* Everything into one function. A kernel arrives as a function pointer in its entry, so inlining
+ * takes a second round; lambdas in lambdas may take more. What is left then is recursive. */
+static int inline_all(struct codegen *g)
+{
+    bool again = true;
+    for (int round = 0; again; round++) {
+        if (round == 6)
+            return codegen_fail(g, -EINVAL, "recursive functions are not allowed in Metal");
+        int r = codegen_run_passes(
+                g, "always-inline,function(sroa,instcombine<no-verify-fixpoint>),globaldce");
+        if (r == 0)
+            r = scan(g, &again);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count)
+{
+    const struct abx_shader_library *head = library;
+    const struct abx_reflection *r =
+            (const void *)((const char *)library + head->reflection_offset);
+    if (head->target != ABX_TARGET_HOST || function >= r->function_count)
+        return codegen_fail(g, -EINVAL, "no such function in this library");
+    const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange(
+            (const char *)library + head->bitcode_offset, head->bitcode_bytes, "library", 0);
+    int bad = LLVMParseBitcodeInContext2(g->context, buffer, &g->module);
+    LLVMDisposeMemoryBuffer(buffer);
+    if (bad) {
+        g->module = NULL;
+        return codegen_fail(g, -EBADMSG, "the library's bitcode cannot be read");
+    }
+    g->kernel = LLVMGetNamedFunction(g->module, name);
+    if (!g->kernel || LLVMIsDeclaration(g->kernel) || LLVMCountParams(g->kernel))
+        return codegen_fail(g, -EBADMSG, "the library has no entry '%s'", name);
+    char *triple = LLVMGetTargetMachineTriple(g->machine);
+    LLVMSetTarget(g->module, triple);
+    LLVMDisposeMessage(triple);
+    LLVMSetModuleDataLayout(g->module, g->layout);
+    keep_only(g, g->kernel);
+    int result = codegen_run_passes(g, "globaldce");
+    if (result == 0)
+        result = codegen_verify(g, "reading");
+    if (result == 0)
+        result = set_constants(g, r, constants, constant_count);
+    if (result < 0)
+        return result;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        clean_instructions(g, f);
+    return inline_all(g);
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Compiles a kernel file that is already in the rewriter's form to bitcode.
+
+Usage: compile.py CLANG FLAGS PCH INPUT OUTPUT
+"""
+import os
+import re
+import subprocess
+import sys
+
+clang, flags, pch, source, output = sys.argv[1:]
+with open(flags, encoding="utf-8") as file:
+    text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+shim = os.path.join(os.path.dirname(pch), "shim")
+command = [clang] + re.findall(r'"([^"]*)"', text) + [
+    "-include-pch", pch, "-I", shim, "-c", "-emit-llvm", source, "-o", output]
+sys.exit(subprocess.run(command, check=False).returncode)

@@ -1,0 +1,252 @@
+/* tests/backend: see rig.h. */
+#include "rig.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KERNELS 64u
+
+/* ---- events */
+struct abx_event {
+    pthread_mutex_t lock;
+    uint64_t value;
+    struct waiter {
+        uint64_t value;
+        void (*wake)(void *);
+        void *user;
+    } waiter[16];
+    unsigned waiters;
+};
+
+static uint64_t event_value(struct abx_event *e)
+{
+    pthread_mutex_lock(&e->lock);
+    uint64_t v = e->value;
+    pthread_mutex_unlock(&e->lock);
+    return v;
+}
+
+static void event_signal(struct abx_event *e, uint64_t value)
+{
+    struct waiter ready[16];
+    unsigned count = 0;
+    pthread_mutex_lock(&e->lock);
+    if (value > e->value)
+        e->value = value;
+    for (unsigned i = 0; i < e->waiters;)
+        if (e->waiter[i].value <= e->value) {
+            ready[count++] = e->waiter[i];
+            e->waiter[i] = e->waiter[--e->waiters];
+        } else {
+            i++;
+        }
+    pthread_mutex_unlock(&e->lock);
+    for (unsigned i = 0; i < count; i++)
+        ready[i].wake(ready[i].user);
+}
+
+static bool event_notify(struct abx_event *e, uint64_t value, void (*wake)(void *user), void *user)
+{
+    pthread_mutex_lock(&e->lock);
+    bool reached = e->value >= value;
+    if (!reached)
+        e->waiter[e->waiters++] = (struct waiter){value, wake, user};
+    pthread_mutex_unlock(&e->lock);
+    return reached;
+}
+
+const struct abx_event_ops event_ops = {event_value, event_signal, event_notify};
+
+struct abx_event *event_new(void)
+{
+    struct abx_event *e = calloc(1, sizeof *e);
+    pthread_mutex_init(&e->lock, NULL);
+    return e;
+}
+
+void event_free(struct abx_event *e)
+{
+    free(e);
+}
+
+/* ---- device and kernels */
+int rig_open(struct rig *rig, const struct abx_backend *backend, unsigned threads)
+{
+    rig->backend = backend;
+    if (backend->device->open(&event_ops, threads, &rig->device) < 0)
+        return -1;
+    return backend->queue->create(rig->device, &rig->queue);
+}
+
+void rig_close(struct rig *rig)
+{
+    rig->backend->queue->destroy(rig->queue);
+    rig->backend->device->close(rig->device);
+}
+
+/* The reflection names kernel `id` "__abx_k_<id>" and the constants 0: mode, 1: gain. */
+static struct abx_reflection *reflection(void)
+{
+    struct abx_reflection *r = calloc(1, 16384);
+    struct abx_reflection_function *f = (void *)(r + 1);
+    r->magic = ABX_REFLECTION_MAGIC;
+    r->version = ABX_REFLECTION_VERSION;
+    r->function_count = KERNELS;
+    r->constant_count = 2;
+    struct abx_reflection_constant *c = (void *)(f + KERNELS);
+    char *strings = (char *)(c + 2);
+    uint32_t at = 1; /* offset 0: "" */
+    for (uint32_t i = 0; i < KERNELS; i++) {
+        f[i].kind = ABX_FUNCTION_KERNEL;
+        f[i].name = f[i].entry = at;
+        at += (uint32_t)sprintf(strings + at, "__abx_k_%u", i) + 1;
+    }
+    static const char *const names[2] = {"mode", "gain"};
+    for (uint32_t i = 0; i < 2; i++) {
+        c[i].name = at;
+        at += (uint32_t)sprintf(strings + at, "%s", names[i]) + 1;
+        c[i].symbol = at;
+        at += (uint32_t)sprintf(strings + at, "fc_%s", names[i]) + 1;
+        c[i].defined_symbol = at;
+        at += (uint32_t)sprintf(strings + at, "fcd_%s", names[i]) + 1;
+        c[i].index = i;
+        c[i].type = i ? 3 : 29;
+        c[i].size = 4;
+        c[i].required = i == 1;
+    }
+    r->string_bytes = at;
+    r->total_bytes = (uint32_t)abx_align_up((uint64_t)(strings + at - (char *)r), 8);
+    return r;
+}
+
+void *rig_library(const char *path, size_t *ret_bytes)
+{
+    void *bitcode;
+    size_t length;
+    if (abx_read_file(path, 64u << 20, &bitcode, &length) < 0) {
+        fprintf(stderr, "cannot read %s\n", path);
+        return NULL;
+    }
+    struct abx_reflection *r = reflection();
+    struct abx_shader_library head = {.magic = ABX_LIBRARY_MAGIC,
+            .version = 1,
+            .target = ABX_TARGET_HOST,
+            .reflection_offset = sizeof head,
+            .reflection_bytes = r->total_bytes,
+            .bitcode_offset = sizeof head + r->total_bytes,
+            .bitcode_bytes = length};
+    char *blob = malloc(head.bitcode_offset + length);
+    memcpy(blob, &head, sizeof head);
+    memcpy(blob + sizeof head, r, r->total_bytes);
+    memcpy(blob + head.bitcode_offset, bitcode, length);
+    *ret_bytes = head.bitcode_offset + length;
+    free(r);
+    free(bitcode);
+    return blob;
+}
+
+struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id)
+{
+    static void *library;
+    static size_t bytes;
+    struct abx_shader_result result;
+    struct abx_pipeline *pipeline = NULL;
+    if (!library)
+        library = rig_library(rig->bitcode, &bytes);
+    if (!library)
+        return NULL;
+    int r = abx_shader_specialize(library, bytes, id, rig->constant, rig->constant_count, &result);
+    if (r == 0)
+        r = rig->backend->pipeline->create(rig->device, result.blob, result.blob_bytes, &pipeline);
+    if (r < 0)
+        fprintf(stderr, "kernel %u: %s: %s\n", id, strerror(-r),
+                result.message ? result.message : "(no message)");
+    free(result.blob);
+    free(result.message);
+    return r == 0 ? pipeline : NULL;
+}
+
+/* ---- command buffers */
+static void batch_done(struct abx_submission *s, int error, uint32_t source, const char *text,
+        uint64_t start_ns, uint64_t end_ns)
+{
+    struct batch *b = s->user;
+    b->error = error;
+    b->source = source;
+    if (end_ns < start_ns)
+        b->error = 99;
+    __atomic_store_n(&b->done, 1, __ATOMIC_SEQ_CST);
+    abx_futex_wake(&b->done, 1);
+}
+
+void batch_init(struct batch *b)
+{
+    memset(b, 0, sizeof *b);
+}
+
+void batch_finish(struct batch *b)
+{
+    free(b->data);
+}
+
+void *batch_add(struct batch *b, uint16_t op, size_t bytes)
+{
+    bytes = abx_align_up(bytes, 8);
+    if (b->bytes + bytes > b->capacity) {
+        b->capacity = (b->bytes + bytes) * 2;
+        b->data = realloc(b->data, b->capacity);
+    }
+    struct abx_exec_command *c = (void *)(b->data + b->bytes);
+    memset(c, 0, bytes);
+    c->op = op;
+    c->bytes = (uint32_t)bytes;
+    b->bytes += bytes;
+    return c;
+}
+
+struct abx_exec_dispatch *batch_dispatch(struct batch *b, struct abx_pipeline *pipeline,
+        const uint32_t grid[3], const uint32_t group[3], uint32_t bindings)
+{
+    struct abx_exec_dispatch *d =
+            batch_add(b, ABX_EXEC_DISPATCH, sizeof *d + bindings * sizeof(struct abx_exec_binding));
+    d->pipeline = pipeline;
+    memcpy(d->grid, grid, sizeof d->grid);
+    memcpy(d->threadgroup, group, sizeof d->threadgroup);
+    d->binding_count = bindings;
+    return d;
+}
+
+void batch_bytes(
+        struct batch *b, struct abx_exec_dispatch **d, uint32_t index, const void *data, size_t n)
+{
+    size_t at = (size_t)((char *)*d - b->data), offset = (*d)->head.bytes;
+    batch_add(b, 0, n);
+    struct abx_exec_dispatch *moved = (void *)(b->data + at);
+    moved->head.bytes = (uint32_t)(b->bytes - at);
+    memcpy((char *)moved + offset, data, n);
+    moved->bindings[index] = (struct abx_exec_binding){NULL, offset, n};
+    *d = moved;
+}
+
+void batch_submit(struct batch *b, struct abx_queue *queue, const struct abx_backend *backend)
+{
+    b->submission.commands = (void *)b->data;
+    b->submission.bytes = b->bytes;
+    b->submission.done = batch_done;
+    b->submission.user = b;
+    b->done = 0;
+    backend->queue->submit(queue, &b->submission);
+}
+
+int batch_wait(struct batch *b)
+{
+    uint64_t end = abx_now_ns() + 20000000000ull;
+    while (!__atomic_load_n(&b->done, __ATOMIC_SEQ_CST)) {
+        if (abx_now_ns() > end)
+            return -1;
+        abx_futex_wait(&b->done, 0, 1000000);
+    }
+    return b->error;
+}
