@@ -1,0 +1,306 @@
+/* The conformance suite's queues, over every backend: order, events, fences, copies, cancellation,
+ * indirect dispatches, null bindings; and what a command costs. */
+#include "backend/cpu/cpu.h"
+#include "rig.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rig rig;
+static bool executes; /* false: the null backend, whose buffers nothing touches */
+
+static struct abx_buffer *buffer(void *p, size_t bytes)
+{
+    struct abx_buffer *b = NULL;
+    if (rig.backend->buffer->import(rig.device, p, bytes, &b) < 0)
+        abort();
+    return b;
+}
+
+static void add_copy(struct batch *b, struct abx_buffer *from, uint64_t from_offset,
+        struct abx_buffer *to, uint64_t to_offset, uint64_t length)
+{
+    struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
+    c->from = from, c->to = to;
+    c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
+}
+
+static void add_fill(
+        struct batch *b, struct abx_buffer *to, uint64_t offset, uint64_t length, uint8_t value)
+{
+    struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
+    c->to = to, c->offset = offset, c->length = length, c->value = value;
+}
+
+static void add_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value)
+{
+    struct abx_exec_event *c = batch_add(b, op, sizeof *c);
+    c->event = event, c->value = value;
+}
+
+static int test_copies(void)
+{
+    char host[256];
+    struct abx_buffer *shared = buffer(host, sizeof host), *private;
+    const struct abx_buffer_ops *ops = rig.backend->buffer;
+    CHECK(ops->create_private(rig.device, 4096, &private) == 0);
+    CHECK(ops->address(private) != 0 && ops->address(shared) == (uint64_t)(uintptr_t)host);
+    CHECK(ops->create_private(rig.device, 1ull << 60, &(struct abx_buffer *){0}) == -ENOMEM);
+    struct batch b;
+    batch_init(&b);
+    memset(host, 1, sizeof host);
+    add_copy(&b, private, 100, shared, 0, 16); /* zeros */
+    add_fill(&b, private, 0, 64, 7);
+    batch_add(&b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
+    add_copy(&b, private, 32, shared, 64, 64);
+    add_copy(&b, shared, 60, shared, 62, 8); /* overlapping */
+    batch_submit(&b, rig.queue, rig.backend);
+    CHECK(batch_wait(&b) == 0);
+    if (executes) {
+        for (int i = 0; i < 256; i++) {
+            int e = i < 16 ? 0 : i < 64 ? 1 : i < 96 ? 7 : i < 128 ? 0 : 1;
+            if (i >= 62 && i < 66)
+                e = 1;
+            CHECK(host[i] == (i >= 66 && i < 70 ? 7 : e));
+        }
+    }
+    batch_finish(&b);
+    ops->destroy(shared);
+    ops->destroy(private);
+    return 0;
+}
+
+/* Submissions of one queue run in order even though nobody waits between them. */
+static int test_order(void)
+{
+    enum { N = 200 };
+    static struct batch b[N];
+    char value[N + 1] = {0};
+    struct abx_buffer *buf = buffer(value, sizeof value);
+    for (int i = 0; i < N; i++) {
+        batch_init(&b[i]);
+        add_fill(&b[i], buf, (uint64_t)i + 1, 1, 0);
+        if (i == 0)
+            add_fill(&b[i], buf, 0, 1, 9);
+        add_copy(&b[i], buf, (uint64_t)i, buf, (uint64_t)i + 1, 1);
+        batch_submit(&b[i], rig.queue, rig.backend);
+    }
+    for (int i = N; i-- > 0;)
+        CHECK(batch_wait(&b[i]) == 0);
+    CHECK(!executes || value[N] == 9);
+    for (int i = 0; i < N; i++)
+        batch_finish(&b[i]);
+    rig.backend->buffer->destroy(buf);
+    return 0;
+}
+
+/* Two queues that each wait for the other's signal, and the host in between. */
+static int test_events(void)
+{
+    struct abx_event *e = event_new(), *f = event_new();
+    struct abx_queue *other;
+    struct batch a, b, c;
+    CHECK(rig.backend->queue->create(rig.device, &other) == 0);
+    batch_init(&a), batch_init(&b), batch_init(&c);
+    add_event(&a, ABX_EXEC_WAIT_EVENT, e, 1);
+    add_event(&a, ABX_EXEC_SIGNAL_EVENT, f, 1);
+    add_event(&a, ABX_EXEC_WAIT_EVENT, e, 2);
+    batch_submit(&a, rig.queue, rig.backend);
+    batch_submit(&c, rig.queue, rig.backend); /* empty, but not before a */
+    usleep(2000);
+    CHECK(!__atomic_load_n(&a.done, __ATOMIC_SEQ_CST) &&
+            !__atomic_load_n(&c.done, __ATOMIC_SEQ_CST));
+    add_event(&b, ABX_EXEC_WAIT_EVENT, f, 1);
+    struct abx_exec_fence *fence = batch_add(&b, ABX_EXEC_UPDATE_FENCE, sizeof *fence);
+    fence->fence = 5;
+    add_event(&b, ABX_EXEC_SIGNAL_EVENT, e, 2);
+    batch_submit(&b, other, rig.backend);
+    event_ops.signal(e, 1);
+    CHECK(batch_wait(&a) == 0 && batch_wait(&b) == 0 && batch_wait(&c) == 0);
+    CHECK(event_ops.value(e) == 2 && event_ops.value(f) == 1);
+    rig.backend->queue->destroy(other);
+    batch_finish(&a), batch_finish(&b), batch_finish(&c);
+    event_free(e), event_free(f);
+    return 0;
+}
+
+static int test_cancel(void)
+{
+    struct abx_event *e = event_new();
+    struct batch b[3];
+    for (int i = 0; i < 3; i++)
+        batch_init(&b[i]);
+    add_event(&b[0], ABX_EXEC_WAIT_EVENT, e, 1);
+    for (int i = 0; i < 3; i++)
+        batch_submit(&b[i], rig.queue, rig.backend);
+    usleep(1000);
+    rig.backend->queue->cancel(rig.queue);
+    event_ops.signal(e, 1);
+    CHECK(batch_wait(&b[0]) >= 0);
+    CHECK(batch_wait(&b[1]) == ABX_EXEC_DEVICE_REMOVED);
+    CHECK(batch_wait(&b[2]) == ABX_EXEC_DEVICE_REMOVED);
+    struct batch after;
+    batch_init(&after);
+    batch_submit(&after, rig.queue, rig.backend);
+    CHECK(batch_wait(&after) == 0);
+    for (int i = 0; i < 3; i++)
+        batch_finish(&b[i]);
+    usleep(1000); /* the waker may still hold the event's lock */
+    event_free(e);
+    return 0;
+}
+
+static int test_dispatches(void)
+{
+    static float a[1000], b[1000], r[1000];
+    uint32_t counts[4] = {0, 10, 1, 1};
+    struct abx_pipeline *add = rig_pipeline(&rig, 0);
+    CHECK(add);
+    struct abx_buffer *ba = buffer(a, sizeof a), *bb = buffer(b, sizeof b),
+                      *br = buffer(r, sizeof r);
+    struct abx_buffer *bc = buffer(counts, sizeof counts);
+    for (int i = 0; i < 1000; i++)
+        a[i] = (float)i, b[i] = 1;
+    struct batch c;
+    batch_init(&c);
+    struct abx_exec_dispatch *d =
+            batch_dispatch(&c, add, (uint32_t[3]){0}, (uint32_t[3]){32, 1, 1}, 3);
+    d->head.op = ABX_EXEC_DISPATCH_INDIRECT;
+    d->indirect = bc;
+    d->indirect_offset = 4;
+    d->bindings[0] = (struct abx_exec_binding){ba, 400, sizeof a - 400};
+    d->bindings[1] = (struct abx_exec_binding){bb, 0, sizeof b};
+    d->bindings[2] = (struct abx_exec_binding){br, 0, sizeof r};
+    /* Inline bytes, and a zero grid that touches nothing. */
+    d = batch_dispatch(&c, add, (uint32_t[3]){8, 1, 1}, (uint32_t[3]){8, 1, 1}, 3);
+    d->bindings[0] = (struct abx_exec_binding){ba, 0, sizeof a};
+    d->bindings[2] = (struct abx_exec_binding){br, 3600, 400};
+    float tens[8] = {10, 10, 10, 10, 10, 10, 10, 10};
+    batch_bytes(&c, &d, 1, tens, sizeof tens);
+    batch_dispatch(&c, add, (uint32_t[3]){0, 1, 1}, (uint32_t[3]){8, 1, 1}, 0);
+    batch_submit(&c, rig.queue, rig.backend);
+    CHECK(batch_wait(&c) == 0 && c.submission.kernels == 3);
+    for (int i = 0; executes && i < 1000; i++)
+        CHECK(r[i] == (i < 320 ? (float)(i + 101) : i >= 900 && i < 908 ? (float)(i - 890) : 0));
+    batch_finish(&c);
+    rig.backend->buffer->destroy(ba), rig.backend->buffer->destroy(bb);
+    rig.backend->buffer->destroy(br), rig.backend->buffer->destroy(bc);
+    rig.backend->pipeline->destroy(add);
+    return 0;
+}
+
+/* Objects from nowhere, and every object with one byte changed, are refused or loaded, never more.
+ */
+static int test_bad_objects(void)
+{
+    size_t bytes;
+    void *library = rig_library(rig.bitcode, &bytes);
+    struct abx_shader_result result;
+    struct abx_pipeline *p;
+    CHECK(library && abx_shader_specialize(library, bytes, 0, NULL, 0, &result) == 0);
+    CHECK(rig.backend->pipeline->create(rig.device, "no", 2, &p) == -EBADMSG);
+    unsigned char *blob = result.blob;
+    for (size_t i = 0; i < result.blob_bytes; i++) {
+        unsigned char kept = blob[i];
+        blob[i] ^= (unsigned char)(1u << i % 8);
+        if (rig.backend->pipeline->create(rig.device, blob, result.blob_bytes, &p) == 0)
+            rig.backend->pipeline->destroy(p);
+        blob[i] = kept;
+    }
+    for (size_t n = 0; n < result.blob_bytes; n += 97)
+        CHECK(rig.backend->pipeline->create(rig.device, blob, n, &p) < 0);
+    CHECK(rig.backend->pipeline->create(rig.device, blob, result.blob_bytes, &p) == 0);
+    rig.backend->pipeline->destroy(p);
+    free(result.blob);
+    free(result.message);
+    free(library);
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int test_cost(void)
+{
+    enum { N = 2000, COMMANDS = 1000 };
+    static uint64_t ns[N];
+    struct batch b;
+    batch_init(&b);
+    for (int i = 0; i < N; i++) {
+        uint64_t start = abx_now_ns();
+        batch_submit(&b, rig.queue, rig.backend);
+        while (!__atomic_load_n(&b.done, __ATOMIC_SEQ_CST))
+            abx_cpu_relax();
+        ns[i] = abx_now_ns() - start;
+    }
+    qsort(ns, N, sizeof *ns, compare);
+    printf("# %s: empty submission %.2f us (p50)\n", rig.backend->device->name,
+            (double)ns[N / 2] / 1e3);
+    CHECK(ns[N / 2] < 20000);
+    for (int i = 0; i < COMMANDS; i++)
+        batch_add(&b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
+    uint64_t start = abx_now_ns();
+    for (int i = 0; i < 200; i++) {
+        batch_submit(&b, rig.queue, rig.backend);
+        CHECK(batch_wait(&b) == 0);
+    }
+    double rate = 200.0 * COMMANDS / (double)(abx_now_ns() - start) * 1e9;
+    printf("# %s: %.1f M commands a second\n", rig.backend->device->name, rate / 1e6);
+    CHECK(rate > 5e6);
+    batch_finish(&b);
+    return 0;
+}
+
+/* What a watchdog sees of a kernel that never ends. Last: the thread is lost with the process. */
+static int test_endless(void)
+{
+    struct abx_pipeline *p = rig_pipeline(&rig, 9);
+    struct abx_cpu_running running[8];
+    CHECK(p);
+    CHECK(abx_cpu_running(rig.device, running, 8) == 0);
+    static struct batch b;
+    batch_init(&b);
+    batch_dispatch(&b, p, (uint32_t[3]){1, 1, 1}, (uint32_t[3]){1, 1, 1}, 0);
+    batch_submit(&b, rig.queue, rig.backend);
+    usleep(50000);
+    CHECK(!b.done);
+    CHECK(abx_cpu_running(rig.device, running, 8) == 1);
+    CHECK(running[0].submission == &b.submission);
+    CHECK(abx_now_ns() - running[0].since_ns > 30000000);
+    return 0;
+}
+
+static int suite(const struct abx_backend *backend, const char *bitcode)
+{
+    static int (*const tests[])(void) = {test_copies, test_order, test_events, test_cancel,
+            test_dispatches, test_bad_objects, test_cost};
+    static const char *const names[] = {
+            "copies", "order", "events", "cancel", "dispatches", "bad_objects", "cost"};
+    int failed = 0;
+    executes = strcmp(backend->device->name, "null") != 0;
+    rig.bitcode = bitcode;
+    CHECK(rig_open(&rig, backend, 2) == 0);
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {
+        int bad = tests[i]();
+        printf("%s %s %s\n", bad ? "not ok" : "ok", backend->device->name, names[i]);
+        fflush(stdout);
+        failed |= bad;
+    }
+    if (!executes)
+        rig_close(&rig);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    const char *bitcode = argc > 1 ? argv[1] : "kernels.bc";
+    int failed = suite(&abx_backend_null, bitcode) | suite(&abx_backend_cpu, bitcode);
+    int bad = test_endless();
+    printf("%s cpu endless\n", bad ? "not ok" : "ok");
+    return failed | bad;
+}
