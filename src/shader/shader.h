@@ -6,6 +6,7 @@
 #define ABX_SHADER_SHADER_H
 
 #include "base/base.h"
+#include "wire/compile.h"
 #include "wire/reflection.h"
 
 /* Caps on what a guest can make the compiler hold. ggml's library is 0.6 MB of source, 11 MB of
@@ -15,21 +16,6 @@
 #define ABX_SHADER_MAX_LIBRARY_BYTES (256u << 20)
 #define ABX_SHADER_MAX_OBJECT_BYTES (64u << 20)
 #define ABX_SHADER_MAX_CONSTANTS 1024u
-
-/* As MTLMathMode. */
-enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
-
-enum abx_shader_target { ABX_TARGET_HOST = 1 /* this machine's CPU */, ABX_TARGET_NVPTX = 2 };
-
-/* Fixed layout: it is part of the compile request on the wire and of the cache key. */
-struct abx_shader_options {
-    uint32_t math_mode;            /* enum abx_shader_math */
-    uint32_t language_version;     /* as MTLLanguageVersion (major << 16 | minor), 0: newest */
-    uint32_t optimize_for_size;    /* MTLLibraryOptimizationLevelSize */
-    uint32_t preserve_invariance;
-    uint32_t target;               /* enum abx_shader_target */
-    uint32_t macro_bytes;          /* macros: "NAME=VALUE\0" strings, concatenated */
-};
 
 /* library blob: this header, then the reflection, then the bitcode. */
 #define ABX_LIBRARY_MAGIC 0x4258424cu

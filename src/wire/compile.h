@@ -1,0 +1,24 @@
+/* wire: how a compile request starts. The guest writes it, the host checks it and hands it to the
+ * compiler; it is part of the cache key. */
+#ifndef ABX_WIRE_COMPILE_H
+#define ABX_WIRE_COMPILE_H
+
+#include "base/base.h"
+
+/* As MTLMathMode. */
+enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
+
+enum abx_shader_target { ABX_TARGET_HOST = 1 /* this machine's CPU */, ABX_TARGET_NVPTX = 2 };
+
+/* Fixed layout. After it come the macros, then the source to the request's end. A guest sends
+ * ABX_TARGET_HOST for `target`; the host puts its backend's there. */
+struct abx_shader_options {
+    uint32_t math_mode;         /* enum abx_shader_math */
+    uint32_t language_version;  /* as MTLLanguageVersion (major << 16 | minor), 0: newest */
+    uint32_t optimize_for_size; /* MTLLibraryOptimizationLevelSize */
+    uint32_t preserve_invariance;
+    uint32_t target;      /* enum abx_shader_target */
+    uint32_t macro_bytes; /* macros: "NAME=VALUE\0" strings, concatenated */
+};
+
+#endif
