@@ -53,6 +53,8 @@ char *abx_options_value(struct abx_options *o);
 /* The inline value, or NULL: for options whose value is optional or a boolean. */
 char *abx_options_inline(struct abx_options *o);
 bool abx_options_bool(struct abx_options *o);
+/* --format json|table: true for json. */
+bool abx_option_json(struct abx_options *o);
 _Noreturn void abx_options_unknown(struct abx_options *o);
 
 /* ---- places (places.c) */

@@ -4,14 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct abx_verb *const abx_verbs[] = {&abx_verb_run, &abx_verb_version, &abx_verb_help, NULL};
+const struct abx_verb *const abx_verbs[] = {&abx_verb_run, &abx_verb_ps, &abx_verb_stop,
+        &abx_verb_logs, &abx_verb_rm, &abx_verb_gpu, &abx_verb_daemon, &abx_verb_cdi,
+        &abx_verb_completion, &abx_verb_version, &abx_verb_help, NULL};
 
 const struct abx_verb *abx_verb_find(const char *name)
 {
     for (unsigned i = 0; abx_verbs[i]; i++)
         if (strcmp(abx_verbs[i]->name, name) == 0)
             return abx_verbs[i];
-    return NULL;
+    return strcmp(abx_verb_cdi_hook.name, name) == 0 ? &abx_verb_cdi_hook : NULL;
 }
 
 int main(int argc, char **argv)

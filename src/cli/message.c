@@ -150,3 +150,11 @@ void abx_options_unknown(struct abx_options *o)
 {
     abx_die(ABX_EXIT_OWN, "unknown option %s (see: arcbox help %s)", o->name, o->verb);
 }
+
+bool abx_option_json(struct abx_options *o)
+{
+    const char *value = abx_options_value(o);
+    if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
+        abx_die(ABX_EXIT_OWN, "--format %s: json or table", value);
+    return strcmp(value, "json") == 0;
+}

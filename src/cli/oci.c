@@ -1,8 +1,264 @@
-/* cli: `arcbox run` with an OCI reference, through podman. */
+/* cli: `arcbox run` with an OCI reference, through podman. As root the GPU is a CDI device; an
+ * ordinary user cannot install its description, so the same mounts and hooks go on the command
+ * line. */
+#include "cli/cdi.h"
 #include "cli/run.h"
+#include "cli/sandbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct words {
+    char **list;
+    size_t count;
+};
+
+static void add(struct words *w, const char *word)
+{
+    w->list = realloc(w->list, (w->count + 2) * sizeof *w->list);
+    if (!w->list)
+        abx_die(ABX_EXIT_OWN, "out of memory");
+    w->list[w->count++] = (char *)word;
+    w->list[w->count] = NULL;
+}
+
+static void add2(struct words *w, const char *option, const char *value)
+{
+    add(w, option);
+    add(w, value);
+}
+
+/* podman asks for more files and processes than our own limits where it may not raise them, and
+ * then nothing starts: ask for what we have. */
+static void add_limits(struct words *w)
+{
+    static const struct {
+        int which;
+        const char *name;
+        unsigned long long most; /* podman lowers its own number of processes to this, hard */
+    } limits[] = {{RLIMIT_NOFILE, "nofile", 0}, {RLIMIT_NPROC, "nproc", 32768}};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(limits); i++) {
+        struct rlimit l;
+        if (getrlimit((__rlimit_resource_t)limits[i].which, &l) < 0 || l.rlim_max == RLIM_INFINITY)
+            continue;
+        unsigned long long most = limits[i].most && l.rlim_max > limits[i].most
+                                          ? limits[i].most
+                                          : (unsigned long long)l.rlim_max;
+        unsigned long long now = l.rlim_cur < most ? (unsigned long long)l.rlim_cur : most;
+        add2(w, "--ulimit", abx_xprintf("%s=%llu:%llu", limits[i].name, now, most));
+    }
+}
+
+/* crun refuses the hybrid layout of control groups; runc takes it. */
+static void add_runtime(struct words *w)
+{
+    char *runc = access("/sys/fs/cgroup/unified", F_OK) == 0 ? abx_find_program("runc") : NULL;
+    if (runc)
+        add2(w, "--runtime", runc);
+}
+
+static const char *device_name(const struct abx_gpu_request *gpu)
+{
+    return gpu->device_count ? gpu->devices[0] : "";
+}
+
+/* /run is cleared at every start of the machine, so this is ours to write and never stale. */
+#define CDI_FILE "/run/cdi/arcbox.json"
+
+static void add_gpu(struct words *global, struct words *w, const struct abx_run *run)
+{
+    const char *device = device_name(&run->gpu);
+    if (run->gpu.device_count > 1 || run->gpu.count > 1)
+        abx_die(ABX_EXIT_OWN, "--gpus: a container gets one device");
+    if (geteuid() == 0) {
+        char *text = abx_cdi_text();
+        char *named = abx_xprintf("\"name\": \"%s\"", *device ? device : "all");
+        if (!strstr(text, named))
+            abx_die(ABX_EXIT_OWN, "unknown device '%s' (see: arcbox gpu)", device);
+        abx_mkdir_p("/run/cdi", 0755);
+        FILE *f = fopen(CDI_FILE ".new", "we");
+        if (!f || fputs(text, f) < 0 || fclose(f) != 0 || rename(CDI_FILE ".new", CDI_FILE) < 0)
+            abx_die(ABX_EXIT_OWN, "cannot write %s: %s", CDI_FILE, strerror(errno));
+        add2(w, "--device", abx_xprintf("arcbox.dev/gpu=%s", *device ? device : "all"));
+        return;
+    }
+    char *stage = abx_place_guest_root();
+    if (!stage)
+        abx_die(ABX_EXIT_OWN,
+                "the guest library is missing beside the arcbox program: build again");
+    size_t count;
+    struct abx_injection *list = abx_injections(stage, &count);
+    for (size_t i = 0; i < count; i++)
+        add2(w, "--volume", abx_xprintf("%s:%s:ro", list[i].source, list[i].target));
+    add2(global, "--hooks-dir", abx_hooks_folder(device));
+}
+
+static char **command_line(const struct abx_run *run, const char *podman, const char *name)
+{
+    struct words global = {0}, w = {0};
+    add(&global, podman);
+    add_runtime(&global);
+    add(&w, "run");
+    add2(&w, "--name", name);
+    add2(&w, "--label", "arcbox=1");
+    if (run->remove || !run->detach)
+        add(&w, "--rm");
+    if (run->detach)
+        add(&w, "-d");
+    else
+        add(&w, "-i");
+    if (run->tty)
+        add(&w, "-t");
+    add_limits(&w);
+    if (run->gpu.wanted)
+        add_gpu(&global, &w, run);
+    for (unsigned i = 0; i < run->mount_count; i++) {
+        const struct abx_mount *m = &run->mounts[i];
+        add2(&w, "--volume",
+                abx_xprintf("%s:%s:%s", m->source, m->target, m->read_only ? "ro" : "rw"));
+    }
+    for (unsigned i = 0; i < run->env_count; i++)
+        add2(&w, "--env", run->env[i]);
+    if (run->workdir)
+        add2(&w, "--workdir", run->workdir);
+    if (run->hostname)
+        add2(&w, "--hostname", run->hostname);
+    if (run->no_network)
+        add2(&w, "--network", "none");
+    add(&w, run->image);
+    for (int i = 0; i < run->command_count; i++)
+        add(&w, run->command[i]);
+    for (size_t i = 0; i < w.count; i++)
+        add(&global, w.list[i]);
+    return global.list;
+}
+
+static pid_t spawn(char **argv, int output)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        abx_die(ABX_EXIT_OWN, "cannot start a process: %s", strerror(errno));
+    if (pid == 0) {
+        abx_supervise_child();
+        if (output >= 0)
+            dup2(output, 1);
+        execv(argv[0], argv);
+        abx_say("cannot run %s: %s", argv[0], strerror(errno));
+        _exit(ABX_EXIT_OWN);
+    }
+    return pid;
+}
+
+/* Stays until the detached container ends, so that its record says what is so. */
+static void watch(const char *podman, struct abx_container *c)
+{
+    int out[2], status;
+    char text[32] = "";
+    char *argv[] = {(char *)podman, "wait", c->name, NULL};
+    if (setsid() < 0 || pipe2(out, O_CLOEXEC) < 0)
+        _exit(ABX_EXIT_OWN);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    pid_t pid = spawn(argv, out[1]);
+    close(out[1]);
+    (void)!read(out[0], text, sizeof text - 1);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    c->exit_code = *text ? atoi(text) : -1;
+    abx_container_save(c);
+    abx_container_close(c, c->remove);
+    _exit(0);
+}
 
 int abx_run_oci(struct abx_run *run)
 {
-    abx_die(ABX_EXIT_OWN, "image '%s': OCI images are not built yet; use host or a folder",
-            run->image);
+    char *podman = abx_find_program("podman");
+    if (!podman)
+        abx_die(ABX_EXIT_OWN,
+                "image '%s': OCI images need podman (apt install podman); `host` and folders "
+                "(./FOLDER) run without it",
+                run->image);
+    struct abx_container *c = abx_container_create(run->name);
+    abx_sandbox_hold(c);
+    char **argv = command_line(run, podman, c->name);
+    snprintf(c->kind, sizeof c->kind, "podman");
+    snprintf(c->image, sizeof c->image, "%s", run->image);
+    snprintf(c->command, sizeof c->command, "%s", run->command_count ? run->command[0] : "");
+    c->gpu = run->gpu.wanted;
+    c->remove = run->remove || !run->detach;
+    c->supervisor = (int)getpid();
+    abx_container_save(c);
+    abx_supervise_prepare();
+    struct abx_supervised outside = {.terminal = -1, .output = 1, .detached = false};
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    outside.pid = spawn(argv, run->detach ? null : -1);
+    outside.init = outside.pid;
+    int code = abx_supervise(&outside);
+    if (run->detach && code == 0) {
+        fflush(NULL);
+        pid_t watcher = fork();
+        if (watcher == 0) {
+            abx_sandbox_let_go();
+            c->supervisor = (int)getpid();
+            abx_container_save(c);
+            watch(podman, c);
+        }
+        abx_sandbox_let_go();
+        printf("%s\n", c->name);
+        return 0;
+    }
+    abx_sandbox_let_go();
+    abx_container_close(c, true);
+    return code;
+}
+
+static int podman_does(char **argv)
+{
+    argv[0] = abx_find_program("podman");
+    if (!argv[0])
+        abx_die(ABX_EXIT_OWN, "podman is not installed any more");
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), status;
+    pid_t pid = spawn(argv, null);
+    close(null);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool abx_oci_stop(const char *name, unsigned seconds)
+{
+    char *argv[] = {NULL, "stop", "--time", abx_xprintf("%u", seconds), (char *)name, NULL};
+    return podman_does(argv) == 0;
+}
+
+void abx_oci_remove(const char *name)
+{
+    char *argv[] = {NULL, "rm", "--force", "--ignore", (char *)name, NULL};
+    podman_does(argv);
+}
+
+int abx_oci_logs(const char *name, bool follow, long lines)
+{
+    struct words w = {0};
+    char *podman = abx_find_program("podman");
+    if (!podman)
+        abx_die(ABX_EXIT_OWN, "podman is not installed any more");
+    add2(&w, podman, "logs");
+    if (follow)
+        add(&w, "--follow");
+    if (lines >= 0)
+        add2(&w, "--tail", abx_xprintf("%ld", lines));
+    add(&w, name);
+    execv(podman, w.list);
+    abx_die(ABX_EXIT_OWN, "cannot run podman: %s", strerror(errno));
 }

@@ -145,7 +145,7 @@ void abx_remove_tree(const char *path)
 char *abx_find_program(const char *name)
 {
     const char *path = getenv("PATH");
-    char *list = abx_xprintf("%s:/usr/sbin:/sbin:/usr/bin:/bin", path ? path : "");
+    char *list = abx_xprintf("%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
     char *found = NULL, *rest = list;
     for (char *folder; !found && (folder = strsep(&rest, ":"));) {
         if (!*folder)

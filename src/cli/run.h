@@ -73,6 +73,8 @@ void abx_container_free(struct abx_container *c);
 struct abx_container *abx_container_find(const char *name);
 /* All of them, NULL-terminated; each to abx_container_free(), the array to free(). */
 struct abx_container **abx_container_list(void);
+/* Ends a running one: SIGTERM and so many seconds (0: none), then outright. False: it lives on. */
+bool abx_container_end(const struct abx_container *c, unsigned seconds);
 char *abx_container_file(const struct abx_container *c, const char *name);
 
 /* ---- the root file system (root.c), assembled in the current mount namespace. */
@@ -103,6 +105,10 @@ int abx_ldcache_make(const char *root, const char *to);
 /* ---- running (sandbox.c, oci.c): the exit code. */
 int abx_run_sandbox(struct abx_run *run);
 int abx_run_oci(struct abx_run *run);
+bool abx_oci_stop(const char *name, unsigned seconds);
+void abx_oci_remove(const char *name);
+/* Becomes `podman logs`; lines < 0: all. */
+int abx_oci_logs(const char *name, bool follow, long lines);
 
 /* ---- the outside of a running sandbox (supervise.c) */
 struct abx_supervised {

@@ -1,7 +1,7 @@
 # For the command line's tests: `check NAME COMMAND...` counts, `finish` ends.
 # Runs `arcbox` from the build folder with a runtime folder of its own.
 set -u
-arcbox=$1
+arcbox=$(realpath "$1")
 work=$(mktemp -d)
 export ARCBOX_RUNTIME_DIR=$work/state
 passed=0 failed=0

@@ -1,0 +1,127 @@
+/* arcbox cdi-hook: what a container engine calls while it makes a container (OCI hooks). Runs as
+ * the engine's user, in the engine's namespaces (start, end) or the container's mount namespace
+ * before its root is entered (attach). Reads the container's state, which the engine wrote, from
+ * its input.
+ *
+ *   start [BACKEND]  the host runtime runs, and the container has a tenant
+ *   attach           the tenant's socket appears at /run/arcbox, the loader's cache knows our
+ *                    libraries
+ *   end              the tenant is removed */
+#include "cli/json.h"
+#include "cli/run.h"
+#include "host/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STATE_CAP (1u << 20)
+#define CONFIG_CAP (16u << 20)
+
+static char *tenant_name(const char *state)
+{
+    char *id = abx_json_find(state, (const char *const[]){"id", NULL});
+    if (!id || !*id)
+        abx_die(ABX_EXIT_OWN, "the container's state names no id");
+    char *name = abx_xprintf("oci-%.24s", id);
+    free(id);
+    return name;
+}
+
+static char *root_of(const char *state)
+{
+    char *bundle = abx_json_find(state, (const char *const[]){"bundle", NULL});
+    if (!bundle)
+        abx_die(ABX_EXIT_OWN, "the container's state names no bundle");
+    char *path = abx_xprintf("%s/config.json", bundle);
+    void *config;
+    size_t length;
+    int r = abx_read_file(path, CONFIG_CAP, &config, &length);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot read %s: %s", path, strerror(-r));
+    char *root = abx_json_find(config, (const char *const[]){"root", "path", NULL});
+    if (!root)
+        abx_die(ABX_EXIT_OWN, "%s names no root", path);
+    if (*root != '/') {
+        char *joined = abx_xprintf("%s/%s", bundle, root);
+        free(root);
+        root = joined;
+    }
+    free(config);
+    free(path);
+    free(bundle);
+    return root;
+}
+
+static int start(const char *name, const char *backend)
+{
+    struct abx_control *control;
+    struct abx_control_tenant tenant;
+    char *why = NULL;
+    int r = abx_control_connect(true, &control, &why);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
+    r = abx_control_tenant_create(control, name, backend, 0, NULL, &tenant);
+    if (r < 0 && r != -EEXIST)
+        abx_die(ABX_EXIT_OWN, "no GPU access for the container: %s", abx_control_error(control));
+    abx_control_close(control);
+    return 0;
+}
+
+/* The tenant's folder, by the layout control.h promises; the daemon is not asked from in here,
+ * where its folder is visible but a daemon must not be started. */
+static int attach(const char *name, const char *root)
+{
+    char runtime[ABX_CONTROL_PATH_BYTES];
+    if (abx_control_runtime_dir(runtime) < 0)
+        abx_die(ABX_EXIT_OWN, "the runtime folder's path is too long");
+    char *folder = abx_xprintf("%s/tenants/%s", runtime, name);
+    char *target = abx_xprintf("%s/run/arcbox", root);
+    int r = abx_mkdir_p(target, 0755);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make /run/arcbox in the container: %s", strerror(-r));
+    if (mount(folder, target, NULL, MS_BIND, NULL) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot mount %s in the container: %s", folder, strerror(errno));
+    char *cache = abx_xprintf("%s/etc/ld.so.cache", root);
+    if (access(cache, F_OK) == 0) {
+        r = abx_ldcache_make(root, cache);
+        if (r < 0)
+            abx_say("the loader's cache was not renewed: %s", strerror(-r));
+    }
+    return 0;
+}
+
+static int end(const char *name)
+{
+    struct abx_control *control;
+    if (abx_control_connect(false, &control, NULL) < 0)
+        return 0;
+    abx_control_tenant_remove(control, name);
+    abx_control_close(control);
+    return 0;
+}
+
+static int cdi_hook(int argc, char **argv)
+{
+    void *state;
+    size_t length;
+    int r = abx_read_fd(0, STATE_CAP, &state, &length);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot read the container's state: %s", strerror(-r));
+    char *name = tenant_name(state);
+    if (argc >= 2 && strcmp(argv[1], "start") == 0)
+        return start(name, argc > 2 ? argv[2] : "");
+    if (argc == 2 && strcmp(argv[1], "attach") == 0)
+        return attach(name, root_of(state));
+    if (argc == 2 && strcmp(argv[1], "end") == 0)
+        return end(name);
+    abx_die(ABX_EXIT_OWN, "usage: arcbox cdi-hook start [BACKEND] | attach | end");
+}
+
+const struct abx_verb abx_verb_cdi_hook = {.name = "cdi-hook",
+        .usage = "start [BACKEND] | attach | end",
+        .summary = "called by container engines, not by people",
+        .run = cdi_hook};

@@ -1,0 +1,150 @@
+/* arcbox ps and arcbox rm. */
+#include "cli/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void print_age(char *to, size_t capacity, int64_t started)
+{
+    int64_t s = time(NULL) - started;
+    if (s < 120)
+        snprintf(to, capacity, "%lld s", (long long)s);
+    else if (s < 7200)
+        snprintf(to, capacity, "%lld min", (long long)s / 60);
+    else if (s < 172800)
+        snprintf(to, capacity, "%lld h", (long long)s / 3600);
+    else
+        snprintf(to, capacity, "%lld days", (long long)s / 86400);
+}
+
+static void state_of(const struct abx_container *c, char *to, size_t capacity)
+{
+    if (c->running)
+        snprintf(to, capacity, "running");
+    else if (c->exit_code >= 0)
+        snprintf(to, capacity, "exited (%d)", c->exit_code);
+    else
+        snprintf(to, capacity, "killed");
+}
+
+static void print_json(struct abx_container **list, bool all)
+{
+    struct abx_string out = {0};
+    abx_string_printf(&out, "[");
+    for (unsigned i = 0, n = 0; list[i]; i++) {
+        const struct abx_container *c = list[i];
+        if (!c->running && !all)
+            continue;
+        abx_string_printf(&out, "%s\n  {\"name\": ", n++ ? "," : "");
+        abx_json_string(&out, c->name);
+        abx_string_printf(
+                &out, ", \"running\": %s, \"exit_code\": ", c->running ? "true" : "false");
+        if (c->running || c->exit_code < 0)
+            abx_string_printf(&out, "null");
+        else
+            abx_string_printf(&out, "%d", c->exit_code);
+        abx_string_printf(&out, ", \"kind\": ");
+        abx_json_string(&out, c->kind);
+        abx_string_printf(&out, ", \"image\": ");
+        abx_json_string(&out, c->image);
+        abx_string_printf(&out, ", \"command\": ");
+        abx_json_string(&out, c->command);
+        abx_string_printf(&out, ", \"gpu\": %s, \"started\": %lld, \"pid\": %d}",
+                c->gpu ? "true" : "false", (long long)c->started, c->running ? c->init : 0);
+    }
+    abx_string_printf(&out, "\n]\n");
+    fwrite(out.data, 1, out.length, stdout);
+    abx_string_finish(&out);
+}
+
+static int ps(int argc, char **argv)
+{
+    bool all = false, json = false, quiet = false;
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));) {
+        if (strcmp(name, "-a") == 0 || strcmp(name, "--all") == 0)
+            all = abx_options_bool(&o);
+        else if (strcmp(name, "-q") == 0 || strcmp(name, "--quiet") == 0)
+            quiet = abx_options_bool(&o);
+        else if (strcmp(name, "--format") == 0)
+            json = abx_option_json(&o);
+        else
+            abx_options_unknown(&o);
+    }
+    struct abx_container **list = abx_container_list();
+    if (json) {
+        print_json(list, all);
+        return 0;
+    }
+    if (!quiet)
+        printf("%-20s %-12s %-10s %-4s %-20s %s\n", "NAME", "STATE", "SINCE", "GPU", "IMAGE",
+                "COMMAND");
+    for (unsigned i = 0; list[i]; i++) {
+        const struct abx_container *c = list[i];
+        char state[32], age[32];
+        if (!c->running && !all)
+            continue;
+        if (quiet) {
+            printf("%s\n", c->name);
+            continue;
+        }
+        state_of(c, state, sizeof state);
+        print_age(age, sizeof age, c->started);
+        printf("%-20s %-12s %-10s %-4s %-20s %.60s\n", c->name, state, age, c->gpu ? "yes" : "no",
+                c->image, c->command);
+    }
+    return 0;
+}
+
+const struct abx_verb abx_verb_ps = {.name = "ps",
+        .usage = "[-a] [-q] [--format json]",
+        .summary = "list containers",
+        .details = "  -a              also those that have ended\n"
+                   "  -q              names only\n"
+                   "  --format json   for programs\n",
+        .run = ps};
+
+static int rm(int argc, char **argv)
+{
+    int code = 0;
+    bool force = false;
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));) {
+        if (strcmp(name, "-f") == 0 || strcmp(name, "--force") == 0)
+            force = abx_options_bool(&o);
+        else
+            abx_options_unknown(&o);
+    }
+    if (o.next >= argc)
+        abx_die(ABX_EXIT_OWN, "no container named: arcbox rm NAME...");
+    for (int i = o.next; i < argc; i++) {
+        struct abx_container *c = abx_container_find(argv[i]);
+        if (c && c->running && force) {
+            abx_container_end(c, 0);
+            abx_container_free(c);
+            c = abx_container_find(argv[i]);
+        }
+        if (!c)
+            abx_say("no container named '%s' (see: arcbox ps -a)", argv[i]);
+        else if (c->running)
+            abx_say("'%s' is running: arcbox stop %s first, or -f", argv[i], argv[i]);
+        if (!c || c->running) {
+            code = ABX_EXIT_OWN;
+            abx_container_free(c);
+            continue;
+        }
+        if (strcmp(c->kind, "podman") == 0)
+            abx_oci_remove(c->name);
+        abx_container_close(c, true);
+        printf("%s\n", argv[i]);
+    }
+    return code;
+}
+
+const struct abx_verb abx_verb_rm = {.name = "rm",
+        .usage = "[-f] NAME...",
+        .summary = "forget containers that have ended",
+        .details = "  -f   stop it first when it runs\n",
+        .run = rm};
