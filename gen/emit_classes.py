@@ -248,7 +248,8 @@ def one_class(cls, api):
     if class_rows:
         define += f'            .class_methods = {n}_generated_class,\n'
     if protocols:
-        define += f'            .protocols = (const char *const[]){{{protocols}NULL}},\n'
+        code += f'static const char *const {n}_conforms[] = {{{protocols}NULL}};\n'
+        define += f'            .protocols = {n}_conforms,\n'
     define += '    });\n'
     hand = dict(table_names(cls, api))
     if hand:
@@ -262,7 +263,8 @@ def protocols_source(api):
     for cls in api.classes():
         if cls.kind == 'protocol':
             parents = ''.join(f'"{p}", ' for p in cls.conforms)
-            out.append(f'    abx_objc_define_protocol("{cls.name}", (const char *const[]){{{parents}NULL}});\n')
+            out.append(f'    static const char *const {cls.name}_parents[] = {{{parents}NULL}};\n'
+                       f'    abx_objc_define_protocol("{cls.name}", {cls.name}_parents);\n')
     return ''.join(out)
 
 
