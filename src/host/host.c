@@ -1,0 +1,225 @@
+/* host: the device and what all its clients share: limits, accounts, loss. Runs in the worker. */
+#include "host/host_internal.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define DEFAULT_COMMAND_BUFFER_NS                                                                  \
+    10000000000ull /* far above any one kernel, short for a person                                 \
+                    */
+#define DEFAULT_CLIENTS 64u
+#define DEFAULT_COMPILE_SECONDS 60u
+
+void abx_host_default_limits(struct abx_control_limits *limits)
+{
+    struct sysinfo info;
+    if (!limits->memory_bytes)
+        limits->memory_bytes =
+                sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 2 : 4ull << 30;
+    if (!limits->command_buffer_ns)
+        limits->command_buffer_ns = DEFAULT_COMMAND_BUFFER_NS;
+    if (!limits->clients)
+        limits->clients = DEFAULT_CLIENTS;
+    if (limits->clients > ABX_MAX_CLIENTS)
+        limits->clients = ABX_MAX_CLIENTS;
+    if (!limits->compile_seconds)
+        limits->compile_seconds = DEFAULT_COMPILE_SECONDS;
+}
+
+void abx_host_log(struct abx_host *host, const char *format, ...)
+{
+    char line[640];
+    va_list args;
+    int n = snprintf(line, sizeof line, "worker[%d] %s: ", (int)getpid(), host->tenant);
+    va_start(args, format);
+    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    va_end(args);
+    if (n > (int)sizeof line - 2)
+        n = (int)sizeof line - 2;
+    line[n++] = '\n';
+    (void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+void abx_host_set_tenant(
+        struct abx_host *host, const char *tenant, const struct abx_control_limits *limits)
+{
+    snprintf(host->tenant, sizeof host->tenant, "%s", tenant);
+    host->limits = *limits;
+}
+
+int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
+{
+    struct abx_host *host = calloc(1, sizeof *host);
+    if (!host)
+        return -ENOMEM;
+    host->backend = config->backend;
+    host->hooks = config->hooks;
+    abx_host_set_tenant(host, config->tenant, &config->limits);
+    pthread_mutex_init(&host->lock, NULL);
+    host->stats = config->stats;
+    int r = 0;
+    if (!host->stats) {
+        host->own_stats = true;
+        host->stats = calloc(1, sizeof *host->stats);
+        r = host->stats ? 0 : -ENOMEM;
+    }
+    if (r == 0)
+        r = host->backend->device->open(&abx_host_event_ops, config->limits.threads, &host->device);
+    if (r == 0) {
+        host->backend->device->info(host->device, &host->info);
+        memcpy(host->stats->device, host->info.name, sizeof host->stats->device);
+        if (config->compiler >= 0)
+            r = abx_broker_create(host, config->compiler, &host->broker);
+    }
+    if (r < 0) {
+        abx_host_close(host);
+        return r;
+    }
+    *ret = host;
+    return 0;
+}
+
+void abx_host_close(struct abx_host *host)
+{
+    if (!host)
+        return;
+    abx_broker_destroy(host->broker);
+    if (host->device)
+        host->backend->device->close(host->device);
+    if (host->own_stats)
+        free(host->stats);
+    pthread_mutex_destroy(&host->lock);
+    free(host);
+}
+
+void abx_host_info(struct abx_host *host, struct abx_device_info *ret)
+{
+    *ret = host->info;
+}
+
+/* The memory words of every client's page follow the tenant's account. */
+static void publish_memory(struct abx_host *host)
+{
+    uint64_t used = atomic_load(&host->memory_used);
+    pthread_mutex_lock(&host->lock);
+    for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++) {
+        struct abx_session *session = atomic_load(&host->sessions[i]);
+        if (session)
+            atomic_store(&session->page->memory_used, used);
+    }
+    pthread_mutex_unlock(&host->lock);
+    atomic_store(&host->stats->memory_used, used);
+}
+
+int abx_host_charge(struct abx_session *session, uint64_t bytes)
+{
+    struct abx_host *host = session->host;
+    uint64_t used = atomic_load(&host->memory_used);
+    do
+        if (!abx_range_ok(used, bytes, host->limits.memory_bytes))
+            return -ENOMEM;
+    while (!atomic_compare_exchange_weak(&host->memory_used, &used, used + bytes));
+    atomic_fetch_add(&session->stats->memory_used, bytes);
+    publish_memory(host);
+    return 0;
+}
+
+void abx_host_uncharge(struct abx_session *session, uint64_t bytes)
+{
+    atomic_fetch_sub(&session->host->memory_used, bytes);
+    atomic_fetch_sub(&session->stats->memory_used, bytes);
+    publish_memory(session->host);
+}
+
+/* ---- loss of the device. Async-signal-safe: atomics, futex, write. */
+
+static void wake_everyone(struct abx_host_page *page)
+{
+    abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
+    abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
+    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++)
+        abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
+}
+
+static void fail_running(struct abx_host_submission *s, enum abx_reason reason)
+{
+    struct abx_result *result = &s->queue->head.session->page->results[s->result_slot];
+    result->error = reason == ABX_REASON_TIMEOUT ? ABX_EXEC_TIMEOUT : ABX_EXEC_PAGE_FAULT;
+    result->error_reason = reason;
+    result->end_ns = abx_now_ns();
+}
+
+static void lose_client(struct abx_session *session, enum abx_reason reason, const char *text)
+{
+    struct abx_host_page *page = session->page;
+    size_t n = strlen(text);
+    memcpy(page->lost_text, text, n < sizeof page->lost_text ? n : sizeof page->lost_text - 1);
+    atomic_store(&page->lost, reason);
+    atomic_fetch_add(&page->lost_wake, 1);
+    wake_everyone(page);
+}
+
+static void lose_everyone(struct abx_host *host, enum abx_reason reason, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(host->stats->lost, text,
+            n < sizeof host->stats->lost ? n : sizeof host->stats->lost - 1);
+    for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++) {
+        struct abx_session *session = atomic_load(&host->sessions[i]);
+        if (session)
+            lose_client(session, reason, text);
+    }
+}
+
+void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *text)
+{
+    /* Which kernel faulted is known when this thread was running one; every other command buffer in
+     * flight keeps the "lost" that its result was filled with when it was accepted. */
+    struct abx_submission *running =
+            host->hooks && host->hooks->current ? host->hooks->current() : NULL;
+    if (running)
+        fail_running(running->user, reason);
+    lose_everyone(host, reason, text);
+}
+
+#define WATCHED 256u /* threads of a device looked at */
+
+/* The submission of a kernel that has run too long, or NULL. */
+static struct abx_submission *overdue(
+        struct abx_host *host, const struct abx_host_running *running, size_t count, uint64_t now)
+{
+    for (size_t i = 0; i < count; i++)
+        if (now > running[i].since_ns && now - running[i].since_ns > host->limits.command_buffer_ns)
+            return running[i].submission;
+    return NULL;
+}
+
+void abx_host_watchdog(struct abx_host *host)
+{
+    struct abx_host_running running[WATCHED];
+    if (!host->hooks || !host->hooks->running)
+        return;
+    size_t count = host->hooks->running(host->device, running, WATCHED);
+    struct abx_submission *base = overdue(host, running, count, abx_now_ns());
+    if (!base)
+        return;
+    /* It may have ended between the two looks: only what is still there is late. */
+    count = host->hooks->running(host->device, running, WATCHED);
+    if (overdue(host, running, count, abx_now_ns()) != base)
+        return;
+    struct abx_host_submission *s = base->user;
+    const struct abx_session *session = s->queue->head.session;
+    char text[160];
+    snprintf(text, sizeof text,
+            "a kernel of process %u (%s) ran longer than %.1f s; the device was reset",
+            session->pid, session->program, (double)host->limits.command_buffer_ns / 1e9);
+    abx_host_log(host, "%s", text);
+    fail_running(s, ABX_REASON_TIMEOUT);
+    lose_everyone(host, ABX_REASON_LOST, text);
+    _exit(ABX_EXIT_TIMEOUT); /* a kernel cannot be stopped but with its process */
+}

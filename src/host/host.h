@@ -1,0 +1,99 @@
+/* host: executing clients. What the worker, the in-process transport and the fuzzers share: opening
+ * a device, taking a client's connection, draining its ring. Knows nothing of processes, sandboxes
+ * or the control protocol.
+ *
+ * Trust: the guest's pages, sockets and records are hostile. The compiler's answers, the backend
+ * and the caller are trusted. */
+#ifndef ABX_HOST_HOST_H
+#define ABX_HOST_HOST_H
+
+#include "backend/backend.h"
+#include "host/control.h"
+#include "wire/wire.h"
+
+#include <stdatomic.h>
+
+/* ---- numbers the supervisor shows: one memory file a worker, written by the worker only. */
+struct abx_client_stats {
+    _Atomic uint32_t active;
+    _Atomic uint32_t queues;
+    char program[64];
+    _Atomic uint64_t memory_used, command_buffers, failed_command_buffers, commands, kernels;
+    _Atomic uint64_t busy_ns, compiles, compiles_cached, round_trips;
+};
+
+struct abx_worker_stats {
+    char device[64];
+    char lost[192]; /* why the worker ended itself; "" when it did not */
+    _Atomic uint64_t memory_used;
+    struct abx_client_stats clients[ABX_MAX_CLIENTS];
+};
+
+/* Exit statuses of a worker that ended itself; `lost` of its statistics says why. */
+#define ABX_EXIT_TIMEOUT 3
+#define ABX_EXIT_FAULT 4
+
+struct abx_host;
+struct abx_session;
+
+/* What a backend that runs guest code in this process can tell beyond its vtables. Each optional.
+ */
+struct abx_host_running {
+    struct abx_submission *submission;
+    uint64_t since_ns; /* CLOCK_MONOTONIC: when the kernel running now began */
+};
+
+struct abx_host_hooks {
+    /* The submission whose kernel the calling thread runs, or NULL. Async-signal-safe. */
+    struct abx_submission *(*current)(void);
+    /* What each thread of the device runs: at most `capacity` entries; their number. Any thread. */
+    size_t (*running)(struct abx_device *device, struct abx_host_running *ret, size_t capacity);
+};
+
+struct abx_host_config {
+    const struct abx_backend *backend;
+    const struct abx_host_hooks *hooks; /* or NULL */
+    const char *tenant;
+    struct abx_control_limits limits; /* no zeros: abx_host_default_limits() fills them */
+    struct abx_worker_stats *stats;   /* NULL: its own */
+    int compiler; /* socket to the compiler, now the host's; -1: compiles fail */
+};
+
+void abx_host_default_limits(struct abx_control_limits *limits);
+
+/* Opens the device. 0 or -errno. */
+int abx_host_open(const struct abx_host_config *config, struct abx_host **ret);
+/* Every client ended before. */
+void abx_host_close(struct abx_host *host);
+void abx_host_info(struct abx_host *host, struct abx_device_info *ret);
+/* After this no client is accepted, the tenant's limits included. Any thread. */
+void abx_host_set_tenant(
+        struct abx_host *host, const char *tenant, const struct abx_control_limits *limits);
+/* Ends the process when one kernel ran longer than the limit: its command buffer's result says
+ * TIMEOUT, the device is lost for every client. Call every 100 ms or so, from one thread. */
+void abx_host_watchdog(struct abx_host *host);
+/* From a fault handler, so async-signal-safe: what ran on this thread gets `reason`, every client
+ * is told that the device is lost. The caller ends the process. */
+void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *text);
+/* One line to standard error. */
+void abx_host_log(struct abx_host *host, const char *format, ...) ABX_PRINTF(2, 3);
+
+/* A connection: `sock` is the client's from here on, also on failure. host_page: a memory file for
+ * struct abx_host_page (the client's too), or -1 to make one. slot: unused, < ABX_MAX_CLIENTS. */
+int abx_session_create(
+        struct abx_host *host, int sock, int host_page, unsigned slot, struct abx_session **ret);
+/* Serves until the client is gone or killed, sleeping when idle. Frees everything but the struct.
+ * inproc: the ring is drained by abx_session_kick() alone. */
+void abx_session_serve(struct abx_session *session, bool inproc);
+/* Drains the ring now, on the calling thread. Any thread. */
+void abx_session_kick(struct abx_session *session);
+/* Drops the caller's reference. */
+void abx_session_release(struct abx_session *session);
+
+/* For fuzzers and tests: one round of the service loop without sleeping: socket, inbox, ring. False
+ * when the client is dead. */
+bool abx_session_step(struct abx_session *session);
+/* Ends a client that is not being served: what abx_session_serve() does at its end. */
+void abx_session_finish(struct abx_session *session);
+
+#endif

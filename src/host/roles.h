@@ -1,0 +1,30 @@
+/* host: between the supervisor and the processes it starts. Descriptors and messages; the
+ * supervisor trusts a worker only to say that a client has gone. */
+#ifndef ABX_HOST_ROLES_H
+#define ABX_HOST_ROLES_H
+
+#include "host/control.h"
+
+/* Descriptors a role is started with; everything else is closed. */
+#define ABX_ROLE_SOCKET 3   /* to the supervisor, SOCK_SEQPACKET */
+#define ABX_ROLE_STATS 4    /* worker: struct abx_worker_stats */
+#define ABX_ROLE_COMPILER 5 /* worker: to the compiler */
+
+enum abx_role_type {
+    ABX_ROLE_TENANT = 1, /* supervisor -> worker: whom it serves, before any client */
+    ABX_ROLE_CLIENT = 2, /* supervisor -> worker, fds: connection, host page */
+    ABX_ROLE_READY = 3,  /* worker -> supervisor: sandboxed, device open */
+    ABX_ROLE_GONE = 4,   /* worker -> supervisor: the client in `slot` is gone, all of it freed */
+};
+
+struct abx_role_message {
+    uint32_t type, slot;
+    char tenant[ABX_TENANT_NAME_BYTES];
+    struct abx_control_limits limits;
+};
+
+/* Role mains: never return. */
+_Noreturn void abx_worker_main(const char *backend, unsigned threads);
+_Noreturn void abx_compiler_main(void);
+
+#endif

@@ -1,0 +1,175 @@
+/* host: name spaces, an empty file system, no capabilities. Runs in workers and compile children,
+ * before they read hostile bytes. Every step is optional where the system forbids it (nested
+ * containers): the caller logs what was lacking, and seccomp (sandbox_calls.c) is not optional. */
+#include "host/sandbox.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void limit(int what, rlim_t value)
+{
+    struct rlimit r = {value, value};
+    setrlimit(what, &r);
+}
+
+void abx_sandbox_basics(unsigned first_fd, unsigned max_files)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_NOFILE, max_files);
+    syscall(SYS_close_range, first_fd, ~0u, 0);
+    umask(077);
+}
+
+static void lack(struct abx_string *lacking, const char *what)
+{
+    abx_string_printf(lacking, "%s%s (%s)", lacking->length ? ", " : "", what, strerror(errno));
+}
+
+static bool write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return ok;
+}
+
+void abx_sandbox_namespaces(struct abx_string *lacking)
+{
+    const int spaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    unsigned uid = getuid(), gid = getgid();
+    char map[64];
+    /* /proc/self is not readable while dumpable is 0, so that comes after the maps. */
+    if (unshare(CLONE_NEWUSER | spaces) < 0) {
+        lack(lacking, "own user name space");
+        if (unshare(spaces) < 0)
+            lack(lacking, "own mount and network name spaces");
+    } else {
+        write_file("/proc/self/setgroups", "deny");
+        snprintf(map, sizeof map, "%u %u 1", uid, uid);
+        if (!write_file("/proc/self/uid_map", map))
+            lack(lacking, "user id map");
+        snprintf(map, sizeof map, "%u %u 1", gid, gid);
+        write_file("/proc/self/gid_map", map);
+    }
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* A fresh tmpfs becomes the root; the old one is at "/old" until leave_old_root(). */
+static int new_root(uint64_t bytes, unsigned mode)
+{
+    char options[64];
+    snprintf(options, sizeof options, "size=%llu,mode=%o", (unsigned long long)bytes, mode);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ||
+            mkdir("/tmp/old", 0700) < 0 || chdir("/tmp") < 0 ||
+            syscall(SYS_pivot_root, ".", "old") < 0 || chdir("/") < 0)
+        return -errno;
+    return 0;
+}
+
+static int leave_old_root(void)
+{
+    if (umount2("/old", MNT_DETACH) < 0 || rmdir("/old") < 0 ||
+            mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) <
+                    0)
+        return -errno;
+    return 0;
+}
+
+void abx_sandbox_empty_root(struct abx_string *lacking)
+{
+    if (new_root(4096, 0500) < 0 || leave_old_root() < 0)
+        lack(lacking, "empty file system");
+}
+
+static void make_parents(char *path)
+{
+    for (char *p = path + 1; (p = strchr(p, '/')); p++) {
+        *p = 0;
+        mkdir(path, 0755);
+        *p = '/';
+    }
+}
+
+/* Shows one folder, file or link of the old root, read-only. */
+static int show(const char *path)
+{
+    char old[4096], here[4096], link[4096];
+    struct stat st;
+    if (snprintf(old, sizeof old, "/old%s", path) >= (int)sizeof old)
+        return -ENAMETOOLONG;
+    if (lstat(old, &st) < 0)
+        return 0;
+    snprintf(here, sizeof here, "%s", path);
+    make_parents(here);
+    if (S_ISLNK(st.st_mode)) { /* /lib -> usr/lib */
+        ssize_t n = readlink(old, link, sizeof link - 1);
+        if (n < 0)
+            return -errno;
+        link[n] = 0;
+        return symlink(link, here) < 0 && errno != EEXIST ? -errno : 0;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        if (mkdir(here, 0755) < 0 && errno != EEXIST)
+            return -errno;
+    } else {
+        int fd = open(here, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return -errno;
+        close(fd);
+    }
+    if (mount(old, here, NULL, MS_BIND, NULL) < 0)
+        return -errno;
+    /* Flags a mount already has may be locked in a user name space: fall back to read-only alone.
+     */
+    if (mount(NULL, here, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+        mount(NULL, here, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
+    return 0;
+}
+
+void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking)
+{
+    char options[64];
+    snprintf(options, sizeof options, "size=%llu,mode=700", (unsigned long long)tmp_bytes);
+    int r = new_root(1 << 20, 0755);
+    for (; r == 0 && *paths; paths++)
+        r = show(*paths);
+    /* Compilers open /dev/null. */
+    if (r == 0)
+        r = show("/dev/null");
+    if (r == 0 && (mkdir("/tmp", 0700) < 0 ||
+                          mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0))
+        r = -errno;
+    if (r == 0)
+        r = leave_old_root();
+    if (r < 0) {
+        errno = -r;
+        lack(lacking, "file system of only what clang needs");
+    }
+}
+
+void abx_sandbox_drop_capabilities(struct abx_string *lacking)
+{
+    for (int c = 0; c <= 63; c++)
+        prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0}, {0}};
+    if (syscall(SYS_capset, &head, none) < 0)
+        lack(lacking, "dropping capabilities");
+}

@@ -1,0 +1,33 @@
+/* host: giving up rights. Runs in the process that gives them up, before it reads a hostile byte.
+ */
+#ifndef ABX_HOST_SANDBOX_H
+#define ABX_HOST_SANDBOX_H
+
+#include "base/base.h"
+
+/* Unless told otherwise each function adds to *lacking, in words, what this system did not allow.
+ */
+
+/* No core, no dump, no new privileges, few files, dies with its parent; descriptors from `first_fd`
+ * on are closed. */
+void abx_sandbox_basics(unsigned first_fd, unsigned max_files);
+
+/* Own user, mount, network, IPC and host-name spaces. Single-threaded callers only. */
+void abx_sandbox_namespaces(struct abx_string *lacking);
+
+/* The file system becomes one empty read-only folder. After abx_sandbox_namespaces(). */
+void abx_sandbox_empty_root(struct abx_string *lacking);
+
+/* The file system becomes `paths` (NULL-terminated; absent ones are skipped), read-only, and a
+ * private /tmp of `tmp_bytes`. -errno: nothing was changed that matters. */
+void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking);
+
+/* No capability, now or ever again. */
+void abx_sandbox_drop_capabilities(struct abx_string *lacking);
+
+/* Only the system calls a worker needs; all threads. 0 or -errno. */
+int abx_sandbox_worker_calls(void);
+/* Only the system calls clang and its driver need. 0 or -errno. */
+int abx_sandbox_compiler_calls(void);
+
+#endif

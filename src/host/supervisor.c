@@ -1,0 +1,396 @@
+/* host: arcboxd: the supervisor role and the entry of the binary.
+ *
+ *     arcboxd (supervisor; one a user)      never reads a byte a guest wrote
+ *      |- arcboxd --role=worker             one a tenant, sandboxed; one spare waits for the next
+ *      `- arcbox-compiler                   one; owns the disk cache
+ *          `- a child per compile           sandboxed, with time and memory limits
+ *
+ * Each role is a fresh process image, so none shares an address-space layout or leftovers of
+ * another. The compiler is a file of its own because loading LLVM takes longer than everything else
+ * here. */
+#include "host/supervisor_internal.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_IDLE_SECONDS 300u
+
+void supervisor_log(const char *format, ...)
+{
+    char line[640], stamp[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    va_list args;
+    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
+    int n = snprintf(line, sizeof line, "%s arcboxd[%d]: ", stamp, (int)getpid());
+    va_start(args, format);
+    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    va_end(args);
+    if (n > (int)sizeof line - 2)
+        n = (int)sizeof line - 2;
+    line[n++] = '\n';
+    (void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+/* ---- connections */
+
+static void accept_control(struct supervisor *s)
+{
+    int sock = accept4(s->control, NULL, NULL, SOCK_CLOEXEC);
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (sock < 0)
+        return;
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == getuid())
+        for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+            if (s->controls[i] < 0) {
+                struct timeval patience = {1, 0}; /* for a peer that does not read */
+                setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+                s->controls[i] = sock;
+                return;
+            }
+    close(sock);
+}
+
+static void close_control(struct supervisor *s, unsigned i)
+{
+    struct tenant *next;
+    for (struct tenant *t = s->tenants; t; t = next) {
+        next = t->next;
+        if (t->holder == s->controls[i])
+            tenant_remove(s, t);
+    }
+    close(s->controls[i]);
+    s->controls[i] = -1;
+}
+
+/* `tenant` NULL: by the default socket. */
+static void accept_client(struct supervisor *s, struct tenant *tenant)
+{
+    int sock = accept4(tenant ? tenant->listener : s->clients, NULL, NULL, SOCK_CLOEXEC);
+    if (sock < 0)
+        return;
+    if (!tenant)
+        tenant = tenant_of_peer(s, sock);
+    if (tenant)
+        worker_add_client(s, tenant, sock);
+    else
+        close(sock);
+}
+
+static void read_signals(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+    while (read(s->signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            s->stopping = true;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        worker_reaped(s, pid, status);
+}
+
+/* ---- the loop */
+
+#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 2 * ABX_MAX_TENANTS + 8)
+
+struct watched {
+    struct pollfd p[MAX_POLL];
+    unsigned count;
+};
+
+static void watch(struct watched *w, int fd)
+{
+    if (fd >= 0 && w->count < MAX_POLL)
+        w->p[w->count++] = (struct pollfd){fd, POLLIN, 0};
+}
+
+static bool is_ready(const struct watched *w, int fd)
+{
+    for (unsigned i = 0; fd >= 0 && i < w->count; i++)
+        if (w->p[i].fd == fd)
+            return w->p[i].revents != 0;
+    return false;
+}
+
+static void dispatch(struct supervisor *s, const struct watched *w)
+{
+    struct worker *next_worker;
+    struct tenant *next_tenant;
+    for (struct worker *k = s->workers; k; k = next_worker) {
+        next_worker = k->next;
+        if (is_ready(w, k->sock))
+            worker_message(s, k);
+    }
+    for (struct tenant *t = s->tenants; t; t = next_tenant) {
+        next_tenant = t->next;
+        if (is_ready(w, t->listener))
+            accept_client(s, t);
+    }
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (is_ready(w, s->controls[i]) && !control_request(s, s->controls[i]))
+            close_control(s, i);
+    if (is_ready(w, s->clients))
+        accept_client(s, NULL);
+    if (is_ready(w, s->control))
+        accept_control(s);
+    if (is_ready(w, s->signals))
+        read_signals(s);
+}
+
+/* Idle: no tenant with its own socket, no client, nobody asking. */
+static bool is_idle(const struct supervisor *s)
+{
+    for (const struct tenant *t = s->tenants; t; t = t->next)
+        if (t->listener >= 0)
+            return false;
+    for (const struct worker *w = s->workers; w; w = w->next)
+        if (w->client_count)
+            return false;
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (s->controls[i] >= 0)
+            return false;
+    return true;
+}
+
+/* What is due now; how long poll may sleep, in ms. */
+static int timers(struct supervisor *s)
+{
+    uint64_t now = abx_now_ns(), next = UINT64_MAX;
+    if (s->spare_due_ns && now >= s->spare_due_ns) {
+        s->spare_due_ns = 0;
+        worker_spawn(s, s->backend, s->limits.threads);
+    } else if (s->spare_due_ns)
+        next = s->spare_due_ns;
+    if (!is_idle(s) || !s->idle_seconds)
+        s->idle_since_ns = 0;
+    else {
+        if (!s->idle_since_ns)
+            s->idle_since_ns = now;
+        uint64_t end = s->idle_since_ns + s->idle_seconds * 1000000000ull;
+        if (now >= end) {
+            supervisor_log("nobody came for %u s", s->idle_seconds);
+            s->stopping = true;
+            return 0;
+        }
+        next = end < next ? end : next;
+    }
+    return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000u) + 1;
+}
+
+static void serve(struct supervisor *s)
+{
+    struct watched w;
+    for (;;) {
+        int timeout = timers(s);
+        if (s->stopping)
+            return;
+        w.count = 0;
+        watch(&w, s->signals);
+        watch(&w, s->control);
+        watch(&w, s->clients);
+        for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+            watch(&w, s->controls[i]);
+        for (const struct tenant *t = s->tenants; t; t = t->next)
+            watch(&w, t->listener);
+        for (const struct worker *k = s->workers; k; k = k->next)
+            watch(&w, k->sock);
+        if (poll(w.p, w.count, timeout) > 0)
+            dispatch(s, &w);
+    }
+}
+
+static void stop(struct supervisor *s)
+{
+    supervisor_log("stopping");
+    while (s->tenants)
+        tenant_remove(s, s->tenants);
+    for (struct worker *w = s->workers; w; w = w->next)
+        kill(w->pid, SIGKILL);
+    if (s->compiler_pid)
+        kill(s->compiler_pid, SIGTERM);
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, 0)) > 0)
+        worker_reaped(s, pid, status);
+    supervisor_cleanup(s);
+    supervisor_log("stopped");
+}
+
+/* ---- start */
+
+static void say(int ready_fd, const char *text)
+{
+    if (ready_fd >= 0)
+        (void)!write(ready_fd, text, strlen(text));
+    else
+        dprintf(STDERR_FILENO, "arcboxd: %s\n", text);
+}
+
+/* Another daemon holds the lock: it may be starting, too. */
+static bool other_is_ready(void)
+{
+    for (int i = 0; i < 500; i++) {
+        struct abx_control *control;
+        if (abx_control_connect(false, &control, NULL) == 0) {
+            abx_control_close(control);
+            return true;
+        }
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    return false;
+}
+
+static int run(struct supervisor *s, int ready_fd)
+{
+    struct abx_string message = {0};
+    int r = supervisor_setup(s, &message);
+    if (r == -EALREADY && ready_fd >= 0 && other_is_ready()) {
+        say(ready_fd, "+");
+        return 0;
+    }
+    if (r < 0) {
+        say(ready_fd, r == -EALREADY ? "another arcboxd is running" : message.data);
+        return 1;
+    }
+    supervisor_log("arcboxd %s, backend %s, in %s", ABX_VERSION, s->backend, s->runtime);
+    if (ready_fd >= 0) {
+        say(ready_fd, "+");
+        close(ready_fd);
+    }
+    s->spare_due_ns = abx_now_ns();
+    serve(s);
+    stop(s);
+    return 0;
+}
+
+/* Detached from the terminal and session of whoever started it. */
+static void daemonise(void)
+{
+    pid_t pid = fork();
+    if (pid > 0)
+        _exit(0);
+    setsid();
+    (void)!chdir("/");
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    close(null);
+}
+
+static const char usage[] =
+        "usage: arcboxd [--daemon] [--backend cpu|null] [--idle SECONDS] [--memory BYTES]\n"
+        "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
+        "The arcbox command starts it by itself. --idle 0: never stop.\n"
+        "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES and ARCBOX_TIME_LIMIT_MS give\n"
+        "the same to a daemon that is started on first use.\n";
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (*end || end == text) {
+        fprintf(stderr, "arcboxd: \"%s\" is not a number\n", text);
+        exit(2);
+    }
+    return v;
+}
+
+static void from_environment(struct supervisor *s)
+{
+    const char *text;
+    if ((text = getenv("ARCBOX_BACKEND")) && *text)
+        snprintf(s->backend, sizeof s->backend, "%s", text);
+    if ((text = getenv("ARCBOX_IDLE_SECONDS")) && *text)
+        s->idle_seconds = (unsigned)number(text);
+    if ((text = getenv("ARCBOX_MEMORY_BYTES")) && *text)
+        s->limits.memory_bytes = number(text);
+    if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
+        s->limits.command_buffer_ns = number(text) * 1000000u;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"daemon", no_argument, NULL, 'd'},
+            {"ready-fd", required_argument, NULL, 'r'}, {"role", required_argument, NULL, 'R'},
+            {"backend", required_argument, NULL, 'b'}, {"idle", required_argument, NULL, 'i'},
+            {"memory", required_argument, NULL, 'm'}, {"time-limit", required_argument, NULL, 't'},
+            {"clients", required_argument, NULL, 'c'},
+            {"compile-seconds", required_argument, NULL, 'C'},
+            {"threads", required_argument, NULL, 'T'}, {"help", no_argument, NULL, 'h'},
+            {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    static struct supervisor s;
+    const char *role = NULL;
+    bool daemon_mode = false;
+    int ready_fd = -1, c;
+    strcpy(s.backend, "cpu");
+    s.idle_seconds = DEFAULT_IDLE_SECONDS;
+    s.compiler = s.lock = -1;
+    from_environment(&s);
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (c) {
+        case 'd':
+            daemon_mode = true;
+            break;
+        case 'r':
+            ready_fd = (int)number(optarg);
+            break;
+        case 'R':
+            role = optarg;
+            break;
+        case 'b':
+            snprintf(s.backend, sizeof s.backend, "%s", optarg);
+            break;
+        case 'i':
+            s.idle_seconds = (unsigned)number(optarg);
+            break;
+        case 'm':
+            s.limits.memory_bytes = number(optarg);
+            break;
+        case 't':
+            s.limits.command_buffer_ns = number(optarg) * 1000000u;
+            break;
+        case 'c':
+            s.limits.clients = (uint32_t)number(optarg);
+            break;
+        case 'C':
+            s.limits.compile_seconds = (uint32_t)number(optarg);
+            break;
+        case 'T':
+            s.limits.threads = (uint32_t)number(optarg);
+            break;
+        case 'v':
+            puts("arcboxd " ABX_VERSION);
+            return 0;
+        default:
+            fputs(usage, c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
+        }
+    }
+    if (role && strcmp(role, "worker") == 0)
+        abx_worker_main(s.backend, s.limits.threads);
+    if (role || optind < argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (strcmp(s.backend, "cpu") != 0 && strcmp(s.backend, "null") != 0) {
+        say(ready_fd, "there is no such backend (cpu, null)");
+        return 2;
+    }
+    abx_host_default_limits(&s.limits);
+    memset(s.controls, -1, sizeof s.controls);
+    if (daemon_mode)
+        daemonise();
+    s.started_ns = supervisor_realtime_ns();
+    return run(&s, ready_fd);
+}

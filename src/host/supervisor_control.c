@@ -1,0 +1,199 @@
+/* host: answers the control protocol. Runs in the supervisor; peers are of the same user. Numbers
+ * of clients come out of the workers' statistics: copied once, text cleaned, never believed. */
+#include "host/supervisor_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void copy_text(char *to, const char *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+    to[bytes - 1] = 0;
+    for (; *to; to++)
+        if (*to < ' ' || *to > '~')
+            *to = '?';
+}
+
+/* False when the peer does not read. */
+static bool send_items(int sock, const void *items, size_t size, unsigned count)
+{
+    struct abx_control_reply reply = {.count = count};
+    bool ok = abx_sock_send(sock, &reply, sizeof reply, NULL, 0) == 0;
+    for (unsigned i = 0; ok && i < count; i++)
+        ok = abx_sock_send(sock, (const char *)items + i * size, size, NULL, 0) == 0;
+    return ok;
+}
+
+static bool send_error(int sock, int error, const char *text)
+{
+    struct abx_control_reply reply = {.error = error};
+    snprintf(reply.text, sizeof reply.text, "%s", text);
+    return abx_sock_send(sock, &reply, sizeof reply, NULL, 0) == 0;
+}
+
+static unsigned count_clients(const struct supervisor *s)
+{
+    unsigned n = 0;
+    for (const struct worker *w = s->workers; w; w = w->next)
+        n += w->client_count;
+    return n;
+}
+
+static bool ping(struct supervisor *s, int sock)
+{
+    struct abx_control_daemon d = {.version = ABX_CONTROL_VERSION,
+            .pid = getpid(),
+            .release = ABX_VERSION,
+            .started_ns = s->started_ns,
+            .tenants = s->tenant_count,
+            .clients = count_clients(s),
+            .idle_seconds = s->idle_seconds};
+    memcpy(d.backend, s->backend, sizeof d.backend);
+    memcpy(d.log, s->log, sizeof d.log);
+    return send_items(sock, &d, sizeof d, 1);
+}
+
+static void describe_tenant(const struct tenant *t, struct abx_control_tenant *ret)
+{
+    *ret = t->info;
+    if (!t->worker)
+        return;
+    ret->clients = t->worker->client_count;
+    ret->memory_used = atomic_load(&t->worker->stats->memory_used);
+    copy_text(ret->device, t->worker->stats->device, sizeof ret->device);
+}
+
+static bool create(struct supervisor *s, int sock, struct abx_control_request *request)
+{
+    struct abx_string message = {0};
+    struct tenant *t;
+    struct abx_control_tenant item;
+    request->name[sizeof request->name - 1] = request->backend[sizeof request->backend - 1] = 0;
+    int r = tenant_create(s, request, true, &t, &message);
+    bool ok;
+    if (r < 0)
+        ok = send_error(sock, r, message.data ? message.data : strerror(-r));
+    else {
+        if (request->flags & ABX_TENANT_HOLD)
+            t->holder = sock;
+        describe_tenant(t, &item);
+        ok = send_items(sock, &item, sizeof item, 1);
+    }
+    abx_string_finish(&message);
+    return ok;
+}
+
+static bool remove_one(struct supervisor *s, int sock, struct abx_control_request *request)
+{
+    request->name[sizeof request->name - 1] = 0;
+    struct tenant *t = tenant_find(s, request->name);
+    if (!t) {
+        char text[128];
+        snprintf(text, sizeof text, "there is no tenant \"%s\"", request->name);
+        return send_error(sock, -ENOENT, text);
+    }
+    tenant_remove(s, t);
+    return send_items(sock, NULL, 0, 0);
+}
+
+static bool list_tenants(struct supervisor *s, int sock)
+{
+    struct abx_control_tenant *items = calloc(s->tenant_count + 1, sizeof *items);
+    unsigned n = 0;
+    if (!items)
+        return send_error(sock, -ENOMEM, "no memory");
+    for (struct tenant *t = s->tenants; t; t = t->next)
+        describe_tenant(t, &items[n++]);
+    bool ok = send_items(sock, items, sizeof *items, n);
+    free(items);
+    return ok;
+}
+
+static void describe_client(const struct worker *w, unsigned slot, struct abx_control_client *ret)
+{
+    const struct abx_client_stats *from = &w->stats->clients[slot];
+    memcpy(ret->tenant, w->tenant->info.name, sizeof ret->tenant);
+    memcpy(ret->backend, w->backend, sizeof ret->backend);
+    copy_text(ret->device, w->stats->device, sizeof ret->device);
+    copy_text(ret->program, from->program, sizeof ret->program);
+    ret->pid = w->clients[slot].pid;
+    ret->since_ns = w->clients[slot].since_ns;
+    ret->queues = atomic_load(&from->queues);
+    ret->memory_used = atomic_load(&from->memory_used);
+    ret->command_buffers = atomic_load(&from->command_buffers);
+    ret->failed_command_buffers = atomic_load(&from->failed_command_buffers);
+    ret->commands = atomic_load(&from->commands);
+    ret->kernels = atomic_load(&from->kernels);
+    ret->busy_ns = atomic_load(&from->busy_ns);
+    ret->compiles = atomic_load(&from->compiles);
+    ret->compiles_cached = atomic_load(&from->compiles_cached);
+    ret->round_trips = atomic_load(&from->round_trips);
+}
+
+static bool list_clients(struct supervisor *s, int sock)
+{
+    struct abx_control_client *items = calloc(count_clients(s) + 1, sizeof *items);
+    unsigned n = 0;
+    if (!items)
+        return send_error(sock, -ENOMEM, "no memory");
+    for (const struct worker *w = s->workers; w; w = w->next)
+        for (unsigned slot = 0; w->tenant && slot < ABX_MAX_CLIENTS; slot++)
+            if (w->clients[slot].used)
+                describe_client(w, slot, &items[n++]);
+    bool ok = send_items(sock, items, sizeof *items, n);
+    free(items);
+    return ok;
+}
+
+static bool list_devices(struct supervisor *s, int sock)
+{
+    struct abx_control_device items[2] = {{.name = "ArcBox CPU", .backend = "cpu"},
+            {.name = "ArcBox null", .backend = "null", .simulated = 1}};
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    for (unsigned i = 0; i < 2; i++) {
+        items[i].is_default = strcmp(items[i].backend, s->backend) == 0;
+        items[i].memory_bytes = s->limits.memory_bytes;
+        items[i].threads = s->limits.threads ? s->limits.threads : (uint32_t)(cpus > 0 ? cpus : 1);
+        for (const struct worker *w = s->workers; w; w = w->next)
+            if (strcmp(w->backend, items[i].backend) == 0 && w->stats->device[0])
+                copy_text(items[i].name, w->stats->device, sizeof items[i].name);
+    }
+    return send_items(sock, items, sizeof items[0], 2);
+}
+
+bool control_request(struct supervisor *s, int sock)
+{
+    struct abx_control_request request;
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    ssize_t n = abx_sock_receive(sock, &request, sizeof request, fds, &fd_count);
+    while (n > 0 && fd_count)
+        close(fds[--fd_count]);
+    if (n == -EAGAIN)
+        return true;
+    if (n != sizeof request)
+        return false;
+    if (request.version != ABX_CONTROL_VERSION)
+        return send_error(sock, -EPROTO, "this daemon is of another version; restart it");
+    switch ((enum abx_control_type)request.type) {
+    case ABX_CONTROL_PING:
+        return ping(s, sock);
+    case ABX_CONTROL_TENANT_CREATE:
+        return create(s, sock, &request);
+    case ABX_CONTROL_TENANT_REMOVE:
+        return remove_one(s, sock, &request);
+    case ABX_CONTROL_TENANTS:
+        return list_tenants(s, sock);
+    case ABX_CONTROL_CLIENTS:
+        return list_clients(s, sock);
+    case ABX_CONTROL_DEVICES:
+        return list_devices(s, sock);
+    case ABX_CONTROL_SHUTDOWN:
+        s->stopping = true;
+        return send_items(sock, NULL, 0, 0);
+    }
+    return send_error(sock, -EINVAL, "no such request");
+}

@@ -1,0 +1,92 @@
+/* host: private to the supervisor role. One thread; nothing here is locked. */
+#ifndef ABX_HOST_SUPERVISOR_INTERNAL_H
+#define ABX_HOST_SUPERVISOR_INTERNAL_H
+
+#include "host/host.h"
+#include "host/roles.h"
+
+#include <sys/types.h>
+
+#define SUPERVISOR_MAX_CONTROLS 64u
+
+struct supervised_client {
+    bool used;
+    pid_t pid;                  /* of the peer when it connected */
+    uint64_t since_ns;          /* CLOCK_REALTIME */
+    struct abx_host_page *page; /* ours too, so that a dead worker's clients can be told */
+};
+
+struct worker {
+    struct worker *next;
+    struct tenant *tenant; /* NULL: the spare */
+    pid_t pid;
+    int sock;
+    bool ready;
+    char backend[16];
+    unsigned threads;
+    struct abx_worker_stats *stats;
+    unsigned client_count;
+    struct supervised_client clients[ABX_MAX_CLIENTS];
+};
+
+struct tenant {
+    struct tenant *next;
+    struct abx_control_tenant info; /* name, socket, backend, limits, deaths */
+    int listener;                   /* its own socket, or -1: came by the default socket */
+    int holder;                     /* control connection it lives with, or -1 */
+    struct worker *worker;
+};
+
+struct supervisor {
+    char runtime[ABX_CONTROL_PATH_BYTES];
+    char log[ABX_CONTROL_PATH_BYTES];
+    char backend[16];
+    struct abx_control_limits limits;
+    unsigned idle_seconds;
+    uint64_t started_ns;    /* CLOCK_REALTIME */
+    uint64_t idle_since_ns; /* CLOCK_MONOTONIC; 0: not idle */
+    int lock, signals, control, clients;
+    int controls[SUPERVISOR_MAX_CONTROLS];
+    int compiler; /* to the compiler process, or -1 */
+    pid_t compiler_pid;
+    struct tenant *tenants;
+    unsigned tenant_count;
+    struct worker *workers; /* the spare and those that serve a tenant */
+    uint64_t spare_due_ns;  /* when to start the next spare; 0: there is one */
+    bool stopping;
+};
+
+void supervisor_log(const char *format, ...) ABX_PRINTF(1, 2);
+uint64_t supervisor_realtime_ns(void);
+
+/* supervisor_setup.c: 0, or -errno with a message. */
+int supervisor_setup(struct supervisor *s, struct abx_string *message);
+void supervisor_cleanup(struct supervisor *s);
+int supervisor_listen(const char *path, unsigned mode);
+
+/* supervisor_worker.c */
+struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned threads);
+/* The tenant's worker, made or taken from the spare. NULL: could not be started. */
+struct worker *worker_of(struct supervisor *s, struct tenant *tenant);
+/* Hands a connection to the tenant's worker; `sock` is taken over. */
+void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock);
+void worker_message(struct supervisor *s, struct worker *worker);
+/* The process `pid` ended. */
+void worker_reaped(struct supervisor *s, pid_t pid, int status);
+void worker_kill(struct supervisor *s, struct worker *worker);
+
+/* supervisor_tenant.c */
+struct tenant *tenant_find(struct supervisor *s, const char *name);
+int tenant_create(struct supervisor *s, const struct abx_control_request *request, bool own_socket,
+        struct tenant **ret, struct abx_string *message);
+void tenant_remove(struct supervisor *s, struct tenant *tenant);
+/* The tenant of a process that came by the default socket: its container's. NULL: none can be made.
+ */
+struct tenant *tenant_of_peer(struct supervisor *s, int sock);
+/* A default-socket tenant without clients goes away. */
+void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);
+
+/* supervisor_control.c: one request of control connection `sock`. False: close it. */
+bool control_request(struct supervisor *s, int sock);
+
+#endif

@@ -1,0 +1,392 @@
+/* host: starting workers and the compiler, handing them connections, noticing their deaths. Runs in
+ * the supervisor. A worker may be in the guest's hands: of what it says only "a client has gone" is
+ * acted upon; its statistics are copied as numbers and cleaned text. */
+#include "host/supervisor_internal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/compiler.h"
+
+#define SPARE_DELAY_NS 100000000u /* the next spare waits until the first client has started up */
+
+extern char **environ;
+
+/* Starts `program` with descriptors 3.. from `fds`; they stay the caller's. */
+static pid_t spawn(const char *program, char *const argv[], const int *fds, unsigned fd_count)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    pid_t pid;
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    /* Sources are above the targets (supervisor_fd_high), so no dup2 overwrites one still needed.
+     */
+    for (unsigned i = 0; i < fd_count; i++)
+        posix_spawn_file_actions_adddup2(&actions, fds[i], (int)(3 + i));
+    int r = posix_spawn(&pid, program, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return r ? -r : pid;
+}
+
+static int high(int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 16);
+    close(fd);
+    return moved < 0 ? -errno : moved;
+}
+
+static int high_pair(int pair[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    pair[0] = high(pair[0]);
+    pair[1] = high(pair[1]);
+    return pair[0] < 0 || pair[1] < 0 ? -EMFILE : 0;
+}
+
+/* ---- the compiler: beside this executable; started with the first worker */
+
+static bool beside(char ret_path[4096], const char *leaf)
+{
+    ssize_t n = readlink("/proc/self/exe", ret_path, 3900);
+    if (n <= 0)
+        return false;
+    ret_path[n] = 0;
+    snprintf(strrchr(ret_path, '/') + 1, 64, "%s", leaf);
+    return access(ret_path, X_OK) == 0;
+}
+
+static void start_compiler(struct supervisor *s)
+{
+    char program[4096];
+    int pair[2];
+    if (!beside(program, "arcbox-compiler")) {
+        supervisor_log("%s is missing: shaders cannot be compiled", program);
+        return;
+    }
+    if (high_pair(pair) < 0)
+        return;
+    char *argv[] = {program, NULL};
+    pid_t pid = spawn(program, argv, &pair[1], 1);
+    close(pair[1]);
+    if (pid < 0) {
+        supervisor_log("%s: %s", program, strerror(-pid));
+        close(pair[0]);
+        return;
+    }
+    s->compiler = pair[0];
+    s->compiler_pid = pid;
+}
+
+/* A socket to the compiler for one worker: the worker's end. Without a compiler, a dead socket. */
+static int compiler_socket(struct supervisor *s, unsigned cpu_seconds)
+{
+    int pair[2];
+    if (s->compiler < 0)
+        start_compiler(s);
+    int r = high_pair(pair);
+    if (r < 0)
+        return r;
+    struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER, .cpu_seconds = cpu_seconds};
+    if (s->compiler >= 0)
+        abx_sock_send(s->compiler, &request, ABX_COMPILER_REQUEST_BYTES, &pair[0], 1);
+    close(pair[0]);
+    return pair[1];
+}
+
+/* ---- workers */
+
+static int map_stats(struct worker *worker)
+{
+    int fd = abx_memfd_create("arcbox-stats", sizeof *worker->stats);
+    if (fd < 0)
+        return fd;
+    void *p = mmap(NULL, sizeof *worker->stats, PROT_READ, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        close(fd);
+        return -ENOMEM;
+    }
+    worker->stats = p;
+    return high(fd);
+}
+
+static void worker_free(struct worker *worker)
+{
+    for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++)
+        if (worker->clients[i].page)
+            munmap(worker->clients[i].page, sizeof *worker->clients[i].page);
+    if (worker->stats)
+        munmap(worker->stats, sizeof *worker->stats);
+    if (worker->sock >= 0)
+        close(worker->sock);
+    free(worker);
+}
+
+struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned threads)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    int pair[2] = {-1, -1};
+    char backend_argument[32], threads_argument[32], program[4096];
+    if (!worker)
+        return NULL;
+    snprintf(worker->backend, sizeof worker->backend, "%s", backend);
+    worker->threads = threads;
+    worker->sock = -1;
+    int stats = map_stats(worker);
+    int compiler = compiler_socket(s, s->limits.compile_seconds);
+    int r = stats < 0 ? stats : compiler < 0 ? compiler : high_pair(pair);
+    if (r == 0) {
+        snprintf(backend_argument, sizeof backend_argument, "--backend=%s", backend);
+        snprintf(threads_argument, sizeof threads_argument, "--threads=%u", threads);
+        ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+        program[n > 0 ? n : 0] = 0;
+        char *argv[] = {"arcboxd", "--role=worker", backend_argument, threads_argument, NULL};
+        int fds[] = {pair[1], stats, compiler};
+        r = worker->pid = spawn(program, argv, fds, 3);
+    }
+    if (stats >= 0)
+        close(stats);
+    if (compiler >= 0)
+        close(compiler);
+    if (pair[1] >= 0)
+        close(pair[1]);
+    worker->sock = pair[0];
+    if (r < 0) {
+        supervisor_log("a worker could not be started: %s", strerror(-r));
+        worker_free(worker);
+        return NULL;
+    }
+    fcntl(worker->sock, F_SETFL, O_NONBLOCK);
+    worker->next = s->workers;
+    s->workers = worker;
+    return worker;
+}
+
+static struct worker *find_spare(struct supervisor *s, const struct tenant *tenant)
+{
+    for (struct worker *w = s->workers; w; w = w->next)
+        if (!w->tenant && strcmp(w->backend, tenant->info.backend) == 0 &&
+                w->threads == tenant->info.limits.threads)
+            return w;
+    return NULL;
+}
+
+struct worker *worker_of(struct supervisor *s, struct tenant *tenant)
+{
+    if (tenant->worker)
+        return tenant->worker;
+    struct worker *worker = find_spare(s, tenant);
+    if (worker)
+        s->spare_due_ns = abx_now_ns() + SPARE_DELAY_NS;
+    else
+        worker = worker_spawn(s, tenant->info.backend, tenant->info.limits.threads);
+    if (!worker)
+        return NULL;
+    struct abx_role_message m = {.type = ABX_ROLE_TENANT, .limits = tenant->info.limits};
+    memcpy(m.tenant, tenant->info.name, sizeof m.tenant);
+    if (abx_sock_send(worker->sock, &m, sizeof m, NULL, 0) < 0) {
+        worker_kill(s, worker);
+        return NULL;
+    }
+    worker->tenant = tenant;
+    tenant->worker = worker;
+    tenant->info.worker_pid = worker->pid;
+    return worker;
+}
+
+static void refuse(int sock, int error, const char *text)
+{
+    struct abx_message_refused refused = {.type = ABX_MESSAGE_REFUSED, .error = (uint32_t)error};
+    snprintf(refused.text, sizeof refused.text, "%s", text);
+    abx_sock_send(sock, &refused, sizeof refused, NULL, 0);
+    close(sock);
+}
+
+/* The host page is made here, so that a worker that dies without a word can be spoken for. */
+static int make_page(struct abx_host_page **ret)
+{
+    int fd = memfd_create("arcbox-host", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    void *p = MAP_FAILED;
+    if (ftruncate(fd, sizeof **ret) == 0 &&
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
+        p = mmap(NULL, sizeof **ret, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        close(fd);
+        return -ENOMEM;
+    }
+    *ret = p;
+    return fd;
+}
+
+void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
+{
+    struct worker *worker = worker_of(s, tenant);
+    if (!worker) {
+        refuse(sock, EAGAIN, "the GPU worker could not be started; see arcboxd.log");
+        return;
+    }
+    if (worker->client_count >= tenant->info.limits.clients) {
+        refuse(sock, EUSERS, "this tenant has as many clients as it may have");
+        return;
+    }
+    unsigned slot = 0;
+    while (worker->clients[slot].used)
+        slot++;
+    struct supervised_client *client = &worker->clients[slot];
+    struct ucred peer = {0};
+    socklen_t length = sizeof peer;
+    getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    int page = make_page(&client->page);
+    struct abx_role_message m = {.type = ABX_ROLE_CLIENT, .slot = slot};
+    int fds[] = {sock, page};
+    if (page < 0 || abx_sock_send(worker->sock, &m, sizeof m, fds, 2) < 0) {
+        if (page >= 0) {
+            munmap(client->page, sizeof *client->page);
+            close(page);
+        }
+        client->page = NULL;
+        refuse(sock, EAGAIN, "the GPU worker does not answer");
+        return;
+    }
+    close(page);
+    close(sock);
+    client->used = true;
+    client->pid = peer.pid;
+    client->since_ns = supervisor_realtime_ns();
+    worker->client_count++;
+}
+
+static void client_gone(struct supervisor *s, struct worker *worker, uint32_t slot)
+{
+    if (slot >= ABX_MAX_CLIENTS || !worker->clients[slot].used)
+        return;
+    struct supervised_client *client = &worker->clients[slot];
+    munmap(client->page, sizeof *client->page);
+    *client = (struct supervised_client){0};
+    worker->client_count--;
+    if (worker->tenant && worker->client_count == 0)
+        tenant_maybe_drop(s, worker->tenant);
+}
+
+void worker_message(struct supervisor *s, struct worker *worker)
+{
+    struct abx_role_message m;
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    ssize_t n = abx_sock_receive(worker->sock, &m, sizeof m, fds, &fd_count);
+    while (n > 0 && fd_count)
+        close(fds[--fd_count]);
+    if (n == sizeof m && m.type == ABX_ROLE_READY)
+        worker->ready = true;
+    else if (n == sizeof m && m.type == ABX_ROLE_GONE)
+        client_gone(s, worker, m.slot);
+    else if (n != -EAGAIN) { /* its death is reaped; until then nothing more is read */
+        close(worker->sock);
+        worker->sock = -1;
+        kill(worker->pid, SIGKILL);
+    }
+}
+
+void worker_kill(struct supervisor *s, struct worker *worker)
+{
+    if (worker->tenant) {
+        worker->tenant->worker = NULL;
+        worker->tenant->info.worker_pid = 0;
+        worker->tenant = NULL;
+    }
+    worker->backend[0] = 0; /* no spare any more */
+    kill(worker->pid, SIGKILL);
+}
+
+/* ---- deaths */
+
+static void describe_death(const struct worker *worker, int status, char text[192])
+{
+    char said[sizeof worker->stats->lost];
+    memcpy(said, worker->stats->lost, sizeof said); /* once: it is the worker's memory */
+    said[sizeof said - 1] = 0;
+    for (char *p = said; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    if (said[0])
+        snprintf(text, 192, "%s", said);
+    else if (WIFSIGNALED(status))
+        snprintf(text, 192, "the GPU worker was killed by signal %d (%s)", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, 192, "the GPU worker ended with status %d", WEXITSTATUS(status));
+}
+
+/* What the worker would have said itself: see abx_host_lost(). */
+static void tell_client(struct abx_host_page *page, const char *text)
+{
+    if (!atomic_load(&page->lost)) {
+        snprintf(page->lost_text, sizeof page->lost_text, "%s", text);
+        atomic_store(&page->lost, ABX_REASON_LOST);
+    }
+    atomic_fetch_add(&page->lost_wake, 1);
+    abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
+    abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
+    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++)
+        abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
+}
+
+static void worker_died(struct supervisor *s, struct worker *worker, int status)
+{
+    char text[192];
+    describe_death(worker, status, text);
+    for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++)
+        if (worker->clients[i].used)
+            tell_client(worker->clients[i].page, text);
+    struct tenant *tenant = worker->tenant;
+    if (tenant) {
+        supervisor_log("worker %d of tenant %s ended with %u clients: %s", (int)worker->pid,
+                tenant->info.name, worker->client_count, text);
+        tenant->worker = NULL;
+        tenant->info.worker_pid = 0;
+        tenant->info.worker_deaths++;
+        memcpy(tenant->info.last_death, text, sizeof text);
+    } else if (worker->backend[0] && !s->stopping) {
+        supervisor_log("the spare worker %d ended: %s", (int)worker->pid, text);
+        s->spare_due_ns = abx_now_ns() + 10000000000u; /* do not spin on a broken system */
+    }
+    struct worker **at = &s->workers;
+    while (*at != worker)
+        at = &(*at)->next;
+    *at = worker->next;
+    worker_free(worker);
+}
+
+void worker_reaped(struct supervisor *s, pid_t pid, int status)
+{
+    if (pid == s->compiler_pid) {
+        if (!s->stopping)
+            supervisor_log("the compiler %d ended with status %#x; the next worker gets a new one",
+                    (int)pid, (unsigned)status);
+        close(s->compiler);
+        s->compiler = -1;
+        s->compiler_pid = 0;
+        return;
+    }
+    for (struct worker *w = s->workers; w; w = w->next)
+        if (w->pid == pid) {
+            worker_died(s, w, status);
+            return;
+        }
+}
