@@ -5,7 +5,7 @@ import re
 from objc_types import FOUNDATION, FOUNDATION_PROTOCOLS, SCALARS, Types
 
 STATUSES = ('works', 'partly', 'no')
-STORAGES = ('simple', 'bits', 'switch', 'owned', 'new', 'reset')
+STORAGES = ('simple', 'bits', 'switch', 'owned', 'conformers')
 
 
 class Item:
@@ -113,8 +113,8 @@ class Property:
         self.default = node.number('default')
         self.field, self.shift = node.get('field'), node.number('shift', 0)
         self.width, self.on, self.off = node.number('width', 0), node.number('on'), node.number('off')
-        if self.storage not in (None,) + STORAGES[:4]:
-            node.refuse(f'storage="{self.storage}": {", ".join(STORAGES[:4])}')
+        if self.storage not in (None,) + STORAGES:
+            node.refuse(f'storage="{self.storage}": {", ".join(STORAGES)}')
         if self.storage in ('bits', 'switch') and not self.field:
             node.refuse(f'storage="{self.storage}" needs field=""')
         if self.storage == 'owned' and self.type.kind != 'class':
