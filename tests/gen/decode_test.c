@@ -234,7 +234,8 @@ static void wrong_values(void)
     REFUSED(ABX_CONTEXT_COMPUTE, abx_encode_set_pipeline(&e, 0), ABX_REASON_HANDLE_UNKNOWN);
     REFUSED(ABX_CONTEXT_COMPUTE, abx_encode_set_threadgroup_memory(&e, 0, 8), ABX_REASON_ALIGNMENT);
     REFUSED(ABX_CONTEXT_COMPUTE, abx_encode_set_bytes(&e, 0, 0, ""), ABX_REASON_ZERO);
-    REFUSED(ABX_CONTEXT_COMPUTE, abx_encode_set_bytes(&e, 0, 4097, space), ABX_REASON_RANGE);
+    REFUSED(ABX_CONTEXT_COMPUTE, abx_encode_set_bytes(&e, 0, 4097, (uint8_t[4097]){0}),
+            ABX_REASON_RANGE);
 }
 
 static void wrong_shapes(void)
@@ -340,7 +341,7 @@ static void mutations(void)
         memcpy(copy, space, bytes);
         if (abx_decode_arena_record(&d, copy, (uint32_t)bytes)) {
             accepted++;
-            EXPECT(copy->bytes == bytes && !copy->reserved && d.calls == 1);
+            EXPECT(copy->bytes <= bytes && !copy->reserved && d.calls == 1);
         } else {
             EXPECT(d.calls == 0 && (d.malformed || d.violation));
         }
