@@ -5,7 +5,7 @@ import re
 from objc_types import FOUNDATION, FOUNDATION_PROTOCOLS, SCALARS, Types
 
 STATUSES = ('works', 'partly', 'no')
-STORAGES = ('simple', 'bits', 'switch', 'owned', 'conformers')
+STORAGES = ('simple', 'bits', 'switch', 'owned')
 
 
 class Item:
