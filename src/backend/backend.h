@@ -11,15 +11,9 @@
 #define ABX_BACKEND_BACKEND_H
 
 #include "base/base.h"
+#include "wire/limits.h"
 
 #define ABX_BACKEND_VERSION 1u
-
-/* As in Metal's feature tables for the GPU families we report. */
-#define ABX_MAX_BUFFER_BINDINGS 31u
-#define ABX_MAX_THREADGROUP_BINDINGS 31u
-#define ABX_MAX_THREADS_PER_THREADGROUP 1024u
-#define ABX_MAX_THREADGROUP_BYTES 32768u
-#define ABX_MAX_SETBYTES_BYTES 4096u
 
 struct abx_device;   /* backend's own; one a worker */
 struct abx_buffer;   /* backend's own */

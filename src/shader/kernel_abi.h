@@ -8,7 +8,7 @@
 #define ABX_SHADER_KERNEL_ABI_H
 
 #include "base/base.h"
-#include "backend/backend.h"
+#include "wire/limits.h"
 
 #define ABX_OBJECT_MAGIC 0x4f425841u /* "AXBO" */
 #define ABX_OBJECT_VERSION 1u
