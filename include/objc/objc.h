@@ -119,7 +119,7 @@ OBJC_EXPORT void *object_getIndexedIvars(id obj);
  * this header plants one constructor that hands the runtime the image's metadata sections. It runs
  * before C++ static initialisers, and once per image counts: the calls are idempotent. */
 struct _abx_objc_image {
-    void *sections[16]; /* begin and end of each, in the order below; NULL where absent */
+    void *sections[14]; /* begin and end of each, in the order below; NULL where absent */
 };
 OBJC_EXPORT void _abx_objc_register_image(const struct _abx_objc_image *image);
 
@@ -134,7 +134,6 @@ _ABX_OBJC_SECTION(objc_protorefs)
 _ABX_OBJC_SECTION(objc_selrefs)
 _ABX_OBJC_SECTION(objc_nlclslist)
 _ABX_OBJC_SECTION(objc_nlcatlist)
-_ABX_OBJC_SECTION(cfstring)
 #undef _ABX_OBJC_SECTION
 
 static __attribute__((constructor(101), used)) void _abx_objc_image_constructor(void)
@@ -143,8 +142,7 @@ static __attribute__((constructor(101), used)) void _abx_objc_image_constructor(
             __start_objc_catlist, __stop_objc_catlist, __start_objc_protolist,
             __stop_objc_protolist, __start_objc_protorefs, __stop_objc_protorefs,
             __start_objc_selrefs, __stop_objc_selrefs, __start_objc_nlclslist,
-            __stop_objc_nlclslist, __start_objc_nlcatlist, __stop_objc_nlcatlist, __start_cfstring,
-            __stop_cfstring}};
+            __stop_objc_nlclslist, __start_objc_nlcatlist, __stop_objc_nlcatlist}};
     _abx_objc_register_image(&image);
 }
 #endif

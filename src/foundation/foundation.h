@@ -15,6 +15,20 @@ id abx_ns_string_bytes(const char *utf8, size_t length);
 id abx_ns_string_printf(const char *format, ...) ABX_PRINTF(1, 2);
 /* A string that lives for ever; `utf8` must too. For names of errors, keys and domains. */
 id abx_ns_string_constant(const char *utf8);
+/* An exported string constant: `ABX_NS_CONSTANT(MTLLibraryErrorDomain, "MTLLibraryErrorDomain")` at
+ * file scope defines NSString *const MTLLibraryErrorDomain. ASCII only. */
+#define ABX_NS_CONSTANT(symbol, text)                                                              \
+    static const struct abx_ns_literal abx_literal_##symbol = {                                    \
+            &__CFConstantStringClassReference, 0x7c8, text, sizeof(text) - 1};                     \
+    ABX_EXPORT extern const id symbol;                                                             \
+    const id symbol = (id)(uintptr_t)&abx_literal_##symbol;
+struct abx_ns_literal {
+    void *isa;
+    int flags;
+    const char *data;
+    long length;
+};
+ABX_EXPORT extern struct abx_objc_class __CFConstantStringClassReference;
 /* NUL-terminated; lives as long as the string and is not changed. NULL for nil. */
 const char *abx_ns_string_utf8(id string);
 size_t abx_ns_string_bytes_count(id string); /* of the UTF-8 form */

@@ -11,7 +11,6 @@ enum section {
     SECTION_SELECTOR_REFERENCES,
     SECTION_NONLAZY_CLASSES,
     SECTION_NONLAZY_CATEGORIES,
-    SECTION_CONSTANT_STRINGS,
 };
 
 static void **begin_of(const struct _abx_objc_image *image, enum section section)
@@ -136,14 +135,6 @@ static void call_loads(const struct _abx_objc_image *image)
     }
 }
 
-/* Foundation's: makes UTF-16 literals what it stores. */
-static void (*string_hook)(void *begin, void *end);
-
-void abx_objc_set_string_hook(void (*hook)(void *begin, void *end))
-{
-    string_hook = hook;
-}
-
 void _abx_objc_register_image(const struct _abx_objc_image *image)
 {
     class_lock();
@@ -160,8 +151,5 @@ void _abx_objc_register_image(const struct _abx_objc_image *image)
     for (void **p = begin_of(image, SECTION_CATEGORIES); p < end; p++)
         attach_category(*p);
     class_unlock();
-    if (string_hook)
-        string_hook(
-                begin_of(image, SECTION_CONSTANT_STRINGS), end_of(image, SECTION_CONSTANT_STRINGS));
     call_loads(image);
 }

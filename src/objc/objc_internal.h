@@ -107,9 +107,6 @@ id abx_objc_super(id self, Class cls, SEL selector);
 
 bool abx_objc_is_kind_of(id object, Class cls); /* through isa, no message sent; false for nil */
 
-/* Foundation's: called with each new image's string literals (begin and end of section cfstring). */
-void abx_objc_set_string_hook(void (*hook)(void *begin, void *end));
-
 /* One more reference unless it is being deallocated: NULL then. For tables of objects that do not
  * own them (the table's lock must exclude the object's dealloc from removing it meanwhile). */
 id abx_objc_try_retain(id object);
@@ -141,6 +138,15 @@ extern const char abx_objc_msg_send_stret[] __asm__("objc_msgSend_stret");
 #else
 #define ABX_MSG_STRET ABX_MSG
 #endif
+
+/* ---- type encodings */
+/* Past one type with its qualifiers and the offset after it. */
+const char *abx_objc_type_next(const char *type);
+/* Past one type with its qualifiers; the offset stays. */
+const char *abx_objc_type_end(const char *type);
+int abx_objc_type_size(const char *type, size_t *ret_size, size_t *ret_alignment);
+/* The encoding with frame offsets; `types` itself when it has them. Never freed. */
+const char *abx_objc_types_with_offsets(const char *types);
 
 /* ---- calling blocks from C
  *

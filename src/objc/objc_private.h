@@ -220,15 +220,6 @@ void abx_objc_define_block_classes(void);
 void abx_objc_weak_clear(id object);
 void abx_objc_associations_clear(id object);
 
-/* ---- type encodings */
-/* Past one type with its qualifiers and, unless `keep_digits`, the offset after it. */
-const char *abx_objc_type_next(const char *type);
-/* Past one type with its qualifiers; the offset stays. */
-const char *abx_objc_type_end(const char *type);
-int abx_objc_type_size(const char *type, size_t *ret_size, size_t *ret_alignment);
-/* The encoding with frame offsets; `types` itself when it has them. Never freed. */
-const char *abx_objc_types_with_offsets(const char *types);
-
 /* Says what is wrong on stderr and aborts: bugs in the program that Apple's runtime also stops at.
  */
 void abx_objc_fatal(const char *format, ...) ABX_PRINTF(1, 2) __attribute__((noreturn));
