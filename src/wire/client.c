@@ -39,6 +39,12 @@ bool abx_client_known_lost(const struct abx_client *client)
            atomic_load_explicit(&client->host->lost, memory_order_acquire);
 }
 
+bool abx_client_forked(const struct abx_client *client)
+{
+    return atomic_load_explicit(&((struct abx_client *)client)->gone, memory_order_relaxed) ==
+           ABX_GONE_FORKED;
+}
+
 bool abx_client_lost(struct abx_client *client)
 {
     if (abx_client_known_lost(client)) {

@@ -28,6 +28,9 @@ const struct abx_message_welcome *abx_client_welcome(const struct abx_client *cl
 bool abx_client_lost(struct abx_client *client);
 /* As above but only what is known already: one load. */
 bool abx_client_known_lost(const struct abx_client *client);
+/* True in a fork()ed child for the parent's client: its locks, and those of objects made with it,
+ * may be held for ever. */
+bool abx_client_forked(const struct abx_client *client);
 const char *abx_client_lost_text(const struct abx_client *client);
 
 /* ---- handles: never 0; freed ones come back with another generation */
@@ -104,7 +107,11 @@ void abx_client_result_free(struct abx_client *client, uint32_t result);
 uint64_t abx_client_queue_completed(const struct abx_client_queue *queue);
 /* Waits until `sequence` is complete. 0; -ETIMEDOUT (timeout_ns < 0: never); -ENODEV when it never
  * will be. */
-int abx_client_queue_wait(struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns);
+enum abx_client_wait_flag {
+    ABX_WAIT_BACKGROUND = 1, /* a service thread's: sleeps at once, and is no round trip */
+};
+int abx_client_queue_wait(
+        struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns, unsigned flags);
 
 /* ---- events: words in the guest page */
 int abx_client_event_create(struct abx_client *client, uint32_t *ret_slot, abx_handle *ret_handle);
@@ -113,8 +120,8 @@ uint64_t abx_client_event_value(const struct abx_client *client, uint32_t slot);
 /* The CPU's signal: stores the value and tells the host. */
 void abx_client_event_set(
         struct abx_client *client, uint32_t slot, abx_handle handle, uint64_t value);
-int abx_client_event_wait(
-        struct abx_client *client, uint32_t slot, uint64_t value, int64_t timeout_ns);
+int abx_client_event_wait(struct abx_client *client, uint32_t slot, uint64_t value,
+        int64_t timeout_ns, unsigned flags);
 
 /* ---- compiles: the only blocking requests */
 struct abx_client_compile {

@@ -59,11 +59,6 @@ struct abx_client {
 
 /* Marks the connection dead. The first reason is kept. */
 void abx_client_lose(struct abx_client *client, const char *why);
-/* In a fork()ed child the parent's locks may be held for ever: nothing may take them. */
-static inline bool abx_client_forked(const struct abx_client *client)
-{
-    return client->gone == ABX_GONE_FORKED;
-}
 /* Pushes while the caller holds ring_lock. */
 int abx_client_push_locked(struct abx_client *client, const void *record);
 /* Ends the recording and fills in where it lies; the number of segments, or -errno. */

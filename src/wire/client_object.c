@@ -141,15 +141,16 @@ void abx_client_event_set(
     abx_client_push(client, &record, ABX_PUSH_RING);
 }
 
-int abx_client_event_wait(
-        struct abx_client *client, uint32_t slot, uint64_t value, int64_t timeout_ns)
+int abx_client_event_wait(struct abx_client *client, uint32_t slot, uint64_t value,
+        int64_t timeout_ns, unsigned flags)
 {
     const _Atomic uint64_t *word = &client->guest->events[slot];
     if (atomic_load_explicit(word, memory_order_acquire) >= value)
         return 0;
-    atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
+    bool spinning = timeout_ns != 0 && !(flags & ABX_WAIT_BACKGROUND);
+    if (spinning)
+        atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
     uint64_t start = abx_now_ns();
-    bool spinning = timeout_ns != 0;
     for (;;) {
         uint64_t now = atomic_load_explicit(word, memory_order_acquire);
         if (now >= value)

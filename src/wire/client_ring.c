@@ -261,18 +261,27 @@ static bool spin_until(struct abx_client_queue *queue, uint64_t sequence, uint64
     }
 }
 
-int abx_client_queue_wait(struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns)
+/* Spins, adaptively; true when that was enough. */
+static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uint64_t start)
+{
+    struct abx_client *client = queue->client;
+    atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
+    bool hit = spin_until(queue, sequence, start + queue->spin_ns);
+    adapt(queue, hit);
+    if (!hit)
+        atomic_fetch_add_explicit(&client->wait_sleeps, 1, memory_order_relaxed);
+    return hit;
+}
+
+int abx_client_queue_wait(
+        struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns, unsigned flags)
 {
     if (abx_client_queue_completed(queue) >= sequence)
         return 0;
     struct abx_client *client = queue->client;
-    atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
     uint64_t start = abx_now_ns();
-    bool hit = spin_until(queue, sequence, start + queue->spin_ns);
-    adapt(queue, hit);
-    if (hit)
+    if (!(flags & ABX_WAIT_BACKGROUND) && wait_spinning(queue, sequence, start))
         return 0;
-    atomic_fetch_add_explicit(&client->wait_sleeps, 1, memory_order_relaxed);
     const _Atomic uint64_t *word = &client->host->completed[queue->slot];
     for (;;) {
         uint64_t done = atomic_load_explicit(word, memory_order_acquire);

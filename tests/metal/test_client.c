@@ -42,7 +42,7 @@ static void test_commits(struct abx_client *c)
         uint64_t sequence, before = atomic_load(&host.records);
         uint32_t result;
         submit(&q, &arena, &sequence, &result, n);
-        CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+        CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
         CHECK(abx_client_result(c, result)->sequence == sequence);
         CHECK(atomic_load(&host.records) - before == n);
         abx_client_result_free(c, result);
@@ -52,7 +52,7 @@ static void test_commits(struct abx_client *c)
     uint64_t sequence;
     uint32_t result;
     submit(&q, &empty, &sequence, &result, 0);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     abx_client_result_free(c, result);
     abx_arena_finish(&empty);
     /* Past the cap of one command buffer: refused, said so, nothing sent. */
@@ -79,7 +79,7 @@ static void test_flood(struct abx_client *c)
     for (unsigned i = 0; i < 20000; i++) {
         submit(&q, &arena, &sequence, &results[i % 64], 1);
         if (i % 64 == 63) {
-            CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+            CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
             for (unsigned k = 0; k < 64; k++)
                 abx_client_result_free(c, results[k]);
         }
@@ -88,7 +88,7 @@ static void test_flood(struct abx_client *c)
             CHECK(sequence == 1);
     }
     CHECK(sequence == 20000);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     for (unsigned k = 0; k < 20000 % 64; k++)
         abx_client_result_free(c, results[k]);
     /* Out of result slots: -EAGAIN, not a hang. */
@@ -100,9 +100,9 @@ static void test_flood(struct abx_client *c)
     while ((r = abx_client_commit(&q, &arena, &sequence, &all[taken])) == 0)
         CHECK(++taken <= ABX_MAX_RESULTS);
     CHECK(r == -EAGAIN && taken == ABX_MAX_RESULTS);
-    CHECK(abx_client_queue_wait(&q, sequence, 1000000) == -ETIMEDOUT);
+    CHECK(abx_client_queue_wait(&q, sequence, 1000000, 0) == -ETIMEDOUT);
     atomic_store(&host.hold, 0);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     for (unsigned k = 0; k < taken; k++)
         abx_client_result_free(c, all[k]);
     free(all);
@@ -183,7 +183,7 @@ static void test_adopt(struct abx_client *c)
     uint32_t result;
     CHECK(abx_client_queue_create(c, &q) == 0);
     submit(&q, &arena, &sequence, &result, 1);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     abx_client_result_free(c, result);
     abx_arena_finish(&arena);
     CHECK(((uint8_t *)host.chunk[a.chunk].pointer)[5] == 7);
@@ -207,8 +207,8 @@ static void test_events(struct abx_client *c)
     abx_handle handle;
     CHECK(abx_client_event_create(c, &slot, &handle) == 0);
     CHECK(abx_client_event_value(c, slot) == 0);
-    CHECK(abx_client_event_wait(c, slot, 1, 0) == -ETIMEDOUT);
-    CHECK(abx_client_event_wait(c, slot, 1, 2000000) == -ETIMEDOUT);
+    CHECK(abx_client_event_wait(c, slot, 1, 0, 0) == -ETIMEDOUT);
+    CHECK(abx_client_event_wait(c, slot, 1, 2000000, 0) == -ETIMEDOUT);
     struct abx_client_queue q;
     struct abx_arena arena;
     uint64_t sequence;
@@ -217,10 +217,10 @@ static void test_events(struct abx_client *c)
     abx_arena_init(&arena, c);
     abx_encode_signal_event(&arena.encoder, handle, 5);
     CHECK(abx_client_commit(&q, &arena, &sequence, &result) == 0);
-    CHECK(abx_client_event_wait(c, slot, 5, -1) == 0 && abx_client_event_value(c, slot) == 5);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+    CHECK(abx_client_event_wait(c, slot, 5, -1, 0) == 0 && abx_client_event_value(c, slot) == 5);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     abx_client_event_set(c, slot, handle, 9);
-    CHECK(abx_client_event_wait(c, slot, 9, 0) == 0);
+    CHECK(abx_client_event_wait(c, slot, 9, 0, 0) == 0);
     abx_client_result_free(c, result);
     abx_arena_finish(&arena);
     abx_client_event_destroy(c, slot, handle);
@@ -258,7 +258,7 @@ static void *encode_thread(void *user)
             CHECK(r.error == 0);
             free(r.reflection);
         }
-        CHECK(abx_client_queue_wait(&q, sequence, -1) == 0);
+        CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
         CHECK(abx_client_result(c, result)->sequence == sequence);
         abx_client_result_free(c, result);
         abx_arena_finish(&arena);
@@ -322,7 +322,7 @@ static void test_lost(struct abx_client *c)
     atomic_store(&host.hold, 1);
     submit(&q, &arena, &sequence, &result, 3);
     fake_host_kill(&host);
-    CHECK(abx_client_queue_wait(&q, sequence, -1) == -ENODEV);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == -ENODEV);
     CHECK(abx_client_lost(c) && abx_client_known_lost(c) && *abx_client_lost_text(c));
     struct abx_memory m;
     CHECK(abx_client_alloc(c, 100, &m) == -ENODEV);

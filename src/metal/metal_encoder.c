@@ -1,0 +1,224 @@
+/* metal: what all encoders share, and MTLBlitCommandEncoder. Runs in the guest's process. */
+#include "metal/metal_internal.h"
+
+static struct abx_metal_encoder *encoder_new(
+        struct abx_metal_command_buffer *buffer, enum abx_metal_class cls, const char *what)
+{
+    if (!abx_metal_open_encoder(buffer, what))
+        return NULL;
+    struct abx_metal_encoder *encoder = abx_metal_new(cls, buffer->base.device);
+    if (!encoder)
+        return NULL;
+    encoder->buffer = (struct abx_metal_command_buffer *)objc_retain((id)buffer);
+    buffer->encoder = encoder;
+    return encoder;
+}
+
+static id compute_encoder(id self, uint32_t dispatch_type, const char *what)
+{
+    struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
+    struct abx_metal_encoder *encoder = encoder_new(buffer, ABX_METAL_COMPUTE_ENCODER, what);
+    if (!encoder)
+        return NULL;
+    encoder->dispatch_type = dispatch_type;
+    abx_encode_compute_begin(&buffer->arena.encoder, dispatch_type);
+    return objc_autorelease((id)encoder);
+}
+
+id MTLCommandBuffer_computeCommandEncoder(id self, SEL cmd)
+{
+    return compute_encoder(self, 0, "computeCommandEncoder");
+}
+
+id MTLCommandBuffer_computeCommandEncoderWithDispatchType_(id self, SEL cmd, NSUInteger type)
+{
+    if (type > 1) {
+        abx_metal_fail((struct abx_metal_command_buffer *)self,
+                "-[MTLCommandBuffer computeCommandEncoderWithDispatchType:]: %lu is no dispatch "
+                "type",
+                (unsigned long)type);
+        type = 0;
+    }
+    return compute_encoder(self, (uint32_t)type, "computeCommandEncoderWithDispatchType:");
+}
+
+id MTLCommandBuffer_computeCommandEncoderWithDescriptor_(id self, SEL cmd, id descriptor)
+{
+    NSUInteger type = descriptor ? ABX_MSG(NSUInteger, (id, SEL), descriptor, "dispatchType") : 0;
+    return compute_encoder(self, type == 1, "computeCommandEncoderWithDescriptor:");
+}
+
+id MTLCommandBuffer_blitCommandEncoder(id self, SEL cmd)
+{
+    struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
+    struct abx_metal_encoder *encoder =
+            encoder_new(buffer, ABX_METAL_BLIT_ENCODER, "blitCommandEncoder");
+    if (!encoder)
+        return NULL;
+    abx_encode_blit_begin(&buffer->arena.encoder);
+    return objc_autorelease((id)encoder);
+}
+
+id MTLCommandBuffer_blitCommandEncoderWithDescriptor_(id self, SEL cmd, id descriptor)
+{
+    return MTLCommandBuffer_blitCommandEncoder(self, cmd);
+}
+
+/* ---- MTLCommandEncoder */
+
+static void end(struct abx_metal_encoder *encoder)
+{
+    encoder->ended = true;
+    encoder->buffer->encoder = NULL;
+    abx_encode_encoder_end(&encoder->buffer->arena.encoder);
+}
+
+void MTLCommandEncoder_endEncoding(id self, SEL cmd)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    if (encoder->ended) {
+        abx_metal_say("-[MTLCommandEncoder endEncoding]: ended already");
+        return;
+    }
+    end(encoder);
+}
+
+static void encoder_dealloc(id self, enum abx_metal_class cls)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    if (!encoder->ended && encoder->buffer) {
+        abx_metal_fail(encoder->buffer, "an encoder was released before endEncoding");
+        end(encoder);
+    }
+    objc_release((id)encoder->buffer);
+    abx_metal_dealloc(self, cls);
+}
+
+void MTLComputeCommandEncoder_dealloc(id self, SEL cmd)
+{
+    encoder_dealloc(self, ABX_METAL_COMPUTE_ENCODER);
+}
+
+void MTLBlitCommandEncoder_dealloc(id self, SEL cmd)
+{
+    encoder_dealloc(self, ABX_METAL_BLIT_ENCODER);
+}
+
+void MTLCommandEncoder_insertDebugSignpost_(id self, SEL cmd, id name) {}
+
+void MTLCommandEncoder_pushDebugGroup_(id self, SEL cmd, id name)
+{
+    ((struct abx_metal_encoder *)self)->debug_depth++;
+}
+
+void MTLCommandEncoder_popDebugGroup(id self, SEL cmd)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    if (!encoder->debug_depth)
+        abx_metal_say("-[MTLCommandEncoder popDebugGroup]: no group is open");
+    else
+        encoder->debug_depth--;
+}
+
+/* ---- MTLBlitCommandEncoder */
+
+/* The buffer, kept, when the encoder is open and [offset, offset + length) lies in it. */
+static struct abx_metal_buffer *blit_buffer(struct abx_metal_encoder *encoder, id object,
+        NSUInteger offset, NSUInteger length, const char *what, const char *which)
+{
+    struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)object;
+    if (encoder->ended)
+        abx_metal_say("-[MTLBlitCommandEncoder %s]: the encoder was ended", what);
+    else if (!abx_metal_is(buffer, ABX_METAL_BUFFER))
+        abx_metal_fail(
+                encoder->buffer, "-[MTLBlitCommandEncoder %s]: %s is not a buffer", what, which);
+    else if (!abx_range_ok(offset, length, buffer->length))
+        abx_metal_fail(encoder->buffer,
+                "-[MTLBlitCommandEncoder %s]: %s: offset %lu and size %lu are past its length, %lu",
+                what, which, (unsigned long)offset, (unsigned long)length,
+                (unsigned long)buffer->length);
+    else {
+        abx_metal_hold(encoder->buffer, buffer);
+        return buffer;
+    }
+    return NULL;
+}
+
+void MTLBlitCommandEncoder_copyFromBuffer_sourceOffset_toBuffer_destinationOffset_size_(id self,
+        SEL cmd, id source, NSUInteger source_offset, id destination, NSUInteger destination_offset,
+        NSUInteger size)
+{
+    static const char what[] = "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:";
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_buffer *from =
+            blit_buffer(encoder, source, source_offset, size, what, "sourceBuffer");
+    struct abx_metal_buffer *to = from ? blit_buffer(encoder, destination, destination_offset, size,
+                                                 what, "destinationBuffer")
+                                       : NULL;
+    if (to && size)
+        abx_encode_copy_buffer(&encoder->buffer->arena.encoder, from->resource.handle,
+                source_offset, to->resource.handle, destination_offset, size);
+}
+
+void MTLBlitCommandEncoder_fillBuffer_range_value_(
+        id self, SEL cmd, id object, NSRange range, uint8_t value)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_buffer *buffer = blit_buffer(
+            encoder, object, range.location, range.length, "fillBuffer:range:value:", "buffer");
+    if (buffer && range.length)
+        abx_encode_fill_buffer(&encoder->buffer->arena.encoder, buffer->resource.handle,
+                range.location, range.length, value);
+}
+
+/* Managed storage is shared storage here. */
+void MTLBlitCommandEncoder_synchronizeResource_(id self, SEL cmd, id resource) {}
+
+static struct abx_metal_fence *fence_of(struct abx_metal_encoder *encoder, id fence)
+{
+    if (encoder->ended)
+        abx_metal_say("a fence on an encoder that was ended");
+    else if (!abx_metal_is(fence, ABX_METAL_FENCE))
+        abx_metal_fail(encoder->buffer, "updateFence: or waitForFence: with no fence");
+    else {
+        abx_metal_hold(encoder->buffer, fence);
+        return (struct abx_metal_fence *)fence;
+    }
+    return NULL;
+}
+
+static void update_fence(id self, id object)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_fence *fence = fence_of(encoder, object);
+    if (fence)
+        abx_encode_update_fence(&encoder->buffer->arena.encoder, fence->handle);
+}
+
+static void wait_fence(id self, id object)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_fence *fence = fence_of(encoder, object);
+    if (fence)
+        abx_encode_wait_fence(&encoder->buffer->arena.encoder, fence->handle);
+}
+
+void MTLBlitCommandEncoder_updateFence_(id self, SEL cmd, id fence)
+{
+    update_fence(self, fence);
+}
+
+void MTLBlitCommandEncoder_waitForFence_(id self, SEL cmd, id fence)
+{
+    wait_fence(self, fence);
+}
+
+void MTLComputeCommandEncoder_updateFence_(id self, SEL cmd, id fence)
+{
+    update_fence(self, fence);
+}
+
+void MTLComputeCommandEncoder_waitForFence_(id self, SEL cmd, id fence)
+{
+    wait_fence(self, fence);
+}

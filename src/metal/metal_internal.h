@@ -1,0 +1,334 @@
+/* metal: the objects behind Metal's protocols. Runs in the guest's process; trusts it and the
+ * client side of the wire.
+ *
+ * Every object starts with struct abx_metal_object. Methods are C functions named after class and
+ * selector (MTLBuffer_contents); their tables are generated from api/. What several classes share
+ * (MTLResource_*, MTLCommandEncoder_*) works on the common start of their structures.
+ *
+ * A wrong call prints one line and fails its command buffer; it never ends the process. */
+#ifndef ABX_METAL_INTERNAL_H
+#define ABX_METAL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "classes_gen.h"
+#include "encode_gen.h"
+#include "foundation/foundation.h"
+#include "methods_gen.h"
+#include "wire/client.h"
+
+struct abx_metal_object {
+    Class isa;
+    struct abx_client *client;
+    id device; /* retained, NULL in the device itself */
+    id label;
+    _Atomic uint64_t held_by; /* number of the command buffer that retained this last */
+};
+
+struct abx_metal_device {
+    struct abx_metal_object base;
+    id name, architecture;
+    bool maximize_compilation;
+};
+
+struct abx_metal_resource {
+    struct abx_metal_object base;
+    id heap;
+    uint64_t heap_offset;
+    NSUInteger options;
+    uint32_t purgeable;
+    bool aliasable;
+    abx_handle handle;
+    struct abx_memory memory; /* owner NULL: the heap's */
+};
+
+struct abx_metal_buffer {
+    struct abx_metal_resource resource;
+    uint64_t length;
+    uint64_t address;  /* relative to the window */
+    void *contents;    /* NULL: private */
+    void *deallocator; /* block */
+    void *deallocator_pointer;
+};
+
+struct abx_metal_heap {
+    struct abx_metal_object base;
+    pthread_mutex_t lock;
+    struct abx_memory memory;
+    NSUInteger options, size, used;
+    long type;
+    uint32_t purgeable;
+    struct abx_metal_range {
+        uint64_t offset, bytes;
+    } *taken; /* sorted; automatic heaps only */
+    uint32_t taken_count, taken_capacity;
+};
+
+struct abx_metal_fence {
+    struct abx_metal_object base;
+    abx_handle handle;
+};
+
+struct abx_metal_event {
+    struct abx_metal_object base;
+    abx_handle handle;
+    uint32_t slot;
+    bool shared;
+    pthread_mutex_t lock;
+    struct abx_metal_notification *notifications;
+    bool notifying; /* the thread runs; it holds a reference */
+};
+
+struct abx_metal_library {
+    struct abx_metal_object base;
+    abx_handle handle;
+    struct abx_reflection *reflection;
+};
+
+struct abx_metal_constant {
+    uint32_t index, type;
+    uint64_t value[2];
+};
+
+struct abx_metal_function {
+    struct abx_metal_object base;
+    struct abx_metal_library *library;
+    uint32_t index;
+    id name;
+    struct abx_metal_constant *constants;
+    uint32_t constant_count;
+    NSUInteger options;
+};
+
+struct abx_metal_pipeline {
+    struct abx_metal_object base;
+    abx_handle handle;
+    struct abx_metal_function *function;
+    uint32_t max_threads, static_bytes;
+    bool indirect;
+};
+
+struct abx_metal_icb {
+    struct abx_metal_resource resource;
+    struct abx_icb_slot *slots;
+    uint32_t count, max_buffers;
+    bool inherit_buffers, inherit_pipeline;
+};
+
+/* A view of one slot. */
+struct abx_metal_icb_command {
+    struct abx_metal_object base;
+    struct abx_metal_icb *icb;
+    struct abx_icb_slot *slot;
+};
+
+struct abx_metal_argument_encoder {
+    struct abx_metal_object base;
+    NSUInteger length, alignment;
+    struct abx_metal_buffer *buffer; /* not retained, as in Metal */
+    NSUInteger offset;
+};
+
+struct abx_metal_residency_set {
+    struct abx_metal_object base;
+    pthread_mutex_t lock;
+    id *items;
+    NSUInteger count, capacity;
+};
+
+struct abx_metal_capture_scope {
+    struct abx_metal_object base;
+    id queue;
+};
+
+struct abx_metal_binding {
+    struct abx_metal_object base;
+    id name;
+    uint32_t kind, index, access, alignment, size, type;
+};
+
+/* ---- queues. The state outlives the object while its completion thread runs. */
+struct abx_metal_command_buffer;
+
+struct abx_metal_queue_state {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct abx_client_queue wire;
+    _Atomic uint32_t references;
+    struct abx_metal_command_buffer *flying, **flying_end; /* submitted, oldest first */
+    struct abx_metal_command_buffer *enqueued, **enqueued_end;
+    struct abx_metal_command_buffer *ready, **ready_end; /* complete, with handlers to call */
+    uint32_t outstanding;                                /* made and not yet complete or gone */
+    bool threaded, stop;
+    pthread_t thread;
+};
+
+struct abx_metal_queue {
+    struct abx_metal_object base;
+    struct abx_metal_queue_state *state;
+    uint32_t max_buffers;
+    id residency; /* array */
+};
+
+struct abx_metal_command_buffer {
+    struct abx_metal_object base;
+    struct abx_metal_queue *queue; /* retained */
+    struct abx_arena arena;
+    uint64_t number; /* unique; what held_by holds */
+    struct abx_metal_command_buffer *next;
+    _Atomic uint32_t status; /* MTLCommandBufferStatus */
+    bool retains, enqueued, submitted, finished, handled, dispatched;
+    struct abx_metal_encoder *encoder; /* the open one, not retained */
+    id *held;
+    uint32_t held_count, held_capacity;
+    uint64_t sequence;
+    uint32_t result_slot;
+    struct abx_result result;
+    uint32_t error; /* MTLCommandBufferError */
+    char *fault;    /* the first wrong call, malloc()ed */
+    id error_object, residency;
+    struct abx_metal_handlers {
+        void **blocks;
+        uint32_t count, capacity;
+    } scheduled, completed;
+    uint32_t debug_depth;
+    NSUInteger error_options;
+};
+
+struct abx_metal_encoder {
+    struct abx_metal_object base;
+    struct abx_metal_command_buffer *buffer; /* retained */
+    struct abx_metal_pipeline *pipeline;     /* not retained: the command buffer does */
+    uint32_t dispatch_type, debug_depth;
+    bool ended;
+};
+
+/* ---- classes, defined by metal_classes.c before any constructor of the program runs */
+enum abx_metal_class {
+    ABX_METAL_DEVICE,
+    ABX_METAL_QUEUE,
+    ABX_METAL_COMMAND_BUFFER,
+    ABX_METAL_COMPUTE_ENCODER,
+    ABX_METAL_BLIT_ENCODER,
+    ABX_METAL_BUFFER,
+    ABX_METAL_HEAP,
+    ABX_METAL_FENCE,
+    ABX_METAL_EVENT,
+    ABX_METAL_SHARED_EVENT,
+    ABX_METAL_LIBRARY,
+    ABX_METAL_FUNCTION,
+    ABX_METAL_PIPELINE,
+    ABX_METAL_ICB,
+    ABX_METAL_ICB_COMMAND,
+    ABX_METAL_RESIDENCY_SET,
+    ABX_METAL_ARGUMENT_ENCODER,
+    ABX_METAL_BUFFER_BINDING,
+    ABX_METAL_THREADGROUP_BINDING,
+    ABX_METAL_CAPTURE_SCOPE,
+    ABX_METAL_CLASSES,
+};
+extern Class abx_metal_classes[ABX_METAL_CLASSES];
+
+static inline bool abx_metal_is(const void *object, enum abx_metal_class cls)
+{
+    return object && ((const struct abx_metal_object *)object)->isa == abx_metal_classes[cls];
+}
+
+/* A new object (+1) of the class, for the device. NULL when there is no memory. */
+void *abx_metal_new(enum abx_metal_class cls, id device);
+/* The end of every dealloc: label, device, then NSObject's. */
+void abx_metal_dealloc(id self, enum abx_metal_class cls);
+
+/* A line on stderr that starts with "arcbox: Metal:". At most 100 a process. */
+void abx_metal_say(const char *format, ...) ABX_PRINTF(1, 2);
+
+/* Fails the command buffer: the first failure is kept as its error, each is printed. */
+void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format, ...)
+        ABX_PRINTF(2, 3);
+/* Keeps the object until the command buffer is complete. */
+void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object);
+static inline void abx_metal_hold(struct abx_metal_command_buffer *buffer, void *object)
+{
+    struct abx_metal_object *o = object;
+    /* Two threads may both write here: then an object is held twice, which is as good. */
+    if (atomic_load_explicit(&o->held_by, memory_order_relaxed) == buffer->number)
+        return;
+    atomic_store_explicit(&o->held_by, buffer->number, memory_order_relaxed);
+    if (buffer->retains)
+        abx_metal_hold_slow(buffer, object);
+}
+
+/* the deallocs of the classes */
+void MTLCommandQueue_dealloc(id self, SEL cmd);
+void MTLCommandBuffer_dealloc(id self, SEL cmd);
+void MTLComputeCommandEncoder_dealloc(id self, SEL cmd);
+void MTLBlitCommandEncoder_dealloc(id self, SEL cmd);
+void MTLBuffer_dealloc(id self, SEL cmd);
+void MTLHeap_dealloc(id self, SEL cmd);
+void MTLFence_dealloc(id self, SEL cmd);
+void abx_metal_event_dealloc(id self, SEL cmd);
+void MTLLibrary_dealloc(id self, SEL cmd);
+void MTLFunction_dealloc(id self, SEL cmd);
+void MTLComputePipelineState_dealloc(id self, SEL cmd);
+void MTLIndirectCommandBuffer_dealloc(id self, SEL cmd);
+void MTLIndirectComputeCommand_dealloc(id self, SEL cmd);
+void MTLResidencySet_dealloc(id self, SEL cmd);
+void abx_metal_argument_encoder_dealloc(id self, SEL cmd);
+void abx_metal_binding_dealloc(id self, SEL cmd);
+void MTLCaptureScope_dealloc(id self, SEL cmd);
+
+void abx_metal_define_listener(void);
+void abx_metal_define_constant_values(void);
+void abx_metal_define_capture_manager(void);
+
+/* queue.c */
+struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers);
+void abx_metal_queue_enqueue(struct abx_metal_command_buffer *buffer);
+void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer);
+/* Waits until the buffer is complete and its handlers were called. */
+void abx_metal_queue_wait(struct abx_metal_command_buffer *buffer);
+void abx_metal_queue_wait_scheduled(struct abx_metal_command_buffer *buffer);
+/* Takes in what has completed. */
+void abx_metal_queue_reap(struct abx_metal_queue_state *state);
+void abx_metal_queue_gone(struct abx_metal_queue_state *state); /* a buffer died uncommitted */
+void abx_metal_queue_release(struct abx_metal_queue_state *state);
+
+/* command_buffer.c */
+struct abx_metal_command_buffer *abx_metal_command_buffer_new(
+        struct abx_metal_queue *queue, bool retains);
+void abx_metal_command_buffer_drop(struct abx_metal_command_buffer *buffer); /* held, arena */
+bool abx_metal_open_encoder(struct abx_metal_command_buffer *buffer, const char *what);
+
+/* heap.c: a buffer at `offset` is gone, or became aliasable */
+void abx_metal_heap_give(id heap, uint64_t offset);
+
+/* buffer.c */
+id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options);
+/* In memory that stays the caller's. */
+struct abx_metal_buffer *abx_metal_buffer_in(id device, const struct abx_memory *memory,
+        uint64_t offset, uint64_t length, NSUInteger options);
+
+/* library.c */
+id abx_metal_library_from_source(
+        id device, const char *source, size_t bytes, id options, id *error);
+id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *error);
+id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error);
+
+/* pipeline.c */
+id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor, bool wait,
+        id *reflection, id *error);
+id abx_metal_reflection_new(struct abx_metal_function *function);
+
+/* argument.c */
+id abx_metal_argument_encoder_new(id device, NSUInteger length, NSUInteger alignment);
+
+static inline MTLStorageMode abx_metal_storage(MTLResourceOptions options)
+{
+    return options >> 4 & 0xf;
+}
+
+/* Runs function(user) on a thread of its own; on this one when none can be made. */
+void abx_metal_detach(void (*function)(void *user), void *user);
+
+#endif

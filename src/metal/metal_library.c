@@ -1,0 +1,242 @@
+/* metal: MTLLibrary: from source, from a file, from what MTLCompiler made. Runs in the guest's
+ * process. The host compiles; afterwards every question is answered here from the reflection. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "metal/metal_internal.h"
+#include "metal/metal_request.h"
+#include "metal/metal_source_library.h"
+
+#define LIBRARY_DOMAIN "MTLLibraryErrorDomain"
+#define MAX_FILE_BYTES (64u << 20)
+
+static struct abx_metal_library *library_of(id self)
+{
+    return (struct abx_metal_library *)self;
+}
+
+/* ---- making */
+
+static void compile_error(struct abx_client *client, const struct abx_client_compile *r, id *error)
+{
+    if (r->error == -EINVAL && r->message)
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorCompileFailure, "%s", r->message);
+    else if (r->error == -EFBIG)
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
+                "the source is larger than %u MB", ABX_MAX_COMPILE_BYTES >> 20);
+    else if (r->error == -ENODEV)
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "the device was lost: %s",
+                abx_client_lost_text(client));
+    else
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "the compiler failed: %s",
+                r->message ? r->message : strerror(-r->error));
+}
+
+id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error)
+{
+    struct abx_metal_library *library = abx_metal_new(ABX_METAL_LIBRARY, device);
+    if (!library)
+        return NULL;
+    struct abx_client *client = library->base.client;
+    struct abx_client_compile r = {.error = -ENOMEM};
+    library->handle = abx_client_handle_new(client);
+    if (library->handle)
+        abx_client_compile(client, library->handle, request, bytes, &r);
+    if (r.error < 0) {
+        compile_error(client, &r, error);
+        abx_client_handle_free(client, library->handle);
+        library->handle = 0; /* the host never had it */
+        objc_release((id)library);
+        library = NULL;
+    } else {
+        library->reflection = r.reflection;
+    }
+    free(r.message);
+    return (id)library;
+}
+
+id abx_metal_library_from_source(id device, const char *source, size_t bytes, id options, id *error)
+{
+    struct abx_string request = {0};
+    abx_metal_request_build(&request, source, bytes, options);
+    id library = NULL;
+    if (request.failed)
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "out of memory");
+    else
+        library = abx_metal_library_from_request(device, request.data, request.length, error);
+    abx_string_finish(&request);
+    return library;
+}
+
+id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *error)
+{
+    const void *request;
+    size_t request_bytes;
+    int r = abx_source_library_unwrap(data, bytes, &request, &request_bytes);
+    if (r == 0) {
+        id library = abx_metal_request_take(device, request, request_bytes);
+        return library ? library
+                       : abx_metal_library_from_request(device, request, request_bytes, error);
+    }
+    if (r == -ENOTSUP)
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
+                "a metallib made by Apple's compiler holds code for Apple's GPUs only: give "
+                "ArcBox the source (newLibraryWithSource:, or default.metal)");
+    else
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
+                "the data is not a Metal library, or it is damaged");
+    return NULL;
+}
+
+id MTLDevice_newLibraryWithSource_options_error_(id self, SEL cmd, id source, id options, id *error)
+{
+    if (!source) {
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorCompileFailure, "no source");
+        return NULL;
+    }
+    return abx_metal_library_from_source(
+            self, abx_ns_string_utf8(source), abx_ns_string_bytes_count(source), options, error);
+}
+
+struct async_compile {
+    id device, source, options;
+    void *handler;
+};
+
+static void compile_async(void *user)
+{
+    struct async_compile *a = user;
+    id error = NULL;
+    id library = MTLDevice_newLibraryWithSource_options_error_(
+            a->device, NULL, a->source, a->options, &error);
+    ABX_BLOCK_CALL(void, (void *, id, id), a->handler, library, library ? NULL : error);
+    objc_release(library);
+    objc_release(a->source);
+    objc_release(a->options);
+    objc_release(a->device);
+    _Block_release(a->handler);
+    free(a);
+}
+
+void MTLDevice_newLibraryWithSource_options_completionHandler_(
+        id self, SEL cmd, id source, id options, id handler)
+{
+    struct async_compile *a = handler ? malloc(sizeof *a) : NULL;
+    if (!a)
+        return;
+    *a = (struct async_compile){objc_retain(self), ABX_MSG(id, (id, SEL), source, "copy"),
+            ABX_MSG(id, (id, SEL), options, "copy"), _Block_copy(handler)};
+    abx_metal_detach(compile_async, a);
+}
+
+id MTLDevice_newLibraryWithData_error_(id self, SEL cmd, id data, id *error)
+{
+    return abx_metal_library_from_data(
+            self, abx_ns_data_bytes(data), abx_ns_data_length(data), error);
+}
+
+/* ---- files */
+
+static id library_from_file(id device, const char *path, id *error)
+{
+    void *data;
+    size_t bytes;
+    int r = path ? abx_read_file(path, MAX_FILE_BYTES, &data, &bytes) : -ENOENT;
+    if (r < 0) {
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFileNotFound, "library %s: %s",
+                path ? path : "(no path)", strerror(-r));
+        return NULL;
+    }
+    size_t length = strlen(path);
+    id library = length > 6 && !strcmp(path + length - 6, ".metal")
+                         ? abx_metal_library_from_source(device, data, bytes, NULL, error)
+                         : abx_metal_library_from_data(device, data, bytes, error);
+    free(data);
+    return library;
+}
+
+id MTLDevice_newLibraryWithFile_error_(id self, SEL cmd, id path, id *error)
+{
+    return library_from_file(self, abx_ns_string_utf8(path), error);
+}
+
+id MTLDevice_newLibraryWithURL_error_(id self, SEL cmd, id url, id *error)
+{
+    return library_from_file(self, abx_ns_url_path(url), error);
+}
+
+/* default.metallib, else default.metal, in the folder or its Resources. */
+static id default_in(id device, const char *folder, id *error)
+{
+    static const char *const names[] = {"default.metallib", "default.metal",
+            "Resources/default.metallib", "Resources/default.metal"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(names); i++)
+        if (snprintf(path, sizeof path, "%s/%s", folder, names[i]) < (int)sizeof path &&
+                access(path, R_OK) == 0)
+            return library_from_file(device, path, error);
+    abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFileNotFound,
+            "no default.metallib or default.metal in %s", folder);
+    return NULL;
+}
+
+static id default_beside_program(id device, id *error)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+    return default_in(device, path, error);
+}
+
+id MTLDevice_newDefaultLibrary(id self, SEL cmd)
+{
+    id error = NULL;
+    id library = default_beside_program(self, &error);
+    if (!library)
+        abx_metal_say("newDefaultLibrary: %s",
+                abx_ns_string_utf8(ABX_MSG(id, (id, SEL), error, "localizedDescription")));
+    return library;
+}
+
+id MTLDevice_newDefaultLibraryWithBundle_error_(id self, SEL cmd, id bundle, id *error)
+{
+    id path = bundle ? ABX_MSG(id, (id, SEL), bundle, "resourcePath") : NULL;
+    const char *folder = abx_ns_string_utf8(path);
+    return folder ? default_in(self, folder, error) : default_beside_program(self, error);
+}
+
+/* ---- the class */
+
+void MTLLibrary_dealloc(id self, SEL cmd)
+{
+    struct abx_metal_library *library = library_of(self);
+    abx_client_destroy(library->base.client, library->handle);
+    free(library->reflection);
+    abx_metal_dealloc(self, ABX_METAL_LIBRARY);
+}
+
+id MTLLibrary_functionNames(id self, SEL cmd)
+{
+    const struct abx_reflection *r = library_of(self)->reflection;
+    const struct abx_reflection_function *f = abx_reflection_functions(r);
+    id names = abx_ns_mutable_array();
+    for (uint32_t i = 0; i < r->function_count; i++)
+        abx_ns_array_add(names, abx_ns_string(abx_reflection_string(r, f[i].name)));
+    return names;
+}
+
+MTLLibraryType MTLLibrary_type(id self, SEL cmd)
+{
+    return MTLLibraryTypeExecutable;
+}
+
+id MTLLibrary_installName(id self, SEL cmd)
+{
+    return NULL;
+}

@@ -1,0 +1,333 @@
+/* metal: MTLComputePipelineState and its reflection. Runs in the guest's process.
+ *
+ * Making one sends a record and returns: the host compiles meanwhile, and a command buffer that
+ * uses the pipeline waits there. Only where a failure must be told now is it waited for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "metal/metal_internal.h"
+
+#define PIPELINE_DOMAIN "MTLPipelineErrorDomain"
+
+/* ---- reflection */
+
+static id binding_new(
+        id device, const struct abx_reflection *r, const struct abx_reflection_argument *a)
+{
+    struct abx_metal_binding *binding =
+            abx_metal_new(a->kind == ABX_ARGUMENT_THREADGROUP ? ABX_METAL_THREADGROUP_BINDING
+                                                              : ABX_METAL_BUFFER_BINDING,
+                    device);
+    if (!binding)
+        return NULL;
+    binding->name = objc_retain(abx_ns_string(abx_reflection_string(r, a->name)));
+    binding->kind = a->kind;
+    binding->index = a->index;
+    binding->access = a->access;
+    binding->alignment = a->data_alignment;
+    binding->size = a->data_size;
+    binding->type = a->data_type;
+    return (id)binding;
+}
+
+id abx_metal_reflection_new(struct abx_metal_function *function)
+{
+    const struct abx_reflection *r = function->library->reflection;
+    const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
+    const struct abx_reflection_argument *a = abx_reflection_arguments(r) + f->first_argument;
+    id bindings = abx_ns_mutable_array();
+    for (uint32_t i = 0; i < f->argument_count; i++) {
+        if (a[i].kind != ABX_ARGUMENT_BUFFER && a[i].kind != ABX_ARGUMENT_THREADGROUP)
+            continue;
+        id binding = binding_new(function->base.device, r, &a[i]);
+        if (binding)
+            abx_ns_array_add(bindings, binding);
+        objc_release(binding);
+    }
+    struct MTLComputePipelineReflection *reflection =
+            (struct MTLComputePipelineReflection *)objc_alloc_init(
+                    ABX_CLASS(MTLComputePipelineReflection));
+    reflection->bindings = objc_retain(bindings);
+    return objc_autorelease((id)reflection);
+}
+
+static struct abx_metal_binding *binding_of(id self)
+{
+    return (struct abx_metal_binding *)self;
+}
+
+void abx_metal_binding_dealloc(id self, SEL cmd)
+{
+    struct abx_metal_binding *binding = binding_of(self);
+    objc_release(binding->name);
+    abx_metal_dealloc(self, binding->kind == ABX_ARGUMENT_THREADGROUP
+                                    ? ABX_METAL_THREADGROUP_BINDING
+                                    : ABX_METAL_BUFFER_BINDING);
+}
+
+id MTLBinding_name(id self, SEL cmd)
+{
+    return binding_of(self)->name;
+}
+
+MTLBindingType MTLBinding_type(id self, SEL cmd)
+{
+    return binding_of(self)->kind == ABX_ARGUMENT_THREADGROUP ? MTLBindingTypeThreadgroupMemory
+                                                              : MTLBindingTypeBuffer;
+}
+
+MTLBindingAccess MTLBinding_access(id self, SEL cmd)
+{
+    return binding_of(self)->access;
+}
+
+NSUInteger MTLBinding_index(id self, SEL cmd)
+{
+    return binding_of(self)->index;
+}
+
+abx_objc_bool MTLBinding_isUsed(id self, SEL cmd)
+{
+    return 1;
+}
+
+abx_objc_bool MTLBinding_isArgument(id self, SEL cmd)
+{
+    return 1;
+}
+
+NSUInteger MTLBufferBinding_bufferAlignment(id self, SEL cmd)
+{
+    return binding_of(self)->alignment;
+}
+
+NSUInteger MTLBufferBinding_bufferDataSize(id self, SEL cmd)
+{
+    return binding_of(self)->size;
+}
+
+MTLDataType MTLBufferBinding_bufferDataType(id self, SEL cmd)
+{
+    return binding_of(self)->type;
+}
+
+NSUInteger MTLThreadgroupBinding_threadgroupMemoryAlignment(id self, SEL cmd)
+{
+    return binding_of(self)->alignment;
+}
+
+NSUInteger MTLThreadgroupBinding_threadgroupMemoryDataSize(id self, SEL cmd)
+{
+    return binding_of(self)->size;
+}
+
+/* ---- making pipelines */
+
+/* A constant the kernel cannot do without was not given, perhaps: the reflection knows a library's
+ * constants, not which function uses them. The host then must say. */
+static bool lacks_constant(const struct abx_metal_function *function)
+{
+    const struct abx_reflection *r = function->library->reflection;
+    const struct abx_reflection_constant *c = abx_reflection_constants(r);
+    for (uint32_t i = 0; i < r->constant_count; i++) {
+        uint32_t k = 0;
+        while (k < function->constant_count && function->constants[k].index != c[i].index)
+            k++;
+        if (c[i].required && k == function->constant_count)
+            return true;
+    }
+    return false;
+}
+
+static int send(struct abx_metal_pipeline *pipeline)
+{
+    struct abx_metal_function *function = pipeline->function;
+    struct abx_client *client = pipeline->base.client;
+    uint64_t space[ABX_MAX_RECORD_BYTES / 8];
+    struct abx_wire_constant constants[256];
+    for (uint32_t i = 0; i < function->constant_count; i++)
+        constants[i] = (struct abx_wire_constant){.index = function->constants[i].index,
+                .type = function->constants[i].type,
+                .value_low = function->constants[i].value[0],
+                .value_high = function->constants[i].value[1]};
+    pipeline->handle = abx_client_handle_new(client);
+    if (!pipeline->handle)
+        return -EMFILE;
+    struct abx_encoder e = {.at = (uint8_t *)space, .end = (uint8_t *)space + sizeof space};
+    abx_encode_pipeline_create(&e, pipeline->handle, function->library->handle, function->index,
+            function->constant_count, constants);
+    /* Rung: the host should start compiling now. */
+    int r = abx_client_push(client, space, ABX_PUSH_RING);
+    if (r < 0) {
+        abx_client_handle_free(client, pipeline->handle);
+        pipeline->handle = 0;
+    }
+    return r;
+}
+
+static void limits(struct abx_metal_pipeline *pipeline, struct MTLComputePipelineDescriptor *d)
+{
+    const struct abx_metal_function *function = pipeline->function;
+    const struct abx_reflection_function *f =
+            &abx_reflection_functions(function->library->reflection)[function->index];
+    uint32_t limit = abx_client_welcome(pipeline->base.client)->max_threads_per_threadgroup;
+    if (f->max_threads && f->max_threads < limit)
+        limit = f->max_threads;
+    if (d && d->maxTotalThreadsPerThreadgroup && d->maxTotalThreadsPerThreadgroup < limit)
+        limit = (uint32_t)d->maxTotalThreadsPerThreadgroup;
+    pipeline->max_threads = limit;
+    pipeline->static_bytes = f->static_threadgroup_bytes;
+    pipeline->indirect = d && d->supportIndirectCommandBuffers;
+    if (d)
+        abx_objc_store_copy(&pipeline->base.label, d->label);
+}
+
+id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor, bool wait,
+        id *reflection, id *error)
+{
+    if (!abx_metal_is(function, ABX_METAL_FUNCTION) ||
+            MTLFunction_functionType((id)function, NULL) != MTLFunctionTypeKernel) {
+        abx_ns_error_set(error, PIPELINE_DOMAIN, 3, "%s",
+                function ? "the function is not a kernel" : "no function was given");
+        return NULL;
+    }
+    struct abx_metal_pipeline *pipeline = abx_metal_new(ABX_METAL_PIPELINE, device);
+    if (!pipeline)
+        return NULL;
+    pipeline->function = (struct abx_metal_function *)objc_retain((id)function);
+    limits(pipeline, (struct MTLComputePipelineDescriptor *)descriptor);
+    char text[512] = "";
+    int r = send(pipeline);
+    if (r == 0 && (wait || lacks_constant(function)))
+        r = abx_client_prepare(pipeline->base.client, pipeline->handle, text);
+    if (r < 0) {
+        abx_ns_error_set(error, PIPELINE_DOMAIN, r == -EINVAL ? 3 : 1, "%s: %s",
+                abx_ns_string_utf8(function->name),
+                text[0]        ? text
+                : r == -ENODEV ? abx_client_lost_text(pipeline->base.client)
+                               : strerror(-r));
+        objc_release((id)pipeline);
+        return NULL;
+    }
+    if (reflection)
+        *reflection = abx_metal_reflection_new(function);
+    return (id)pipeline;
+}
+
+id MTLDevice_newComputePipelineStateWithFunction_error_(id self, SEL cmd, id function, id *error)
+{
+    return abx_metal_pipeline_new(
+            self, (struct abx_metal_function *)function, NULL, false, NULL, error);
+}
+
+id MTLDevice_newComputePipelineStateWithFunction_options_reflection_error_(
+        id self, SEL cmd, id function, MTLPipelineOption options, id *reflection, id *error)
+{
+    return abx_metal_pipeline_new(self, (struct abx_metal_function *)function, NULL, false,
+            options ? reflection : NULL, error);
+}
+
+static struct abx_metal_function *function_of(id descriptor)
+{
+    return descriptor ? (struct abx_metal_function *)((struct MTLComputePipelineDescriptor *)
+                                                              descriptor)
+                                ->computeFunction
+                      : NULL;
+}
+
+id MTLDevice_newComputePipelineStateWithDescriptor_options_reflection_error_(
+        id self, SEL cmd, id descriptor, MTLPipelineOption options, id *reflection, id *error)
+{
+    return abx_metal_pipeline_new(
+            self, function_of(descriptor), descriptor, false, options ? reflection : NULL, error);
+}
+
+/* ---- with a completion handler: waited for on another thread */
+
+struct async_pipeline {
+    id device, function, descriptor;
+    void *handler;
+    bool reflects;
+};
+
+static void make_async(void *user)
+{
+    struct async_pipeline *a = user;
+    id error = NULL, reflection = NULL;
+    id pipeline = abx_metal_pipeline_new(a->device, (struct abx_metal_function *)a->function,
+            a->descriptor, true, a->reflects ? &reflection : NULL, &error);
+    error = pipeline ? NULL : error;
+    if (a->reflects)
+        ABX_BLOCK_CALL(void, (void *, id, id, id), a->handler, pipeline, reflection, error);
+    else
+        ABX_BLOCK_CALL(void, (void *, id, id), a->handler, pipeline, error);
+    objc_release(pipeline);
+    objc_release(a->device);
+    objc_release(a->function);
+    objc_release(a->descriptor);
+    _Block_release(a->handler);
+    free(a);
+}
+
+static void start_async(id device, id function, id descriptor, id handler, bool reflects)
+{
+    struct async_pipeline *a = handler ? malloc(sizeof *a) : NULL;
+    if (!a)
+        return;
+    *a = (struct async_pipeline){objc_retain(device), objc_retain(function),
+            ABX_MSG(id, (id, SEL), descriptor, "copy"), _Block_copy(handler), reflects};
+    abx_metal_detach(make_async, a);
+}
+
+void MTLDevice_newComputePipelineStateWithFunction_completionHandler_(
+        id self, SEL cmd, id function, id handler)
+{
+    start_async(self, function, NULL, handler, false);
+}
+
+void MTLDevice_newComputePipelineStateWithFunction_options_completionHandler_(
+        id self, SEL cmd, id function, MTLPipelineOption options, id handler)
+{
+    start_async(self, function, NULL, handler, true);
+}
+
+void MTLDevice_newComputePipelineStateWithDescriptor_options_completionHandler_(
+        id self, SEL cmd, id descriptor, MTLPipelineOption options, id handler)
+{
+    start_async(self, (id)function_of(descriptor), descriptor, handler, true);
+}
+
+/* ---- the class */
+
+static struct abx_metal_pipeline *pipeline_of(id self)
+{
+    return (struct abx_metal_pipeline *)self;
+}
+
+void MTLComputePipelineState_dealloc(id self, SEL cmd)
+{
+    struct abx_metal_pipeline *pipeline = pipeline_of(self);
+    abx_client_destroy(pipeline->base.client, pipeline->handle);
+    objc_release((id)pipeline->function);
+    abx_metal_dealloc(self, ABX_METAL_PIPELINE);
+}
+
+NSUInteger MTLComputePipelineState_maxTotalThreadsPerThreadgroup(id self, SEL cmd)
+{
+    return pipeline_of(self)->max_threads;
+}
+
+NSUInteger MTLComputePipelineState_threadExecutionWidth(id self, SEL cmd)
+{
+    return abx_client_welcome(pipeline_of(self)->base.client)->simd_width;
+}
+
+NSUInteger MTLComputePipelineState_staticThreadgroupMemoryLength(id self, SEL cmd)
+{
+    return pipeline_of(self)->static_bytes;
+}
+
+abx_objc_bool MTLComputePipelineState_supportIndirectCommandBuffers(id self, SEL cmd)
+{
+    return pipeline_of(self)->indirect;
+}

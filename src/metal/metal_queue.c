@@ -1,0 +1,525 @@
+/* metal: MTLCommandQueue, and the life of command buffers from enqueue to their handlers.
+ * Runs in the guest's process.
+ *
+ * Locking: the state's lock covers its lists, the wire queue's sequence and each buffer's fields
+ * from enqueue on. Nothing is released, and no handler called, under it: a dealloc may come back
+ * here. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "metal/metal_internal.h"
+
+static void state_unref(struct abx_metal_queue_state *state)
+{
+    if (atomic_fetch_sub(&state->references, 1) != 1)
+        return;
+    pthread_mutex_destroy(&state->lock);
+    pthread_cond_destroy(&state->changed);
+    free(state);
+}
+
+static void list_add(
+        struct abx_metal_command_buffer ***end, struct abx_metal_command_buffer *buffer)
+{
+    buffer->next = NULL;
+    **end = buffer;
+    *end = &buffer->next;
+}
+
+static struct abx_metal_command_buffer *list_take(
+        struct abx_metal_command_buffer **first, struct abx_metal_command_buffer ***end)
+{
+    struct abx_metal_command_buffer *buffer = *first;
+    *first = buffer->next;
+    if (!*first)
+        *end = first;
+    buffer->next = NULL;
+    return buffer;
+}
+
+/* ---- completion */
+
+/* Takes the outcome over; lock held. */
+static void finish(
+        struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, bool lost)
+{
+    struct abx_client *client = buffer->base.client;
+    if (lost) {
+        buffer->result = (struct abx_result){
+                .error = MTLCommandBufferErrorDeviceRemoved, .error_reason = ABX_REASON_LOST};
+    } else {
+        buffer->result = *abx_client_result(client, buffer->result_slot);
+    }
+    abx_client_result_free(client, buffer->result_slot);
+    buffer->error = buffer->fault && !lost
+                            ? (buffer->error ? buffer->error : MTLCommandBufferErrorInternal)
+                            : buffer->result.error;
+    buffer->finished = true;
+    buffer->handled = !buffer->completed.count && !buffer->scheduled.count;
+    atomic_store(&buffer->status,
+            buffer->error ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted);
+    state->outstanding--;
+}
+
+static void let_go(struct abx_metal_command_buffer *done)
+{
+    while (done) {
+        struct abx_metal_command_buffer *next = done->next;
+        done->next = NULL;
+        abx_metal_command_buffer_drop(done);
+        objc_release((id)done);
+        done = next;
+    }
+}
+
+static void submit_ready(struct abx_metal_queue_state *state);
+
+/* Lock held; what is complete and has no handlers goes to *done. */
+static void reap_locked(struct abx_metal_queue_state *state, struct abx_metal_command_buffer **done)
+{
+    struct abx_client *client = state->wire.client;
+    uint64_t completed = abx_client_queue_completed(&state->wire);
+    bool lost =
+            state->flying && state->flying->sequence > completed && abx_client_known_lost(client);
+    if (lost)
+        completed = abx_client_queue_completed(&state->wire);
+    struct abx_metal_command_buffer **end = done;
+    while (*end)
+        end = &(*end)->next;
+    bool any = false;
+    while (state->flying && (lost || state->flying->sequence <= completed)) {
+        struct abx_metal_command_buffer *buffer = list_take(&state->flying, &state->flying_end);
+        finish(state, buffer, buffer->sequence > completed);
+        any = true;
+        if (buffer->handled)
+            list_add(&end, buffer);
+        else
+            list_add(&state->ready_end, buffer);
+    }
+    if (any)
+        pthread_cond_broadcast(&state->changed);
+}
+
+void abx_metal_queue_reap(struct abx_metal_queue_state *state)
+{
+    if (abx_client_forked(state->wire.client))
+        return;
+    struct abx_metal_command_buffer *done = NULL;
+    pthread_mutex_lock(&state->lock);
+    reap_locked(state, &done);
+    pthread_mutex_unlock(&state->lock);
+    let_go(done);
+}
+
+/* ---- the completion thread: one a queue, made when the first handler is. It holds the state only;
+ * the buffer it waits for holds the queue. */
+
+static void call_handlers(
+        struct abx_metal_command_buffer *buffer, struct abx_metal_handlers *handlers)
+{
+    for (uint32_t i = 0; i < handlers->count; i++) {
+        void *pool = objc_autoreleasePoolPush();
+        ABX_BLOCK_CALL(void, (void *, id), handlers->blocks[i], (id)buffer);
+        _Block_release(handlers->blocks[i]);
+        objc_autoreleasePoolPop(pool);
+    }
+    free(handlers->blocks);
+    *handlers = (struct abx_metal_handlers){0};
+}
+
+static void run_ready(struct abx_metal_queue_state *state)
+{
+    while (state->ready) {
+        struct abx_metal_command_buffer *buffer = list_take(&state->ready, &state->ready_end);
+        struct abx_metal_handlers scheduled = buffer->scheduled, completed = buffer->completed;
+        buffer->scheduled = buffer->completed = (struct abx_metal_handlers){0};
+        pthread_mutex_unlock(&state->lock);
+        abx_metal_command_buffer_drop(buffer);
+        call_handlers(buffer, &scheduled);
+        call_handlers(buffer, &completed);
+        pthread_mutex_lock(&state->lock);
+        buffer->handled = true;
+        pthread_cond_broadcast(&state->changed);
+        pthread_mutex_unlock(&state->lock);
+        objc_release((id)buffer);
+        pthread_mutex_lock(&state->lock);
+    }
+}
+
+/* Scheduled handlers of what was submitted need not wait for completion. Lock held. */
+static bool run_scheduled(struct abx_metal_queue_state *state)
+{
+    for (struct abx_metal_command_buffer *buffer = state->flying; buffer; buffer = buffer->next) {
+        if (!buffer->scheduled.count)
+            continue;
+        struct abx_metal_handlers handlers = buffer->scheduled;
+        buffer->scheduled = (struct abx_metal_handlers){0};
+        objc_retain((id)buffer);
+        pthread_mutex_unlock(&state->lock);
+        call_handlers(buffer, &handlers);
+        objc_release((id)buffer);
+        pthread_mutex_lock(&state->lock);
+        return true;
+    }
+    return false;
+}
+
+/* The first buffer in flight with handlers, or NULL. Lock held. */
+static struct abx_metal_command_buffer *awaited(struct abx_metal_queue_state *state)
+{
+    struct abx_metal_command_buffer *buffer = state->flying;
+    while (buffer && !buffer->completed.count)
+        buffer = buffer->next;
+    return buffer;
+}
+
+static void *completion_thread(void *user)
+{
+    struct abx_metal_queue_state *state = user;
+    pthread_mutex_lock(&state->lock);
+    for (;;) {
+        struct abx_metal_command_buffer *done = NULL, *buffer;
+        reap_locked(state, &done);
+        run_ready(state);
+        if (done) {
+            pthread_mutex_unlock(&state->lock);
+            let_go(done);
+            pthread_mutex_lock(&state->lock);
+        } else if (run_scheduled(state) || state->ready) {
+            continue;
+        } else if ((buffer = awaited(state))) {
+            uint64_t sequence = buffer->sequence;
+            objc_retain((id)buffer); /* and with it the wire queue */
+            pthread_mutex_unlock(&state->lock);
+            abx_client_queue_wait(&state->wire, sequence, -1, ABX_WAIT_BACKGROUND);
+            abx_metal_queue_reap(state);
+            objc_release((id)buffer);
+            pthread_mutex_lock(&state->lock);
+        } else if (state->stop) {
+            break;
+        } else {
+            pthread_cond_wait(&state->changed, &state->lock);
+        }
+    }
+    pthread_mutex_unlock(&state->lock);
+    state_unref(state);
+    return NULL;
+}
+
+static void start_thread(struct abx_metal_queue_state *state)
+{
+    if (state->threaded)
+        return;
+    atomic_fetch_add(&state->references, 1);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&state->thread, &attributes, completion_thread, state) == 0) {
+        state->threaded = true;
+    } else {
+        atomic_fetch_sub(&state->references, 1);
+        abx_metal_say("no thread for completion handlers: they run when somebody waits");
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+/* ---- commit */
+
+/* Waits until a result slot may be free: the oldest of ours is complete, or a moment passed. Lock
+ * held on entry and exit. */
+static void wait_for_slot(struct abx_metal_queue_state *state)
+{
+    struct abx_metal_command_buffer *done = NULL;
+    reap_locked(state, &done);
+    uint64_t oldest = state->flying ? state->flying->sequence : 0;
+    pthread_mutex_unlock(&state->lock);
+    if (done)
+        let_go(done);
+    else if (oldest)
+        abx_client_queue_wait(&state->wire, oldest, 10000000, 0);
+    else
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    pthread_mutex_lock(&state->lock);
+}
+
+/* A failed commit ends the buffer here: nothing was sent. Lock held. */
+static void fail_unsent(
+        struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, int error)
+{
+    bool lost = error == -ENODEV;
+    buffer->result = (struct abx_result){0};
+    buffer->error = lost ? MTLCommandBufferErrorDeviceRemoved : MTLCommandBufferErrorOutOfMemory;
+    buffer->result.error_reason = lost ? ABX_REASON_LOST : ABX_REASON_MEMORY;
+    buffer->finished = true;
+    buffer->handled = !buffer->completed.count && !buffer->scheduled.count;
+    atomic_store(&buffer->status, MTLCommandBufferStatusError);
+    state->outstanding--;
+    if (!buffer->handled)
+        list_add(&state->ready_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
+}
+
+/* Lock held. The list's reference to the buffer is taken by the caller. */
+static void submit(struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer)
+{
+    struct abx_arena empty;
+    struct abx_arena *arena = &buffer->arena;
+    if (buffer->fault || arena->error || arena->encoder.failed) {
+        /* Its turn still comes in order: nothing in place of its commands. */
+        if (!buffer->fault) {
+            bool full = arena->error == -E2BIG;
+            buffer->error = full ? MTLCommandBufferErrorInternal : MTLCommandBufferErrorOutOfMemory;
+            abx_metal_fail(buffer,
+                    full ? "more than %u MB of commands in one command buffer"
+                         : "no memory for commands (%u MB are the cap)",
+                    ABX_MAX_SUBMIT_BYTES >> 20);
+        }
+        abx_arena_init(&empty, buffer->base.client);
+        arena = &empty;
+    }
+    int r;
+    while ((r = abx_client_commit(&state->wire, arena, &buffer->sequence, &buffer->result_slot)) ==
+            -EAGAIN)
+        wait_for_slot(state);
+    buffer->submitted = true;
+    if (r < 0) {
+        fail_unsent(state, buffer, r);
+    } else {
+        atomic_store(&buffer->status, MTLCommandBufferStatusScheduled);
+        list_add(&state->flying_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
+    }
+    if (buffer->completed.count || buffer->scheduled.count) {
+        start_thread(state);
+        pthread_cond_broadcast(&state->changed);
+    }
+}
+
+/* Submits what is committed at the head of the enqueued list. Lock held; wait_for_slot() may let it
+ * go, so the list is looked at afresh each time. */
+static void submit_ready(struct abx_metal_queue_state *state)
+{
+    struct abx_metal_command_buffer *head;
+    while ((head = state->enqueued) &&
+            atomic_load(&head->status) == MTLCommandBufferStatusCommitted && !head->dispatched) {
+        head->dispatched = true;
+        submit(state, head);
+        list_take(&state->enqueued, &state->enqueued_end);
+        objc_release((id)head); /* the caller of commit still has one */
+    }
+    pthread_cond_broadcast(&state->changed);
+}
+
+void abx_metal_queue_enqueue(struct abx_metal_command_buffer *buffer)
+{
+    struct abx_metal_queue_state *state = buffer->queue->state;
+    if (abx_client_forked(buffer->base.client))
+        return;
+    pthread_mutex_lock(&state->lock);
+    if (!buffer->enqueued) {
+        buffer->enqueued = true;
+        objc_retain((id)buffer);
+        list_add(&state->enqueued_end, buffer);
+        atomic_store(&buffer->status, MTLCommandBufferStatusEnqueued);
+    }
+    pthread_mutex_unlock(&state->lock);
+}
+
+void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer)
+{
+    struct abx_metal_queue_state *state = buffer->queue->state;
+    struct abx_metal_command_buffer *done = NULL;
+    objc_retain((id)buffer);
+    pthread_mutex_lock(&state->lock);
+    if (!buffer->enqueued) {
+        buffer->enqueued = true;
+        objc_retain((id)buffer);
+        list_add(&state->enqueued_end, buffer);
+    }
+    atomic_store(&buffer->status, MTLCommandBufferStatusCommitted);
+    submit_ready(state);
+    reap_locked(state, &done);
+    pthread_mutex_unlock(&state->lock);
+    let_go(done);
+    objc_release((id)buffer);
+}
+
+/* ---- waiting */
+
+void abx_metal_queue_wait_scheduled(struct abx_metal_command_buffer *buffer)
+{
+    struct abx_metal_queue_state *state = buffer->queue->state;
+    pthread_mutex_lock(&state->lock);
+    while (!buffer->submitted)
+        pthread_cond_wait(&state->changed, &state->lock);
+    pthread_mutex_unlock(&state->lock);
+}
+
+void abx_metal_queue_wait(struct abx_metal_command_buffer *buffer)
+{
+    struct abx_metal_queue_state *state = buffer->queue->state;
+    abx_metal_queue_wait_scheduled(buffer);
+    if (atomic_load(&buffer->status) < MTLCommandBufferStatusCompleted) {
+        abx_client_queue_wait(&state->wire, buffer->sequence, -1, 0);
+        abx_metal_queue_reap(state);
+    }
+    pthread_mutex_lock(&state->lock);
+    bool self = state->threaded && pthread_equal(state->thread, pthread_self());
+    /* Metal returns after the handlers; a handler that waits for its own buffer must not. */
+    while (!buffer->handled && !self && state->threaded)
+        pthread_cond_wait(&state->changed, &state->lock);
+    if (!state->threaded)
+        run_ready(state);
+    pthread_mutex_unlock(&state->lock);
+}
+
+void abx_metal_queue_gone(struct abx_metal_queue_state *state)
+{
+    if (abx_client_forked(state->wire.client))
+        return;
+    pthread_mutex_lock(&state->lock);
+    state->outstanding--;
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* ---- the class */
+
+struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
+{
+    struct abx_client *client = ((struct abx_metal_object *)device)->client;
+    if (!max_buffers) {
+        abx_metal_say("newCommandQueueWithMaxCommandBufferCount: 0 is not a count");
+        return NULL;
+    }
+    struct abx_metal_queue_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    int r = abx_client_queue_create(client, &state->wire);
+    struct abx_metal_queue *queue = r < 0 ? NULL : abx_metal_new(ABX_METAL_QUEUE, device);
+    if (!queue) {
+        if (r == -EMFILE)
+            abx_metal_say("newCommandQueue: a process has at most %u queues", ABX_MAX_QUEUES);
+        abx_client_queue_destroy(&state->wire);
+        free(state);
+        return NULL;
+    }
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->changed, NULL);
+    state->references = 1;
+    state->flying_end = &state->flying;
+    state->enqueued_end = &state->enqueued;
+    state->ready_end = &state->ready;
+    queue->state = state;
+    queue->max_buffers = max_buffers > ABX_MAX_RESULTS ? ABX_MAX_RESULTS : (uint32_t)max_buffers;
+    return queue;
+}
+
+void abx_metal_queue_release(struct abx_metal_queue_state *state)
+{
+    struct abx_client *client = state->wire.client;
+    if (abx_client_forked(client))
+        return; /* the lock may be held for ever by a thread that is not here */
+    abx_client_queue_destroy(&state->wire);
+    pthread_mutex_lock(&state->lock);
+    state->wire.client = client; /* reap and commit still look at it */
+    state->stop = true;
+    pthread_cond_broadcast(&state->changed);
+    pthread_mutex_unlock(&state->lock);
+    state_unref(state);
+}
+
+void MTLCommandQueue_dealloc(id self, SEL cmd)
+{
+    struct abx_metal_queue *queue = (struct abx_metal_queue *)self;
+    abx_metal_queue_release(queue->state);
+    objc_release(queue->residency);
+    abx_metal_dealloc(self, ABX_METAL_QUEUE);
+}
+
+/* As Apple's: blocks while max_buffers are in flight. Buffers that were made and never committed
+ * can not be waited for; they do not block. */
+static void make_room(struct abx_metal_queue *queue)
+{
+    struct abx_metal_queue_state *state = queue->state;
+    pthread_mutex_lock(&state->lock);
+    bool full = state->outstanding >= queue->max_buffers;
+    pthread_mutex_unlock(&state->lock);
+    while (full) {
+        abx_metal_queue_reap(state);
+        pthread_mutex_lock(&state->lock);
+        uint64_t oldest = state->flying ? state->flying->sequence : 0;
+        full = state->outstanding >= queue->max_buffers && oldest;
+        pthread_mutex_unlock(&state->lock);
+        if (full && abx_client_queue_wait(&state->wire, oldest, -1, 0) < 0)
+            break;
+    }
+}
+
+static id command_buffer(struct abx_metal_queue *queue, bool retains)
+{
+    if (abx_client_forked(queue->base.client)) {
+        abx_metal_say("%s", abx_client_lost_text(queue->base.client));
+        return NULL;
+    }
+    make_room(queue);
+    struct abx_metal_command_buffer *buffer = abx_metal_command_buffer_new(queue, retains);
+    if (!buffer)
+        return NULL;
+    pthread_mutex_lock(&queue->state->lock);
+    queue->state->outstanding++;
+    pthread_mutex_unlock(&queue->state->lock);
+    return objc_autorelease((id)buffer);
+}
+
+id MTLCommandQueue_commandBuffer(id self, SEL cmd)
+{
+    return command_buffer((struct abx_metal_queue *)self, true);
+}
+
+id MTLCommandQueue_commandBufferWithUnretainedReferences(id self, SEL cmd)
+{
+    return command_buffer((struct abx_metal_queue *)self, false);
+}
+
+id MTLCommandQueue_commandBufferWithDescriptor_(id self, SEL cmd, id descriptor)
+{
+    bool retains = !descriptor || ABX_MSG(BOOL, (id, SEL), descriptor, "retainedReferences");
+    id buffer = command_buffer((struct abx_metal_queue *)self, retains);
+    if (buffer && descriptor)
+        ((struct abx_metal_command_buffer *)buffer)->error_options =
+                ABX_MSG(NSUInteger, (id, SEL), descriptor, "errorOptions");
+    return buffer;
+}
+
+void MTLCommandQueue_insertDebugCaptureBoundary(id self, SEL cmd) {}
+
+/* Everything is resident; a set that a queue has is kept, as its allocations are. */
+void MTLCommandQueue_addResidencySet_(id self, SEL cmd, id set)
+{
+    struct abx_metal_queue *queue = (struct abx_metal_queue *)self;
+    pthread_mutex_lock(&queue->state->lock);
+    if (!queue->residency)
+        queue->residency = objc_retain(abx_ns_mutable_array());
+    if (set)
+        abx_ns_array_add(queue->residency, set);
+    pthread_mutex_unlock(&queue->state->lock);
+}
+
+void MTLCommandQueue_addResidencySets_count_(id self, SEL cmd, const id *sets, NSUInteger count)
+{
+    for (NSUInteger i = 0; i < count; i++)
+        MTLCommandQueue_addResidencySet_(self, cmd, sets[i]);
+}
+
+void MTLCommandQueue_removeResidencySet_(id self, SEL cmd, id set)
+{
+    struct abx_metal_queue *queue = (struct abx_metal_queue *)self;
+    pthread_mutex_lock(&queue->state->lock);
+    if (queue->residency)
+        ABX_MSG(void, (id, SEL, id), queue->residency, "removeObjectIdenticalTo:", set);
+    pthread_mutex_unlock(&queue->state->lock);
+}
+
+void MTLCommandQueue_removeResidencySets_count_(id self, SEL cmd, const id *sets, NSUInteger count)
+{
+    for (NSUInteger i = 0; i < count; i++)
+        MTLCommandQueue_removeResidencySet_(self, cmd, sets[i]);
+}
