@@ -4,9 +4,11 @@
 Usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH
 
 OUTPUT_FOLDER gets shim/ (a copy of the headers and the generated swizzles), include/ (an empty file
-for every header a Metal program may name) and files.list (the paths a compilation may open; the
-front end makes clang's virtual file system from it). PCH is the precompiled shim/shim.h.
+for every header a Metal program may name), PCH (the precompiled shim/shim.h; a path in it) and
+vfs.yaml: the only files that clang sees during a compilation, under names that do not depend on where
+the folder lies. No #include of a program can reach any other file.
 """
+import json
 import os
 import re
 import subprocess
@@ -43,6 +45,13 @@ def flags(source):
     return found
 
 
+def virtual_files(paths):
+    files = [{"type": "file", "name": "/msl/" + p, "external-contents": p} for p in paths]
+    return json.dumps({"version": 0, "case-sensitive": "true", "overlay-relative": "true",
+                       "use-external-names": "false", "redirecting-with": "redirect-only",
+                       "roots": files}, indent=1) + "\n"
+
+
 def main():
     if len(sys.argv) != 5:
         sys.exit("usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH")
@@ -60,9 +69,12 @@ def main():
     for name in STUBS:
         write_if_changed(os.path.join(os.path.abspath(output), "include", name), "")
         listed.append("include/" + name)
-    write_if_changed(os.path.join(os.path.abspath(output), "files.list"), "\n".join(listed) + "\n")
-    header = os.path.join(shim, "shim.h")
-    subprocess.run([clang] + flags(source) + ["-Wno-pragma-system-header-outside-header", header, "-o", pch], check=True)
+    overlay = os.path.join(os.path.abspath(output), "vfs.yaml")
+    write_if_changed(overlay, virtual_files(listed + ["shim.pch"]))
+    subprocess.run([clang] + flags(source) + [
+        "-Xclang", "-fno-pch-timestamp",
+        "-ivfsoverlay", overlay, "-include", "/msl/shim/shim.h", "-", "-o", pch], check=True,
+        stdin=subprocess.DEVNULL)
 
 
 main()

@@ -11,7 +11,9 @@ import sys
 clang, flags, pch, source, output = sys.argv[1:]
 with open(flags, encoding="utf-8") as file:
     text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
-shim = os.path.join(os.path.dirname(pch), "shim")
+overlay = os.path.join(os.path.dirname(pch), "vfs.yaml")
 command = [clang] + re.findall(r'"([^"]*)"', text) + [
-    "-include-pch", pch, "-I", shim, "-c", "-emit-llvm", source, "-o", output]
-sys.exit(subprocess.run(command, check=False).returncode)
+    "-ivfsoverlay", overlay, "-include-pch", "/msl/shim.pch", "-I", "/msl/shim",
+    "-c", "-emit-llvm", "-", "-o", output]
+with open(source, encoding="utf-8") as program:
+    sys.exit(subprocess.run(command, check=False, stdin=program).returncode)

@@ -196,7 +196,7 @@ template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
 #define __ABX_CAT(a, b) __ABX_CAT2(a, b)
 #define __ABX_UNPACK(...) __VA_ARGS__
 #define __ABX_KERNEL(attributes, ...)                                                              \
-    __abx::kernel_of<decltype(__VA_ARGS__), __abx::list<__ABX_UNPACK attributes>>::type
+    __abx::kernel_of<__remove_reference_t(decltype(__VA_ARGS__)), __abx::list<__ABX_UNPACK attributes>>::type
 #define __ABX_ENTRY(id, host, attributes, ...)                                                     \
     extern "C" __attribute__((used)) void __ABX_CAT(__abx_k_, id)(void)                            \
     {                                                                                              \

@@ -65,10 +65,10 @@ template <class... P> struct types_of<void(P...)> {
 #define is_function_constant_defined(name) (__msl_given_##name)
 #define __MSL_CONSTANT(id, name, ...)                                                              \
     extern "C" __attribute__((used)) const __msl::constant_info __ABX_CAT(__msl_c_, id) = {        \
-            #name, (int)(__VA_ARGS__), __msl::data_type<__remove_cv(decltype(name))>,              \
+            #name, (int)(__VA_ARGS__), __msl::data_type<metal::remove_addrspace_t<decltype(name)>>,              \
             (uint)sizeof(name)};
 #define __MSL_THREADS(id, ...)                                                                     \
     extern "C" __attribute__((used)) const uint __ABX_CAT(__msl_t_, id)[4] = {__VA_ARGS__};
 #define __MSL_TYPES(id, ...)                                                                       \
     extern "C" __attribute__((used)) const int *const __ABX_CAT(__msl_y_, id) =                    \
-            __msl::types_of<decltype(__VA_ARGS__)>::info;
+            __msl::types_of<__remove_reference_t(decltype(__VA_ARGS__))>::info;

@@ -1,0 +1,297 @@
+/* shader: clang's complaints are about the rewritten text and our headers; the user gets them in
+ * Apple's form about the text as it was written. Compiler process; clang's output repeats hostile
+ * text, so it is only copied, never trusted. */
+#include "shader/frontend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum level { LEVEL_NOTE, LEVEL_WARNING, LEVEL_ERROR, LEVEL_FATAL };
+static const char *const level_names[] = {"note", "warning", "error", "fatal error"};
+
+#define MAX_SHOWN_LINE 4096u /* bytes of a source line that are shown */
+
+struct point {
+    uint32_t line, column;
+};
+
+/* One line of clang's, with -fno-caret-diagnostics -fdiagnostics-print-source-range-info. */
+struct complaint {
+    enum level level;
+    bool own; /* in the rewritten text, rather than in our headers or nowhere */
+    struct point at;
+    struct point ranges[2][2];
+    unsigned range_count;
+    const char *message;
+    size_t message_bytes;
+};
+
+static const char *read_number(const char *p, uint32_t *ret)
+{
+    uint32_t n = 0;
+    if (*p < '0' || *p > '9')
+        return NULL;
+    for (; *p >= '0' && *p <= '9'; p++)
+        n = n * 10 + (uint32_t)(*p - '0');
+    *ret = n;
+    return p;
+}
+
+/* "12:5" */
+static const char *read_point(const char *p, struct point *ret)
+{
+    p = read_number(p, &ret->line);
+    if (!p || *p != ':')
+        return NULL;
+    return read_number(p + 1, &ret->column);
+}
+
+/* ":{12:1-12:9}{12:14-12:20}" */
+static const char *read_ranges(const char *p, struct complaint *c)
+{
+    if (p[0] != ':' || p[1] != '{')
+        return p;
+    for (p++; *p == '{';) {
+        struct point from, to;
+        const char *q = read_point(p + 1, &from);
+        if (!q || *q != '-' || !(q = read_point(q + 1, &to)) || *q != '}')
+            return p;
+        if (c->range_count < 2) {
+            c->ranges[c->range_count][0] = from;
+            c->ranges[c->range_count++][1] = to;
+        }
+        p = q + 1;
+    }
+    return p;
+}
+
+static bool read_level(const char *p, const char *end, struct complaint *c)
+{
+    for (unsigned level = 0; level < ABX_ARRAY_SIZE(level_names); level++) {
+        size_t n = strlen(level_names[level]);
+        if ((size_t)(end - p) < n + 2 || memcmp(p, level_names[level], n) ||
+                memcmp(p + n, ": ", 2))
+            continue;
+        c->level = level;
+        c->message = p + n + 2;
+        c->message_bytes = (size_t)(end - c->message);
+        return true;
+    }
+    return false;
+}
+
+/* Reads the next complaint at or after *at; lines that are none ("2 errors generated.") are skipped.
+ */
+static bool read_complaint(const char **at, struct complaint *c)
+{
+    while (**at) {
+        const char *p = *at, *end = strchrnul(p, '\n');
+        *at = *end ? end + 1 : end;
+        *c = (struct complaint){0};
+        if (!strncmp(p, "<stdin>:", 8)) {
+            const char *q = read_point(p + 8, &c->at);
+            if (!q)
+                continue;
+            q = read_ranges(q, c);
+            c->own = true;
+            if (q[0] == ':' && q[1] == ' ' && read_level(q + 2, end, c))
+                return true;
+        } else if (!strncmp(p, "/msl/", 5)) {
+            const char *q = strchr(p, ':');
+            if (!q || q > end || !(q = read_point(q + 1, &c->at)))
+                continue;
+            q = read_ranges(q, c);
+            if (q[0] == ':' && q[1] == ' ' && read_level(q + 2, end, c))
+                return true;
+        } else if (read_level(p, end, c)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t find_position(const char *text, size_t bytes, struct point at)
+{
+    const char *p = text, *end = text + bytes;
+    for (uint32_t line = 1; line < at.line; line++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        if (!p)
+            return bytes;
+        p++;
+    }
+    size_t position = (size_t)(p - text) + (at.column ? at.column - 1 : 0);
+    return position < bytes ? position : bytes;
+}
+
+/* ---- writing them */
+
+/* How clang spells what the shim made of Metal's own words. */
+static const char *const spellings[][2] = {
+        {"const __global_host ", "constant "},
+        {"__global_host ", "constant "},
+        {"__global_device ", "device "},
+        {"__local ", "threadgroup "},
+        {"_Float16", "half"},
+        {"__bf16", "bfloat"},
+        {"metal::vec<", "vec<"},
+};
+
+static void add_message(struct abx_string *to, const char *message, size_t bytes)
+{
+    const char *end = message + bytes;
+    while (message < end) {
+        size_t k = 0, n = 0;
+        for (; k < ABX_ARRAY_SIZE(spellings); k++) {
+            n = strlen(spellings[k][0]);
+            if ((size_t)(end - message) >= n && !memcmp(message, spellings[k][0], n))
+                break;
+        }
+        if (k < ABX_ARRAY_SIZE(spellings)) {
+            abx_string_add(to, spellings[k][1], strlen(spellings[k][1]));
+            message += n;
+        } else {
+            abx_string_add(to, message++, 1);
+        }
+    }
+}
+
+/* The source line and the caret under its column, tabs as clang shows them. */
+static void add_line(struct abx_string *to, const struct place *place)
+{
+    size_t bytes = place->text_bytes < MAX_SHOWN_LINE ? place->text_bytes : MAX_SHOWN_LINE;
+    size_t caret = place->column - 1, width = 0;
+    struct abx_string indent = {0};
+    for (size_t i = 0; i < bytes; i++) {
+        size_t cells = place->text[i] == '\t' ? 8 - width % 8 : 1;
+        if (place->text[i] == '\r')
+            continue;
+        if (place->text[i] == '\t')
+            abx_string_printf(to, "%*s", (int)cells, "");
+        else
+            abx_string_add(to, place->text + i, 1);
+        /* A byte that continues a character takes no place. */
+        if (i < caret && ((unsigned char)place->text[i] & 0xc0) != 0x80)
+            abx_string_printf(&indent, "%*s", (int)cells, "");
+        width += cells;
+    }
+    abx_string_printf(to, "\n%s^\n", indent.data ? indent.data : "");
+    abx_string_finish(&indent);
+}
+
+static void add_complaint(struct diagnosed *d, const struct place *place, enum level level,
+        const char *message, size_t bytes)
+{
+    if (d->text.length > ABX_SHADER_MAX_MESSAGE_BYTES / 2)
+        return;
+    if (place)
+        abx_string_printf(&d->text, "%.*s:%u:%u: ", (int)place->file_bytes, place->file,
+                place->line, place->column);
+    abx_string_printf(&d->text, "%s: ", level_names[level]);
+    add_message(&d->text, message, bytes);
+    abx_string_add(&d->text, "\n", 1);
+    if (place)
+        add_line(&d->text, place);
+}
+
+/* An error inside our headers is shown where the user's text led there: at the first note that
+ * follows and points into it. */
+static bool find_origin(const char *after, struct complaint *ret)
+{
+    struct complaint note;
+    while (read_complaint(&after, &note) && note.level == LEVEL_NOTE) {
+        if (note.own) {
+            *ret = note;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct place locate(
+        const struct line_map *map, const struct abx_rewrite *rewrite, struct point at)
+{
+    size_t position = find_position(rewrite->text, rewrite->text_length, at);
+    return line_map_find(map, abx_rewrite_locate(rewrite, position));
+}
+
+void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite,
+        const char *errors)
+{
+    struct complaint c, origin;
+    bool shown = true;
+    while (read_complaint(&errors, &c)) {
+        if (c.level == LEVEL_NOTE) {
+            if (!shown || !c.own)
+                continue;
+        } else {
+            if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
+                abx_string_printf(
+                        &d->text, "fatal error: too many errors emitted, stopping now\n");
+                return;
+            }
+            shown = c.own || c.level >= LEVEL_ERROR;
+            if (!shown)
+                continue;
+            d->errors += c.level >= LEVEL_ERROR;
+            d->warnings += c.level == LEVEL_WARNING;
+        }
+        bool placed = c.own;
+        struct point at = c.at;
+        if (!placed && c.at.line && find_origin(errors, &origin)) {
+            placed = true;
+            at = origin.at;
+        }
+        struct place place;
+        if (placed)
+            place = locate(map, rewrite, at);
+        add_complaint(d, placed ? &place : NULL, c.level, c.message, c.message_bytes);
+    }
+}
+
+void diagnose_refusals(
+        struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite)
+{
+    for (uint32_t i = 0; i < rewrite->refusal_count; i++) {
+        const struct abx_rewrite_refusal *refusal = &rewrite->refusals[i];
+        struct place place = line_map_find(map, refusal->position);
+        add_complaint(d, &place, LEVEL_ERROR, refusal->message, strlen(refusal->message));
+        d->errors++;
+    }
+}
+
+/* ---- operands of different types */
+
+static int compare_ranges(const void *a, const void *b)
+{
+    return memcmp(a, b, 2 * sizeof(size_t));
+}
+
+#define MAX_WRAPS 256u /* a round; the next round finds the rest */
+
+unsigned wrap_operands(struct abx_rewrite *rewrite, const char *text, size_t text_bytes,
+        const char *errors)
+{
+    static const char complaint[] = "incompatible operand types (";
+    size_t found[MAX_WRAPS][2];
+    unsigned count = 0, wrapped = 0;
+    struct complaint c;
+    while (read_complaint(&errors, &c)) {
+        if (!c.own || c.range_count != 2 || strncmp(c.message, complaint, strlen(complaint)))
+            continue;
+        for (int k = 0; k < 2 && count < MAX_WRAPS; k++, count++)
+            for (int e = 0; e < 2; e++)
+                found[count][e] =
+                        find_position(rewrite->text, rewrite->text_length, c.ranges[k][e]);
+    }
+    /* Instantiations of one template complain about the same place. */
+    qsort(found, count, sizeof(found[0]), compare_ranges);
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0 && !compare_ranges(found[i], found[i - 1]))
+            continue;
+        wrapped += !abx_rewrite_wrap(rewrite, text, text_bytes, found[i][0], found[i][1],
+                "__msl_rvalue(", ")");
+    }
+    if (wrapped && abx_rewrite_rebuild(rewrite, text, text_bytes))
+        return 0;
+    return wrapped;
+}

@@ -1,0 +1,16 @@
+/* shader: the library blob's envelope. Checked in every process that is handed one: the compiler
+ * (from the cache), the worker and the guest's side (whose other end may lie). */
+#include "shader/shader.h"
+
+int abx_shader_library_check(const void *blob, size_t length)
+{
+    const struct abx_shader_library *h = blob;
+    if (length < sizeof(*h) || h->magic != ABX_LIBRARY_MAGIC ||
+            h->version != ABX_REFLECTION_VERSION || length > ABX_SHADER_MAX_LIBRARY_BYTES ||
+            h->reflection_offset % 8 || h->reflection_offset < sizeof(*h) ||
+            !abx_range_ok(h->reflection_offset, h->reflection_bytes, length) ||
+            !abx_range_ok(h->bitcode_offset, h->bitcode_bytes, length))
+        return -EBADMSG;
+    return abx_reflection_check(
+            (const void *)((const char *)blob + h->reflection_offset), h->reflection_bytes);
+}

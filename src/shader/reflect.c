@@ -1,0 +1,360 @@
+/* shader: from the compiled module and what the rewriter knows to a library blob. Compiler process.
+ * The module is the guest's: records are read as data that may have any shape, and the module is
+ * verified before it goes on. */
+#include "shader/frontend.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/BitReader.h>
+#include <llvm-c/BitWriter.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BUFFER_INDEX 30
+#define MAX_GROUP_INDEX 30
+
+struct reflector {
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMTargetDataRef layout;
+    const struct abx_rewrite *rewrite;
+    struct abx_reflection header;
+    struct abx_reflection_function *functions;
+    struct abx_reflection_argument *arguments;
+    struct abx_reflection_constant *constants;
+    uint32_t *names; /* string offset of a rewriter argument's name, type at + argument_count */
+    uint32_t argument_capacity;
+    struct abx_string strings;
+    struct abx_string message;
+};
+
+static int complain(struct reflector *r, const char *name, const char *what)
+{
+    abx_string_printf(&r->message, "Compilation failed: \n\nfatal error: '%s': %s\n", name, what);
+    return -EINVAL;
+}
+
+static uint32_t add_string(struct reflector *r, const char *text)
+{
+    uint32_t at = (uint32_t)r->strings.length;
+    abx_string_add(&r->strings, text, strlen(text) + 1);
+    return at;
+}
+
+/* ---- reading records */
+
+static LLVMValueRef record(struct reflector *r, const char *prefix, uint32_t id)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s%u", prefix, id);
+    LLVMValueRef global = LLVMGetNamedGlobal(r->module, name);
+    return global ? LLVMGetInitializer(global) : NULL;
+}
+
+/* Element `i` of a constant aggregate as a number; `missing` when there is no such thing. */
+static int64_t number_at(LLVMValueRef aggregate, unsigned i, int64_t missing)
+{
+    LLVMValueRef element = aggregate ? LLVMGetAggregateElement(aggregate, i) : NULL;
+    if (!element || !LLVMIsAConstantInt(element) ||
+            LLVMGetIntTypeWidth(LLVMTypeOf(element)) > 64)
+        return missing;
+    return LLVMConstIntGetSExtValue(element);
+}
+
+/* The initialiser of the global that element `i` points to. */
+static LLVMValueRef target_at(LLVMValueRef aggregate, unsigned i)
+{
+    LLVMValueRef element = aggregate ? LLVMGetAggregateElement(aggregate, i) : NULL;
+    return element && LLVMIsAGlobalVariable(element) ? LLVMGetInitializer(element) : NULL;
+}
+
+/* The name of a type every program knows; NULL for structures and the rest. */
+static const char *data_type_name(uint32_t type)
+{
+    static const struct {
+        uint32_t first;
+        const char *scalar;
+    } vectors[] = {{3, "float"}, {16, "half"}, {29, "int"}, {33, "uint"}, {37, "short"},
+            {41, "ushort"}, {45, "char"}, {49, "uchar"}, {53, "bool"}, {81, "long"},
+            {85, "ulong"}, {121, "bfloat"}};
+    static char name[16];
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(vectors); i++) {
+        uint32_t n = type - vectors[i].first;
+        if (n < 4) {
+            snprintf(name, sizeof(name), n ? "%s%u" : "%s", vectors[i].scalar, n + 1);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t argument_name(struct reflector *r, uint32_t i)
+{
+    if (!r->names[i])
+        r->names[i] = add_string(r, r->rewrite->arguments[i].name);
+    return r->names[i];
+}
+
+static uint32_t argument_type(struct reflector *r, uint32_t i, uint32_t type)
+{
+    const char *known = data_type_name(type);
+    if (known && strncmp(r->rewrite->arguments[i].type_name, "packed_", 7) &&
+            strcmp(r->rewrite->arguments[i].type_name, known))
+        return add_string(r, known);
+    uint32_t *offset = &r->names[r->rewrite->argument_count + i];
+    if (!*offset)
+        *offset = add_string(r, r->rewrite->arguments[i].type_name);
+    return *offset;
+}
+
+/* Argument `i` of a kernel: argument_info{kind, index, space, writable, size, align} of entry.h. */
+static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef types, uint32_t i,
+        uint32_t known_as, const char *kernel)
+{
+    LLVMValueRef record_ = info ? LLVMGetAggregateElement(info, i) : NULL;
+    int64_t kind = number_at(record_, 0, 0), index = number_at(record_, 1, 0);
+    struct abx_reflection_argument a = {0};
+    if (kind != ABX_ARGUMENT_BUFFER && kind != ABX_ARGUMENT_THREADGROUP &&
+            kind != ABX_ARGUMENT_BUILTIN)
+        return complain(r, kernel, "the compiler left no record of its arguments");
+    if (kind == ABX_ARGUMENT_BUFFER && (index < 0 || index > MAX_BUFFER_INDEX))
+        return complain(
+                r, kernel, "'buffer' attribute parameter is out of bounds: must be between 0 and 30");
+    if (kind == ABX_ARGUMENT_THREADGROUP && (index < 0 || index > MAX_GROUP_INDEX))
+        return complain(r, kernel,
+                "'threadgroup' attribute parameter is out of bounds: must be between 0 and 30");
+    a.kind = (uint32_t)kind;
+    a.index = (uint32_t)index;
+    a.access = number_at(record_, 3, 0) ? ABX_ACCESS_READ_WRITE : ABX_ACCESS_READ_ONLY;
+    a.data_size = (uint32_t)number_at(record_, 4, 0);
+    a.data_alignment = (uint32_t)number_at(record_, 5, 1);
+    a.data_type = (uint32_t)number_at(types, i, 0);
+    a.name = argument_name(r, known_as);
+    a.type_name = argument_type(r, known_as, a.data_type);
+    if (r->header.argument_count == r->argument_capacity) {
+        uint32_t capacity = r->argument_capacity ? 2 * r->argument_capacity : 256;
+        void *more = realloc(r->arguments, capacity * sizeof(*r->arguments));
+        if (!more)
+            return -ENOMEM;
+        r->arguments = more, r->argument_capacity = capacity;
+    }
+    if (r->header.argument_count >= ABX_REFLECTION_MAX_ARGUMENTS)
+        return complain(r, kernel, "the library has more arguments than are supported");
+    r->arguments[r->header.argument_count++] = a;
+    return 0;
+}
+
+static int read_kernel(struct reflector *r, uint32_t id, uint32_t threadgroup_bytes)
+{
+    const struct abx_rewrite_kernel *k = &r->rewrite->kernels[id];
+    LLVMValueRef entry = record(r, "__abx_i_", id), threads = record(r, "__msl_t_", id);
+    LLVMValueRef table = record(r, "__msl_y_", id); /* a pointer to the table */
+    LLVMValueRef types =
+            table && LLVMIsAGlobalVariable(table) ? LLVMGetInitializer(table) : NULL;
+    char name[64];
+    struct abx_reflection_function *f = &r->functions[id];
+    *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
+            .first_argument = r->header.argument_count,
+            .argument_count = k->argument_count,
+            .static_threadgroup_bytes = threadgroup_bytes,
+            .max_threads = (uint32_t)number_at(threads, 0, 0)};
+    for (unsigned i = 0; i < 3; i++)
+        f->required_threads[i] = (uint32_t)number_at(threads, i + 1, 0);
+    for (unsigned i = 1; i < 3; i++)
+        if (f->required_threads[0] && !f->required_threads[i])
+            f->required_threads[i] = 1;
+    f->name = add_string(r, k->name);
+    snprintf(name, sizeof(name), "__abx_k_%u", id);
+    f->entry = add_string(r, name);
+    LLVMValueRef info = target_at(entry, 1);
+    for (uint32_t i = 0; i < k->argument_count; i++) {
+        int rc = read_argument(r, info, types, i, k->first_argument + i, k->name);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_constant(struct reflector *r, uint32_t id)
+{
+    const struct abx_rewrite_constant *c = &r->rewrite->constants[id];
+    LLVMValueRef info = record(r, "__msl_c_", id);
+    int64_t index = number_at(info, 1, -1), type = number_at(info, 2, 0);
+    int64_t size = number_at(info, 3, 0);
+    char name[64];
+    if (index < 0 || index > 65535)
+        return complain(r, c->name,
+                "'function_constant' attribute parameter is out of bounds: must be between 0 and "
+                "65535");
+    if (type <= 1 || size <= 0 || size > 16)
+        return complain(r, c->name, "a function constant must be a scalar or vector");
+    struct abx_reflection_constant *to = &r->constants[id];
+    *to = (struct abx_reflection_constant){.name = add_string(r, c->name),
+            .index = (uint32_t)index,
+            .type = (uint32_t)type,
+            .size = (uint32_t)size,
+            .required = !c->tested};
+    snprintf(name, sizeof(name), "__msl_f_%u", id);
+    to->symbol = add_string(r, name);
+    snprintf(name, sizeof(name), "__msl_d_%u", id);
+    to->defined_symbol = add_string(r, name);
+    return 0;
+}
+
+/* ---- the blob */
+
+static int build_blob(struct reflector *r, const void *bitcode, size_t bitcode_bytes,
+        const struct abx_shader_options *options, struct abx_shader_result *result)
+{
+    struct abx_reflection *h = &r->header;
+    h->string_bytes = (uint32_t)r->strings.length;
+    size_t parts[] = {sizeof(*h), h->function_count * sizeof(*r->functions),
+            h->argument_count * sizeof(*r->arguments), h->constant_count * sizeof(*r->constants),
+            r->strings.length};
+    const void *data[] = {h, r->functions, r->arguments, r->constants, r->strings.data};
+    size_t bytes = 0;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(parts); i++)
+        bytes += parts[i];
+    bytes = abx_align_up(bytes, 8);
+    if (bytes > ABX_REFLECTION_MAX_BYTES)
+        return complain(r, "library", "its reflection is larger than is supported");
+    h->total_bytes = (uint32_t)bytes;
+    size_t at = abx_align_up(sizeof(struct abx_shader_library), 16);
+    struct abx_shader_library header = {.magic = ABX_LIBRARY_MAGIC,
+            .version = ABX_REFLECTION_VERSION,
+            .target = options->target,
+            .math_mode = options->math_mode,
+            .reflection_offset = at,
+            .reflection_bytes = bytes,
+            .bitcode_offset = abx_align_up(at + bytes, 16),
+            .bitcode_bytes = bitcode_bytes};
+    size_t total = header.bitcode_offset + bitcode_bytes;
+    char *blob = calloc(1, total);
+    if (!blob)
+        return -ENOMEM;
+    memcpy(blob, &header, sizeof(header));
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(parts); i++) {
+        if (parts[i])
+            memcpy(blob + at, data[i], parts[i]);
+        at += parts[i];
+    }
+    memcpy(blob + header.bitcode_offset, bitcode, bitcode_bytes);
+    result->blob = blob;
+    result->blob_bytes = total;
+    return abx_shader_library_check(blob, total) ? -EIO : 0;
+}
+
+/* ---- fast math */
+
+/* The flags that change rounding only. Nothing is assumed about NaN and infinity: programs do test
+ * for them under fast math. */
+static void relax_function(LLVMValueRef function)
+{
+    const LLVMFastMathFlags flags = LLVMFastMathAllowReassoc | LLVMFastMathNoSignedZeros |
+                                    LLVMFastMathAllowReciprocal | LLVMFastMathAllowContract |
+                                    LLVMFastMathApproxFunc;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+            if (LLVMCanValueUseFastMathFlags(i))
+                LLVMSetFastMathFlags(i, flags);
+}
+
+/* The shim's own arithmetic (shim/math_core.h) relies on the order of its operations. */
+static bool is_core(LLVMValueRef function)
+{
+    static const char prefix[] = "_ZN5metal6__core";
+    size_t length;
+    const char *name = LLVMGetValueName2(function, &length);
+    return length >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
+}
+
+static void relax_module(LLVMModuleRef module)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f) && !is_core(f))
+            relax_function(f);
+}
+
+/* ---- the whole */
+
+static int open_module(struct reflector *r, const struct abx_string *bitcode)
+{
+    char *error = NULL;
+    r->context = LLVMContextCreate();
+    LLVMMemoryBufferRef buffer =
+            LLVMCreateMemoryBufferWithMemoryRange(bitcode->data, bitcode->length, "library", 0);
+    if (!buffer)
+        return -ENOMEM;
+    bool bad = LLVMParseBitcodeInContext2(r->context, buffer, &r->module);
+    LLVMDisposeMemoryBuffer(buffer);
+    if (bad)
+        return complain(r, "library", "clang's output cannot be read back");
+    if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &error)) {
+        abx_string_printf(&r->message, "clang made an invalid module: %s\n", error);
+        LLVMDisposeMessage(error);
+        return -EIO;
+    }
+    LLVMDisposeMessage(error);
+    r->layout = LLVMGetModuleDataLayout(r->module);
+    return 0;
+}
+
+static int allocate(struct reflector *r)
+{
+    const struct abx_rewrite *w = r->rewrite;
+    r->header = (struct abx_reflection){.magic = ABX_REFLECTION_MAGIC,
+            .version = ABX_REFLECTION_VERSION,
+            .function_count = w->kernel_count,
+            .constant_count = w->constant_count};
+    r->functions = calloc(w->kernel_count + 1, sizeof(*r->functions));
+    r->constants = calloc(w->constant_count + 1, sizeof(*r->constants));
+    r->names = calloc(2 * (size_t)w->argument_count + 1, sizeof(*r->names));
+    add_string(r, ""); /* offset 0 */
+    return r->functions && r->constants && r->names ? 0 : -ENOMEM;
+}
+
+static int read_records(struct reflector *r)
+{
+    uint32_t *threadgroup = calloc(r->rewrite->kernel_count + 1, sizeof(*threadgroup));
+    int rc = threadgroup ? threadgroup_bytes(r->module, r->layout, r->rewrite->kernel_count,
+                                   threadgroup)
+                         : -ENOMEM;
+    for (uint32_t i = 0; !rc && i < r->rewrite->kernel_count; i++)
+        rc = read_kernel(r, i, threadgroup[i]);
+    for (uint32_t i = 0; !rc && i < r->rewrite->constant_count; i++)
+        rc = read_constant(r, i);
+    free(threadgroup);
+    return rc ? rc : r->strings.failed ? -ENOMEM : 0;
+}
+
+int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
+        const struct abx_shader_options *options, struct abx_shader_result *result)
+{
+    struct reflector r = {.rewrite = rewrite};
+    int rc = open_module(&r, bitcode);
+    rc = rc ? rc : allocate(&r);
+    rc = rc ? rc : read_records(&r);
+    if (!rc && options->math_mode != ABX_MATH_SAFE) {
+        relax_module(r.module);
+        LLVMMemoryBufferRef relaxed = LLVMWriteBitcodeToMemoryBuffer(r.module);
+        rc = build_blob(&r, LLVMGetBufferStart(relaxed), LLVMGetBufferSize(relaxed), options,
+                result);
+        LLVMDisposeMemoryBuffer(relaxed);
+    } else if (!rc) {
+        rc = build_blob(&r, bitcode->data, bitcode->length, options, result);
+    }
+    if (rc && r.message.data) {
+        free(result->message);
+        result->message = r.message.data;
+        r.message.data = NULL;
+    }
+    if (r.module)
+        LLVMDisposeModule(r.module);
+    LLVMContextDispose(r.context);
+    free(r.functions), free(r.arguments), free(r.constants), free(r.names);
+    abx_string_finish(&r.strings);
+    abx_string_finish(&r.message);
+    return rc;
+}

@@ -1,0 +1,111 @@
+/* shader: names what a program uses and ArcBox does not support yet, or Metal does not allow, at the
+ * line where it is used; clang would only say that it knows no such name. Compiler process, hostile
+ * text. */
+#include "shader/rewrite_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* When a word counts as a use. */
+enum use {
+    ALWAYS,
+    TEMPLATE,    /* before < */
+    DECLARES,    /* before a word: the name of a type, in front of what it declares */
+    QUALIFIES,   /* before :: */
+    EXPRESSION,  /* not a member, after operator, nor `= delete;` */
+    STATEMENT,   /* not a member */
+};
+
+static const struct refused {
+    const char *word;
+    enum use use;
+    const char *message;
+} refused[] = {
+        /* sorted by word */
+        {"__asm", ALWAYS, "inline assembly is not supported in Metal"},
+        {"__asm__", ALWAYS, "inline assembly is not supported in Metal"},
+        {"asm", ALWAYS, "inline assembly is not supported in Metal"},
+        {"command_buffer", DECLARES, "encoding commands on the GPU is not supported yet"},
+        {"compute_command", DECLARES, "encoding commands on the GPU is not supported yet"},
+        {"delete", EXPRESSION, "'delete' is not supported in Metal"},
+        {"depth2d", TEMPLATE, "textures are not supported yet"},
+        {"depth2d_array", TEMPLATE, "textures are not supported yet"},
+        {"depth2d_ms", TEMPLATE, "textures are not supported yet"},
+        {"depth2d_ms_array", TEMPLATE, "textures are not supported yet"},
+        {"depthcube", TEMPLATE, "textures are not supported yet"},
+        {"depthcube_array", TEMPLATE, "textures are not supported yet"},
+        {"double", ALWAYS, "'double' is not supported in Metal"},
+        {"dynamic_cast", ALWAYS, "'dynamic_cast' is not supported in Metal"},
+        {"imageblock", TEMPLATE, "imageblocks are not supported yet"},
+        {"intersection_function_table", TEMPLATE, "ray tracing is not supported yet"},
+        {"mesh", TEMPLATE, "mesh shaders are not supported yet"},
+        {"mesh_grid_properties", DECLARES, "mesh shaders are not supported yet"},
+        {"new", EXPRESSION, "'new' is not supported in Metal"},
+        {"raytracing", QUALIFIES, "ray tracing is not supported yet"},
+        {"render_command", DECLARES, "encoding commands on the GPU is not supported yet"},
+        {"sampler", DECLARES, "samplers are not supported yet"},
+        {"tensor", TEMPLATE, "tensors are not supported yet"},
+        {"texture1d", TEMPLATE, "textures are not supported yet"},
+        {"texture1d_array", TEMPLATE, "textures are not supported yet"},
+        {"texture2d", TEMPLATE, "textures are not supported yet"},
+        {"texture2d_array", TEMPLATE, "textures are not supported yet"},
+        {"texture2d_ms", TEMPLATE, "textures are not supported yet"},
+        {"texture2d_ms_array", TEMPLATE, "textures are not supported yet"},
+        {"texture3d", TEMPLATE, "textures are not supported yet"},
+        {"texture_buffer", TEMPLATE, "textures are not supported yet"},
+        {"texturecube", TEMPLATE, "textures are not supported yet"},
+        {"texturecube_array", TEMPLATE, "textures are not supported yet"},
+        {"thread_local", ALWAYS, "'thread_local' is not supported in Metal"},
+        {"throw", STATEMENT, "exceptions are not supported in Metal"},
+        {"try", STATEMENT, "exceptions are not supported in Metal"},
+        {"typeid", ALWAYS, "'typeid' is not supported in Metal"},
+        {"virtual", ALWAYS, "virtual functions are not supported in Metal"},
+        {"visible_function_table", TEMPLATE, "visible functions are not supported yet"},
+};
+
+struct word {
+    const char *text;
+    size_t length;
+};
+
+static int compare_word(const void *key, const void *entry)
+{
+    const struct word *word = key;
+    const struct refused *r = entry;
+    int order = strncmp(word->text, r->word, word->length);
+    return order ? order : r->word[word->length] ? -1 : 0;
+}
+
+static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
+{
+    bool member = i > 0 && (token_punct(r, i - 1, '.') || token_is(r, i - 1, "->"));
+    switch (use) {
+    case ALWAYS:
+        return true;
+    case TEMPLATE:
+        return token_punct(r, i + 1, '<');
+    case DECLARES:
+        return token_word(r, i + 1);
+    case QUALIFIES:
+        return token_is(r, i + 1, "::");
+    case EXPRESSION:
+        return !member && !(i > 0 && token_is(r, i - 1, "operator")) &&
+               !(i > 0 && token_punct(r, i - 1, '=') && token_punct(r, i + 1, ';'));
+    case STATEMENT:
+        return !member;
+    }
+    return false;
+}
+
+void rewriter_refuse_unsupported(struct rewriter *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (r->tokens[i].kind != TOKEN_WORD)
+            continue;
+        struct word word = {r->text + r->tokens[i].start, token_length(r, i)};
+        const struct refused *found = bsearch(
+                &word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
+        if (found && is_use(r, i, found->use))
+            rewriter_refuse(r, i, "%s", found->message);
+    }
+}
