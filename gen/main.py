@@ -72,6 +72,7 @@ def main():
     parser.add_argument('-o', dest='output', required=True, help='a file; for headers a folder')
     parser.add_argument('--expect', action='append', help='headers: a file name that must come out')
     parser.add_argument('--clients', help='support: the table of what clients send')
+    parser.add_argument('--foundation', help='support: what Foundation answers')
     parser.add_argument('inputs', nargs='+')
     options = parser.parse_args()
     try:
@@ -79,7 +80,8 @@ def main():
         if options.kind == 'headers':
             write_headers(api, options.output, options.expect)
         elif options.kind == 'support':
-            write(options.output, emit_support.support_page(api, options.clients))
+            write(options.output, emit_support.support_page(
+                api, options.clients, options.foundation))
         elif options.kind in WIRE_KINDS:
             write(options.output, WIRE_KINDS[options.kind](wire))
         else:

@@ -1,7 +1,7 @@
 /* api/foundation.tsv says which Foundation selectors the guest answers: this asks the runtime.
  *     foundation_rows_test api/clients.tsv api/foundation.tsv
- * A selector that is there and not listed is a failure too: the support page would be too modest.
- */
+ * What is listed and absent fails; what is there and not listed is printed, for the list to
+ * follow. */
 #include "foundation/foundation.h"
 
 #include <stdio.h>
@@ -57,12 +57,15 @@ int main(int argc, char **argv)
                 strcmp(framework, "Foundation"))
             continue;
         rows++;
-        if (answers(row.class, row.selector) != listed(argv[2], &row)) {
-            printf("%s\t%s\n", row.class, row.selector);
+        bool here = answers(row.class, row.selector), said = listed(argv[2], &row);
+
+        if (here && !said)
+            printf("not listed: %s\t%s\n", row.class, row.selector);
+        if (said && !here) {
+            printf("listed, but not there: %s\t%s\n", row.class, row.selector);
             failures++;
         }
     }
     fclose(f);
-    fprintf(stderr, "%u rows, %u differ\n", rows, failures);
     return failures != 0 || !rows;
 }

@@ -19,6 +19,7 @@ GOLDEN = os.path.join(ROOT, 'tests', 'gen', 'golden')
 SAMPLES = [os.path.join(GOLDEN, n) for n in ('sample.xml', 'sample_class.xml')]
 API = [os.path.join(ROOT, 'api', n) for n in sorted(os.listdir(os.path.join(ROOT, 'api')))
        if n.endswith('.xml')]
+FOUNDATION = os.path.join(ROOT, 'api', 'foundation.tsv')
 CLIENTS = os.path.join(ROOT, 'api', 'clients.tsv')
 
 WIRE = '<protocol name="p">\n{}\n</protocol>\n'
@@ -123,7 +124,7 @@ class Support(unittest.TestCase):
     def test_every_row_is_there(self):
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, 'support.md')
-            done = gen('support', output, API, '--clients', CLIENTS)
+            done = gen('support', output, API, '--clients', CLIENTS, '--foundation', FOUNDATION)
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(output) as f:
                 page = f.read()
