@@ -235,8 +235,20 @@ int abx_broker_compile(
 
 /* ---- libraries */
 
+static void drop(struct abx_broker *broker, const uint8_t key[32])
+{
+    struct abx_compiler_request message = {.type = ABX_COMPILER_DROP};
+    memcpy(message.key, key, sizeof message.key);
+    abx_sock_send(broker->sock, &message, ABX_COMPILER_REQUEST_BYTES, NULL, 0);
+}
+
 void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
 {
+    /* Handle 0: the guest only wanted to know whether it compiles. */
+    if (!item->handle || atomic_load(&session->dead)) {
+        drop(session->host->broker, item->key);
+        return;
+    }
     size_t bytes = abx_align_up(item->message_bytes, 8) + item->reflection_bytes;
     void *map = item->fd >= 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, item->fd, 0) : MAP_FAILED;
     const void *reflection =
@@ -244,6 +256,7 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
     if (!reflection || abx_reflection_check(reflection, item->reflection_bytes) < 0) {
         if (map != MAP_FAILED)
             munmap(map, bytes);
+        drop(session->host->broker, item->key);
         item->error = -EBADMSG;
         return;
     }
@@ -251,6 +264,7 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
             abx_object_create(session, item->handle, ABX_CLASS_LIBRARY, sizeof *library);
     if (!library) {
         munmap(map, bytes);
+        drop(session->host->broker, item->key);
         return;
     }
     memcpy(library->key, item->key, sizeof library->key);
@@ -261,10 +275,7 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
 
 void abx_library_destroy(struct abx_library_object *library)
 {
-    struct abx_broker *broker = library->head.session->host->broker;
-    struct abx_compiler_request message = {.type = ABX_COMPILER_DROP};
-    memcpy(message.key, library->key, sizeof message.key);
-    abx_sock_send(broker->sock, &message, ABX_COMPILER_REQUEST_BYTES, NULL, 0);
+    drop(library->head.session->host->broker, library->key);
     munmap(library->map, library->map_bytes);
     free(library);
 }

@@ -23,8 +23,7 @@ struct abx_role_message {
     struct abx_control_limits limits;
 };
 
-/* Role mains: never return. */
+/* The worker role: never returns. */
 _Noreturn void abx_worker_main(const char *backend, unsigned threads);
-_Noreturn void abx_compiler_main(void);
 
 #endif

@@ -48,25 +48,52 @@ static bool write_file(const char *path, const char *text)
     return ok;
 }
 
+#define SPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+
+/* In a fresh user name space: we are who we were. */
+static void map_ids(unsigned uid, unsigned gid, struct abx_string *lacking)
+{
+    char map[64];
+    /* Not possible any more once dumpable is 0. */
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof map, "%u %u 1", uid, uid);
+    if (!write_file("/proc/self/uid_map", map))
+        lack(lacking, "user id map");
+    snprintf(map, sizeof map, "%u %u 1", gid, gid);
+    write_file("/proc/self/gid_map", map);
+}
+
 void abx_sandbox_namespaces(struct abx_string *lacking)
 {
-    const int spaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
     unsigned uid = getuid(), gid = getgid();
-    char map[64];
-    /* /proc/self is not readable while dumpable is 0, so that comes after the maps. */
-    if (unshare(CLONE_NEWUSER | spaces) < 0) {
+    if (unshare(CLONE_NEWUSER | SPACES) == 0)
+        map_ids(uid, gid, lacking);
+    else {
         lack(lacking, "own user name space");
-        if (unshare(spaces) < 0)
+        if (unshare(SPACES) < 0)
             lack(lacking, "own mount and network name spaces");
-    } else {
-        write_file("/proc/self/setgroups", "deny");
-        snprintf(map, sizeof map, "%u %u 1", uid, uid);
-        if (!write_file("/proc/self/uid_map", map))
-            lack(lacking, "user id map");
-        snprintf(map, sizeof map, "%u %u 1", gid, gid);
-        write_file("/proc/self/gid_map", map);
     }
     prctl(PR_SET_DUMPABLE, 0);
+}
+
+pid_t abx_sandbox_fork(struct abx_string *lacking)
+{
+    unsigned uid = getuid(), gid = getgid();
+    pid_t pid =
+            (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWUSER | CLONE_NEWPID | SPACES, 0, 0, 0, 0);
+    if (pid == 0)
+        map_ids(uid, gid, lacking);
+    if (pid >= 0)
+        return pid;
+    int error = errno;
+    pid = fork();
+    if (pid == 0) {
+        errno = error;
+        lack(lacking, "own user and process name spaces");
+        if (unshare(SPACES) < 0)
+            lack(lacking, "own mount and network name spaces");
+    }
+    return pid < 0 ? -errno : pid;
 }
 
 /* A fresh tmpfs becomes the root; the old one is at "/old" until leave_old_root(). */

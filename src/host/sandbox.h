@@ -15,6 +15,10 @@ void abx_sandbox_basics(unsigned first_fd, unsigned max_files);
 /* Own user, mount, network, IPC and host-name spaces. Single-threaded callers only. */
 void abx_sandbox_namespaces(struct abx_string *lacking);
 
+/* As fork(), or -errno; the child has those spaces, and its own process space: when it dies, so
+ * does everything it started. `lacking` is added to in the child. Single-threaded callers only. */
+pid_t abx_sandbox_fork(struct abx_string *lacking);
+
 /* The file system becomes one empty read-only folder. After abx_sandbox_namespaces(). */
 void abx_sandbox_empty_root(struct abx_string *lacking);
 

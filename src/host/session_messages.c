@@ -283,11 +283,12 @@ void abx_session_drain_inbox(struct abx_session *session)
     }
     while ((item = first)) {
         first = item->next;
-        atomic_fetch_sub(&session->compiles_pending, item->library);
-        if (item->library && !atomic_load(&session->dead)) {
-            if (item->error == 0 && item->handle)
+        if (item->library) {
+            atomic_fetch_sub(&session->compiles_pending, 1);
+            if (item->error == 0)
                 abx_library_add(session, item);
-            send_compiled(session, item);
+            if (!atomic_load(&session->dead))
+                send_compiled(session, item);
         } else if (item->prepare && !atomic_load(&session->dead))
             prepare(session, item);
         else if (item->pipeline)

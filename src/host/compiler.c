@@ -1,0 +1,683 @@
+/* host: the compiler process: takes requests from workers, answers from memory or disk, or starts a
+ * sandboxed child (compiler_child.c). It owns the disk cache and never looks into a request beyond
+ * its hash. Workers may be in a guest's hands: every request is checked; files are copied first. */
+#include "host/compiler_internal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SUPERVISOR 3
+#define DEFAULT_CPU_SECONDS 60u
+#define MAX_CONNECTIONS 512u
+#define MAX_JOBS_PER_CONNECTION 65536u
+#define MAX_LIBRARY_BYTES (1ull << 30) /* libraries one connection keeps in memory */
+#define WALL_FACTOR 3u                 /* a child may take so many times its CPU seconds */
+
+/* A compiled library in memory, for as long as some worker has it. */
+struct library {
+    struct library *next;
+    unsigned references; /* of connections' holds and jobs */
+    uint8_t key[32];
+    struct artifact *artifact;
+};
+
+struct hold {
+    struct hold *next;
+    struct library *library;
+};
+
+struct connection {
+    struct connection *next;
+    int sock;
+    unsigned cpu_seconds;
+    unsigned running, jobs;
+    uint64_t library_bytes;
+    struct hold *holds; /* one for each LIBRARY answered and not dropped */
+};
+
+struct waiter {
+    struct waiter *next;
+    struct connection *connection;
+    uint64_t id, since_ns;
+};
+
+struct job {
+    struct job *next;
+    uint8_t key[32];
+    struct waiter *waiters;  /* the first one's connection pays */
+    struct library *library; /* a pipeline's */
+    void *request;
+    size_t request_bytes;
+    uint32_t function, constant_count;
+    struct abx_shader_constant *constants;
+    pid_t pid; /* 0: waits */
+    int out;
+    uint64_t deadline_ns;
+    bool late;
+};
+
+static struct connection *connections;
+static struct library *libraries;
+static struct job *jobs, **jobs_end = &jobs; /* oldest first */
+static unsigned running, most_running;
+
+void compiler_log(const char *format, ...)
+{
+    char line[640];
+    va_list args;
+    int n = snprintf(line, sizeof line, "compiler[%d]: ", (int)getpid());
+    va_start(args, format);
+    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    va_end(args);
+    if (n > (int)sizeof line - 2)
+        n = (int)sizeof line - 2;
+    line[n++] = '\n';
+    (void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+/* ---- libraries in memory */
+
+static struct library *library_find(const uint8_t key[32])
+{
+    struct library *l = libraries;
+    while (l && memcmp(l->key, key, 32) != 0)
+        l = l->next;
+    return l;
+}
+
+static void library_unref(struct library *library)
+{
+    if (!library || --library->references)
+        return;
+    struct library **at = &libraries;
+    while (*at != library)
+        at = &(*at)->next;
+    *at = library->next;
+    free(library->artifact);
+    free(library);
+}
+
+/* Takes the artifact over. */
+static struct library *library_new(const uint8_t key[32], struct artifact *artifact)
+{
+    struct library *library = calloc(1, sizeof *library);
+    if (!library) {
+        free(artifact);
+        return NULL;
+    }
+    memcpy(library->key, key, 32);
+    library->artifact = artifact;
+    library->references = 1;
+    library->next = libraries;
+    libraries = library;
+    return library;
+}
+
+static bool hold_add(struct connection *c, struct library *library)
+{
+    uint64_t bytes = library->artifact->blob_bytes;
+    struct hold *hold = malloc(sizeof *hold);
+    if (!hold || !abx_range_ok(c->library_bytes, bytes, MAX_LIBRARY_BYTES)) {
+        free(hold);
+        return false;
+    }
+    *hold = (struct hold){c->holds, library};
+    c->holds = hold;
+    c->library_bytes += bytes;
+    library->references++;
+    return true;
+}
+
+static struct hold **hold_find(struct connection *c, const uint8_t key[32])
+{
+    struct hold **at = &c->holds;
+    while (*at && memcmp((*at)->library->key, key, 32) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void hold_drop(struct connection *c, struct hold **at)
+{
+    struct hold *hold = *at;
+    *at = hold->next;
+    c->library_bytes -= hold->library->artifact->blob_bytes;
+    library_unref(hold->library);
+    free(hold);
+}
+
+/* ---- answers */
+
+/* The memory file of an answer: message, padding, payload; sealed against every change. */
+static int answer_file(
+        const char *message, size_t message_bytes, const void *payload, size_t payload_bytes)
+{
+    static const uint64_t padding;
+    int fd = memfd_create("arcbox-answer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    int r = abx_write_all(fd, message, message_bytes);
+    if (r == 0)
+        r = abx_write_all(fd, &padding, abx_align_up(message_bytes, 8) - message_bytes);
+    if (r == 0)
+        r = abx_write_all(fd, payload, payload_bytes);
+    if (r == 0 &&
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        r = -errno;
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static void send_answer(struct connection *c, struct abx_compiler_answer *a, const char *message,
+        const void *payload)
+{
+    int fd = -1;
+    if (a->message_bytes || a->payload_bytes) {
+        fd = answer_file(message, a->message_bytes, payload, a->payload_bytes);
+        if (fd < 0) {
+            a->error = fd;
+            a->message_bytes = 0;
+            a->payload_bytes = 0;
+        }
+    }
+    /* A worker's answering thread does nothing but read these. */
+    abx_sock_send(c->sock, a, sizeof *a, &fd, fd >= 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void answer_error(struct connection *c, uint64_t id, int error, const char *text)
+{
+    struct abx_compiler_answer a = {
+            .id = id, .error = error, .message_bytes = (uint32_t)strlen(text)};
+    send_answer(c, &a, text, NULL);
+}
+
+static uint32_t since(uint64_t start_ns)
+{
+    return (uint32_t)((abx_now_ns() - start_ns) / 1000);
+}
+
+/* `library`: the artifact's, when it is one. */
+static void answer_artifact(struct connection *c, uint64_t id, const struct artifact *artifact,
+        struct library *library, bool cached, uint32_t microseconds)
+{
+    struct abx_compiler_answer a = {.id = id,
+            .error = artifact->error,
+            .cached = cached,
+            .microseconds = microseconds,
+            .message_bytes = (uint32_t)artifact->message_bytes,
+            .payload_bytes = artifact->blob_bytes};
+    const uint8_t *payload = artifact_blob(artifact);
+    if (library) {
+        const struct abx_shader_library *head = (const void *)payload;
+        if (!hold_add(c, library)) {
+            answer_error(c, id, -ENOMEM, "this tenant keeps more compiled libraries than it may");
+            return;
+        }
+        memcpy(a.key, library->key, 32);
+        payload += head->reflection_offset;
+        a.payload_bytes = head->reflection_bytes;
+    }
+    send_answer(c, &a, artifact_message(artifact), payload);
+}
+
+/* ---- jobs */
+
+static void job_free(struct job *job)
+{
+    while (job->waiters) {
+        struct waiter *next = job->waiters->next;
+        job->waiters->connection->jobs--;
+        free(job->waiters);
+        job->waiters = next;
+    }
+    library_unref(job->library);
+    free(job->request);
+    free(job->constants);
+    free(job);
+}
+
+static void job_unlink(struct job *job)
+{
+    struct job **at = &jobs;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    if (!*at)
+        jobs_end = at;
+}
+
+static void job_answer_error(struct job *job, int error, const char *text)
+{
+    for (struct waiter *w = job->waiters; w; w = w->next)
+        answer_error(w->connection, w->id, error, text);
+}
+
+/* Everybody who waits gets the artifact, which is taken over. */
+static void job_answer(struct job *job, struct artifact *artifact, bool cached)
+{
+    struct library *library = NULL;
+    bool is_library = !job->library;
+    if (is_library && artifact->error == 0 && !(library = library_new(job->key, artifact))) {
+        job_answer_error(job, -ENOMEM, "no memory");
+        return;
+    }
+    for (struct waiter *w = job->waiters; w; w = w->next)
+        answer_artifact(w->connection, w->id, artifact, library, cached, since(w->since_ns));
+    if (library)
+        library_unref(library);
+    else
+        free(artifact);
+}
+
+static void start(struct job *job)
+{
+    static bool verbose = true;
+    struct connection *c = job->waiters->connection;
+    struct child_work work = {.library = job->library ? job->library->artifact : NULL,
+            .request = job->request,
+            .request_bytes = job->request_bytes,
+            .function = job->function,
+            .constant_count = job->constant_count,
+            .constants = job->constants,
+            .cpu_seconds = c->cpu_seconds,
+            .verbose = verbose};
+    verbose = false;
+    pid_t pid = child_start(&work, &job->out);
+    if (pid < 0) {
+        job_answer_error(job, pid, "the shader compiler could not be started");
+        job_unlink(job);
+        job_free(job);
+        return;
+    }
+    job->pid = pid;
+    job->deadline_ns = abx_now_ns() + c->cpu_seconds * WALL_FACTOR * 1000000000ull;
+    c->running++;
+    running++;
+}
+
+/* The oldest of those whose worker has the fewest running: one tenant's hundred pipelines do not
+ * hold up another's first. */
+static void schedule(void)
+{
+    while (running < most_running) {
+        struct job *best = NULL;
+        for (struct job *j = jobs; j; j = j->next)
+            if (!j->pid &&
+                    (!best || j->waiters->connection->running < best->waiters->connection->running))
+                best = j;
+        if (!best)
+            return;
+        start(best);
+    }
+}
+
+/* Reads what the child left: into private memory, then checked. */
+static struct artifact *job_artifact(struct job *job, size_t *ret_bytes)
+{
+    void *data;
+    if (lseek(job->out, 0, SEEK_SET) < 0 ||
+            abx_read_fd(job->out, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, ret_bytes) < 0)
+        return NULL;
+    struct artifact *a = data;
+    bool ok = artifact_check(a, *ret_bytes);
+    if (ok && a->error == 0 && !job->library)
+        ok = abx_shader_library_check(artifact_blob(a), a->blob_bytes) == 0;
+    if (ok)
+        return a;
+    free(data);
+    return NULL;
+}
+
+static void job_over(struct job *job, int status)
+{
+    char text[160];
+    size_t bytes;
+    struct artifact *artifact = status == 0 ? job_artifact(job, &bytes) : NULL;
+    job_unlink(job);
+    running--;
+    if (job->waiters)
+        job->waiters->connection->running--;
+    if (artifact) {
+        if (artifact->error == 0)
+            cache_put(job->key, artifact, bytes);
+        job_answer(job, artifact, false);
+    } else if (job->late || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) ||
+               (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
+        snprintf(text, sizeof text,
+                "Compilation failed: \n\nfatal error: the compiler was stopped: it took too long "
+                "or too much memory\n");
+        job_answer_error(job, -ETIMEDOUT, text);
+    } else {
+        snprintf(text, sizeof text, "the shader compiler crashed (%s %d)",
+                WIFSIGNALED(status) ? "signal" : "status",
+                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        compiler_log("%s", text);
+        job_answer_error(job, -EIO, text);
+    }
+    close(job->out);
+    job_free(job);
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct job *job = jobs;
+        while (job && job->pid != pid)
+            job = job->next;
+        if (job)
+            job_over(job, status);
+    }
+}
+
+/* Kills what is late; how long until the next one is, in ms. */
+static int deadlines(void)
+{
+    uint64_t now = abx_now_ns(), next = UINT64_MAX;
+    for (struct job *j = jobs; j; j = j->next) {
+        if (!j->pid || j->late)
+            continue;
+        if (now >= j->deadline_ns) {
+            j->late = true;
+            kill(j->pid, SIGKILL);
+        } else if (j->deadline_ns < next)
+            next = j->deadline_ns;
+    }
+    return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000u) + 1;
+}
+
+/* ---- requests */
+
+static void key_of(uint8_t ret_key[32], const char *kind, const void *a, size_t a_bytes,
+        const void *b, size_t b_bytes)
+{
+    struct abx_sha256 h;
+    const char *version = abx_shader_version();
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, kind, strlen(kind) + 1);
+    abx_sha256_add(&h, version, strlen(version) + 1);
+    abx_sha256_add(&h, a, a_bytes);
+    abx_sha256_add(&h, b, b_bytes);
+    abx_sha256_finish(&h, ret_key);
+}
+
+static bool wait_for(struct job *job, struct connection *c, uint64_t id, uint64_t start_ns)
+{
+    struct waiter *w = malloc(sizeof *w);
+    if (!w)
+        return false;
+    *w = (struct waiter){job->waiters ? job->waiters->next : NULL, c, id, start_ns};
+    if (job->waiters)
+        job->waiters->next = w;
+    else
+        job->waiters = w;
+    c->jobs++;
+    return true;
+}
+
+/* From memory, disk, a compile under way, or a new one. `job` has its inputs and is taken over. */
+static void submit(struct connection *c, struct job *job, uint64_t id)
+{
+    uint64_t start_ns = abx_now_ns();
+    struct library *known = job->library ? NULL : library_find(job->key);
+    struct artifact *artifact = known ? known->artifact : cache_get(job->key);
+    if (known) {
+        answer_artifact(c, id, artifact, known, true, since(start_ns));
+        job_free(job);
+        return;
+    }
+    if (artifact && !job->library &&
+            abx_shader_library_check(artifact_blob(artifact), artifact->blob_bytes) < 0) {
+        free(artifact);
+        artifact = NULL;
+    }
+    struct job *same = jobs;
+    while (same && (!same->waiters || memcmp(same->key, job->key, 32) != 0))
+        same = same->next;
+    if (artifact || c->jobs >= MAX_JOBS_PER_CONNECTION ||
+            !wait_for(same ? same : job, c, id, start_ns)) {
+        if (!artifact)
+            answer_error(c, id, -ENOMEM, "too many compiles are waiting");
+        else if (wait_for(job, c, id, start_ns))
+            job_answer(job, artifact, true);
+        else
+            free(artifact);
+        job_free(job);
+    } else if (same)
+        job_free(job);
+    else {
+        *jobs_end = job;
+        jobs_end = &job->next;
+    }
+}
+
+static void on_library(struct connection *c, const struct abx_compiler_request *r, int fd)
+{
+    struct job *job = calloc(1, sizeof *job);
+    int error = !job                                           ? -ENOMEM
+                : fd < 0                                       ? -EBADF
+                : r->bytes > ABX_MAX_COMPILE_BYTES             ? -EFBIG
+                : r->bytes < sizeof(struct abx_shader_options) ? -EINVAL
+                                                               : abx_memfd_check(fd, r->bytes);
+    if (error == 0 && !(job->request = malloc(r->bytes)))
+        error = -ENOMEM;
+    /* Its writer may still have the file: what is hashed and compiled is this copy. */
+    for (size_t at = 0; error == 0 && at < r->bytes;) {
+        ssize_t n = pread(fd, (char *)job->request + at, r->bytes - at, (off_t)at);
+        if (n <= 0)
+            error = -EIO;
+        else
+            at += (size_t)n;
+    }
+    if (error < 0) {
+        answer_error(c, r->id, error, strerror(-error));
+        if (job)
+            job_free(job);
+        return;
+    }
+    job->request_bytes = r->bytes;
+    key_of(job->key, "library", job->request, r->bytes, NULL, 0);
+    submit(c, job, r->id);
+}
+
+static void on_pipeline(struct connection *c, const struct abx_compiler_request *r)
+{
+    struct hold *hold = *hold_find(c, r->key);
+    struct job *job = hold ? calloc(1, sizeof *job) : NULL;
+    size_t bytes = r->constant_count * sizeof(struct abx_shader_constant);
+    if (job && bytes && !(job->constants = malloc(bytes))) {
+        free(job);
+        job = NULL;
+    }
+    if (!job) {
+        answer_error(c, r->id, hold ? -ENOMEM : -ENOENT,
+                hold ? "no memory" : "the pipeline's library is not known");
+        return;
+    }
+    memcpy(job->constants, r->constants, bytes);
+    job->constant_count = r->constant_count;
+    job->function = r->function;
+    job->library = hold->library;
+    hold->library->references++;
+    uint8_t head[36];
+    memcpy(head, r->key, 32);
+    memcpy(head + 32, &r->function, 4);
+    key_of(job->key, "pipeline", head, sizeof head, r->constants, bytes);
+    submit(c, job, r->id);
+}
+
+static bool well_formed(const struct abx_compiler_request *r, ssize_t n)
+{
+    return n >= (ssize_t)ABX_COMPILER_REQUEST_BYTES &&
+           r->constant_count <= ABX_COMPILER_MAX_CONSTANTS &&
+           n == (ssize_t)(ABX_COMPILER_REQUEST_BYTES +
+                          r->constant_count * sizeof(struct abx_shader_constant));
+}
+
+/* False: close the connection. */
+static bool on_request(struct connection *c)
+{
+    struct abx_compiler_request r;
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    ssize_t n = abx_sock_receive(c->sock, &r, sizeof r, fds, &fd_count);
+    if (n <= 0)
+        return n == -EAGAIN;
+    bool ok = well_formed(&r, n);
+    if (ok && r.type == ABX_COMPILER_LIBRARY)
+        on_library(c, &r, fd_count ? fds[0] : -1);
+    else if (ok && r.type == ABX_COMPILER_PIPELINE)
+        on_pipeline(c, &r);
+    else if (ok && r.type == ABX_COMPILER_DROP) {
+        struct hold **at = hold_find(c, r.key);
+        if (*at)
+            hold_drop(c, at);
+    } else
+        ok = false;
+    while (fd_count)
+        close(fds[--fd_count]);
+    return ok;
+}
+
+/* ---- connections */
+
+static void connection_new(int sock, unsigned cpu_seconds)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(sock);
+        return;
+    }
+    c->sock = sock;
+    c->cpu_seconds = cpu_seconds ? cpu_seconds : DEFAULT_CPU_SECONDS;
+    c->next = connections;
+    connections = c;
+}
+
+/* Its jobs lose it; those nobody else waits for end. */
+static void connection_close(struct connection *c)
+{
+    struct job *next;
+    for (struct job *j = jobs; j; j = next) {
+        next = j->next;
+        bool paid = j->waiters && j->waiters->connection == c && j->pid;
+        for (struct waiter **at = &j->waiters; *at;) {
+            struct waiter *w = *at;
+            if (w->connection == c) {
+                *at = w->next;
+                free(w);
+            } else
+                at = &w->next;
+        }
+        if (paid && j->waiters)
+            j->waiters->connection->running++;
+        if (j->waiters)
+            continue;
+        if (j->pid)
+            kill(j->pid, SIGKILL); /* reaped, and freed, later */
+        else {
+            job_unlink(j);
+            job_free(j);
+        }
+    }
+    while (c->holds)
+        hold_drop(c, &c->holds);
+    struct connection **at = &connections;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    close(c->sock);
+    free(c);
+}
+
+/* A new worker's socket. False: the supervisor has gone. */
+static bool on_supervisor(void)
+{
+    struct abx_compiler_request r;
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    ssize_t n = abx_sock_receive(SUPERVISOR, &r, sizeof r, fds, &fd_count);
+    if (n != (ssize_t)ABX_COMPILER_REQUEST_BYTES || r.type != ABX_COMPILER_WORKER || !fd_count)
+        return false;
+    connection_new(fds[0], r.cpu_seconds);
+    return true;
+}
+
+/* ---- the loop */
+
+static bool serve_once(int signals, bool supervised)
+{
+    struct pollfd p[2 + MAX_CONNECTIONS];
+    struct connection *of[2 + MAX_CONNECTIONS];
+    unsigned n = 0;
+    p[n++] = (struct pollfd){signals, POLLIN, 0};
+    p[n++] = (struct pollfd){supervised ? SUPERVISOR : -1, POLLIN, 0};
+    for (struct connection *c = connections; c && n < ABX_ARRAY_SIZE(p); c = c->next) {
+        of[n] = c;
+        p[n++] = (struct pollfd){c->sock, POLLIN, 0};
+    }
+    if (poll(p, n, deadlines()) < 0)
+        return true;
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo == SIGTERM)
+            return false;
+    reap();
+    if (p[1].revents && !on_supervisor())
+        return false;
+    for (unsigned i = 2; i < n; i++)
+        if (p[i].revents && !on_request(of[i]))
+            connection_close(of[i]);
+    schedule();
+    return supervised || connections;
+}
+
+int main(int argc, char **argv)
+{
+    /* --one: descriptor 3 is a worker's socket itself (the in-process transport has no supervisor).
+     */
+    bool one = argc == 2 && strcmp(argv[1], "--one") == 0;
+    sigset_t set;
+    if (argc != 1 && !one) {
+        fprintf(stderr, "arcbox-compiler is started by arcboxd, not by hand\n");
+        return 2;
+    }
+    if (!one)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    fcntl(SUPERVISOR, F_SETFD, FD_CLOEXEC);
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    most_running = cpus > 0 ? (unsigned)cpus : 1;
+    cache_open();
+    child_setup();
+    if (one)
+        connection_new(SUPERVISOR, DEFAULT_CPU_SECONDS);
+    while (serve_once(signals, !one))
+        ;
+    for (struct job *j = jobs; j; j = j->next)
+        if (j->pid)
+            kill(j->pid, SIGKILL);
+    return 0;
+}

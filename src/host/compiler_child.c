@@ -1,0 +1,151 @@
+/* host: the sandboxed process that does one compile. The child reads hostile source (or bitcode
+ * made of it) and runs clang or LLVM on it, so it may be taken over: it has no network, no files
+ * but clang's, one memory file to write to, limits on time and memory, and what it writes is
+ * checked. */
+#include "host/compiler_internal.h"
+#include "host/sandbox.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHILD_MEMORY_BYTES (4ull << 30) /* ggml's library needs 0.7 GB */
+#define CHILD_FILE_BYTES (512ull << 20)
+#define CHILD_TMP_BYTES (64ull << 20)
+#define CHILD_OUT 3
+
+static struct abx_shader_tools tools;
+static char *tools_message; /* why there are none */
+static int tools_error;
+
+void child_setup(void)
+{
+    tools_error = abx_shader_locate(&tools, &tools_message);
+    if (tools_error < 0)
+        compiler_log("%s", tools_message ? tools_message : strerror(-tools_error));
+}
+
+bool artifact_check(const struct artifact *a, size_t bytes)
+{
+    if (bytes < sizeof *a || a->magic != ARTIFACT_MAGIC || a->error > 0 ||
+            a->message_bytes > ABX_SHADER_MAX_MESSAGE_BYTES ||
+            a->blob_bytes > ABX_SHADER_MAX_LIBRARY_BYTES)
+        return false;
+    return bytes >= sizeof *a + abx_align_up(a->message_bytes, 8) + a->blob_bytes &&
+           (a->error == 0) == (a->blob_bytes != 0);
+}
+
+/* ---- in the child */
+
+static void limit(int what, rlim_t value)
+{
+    struct rlimit r = {value, value};
+    setrlimit(what, &r);
+}
+
+static void give_up_rights(const struct child_work *work, struct abx_string *lacking)
+{
+    const char *paths[] = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", tools.clang,
+            tools.shim, tools.pch, NULL};
+    abx_sandbox_basics(CHILD_OUT + 1, 64);
+    limit(RLIMIT_CPU, work->cpu_seconds);
+    limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
+    limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
+    if (work->library)
+        abx_sandbox_empty_root(lacking);
+    else
+        abx_sandbox_only(paths, CHILD_TMP_BYTES, lacking);
+    abx_sandbox_drop_capabilities(lacking);
+    int r = work->library ? abx_sandbox_worker_calls() : abx_sandbox_compiler_calls();
+    if (r < 0) {
+        compiler_log("limiting system calls: %s", strerror(-r));
+        _exit(126);
+    }
+    if (lacking->length && work->verbose)
+        compiler_log("this system does not allow compiles: %s", lacking->data);
+}
+
+static int compile(const struct child_work *work, struct abx_shader_result *result)
+{
+    struct abx_shader_options options;
+    if (tools_error < 0) {
+        result->message = tools_message;
+        return tools_error;
+    }
+    if (work->request_bytes < sizeof options)
+        return -EINVAL;
+    memcpy(&options, work->request, sizeof options);
+    const char *macros = (const char *)work->request + sizeof options;
+    size_t rest = work->request_bytes - sizeof options;
+    /* Each macro ends with a NUL, so the last byte is one. */
+    if (options.macro_bytes > rest ||
+            (options.macro_bytes && macros[options.macro_bytes - 1] != 0)) {
+        result->message = strdup("the compile request is malformed");
+        return -EINVAL;
+    }
+    options.target = ABX_TARGET_HOST;
+    return abx_shader_compile(&tools, macros + options.macro_bytes, rest - options.macro_bytes,
+            &options, macros, result);
+}
+
+_Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)
+{
+    struct abx_shader_result result = {0};
+    static const uint64_t padding;
+    give_up_rights(work, lacking);
+    const struct artifact *library = work->library;
+    int r = library ? abx_shader_specialize(artifact_blob(library), library->blob_bytes,
+                              work->function, work->constants, work->constant_count, &result)
+                    : compile(work, &result);
+    struct artifact a = {.magic = ARTIFACT_MAGIC,
+            .error = r > 0 ? -EIO : r,
+            .message_bytes = result.message ? strlen(result.message) : 0,
+            .blob_bytes = r == 0 ? result.blob_bytes : 0};
+    if (a.message_bytes > ABX_SHADER_MAX_MESSAGE_BYTES)
+        a.message_bytes = ABX_SHADER_MAX_MESSAGE_BYTES;
+    if (r == 0 && !result.blob_bytes)
+        a.error = -EIO;
+    size_t pad = abx_align_up(a.message_bytes, 8) - a.message_bytes;
+    r = abx_write_all(CHILD_OUT, &a, sizeof a);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, result.message, a.message_bytes);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, &padding, pad);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, result.blob, a.blob_bytes);
+    _exit(r < 0 ? 125 : 0);
+}
+
+/* ---- in the parent */
+
+pid_t child_start(const struct child_work *work, int *ret_out)
+{
+    int out = memfd_create("arcbox-artifact", MFD_CLOEXEC);
+    if (out < 0)
+        return -errno;
+    struct abx_string lacking = {0};
+    pid_t pid = abx_sandbox_fork(&lacking);
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (dup2(out, CHILD_OUT) < 0)
+            _exit(127);
+        fcntl(CHILD_OUT, F_SETFD, FD_CLOEXEC); /* not clang's */
+        child_main(work, &lacking);
+    }
+    if (pid < 0) {
+        close(out);
+        return pid;
+    }
+    *ret_out = out;
+    return pid;
+}

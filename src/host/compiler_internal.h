@@ -1,0 +1,53 @@
+/* host: private to the compiler process. One thread; nothing here is locked. */
+#ifndef ABX_HOST_COMPILER_INTERNAL_H
+#define ABX_HOST_COMPILER_INTERNAL_H
+
+#include "host/compiler.h"
+
+#include <sys/types.h>
+
+/* What a child makes and the disk cache keeps: this head, the message, padding to 8, the blob. */
+#define ARTIFACT_MAGIC 0x54524158u /* "XART" */
+struct artifact {
+    uint32_t magic;
+    int32_t error;
+    uint64_t message_bytes, blob_bytes;
+};
+
+static inline const char *artifact_message(const struct artifact *a)
+{
+    return (const char *)(a + 1);
+}
+
+static inline const uint8_t *artifact_blob(const struct artifact *a)
+{
+    return (const uint8_t *)(a + 1) + abx_align_up(a->message_bytes, 8);
+}
+
+/* True when `bytes` at `a` are a whole artifact within the caps of the shader module. */
+bool artifact_check(const struct artifact *a, size_t bytes);
+
+/* ---- compiler_cache.c: <cache folder>/<2 hex>/<62 hex>. A cache that fails is no error. */
+void cache_open(void);
+/* The artifact (malloc()ed) or NULL. */
+struct artifact *cache_get(const uint8_t key[32]);
+void cache_put(const uint8_t key[32], const struct artifact *a, size_t bytes);
+
+/* ---- compiler_child.c: one sandboxed process a compile */
+struct child_work {
+    const struct artifact *library; /* a pipeline's; NULL: a library is to be compiled */
+    const void *request;            /* library: options, macros, source */
+    size_t request_bytes;
+    uint32_t function, constant_count;
+    const struct abx_shader_constant *constants;
+    unsigned cpu_seconds;
+    bool verbose; /* say what the sandbox lacks: the first child does */
+};
+/* Finds the tools once. The message is kept for every later compile. */
+void child_setup(void);
+/* Starts one; *ret_out is a memory file the artifact will be in. The process id, or -errno. */
+pid_t child_start(const struct child_work *work, int *ret_out);
+
+void compiler_log(const char *format, ...) ABX_PRINTF(1, 2);
+
+#endif
