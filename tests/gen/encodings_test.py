@@ -45,6 +45,14 @@ def without_offsets(encoding):
     return out
 
 
+def use_headers(clang, folders, path):
+    """Clients' ways with the headers, in both languages, with and without ARC."""
+    for language in ('objective-c', 'objective-c++'):
+        for arc in ('-fobjc-arc', '-fno-objc-arc'):
+            subprocess.run([clang, '-x', language, arc, *FLAGS, *(f'-I{f}' for f in folders), path],
+                           check=True, capture_output=True, text=True)
+
+
 def check(expected, found, boolean):
     wrong = 0
     for line in expected:
@@ -72,6 +80,7 @@ def main():
         for target, boolean in (('x86_64-linux-gnu', 'c'), ('aarch64-linux-gnu', 'B')):
             ir = compiled(clang, target, [stub, include], source)
             wrong += check(expected, methods(ir), boolean)
+        use_headers(clang, [stub, include], os.path.join(os.path.dirname(__file__), 'headers_use.m'))
     print(f'{len(expected)} encodings compared, {wrong} wrong')
     return 1 if wrong or len(expected) < 500 else 0
 
