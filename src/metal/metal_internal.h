@@ -157,7 +157,7 @@ struct abx_metal_queue_state {
     struct abx_client_queue wire;
     _Atomic uint32_t references;
     struct abx_metal_command_buffer *flying, **flying_end; /* submitted, oldest first */
-    struct abx_metal_command_buffer *enqueued, **enqueued_end;
+    struct abx_metal_command_buffer *enqueued, *enqueued_last; /* by next_enqueued */
     struct abx_metal_command_buffer *ready, **ready_end; /* complete, with handlers to call */
     uint32_t outstanding;                                /* made and not yet complete or gone */
     bool threaded, stop;
@@ -176,7 +176,7 @@ struct abx_metal_command_buffer {
     struct abx_metal_queue *queue; /* retained */
     struct abx_arena arena;
     uint64_t number; /* unique; what held_by holds */
-    struct abx_metal_command_buffer *next;
+    struct abx_metal_command_buffer *next, *next_enqueued;
     _Atomic uint32_t status; /* MTLCommandBufferStatus */
     bool retains, enqueued, submitted, finished, handled, dispatched;
     struct abx_metal_encoder *encoder; /* the open one, not retained */

@@ -26,6 +26,19 @@ static void list_add(
     *end = &buffer->next;
 }
 
+/* The head of this list stays there while it is submitted, which puts it into another. */
+static void enqueue(
+        struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer)
+{
+    buffer->enqueued = true;
+    objc_retain((id)buffer);
+    if (state->enqueued)
+        state->enqueued_last->next_enqueued = buffer;
+    else
+        state->enqueued = buffer;
+    state->enqueued_last = buffer;
+}
+
 static struct abx_metal_command_buffer *list_take(
         struct abx_metal_command_buffer **first, struct abx_metal_command_buffer ***end)
 {
@@ -302,7 +315,7 @@ static void submit_ready(struct abx_metal_queue_state *state)
             atomic_load(&head->status) == MTLCommandBufferStatusCommitted && !head->dispatched) {
         head->dispatched = true;
         submit(state, head);
-        list_take(&state->enqueued, &state->enqueued_end);
+        state->enqueued = head->next_enqueued;
         objc_release((id)head); /* the caller of commit still has one */
     }
     pthread_cond_broadcast(&state->changed);
@@ -315,9 +328,7 @@ void abx_metal_queue_enqueue(struct abx_metal_command_buffer *buffer)
         return;
     pthread_mutex_lock(&state->lock);
     if (!buffer->enqueued) {
-        buffer->enqueued = true;
-        objc_retain((id)buffer);
-        list_add(&state->enqueued_end, buffer);
+        enqueue(state, buffer);
         atomic_store(&buffer->status, MTLCommandBufferStatusEnqueued);
     }
     pthread_mutex_unlock(&state->lock);
@@ -329,11 +340,8 @@ void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer)
     struct abx_metal_command_buffer *done = NULL;
     objc_retain((id)buffer);
     pthread_mutex_lock(&state->lock);
-    if (!buffer->enqueued) {
-        buffer->enqueued = true;
-        objc_retain((id)buffer);
-        list_add(&state->enqueued_end, buffer);
-    }
+    if (!buffer->enqueued)
+        enqueue(state, buffer);
     atomic_store(&buffer->status, MTLCommandBufferStatusCommitted);
     submit_ready(state);
     reap_locked(state, &done);
@@ -405,7 +413,6 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     pthread_cond_init(&state->changed, NULL);
     state->references = 1;
     state->flying_end = &state->flying;
-    state->enqueued_end = &state->enqueued;
     state->ready_end = &state->ready;
     queue->state = state;
     queue->max_buffers = max_buffers > ABX_MAX_RESULTS ? ABX_MAX_RESULTS : (uint32_t)max_buffers;
