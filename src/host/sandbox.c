@@ -143,6 +143,9 @@ static int show(const char *path)
     if (lstat(old, &st) < 0)
         return 0;
     snprintf(here, sizeof here, "%s", path);
+    struct stat there;
+    if (lstat(here, &there) == 0)
+        return 0; /* inside a folder shown before */
     make_parents(here);
     if (S_ISLNK(st.st_mode)) { /* /lib -> usr/lib */
         ssize_t n = readlink(old, link, sizeof link - 1);

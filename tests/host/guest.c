@@ -1,0 +1,287 @@
+/* A client that speaks the wire by hand; see guest.h. Runs in a test's process. */
+#include "guest.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "wire/compile.h"
+#include "wire/reflection.h"
+
+#define PATIENCE_NS 30000000000ull /* on a machine that does much else */
+
+char daemon_folder[64];
+
+void guest_connect(struct guest *g, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memset(g, 0, sizeof *g);
+    CHECK(strlen(path) < sizeof address.sun_path);
+    strcpy(address.sun_path, path);
+    g->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    CHECK(connect(g->sock, (struct sockaddr *)&address, sizeof address) == 0);
+    int fd = abx_memfd_create("guest", sizeof *g->page), fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count;
+    g->page = mmap(NULL, sizeof *g->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(g->page != MAP_FAILED);
+    struct abx_message_hello hello = {.type = ABX_MESSAGE_HELLO,
+            .magic = ABX_WIRE_MAGIC,
+            .version = ABX_WIRE_VERSION,
+            .pid = (uint32_t)getpid(),
+            .program = "host-test"};
+    CHECK(abx_sock_send(g->sock, &hello, sizeof hello, &fd, 1) == 0);
+    close(fd);
+    CHECK(abx_sock_receive(g->sock, &g->welcome, sizeof g->welcome, fds, &fd_count) ==
+            sizeof g->welcome);
+    CHECK(g->welcome.type == ABX_MESSAGE_WELCOME && fd_count == 2);
+    g->host = mmap(NULL, sizeof *g->host, PROT_READ, MAP_SHARED, fds[0], 0);
+    CHECK(g->host != MAP_FAILED);
+    CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0) == MAP_FAILED);
+    g->page_fd = fds[0];
+    g->doorbell = fds[1];
+}
+
+void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address)
+{
+    int fd = abx_memfd_create("chunk", bytes);
+    CHECK(fd >= 0);
+    struct abx_message_chunk m = {
+            .type = ABX_MESSAGE_CHUNK, .chunk = id, .bytes = bytes, .address = address};
+    CHECK(abx_sock_send(g->sock, &m, sizeof m, &fd, 1) == 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED);
+    close(fd);
+    return p;
+}
+
+void guest_open(struct guest *g, const char *path)
+{
+    guest_connect(g, path);
+    g->arena = guest_chunk(g, ARENA_CHUNK, ARENA_BYTES, 1 << 20);
+    g->data = guest_chunk(g, DATA_CHUNK, DATA_BYTES, 16 << 20);
+    GUEST_PUSH(g, queue_create, QUEUE, 0);
+    GUEST_PUSH(g, buffer_create, DATA, DATA_CHUNK, 0, DATA_BYTES);
+}
+
+void guest_close(struct guest *g)
+{
+    close(g->sock);
+    close(g->doorbell);
+    close(g->page_fd);
+    munmap(g->page, sizeof *g->page);
+    munmap(g->host, sizeof *g->host);
+    if (g->arena)
+        munmap(g->arena, ARENA_BYTES);
+    if (g->data)
+        munmap(g->data, DATA_BYTES);
+    free(g->reflection);
+}
+
+void guest_ring(struct guest *g)
+{
+    uint64_t one = 1;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load(&g->host->need_doorbell))
+        CHECK(write(g->doorbell, &one, sizeof one) == sizeof one);
+}
+
+void guest_push(struct guest *g, const void *record, size_t bytes)
+{
+    uint64_t at = g->tail % ABX_RING_BYTES, pad = 0;
+    if (at + bytes > ABX_RING_BYTES)
+        pad = ABX_RING_BYTES - at;
+    while (g->tail + pad + bytes - atomic_load(&g->host->ring_head) > ABX_RING_BYTES)
+        CHECK(!atomic_load(&g->host->lost));
+    if (pad) {
+        struct abx_record filler = {.op = ABX_OP_PAD, .bytes = (uint32_t)pad};
+        memcpy(g->page->ring + at, &filler, sizeof filler);
+        at = 0;
+    }
+    memcpy(g->page->ring + at, record, bytes);
+    g->tail += pad + bytes;
+    atomic_store(&g->page->ring_tail, g->tail);
+    guest_ring(g);
+}
+
+struct abx_encoder *guest_begin(struct guest *g)
+{
+    g->e = (struct abx_encoder){.at = g->arena, .end = g->arena + ARENA_BYTES};
+    return &g->e;
+}
+
+void guest_commit(struct guest *g, uint32_t result)
+{
+    CHECK(!g->e.failed);
+    struct abx_wire_segment segment = {
+            .chunk = ARENA_CHUNK, .bytes = (uint32_t)(g->e.at - g->arena), .offset = 0};
+    GUEST_PUSH(g, commit, QUEUE, ++g->sequence, result, 1, &segment);
+}
+
+bool guest_wait(struct guest *g, uint32_t slot, uint64_t sequence)
+{
+    uint64_t start = abx_now_ns(), done;
+    while ((done = atomic_load(&g->host->completed[slot])) < sequence) {
+        if (abx_now_ns() - start > PATIENCE_NS || atomic_load(&g->host->lost))
+            return false;
+        if (abx_now_ns() - start < 50000)
+            continue;
+        atomic_fetch_add(&g->page->waiters, 1);
+        if (atomic_load(&g->host->completed[slot]) == done)
+            abx_futex_wait((const uint32_t *)&g->host->completed[slot], (uint32_t)done, 100000000);
+        atomic_fetch_sub(&g->page->waiters, 1);
+    }
+    return true;
+}
+
+struct abx_result guest_run(struct guest *g)
+{
+    guest_commit(g, 0);
+    if (!guest_wait(g, 0, g->sequence)) {
+        fprintf(stderr, "lost: %s\n", g->host->lost_text);
+        exit(1);
+    }
+    CHECK(g->host->results[0].sequence == g->sequence);
+    return g->host->results[0];
+}
+
+bool guest_is_dead(struct guest *g)
+{
+    struct pollfd p = {g->sock, POLLRDHUP, 0};
+    return poll(&p, 1, (int)(PATIENCE_NS / 1000000)) > 0 && (p.revents & (POLLHUP | POLLRDHUP)) &&
+           atomic_load(&g->host->lost);
+}
+
+static int receive(struct guest *g, union abx_message *m)
+{
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count = 0;
+    ssize_t n = abx_sock_receive(g->sock, m, sizeof *m, fds, &fd_count);
+    CHECK(n > 0);
+    for (unsigned i = 1; i < fd_count; i++)
+        close(fds[i]);
+    return fd_count ? fds[0] : -1;
+}
+
+int guest_compile(struct guest *g, const char *source, abx_handle library)
+{
+    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST};
+    size_t length = strlen(source);
+    int fd = abx_memfd_create("source", sizeof options + length);
+    CHECK(abx_write_all(fd, &options, sizeof options) == 0);
+    CHECK(abx_write_all(fd, source, length) == 0);
+    struct abx_message_compile c = {.type = ABX_MESSAGE_COMPILE,
+            .tag = ++g->next_tag,
+            .library = library,
+            .bytes = sizeof options + length};
+    CHECK(abx_sock_send(g->sock, &c, sizeof c, &fd, 1) == 0);
+    close(fd);
+    union abx_message m;
+    fd = receive(g, &m);
+    CHECK(m.type == ABX_MESSAGE_COMPILED && m.compiled.tag == g->next_tag);
+    void *data = NULL;
+    size_t bytes = 0;
+    g->text[0] = 0;
+    if (fd >= 0) {
+        CHECK(abx_read_fd(fd, 64 << 20, &data, &bytes) == 0);
+        close(fd);
+        snprintf(g->text, sizeof g->text, "%.*s", (int)m.compiled.message_bytes, (char *)data);
+    }
+    free(g->reflection);
+    g->reflection = NULL;
+    if (m.compiled.reflection_bytes) {
+        g->reflection = malloc(m.compiled.reflection_bytes);
+        memcpy(g->reflection, (char *)data + abx_align_up(m.compiled.message_bytes, 8),
+                m.compiled.reflection_bytes);
+        CHECK(abx_reflection_check(g->reflection, m.compiled.reflection_bytes) == 0);
+    }
+    free(data);
+    return m.compiled.error;
+}
+
+int guest_prepare(struct guest *g, abx_handle pipeline)
+{
+    struct abx_message_prepare p = {
+            .type = ABX_MESSAGE_PREPARE, .tag = ++g->next_tag, .pipeline = pipeline};
+    union abx_message m;
+    CHECK(abx_sock_send(g->sock, &p, sizeof p, NULL, 0) == 0);
+    CHECK(receive(g, &m) == -1);
+    CHECK(m.type == ABX_MESSAGE_PREPARED && m.prepared.tag == g->next_tag);
+    snprintf(g->text, sizeof g->text, "%s", m.prepared.text);
+    return m.prepared.error;
+}
+
+void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_handle pipeline)
+{
+    const struct abx_reflection_function *f = abx_reflection_functions(g->reflection);
+    uint32_t i = 0;
+    while (i < g->reflection->function_count &&
+            strcmp(abx_reflection_string(g->reflection, f[i].name), name) != 0)
+        i++;
+    CHECK(i < g->reflection->function_count);
+    GUEST_PUSH(g, pipeline_create, pipeline, library, i, 0, NULL);
+    int r = guest_prepare(g, pipeline);
+    if (r < 0)
+        fprintf(stderr, "%s: %s\n", name, g->text);
+    CHECK(r == 0);
+}
+
+/* ---- the daemon */
+
+static void remove_folder(void)
+{
+    char command[128];
+    if (!daemon_folder[0])
+        return;
+    if (getenv("KEEP_LOG")) {
+        snprintf(command, sizeof command, "cat %s/run/arcboxd.log >&2", daemon_folder);
+        (void)!system(command);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", daemon_folder);
+    (void)!system(command);
+}
+
+static struct abx_control *started;
+
+static void stop_at_exit(void)
+{
+    if (started)
+        abx_control_shutdown(started);
+    remove_folder();
+}
+
+struct abx_control *daemon_start(void)
+{
+    char path[128], *message = NULL;
+    snprintf(daemon_folder, sizeof daemon_folder, "/tmp/arcbox-test-XXXXXX");
+    CHECK(mkdtemp(daemon_folder));
+    snprintf(path, sizeof path, "%s/run", daemon_folder);
+    setenv("ARCBOX_RUNTIME_DIR", path, 1);
+    snprintf(path, sizeof path, "%s/cache", daemon_folder);
+    setenv("ARCBOX_CACHE_DIR", path, 0);
+    if (abx_control_connect(true, &started, &message) < 0) {
+        fprintf(stderr, "%s\n", message);
+        remove_folder();
+        exit(1);
+    }
+    atexit(stop_at_exit);
+    return started;
+}
+
+void daemon_stop(struct abx_control *control)
+{
+    CHECK(abx_control_shutdown(control) == 0);
+    abx_control_close(control);
+    started = NULL;
+}
+
+void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
+        const struct abx_control_limits *limits, struct abx_control_tenant *ret)
+{
+    if (abx_control_tenant_create(control, name, backend, 0, limits, ret) < 0) {
+        fprintf(stderr, "%s\n", abx_control_error(control));
+        exit(1);
+    }
+}

@@ -1,0 +1,85 @@
+/* A client that speaks the wire by hand, so that tests can also speak it wrongly. */
+#ifndef ABX_TESTS_HOST_GUEST_H
+#define ABX_TESTS_HOST_GUEST_H
+
+#include "encode_gen.h"
+#include "host/control.h"
+#include "wire/wire.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(x)                                                                                   \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#define ARENA_BYTES (4u << 20)
+#define ARENA_CHUNK 1u
+#define DATA_CHUNK 2u
+#define DATA_BYTES (1u << 20)
+#define QUEUE HANDLE(1)
+#define DATA HANDLE(2) /* the whole data chunk */
+#define HANDLE(n) (1ull << 32 | (n))
+
+struct guest {
+    int sock, doorbell, page_fd;
+    struct abx_guest_page *page;
+    struct abx_host_page *host;
+    struct abx_message_welcome welcome;
+    uint64_t tail, sequence;
+    uint32_t next_tag;
+    uint8_t *arena, *data;
+    struct abx_encoder e; /* into the arena */
+    char text[4096];      /* of the last compile or prepare */
+    struct abx_reflection *reflection;
+};
+
+/* Connects and says hello. */
+void guest_connect(struct guest *g, const char *path);
+/* The above, then an arena, a data chunk with a buffer, and a queue in slot 0. */
+void guest_open(struct guest *g, const char *path);
+void guest_close(struct guest *g);
+/* Sends a chunk; the mapping. */
+void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address);
+void guest_push(struct guest *g, const void *record, size_t bytes);
+void guest_ring(struct guest *g);
+/* Copies what an encoder on `space` has written into the ring. */
+#define GUEST_PUSH(g, name, ...)                                                                   \
+    do {                                                                                           \
+        uint64_t space_[1024];                                                                     \
+        struct abx_encoder e_ = {                                                                  \
+                .at = (uint8_t *)space_, .end = (uint8_t *)space_ + sizeof space_};                \
+        CHECK(abx_encode_##name(&e_, __VA_ARGS__));                                                \
+        guest_push(g, space_, (size_t)(e_.at - (uint8_t *)space_));                                \
+    } while (0)
+/* Starts a command buffer: g->e writes into the arena. */
+struct abx_encoder *guest_begin(struct guest *g);
+/* Commits it on the queue in slot 0, result slot 0; waits. The result. */
+struct abx_result guest_run(struct guest *g);
+/* Commits without waiting, with result slot `result`. */
+void guest_commit(struct guest *g, uint32_t result);
+/* False after 10 s, or when the device is lost. */
+bool guest_wait(struct guest *g, uint32_t slot, uint64_t sequence);
+/* The host has closed the connection, or says that the device is lost. Waits at most 10 s. */
+bool guest_is_dead(struct guest *g);
+/* 0 or the compile's error. */
+int guest_compile(struct guest *g, const char *source, abx_handle library);
+int guest_prepare(struct guest *g, abx_handle pipeline);
+/* Makes a pipeline of the library's function `name` and waits until it is ready. */
+void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_handle pipeline);
+
+/* ---- the daemon, in folders of its own that are removed at exit */
+struct abx_control *daemon_start(void);
+void daemon_stop(struct abx_control *control);
+/* A tenant on `backend`; its socket. */
+void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
+        const struct abx_control_limits *limits, struct abx_control_tenant *ret);
+extern char daemon_folder[64];
+
+#endif
