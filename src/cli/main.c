@@ -5,8 +5,9 @@
 #include <string.h>
 
 const struct abx_verb *const abx_verbs[] = {&abx_verb_run, &abx_verb_ps, &abx_verb_stop,
-        &abx_verb_logs, &abx_verb_rm, &abx_verb_gpu, &abx_verb_daemon, &abx_verb_cdi,
-        &abx_verb_completion, &abx_verb_version, &abx_verb_help, NULL};
+        &abx_verb_logs, &abx_verb_rm, &abx_verb_gpu, &abx_verb_doctor, &abx_verb_bench,
+        &abx_verb_daemon, &abx_verb_cdi, &abx_verb_completion, &abx_verb_version, &abx_verb_help,
+        NULL};
 
 const struct abx_verb *abx_verb_find(const char *name)
 {

@@ -27,6 +27,7 @@ same "--rm leaves nothing" "" "$(ls -A "$work/state/containers")"
 "$arcbox" run -d --name deaf host sh -c 'trap "" TERM; while :; do sleep 0.05; done' >/dev/null
 same "a deaf one is ended" deaf "$("$arcbox" stop -t 1 deaf)"
 "$arcbox" rm deaf >/dev/null
+says "no container for gpu format" 125 "--format xml: json or table" "$arcbox" gpu --format xml
 for verb in run ps stop logs rm gpu daemon cdi version; do
     same "help $verb" "usage: arcbox $verb" "$("$arcbox" help "$verb" | head -1 | cut -d' ' -f1-3)"
 done

@@ -1,0 +1,411 @@
+/* arcbox bench: the bridge's figures, each beside its baseline from the same run. The probe
+ * (bench/) is an ordinary Metal program, run here once through a tenant's socket and once with the
+ * host runtime inside the program (inproc); the division is the bridge's cost. */
+#include "cli/cli.h"
+#include "host/control.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_RESULTS 32
+#define OUTPUT_CAP (1u << 20)
+#define START_ROUNDS 31
+
+struct result {
+    const char *name, *unit, *baseline_is;
+    double value, baseline, ratio; /* NAN: not measured */
+};
+
+struct bench {
+    struct result results[MAX_RESULTS];
+    unsigned count;
+    char *self, *libraries, *inproc, *probe;
+    bool quick;
+};
+
+static void add(struct bench *b, const char *name, const char *unit, double value, double baseline,
+        const char *baseline_is, double ratio)
+{
+    if (isnan(value))
+        abx_say("%s could not be measured", name);
+    else if (b->count < MAX_RESULTS)
+        b->results[b->count++] = (struct result){name, unit, baseline_is, value, baseline, ratio};
+}
+
+/* ---- running programs */
+
+struct run_outcome {
+    char *output;
+    int code;
+    double milliseconds;
+    long rss_kib;
+};
+
+/* env: pairs to set, NULL-terminated; a pair without "=" is unset. */
+static struct run_outcome run(char *const argv[], char *const env[], bool quiet)
+{
+    struct run_outcome r = {.code = -1};
+    int out[2];
+    size_t length;
+    void *text = NULL;
+    fflush(NULL);
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return r;
+    uint64_t start = abx_now_ns();
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (; env && *env; env++) {
+            char *copy = abx_xstrdup(*env), *equals = strchr(copy, '=');
+            if (equals) {
+                *equals = 0;
+                setenv(copy, equals + 1, 1);
+            } else
+                unsetenv(copy);
+        }
+        dup2(out[1], 1);
+        if (quiet)
+            dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    close(out[1]);
+    if (abx_read_fd(out[0], OUTPUT_CAP, &text, &length) < 0)
+        text = abx_xstrdup("");
+    close(out[0]);
+    int status = 0;
+    struct rusage usage = {0};
+    while (pid > 0 && wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
+        ;
+    r.milliseconds = (double)(abx_now_ns() - start) / 1e6;
+    r.output = text;
+    r.rss_kib = usage.ru_maxrss;
+    r.code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    return r;
+}
+
+/* The number after `name` and a space at the start of a line. */
+static double number_after(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+        if (strncmp(p, name, n) == 0 && p[n] == ' ')
+            return strtod(p + n + 1, NULL);
+    return NAN;
+}
+
+static double number_within(const char *text, const char *before, const char *after)
+{
+    for (const char *p = text; (p = strstr(p, before)); p++) {
+        char *end;
+        double value = strtod(p + strlen(before), &end);
+        if (end != p + strlen(before) && strncmp(end, after, strlen(after)) == 0)
+            return value;
+    }
+    return NAN;
+}
+
+/* ---- the probe, over both transports */
+
+static char *probe_output(
+        struct bench *b, const char *what, const char *socket, const char *backend)
+{
+    char *argv[] = {b->probe, (char *)what, NULL};
+    char *libraries = abx_xprintf("LD_LIBRARY_PATH=%s:%s", b->libraries, b->inproc);
+    char *named = socket ? abx_xprintf("ARCBOX_SOCKET=%s", socket) : NULL;
+    char *chosen = abx_xprintf("ARCBOX_BACKEND=%s", backend);
+    char *bridged[] = {libraries, named, "ARCBOX_TRANSPORT", NULL};
+    char *inside[] = {libraries, "ARCBOX_TRANSPORT=inproc", chosen, NULL};
+    struct run_outcome r = run(argv, socket ? bridged : inside, false);
+    if (r.code != 0)
+        abx_say("the probe ended with %d over %s (%s)", r.code, socket ? "the bridge" : "inproc",
+                what);
+    free(libraries);
+    free(named);
+    free(chosen);
+    return r.output ? r.output : abx_xstrdup("");
+}
+
+/* more_is_better: the ratio is ours / baseline, so that 1 is "as good" and larger is better. */
+static void compare(struct bench *b, const char *name, const char *unit, const char *bridged,
+        const char *inside, bool more_is_better)
+{
+    double value = number_after(bridged, name), baseline = number_after(inside, name);
+    add(b, name, unit, value, baseline, "inproc",
+            more_is_better ? value / baseline : baseline / value);
+}
+
+static void measure_probe(struct bench *b)
+{
+    struct abx_control *control;
+    struct abx_control_tenant tenant;
+    char *why = NULL;
+    int r = abx_control_connect(true, &control, &why);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
+    char name[32];
+    snprintf(name, sizeof name, "bench-%d", (int)getpid());
+    r = abx_control_tenant_create(control, name, "null", ABX_TENANT_HOLD, NULL, &tenant);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "no tenant for the probe: %s", abx_control_error(control));
+    static const struct {
+        const char *what, *name, *unit;
+        bool more;
+    } probes[] = {{"calls", "async_call_ns", "ns", false},
+            {"submit", "submit_wait_spin_us", "us", false},
+            {"submit", "submit_wait_sleep_us", "us", false},
+            {"commands", "commands_per_s", "1/s", true}, {"send", "message_send_ns", "ns", false}};
+    char *bridged = NULL, *inside = NULL;
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(probes); i++) {
+        if (i == 0 || strcmp(probes[i].what, probes[i - 1].what) != 0) {
+            free(bridged);
+            free(inside);
+            bridged = probe_output(b, probes[i].what, tenant.socket, "null");
+            inside = probe_output(b, probes[i].what, NULL, "null");
+        }
+        compare(b, probes[i].name, probes[i].unit, bridged, inside, probes[i].more);
+    }
+    free(bridged);
+    free(inside);
+    char *text = probe_output(b, "bandwidth", tenant.socket, "null");
+    double value = number_after(text, "shared_bandwidth"),
+           plain = number_after(text, "plain_bandwidth");
+    add(b, "shared_bandwidth", "GB/s", value, plain, "private memory", value / plain);
+    free(text);
+    abx_control_close(control);
+}
+
+/* ---- starting things */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, unsigned count)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+static double start_time(char *const argv[], char *const env[], long *ret_rss)
+{
+    double times[START_ROUNDS];
+    run(argv, env, true); /* warms the caches */
+    for (unsigned i = 0; i < START_ROUNDS; i++) {
+        struct run_outcome r = run(argv, env, true);
+        free(r.output);
+        if (r.code != 0)
+            return NAN;
+        times[i] = r.milliseconds;
+        if (ret_rss)
+            *ret_rss = r.rss_kib;
+    }
+    return median(times, START_ROUNDS);
+}
+
+static void measure_load(struct bench *b)
+{
+    char *with = abx_place_tool("../bench/arcbox-empty-linked");
+    char *without = abx_place_tool("../bench/arcbox-empty");
+    if (!with)
+        with = abx_place_tool("arcbox-empty-linked");
+    if (!without)
+        without = abx_place_tool("arcbox-empty");
+    if (!with || !without) {
+        abx_say("guest_load_ms could not be measured: the empty programs are missing");
+        return;
+    }
+    char *env[] = {abx_xprintf("LD_LIBRARY_PATH=%s", b->libraries), NULL};
+    long rss_with = 0, rss_without = 0;
+    double loaded = start_time((char *[]){with, NULL}, env, &rss_with);
+    double plain = start_time((char *[]){without, NULL}, env, &rss_without);
+    add(b, "guest_load_ms", "ms", loaded - plain, plain, "an empty program's whole run",
+            loaded / plain);
+    add(b, "guest_rss_mb", "MB", (double)(rss_with - rss_without) / 1000,
+            (double)rss_without / 1000, "an empty program", (double)rss_with / (double)rss_without);
+}
+
+static void measure_start(struct bench *b)
+{
+    double ours = start_time((char *[]){b->self, "run", "--gpu", "host", "true", NULL}, NULL, NULL);
+    double plain = start_time((char *[]){"true", NULL}, NULL, NULL);
+    add(b, "run_start_ms", "ms", ours - plain, plain, "true alone", ours / plain);
+}
+
+/* ---- the training */
+
+static double train_seconds(const char *output)
+{
+    return number_within(output, "s (", " s an epoch");
+}
+
+static char *train_once(struct bench *b, const char *folder, const char *how)
+{
+    char *data = abx_xprintf("%s/data:/data", folder);
+    bool inproc = strcmp(how, "inproc") == 0;
+    char *path = abx_xprintf("LD_LIBRARY_PATH=%s", b->inproc);
+    char *bridged[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "host",
+            "python3", "train.py", NULL};
+    char *inside[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "-e",
+            "ARCBOX_TRANSPORT=inproc", "-e", "ARCBOX_BACKEND=cpu", "-e", path, "host", "python3",
+            "train.py", NULL};
+    char *cpu[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
+            "CC=/usr/lib/llvm-19/bin/clang", "host", "python3", "train.py", NULL};
+    struct run_outcome r = run(strcmp(how, "cpu") == 0 ? cpu
+                               : inproc                ? inside
+                                                       : bridged,
+            NULL, false);
+    if (r.code != 0)
+        abx_say("the training (%s) ended with %d", how, r.code);
+    free(data);
+    free(path);
+    return r.output ? r.output : abx_xstrdup("");
+}
+
+static void measure_train(struct bench *b)
+{
+    char *folder = abx_place_tool("../../../examples/digits");
+    char *check[] = {"python3", "-c", "import tinygrad, numpy", NULL};
+    struct run_outcome has = run(check, NULL, true);
+    free(has.output);
+    if (!folder || has.code != 0) {
+        abx_say("train was not measured: it needs examples/digits and a python3 with tinygrad "
+                "(`make demo` makes one: . .venv/bin/activate)");
+        free(folder);
+        return;
+    }
+    char *data = abx_xprintf("%s/data", folder);
+    abx_mkdir_p(data, 0755);
+    free(data);
+    free(train_once(b, folder, "bridge")); /* fills the shader cache */
+    char *bridged = train_once(b, folder, "bridge"), *inside = train_once(b, folder, "inproc"),
+         *cpu = train_once(b, folder, "cpu");
+    double ours = train_seconds(bridged), baseline = train_seconds(inside);
+    add(b, "train", "s/epoch", ours, baseline, "inproc", baseline / ours);
+    double other = train_seconds(cpu);
+    add(b, "train_cpu", "s/epoch", ours, other, "tinygrad's CPU device", other / ours);
+    double waits = number_within(bridged, "encoding, ", " waiting"),
+           buffers = number_within(bridged, "kernels in ", " command buffers");
+    add(b, "round_trips_encode", "trips", number_within(bridged, "round trips: ", " encoding"),
+            number_within(inside, "round trips: ", " encoding"), "inproc", NAN);
+    add(b, "round_trips_wait", "trips a command buffer", waits / buffers,
+            number_within(inside, "encoding, ", " waiting") /
+                    number_within(inside, "kernels in ", " command buffers"),
+            "inproc", NAN);
+    free(bridged);
+    free(inside);
+    free(cpu);
+    free(folder);
+}
+
+/* ---- output */
+
+static void print_number(struct abx_string *s, double value)
+{
+    if (isnan(value) || isinf(value))
+        abx_string_printf(s, "null");
+    else
+        abx_string_printf(s, "%.6g", value);
+}
+
+static void print_json(const struct bench *b)
+{
+    struct abx_string s = {0};
+    abx_string_printf(&s, "{");
+    for (unsigned i = 0; i < b->count; i++) {
+        const struct result *r = &b->results[i];
+        abx_string_printf(&s, "%s\n  \"%s\": {\"value\": ", i ? "," : "", r->name);
+        print_number(&s, r->value);
+        abx_string_printf(&s, ", \"unit\": \"%s\", \"baseline\": ", r->unit);
+        print_number(&s, r->baseline);
+        abx_string_printf(&s, ", \"ratio\": ");
+        print_number(&s, r->ratio);
+        abx_string_printf(&s, "}");
+    }
+    abx_string_printf(&s, "\n}\n");
+    fwrite(s.data, 1, s.length, stdout);
+    abx_string_finish(&s);
+}
+
+static void print_table(const struct bench *b)
+{
+    printf("%-22s %12s %-22s %12s %8s  %s\n", "NAME", "VALUE", "UNIT", "BASELINE", "RATIO",
+            "BASELINE IS");
+    for (unsigned i = 0; i < b->count; i++) {
+        const struct result *r = &b->results[i];
+        char baseline[32] = "-", ratio[32] = "-";
+        if (!isnan(r->baseline))
+            snprintf(baseline, sizeof baseline, "%.6g", r->baseline);
+        if (!isnan(r->ratio) && !isinf(r->ratio))
+            snprintf(ratio, sizeof ratio, "%.3f", r->ratio);
+        printf("%-22s %12.6g %-22s %12s %8s  %s\n", r->name, r->value, r->unit, baseline, ratio,
+                r->baseline_is);
+    }
+}
+
+static void find_parts(struct bench *b)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    b->self = abx_xstrdup(path);
+    char *stage = abx_place_guest_root();
+    b->probe = abx_place_tool("../bench/arcbox-probe");
+    if (!b->probe)
+        b->probe = abx_place_tool("arcbox-probe");
+    if (!stage || !b->probe)
+        abx_die(ABX_EXIT_OWN, "the guest library or arcbox-probe is missing: build again");
+#if defined(__x86_64__)
+    b->libraries = abx_xprintf("%s/usr/lib/x86_64-linux-gnu", stage);
+#else
+    b->libraries = abx_xprintf("%s/usr/lib/aarch64-linux-gnu", stage);
+#endif
+    b->inproc = abx_place_tool("../host");
+    if (!b->inproc)
+        b->inproc = abx_place_tool("../lib/arcbox");
+    if (!b->inproc)
+        b->inproc = abx_xstrdup("");
+    free(stage);
+}
+
+static int bench(int argc, char **argv)
+{
+    struct bench b = {0};
+    bool json = false;
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));) {
+        if (strcmp(name, "--format") == 0)
+            json = abx_option_json(&o);
+        else if (strcmp(name, "--quick") == 0)
+            b.quick = abx_options_bool(&o);
+        else
+            abx_options_unknown(&o);
+    }
+    find_parts(&b);
+    measure_probe(&b);
+    measure_load(&b);
+    measure_start(&b);
+    if (!b.quick)
+        measure_train(&b);
+    if (json)
+        print_json(&b);
+    else
+        print_table(&b);
+    return b.count ? 0 : ABX_EXIT_OWN;
+}
+
+const struct abx_verb abx_verb_bench = {.name = "bench",
+        .usage = "[--quick] [--format json]",
+        .summary = "measure the bridge, every figure beside its baseline",
+        .details = "Takes minutes; --quick leaves the training out. The training needs a python3 "
+                   "with\n"
+                   "tinygrad: . .venv/bin/activate after `make demo`.\n",
+        .run = bench};

@@ -1,0 +1,230 @@
+/* arcbox doctor: each prerequisite, found or how to get it, then a kernel run end to end. */
+#include "cli/cli.h"
+#include "host/control.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OUTPUT_CAP 65536
+
+enum verdict { GOOD, LACKS, FAULTY };
+
+struct report {
+    struct abx_string json;
+    bool as_json;
+    unsigned count, faulty;
+};
+
+static void say(struct report *r, enum verdict verdict, const char *what, const char *text)
+{
+    static const char *const words[] = {"ok", "missing", "FAILED"};
+    static const char *const keys[] = {"ok", "missing", "failed"};
+    r->count++;
+    r->faulty += verdict == FAULTY;
+    if (!r->as_json) {
+        printf("%-8s %-20s %s\n", words[verdict], what, text);
+        fflush(stdout);
+        return;
+    }
+    abx_string_printf(&r->json, "%s\n  {\"check\": ", r->count > 1 ? "," : "");
+    abx_json_string(&r->json, what);
+    abx_string_printf(&r->json, ", \"result\": \"%s\", \"text\": ", keys[verdict]);
+    abx_json_string(&r->json, text);
+    abx_string_printf(&r->json, "}");
+}
+
+/* Runs it and returns its exit code; *ret_text is its output and messages, without the last end of
+ * line. */
+static int output_of(char *const argv[], char **ret_text)
+{
+    int out[2];
+    void *text = NULL;
+    size_t length = 0;
+    fflush(NULL);
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out[1], 1);
+        dup2(out[1], 2);
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    close(out[1]);
+    if (abx_read_fd(out[0], OUTPUT_CAP, &text, &length) < 0)
+        text = abx_xstrdup("");
+    close(out[0]);
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    for (char *last = text; length && last[length - 1] == '\n';)
+        last[--length] = 0;
+    *ret_text = text;
+    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static void check_program(struct report *r, const char *name, bool needed, const char *how)
+{
+    char *path = abx_find_program(name), *text;
+    if (!path) {
+        say(r, needed ? FAULTY : LACKS, name, how);
+        return;
+    }
+    char *argv[] = {path, "--version", NULL};
+    if (output_of(argv, &text) == 0) {
+        text[strcspn(text, "\n")] = 0;
+        say(r, GOOD, name, text);
+    } else
+        say(r, GOOD, name, path);
+    free(text);
+    free(path);
+}
+
+static void check_namespaces(struct report *r)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno & 0x7f : 0);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        say(r, GOOD, "user namespaces", "this user may make them");
+    else if (geteuid() == 0)
+        say(r, LACKS, "user namespaces",
+                "not allowed here: containers of root are less apart (sysctl "
+                "user.max_user_namespaces)");
+    else
+        say(r, FAULTY, "user namespaces",
+                "not allowed: sysctl -w kernel.unprivileged_userns_clone=1 "
+                "user.max_user_namespaces=10000; "
+                "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0");
+}
+
+static char *own_path(void)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    return abx_xstrdup(path);
+}
+
+static bool check_sandbox(struct report *r)
+{
+    char *self = own_path(), *text;
+    char *argv[] = {self, "run", "host", "true", NULL};
+    bool works = output_of(argv, &text) == 0;
+    const char *message = strncmp(text, "arcbox: ", 8) == 0 ? text + 8 : text;
+    if (works)
+        say(r, *text ? LACKS : GOOD, "sandbox",
+                *text ? message : "a container of the host's root starts, with a writable layer");
+    else
+        say(r, FAULTY, "sandbox", message);
+    free(text);
+    free(self);
+    return works;
+}
+
+static void check_part(struct report *r, const char *what, char *path)
+{
+    say(r, path ? GOOD : FAULTY, what, path ? path : "missing beside arcbox: build again");
+    free(path);
+}
+
+/* The compiler the shaders need; the path is that of Debian's package. */
+static void check_clang(struct report *r)
+{
+    if (access("/usr/lib/llvm-19/bin/clang", X_OK) == 0)
+        say(r, GOOD, "clang 19", "/usr/lib/llvm-19/bin/clang");
+    else
+        check_program(r, "clang-19", true, "apt install clang-19: shaders cannot be compiled");
+}
+
+static bool check_daemon(struct report *r)
+{
+    struct abx_control *control;
+    struct abx_control_device *devices = NULL;
+    struct abx_control_daemon daemon;
+    unsigned count = 0;
+    char *why = NULL;
+    int e = abx_control_connect(true, &control, &why);
+    if (e < 0) {
+        say(r, FAULTY, "host runtime", why ? why : strerror(-e));
+        return false;
+    }
+    if (abx_control_ping(control, &daemon) < 0 ||
+            abx_control_devices(control, &devices, &count) < 0) {
+        say(r, FAULTY, "host runtime", abx_control_error(control));
+        return false;
+    }
+    char *text = abx_xprintf("process %d, log %s", daemon.pid, daemon.log);
+    say(r, GOOD, "host runtime", text);
+    for (unsigned i = 0; i < count; i++) {
+        if (devices[i].simulated)
+            continue;
+        char *device = abx_xprintf("%s (%s)%s", devices[i].name, devices[i].backend,
+                devices[i].is_default ? ", the default" : "");
+        say(r, GOOD, "device", device);
+    }
+    abx_control_close(control);
+    return true;
+}
+
+static void check_kernel(struct report *r)
+{
+    char *tool = abx_place_tool("arcbox-kernel-check"), *self = own_path(), *text;
+    if (!tool) {
+        say(r, FAULTY, "kernel run", "arcbox-kernel-check is missing beside arcbox: build again");
+        return;
+    }
+    char *mount = abx_xprintf("%s:/opt/arcbox-kernel-check:ro", tool);
+    char *argv[] = {self, "run", "--gpu", "--mount", mount, "-w", "/", "host",
+            "/opt/arcbox-kernel-check", NULL};
+    int code = output_of(argv, &text);
+    say(r, code == 0 ? GOOD : FAULTY, "kernel run", *text ? text : "it did not run");
+    free(text);
+}
+
+static int doctor(int argc, char **argv)
+{
+    struct report r = {0};
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));) {
+        if (strcmp(name, "--format") == 0)
+            r.as_json = abx_option_json(&o);
+        else
+            abx_options_unknown(&o);
+    }
+    check_program(&r, "bwrap", true, "apt install bubblewrap");
+    check_namespaces(&r);
+    check_part(&r, "arcbox-init", abx_place_init());
+    check_part(&r, "guest library", abx_place_guest_root());
+    bool sandbox = check_sandbox(&r);
+    check_clang(&r);
+    bool daemon = check_daemon(&r);
+    check_program(&r, "podman", false, "apt install podman: only OCI images need it");
+    check_program(&r, "runc", false, "apt install runc: podman needs it where crun refuses");
+    if (sandbox && daemon)
+        check_kernel(&r);
+    else
+        say(&r, FAULTY, "kernel run", "not tried: what it needs is not there");
+    if (r.as_json)
+        printf("{\"ok\": %s, \"checks\": [%s\n]}\n", r.faulty ? "false" : "true", r.json.data);
+    else if (r.faulty)
+        printf("%u of %u checks failed\n", r.faulty, r.count);
+    abx_string_finish(&r.json);
+    return r.faulty ? 1 : 0;
+}
+
+const struct abx_verb abx_verb_doctor = {.name = "doctor",
+        .usage = "[--format json]",
+        .summary = "what is there, what is missing, and a kernel run end to end",
+        .details = "Exit status 1 when something that is needed fails.\n",
+        .run = doctor};
