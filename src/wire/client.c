@@ -295,18 +295,35 @@ static void after_fork_child(void)
     pthread_mutex_unlock(&connect_lock);
 }
 
+static void report(void)
+{
+    char line[320];
+    if (abx_report_line(line, sizeof line) > 0)
+        fprintf(stderr, "arcbox: %s\n", line);
+}
+
+/* Once a process, when it first connects. */
+static void watch_process(void)
+{
+    static bool watched;
+    if (watched)
+        return;
+    watched = true;
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    const char *wanted = getenv("ARCBOX_REPORT");
+    if (wanted && !strcmp(wanted, "1"))
+        atexit(report);
+}
+
 struct abx_client *abx_client_get(void)
 {
     struct abx_client *client = atomic_load_explicit(&shared, memory_order_acquire);
     if (client && !abx_client_known_lost(client))
         return client;
-    static bool watched;
     pthread_mutex_lock(&connect_lock);
     client = atomic_load(&shared);
     if (!client || abx_client_known_lost(client)) { /* a lost one is left to its objects */
-        if (!watched)
-            pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-        watched = true;
+        watch_process();
         client = client_connect();
         atomic_store(&shared, client);
     }
