@@ -661,6 +661,7 @@ int main(int argc, char **argv)
     }
     if (!one)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_range(SUPERVISOR + 1, ~0u, 0); /* of the program that started us in-process */
     fcntl(SUPERVISOR, F_SETFD, FD_CLOEXEC);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);

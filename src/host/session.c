@@ -242,12 +242,16 @@ static void doze(struct abx_session *session)
         poll(p, 2, -1);
     if (!session->inproc)
         atomic_store_explicit(&session->page->need_doorbell, 0, memory_order_relaxed);
-    uint64_t count;
-    if (p[0].revents)
-        (void)!read(session->doorbell, &count, sizeof count);
     pthread_mutex_lock(&session->lock);
     if (p[1].revents)
         abx_session_drain_socket(session);
+    if (p[0].revents) {
+        /* What was rung for comes before resetting the bell, which is one more system call. */
+        if (!session->inproc)
+            abx_session_drain_ring(session);
+        uint64_t count;
+        (void)!read(session->doorbell, &count, sizeof count);
+    }
 }
 
 static bool greet(struct abx_session *session)

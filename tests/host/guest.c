@@ -1,6 +1,7 @@
 /* A client that speaks the wire by hand; see guest.h. Runs in a test's process. */
 #include "guest.h"
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,16 +16,9 @@
 
 char daemon_folder[64];
 
-void guest_connect(struct guest *g, const char *path)
+static int send_hello(struct guest *g)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memset(g, 0, sizeof *g);
-    CHECK(strlen(path) < sizeof address.sun_path);
-    strcpy(address.sun_path, path);
-    g->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    CHECK(connect(g->sock, (struct sockaddr *)&address, sizeof address) == 0);
-    int fd = abx_memfd_create("guest", sizeof *g->page), fds[ABX_SOCK_MAX_FDS];
-    unsigned fd_count;
+    int fd = abx_memfd_create("guest", sizeof *g->page);
     g->page = mmap(NULL, sizeof *g->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(g->page != MAP_FAILED);
     struct abx_message_hello hello = {.type = ABX_MESSAGE_HELLO,
@@ -32,16 +26,65 @@ void guest_connect(struct guest *g, const char *path)
             .version = ABX_WIRE_VERSION,
             .pid = (uint32_t)getpid(),
             .program = "host-test"};
-    CHECK(abx_sock_send(g->sock, &hello, sizeof hello, &fd, 1) == 0);
+    int r = abx_sock_send(g->sock, &hello, sizeof hello, &fd, 1);
     close(fd);
-    CHECK(abx_sock_receive(g->sock, &g->welcome, sizeof g->welcome, fds, &fd_count) ==
-            sizeof g->welcome);
+    return r;
+}
+
+static void receive_welcome(struct guest *g)
+{
+    int fds[ABX_SOCK_MAX_FDS];
+    unsigned fd_count;
+    ssize_t n = abx_sock_receive(g->sock, &g->welcome, sizeof g->welcome, fds, &fd_count);
+    CHECK(n == (ssize_t)sizeof g->welcome);
     CHECK(g->welcome.type == ABX_MESSAGE_WELCOME && fd_count == 2);
     g->host = mmap(NULL, sizeof *g->host, PROT_READ, MAP_SHARED, fds[0], 0);
     CHECK(g->host != MAP_FAILED);
     CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0) == MAP_FAILED);
     g->page_fd = fds[0];
     g->doorbell = fds[1];
+}
+
+void guest_attach(struct guest *g, int sock)
+{
+    memset(g, 0, sizeof *g);
+    g->sock = sock;
+    CHECK(send_hello(g) == 0);
+    receive_welcome(g);
+}
+
+int guest_dial(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CHECK(strlen(path) < sizeof address.sun_path);
+    strcpy(address.sun_path, path);
+    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    CHECK(connect(sock, (struct sockaddr *)&address, sizeof address) == 0);
+    return sock;
+}
+
+void guest_connect(struct guest *g, const char *path)
+{
+    guest_attach(g, guest_dial(path));
+}
+
+void guest_inproc(struct guest *g, const char *library)
+{
+    int pair[2];
+    memset(g, 0, sizeof *g);
+    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (!handle)
+        fprintf(stderr, "%s\n", dlerror());
+    CHECK(handle);
+    int (*attach)(int, void (**)(void *), void **) =
+            (int (*)(int, void (**)(void *), void **))dlsym(handle, "abx_inproc_attach");
+    CHECK(attach);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    g->sock = pair[0];
+    CHECK(send_hello(g) == 0);
+    CHECK(attach(pair[1], &g->kick, &g->kick_context) == 0);
+    receive_welcome(g);
+    guest_setup(g);
 }
 
 void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address)
@@ -60,6 +103,11 @@ void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address
 void guest_open(struct guest *g, const char *path)
 {
     guest_connect(g, path);
+    guest_setup(g);
+}
+
+void guest_setup(struct guest *g)
+{
     g->arena = guest_chunk(g, ARENA_CHUNK, ARENA_BYTES, 1 << 20);
     g->data = guest_chunk(g, DATA_CHUNK, DATA_BYTES, 16 << 20);
     GUEST_PUSH(g, queue_create, QUEUE, 0);
@@ -83,6 +131,10 @@ void guest_close(struct guest *g)
 void guest_ring(struct guest *g)
 {
     uint64_t one = 1;
+    if (g->kick) {
+        g->kick(g->kick_context);
+        return;
+    }
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&g->host->need_doorbell))
         CHECK(write(g->doorbell, &one, sizeof one) == sizeof one);

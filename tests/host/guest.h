@@ -29,6 +29,8 @@
 
 struct guest {
     int sock, doorbell, page_fd;
+    void (*kick)(void *); /* inproc */
+    void *kick_context;
     struct abx_guest_page *page;
     struct abx_host_page *host;
     struct abx_message_welcome welcome;
@@ -40,10 +42,15 @@ struct guest {
     struct abx_reflection *reflection;
 };
 
-/* Connects and says hello. */
+/* Says hello on a socket / connects first. */
+void guest_attach(struct guest *g, int sock);
+/* The same with libarcbox-inproc.so at `path`. */
+void guest_inproc(struct guest *g, const char *library);
+int guest_dial(const char *path);
 void guest_connect(struct guest *g, const char *path);
 /* The above, then an arena, a data chunk with a buffer, and a queue in slot 0. */
 void guest_open(struct guest *g, const char *path);
+void guest_setup(struct guest *g); /* what guest_open() adds to guest_connect() */
 void guest_close(struct guest *g);
 /* Sends a chunk; the mapping. */
 void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address);

@@ -1,0 +1,154 @@
+/* host: the in-process transport: the host runtime inside the guest's program. No isolation at all:
+ * the least that the same work can cost, which every other transport is measured against. The ring
+ * is drained on the calling thread; one thread of its own serves the socket. The compiler is a
+ * child process, as ever. Trusts its program, which can write all of its memory anyway. */
+#include "host/host.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* The socket of the program's own process image: src/metal looks this up by name. Takes `sock` over
+ * on success. *ret_kick(*ret_context) drains the ring. 0 or -errno. */
+ABX_EXPORT int abx_inproc_attach(int sock, void (**ret_kick)(void *), void **ret_context);
+
+/* arcbox-compiler: where ARCBOXD lies, beside this library, or ../libexec/arcbox. */
+static bool find_compiler(char ret_path[PATH_MAX])
+{
+    const char *daemon = getenv("ARCBOXD");
+    Dl_info self;
+    if (daemon && strrchr(daemon, '/')) {
+        snprintf(ret_path, PATH_MAX, "%.*s/arcbox-compiler", (int)(strrchr(daemon, '/') - daemon),
+                daemon);
+        if (access(ret_path, X_OK) == 0)
+            return true;
+    }
+    if (!dladdr((const void *)find_compiler, &self) || !strrchr(self.dli_fname, '/'))
+        return false;
+    int length = (int)(strrchr(self.dli_fname, '/') - self.dli_fname);
+    static const char *const places[] = {"arcbox-compiler", "../libexec/arcbox/arcbox-compiler",
+            "../../libexec/arcbox/arcbox-compiler", "../host/arcbox-compiler",
+            "../../src/host/arcbox-compiler"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(places); i++) {
+        snprintf(ret_path, PATH_MAX, "%.*s/%s", length, self.dli_fname, places[i]);
+        if (access(ret_path, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Our end of a socket to a compiler of our own, or -1: compiles fail, the rest works. */
+static int start_compiler(void)
+{
+    char program[PATH_MAX];
+    int pair[2];
+    pid_t pid;
+    if (!find_compiler(program)) {
+        fprintf(stderr, "arcbox: arcbox-compiler was not found; set ARCBOXD\n");
+        return -1;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
+    char *argv[] = {program, "--one", NULL};
+    int r = posix_spawn(&pid, program, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pair[1]);
+    if (r) {
+        close(pair[0]);
+        return -1;
+    }
+    return pair[0]; /* when it closes, the compiler ends */
+}
+
+static void *serve(void *argument)
+{
+    struct abx_session *session = argument;
+    sigset_t all;
+    sigfillset(&all); /* the program's signals are for the program's threads */
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    abx_session_serve(session, true);
+    return NULL; /* the session stays: a late kick finds it dead */
+}
+
+static void kick(void *context)
+{
+    abx_session_kick(context);
+}
+
+static const struct abx_backend *chosen_backend(void)
+{
+    const char *name = getenv("ARCBOX_BACKEND");
+    if (!name || !*name || strcmp(name, "cpu") == 0)
+        return &abx_backend_cpu;
+    return strcmp(name, "null") == 0 ? &abx_backend_null : NULL;
+}
+
+/* One device a process, as one worker a tenant. */
+static int get_host(struct abx_host **ret)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct abx_host *host;
+    static pid_t owner; /* a child of fork() has none of our threads */
+    int r = 0;
+    pthread_mutex_lock(&lock);
+    if (!host || owner != getpid()) {
+        struct abx_host_config config = {.backend = chosen_backend(), .tenant = "inproc"};
+        const char *memory = getenv("ARCBOX_MEMORY_BYTES");
+        if (memory)
+            config.limits.memory_bytes = strtoull(memory, NULL, 10);
+        abx_host_default_limits(&config.limits);
+        config.compiler = config.backend ? start_compiler() : -1;
+        r = config.backend ? abx_host_open(&config, &host) : -ENODEV;
+        owner = getpid();
+    }
+    *ret = host;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+static int free_slot(void)
+{
+    static _Atomic unsigned next;
+    unsigned slot = atomic_fetch_add(&next, 1);
+    return slot < ABX_MAX_CLIENTS ? (int)slot : -EUSERS;
+}
+
+int abx_inproc_attach(int sock, void (**ret_kick)(void *), void **ret_context)
+{
+    struct abx_host *host;
+    struct abx_session *session;
+    pthread_t thread;
+    int r = get_host(&host);
+    int slot = r < 0 ? r : free_slot();
+    if (slot < 0)
+        return slot;
+    /* On failure the caller still owns `sock`, but abx_session_create() may have closed its own. */
+    int ours = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+    r = ours < 0 ? -errno : abx_session_create(host, ours, -1, (unsigned)slot, &session);
+    if (r < 0)
+        return r;
+    r = -pthread_create(&thread, NULL, serve, session);
+    if (r < 0) {
+        abx_session_finish(session);
+        abx_session_release(session);
+        return r;
+    }
+    pthread_detach(thread);
+    close(sock);
+    *ret_kick = kick;
+    *ret_context = session;
+    return 0;
+}
