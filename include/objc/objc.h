@@ -84,8 +84,8 @@ typedef signed char BOOL;
 #define Nil nullptr
 #define nil nullptr
 #else
-#define Nil ((Class)0)
-#define nil ((id)0)
+#define Nil ((void *)0)
+#define nil ((void *)0)
 #endif
 #endif
 
