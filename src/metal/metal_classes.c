@@ -26,11 +26,6 @@ void abx_metal_dealloc(id self, enum abx_metal_class cls)
     abx_objc_dealloc_super(self, abx_metal_classes[cls]);
 }
 
-void abx_metal_argument_encoder_dealloc(id self, SEL cmd)
-{
-    abx_metal_dealloc(self, ABX_METAL_ARGUMENT_ENCODER);
-}
-
 /* ---- device and label */
 
 #define DEVICE_OF(name)                                                                            \

@@ -126,6 +126,12 @@ struct abx_metal_icb_command {
 struct abx_metal_argument_encoder {
     struct abx_metal_object base;
     NSUInteger length, alignment;
+    struct abx_metal_member {
+        NSUInteger index;
+        uint64_t offset, stride, count;
+        bool constant;
+    } *members; /* by index; NULL: every 8 bytes are a pointer */
+    NSUInteger member_count;
     struct abx_metal_buffer *buffer; /* not retained, as in Metal */
     NSUInteger offset;
 };
@@ -133,8 +139,15 @@ struct abx_metal_argument_encoder {
 struct abx_metal_residency_set {
     struct abx_metal_object base;
     pthread_mutex_t lock;
-    id *items;
-    NSUInteger count, capacity;
+    struct abx_metal_residency {
+        id object; /* retained; NULL: free */
+        uint64_t bytes;
+        bool removed; /* at the next commit */
+    } *entries; /* a table by address; capacity: a power of two, at most 3/4 used */
+    uint32_t capacity, used;
+    uint64_t present;   /* used and not removed */
+    uint64_t committed; /* bytes, at the last commit */
+    bool changed;
 };
 
 struct abx_metal_capture_scope {

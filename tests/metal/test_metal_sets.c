@@ -1,0 +1,344 @@
+/* Residency sets, argument encoders and captures, from C through objc_msgSend, against the pretend
+ * host: what they answer, what they keep alive, and what they refuse. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_host.h"
+#include "classes_gen.h"
+#include "foundation/foundation.h"
+#include "metal_types_gen.h"
+
+#define CHECK(x)                                                                                   \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+extern id MTLCreateSystemDefaultDevice(void);
+
+static struct fake_host host;
+
+static id new_buffer(id device, NSUInteger length, NSUInteger options)
+{
+    return ABX_MSG(id, (id, SEL, NSUInteger, NSUInteger), device,
+            "newBufferWithLength:options:", length, options);
+}
+
+static NSUInteger retains(id object)
+{
+    return ABX_MSG(NSUInteger, (id, SEL), object, "retainCount");
+}
+
+/* ---- residency sets */
+
+static id new_set(id device, NSUInteger capacity)
+{
+    struct MTLResidencySetDescriptor *d = (struct MTLResidencySetDescriptor *)objc_alloc_init(
+            ABX_CLASS(MTLResidencySetDescriptor));
+    d->label = objc_retain(abx_ns_string("weights"));
+    d->initialCapacity = capacity;
+    id error = NULL;
+    id set = ABX_MSG(
+            id, (id, SEL, id, id *), device, "newResidencySetWithDescriptor:error:", (id)d, &error);
+    CHECK(set && !error);
+    objc_release((id)d);
+    return set;
+}
+
+static void add(id set, id allocation)
+{
+    ABX_MSG(void, (id, SEL, id), set, "addAllocation:", allocation);
+}
+
+static void drop(id set, id allocation)
+{
+    ABX_MSG(void, (id, SEL, id), set, "removeAllocation:", allocation);
+}
+
+static void commit(id set)
+{
+    ABX_MSG(void, (id, SEL), set, "commit");
+}
+
+static bool contains(id set, id allocation)
+{
+    return ABX_MSG(int, (id, SEL, id), set, "containsAllocation:", allocation);
+}
+
+static NSUInteger count(id set)
+{
+    NSUInteger n = ABX_MSG(NSUInteger, (id, SEL), set, "allocationCount");
+    void *pool = objc_autoreleasePoolPush();
+    CHECK(abx_ns_array_count(ABX_MSG(id, (id, SEL), set, "allAllocations")) == n);
+    objc_autoreleasePoolPop(pool);
+    return n;
+}
+
+static uint64_t size(id set)
+{
+    return ABX_MSG(uint64_t, (id, SEL), set, "allocatedSize");
+}
+
+static void test_residency(id device)
+{
+    id set = new_set(device, 0), a = new_buffer(device, 4096, 0), b = new_buffer(device, 100, 0);
+    uint64_t a_bytes = ABX_MSG(NSUInteger, (id, SEL), a, "allocatedSize");
+    CHECK(!strcmp(abx_ns_string_utf8(ABX_MSG(id, (id, SEL), set, "label")), "weights"));
+    add(set, a);
+    add(set, a);
+    CHECK(retains(a) == 2 && count(set) == 1 && contains(set, a) && !contains(set, b));
+    CHECK(size(set) == 0); /* until committed */
+    commit(set);
+    CHECK(size(set) == a_bytes);
+    add(set, b);
+    drop(set, a);
+    CHECK(count(set) == 1 && !contains(set, a) && contains(set, b));
+    CHECK(retains(a) == 2 && size(set) == a_bytes); /* the GPU may use it until the commit */
+    commit(set);
+    CHECK(retains(a) == 1 && size(set) == ABX_MSG(NSUInteger, (id, SEL), b, "allocatedSize"));
+    drop(set, b);
+    add(set, b); /* changed its mind */
+    commit(set);
+    CHECK(count(set) == 1 && retains(b) == 2);
+    ABX_MSG(void, (id, SEL), set, "removeAllAllocations");
+    CHECK(count(set) == 0 && retains(b) == 2);
+    add(set, a);
+    commit(set);
+    CHECK(count(set) == 1 && retains(b) == 1 && contains(set, a));
+    add(set, NULL);
+    add(set, device); /* not an allocation: refused, with a line */
+    CHECK(count(set) == 1);
+    drop(set, NULL);
+    ABX_MSG(void, (id, SEL), set, "requestResidency");
+    ABX_MSG(void, (id, SEL), set, "endResidency");
+    objc_release(set);
+    CHECK(retains(a) == 1);
+    objc_release(a);
+    objc_release(b);
+}
+
+enum { MANY = 3000 };
+
+/* Many of them, in random order: the table keeps every entry reachable. */
+static void test_residency_many(id device)
+{
+    static id buffers[MANY];
+    static bool inside[MANY];
+    id set = new_set(device, 7);
+    NSUInteger expected = 0;
+    unsigned random = 12345;
+    for (unsigned i = 0; i < MANY; i++)
+        buffers[i] = new_buffer(device, 256, 0);
+    for (unsigned i = 0; i < 40000; i++) {
+        random = random * 1103515245u + 12345u;
+        unsigned at = (random >> 8) % MANY;
+        if (inside[at])
+            drop(set, buffers[at]);
+        else
+            add(set, buffers[at]);
+        expected += inside[at] ? -1 : 1;
+        inside[at] = !inside[at];
+        if (i % 977 == 0)
+            commit(set);
+    }
+    commit(set);
+    CHECK(count(set) == expected && size(set) == expected * 256);
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK(contains(set, buffers[i]) == inside[i] && retains(buffers[i]) == 1u + inside[i]);
+    objc_release(set);
+    for (unsigned i = 0; i < MANY; i++) {
+        CHECK(retains(buffers[i]) == 1);
+        objc_release(buffers[i]);
+    }
+}
+
+struct worker {
+    pthread_t thread;
+    id device, set;
+    unsigned number;
+};
+
+static void *set_worker(void *user)
+{
+    struct worker *w = user;
+    void *pool = objc_autoreleasePoolPush();
+    for (unsigned i = 0; i < 2000; i++) {
+        id buffer = new_buffer(w->device, 64, 0);
+        add(w->set, buffer);
+        CHECK(contains(w->set, buffer));
+        if (i % 7 == w->number)
+            commit(w->set);
+        drop(w->set, buffer);
+        objc_release(buffer);
+    }
+    objc_autoreleasePoolPop(pool);
+    return NULL;
+}
+
+static void test_residency_threads(id device)
+{
+    struct worker workers[4];
+    id set = new_set(device, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i] = (struct worker){.device = device, .set = set, .number = i};
+        CHECK(pthread_create(&workers[i].thread, NULL, set_worker, &workers[i]) == 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(workers[i].thread, NULL);
+    commit(set);
+    CHECK(count(set) == 0 && size(set) == 0);
+    objc_release(set);
+}
+
+/* ---- argument encoders */
+
+static id member(NSUInteger index, NSUInteger type, NSUInteger elements)
+{
+    struct MTLArgumentDescriptor *d =
+            (struct MTLArgumentDescriptor *)objc_alloc_init(ABX_CLASS(MTLArgumentDescriptor));
+    d->index = index;
+    d->dataType = type;
+    d->arrayLength = elements;
+    return objc_autorelease((id)d);
+}
+
+static id encoder_of(id device, const id *members, NSUInteger n)
+{
+    return ABX_MSG(id, (id, SEL, id), device,
+            "newArgumentEncoderWithArguments:", abx_ns_array(members, n));
+}
+
+static void set_buffer(id encoder, id buffer, NSUInteger offset, NSUInteger index)
+{
+    ABX_MSG(void, (id, SEL, id, NSUInteger, NSUInteger), encoder,
+            "setBuffer:offset:atIndex:", buffer, offset, index);
+}
+
+static void target(id encoder, id buffer, NSUInteger offset)
+{
+    ABX_MSG(void, (id, SEL, id, NSUInteger), encoder, "setArgumentBuffer:offset:", buffer, offset);
+}
+
+static void *constant(id encoder, NSUInteger index)
+{
+    return ABX_MSG(void *, (id, SEL, NSUInteger), encoder, "constantDataAtIndex:", index);
+}
+
+/* struct { uchar c [[id(0)]]; device float *p[3] [[id(2)]]; float3 v [[id(8)]]; half h [[id(9)]]; }
+ */
+static void test_arguments(id device)
+{
+    id members[] = {member(8, MTLDataTypeFloat3, 0), member(0, MTLDataTypeUChar, 0),
+            member(2, MTLDataTypePointer, 3), member(9, MTLDataTypeHalf, 0)};
+    id encoder = encoder_of(device, members, 4);
+    CHECK(encoder && ABX_MSG(NSUInteger, (id, SEL), encoder, "alignment") == 16);
+    CHECK(ABX_MSG(NSUInteger, (id, SEL), encoder, "encodedLength") == 64);
+    id table = new_buffer(device, 256, 0), data = new_buffer(device, 1000, 0);
+    uint64_t address = ABX_MSG(uint64_t, (id, SEL), data, "gpuAddress"), found;
+    char *bytes = ABX_MSG(void *, (id, SEL), table, "contents");
+    CHECK(!constant(encoder, 0)); /* no argument buffer yet */
+    target(encoder, table, 64);
+    CHECK(constant(encoder, 0) == bytes + 64 && constant(encoder, 8) == bytes + 64 + 32);
+    CHECK(constant(encoder, 9) == bytes + 64 + 48);
+    CHECK(!constant(encoder, 1) && !constant(encoder, 2) && !constant(encoder, 10));
+    set_buffer(encoder, data, 100, 3);
+    memcpy(&found, bytes + 64 + 16, 8);
+    CHECK(found == address + 100);
+    set_buffer(encoder, NULL, 0, 3);
+    memcpy(&found, bytes + 64 + 16, 8);
+    CHECK(found == 0);
+    memset(bytes, 0x55, 256);
+    set_buffer(encoder, data, 1000, 2); /* past its end */
+    set_buffer(encoder, data, 0, 0);    /* a constant */
+    set_buffer(encoder, data, 0, 5);    /* past the array */
+    set_buffer(encoder, device, 0, 2);
+    for (unsigned i = 0; i < 256; i++)
+        CHECK(bytes[i] == 0x55);
+    target(encoder, table, 200); /* 64 bytes do not fit */
+    CHECK(!constant(encoder, 0));
+    ABX_MSG(void, (id, SEL, id, NSUInteger, NSUInteger), encoder,
+            "setArgumentBuffer:startOffset:arrayElement:", table, 16, 2);
+    CHECK(constant(encoder, 0) == bytes + 16 + 128);
+    ABX_MSG(void, (id, SEL, id, NSUInteger, NSUInteger), encoder,
+            "setArgumentBuffer:startOffset:arrayElement:", table, 16, UINT64_MAX / 2);
+    CHECK(!constant(encoder, 0));
+    objc_release(encoder);
+    id overlapping[] = {member(0, MTLDataTypePointer, 4), member(3, MTLDataTypePointer, 0)};
+    CHECK(!encoder_of(device, overlapping, 2));
+    id texture[] = {member(0, MTLDataTypeTexture, 0)};
+    CHECK(!encoder_of(device, texture, 1));
+    objc_release(table);
+    objc_release(data);
+}
+
+/* The kernel of the pretend host takes buffers of one 4-byte number. */
+static void test_function_arguments(id device)
+{
+    id error = NULL;
+    id library = ABX_MSG(id, (id, SEL, id, id, id *), device,
+            "newLibraryWithSource:options:error:", abx_ns_string("kernel"), NULL, &error);
+    id function = ABX_MSG(id, (id, SEL, id), library, "newFunctionWithName:", abx_ns_string("k"));
+    id encoder =
+            ABX_MSG(id, (id, SEL, NSUInteger), function, "newArgumentEncoderWithBufferIndex:", 0);
+    CHECK(encoder && ABX_MSG(NSUInteger, (id, SEL), encoder, "encodedLength") == 4);
+    id table = new_buffer(device, 16, 0);
+    char *bytes = ABX_MSG(void *, (id, SEL), table, "contents");
+    target(encoder, table, 8);
+    set_buffer(encoder, table, 0, 0); /* 4 bytes hold no pointer */
+    for (unsigned i = 0; i < 16; i++)
+        CHECK(bytes[i] == 0);
+    CHECK(!ABX_MSG(id, (id, SEL, NSUInteger), function, "newArgumentEncoderWithBufferIndex:", 9));
+    objc_release(table);
+    objc_release(encoder);
+    objc_release(function);
+    objc_release(library);
+}
+
+/* ---- capture */
+
+static void test_capture(id device)
+{
+    Class cls = objc_getClass("MTLCaptureManager");
+    id manager = ABX_MSG(id, (Class, SEL), cls, "sharedCaptureManager");
+    CHECK(manager && manager == ABX_MSG(id, (Class, SEL), cls, "sharedCaptureManager"));
+    CHECK(!ABX_MSG(int, (id, SEL, NSInteger), manager, "supportsDestination:", 1));
+    CHECK(!ABX_MSG(int, (id, SEL, NSInteger), manager, "supportsDestination:", 2));
+    struct MTLCaptureDescriptor *d =
+            (struct MTLCaptureDescriptor *)objc_alloc_init(ABX_CLASS(MTLCaptureDescriptor));
+    d->captureObject = objc_retain(device);
+    id error = NULL;
+    CHECK(!ABX_MSG(
+            int, (id, SEL, id, id *), manager, "startCaptureWithDescriptor:error:", (id)d, &error));
+    CHECK(error && ABX_MSG(NSInteger, (id, SEL), error, "code") == MTLCaptureErrorNotSupported);
+    CHECK(!ABX_MSG(int, (id, SEL), manager, "isCapturing"));
+    objc_release((id)d);
+    id scope = ABX_MSG(id, (id, SEL, id), manager, "newCaptureScopeWithDevice:", device);
+    ABX_MSG(void, (id, SEL), scope, "beginScope");
+    ABX_MSG(void, (id, SEL), scope, "endScope");
+    ABX_MSG(void, (id, SEL, id), manager, "setDefaultCaptureScope:", scope);
+    CHECK(ABX_MSG(id, (id, SEL), manager, "defaultCaptureScope") == scope);
+    ABX_MSG(void, (id, SEL, id), manager, "setDefaultCaptureScope:", NULL);
+    CHECK(retains(scope) == 1 && ABX_MSG(id, (id, SEL), scope, "device") == device);
+    objc_release(scope);
+}
+
+int main(void)
+{
+    fake_host_start(&host);
+    id device = MTLCreateSystemDefaultDevice();
+    CHECK(device);
+    void (*const tests[])(id) = {test_residency, test_residency_many, test_residency_threads,
+            test_arguments, test_function_arguments, test_capture};
+    for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
+        void *pool = objc_autoreleasePoolPush();
+        tests[i](device);
+        objc_autoreleasePoolPop(pool);
+    }
+    objc_release(device);
+    puts("sets: ok");
+    return 0;
+}
