@@ -169,8 +169,13 @@ int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t fu
     int r = codegen_open(&g);
     if (r == 0)
         r = codegen_load(&g, library, library_bytes, function, constants, constant_count);
-    if (r == 0)
-        r = codegen_build_scalar(&g);
+    if (r == 0) {
+        /* For tests and for finding out whose fault it is. */
+        const char *form = getenv("ARCBOX_CODEGEN_FORM");
+        r = form && !strcmp(form, "scalar") ? -ENOTSUP : codegen_build_wide(&g);
+        if (r == -ENOTSUP)
+            r = form && !strcmp(form, "wide") ? r : codegen_build_scalar(&g);
+    }
     if (r == 0)
         r = codegen_finish(&g, result);
     codegen_close(&g);

@@ -61,18 +61,31 @@ void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValu
 /* Completes the place of a thread from group[], size[] and thread position [] already set. */
 void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
 void codegen_place_group(struct codegen *g, struct codegen_place *p);
+/* The group's place and size, from its number in the dispatch, or from *call (coroutines). */
+void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
+void codegen_place_in_coroutine(struct codegen *g, struct codegen_place *p);
+
+/* A loop in g->entry that counts to at least one; the builder then lies in its body. */
+struct codegen_loop {
+    LLVMBasicBlockRef body, after;
+    LLVMValueRef i;
+};
+struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name);
+void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count);
 /* In `function`: the builtin, buffer and threadgroup markers become the place's values; mutable
  * globals (threadgroup variables) become offsets into static threadgroup memory. */
 int codegen_lower_markers(
         struct codegen *g, LLVMValueRef function, struct codegen_place *p, LLVMValueRef at);
-int codegen_lower_statics(
-        struct codegen *g, LLVMValueRef function, LLVMValueRef base, LLVMValueRef at);
+int codegen_lower_statics(struct codegen *g);
 /* Moves what follows `at` in its block into a new block, which is returned. */
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 
 /* The steps. Each 0 or a negative errno with a message. */
 int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t function,
         const struct abx_shader_constant *constants, uint32_t constant_count);
+/* Vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit for it.
+ */
+int codegen_build_wide(struct codegen *g);
 int codegen_build_scalar(struct codegen *g); /* loops, or a coroutine a thread */
 int codegen_finish(struct codegen *g, struct abx_shader_result *result);
 

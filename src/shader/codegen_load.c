@@ -299,5 +299,6 @@ int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t 
         return result;
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
         clean_instructions(g, f);
-    return inline_all(g);
+    result = inline_all(g);
+    return result < 0 ? result : codegen_lower_statics(g);
 }

@@ -38,6 +38,69 @@ void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValu
             ceil_shift(g, product(g, p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE]), 5);
 }
 
+/* ---- where a group stands */
+
+static LLVMValueRef min32(struct codegen *g, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildSelect(g->builder, LLVMBuildICmp(g->builder, LLVMIntULT, a, b, ""), a, b, "");
+}
+
+void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMValueRef x = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUPS][0], g->i64, "");
+    LLVMValueRef y = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUPS][1], g->i64, "");
+    LLVMValueRef row = LLVMBuildUDiv(b, linear, x, "");
+    LLVMValueRef v[3] = {LLVMBuildURem(b, linear, x, ""), LLVMBuildURem(b, row, y, ""),
+            LLVMBuildUDiv(b, row, y, "")};
+    for (int d = 0; d < 3; d++) {
+        /* Fewer threads at the grid's far edges. */
+        LLVMValueRef full = p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d];
+        LLVMValueRef at = LLVMBuildTrunc(b, v[d], g->i32, "");
+        LLVMValueRef start = LLVMBuildMul(b, at, full, "");
+        LLVMValueRef left = LLVMBuildSub(b, p->builtin[ABX_BUILTIN_GRID][d], start, "left");
+        p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = at;
+        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = min32(g, full, left);
+    }
+    codegen_place_group(g, p);
+}
+
+void codegen_place_in_coroutine(struct codegen *g, struct codegen_place *p)
+{
+    for (int d = 0; d < 3; d++) {
+        p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] =
+                codegen_load_field(g, p->call, g->i32, FIELD(group, d), "group");
+        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] =
+                codegen_load_field(g, p->call, g->i32, FIELD(size, d), "size");
+    }
+    codegen_place_group(g, p);
+}
+
+struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name)
+{
+    struct codegen_loop l;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(g->builder);
+    l.body = LLVMAppendBasicBlockInContext(g->context, g->entry, name);
+    l.after = LLVMAppendBasicBlockInContext(g->context, g->entry, "after");
+    LLVMBuildBr(g->builder, l.body);
+    LLVMPositionBuilderAtEnd(g->builder, l.body);
+    l.i = LLVMBuildPhi(g->builder, type, name);
+    LLVMValueRef zero = LLVMConstInt(type, 0, 0);
+    LLVMAddIncoming(l.i, &zero, &before, 1);
+    return l;
+}
+
+void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count)
+{
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->builder);
+    LLVMValueRef next =
+            LLVMBuildNUWAdd(g->builder, l->i, LLVMConstInt(LLVMTypeOf(l->i), 1, 0), "next");
+    LLVMAddIncoming(l->i, &next, &latch, 1);
+    LLVMBuildCondBr(
+            g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, next, count, ""), l->after, l->body);
+    LLVMPositionBuilderAtEnd(g->builder, l->after);
+}
+
 void codegen_place_group(struct codegen *g, struct codegen_place *p)
 {
     LLVMValueRef total = product(g, p->builtin[ABX_BUILTIN_GROUP_SIZE]);
@@ -64,6 +127,11 @@ void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueR
 static LLVMValueRef replacement(
         struct codegen *g, LLVMValueRef in, struct codegen_place *p, LLVMValueRef at)
 {
+    if (codegen_is_call(in, "__abx_statics")) {
+        LLVMPositionBuilderBefore(g->builder, at);
+        return codegen_load_field(g, p->call, g->ptr,
+                offsetof(struct abx_kernel_call, static_threadgroup), "statics");
+    }
     LLVMValueRef operand = LLVMGetOperand(in, 0);
     const char *name = codegen_callee(in);
     if (!LLVMIsAConstantInt(operand)) {
@@ -98,7 +166,8 @@ int codegen_lower_markers(
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in;) {
             LLVMValueRef next = LLVMGetNextInstruction(in);
             if (codegen_is_call(in, "__abx_builtin") || codegen_is_call(in, "__abx_buffer") ||
-                    codegen_is_call(in, "__abx_threadgroup")) {
+                    codegen_is_call(in, "__abx_threadgroup") ||
+                    codegen_is_call(in, "__abx_statics")) {
                 LLVMValueRef v = replacement(g, in, p, at);
                 if (!v)
                     return -EINVAL;
@@ -196,11 +265,16 @@ static LLVMValueRef rebuild(struct statics *s, LLVMValueRef constant)
     return remember(s, constant, v);
 }
 
-int codegen_lower_statics(
-        struct codegen *g, LLVMValueRef function, LLVMValueRef base, LLVMValueRef at)
+/* The memory's address is a marker of its own, __abx_statics(), at the kernel's start. */
+int codegen_lower_statics(struct codegen *g)
 {
-    struct statics s = {.g = g, .base = base, .at = at};
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))
+    LLVMBasicBlockRef first = LLVMGetEntryBasicBlock(g->kernel);
+    LLVMTypeRef type = LLVMFunctionType(g->ptr, NULL, 0, 0);
+    LLVMPositionBuilderBefore(g->builder, LLVMGetFirstInstruction(first));
+    LLVMValueRef marker = codegen_declare(g, "__abx_statics", type);
+    LLVMValueRef base = LLVMBuildCall2(g->builder, type, marker, NULL, 0, "statics");
+    struct statics s = {.g = g, .base = base, .at = LLVMGetNextInstruction(base)};
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
             for (int i = 0; i < LLVMGetNumOperands(in); i++) {
                 LLVMValueRef v = LLVMGetOperand(in, i), r;
@@ -216,6 +290,8 @@ int codegen_lower_statics(
                 "threadgroup memory size (%llu) exceeds the maximum threadgroup memory allowed "
                 "(%u)",
                 (unsigned long long)s.bytes, ABX_MAX_THREADGROUP_BYTES);
+    if (s.bytes == 0)
+        LLVMInstructionEraseFromParent(base);
     g->object.static_threadgroup_bytes = (uint32_t)s.bytes;
     return 0;
 }

@@ -16,55 +16,6 @@ static LLVMBasicBlockRef block(struct codegen *g, const char *name)
     return LLVMAppendBasicBlockInContext(g->context, g->entry, name);
 }
 
-static LLVMValueRef min32(struct codegen *g, LLVMValueRef a, LLVMValueRef b)
-{
-    return LLVMBuildSelect(g->builder, LLVMBuildICmp(g->builder, LLVMIntULT, a, b, ""), a, b, "");
-}
-
-/* How many threads the group has in each dimension: fewer at the grid's far edges. */
-static void group_size(struct codegen *g, struct codegen_place *p)
-{
-    for (int d = 0; d < 3; d++) {
-        LLVMValueRef full = p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d];
-        LLVMValueRef start =
-                LLVMBuildMul(g->builder, p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d], full, "");
-        LLVMValueRef left =
-                LLVMBuildSub(g->builder, p->builtin[ABX_BUILTIN_GRID][d], start, "left");
-        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = min32(g, full, left);
-    }
-}
-
-/* A counting loop in the builder's block, which then lies in the body. */
-struct loop {
-    LLVMBasicBlockRef body, after;
-    LLVMValueRef i;
-};
-
-static struct loop loop_begin(struct codegen *g, LLVMTypeRef type, const char *name)
-{
-    struct loop l;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(g->builder);
-    l.body = block(g, name);
-    l.after = block(g, "after");
-    LLVMBuildBr(g->builder, l.body);
-    LLVMPositionBuilderAtEnd(g->builder, l.body);
-    l.i = LLVMBuildPhi(g->builder, type, name);
-    LLVMValueRef zero = LLVMConstInt(type, 0, 0);
-    LLVMAddIncoming(l.i, &zero, &before, 1);
-    return l;
-}
-
-static void loop_end(struct codegen *g, struct loop *l, LLVMValueRef count)
-{
-    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->builder);
-    LLVMValueRef next =
-            LLVMBuildNUWAdd(g->builder, l->i, LLVMConstInt(LLVMTypeOf(l->i), 1, 0), "next");
-    LLVMAddIncoming(l->i, &next, &latch, 1);
-    LLVMBuildCondBr(
-            g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, next, count, ""), l->after, l->body);
-    LLVMPositionBuilderAtEnd(g->builder, l->after);
-}
-
 static LLVMValueRef call_kernel(struct codegen *g)
 {
     return LLVMBuildCall2(g->builder, LLVMGlobalGetValueType(g->kernel), g->kernel, NULL, 0, "");
@@ -87,42 +38,28 @@ static int build_groups(struct codegen *g)
     LLVMBuilderRef b = g->builder;
     LLVMPositionBuilderAtEnd(b, block(g, "entry"));
     codegen_place_dispatch(g, &p, param(g, 0));
-    LLVMValueRef statics = codegen_load_field(
-            g, p.call, g->ptr, offsetof(struct abx_kernel_call, static_threadgroup), "statics");
-    struct loop groups = loop_begin(g, g->i64, "groups");
-    LLVMValueRef linear = LLVMBuildAdd(b, param(g, 1), groups.i, "group");
-    LLVMValueRef x = LLVMBuildZExt(b, p.builtin[ABX_BUILTIN_GROUPS][0], g->i64, "");
-    LLVMValueRef y = LLVMBuildZExt(b, p.builtin[ABX_BUILTIN_GROUPS][1], g->i64, "");
-    LLVMValueRef row = LLVMBuildUDiv(b, linear, x, "");
-    LLVMValueRef v[3] = {LLVMBuildURem(b, linear, x, ""), LLVMBuildURem(b, row, y, ""),
-            LLVMBuildUDiv(b, row, y, "")};
-    for (int d = 0; d < 3; d++)
-        p.builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = LLVMBuildTrunc(b, v[d], g->i32, "");
-    group_size(g, &p);
-    codegen_place_group(g, &p);
+    struct codegen_loop groups = codegen_loop_begin(g, g->i64, "groups");
+    codegen_place_in_groups(g, &p, LLVMBuildAdd(b, param(g, 1), groups.i, "group"));
     LLVMValueRef *size = p.builtin[ABX_BUILTIN_GROUP_SIZE];
-    struct loop lz = loop_begin(g, g->i32, "z");
-    struct loop ly = loop_begin(g, g->i32, "y");
+    struct codegen_loop lz = codegen_loop_begin(g, g->i32, "z");
+    struct codegen_loop ly = codegen_loop_begin(g, g->i32, "y");
     LLVMValueRef rows = LLVMBuildMul(b, lz.i, size[1], "");
     rows = LLVMBuildMul(b, LLVMBuildAdd(b, rows, ly.i, ""), size[0], "");
-    struct loop lx = loop_begin(g, g->i32, "x");
+    struct codegen_loop lx = codegen_loop_begin(g, g->i32, "x");
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][0] = lx.i;
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][1] = ly.i;
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][2] = lz.i;
     codegen_place_thread(g, &p, LLVMBuildAdd(b, rows, lx.i, "thread"));
-    LLVMValueRef at = LLVMGetFirstInstruction(groups.body);
-    at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
+    LLVMValueRef at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
     call_kernel(g);
-    loop_end(g, &lx, size[0]);
-    loop_end(g, &ly, size[1]);
-    loop_end(g, &lz, size[2]);
-    loop_end(g, &groups, param(g, 2));
+    codegen_loop_end(g, &lx, size[0]);
+    codegen_loop_end(g, &ly, size[1]);
+    codegen_loop_end(g, &lz, size[2]);
+    codegen_loop_end(g, &groups, param(g, 2));
     LLVMBuildRetVoid(b);
     int r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
-    if (r == 0)
-        r = codegen_lower_statics(g, g->entry, statics, at);
     g->object.form = ABX_FORM_GROUPS;
     g->object.lanes = 1;
     return r;
@@ -195,14 +132,7 @@ static void place_coroutine(struct codegen *g, struct codegen_place *p, LLVMValu
 {
     LLVMBuilderRef b = g->builder;
     codegen_place_dispatch(g, p, param(g, 0));
-    for (int d = 0; d < 3; d++) {
-        size_t offset = 4 * (size_t)d;
-        p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = codegen_load_field(
-                g, p->call, g->i32, offsetof(struct abx_kernel_call, group) + offset, "group");
-        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = codegen_load_field(
-                g, p->call, g->i32, offsetof(struct abx_kernel_call, size) + offset, "size");
-    }
-    codegen_place_group(g, p);
+    codegen_place_in_coroutine(g, p);
     LLVMValueRef *size = p->builtin[ABX_BUILTIN_GROUP_SIZE];
     LLVMValueRef *at = p->builtin[ABX_BUILTIN_THREAD_IN_GROUP];
     LLVMValueRef row = LLVMBuildUDiv(b, thread, size[0], "");
@@ -221,8 +151,6 @@ static int build_coroutine(struct codegen *g)
     LLVMPositionBuilderAtEnd(g->builder, block(g, "entry"));
     codegen_coroutine_begin(g, g->entry, param(g, 1), &k.c);
     place_coroutine(g, &p, param(g, 2));
-    LLVMValueRef statics = codegen_load_field(
-            g, p.call, g->ptr, offsetof(struct abx_kernel_call, static_threadgroup), "statics");
     LLVMValueRef at = LLVMBuildAdd(g->builder, param(g, 2), param(g, 2), "at");
     call_kernel(g);
     codegen_coroutine_stop(g, &k.c, true, NULL);
@@ -230,8 +158,6 @@ static int build_coroutine(struct codegen *g)
     int r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
-    if (r == 0)
-        r = codegen_lower_statics(g, g->entry, statics, at);
     if (r < 0)
         return r;
     LLVMInstructionEraseFromParent(at);

@@ -1,0 +1,111 @@
+/* shader, private: kernels as vectors of lanes (codegen_wide*.c). Compiler process.
+ *
+ * The scalar function of one thread is translated into code for `width` threads at once: a value
+ * that is the same for all of them (uniform) stays scalar, another becomes a vector. Uniform
+ * branches stay branches. From a divergent branch to where its sides meet again, and from the entry
+ * of a loop that lanes leave at different times to its end, blocks are laid out one after the other
+ * and run under masks. */
+#ifndef ABX_SHADER_CODEGEN_WIDE_H
+#define ABX_SHADER_CODEGEN_WIDE_H
+
+#include "shader/codegen.h"
+
+#define WIDE_MAX_WIDTH 32u
+#define WIDE_MAX_BLOCKS 1024u
+
+/* ---- a map from LLVM objects to small structures */
+struct wide_value {
+    void *key;
+    bool divergent;
+    bool phi_divergent; /* lanes come from different predecessors or iterations */
+    /* private memory (alloca) that differs from lane to lane */
+    bool private_memory;
+    bool interleaved;     /* unit 0 of all lanes, unit 1 of all lanes ...; else lane after lane */
+    uint64_t unit, bytes; /* bytes of a unit, of one lane's object */
+    /* translation, reset for each variant */
+    LLVMValueRef uniform, vector;
+    LLVMValueRef memory; /* phi: its slot; alloca: the storage */
+    /* integers and addresses that rise by `stride` from lane to lane, from `first` */
+    bool affine, no_signed_wrap, no_unsigned_wrap;
+    LLVMValueRef first;
+    int64_t stride;
+    /* addresses: uniform base plus byte offsets (affine or vector above describe the offset) */
+    LLVMValueRef base;
+};
+
+struct wide_loop {
+    uint32_t header, latch;
+    int parent;     /* index or -1 */
+    bool *in;       /* per block */
+    bool divergent; /* lanes leave it at different times */
+};
+
+struct wide {
+    struct codegen *g;
+    unsigned width;
+    bool rows; /* lanes are neighbours in x; else in the linear index */
+    struct wide_value *map;
+    size_t map_count, map_capacity;
+
+    LLVMBasicBlockRef block[WIDE_MAX_BLOCKS];
+    uint32_t count;
+    uint32_t successor[WIDE_MAX_BLOCKS][2];
+    uint32_t successors[WIDE_MAX_BLOCKS];
+    uint32_t order[WIDE_MAX_BLOCKS]; /* reverse post-order */
+    uint32_t rank[WIDE_MAX_BLOCKS];
+    int dominator[WIDE_MAX_BLOCKS], post_dominator[WIDE_MAX_BLOCKS]; /* count: the exit; -1 none */
+    bool masked[WIDE_MAX_BLOCKS];                                    /* runs under a mask */
+    int loop_of[WIDE_MAX_BLOCKS];
+    struct wide_loop *loops;
+    uint32_t loop_count;
+    const char *refused; /* why this kernel is not for this form */
+
+    /* translation */
+    struct codegen_place place;
+    struct wide_value lane_place[ABX_BUILTIN_COUNT][3];
+    LLVMValueRef function, entry_mark; /* loads of arguments go before entry_mark */
+    LLVMValueRef entry_mask;           /* NULL: every lane is active */
+    LLVMValueRef mask;                 /* of the block being translated; NULL: every lane */
+    LLVMBasicBlockRef made[WIDE_MAX_BLOCKS], exit;
+    LLVMValueRef mask_slot[WIDE_MAX_BLOCKS];
+    LLVMValueRef dummy;            /* memory that masked uniform accesses go to instead */
+    LLVMValueRef lanes32, lanes64; /* <0, 1, 2, ...> */
+    struct codegen_coroutine *coroutine;
+    LLVMValueRef statics;
+};
+
+struct wide_value *wide_get(struct wide *w, void *key); /* made when new */
+bool wide_is_divergent(struct wide *w, LLVMValueRef v);
+uint32_t wide_block(struct wide *w, LLVMBasicBlockRef b);
+LLVMValueRef wide_private(LLVMValueRef pointer); /* the alloca an address leads into, or NULL */
+uint64_t wide_marker(
+        LLVMValueRef call, const char *name); /* constant operand, ~0 if another call */
+
+/* Builds the block graph (once), then decides what diverges in this variant. False: refused. */
+bool wide_graph(struct wide *w, LLVMValueRef function);
+bool wide_analyse(struct wide *w);
+void wide_free(struct wide *w);
+
+/* Translates the analysed function at the builder's place; the code goes on in `after`. */
+bool wide_translate(struct wide *w, LLVMBasicBlockRef after);
+/* One instruction; wide_value.c holds what it needs. */
+bool wide_instruction(struct wide *w, LLVMValueRef in);
+bool wide_call(struct wide *w, LLVMValueRef in);
+bool wide_simd(struct wide *w, LLVMValueRef in);
+/* Anything, one lane after the other. */
+bool wide_serial(struct wide *w, LLVMValueRef in);
+
+LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar);
+LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar);
+LLVMValueRef wide_uniform(struct wide *w, LLVMValueRef source);
+LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source);
+void wide_set_uniform(struct wide *w, LLVMValueRef source, LLVMValueRef v);
+void wide_set_vector(struct wide *w, LLVMValueRef source, LLVMValueRef v);
+LLVMValueRef wide_all(struct wide *w);                     /* the mask, as a vector */
+LLVMValueRef wide_any(struct wide *w, LLVMValueRef mask);  /* i1 */
+LLVMValueRef wide_bits(struct wide *w, LLVMValueRef mask); /* i<width> */
+LLVMValueRef wide_first_active(struct wide *w);            /* i32; some lane when none is */
+LLVMValueRef wide_slot(struct wide *w, LLVMTypeRef type, const char *name); /* at the entry */
+LLVMValueRef wide_shuffle(struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index);
+
+#endif

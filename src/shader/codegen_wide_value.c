@@ -1,0 +1,557 @@
+/* shader: instructions on vectors of lanes. See codegen_wide.h. */
+#include "shader/codegen_wide.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- building blocks */
+
+LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar)
+{
+    return LLVMVectorType(scalar, w->width);
+}
+
+LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar)
+{
+    if (LLVMIsAConstant(scalar) && !LLVMIsAGlobalValue(scalar) && !LLVMIsAConstantExpr(scalar)) {
+        LLVMValueRef lanes[WIDE_MAX_WIDTH];
+        for (unsigned i = 0; i < w->width; i++)
+            lanes[i] = scalar;
+        return LLVMConstVector(lanes, w->width);
+    }
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef poison = LLVMGetPoison(wide_type(w, LLVMTypeOf(scalar)));
+    LLVMValueRef one = LLVMBuildInsertElement(b, poison, scalar, codegen_i32(w->g, 0), "");
+    return LLVMBuildShuffleVector(
+            b, one, poison, LLVMConstNull(LLVMVectorType(w->g->i32, w->width)), "splat");
+}
+
+LLVMValueRef wide_shuffle(struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index)
+{
+    LLVMValueRef mask[WIDE_MAX_WIDTH];
+    for (unsigned i = 0; i < w->width; i++)
+        mask[i] = codegen_i32(w->g, (uint64_t)index[i]);
+    return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, w->width), "");
+}
+
+LLVMValueRef wide_slot(struct wide *w, LLVMTypeRef type, const char *name)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
+    LLVMPositionBuilderBefore(b, w->entry_mark);
+    LLVMValueRef slot = LLVMBuildAlloca(b, type, name);
+    LLVMSetAlignment(slot, 64);
+    LLVMPositionBuilderAtEnd(b, here);
+    return slot;
+}
+
+LLVMValueRef wide_all(struct wide *w)
+{
+    return w->mask ? w->mask : wide_splat(w, LLVMConstInt(w->g->i1, 1, 0));
+}
+
+LLVMValueRef wide_bits(struct wide *w, LLVMValueRef mask)
+{
+    return LLVMBuildBitCast(
+            w->g->builder, mask, LLVMIntTypeInContext(w->g->context, w->width), "bits");
+}
+
+LLVMValueRef wide_any(struct wide *w, LLVMValueRef mask)
+{
+    LLVMValueRef bits = wide_bits(w, mask);
+    return LLVMBuildICmp(w->g->builder, LLVMIntNE, bits, LLVMConstNull(LLVMTypeOf(bits)), "any");
+}
+
+LLVMValueRef wide_first_active(struct wide *w)
+{
+    struct codegen *g = w->g;
+    if (!w->mask)
+        return codegen_i32(g, 0);
+    LLVMValueRef bits = LLVMBuildZExt(g->builder, wide_bits(w, w->mask), g->i64, "");
+    /* A bit above the lanes makes the answer defined when there is none. */
+    bits = LLVMBuildOr(g->builder, bits, codegen_i64(g, 1ull << (w->width - 1)), "");
+    LLVMValueRef a[2] = {bits, LLVMConstInt(g->i1, 1, 0)};
+    LLVMValueRef n = codegen_call_intrinsic(g, "llvm.cttz", &g->i64, 1, a, 2);
+    return LLVMBuildTrunc(g->builder, n, g->i32, "first_active");
+}
+
+static LLVMValueRef last_active(struct wide *w)
+{
+    struct codegen *g = w->g;
+    if (!w->mask)
+        return codegen_i32(g, w->width - 1);
+    LLVMValueRef bits = LLVMBuildZExt(g->builder, wide_bits(w, w->mask), g->i64, "");
+    LLVMValueRef a[2] = {
+            LLVMBuildOr(g->builder, bits, codegen_i64(g, 1), ""), LLVMConstInt(g->i1, 1, 0)};
+    LLVMValueRef n = codegen_call_intrinsic(g, "llvm.ctlz", &g->i64, 1, a, 2);
+    n = LLVMBuildSub(g->builder, codegen_i64(g, 63), n, "");
+    return LLVMBuildTrunc(g->builder, n, g->i32, "last_active");
+}
+
+void wide_set_uniform(struct wide *w, LLVMValueRef source, LLVMValueRef v)
+{
+    wide_get(w, source)->uniform = v;
+}
+
+void wide_set_vector(struct wide *w, LLVMValueRef source, LLVMValueRef v)
+{
+    wide_get(w, source)->vector = v;
+}
+
+LLVMValueRef wide_uniform(struct wide *w, LLVMValueRef source)
+{
+    if (LLVMIsAConstant(source) || LLVMIsAArgument(source))
+        return source;
+    struct wide_value *v = wide_get(w, source);
+    if (!v->uniform)
+        w->refused = w->refused ? w->refused : "a value out of order";
+    return v->uniform ? v->uniform : LLVMGetPoison(LLVMTypeOf(source));
+}
+
+static LLVMValueRef stride_vector(struct wide *w, int64_t stride, LLVMTypeRef type)
+{
+    LLVMValueRef lanes[WIDE_MAX_WIDTH];
+    for (unsigned i = 0; i < w->width; i++)
+        lanes[i] = LLVMConstInt(type, (uint64_t)(stride * (int64_t)i), 1);
+    return LLVMConstVector(lanes, w->width);
+}
+
+/* The byte offsets of an address, <width x i64>. */
+static LLVMValueRef offsets(struct wide *w, struct wide_value *v)
+{
+    if (v->vector)
+        return v->vector;
+    return LLVMBuildAdd(
+            w->g->builder, wide_splat(w, v->first), stride_vector(w, v->stride, w->g->i64), "");
+}
+
+static LLVMValueRef address_vector(struct wide *w, LLVMValueRef base, LLVMValueRef offset)
+{
+    return LLVMBuildGEP2(w->g->builder, w->g->i8, base, &offset, 1, "");
+}
+
+LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source)
+{
+    struct wide_value *v = LLVMIsAConstant(source) ? NULL : wide_get(w, source);
+    LLVMValueRef memory = v && LLVMGetTypeKind(LLVMTypeOf(source)) == LLVMPointerTypeKind
+                                  ? wide_private(source)
+                                  : NULL;
+    if (memory) {
+        struct wide_value *a = wide_get(w, memory);
+        LLVMValueRef lane =
+                stride_vector(w, (int64_t)(a->interleaved ? a->unit : a->bytes), w->g->i64);
+        if (v->divergent)
+            return address_vector(w, v->base, LLVMBuildAdd(w->g->builder, offsets(w, v), lane, ""));
+        return address_vector(w, wide_uniform(w, source), lane);
+    }
+    if (!v || !v->divergent)
+        return wide_splat(w, wide_uniform(w, source));
+    if (v->base)
+        return address_vector(w, v->base, offsets(w, v));
+    if (!v->vector)
+        w->refused = w->refused ? w->refused : "a value out of order";
+    return v->vector ? v->vector : LLVMGetPoison(wide_type(w, LLVMTypeOf(source)));
+}
+
+/* ---- rising values */
+
+static struct wide_value constant_value(struct wide *w, LLVMValueRef source)
+{
+    struct wide_value v = {0};
+    v.affine = v.no_signed_wrap = v.no_unsigned_wrap = true;
+    v.first = wide_uniform(w, source);
+    return v;
+}
+
+static struct wide_value affine_of(struct wide *w, LLVMValueRef source)
+{
+    if (LLVMIsAConstant(source) || !wide_is_divergent(w, source))
+        return constant_value(w, source);
+    return *wide_get(w, source);
+}
+
+/* What is known of an integer operation's result from its operands. */
+static void track_affine(struct wide *w, LLVMValueRef in, struct wide_value *v)
+{
+    LLVMOpcode op = LLVMGetInstructionOpcode(in);
+    LLVMBuilderRef b = w->g->builder;
+    if (LLVMGetTypeKind(LLVMTypeOf(in)) != LLVMIntegerTypeKind)
+        return;
+    struct wide_value x = affine_of(w, LLVMGetOperand(in, 0));
+    if (op == LLVMSExt || op == LLVMZExt) {
+        if (!x.affine || LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetOperand(in, 0))) < 32)
+            return;
+        v->affine = true;
+        v->stride = x.stride;
+        v->first = LLVMBuildCast(b, op, x.first, LLVMTypeOf(in), "");
+        bool exact = op == LLVMSExt ? x.no_signed_wrap
+                                    : x.no_unsigned_wrap || (LLVMGetNNeg(in) && x.no_signed_wrap);
+        v->no_signed_wrap = v->no_unsigned_wrap = exact;
+        return;
+    }
+    if (op != LLVMAdd && op != LLVMSub && op != LLVMMul && op != LLVMShl && op != LLVMOr)
+        return;
+    struct wide_value y = affine_of(w, LLVMGetOperand(in, 1));
+    if (!x.affine || !y.affine)
+        return;
+    bool disjoint = op == LLVMOr && LLVMGetIsDisjoint(in);
+    int64_t factor = 0;
+    if (op == LLVMAdd || disjoint)
+        v->stride = x.stride + y.stride;
+    else if (op == LLVMSub)
+        v->stride = x.stride - y.stride;
+    else if (op == LLVMMul && LLVMIsAConstantInt(LLVMGetOperand(in, 1)))
+        factor = LLVMConstIntGetSExtValue(LLVMGetOperand(in, 1));
+    else if (op == LLVMShl && LLVMIsAConstantInt(LLVMGetOperand(in, 1)) &&
+             LLVMConstIntGetZExtValue(LLVMGetOperand(in, 1)) < 31)
+        factor = 1ll << LLVMConstIntGetZExtValue(LLVMGetOperand(in, 1));
+    else
+        return;
+    if (op == LLVMMul || op == LLVMShl) {
+        if (factor > INT32_MAX || factor < INT32_MIN || x.stride > INT32_MAX ||
+                x.stride < INT32_MIN)
+            return;
+        v->stride = x.stride * factor;
+    }
+    v->affine = true;
+    v->first = LLVMBuildBinOp(b, disjoint ? LLVMAdd : op, x.first, y.first, "");
+    v->no_signed_wrap = x.no_signed_wrap && y.no_signed_wrap && (disjoint || LLVMGetNSW(in));
+    v->no_unsigned_wrap = x.no_unsigned_wrap && y.no_unsigned_wrap && (disjoint || LLVMGetNUW(in));
+}
+
+/* ---- addresses */
+
+/* What a lane's step in an address is multiplied by: interleaved private memory keeps a unit of
+ * every lane side by side. */
+static uint64_t scale_of(struct wide *w, LLVMValueRef pointer)
+{
+    LLVMValueRef memory = wide_private(pointer);
+    if (!memory)
+        return 1;
+    struct wide_value *a = wide_get(w, memory);
+    return a->interleaved ? w->width : 1;
+}
+
+static LLVMTypeRef step_type(LLVMTypeRef type, int index)
+{
+    return index == 0 ? type : LLVMGetElementType(type);
+}
+
+/* Adds index * bytes to the address. */
+static void add_step(struct wide *w, struct wide_value *v, LLVMValueRef index, uint64_t bytes)
+{
+    struct codegen *g = w->g;
+    struct wide_value x = affine_of(w, index);
+    unsigned bits = LLVMGetIntTypeWidth(LLVMTypeOf(index));
+    LLVMValueRef size = codegen_i64(g, bytes);
+    v->affine = v->affine && x.affine && bits >= 32;
+    bool exact = bits == 64 || x.no_signed_wrap;
+    v->no_signed_wrap =
+            v->no_signed_wrap && exact && (x.no_signed_wrap || x.no_unsigned_wrap || x.stride == 0);
+    if (v->affine) {
+        LLVMValueRef first = LLVMBuildSExt(g->builder, x.first, g->i64, "");
+        v->first =
+                LLVMBuildAdd(g->builder, v->first, LLVMBuildMul(g->builder, first, size, ""), "");
+        v->stride += x.stride * (int64_t)bytes;
+    }
+    if (x.affine && x.stride == 0) {
+        LLVMValueRef s =
+                LLVMBuildMul(g->builder, LLVMBuildSExt(g->builder, x.first, g->i64, ""), size, "");
+        v->vector = LLVMBuildAdd(g->builder, v->vector, wide_splat(w, s), "");
+        return;
+    }
+    LLVMValueRef i = LLVMBuildSExt(g->builder, wide_vector(w, index), wide_type(w, g->i64), "");
+    i = LLVMBuildMul(g->builder, i, wide_splat(w, size), "");
+    v->vector = LLVMBuildAdd(g->builder, v->vector, i, "");
+}
+
+static bool divergent_gep(struct wide *w, LLVMValueRef in)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef base = LLVMGetOperand(in, 0);
+    struct wide_value *v = wide_get(w, in),
+                      *from = wide_is_divergent(w, base) ? wide_get(w, base) : NULL;
+    uint64_t scale = scale_of(w, base);
+    LLVMValueRef pointers = from && !from->base ? wide_vector(w, base) : NULL;
+    if (pointers) { /* addresses from nowhere in particular */
+        v->base = NULL;
+        v->vector = LLVMConstNull(wide_type(w, g->i64));
+        v->affine = false;
+        v->first = codegen_i64(g, 0);
+    } else if (from) {
+        v->base = from->base;
+        v->vector = offsets(w, from);
+        v->affine = from->affine, v->first = from->first, v->stride = from->stride;
+        v->no_signed_wrap = from->no_signed_wrap;
+    } else {
+        v->base = wide_uniform(w, base);
+        v->vector = LLVMConstNull(wide_type(w, g->i64));
+        v->affine = v->no_signed_wrap = true;
+        v->first = codegen_i64(g, 0);
+        v->stride = 0;
+    }
+    LLVMTypeRef type = LLVMGetGEPSourceElementType(in);
+    for (int i = 1; i < LLVMGetNumOperands(in); i++) {
+        LLVMValueRef index = LLVMGetOperand(in, i);
+        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
+            unsigned field = (unsigned)LLVMConstIntGetZExtValue(index);
+            add_step(w, v, codegen_i64(g, LLVMOffsetOfElement(g->layout, type, field)), scale);
+            type = LLVMStructGetTypeAtIndex(type, field);
+            continue;
+        }
+        type = step_type(type, i - 1);
+        add_step(w, v, index, LLVMABISizeOfType(g->layout, type) * scale);
+    }
+    if (pointers)
+        v->vector = LLVMBuildGEP2(g->builder, g->i8, pointers, &v->vector, 1, "");
+    return true;
+}
+
+/* Uniform: cloned, but steps in interleaved private memory are longer. */
+static bool uniform_gep(struct wide *w, LLVMValueRef in)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef offset = codegen_i64(g, 0), base = wide_uniform(w, LLVMGetOperand(in, 0));
+    LLVMTypeRef type = LLVMGetGEPSourceElementType(in);
+    uint64_t scale = scale_of(w, LLVMGetOperand(in, 0));
+    for (int i = 1; i < LLVMGetNumOperands(in); i++) {
+        LLVMValueRef index = LLVMGetOperand(in, i), step;
+        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
+            unsigned field = (unsigned)LLVMConstIntGetZExtValue(index);
+            step = codegen_i64(g, LLVMOffsetOfElement(g->layout, type, field) * scale);
+            type = LLVMStructGetTypeAtIndex(type, field);
+        } else {
+            type = step_type(type, i - 1);
+            index = LLVMBuildSExt(g->builder, wide_uniform(w, index), g->i64, "");
+            step = LLVMBuildMul(g->builder, index,
+                    codegen_i64(g, LLVMABISizeOfType(g->layout, type) * scale), "");
+        }
+        offset = LLVMBuildAdd(g->builder, offset, step, "");
+    }
+    wide_set_uniform(w, in, LLVMBuildGEP2(g->builder, g->i8, base, &offset, 1, ""));
+    return true;
+}
+
+/* ---- loads and stores */
+
+/* Under a mask a uniform access happens once, if any lane is active; else to a dummy. */
+static LLVMValueRef guarded(struct wide *w, LLVMValueRef pointer)
+{
+    if (!w->mask)
+        return pointer;
+    if (!w->dummy)
+        w->dummy = wide_slot(w, LLVMArrayType2(w->g->i8, 64), "dummy");
+    return LLVMBuildSelect(w->g->builder, wide_any(w, w->mask), pointer, w->dummy, "");
+}
+
+/* The address of the first of `width` neighbouring elements, or NULL when the lanes' addresses are
+ * not `bytes` apart. Anchored at a lane that is active: the others' may have wrapped around. */
+static LLVMValueRef contiguous(struct wide *w, LLVMValueRef pointer, uint64_t bytes)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef memory = wide_private(pointer);
+    struct wide_value *v = wide_get(w, pointer);
+    if (memory) {
+        struct wide_value *a = wide_get(w, memory);
+        return a->interleaved && a->unit == bytes && !v->divergent ? wide_uniform(w, pointer)
+                                                                   : NULL;
+    }
+    if (!v->base || !v->affine || v->stride != (int64_t)bytes)
+        return NULL;
+    LLVMValueRef first = v->first;
+    if (w->mask && !v->no_signed_wrap) {
+        LLVMValueRef lane = wide_first_active(w);
+        LLVMValueRef there = LLVMBuildExtractElement(g->builder, offsets(w, v), lane, "");
+        LLVMValueRef back = LLVMBuildMul(
+                g->builder, LLVMBuildZExt(g->builder, lane, g->i64, ""), codegen_i64(g, bytes), "");
+        first = LLVMBuildSub(g->builder, there, back, "");
+    }
+    return LLVMBuildGEP2(g->builder, g->i8, v->base, &first, 1, "row");
+}
+
+static bool vector_load(struct wide *w, LLVMValueRef in)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef pointer = LLVMGetOperand(in, 0);
+    LLVMTypeRef scalar = LLVMTypeOf(in), type = wide_type(w, scalar);
+    uint64_t bytes = LLVMABISizeOfType(g->layout, scalar);
+    unsigned align = LLVMGetAlignment(in);
+    LLVMValueRef row = contiguous(w, pointer, bytes), v;
+    if (row && !w->mask) {
+        v = LLVMBuildLoad2(g->builder, type, row, "");
+        LLVMSetAlignment(v, align);
+    } else if (row) {
+        LLVMTypeRef types[2] = {type, g->ptr};
+        LLVMValueRef a[4] = {row, codegen_i32(g, align), w->mask, LLVMConstNull(type)};
+        v = codegen_call_intrinsic(g, "llvm.masked.load", types, 2, a, 4);
+    } else {
+        LLVMValueRef p = wide_vector(w, pointer);
+        LLVMTypeRef types[2] = {type, LLVMTypeOf(p)};
+        LLVMValueRef a[4] = {p, codegen_i32(g, align), wide_all(w), LLVMConstNull(type)};
+        v = codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
+    }
+    wide_set_vector(w, in, v);
+    return true;
+}
+
+static bool load(struct wide *w, LLVMValueRef in)
+{
+    LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(in));
+    bool plain = kind == LLVMIntegerTypeKind
+                         ? LLVMGetIntTypeWidth(LLVMTypeOf(in)) % 8 == 0
+                         : kind != LLVMVectorTypeKind && kind != LLVMStructTypeKind &&
+                                   kind != LLVMArrayTypeKind;
+    if (wide_is_divergent(w, in))
+        return plain && !LLVMGetVolatile(in) && LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic
+                       ? vector_load(w, in)
+                       : wide_serial(w, in);
+    LLVMValueRef copy = LLVMInstructionClone(in);
+    LLVMSetOperand(copy, 0, guarded(w, wide_uniform(w, LLVMGetOperand(in, 0))));
+    LLVMInsertIntoBuilder(w->g->builder, copy);
+    wide_set_uniform(w, in, copy);
+    return true;
+}
+
+static bool vector_store(struct wide *w, LLVMValueRef in)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
+    uint64_t bytes = LLVMABISizeOfType(g->layout, LLVMTypeOf(source));
+    unsigned align = LLVMGetAlignment(in);
+    LLVMValueRef v = wide_vector(w, source), row = contiguous(w, pointer, bytes);
+    LLVMTypeRef type = LLVMTypeOf(v);
+    if (row && !w->mask) {
+        LLVMSetAlignment(LLVMBuildStore(g->builder, v, row), align);
+        return true;
+    }
+    LLVMValueRef p = row ? row : wide_vector(w, pointer);
+    LLVMTypeRef types[2] = {type, LLVMTypeOf(p)};
+    LLVMValueRef a[4] = {v, p, codegen_i32(g, align), wide_all(w)};
+    codegen_call_intrinsic(g, row ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, a, 4);
+    return true;
+}
+
+static bool store(struct wide *w, LLVMValueRef in)
+{
+    LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
+    LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(source));
+    bool plain = kind == LLVMIntegerTypeKind
+                         ? LLVMGetIntTypeWidth(LLVMTypeOf(source)) % 8 == 0
+                         : kind != LLVMVectorTypeKind && kind != LLVMStructTypeKind &&
+                                   kind != LLVMArrayTypeKind;
+    bool atomic = LLVMGetVolatile(in) || LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic;
+    if (wide_private(pointer) || wide_is_divergent(w, pointer))
+        return plain && !atomic ? vector_store(w, in) : wide_serial(w, in);
+    /* One place for all lanes: the last active one's value stays. */
+    LLVMValueRef v;
+    if (!wide_is_divergent(w, source))
+        v = wide_uniform(w, source);
+    else if (plain)
+        v = LLVMBuildExtractElement(w->g->builder, wide_vector(w, source), last_active(w), "");
+    else
+        return wide_serial(w, in);
+    LLVMValueRef copy = LLVMInstructionClone(in);
+    LLVMSetOperand(copy, 0, v);
+    LLVMSetOperand(copy, 1, guarded(w, wide_uniform(w, pointer)));
+    LLVMInsertIntoBuilder(w->g->builder, copy);
+    return true;
+}
+
+/* ---- the rest */
+
+static void copy_flags(LLVMValueRef from, LLVMValueRef to)
+{
+    if (!LLVMIsAInstruction(to))
+        return;
+    LLVMOpcode op = LLVMGetInstructionOpcode(from);
+    if (LLVMGetInstructionOpcode(to) != op)
+        return;
+    if (LLVMCanValueUseFastMathFlags(from) && LLVMCanValueUseFastMathFlags(to))
+        LLVMSetFastMathFlags(to, LLVMGetFastMathFlags(from));
+    if (op == LLVMAdd || op == LLVMSub || op == LLVMMul || op == LLVMShl) {
+        LLVMSetNSW(to, LLVMGetNSW(from));
+        LLVMSetNUW(to, LLVMGetNUW(from));
+    }
+    if (op == LLVMLShr || op == LLVMAShr || op == LLVMSDiv || op == LLVMUDiv)
+        LLVMSetExact(to, LLVMGetExact(from));
+}
+
+static bool scalar_type(LLVMTypeRef t)
+{
+    LLVMTypeKind k = LLVMGetTypeKind(t);
+    return k == LLVMIntegerTypeKind || k == LLVMFloatTypeKind || k == LLVMHalfTypeKind ||
+           k == LLVMBFloatTypeKind || k == LLVMDoubleTypeKind || k == LLVMPointerTypeKind;
+}
+
+static LLVMValueRef widen(struct wide *w, LLVMValueRef in, LLVMOpcode op)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef x = wide_vector(w, LLVMGetOperand(in, 0));
+    if (LLVMIsACastInst(in))
+        return LLVMBuildCast(b, op, x, wide_type(w, LLVMTypeOf(in)), "");
+    if (op == LLVMFNeg)
+        return LLVMBuildFNeg(b, x, "");
+    if (op == LLVMFreeze)
+        return LLVMBuildFreeze(b, x, "");
+    LLVMValueRef y = wide_vector(w, LLVMGetOperand(in, 1));
+    if (op == LLVMICmp)
+        return LLVMBuildICmp(b, LLVMGetICmpPredicate(in), x, y, "");
+    if (op == LLVMFCmp)
+        return LLVMBuildFCmp(b, LLVMGetFCmpPredicate(in), x, y, "");
+    if (op == LLVMSelect) {
+        LLVMValueRef c = LLVMGetOperand(in, 0);
+        if (!wide_is_divergent(w, c))
+            x = wide_uniform(w, c);
+        return LLVMBuildSelect(b, x, y, wide_vector(w, LLVMGetOperand(in, 2)), "");
+    }
+    return LLVMBuildBinOp(b, op, x, y, "");
+}
+
+static bool uniform(struct wide *w, LLVMValueRef in)
+{
+    LLVMValueRef copy = LLVMInstructionClone(in);
+    for (int i = 0; i < LLVMGetNumOperands(in); i++)
+        LLVMSetOperand(copy, (unsigned)i, wide_uniform(w, LLVMGetOperand(in, (unsigned)i)));
+    LLVMInsertIntoBuilder(w->g->builder, copy);
+    wide_set_uniform(w, in, copy);
+    return true;
+}
+
+bool wide_instruction(struct wide *w, LLVMValueRef in)
+{
+    LLVMOpcode op = LLVMGetInstructionOpcode(in);
+    bool divergent = wide_is_divergent(w, in);
+    switch (op) {
+    case LLVMAlloca:
+    case LLVMPHI:
+        return true; /* wide_translate() sees to them */
+    case LLVMCall:
+        return wide_call(w, in);
+    case LLVMLoad:
+        return load(w, in);
+    case LLVMStore:
+        return store(w, in);
+    case LLVMGetElementPtr:
+        return divergent ? divergent_gep(w, in) : uniform_gep(w, in);
+    case LLVMAtomicRMW:
+    case LLVMAtomicCmpXchg:
+        return wide_serial(w, in);
+    case LLVMFence:
+        LLVMInsertIntoBuilder(w->g->builder, LLVMInstructionClone(in));
+        return true;
+    default:
+        break;
+    }
+    if (!divergent)
+        return uniform(w, in);
+    for (int i = 0; i < LLVMGetNumOperands(in); i++)
+        if (!scalar_type(LLVMTypeOf(LLVMGetOperand(in, (unsigned)i))))
+            return wide_serial(w, in);
+    if (!scalar_type(LLVMTypeOf(in)))
+        return wide_serial(w, in);
+    LLVMValueRef v = widen(w, in, op);
+    copy_flags(in, v);
+    wide_set_vector(w, in, v);
+    track_affine(w, in, wide_get(w, in));
+    return true;
+}
