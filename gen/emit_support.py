@@ -46,6 +46,15 @@ def verdict(api, class_name, selector, foundation):
     return WORDS['no'], ''
 
 
+def status_list(api):
+    """Lines `class kind sign selector status`: what a test asks the runtime."""
+    out = []
+    for cls in api.classes():
+        out += [f'{cls.name} {cls.kind} {"+" if m.class_method else "-"} {m.selector} {m.status}\n'
+                for m in cls.methods if m.declared and cls.kind != 'forward']
+    return ''.join(sorted(out))
+
+
 def support_page(api, clients_path, foundation_path):
     foundation = foundation_rows(foundation_path)
     groups, counts = {}, {}

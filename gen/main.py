@@ -36,6 +36,7 @@ API_KINDS = {
     'classes-source': emit_classes.classes_source,
     'encodings-source': emit_headers.encodings_source,
     'encodings-expected': emit_headers.encodings_expected,
+    'status': emit_support.status_list,
 }
 
 
