@@ -160,15 +160,18 @@ void guest_push(struct guest *g, const void *record, size_t bytes)
 
 struct abx_encoder *guest_begin(struct guest *g)
 {
-    g->e = (struct abx_encoder){.at = g->arena, .end = g->arena + ARENA_BYTES};
+    /* Behind the last one, which the host may not have read yet. */
+    g->begin = g->begin > ARENA_BYTES / 2 ? 0 : (size_t)(g->e.at ? g->e.at - g->arena : 0);
+    g->e = (struct abx_encoder){.at = g->arena + g->begin, .end = g->arena + ARENA_BYTES};
     return &g->e;
 }
 
 void guest_commit(struct guest *g, uint32_t result)
 {
     CHECK(!g->e.failed);
-    struct abx_wire_segment segment = {
-            .chunk = ARENA_CHUNK, .bytes = (uint32_t)(g->e.at - g->arena), .offset = 0};
+    struct abx_wire_segment segment = {.chunk = ARENA_CHUNK,
+            .bytes = (uint32_t)(g->e.at - g->arena - g->begin),
+            .offset = g->begin};
     GUEST_PUSH(g, commit, QUEUE, ++g->sequence, result, 1, &segment);
 }
 
@@ -326,6 +329,8 @@ void daemon_stop(struct abx_control *control)
 {
     CHECK(abx_control_shutdown(control) == 0);
     abx_control_close(control);
+    remove_folder();
+    daemon_folder[0] = 0;
     started = NULL;
 }
 

@@ -37,6 +37,7 @@ struct guest {
     uint64_t tail, sequence;
     uint32_t next_tag;
     uint8_t *arena, *data;
+    size_t begin;         /* of the command buffer being written */
     struct abx_encoder e; /* into the arena */
     char text[4096];      /* of the last compile or prepare */
     struct abx_reflection *reflection;

@@ -1,0 +1,220 @@
+/* Ends: a client killed in the middle of its work frees everything; a killed worker, a kernel that
+ * faults and a kernel that never ends cost their own tenant its command buffers and nobody else
+ * anything; the next connection works. */
+#include "guest.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char source[] =
+        "#include <metal_stdlib>\n"
+        "using namespace metal;\n"
+        "kernel void forever(device atomic_uint *x [[buffer(0)]]) {\n"
+        "  while (atomic_load_explicit(x, memory_order_relaxed) == 0) {}\n"
+        "}\n"
+        "kernel void wild(device uint *x [[buffer(0)]], device ulong *at [[buffer(1)]]) {\n"
+        "  *(device uint *)(at[0]) = x[0];\n"
+        "}\n"
+        "kernel void add(device uint *x [[buffer(0)]], uint i [[thread_position_in_grid]]) {\n"
+        "  x[i] += 1;\n"
+        "}\n";
+
+static struct abx_control *control;
+
+static struct abx_control_tenant tenant_now(const char *name)
+{
+    struct abx_control_tenant *all, found = {0};
+    unsigned count;
+    CHECK(abx_control_tenants(control, &all, &count) == 0);
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(all[i].name, name) == 0)
+            found = all[i];
+    free(all);
+    CHECK(found.name[0]);
+    return found;
+}
+
+static unsigned count_entries(int pid, const char *what)
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+    DIR *dir = opendir(path);
+    CHECK(dir);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static unsigned count_lines(int pid, const char *what)
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+    FILE *file = fopen(path, "r");
+    CHECK(file);
+    for (int c; (c = getc(file)) != EOF;)
+        n += c == '\n';
+    fclose(file);
+    return n;
+}
+
+static void open_with_kernels(struct guest *g, const char *path)
+{
+    guest_open(g, path);
+    int r = guest_compile(g, source, HANDLE(10));
+    if (r)
+        fprintf(stderr, "%s\n", g->text);
+    CHECK(r == 0);
+}
+
+static void dispatch(struct guest *g, abx_handle pipeline, uint32_t result)
+{
+    struct abx_encoder *e = guest_begin(g);
+    abx_encode_compute_begin(e, 0);
+    abx_encode_set_pipeline(e, pipeline);
+    abx_encode_set_buffer(e, DATA, 0, 0);
+    abx_encode_set_buffer(e, DATA, 4096, 1);
+    abx_encode_dispatch_threads(e, (uint32_t[]){1, 1, 1}, (uint32_t[]){1, 1, 1});
+    abx_encode_encoder_end(e);
+    guest_commit(g, result);
+}
+
+static void wait_no_clients(const char *tenant)
+{
+    for (int i = 0; i < 1000 && tenant_now(tenant).clients; i++)
+        usleep(10000);
+    CHECK(tenant_now(tenant).clients == 0);
+}
+
+/* Clients killed with work in every stage: running, queued, waiting for an event, compiling. */
+static void check_client_killed(void)
+{
+    struct abx_control_tenant t;
+    daemon_tenant(control, "killed", "cpu", NULL, &t);
+    unsigned files = 0, maps = 0;
+    for (int round = 0; round < 6; round++) {
+        int ready[2];
+        char byte;
+        CHECK(pipe(ready) == 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct guest g;
+            open_with_kernels(&g, t.socket);
+            guest_pipeline(&g, "add", HANDLE(10), HANDLE(11));
+            guest_chunk(&g, 7, 32 << 20, 64 << 20);
+            GUEST_PUSH(&g, buffer_create, HANDLE(20), 7, 4096, 1 << 20);
+            GUEST_PUSH(&g, buffer_create_private, HANDLE(21), 256 << 20, 8 << 20);
+            GUEST_PUSH(&g, event_create, HANDLE(22), 3);
+            GUEST_PUSH(&g, pipeline_create, HANDLE(12), HANDLE(10), 0, 0, NULL);
+            dispatch(&g, HANDLE(11), 0);
+            struct abx_encoder *e = guest_begin(&g);
+            abx_encode_wait_event(e, HANDLE(22), 5); /* nobody will signal it */
+            guest_commit(&g, 1);
+            for (uint32_t i = 2; i < 100; i++)
+                dispatch(&g, HANDLE(11), i);
+            CHECK(guest_wait(&g, 0, 1));
+            CHECK(write(ready[1], "+", 1) == 1);
+            pause();
+            _exit(0);
+        }
+        CHECK(read(ready[0], &byte, 1) == 1);
+        CHECK(tenant_now("killed").memory_used ==
+                ARENA_BYTES + DATA_BYTES + (32u << 20) + (8u << 20));
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        close(ready[0]);
+        close(ready[1]);
+        wait_no_clients("killed");
+        struct abx_control_tenant now = tenant_now("killed");
+        CHECK(now.memory_used == 0 && now.worker_deaths == 0);
+        unsigned files_now = count_entries(now.worker_pid, "fd");
+        unsigned maps_now = count_lines(now.worker_pid, "maps");
+        if (round == 1) { /* the heap and the thread stacks have been made by then */
+            files = files_now;
+            maps = maps_now;
+        }
+        if (round > 1 && (files_now > files || maps_now > maps + 4)) {
+            fprintf(stderr, "files %u -> %u, mappings %u -> %u\n", files, files_now, maps,
+                    maps_now);
+            exit(1);
+        }
+    }
+}
+
+static void expect_reason(struct guest *g, uint32_t result, enum abx_reason reason)
+{
+    if (g->host->results[result].error_reason != reason) {
+        fprintf(stderr, "result %u: error %u, reason %u, wanted %d; %s\n", result,
+                g->host->results[result].error, g->host->results[result].error_reason, reason,
+                g->host->lost_text);
+        exit(1);
+    }
+}
+
+/* `bad` ends the worker of tenant `name`: guilty and innocent command buffers, its other client,
+ * and another tenant. */
+static void check_loss(const char *name, const char *function, enum abx_reason reason,
+        const char *text, uint64_t limit_ns)
+{
+    struct abx_control_limits limits = {.command_buffer_ns = limit_ns};
+    struct abx_control_tenant t, other;
+    struct guest bad, sibling, neighbour;
+    char other_name[64];
+    snprintf(other_name, sizeof other_name, "beside-%s", name);
+    daemon_tenant(control, name, "cpu", &limits, &t);
+    daemon_tenant(control, other_name, "cpu", NULL, &other);
+    open_with_kernels(&bad, t.socket);
+    guest_open(&sibling, t.socket);
+    open_with_kernels(&neighbour, other.socket);
+    guest_pipeline(&neighbour, "add", HANDLE(10), HANDLE(11));
+    if (function)
+        guest_pipeline(&bad, function, HANDLE(10), HANDLE(11));
+    else
+        guest_pipeline(&bad, "forever", HANDLE(10), HANDLE(11));
+    ((uint64_t *)bad.data)[512] = 0x1000; /* where `wild` writes */
+    GUEST_PUSH(&bad, queue_create, HANDLE(30), 1);
+    dispatch(&bad, HANDLE(11), 0);
+    dispatch(&bad, HANDLE(11), 1); /* behind it */
+    if (!function) {
+        usleep(50000);
+        kill(tenant_now(name).worker_pid, SIGKILL);
+    }
+    CHECK(!guest_wait(&bad, 0, 1));
+    CHECK(guest_is_dead(&bad) && guest_is_dead(&sibling));
+    expect_reason(&bad, 0, reason);
+    expect_reason(&bad, 1, ABX_REASON_LOST);
+    if (!strstr(bad.host->lost_text, text) || !strstr(sibling.host->lost_text, text)) {
+        fprintf(stderr, "%s: \"%s\"\n", name, bad.host->lost_text);
+        exit(1);
+    }
+    guest_close(&bad);
+    guest_close(&sibling);
+    for (int i = 0; i < 500 && !tenant_now(name).worker_deaths; i++)
+        usleep(10000);
+    struct abx_control_tenant now = tenant_now(name);
+    CHECK(now.worker_deaths == 1 && strstr(now.last_death, text));
+    /* The neighbour's work goes on; the tenant's next connection has a new worker. */
+    dispatch(&neighbour, HANDLE(11), 0);
+    CHECK(guest_wait(&neighbour, 0, 1) && neighbour.host->results[0].error == 0);
+    open_with_kernels(&bad, t.socket);
+    guest_pipeline(&bad, "add", HANDLE(10), HANDLE(11));
+    dispatch(&bad, HANDLE(11), 0);
+    CHECK(guest_wait(&bad, 0, 1) && bad.host->results[0].error == 0);
+    guest_close(&bad);
+    guest_close(&neighbour);
+}
+
+int main(void)
+{
+    control = daemon_start();
+    check_client_killed();
+    check_loss("faulty", "wild", ABX_REASON_FAULT, "touched memory outside its buffers", 0);
+    check_loss("endless", "forever", ABX_REASON_TIMEOUT, "ran longer than 0.5 s", 500000000);
+    check_loss("shot", NULL, ABX_REASON_LOST, "killed by signal 9", 0);
+    daemon_stop(control);
+    return 0;
+}
