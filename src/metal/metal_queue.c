@@ -27,8 +27,7 @@ static void list_add(
 }
 
 /* The head of this list stays there while it is submitted, which puts it into another. */
-static void enqueue(
-        struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer)
+static void enqueue(struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer)
 {
     buffer->enqueued = true;
     objc_retain((id)buffer);

@@ -207,6 +207,8 @@ static void client_discard(struct abx_client *client)
         munmap(client->guest, sizeof *client->guest);
     if (client->host)
         munmap((void *)client->host, sizeof *client->host);
+    free(client->memory); /* nothing was allocated yet */
+    free(client->arenas);
     free(client);
 }
 
@@ -222,7 +224,7 @@ static struct abx_client *client_new(void)
     pthread_mutex_init(&client->request_lock, NULL);
     pthread_cond_init(&client->request_done, NULL);
     if (abx_client_memory_create(client) < 0 || abx_client_arenas_create(client) < 0) {
-        free(client);
+        client_discard(client);
         return NULL;
     }
     return client;
@@ -298,7 +300,10 @@ static void after_fork_child(void)
 static void report(void)
 {
     char line[320];
-    if (abx_report_line(line, sizeof line) > 0)
+    struct abx_client *client = abx_client_peek();
+    /* Programs that fork helpers to compile: those have nothing to tell. */
+    if (client && atomic_load(&client->host->command_buffers) &&
+            abx_report_line(line, sizeof line) > 0)
         fprintf(stderr, "arcbox: %s\n", line);
 }
 

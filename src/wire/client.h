@@ -92,8 +92,8 @@ struct abx_client_queue {
     struct abx_client *client;
     abx_handle handle;
     uint32_t slot;
-    uint64_t submitted; /* sequence of the last commit; the caller's lock covers it */
-    uint32_t spin_ns;   /* how long a wait spins; adapts, a race costs nothing */
+    uint64_t submitted;       /* sequence of the last commit; the caller's lock covers it */
+    _Atomic uint32_t spin_ns; /* how long a wait spins; adapts: a lost update costs nothing */
 };
 int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *ret);
 void abx_client_queue_destroy(struct abx_client_queue *queue); /* everything completed, or lost */

@@ -245,9 +245,10 @@ uint64_t abx_client_queue_completed(const struct abx_client_queue *queue)
  * the answer came while spinning. */
 static void adapt(struct abx_client_queue *queue, bool hit)
 {
-    uint32_t spin = queue->spin_ns;
+    uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
     spin = hit ? spin + spin / 4 : spin - spin / 8;
-    queue->spin_ns = spin < SPIN_MIN_NS ? SPIN_MIN_NS : spin > SPIN_MAX_NS ? SPIN_MAX_NS : spin;
+    spin = spin < SPIN_MIN_NS ? SPIN_MIN_NS : spin > SPIN_MAX_NS ? SPIN_MAX_NS : spin;
+    atomic_store_explicit(&queue->spin_ns, spin, memory_order_relaxed);
 }
 
 static bool spin_until(struct abx_client_queue *queue, uint64_t sequence, uint64_t deadline)
@@ -266,7 +267,8 @@ static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uin
 {
     struct abx_client *client = queue->client;
     atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
-    bool hit = spin_until(queue, sequence, start + queue->spin_ns);
+    bool hit = spin_until(
+            queue, sequence, start + atomic_load_explicit(&queue->spin_ns, memory_order_relaxed));
     adapt(queue, hit);
     if (!hit)
         atomic_fetch_add_explicit(&client->wait_sleeps, 1, memory_order_relaxed);
