@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs a command in a container with the GPU, on a daemon of its own: ARCBOX COMMAND...
+set -u
+arcbox=$1
+shift
+export ARCBOX_RUNTIME_DIR
+ARCBOX_RUNTIME_DIR=$(mktemp -d)
+trap '"$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
+if ! why=$("$arcbox" run host true 2>&1); then
+    echo "skipped: no container starts here: $why"
+    exit 77
+fi
+"$arcbox" run --gpu host "$@"
