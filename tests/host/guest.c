@@ -205,8 +205,15 @@ struct abx_result guest_run(struct guest *g)
 bool guest_is_dead(struct guest *g)
 {
     struct pollfd p = {g->sock, POLLRDHUP, 0};
-    return poll(&p, 1, (int)(PATIENCE_NS / 1000000)) > 0 && (p.revents & (POLLHUP | POLLRDHUP)) &&
-           atomic_load(&g->host->lost);
+    int n = poll(&p, 1, (int)(PATIENCE_NS / 1000000));
+    /* Of a worker that was killed the supervisor says so, a moment later. */
+    for (int i = 0; i < 2000 && !atomic_load(&g->host->lost); i++)
+        usleep(1000);
+    if (n > 0 && (p.revents & (POLLHUP | POLLRDHUP)) && atomic_load(&g->host->lost))
+        return true;
+    fprintf(stderr, "not dead: poll %d, events %#x, lost %u\n", n, (unsigned)p.revents,
+            atomic_load(&g->host->lost));
+    return false;
 }
 
 static int receive(struct guest *g, union abx_message *m)
