@@ -99,8 +99,7 @@ static bool is_plain(const struct frontend *f)
             memmem(f->source, f->source_bytes, "__METAL", 7) ||
             memmem(f->source, f->source_bytes, "__HAVE_", 7) ||
             memmem(f->source, f->source_bytes, "_Pragma", 7) ||
-            memmem(f->source, f->source_bytes, "%:", 2) ||
-            memchr(f->source, 0, f->source_bytes))
+            memmem(f->source, f->source_bytes, "%:", 2) || memchr(f->source, 0, f->source_bytes))
         return false;
     const char *p = f->source, *end = f->source + f->source_bytes;
     while (p < end) {
@@ -173,8 +172,9 @@ static int preprocess(struct frontend *f, struct abx_shader_result *result)
             .input = input.data, .input_bytes = input.length, .output_cap = ABX_REWRITE_MAX_TEXT};
     rc = input.failed ? -ENOMEM : clang_run(&run, f->tools->clang, a.list);
     if (rc == -E2BIG) {
-        rc = fail(result, -EINVAL, "Compilation failed: \n\nfatal error: the program's macros "
-                                   "expand to more text than is supported\n");
+        rc = fail(result, -EINVAL,
+                "Compilation failed: \n\nfatal error: the program's macros "
+                "expand to more text than is supported\n");
     } else if (rc) {
         rc = fail(result, rc, "cannot run clang 19");
     } else if (run.status) {
@@ -209,11 +209,11 @@ static int compile_once(struct frontend *f, struct clang_run *run)
     for (size_t i = 0; i < ABX_ARRAY_SIZE(common_flags); i++)
         add_argument(&a, common_flags[i]);
     const char *const flags[] = {"-ivfsoverlay", f->overlay.data, "-include-pch", "/msl/shim.pch",
-            "-fno-caret-diagnostics", "-fdiagnostics-print-source-range-info",
-            "-ferror-limit=100", "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-unused-value",
-            "-Wno-user-defined-literals", "-Wno-unknown-attributes", "-Wno-ignored-attributes",
-            "-Wno-undefined-internal", "-Wno-undefined-inline", "-Wno-pass-failed", "-c",
-            "-emit-llvm", "-o", "-", "-"};
+            "-fno-caret-diagnostics", "-fdiagnostics-print-source-range-info", "-ferror-limit=100",
+            "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-c99-designator",
+            "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
+            "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
+            "-Wno-pass-failed", "-c", "-emit-llvm", "-o", "-", "-"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(flags); i++)
         add_argument(&a, flags[i]);
     *run = (struct clang_run){.input = f->rewrite.text,
@@ -233,8 +233,9 @@ static int compile(struct frontend *f, struct abx_shader_result *result)
         rc = compile_once(f, &run);
     }
     if (rc == -E2BIG) {
-        rc = fail(result, -EINVAL, "Compilation failed: \n\nfatal error: the library is larger "
-                                   "than is supported\n");
+        rc = fail(result, -EINVAL,
+                "Compilation failed: \n\nfatal error: the library is larger "
+                "than is supported\n");
     } else if (rc) {
         rc = fail(result, rc, "cannot run clang 19");
     } else {
@@ -274,8 +275,9 @@ static int run_frontend(struct frontend *f, struct abx_shader_result *result)
     }
     int rc = abx_rewrite_run(f->text, f->text_bytes, &f->rewrite);
     if (rc == -E2BIG)
-        return fail(result, -EINVAL, "Compilation failed: \n\nfatal error: the program is too "
-                                     "large or too deeply nested\n");
+        return fail(result, -EINVAL,
+                "Compilation failed: \n\nfatal error: the program is too "
+                "large or too deeply nested\n");
     if (rc)
         return rc;
     f->map = line_map_create(f->source, f->source_bytes, f->text, f->text_bytes);
@@ -294,8 +296,9 @@ int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
 {
     *result = (struct abx_shader_result){0};
     if (source_bytes > ABX_SHADER_MAX_SOURCE_BYTES)
-        return fail(result, -EINVAL, "Compilation failed: \n\nfatal error: the source is larger "
-                                     "than is supported\n");
+        return fail(result, -EINVAL,
+                "Compilation failed: \n\nfatal error: the source is larger "
+                "than is supported\n");
     if (options->target != ABX_TARGET_HOST)
         return fail(result, -ENOTSUP, "this target is not supported yet");
     char *copy = malloc(source_bytes + 1); /* the rewriter wants a NUL behind it */

@@ -50,17 +50,17 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
         const char *errors);
 void diagnose_refusals(
         struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite);
-/* Wraps the operands clang could not bring to one type (?: between an lvalue in an address space and
- * a value). Returns how many were wrapped. */
-unsigned wrap_operands(struct abx_rewrite *rewrite, const char *text, size_t text_bytes,
-        const char *errors);
+/* Wraps the operands clang could not bring to one type (?: between an lvalue in an address space
+ * and a value). Returns how many were wrapped. */
+unsigned wrap_operands(
+        struct abx_rewrite *rewrite, const char *text, size_t text_bytes, const char *errors);
 
 /* ---- reflect.c: the bitcode and what the rewriter knows -> library blob */
 int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
         const struct abx_shader_options *options, struct abx_shader_result *result);
 
 /* ---- reflect_memory.c: bytes of threadgroup variables that kernel i (__abx_k_<i>) can reach */
-int threadgroup_bytes(LLVMModuleRef module, LLVMTargetDataRef layout, uint32_t kernel_count,
-        uint32_t *bytes);
+int threadgroup_bytes(
+        LLVMModuleRef module, LLVMTargetDataRef layout, uint32_t kernel_count, uint32_t *bytes);
 
 #endif

@@ -24,7 +24,8 @@ static void close_pair(int pair[2])
 static int spawn(pid_t *ret_pid, const char *clang, const char *const *arguments, int in[2],
         int out[2], int err[2])
 {
-    /* Messages in English, no colours, no crash reports; nothing of ours for hostile text to see. */
+    /* Messages in English, no colours, no crash reports; nothing of ours for hostile text to see.
+     */
     static char *const environment[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
     posix_spawn_file_actions_t actions;
     int rc = posix_spawn_file_actions_init(&actions);
@@ -33,7 +34,8 @@ static int spawn(pid_t *ret_pid, const char *clang, const char *const *arguments
     rc = posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
     rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
-    rc = rc ? rc : posix_spawn(ret_pid, clang, &actions, NULL, (char *const *)arguments, environment);
+    rc = rc ? rc
+            : posix_spawn(ret_pid, clang, &actions, NULL, (char *const *)arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     return -rc;
 }

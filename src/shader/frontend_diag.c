@@ -69,8 +69,7 @@ static bool read_level(const char *p, const char *end, struct complaint *c)
 {
     for (unsigned level = 0; level < ABX_ARRAY_SIZE(level_names); level++) {
         size_t n = strlen(level_names[level]);
-        if ((size_t)(end - p) < n + 2 || memcmp(p, level_names[level], n) ||
-                memcmp(p + n, ": ", 2))
+        if ((size_t)(end - p) < n + 2 || memcmp(p, level_names[level], n) || memcmp(p + n, ": ", 2))
             continue;
         c->level = level;
         c->message = p + n + 2;
@@ -80,7 +79,8 @@ static bool read_level(const char *p, const char *end, struct complaint *c)
     return false;
 }
 
-/* Reads the next complaint at or after *at; lines that are none ("2 errors generated.") are skipped.
+/* Reads the next complaint at or after *at; lines that are none ("2 errors generated.") are
+ * skipped.
  */
 static bool read_complaint(const char **at, struct complaint *c)
 {
@@ -225,8 +225,7 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
                 continue;
         } else {
             if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
-                abx_string_printf(
-                        &d->text, "fatal error: too many errors emitted, stopping now\n");
+                abx_string_printf(&d->text, "fatal error: too many errors emitted, stopping now\n");
                 return;
             }
             shown = c.own || c.level >= LEVEL_ERROR;
@@ -268,8 +267,8 @@ static int compare_ranges(const void *a, const void *b)
 
 #define MAX_WRAPS 256u /* a round; the next round finds the rest */
 
-unsigned wrap_operands(struct abx_rewrite *rewrite, const char *text, size_t text_bytes,
-        const char *errors)
+unsigned wrap_operands(
+        struct abx_rewrite *rewrite, const char *text, size_t text_bytes, const char *errors)
 {
     static const char complaint[] = "incompatible operand types (";
     size_t found[MAX_WRAPS][2];
@@ -288,8 +287,8 @@ unsigned wrap_operands(struct abx_rewrite *rewrite, const char *text, size_t tex
     for (unsigned i = 0; i < count; i++) {
         if (i > 0 && !compare_ranges(found[i], found[i - 1]))
             continue;
-        wrapped += !abx_rewrite_wrap(rewrite, text, text_bytes, found[i][0], found[i][1],
-                "__msl_rvalue(", ")");
+        wrapped += !abx_rewrite_wrap(
+                rewrite, text, text_bytes, found[i][0], found[i][1], "__msl_rvalue(", ")");
     }
     if (wrapped && abx_rewrite_rebuild(rewrite, text, text_bytes))
         return 0;

@@ -1,6 +1,6 @@
 /* shader: places in the user's own text. The preprocessor's line markers say which line a line came
- * from; the column follows from matching the two lines' tokens, because preprocessing changes blanks
- * and expands macros. Compiler process, hostile text. */
+ * from; the column follows from matching the two lines' tokens, because preprocessing changes
+ * blanks and expands macros. Compiler process, hostile text. */
 #include "shader/frontend.h"
 
 #include <ctype.h>

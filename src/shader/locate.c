@@ -48,8 +48,8 @@ static bool is_shim(const char *folder, size_t bytes, struct abx_shader_tools *t
 
 static bool find_shim(struct abx_shader_tools *tools)
 {
-    static const char *const beside[] = {"", "/src/shader", "/share/arcbox/shader",
-            "/lib/arcbox/shader"};
+    static const char *const beside[] = {
+            "", "/src/shader", "/share/arcbox/shader", "/lib/arcbox/shader"};
     const char *given = getenv("ARCBOX_SHADER_DIR");
     if (given && *given)
         return is_shim(given, strlen(given), tools);

@@ -57,8 +57,7 @@ static LLVMValueRef record(struct reflector *r, const char *prefix, uint32_t id)
 static int64_t number_at(LLVMValueRef aggregate, unsigned i, int64_t missing)
 {
     LLVMValueRef element = aggregate ? LLVMGetAggregateElement(aggregate, i) : NULL;
-    if (!element || !LLVMIsAConstantInt(element) ||
-            LLVMGetIntTypeWidth(LLVMTypeOf(element)) > 64)
+    if (!element || !LLVMIsAConstantInt(element) || LLVMGetIntTypeWidth(LLVMTypeOf(element)) > 64)
         return missing;
     return LLVMConstIntGetSExtValue(element);
 }
@@ -77,8 +76,8 @@ static const char *data_type_name(uint32_t type)
         uint32_t first;
         const char *scalar;
     } vectors[] = {{3, "float"}, {16, "half"}, {29, "int"}, {33, "uint"}, {37, "short"},
-            {41, "ushort"}, {45, "char"}, {49, "uchar"}, {53, "bool"}, {81, "long"},
-            {85, "ulong"}, {121, "bfloat"}};
+            {41, "ushort"}, {45, "char"}, {49, "uchar"}, {53, "bool"}, {81, "long"}, {85, "ulong"},
+            {121, "bfloat"}};
     static char name[16];
     for (size_t i = 0; i < ABX_ARRAY_SIZE(vectors); i++) {
         uint32_t n = type - vectors[i].first;
@@ -120,8 +119,8 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
             kind != ABX_ARGUMENT_BUILTIN)
         return complain(r, kernel, "the compiler left no record of its arguments");
     if (kind == ABX_ARGUMENT_BUFFER && (index < 0 || index > MAX_BUFFER_INDEX))
-        return complain(
-                r, kernel, "'buffer' attribute parameter is out of bounds: must be between 0 and 30");
+        return complain(r, kernel,
+                "'buffer' attribute parameter is out of bounds: must be between 0 and 30");
     if (kind == ABX_ARGUMENT_THREADGROUP && (index < 0 || index > MAX_GROUP_INDEX))
         return complain(r, kernel,
                 "'threadgroup' attribute parameter is out of bounds: must be between 0 and 30");
@@ -151,8 +150,7 @@ static int read_kernel(struct reflector *r, uint32_t id, uint32_t threadgroup_by
     const struct abx_rewrite_kernel *k = &r->rewrite->kernels[id];
     LLVMValueRef entry = record(r, "__abx_i_", id), threads = record(r, "__msl_t_", id);
     LLVMValueRef table = record(r, "__msl_y_", id); /* a pointer to the table */
-    LLVMValueRef types =
-            table && LLVMIsAGlobalVariable(table) ? LLVMGetInitializer(table) : NULL;
+    LLVMValueRef types = table && LLVMIsAGlobalVariable(table) ? LLVMGetInitializer(table) : NULL;
     char name[64];
     struct abx_reflection_function *f = &r->functions[id];
     *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
@@ -318,8 +316,8 @@ static int allocate(struct reflector *r)
 static int read_records(struct reflector *r)
 {
     uint32_t *threadgroup = calloc(r->rewrite->kernel_count + 1, sizeof(*threadgroup));
-    int rc = threadgroup ? threadgroup_bytes(r->module, r->layout, r->rewrite->kernel_count,
-                                   threadgroup)
+    int rc = threadgroup ? threadgroup_bytes(
+                                   r->module, r->layout, r->rewrite->kernel_count, threadgroup)
                          : -ENOMEM;
     for (uint32_t i = 0; !rc && i < r->rewrite->kernel_count; i++)
         rc = read_kernel(r, i, threadgroup[i]);
@@ -339,8 +337,8 @@ int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
     if (!rc && options->math_mode != ABX_MATH_SAFE) {
         relax_module(r.module);
         LLVMMemoryBufferRef relaxed = LLVMWriteBitcodeToMemoryBuffer(r.module);
-        rc = build_blob(&r, LLVMGetBufferStart(relaxed), LLVMGetBufferSize(relaxed), options,
-                result);
+        rc = build_blob(
+                &r, LLVMGetBufferStart(relaxed), LLVMGetBufferSize(relaxed), options, result);
         LLVMDisposeMemoryBuffer(relaxed);
     } else if (!rc) {
         rc = build_blob(&r, bitcode->data, bitcode->length, options, result);

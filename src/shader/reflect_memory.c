@@ -33,8 +33,7 @@ static int compare_values(const void *a, const void *b)
 
 static uint32_t find_node(const struct graph *g, LLVMValueRef value)
 {
-    const LLVMValueRef *found =
-            bsearch(&value, g->values, g->count, sizeof(value), compare_values);
+    const LLVMValueRef *found = bsearch(&value, g->values, g->count, sizeof(value), compare_values);
     return found ? (uint32_t)(found - g->values) : UINT32_MAX;
 }
 
@@ -141,8 +140,8 @@ static uint32_t reach(struct graph *g, uint32_t start, uint32_t stamp)
     return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
-int threadgroup_bytes(LLVMModuleRef module, LLVMTargetDataRef layout, uint32_t kernel_count,
-        uint32_t *bytes)
+int threadgroup_bytes(
+        LLVMModuleRef module, LLVMTargetDataRef layout, uint32_t kernel_count, uint32_t *bytes)
 {
     struct graph g = {.layout = layout};
     if (!collect(&g, module))

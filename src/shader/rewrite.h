@@ -9,14 +9,14 @@
 
 #include "base/base.h"
 
-#define ABX_REWRITE_MAX_TEXT (64u << 20)    /* preprocessed text: macros may have multiplied it */
+#define ABX_REWRITE_MAX_TEXT (64u << 20) /* preprocessed text: macros may have multiplied it */
 #define ABX_REWRITE_MAX_OUTPUT (128u << 20)
 #define ABX_REWRITE_MAX_TOKENS (12u << 20)
-#define ABX_REWRITE_MAX_KERNELS 65536u      /* as ABX_REFLECTION_MAX_FUNCTIONS */
+#define ABX_REWRITE_MAX_KERNELS 65536u /* as ABX_REFLECTION_MAX_FUNCTIONS */
 #define ABX_REWRITE_MAX_CONSTANTS 65536u
-#define ABX_REWRITE_MAX_PARAMETERS 128u     /* 31 buffers, 31 threadgroup, and the builtins */
-#define ABX_REWRITE_MAX_DEPTH 200u          /* namespaces and classes inside one another */
-#define ABX_REWRITE_MAX_REFUSALS 20u        /* as clang's own limit on errors */
+#define ABX_REWRITE_MAX_PARAMETERS 128u /* 31 buffers, 31 threadgroup, and the builtins */
+#define ABX_REWRITE_MAX_DEPTH 200u      /* namespaces and classes inside one another */
+#define ABX_REWRITE_MAX_REFUSALS 20u    /* as clang's own limit on errors */
 
 /* What only the text tells about a kernel's argument. Strings belong to the result. */
 struct abx_rewrite_argument {

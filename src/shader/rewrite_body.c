@@ -1,5 +1,5 @@
-/* shader: inside functions: threadgroup variables, parameters, attributes. Compiler process, hostile
- * text. */
+/* shader: inside functions: threadgroup variables, parameters, attributes. Compiler process,
+ * hostile text. */
 #include "shader/rewrite_internal.h"
 
 void rewriter_remove_attributes(struct rewriter *r, uint32_t first, uint32_t last)
@@ -101,8 +101,7 @@ static void array_parameter(struct rewriter *r, uint32_t first, uint32_t last)
                 return;
             rewriter_insert_before(r, i - 1, "(*");
             rewriter_edit(r, r->tokens[i].start,
-                    r->tokens[token_close(r, i)].end - r->tokens[i].start, ")",
-                    r->tokens[i].start);
+                    r->tokens[token_close(r, i)].end - r->tokens[i].start, ")", r->tokens[i].start);
             return;
         }
     }

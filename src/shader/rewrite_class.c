@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* Hashes of signatures, open addressing; a program that makes two collide loses a method of its own.
+/* Hashes of signatures, open addressing; a program that makes two collide loses a method of its
+ * own.
  */
 struct method_set {
     uint64_t *hashes;
@@ -56,9 +57,13 @@ static int add_hash(struct method_set *set, uint64_t hash)
     return 0;
 }
 
-static uint64_t hash_tokens(const struct rewriter *r, uint64_t h, uint32_t first, uint32_t last)
+/* Tokens [first, last], of those before `name` without address spaces. */
+static uint64_t hash_tokens(
+        const struct rewriter *r, uint64_t h, uint32_t first, uint32_t last, uint32_t name)
 {
     for (uint32_t i = first; i <= last; i++) {
+        if (i < name && token_address_space(r, i))
+            continue;
         for (uint32_t p = r->tokens[i].start; p < r->tokens[i].end; p++)
             h = (h ^ (unsigned char)r->text[p]) * 1099511628211u; /* FNV-1a */
         h = (h ^ ' ') * 1099511628211u;
@@ -75,6 +80,30 @@ static uint32_t name_token(const struct rewriter *r, const struct declaration *d
     return d->open > d->start ? d->open - 1 : d->start;
 }
 
+/* A constructor or destructor: nothing but specifiers before its name. */
+static bool has_no_type(const struct rewriter *r, const struct declaration *d, uint32_t name)
+{
+    static const char *const specifiers[] = {
+            "constexpr", "inline", "explicit", "METAL_FUNC", "friend", "~"};
+    for (uint32_t i = d->start; i < name; i++) {
+        bool known = false;
+        if (token_is(r, i, "template") && token_punct(r, i + 1, '<')) {
+            uint32_t close = token_close_angle(r, i + 1, name);
+            i = close == NO_TOKEN ? i : close;
+            continue;
+        }
+        if (token_is(r, i, "__attribute__") && token_punct(r, i + 1, '(')) {
+            i = token_close(r, i + 1);
+            continue;
+        }
+        for (size_t k = 0; k < ABX_ARRAY_SIZE(specifiers); k++)
+            known = known || token_is(r, i, specifiers[k]);
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
 /* Where the qualifiers after the parameter list end. */
 static uint32_t qualifiers_end(const struct rewriter *r, const struct declaration *d)
 {
@@ -84,9 +113,11 @@ static uint32_t qualifiers_end(const struct rewriter *r, const struct declaratio
     return i;
 }
 
-static void remove_qualifiers(struct rewriter *r, const struct declaration *d, uint32_t end,
-        bool is_const)
+static void remove_qualifiers(
+        struct rewriter *r, const struct declaration *d, uint32_t end, bool is_const)
 {
+    uint32_t name = name_token(r, d);
+    is_const = is_const || has_no_type(r, d, name); /* needs none */
     for (uint32_t i = d->close + 1; i < end; i++) {
         if (!token_address_space(r, i))
             continue;
@@ -94,7 +125,7 @@ static void remove_qualifiers(struct rewriter *r, const struct declaration *d, u
                 token_is(r, i, "constant") && !is_const ? "const" : NULL, r->tokens[i].start);
     }
     /* What is returned by reference into the object follows it into the default space. */
-    for (uint32_t i = d->start, name = name_token(r, d); i < name; i++)
+    for (uint32_t i = d->start; i < name; i++)
         if (token_address_space(r, i))
             rewriter_edit(r, r->tokens[i].start, token_length(r, i),
                     token_is(r, i, "constant") ? "const" : NULL, r->tokens[i].start);
@@ -106,8 +137,10 @@ void rewriter_method(struct rewriter *r, struct method_set *set, const struct de
     bool is_const = false;
     for (uint32_t i = d->close + 1; i < end; i++)
         is_const = is_const || token_is(r, i, "const");
-    bool constant = d->qualifier != NO_TOKEN && token_is(r, d->qualifier, "constant");
-    uint64_t hash = hash_tokens(r, 14695981039346656037u + (is_const || constant), name, d->close);
+    bool constant = d->qualifier != NO_TOKEN && token_is(r, d->qualifier, "constant") &&
+                    !has_no_type(r, d, name);
+    uint64_t hash = hash_tokens(
+            r, 14695981039346656037u + (is_const || constant), d->start, d->close, name);
     int known = add_hash(set, hash ? hash : 1);
     if (known < 0) {
         r->error = known;

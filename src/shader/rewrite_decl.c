@@ -95,8 +95,7 @@ static uint32_t read_word(struct rewriter *r, struct declaration *d, struct read
         uint32_t end, bool in_class)
 {
     if (token_is(r, i, "template")) {
-        uint32_t close =
-                token_punct(r, i + 1, '<') ? token_close_angle(r, i + 1, end) : NO_TOKEN;
+        uint32_t close = token_punct(r, i + 1, '<') ? token_close_angle(r, i + 1, end) : NO_TOKEN;
         d->is_template = d->is_template || close != NO_TOKEN;
         d->instantiation = d->instantiation || !token_punct(r, i + 1, '<');
         return close == NO_TOKEN ? i : close;
@@ -133,8 +132,8 @@ static void read_namespace(struct rewriter *r, const struct reading *k, uint32_t
     size_t length = r->space.length;
     for (uint32_t i = k->space_first; i < k->space_last; i++)
         if (token_word(r, i))
-            abx_string_printf(&r->space, "%.*s::", (int)token_length(r, i),
-                    r->text + r->tokens[i].start);
+            abx_string_printf(
+                    &r->space, "%.*s::", (int)token_length(r, i), r->text + r->tokens[i].start);
     rewriter_scope(r, open + 1, token_close(r, open), false);
     if (r->space.data) {
         r->space.length = length;
@@ -233,8 +232,8 @@ static void read_declaration(
 
 static bool is_access_specifier(const struct rewriter *r, uint32_t i)
 {
-    return token_punct(r, i + 1, ':') && (token_is(r, i, "public") || token_is(r, i, "private") ||
-                                                 token_is(r, i, "protected"));
+    return token_punct(r, i + 1, ':') &&
+           (token_is(r, i, "public") || token_is(r, i, "private") || token_is(r, i, "protected"));
 }
 
 void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)

@@ -73,8 +73,7 @@ void rewriter_edit(
     if (r->error)
         return;
     r->error = add_edit(r->out,
-            (struct abx_rewrite_edit){
-                    .at = at, .remove = remove, .text = text, .anchor = anchor});
+            (struct abx_rewrite_edit){.at = at, .remove = remove, .text = text, .anchor = anchor});
 }
 
 void rewriter_remove(struct rewriter *r, uint32_t first_token, uint32_t last_token)
@@ -117,8 +116,8 @@ static int compare_edits(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static void add_piece(struct abx_rewrite *out, const struct abx_string *text, size_t input,
-        bool copied)
+static void add_piece(
+        struct abx_rewrite *out, const struct abx_string *text, size_t input, bool copied)
 {
     out->pieces[out->piece_count++] =
             (struct abx_rewrite_piece){(uint32_t)text->length, (uint32_t)input, copied};
@@ -231,6 +230,8 @@ int abx_rewrite_run(const char *text, size_t length, struct abx_rewrite *out)
     rewriter_lex(&r);
     if (!r.error)
         rewriter_refuse_unsupported(&r);
+    if (!r.error)
+        rewriter_casts(&r);
     if (!r.error)
         rewriter_scope(&r, 0, r.count, false);
     if (!r.error)

@@ -19,8 +19,8 @@ struct token {
 /* Replaces `remove` input bytes at `at` with text. Line breaks in what is removed are kept. */
 struct abx_rewrite_edit {
     uint32_t at, remove;
-    uint32_t order;  /* edits at the same place apply in this order */
-    uint32_t anchor; /* the input position that diagnostics in the text point to */
+    uint32_t order;   /* edits at the same place apply in this order */
+    uint32_t anchor;  /* the input position that diagnostics in the text point to */
     const char *text; /* a literal, one of the result's strings, or NULL */
 };
 
@@ -115,11 +115,13 @@ void rewriter_edit(
 void rewriter_remove(struct rewriter *r, uint32_t first_token, uint32_t last_token);
 void rewriter_insert_before(struct rewriter *r, uint32_t token, const char *text);
 void rewriter_insert_after(struct rewriter *r, uint32_t token, const char *text, uint32_t anchor);
-void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...)
-        ABX_PRINTF(3, 4);
+void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...) ABX_PRINTF(3, 4);
 
 /* ---- rewrite_refuse.c */
 void rewriter_refuse_unsupported(struct rewriter *r);
+
+/* ---- rewrite_cast.c */
+void rewriter_casts(struct rewriter *r);
 
 /* ---- rewrite_decl.c */
 /* The declarations of tokens [i, end): a file, a namespace, or (in_class) a class. */
@@ -134,14 +136,14 @@ void rewriter_remove_attributes(struct rewriter *r, uint32_t first, uint32_t las
 
 /* ---- rewrite_kernel.c */
 struct declaration {
-    uint32_t start, end;    /* first and last token */
-    uint32_t open, close;   /* the parameter list's parentheses, or NO_TOKEN */
-    uint32_t host_name;     /* the token host_name in an attribute, or NO_TOKEN */
-    uint32_t constant;      /* the token function_constant in an attribute, or NO_TOKEN */
-    uint32_t threads, required; /* max_total_threads_..., required_threads_..., or NO_TOKEN */
-    uint32_t constant_name; /* the word before the function_constant attribute */
+    uint32_t start, end;         /* first and last token */
+    uint32_t open, close;        /* the parameter list's parentheses, or NO_TOKEN */
+    uint32_t host_name;          /* the token host_name in an attribute, or NO_TOKEN */
+    uint32_t constant;           /* the token function_constant in an attribute, or NO_TOKEN */
+    uint32_t threads, required;  /* max_total_threads_..., required_threads_..., or NO_TOKEN */
+    uint32_t constant_name;      /* the word before the function_constant attribute */
     uint32_t angle, angle_close; /* the last < > before the parameter list, or NO_TOKEN */
-    uint32_t qualifier;     /* an address space after the parameter list, or NO_TOKEN */
+    uint32_t qualifier;          /* an address space after the parameter list, or NO_TOKEN */
     bool kernel, is_template, instantiation, has_body, assigned;
 };
 void rewriter_kernel(struct rewriter *r, const struct declaration *d);

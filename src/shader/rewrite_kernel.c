@@ -14,15 +14,14 @@ static const char *const builtins[] = {"thread_position_in_grid", "thread_positi
         "grid_size", "grid_origin", "thread_index_in_threadgroup", "thread_index_in_simdgroup",
         "simdgroup_index_in_threadgroup", "threads_per_simdgroup", "thread_execution_width",
         "simdgroups_per_threadgroup", "dispatch_simdgroups_per_threadgroup",
-        "thread_index_in_quadgroup", "quadgroup_index_in_threadgroup",
-        "quadgroups_per_threadgroup", "dispatch_quadgroups_per_threadgroup"};
+        "thread_index_in_quadgroup", "quadgroup_index_in_threadgroup", "quadgroups_per_threadgroup",
+        "dispatch_quadgroups_per_threadgroup"};
 
 /* Attributes of parameters that change nothing here. */
-static const char *const ignored[] = {"function_constant", "raster_order_group", "maybe_unused",
-        "unused", "host_name"};
+static const char *const ignored[] = {
+        "function_constant", "raster_order_group", "maybe_unused", "unused", "host_name"};
 
-static bool in_list(
-        const struct rewriter *r, uint32_t token, const char *const *list, size_t count)
+static bool in_list(const struct rewriter *r, uint32_t token, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (token_is(r, token, list[i]))
@@ -96,8 +95,7 @@ static bool is_qualifier(const struct rewriter *r, uint32_t i)
 }
 
 /* What the parameter points to, as the program spells it: "float4", "array<float, 4>". */
-static const char *parameter_type(
-        struct rewriter *r, uint32_t first, uint32_t last, uint32_t name)
+static const char *parameter_type(struct rewriter *r, uint32_t first, uint32_t last, uint32_t name)
 {
     struct abx_string type = {0};
     for (uint32_t i = first; i <= last && i != name; i++) {
@@ -108,8 +106,8 @@ static const char *parameter_type(
         if (is_qualifier(r, i) || token_punct(r, i, '(') ||
                 ((token_punct(r, i, '*') || token_punct(r, i, '&'))))
             continue;
-        bool blank = type.length && token_word(r, i) && token_word(r, i - 1) &&
-                     !is_qualifier(r, i - 1);
+        bool blank =
+                type.length && token_word(r, i) && token_word(r, i - 1) && !is_qualifier(r, i - 1);
         abx_string_printf(&type, "%s%.*s%s", blank ? " " : "", (int)token_length(r, i),
                 r->text + r->tokens[i].start, token_punct(r, i, ',') ? " " : "");
     }
@@ -142,8 +140,7 @@ static void add_parameter(
     uint32_t name = parameter_name(r, first, last);
     struct abx_rewrite_argument argument = {"", ""};
     if (name != NO_TOKEN)
-        argument.name = rewriter_string(
-                r, r->text + r->tokens[name].start, token_length(r, name));
+        argument.name = rewriter_string(r, r->text + r->tokens[name].start, token_length(r, name));
     argument.type_name = parameter_type(r, first, last, name);
     out->arguments[out->argument_count++] = argument;
 }
@@ -201,8 +198,8 @@ static struct kernel_template describe_kernel(struct rewriter *r, const struct d
     }
     k.argument_count = r->out->argument_count - k.first_argument;
     if (k.argument_count > ABX_REWRITE_MAX_PARAMETERS)
-        rewriter_refuse(r, d->open, "a kernel may have at most %u parameters",
-                ABX_REWRITE_MAX_PARAMETERS);
+        rewriter_refuse(
+                r, d->open, "a kernel may have at most %u parameters", ABX_REWRITE_MAX_PARAMETERS);
     k.attributes = rewriter_string(r, attributes.data ? attributes.data : "", attributes.length);
     k.threads = describe_threads(r, d);
     abx_string_finish(&attributes);
@@ -231,18 +228,17 @@ static void add_entry(struct rewriter *r, const struct declaration *d, uint32_t 
 {
     struct abx_rewrite *out = r->out;
     uint32_t id = out->kernel_count;
-    if (!rewriter_grow(r, (void **)&out->kernels, &r->kernel_capacity, id,
-                sizeof(*out->kernels), ABX_REWRITE_MAX_KERNELS))
+    if (!rewriter_grow(r, (void **)&out->kernels, &r->kernel_capacity, id, sizeof(*out->kernels),
+                ABX_REWRITE_MAX_KERNELS))
         return;
     out->kernels[out->kernel_count++] =
             (struct abx_rewrite_kernel){name, k->first_argument, k->argument_count};
-    const char *text = rewriter_format(r,
-            " __ABX_ENTRY(%u, \"%s\", (%s), %s) __MSL_TYPES(%u, %s)", id, name, k->attributes,
-            function, id, function);
+    const char *text = rewriter_format(r, " __ABX_ENTRY(%u, \"%s\", (%s), %s) __MSL_TYPES(%u, %s)",
+            id, name, k->attributes, function, id, function);
     rewriter_insert_after(r, d->end, text, anchor);
     if (*k->threads)
-        rewriter_insert_after(r, d->end,
-                rewriter_format(r, " __MSL_THREADS(%u, %s)", id, k->threads), anchor);
+        rewriter_insert_after(
+                r, d->end, rewriter_format(r, " __MSL_THREADS(%u, %s)", id, k->threads), anchor);
 }
 
 void rewriter_kernel(struct rewriter *r, const struct declaration *d)
@@ -264,11 +260,11 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
     }
     struct abx_string function = {0};
     rewriter_append(r, &function, name, d->open - 1);
-    const char *host = d->host_name != NO_TOKEN
-                               ? host_name(r, d->host_name)
-                               : rewriter_format(r, "%s%.*s", r->space.data ? r->space.data : "",
-                                         (int)token_length(r, name),
-                                         r->text + r->tokens[name].start);
+    const char *host =
+            d->host_name != NO_TOKEN
+                    ? host_name(r, d->host_name)
+                    : rewriter_format(r, "%s%.*s", r->space.data ? r->space.data : "",
+                              (int)token_length(r, name), r->text + r->tokens[name].start);
     add_entry(r, d, name, &k, host, function.data ? function.data : "");
     abx_string_finish(&function);
 }
@@ -332,8 +328,8 @@ void rewriter_instantiation(struct rewriter *r, const struct declaration *d)
 
 /* ---- function constants */
 
-/* `constant T name [[function_constant(n)]];`: a declaration of a global that is given its value when
- * a pipeline is made. */
+/* `constant T name [[function_constant(n)]];`: a declaration of a global that is given its value
+ * when a pipeline is made. */
 void rewriter_constant(struct rewriter *r, const struct declaration *d)
 {
     struct abx_rewrite *out = r->out;
@@ -358,8 +354,7 @@ void rewriter_constant(struct rewriter *r, const struct declaration *d)
     for (uint32_t i = d->start; i < name; i++)
         if (token_is(r, i, "static") || token_is(r, i, "constexpr") || token_is(r, i, "inline"))
             rewriter_remove(r, i, i);
-    rewriter_insert_after(
-            r, name, rewriter_format(r, " __asm__(\"__msl_f_%u\")", id), name);
+    rewriter_insert_after(r, name, rewriter_format(r, " __asm__(\"__msl_f_%u\")", id), name);
     rewriter_insert_after(r, d->end,
             rewriter_format(r,
                     " extern const bool __msl_given_%.*s __asm__(\"__msl_d_%u\");"

@@ -270,23 +270,6 @@ static void match_brackets(struct rewriter *r)
     }
 }
 
-/* static_cast to a class or number may be half <-> bfloat, which clang refuses. */
-static void rewrite_casts(struct rewriter *r)
-{
-    for (uint32_t i = 0; i + 1 < r->count; i++) {
-        if (!token_is(r, i, "static_cast") || !token_punct(r, i + 1, '<'))
-            continue;
-        uint32_t close = token_close_angle(r, i + 1, r->count);
-        if (close == NO_TOKEN)
-            continue;
-        bool plain = true;
-        for (uint32_t j = i + 2; j < close; j++)
-            plain = plain && !token_punct(r, j, '*') && !token_punct(r, j, '&');
-        if (plain)
-            rewriter_edit(r, r->tokens[i].start, 11, "__msl_cast", r->tokens[i].start);
-    }
-}
-
 void rewriter_lex(struct rewriter *r)
 {
     bool line_start = true;
@@ -310,5 +293,4 @@ void rewriter_lex(struct rewriter *r)
     if (r->error)
         return;
     match_brackets(r);
-    rewrite_casts(r);
 }

@@ -59,8 +59,8 @@ uint32_t name_table_get(const struct rewriter *r, const struct name_table *table
 {
     if (!table->capacity || token >= r->count)
         return NO_NAME;
-    const struct name_slot *slot = find_slot(
-            table, r->text + r->tokens[token].start, token_length(r, token));
+    const struct name_slot *slot =
+            find_slot(table, r->text + r->tokens[token].start, token_length(r, token));
     return slot->name ? slot->value : NO_NAME;
 }
 

@@ -1,6 +1,6 @@
-/* shader: names what a program uses and ArcBox does not support yet, or Metal does not allow, at the
- * line where it is used; clang would only say that it knows no such name. Compiler process, hostile
- * text. */
+/* shader: names what a program uses and ArcBox does not support yet, or Metal does not allow, at
+ * the line where it is used; clang would only say that it knows no such name. Compiler process,
+ * hostile text. */
 #include "shader/rewrite_internal.h"
 
 #include <stdlib.h>
@@ -9,11 +9,11 @@
 /* When a word counts as a use. */
 enum use {
     ALWAYS,
-    TEMPLATE,    /* before < */
-    DECLARES,    /* before a word: the name of a type, in front of what it declares */
-    QUALIFIES,   /* before :: */
-    EXPRESSION,  /* not a member, after operator, nor `= delete;` */
-    STATEMENT,   /* not a member */
+    TEMPLATE,   /* before < */
+    DECLARES,   /* before a word: the name of a type, in front of what it declares */
+    QUALIFIES,  /* before :: */
+    EXPRESSION, /* not a member, after operator, nor `= delete;` */
+    STATEMENT,  /* not a member */
 };
 
 static const struct refused {
@@ -103,8 +103,8 @@ void rewriter_refuse_unsupported(struct rewriter *r)
         if (r->tokens[i].kind != TOKEN_WORD)
             continue;
         struct word word = {r->text + r->tokens[i].start, token_length(r, i)};
-        const struct refused *found = bsearch(
-                &word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
+        const struct refused *found =
+                bsearch(&word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
         if (found && is_use(r, i, found->use))
             rewriter_refuse(r, i, "%s", found->message);
     }

@@ -14,8 +14,7 @@
 static const char *const kinds[] = {"?", "buffer", "threadgroup", "builtin"};
 static const char *const accesses[] = {"read", "read_write", "write"};
 
-static void print_function(
-        const struct abx_reflection *r, const struct abx_reflection_function *f)
+static void print_function(const struct abx_reflection *r, const struct abx_reflection_function *f)
 {
     printf("kernel %s entry=%s threadgroup=%u max_threads=%u required=%u,%u,%u\n",
             abx_reflection_string(r, f->name), abx_reflection_string(r, f->entry),
@@ -91,8 +90,7 @@ int main(int argc, char **argv)
     int rc = abx_shader_locate(&tools, &result.message);
     uint64_t start = abx_now_ns();
     if (!rc)
-        rc = abx_shader_compile(
-                &tools, source, source_bytes, &options, macros.data, &result);
+        rc = abx_shader_compile(&tools, source, source_bytes, &options, macros.data, &result);
     if (result.message)
         fputs(result.message, stderr);
     if (!rc && !quiet)
@@ -100,8 +98,8 @@ int main(int argc, char **argv)
     if (!rc && output)
         rc = write_file(output, result.blob, result.blob_bytes);
     if (getenv("SHADER_TOOL_TIME"))
-        fprintf(stderr, "compiled in %.3f s: %d, %zu bytes\n",
-                (double)(abx_now_ns() - start) / 1e9, rc, result.blob_bytes);
+        fprintf(stderr, "compiled in %.3f s: %d, %zu bytes\n", (double)(abx_now_ns() - start) / 1e9,
+                rc, result.blob_bytes);
     free(result.blob), free(result.message), free(source);
     abx_string_finish(&macros);
     return rc == 0 ? 0 : rc == -EINVAL ? 1 : 2;

@@ -212,8 +212,8 @@ template <class T, class U> __MSL_CFN T __msl_cast(U &&u)
     else
         return static_cast<T>(static_cast<U &&>(u));
 }
-// A prvalue copy: makes both arms of a conditional the same type (see diag_fix.c).
-template <class T> __MSL_CFN __remove_cv(T) __msl_rvalue(const T &x)
+// A prvalue copy: makes both arms of a conditional the same type (frontend_diag.c).
+template <class T> __MSL_CFN __remove_cv(metal::remove_addrspace_t<T>) __msl_rvalue(const T &x)
 {
     return x;
 }

@@ -111,3 +111,32 @@
 #define M_2_SQRTPI_H ((half)M_2_SQRTPI_F)
 #define M_SQRT2_H ((half)M_SQRT2_F)
 #define M_SQRT1_2_H ((half)M_SQRT1_2_F)
+
+// Of what clang predefines (preprocessing runs without, so that nothing tells of the host), the
+// sizes and limits.
+#define __CHAR_BIT__ 8
+#define __SCHAR_MAX__ 127
+#define __SHRT_MAX__ 32767
+#define __INT_MAX__ 2147483647
+#define __LONG_MAX__ 0x7fffffffffffffffL
+#define __LONG_LONG_MAX__ 0x7fffffffffffffffLL
+#define __INT8_MAX__ 127
+#define __UINT8_MAX__ 255
+#define __INT16_MAX__ 32767
+#define __UINT16_MAX__ 65535
+#define __INT32_MAX__ 2147483647
+#define __UINT32_MAX__ 4294967295U
+#define __INT64_MAX__ 0x7fffffffffffffffL
+#define __UINT64_MAX__ 0xffffffffffffffffUL
+#define __SIZE_MAX__ 0xffffffffffffffffUL
+#define __FLT_DIG__ 6
+#define __FLT_MANT_DIG__ 24
+#define __FLT_MAX__ 3.40282346638528859812e+38F
+#define __FLT_MIN__ 1.17549435082228750797e-38F
+#define __FLT_EPSILON__ 1.1920928955078125e-07F
+#define __FLT_DENORM_MIN__ 1.40129846432481707092e-45F
+#define __FLT16_MAX__ ((half)65504.0f)
+#define __FLT16_MIN__ ((half)6.103515625e-05f)
+#define __FLT16_EPSILON__ ((half)0.0009765625f)
+#define __SIZE_TYPE__ unsigned long
+#define __PTRDIFF_TYPE__ long

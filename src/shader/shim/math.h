@@ -94,8 +94,9 @@ __MSL_IF_BFLOAT(T) __MSL_FN T fma(T a, T b, T c)
 }
 __MSL_EACH3(fma, T)
 
-#define __MSL_WIDE(T)                                                                              \
-    __MSL_FN T ldexp(T x, int e)                                                                   \
+// HEAD: nothing, or what makes each a template for bfloat alone.
+#define __MSL_WIDE(HEAD, T)                                                                        \
+    HEAD __MSL_FN T ldexp(T x, int e)                                                              \
     {                                                                                              \
         int c = e < -300 ? -300 : e > 300 ? 300 : e;                                               \
         float f = (float)x * __core::bits_to_float((uint)((c >> 1) / 2 + 127) << 23);              \
@@ -105,20 +106,20 @@ __MSL_EACH3(fma, T)
         f *= __core::bits_to_float((uint)(third + 127) << 23);                                     \
         return (T)(f * __core::bits_to_float((uint)(rest - 2 * third + 127) << 23));               \
     }                                                                                              \
-    __MSL_FN T modf(T x, thread T &whole)                                                          \
+    HEAD __MSL_FN T modf(T x, thread T &whole)                                                     \
     {                                                                                              \
         float w = __core::trunc((float)x);                                                         \
         whole = (T)w;                                                                              \
         return (T)__core::copysign(                                                                \
                 __core::fabs(w) < __builtin_inff() ? (float)x - w : 0.0f, (float)x);               \
     }                                                                                              \
-    __MSL_FN T sincos(T x, thread T &cosine)                                                       \
+    HEAD __MSL_FN T sincos(T x, thread T &cosine)                                                  \
     {                                                                                              \
         float c, s = __core::sincos((float)x, c);                                                  \
         cosine = (T)c;                                                                             \
         return (T)s;                                                                               \
     }                                                                                              \
-    __MSL_FN T frexp(T x, thread int &exponent)                                                    \
+    HEAD __MSL_FN T frexp(T x, thread int &exponent)                                               \
     {                                                                                              \
         float f = (float)x;                                                                        \
         bool denormal = __core::fabs(f) < 0x1p-126f;                                               \
@@ -127,7 +128,7 @@ __MSL_EACH3(fma, T)
         exponent = plain ? (int)e - 126 - (denormal ? 32 : 0) : 0;                                 \
         return plain ? (T)__core::bits_to_float((u & 0x807fffffu) | 0x3f000000u) : x;              \
     }                                                                                              \
-    __MSL_FN int ilogb(T x)                                                                        \
+    HEAD __MSL_FN int ilogb(T x)                                                                   \
     {                                                                                              \
         int e;                                                                                     \
         if (x != x || __core::fabs((float)x) == __builtin_inff())                                  \
@@ -135,23 +136,25 @@ __MSL_EACH3(fma, T)
         frexp(x, e);                                                                               \
         return x == (T)0.0f ? FP_ILOGB0 : e - 1;                                                   \
     }                                                                                              \
-    __MSL_CFN T mix(T a, T b, T t)                                                                 \
+    HEAD __MSL_CFN T mix(T a, T b, T t)                                                            \
     {                                                                                              \
         return a + (b - a) * t;                                                                    \
     }                                                                                              \
-    __MSL_CFN T smoothstep(T low, T high, T x)                                                     \
+    HEAD __MSL_CFN T smoothstep(T low, T high, T x)                                                \
     {                                                                                              \
         T t = (x - low) / (high - low);                                                            \
         t = t < T(0) ? T(0) : t > T(1) ? T(1) : t;                                                 \
         return t * t * (T(3) - T(2) * t);                                                          \
     }                                                                                              \
-    __MSL_CFN T mad(T a, T b, T c)                                                                 \
+    HEAD __MSL_CFN T mad(T a, T b, T c)                                                            \
     {                                                                                              \
         return a * b + c;                                                                          \
     }
-__MSL_WIDE(float)
-__MSL_WIDE(half)
-__MSL_WIDE(bfloat)
+#define __MSL_NOTHING
+__MSL_WIDE(__MSL_NOTHING, float)
+__MSL_WIDE(__MSL_NOTHING, half)
+#define __MSL_BFLOAT_HEAD __MSL_IF_BFLOAT(T)
+__MSL_WIDE(__MSL_BFLOAT_HEAD, T)
 __MSL_EACH3(mix, T)
 __MSL_EACH3(smoothstep, T)
 template <class T, int N>

@@ -1,4 +1,4 @@
-// Containers and odds and ends: <metal_array>, <metal_pair>, os_log, uniform.
+// Containers and odds and ends: <metal_array>, os_log, uniform.
 #pragma GCC system_header
 namespace metal
 {
@@ -54,14 +54,6 @@ template <class T, size_t N> struct array {
         return __e + N;
     }
 };
-template <class A, class B> struct pair {
-    A first;
-    B second;
-};
-template <class A, class B> constexpr pair<A, B> make_pair(A a, B b)
-{
-    return {a, b};
-}
 template <class T> __MSL_CFN void swap(thread T &a, thread T &b)
 {
     T t = a;

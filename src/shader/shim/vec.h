@@ -242,6 +242,10 @@ template <class T> struct vec<T, 3> {
     __MSL_AI constexpr vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c}
     {
     }
+    // What an initialiser list leaves out is zero.
+    __MSL_AI constexpr vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0}
+    {
+    }
     __MSL_AI constexpr vec(vec<T, 2> a, T c) : __v{a.__v[0], a.__v[1], (__S)c}
     {
     }
@@ -262,6 +266,13 @@ template <class T> struct vec<T, 4> {
         };
     };
     __MSL_AI constexpr vec(T a, T b, T c, T d) : __v{(__S)a, (__S)b, (__S)c, (__S)d}
+    {
+    }
+    // What an initialiser list leaves out is zero.
+    __MSL_AI constexpr vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c, (__S)0}
+    {
+    }
+    __MSL_AI constexpr vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0, (__S)0}
     {
     }
     __MSL_AI constexpr vec(vec<T, 2> a, T c, T d) : __v{a.__v[0], a.__v[1], (__S)c, (__S)d}
