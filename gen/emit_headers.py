@@ -108,8 +108,6 @@ def members(cls, types):
 
 
 def class_text(cls, types):
-    if cls.kind == 'forward':
-        return ''
     text = f'/* {cls.prose} */\n' if cls.prose else ''
     if cls.kind == 'protocol':
         conforms = f' <{", ".join(cls.conforms)}>' if cls.conforms else ''
@@ -273,7 +271,7 @@ def encodings_source(api):
     for cls in api.classes():
         if cls.kind == 'protocol':
             names.append(cls.name)
-        elif cls.kind != 'forward':
+        else:
             out.append(f'@protocol Check_{cls.name}\n{members(cls, api.types)}@end\n')
             names.append(f'Check_{cls.name}')
     out.append('Protocol *all_protocols(int i);\nProtocol *all_protocols(int i)\n{\n    switch (i) {\n')
@@ -287,7 +285,7 @@ def encodings_expected(api):
     out = []
     for cls in api.classes():
         for m in cls.methods:
-            if m.declared and cls.kind != 'forward':
+            if m.declared:
                 sign = '+' if m.class_method else '-'
                 out.append(f'{cls.name} {sign} {m.selector} {m.encoding(api.types)}\n')
     return ''.join(sorted(out))

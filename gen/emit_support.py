@@ -51,7 +51,7 @@ def status_list(api):
     out = []
     for cls in api.classes():
         out += [f'{cls.name} {cls.kind} {"+" if m.class_method else "-"} {m.selector} {m.status}\n'
-                for m in cls.methods if m.declared and cls.kind != 'forward']
+                for m in cls.methods if m.declared]
     return ''.join(sorted(out))
 
 

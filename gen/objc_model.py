@@ -138,8 +138,8 @@ class Class(Item):
         super().__init__(node, header)
         node.allow(('name', 'kind', 'status'), ('conforms', 'super', 'note', 'of', 'count'))
         self.kind, self.status, self.note = node.get('kind'), status_of(node, None), node.get('note')
-        if self.kind not in ('protocol', 'concrete', 'array', 'forward'):
-            node.refuse(f'kind="{self.kind}": protocol, concrete, array or forward')
+        if self.kind not in ('protocol', 'concrete', 'array'):
+            node.refuse(f'kind="{self.kind}": protocol, concrete or array')
         self.conforms = (node.get('conforms') or '').split()
         self.super = node.get('super', 'NSObject' if self.kind in ('concrete', 'array') else None)
         self.of, self.count = node.get('of'), node.number('count')

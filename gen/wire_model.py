@@ -1,7 +1,5 @@
 """The records of the wire: layouts, checks and numbers, read from <record> and <struct>."""
 
-from source import Refused
-
 SIZES = {'u8': 1, 'u16': 2, 'u32': 4, 'u64': 8, 'handle': 8}
 C_TYPES = {'u8': 'uint8_t', 'u16': 'uint16_t', 'u32': 'uint32_t', 'u64': 'uint64_t',
            'handle': 'abx_handle'}
@@ -184,9 +182,9 @@ def check_references(wire):
     wire.records.sort(key=lambda r: r.op)
 
 
-def read_retired(node, wire_retired):
+def read_retired(node, retired):
     node.allow(('op', 'was'))
-    wire_retired[node.number('op')] = node
+    retired[node.number('op')] = node
 
 
 def read_wire(roots):
@@ -215,5 +213,3 @@ def read_wire(roots):
     check_references(wire)
     return wire
 
-
-__all__ = ['Refused', 'Wire', 'Record', 'Field', 'read_wire', 'C_TYPES', 'SIZES', 'CONTEXTS']
