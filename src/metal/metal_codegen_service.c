@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metal/metal_precompiled.h"
 #include "metal/metal_source_library.h"
 #include "objc/objc_internal.h"
 #include "wire/client.h"
@@ -198,8 +199,16 @@ static void compile(const void *callback, const void *wire_request, size_t bytes
         answer(callback, 1, NULL, 0, "no ArcBox host runtime answers: shaders cannot be compiled");
         return;
     }
+    /* Callers ask for the library itself next: it is kept for them. */
+    abx_handle library = abx_client_handle_new(client);
     struct abx_client_compile result;
-    abx_client_compile(client, 0, wire_request, bytes, &result);
+    abx_client_compile(client, library, wire_request, bytes, &result);
+    if (result.error == 0 && library) {
+        abx_precompiled_keep(client, wire_request, bytes, library, result.reflection);
+        result.reflection = NULL;
+    } else {
+        abx_client_handle_free(client, library);
+    }
     if (result.error == 0) {
         answer_library(callback, wire_request, bytes, result.message);
     } else {

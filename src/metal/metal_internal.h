@@ -143,7 +143,7 @@ struct abx_metal_residency_set {
         id object; /* retained; NULL: free */
         uint64_t bytes;
         bool removed; /* at the next commit */
-    } *entries; /* a table by address; capacity: a power of two, at most 3/4 used */
+    } *entries;       /* a table by address; capacity: a power of two, at most 3/4 used */
     uint32_t capacity, used;
     uint64_t present;   /* used and not removed */
     uint64_t committed; /* bytes, at the last commit */

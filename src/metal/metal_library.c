@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "metal/metal_internal.h"
+#include "metal/metal_precompiled.h"
 #include "metal/metal_request.h"
 #include "metal/metal_source_library.h"
 
@@ -71,13 +72,28 @@ id abx_metal_library_from_source(id device, const char *source, size_t bytes, id
     return library;
 }
 
+static id precompiled(id device, const void *request, size_t bytes)
+{
+    struct abx_client *client = ((struct abx_metal_object *)device)->client;
+    abx_handle handle;
+    struct abx_reflection *reflection;
+    if (!abx_precompiled_take(client, request, bytes, &handle, &reflection))
+        return NULL;
+    struct abx_metal_library *library = abx_metal_new(ABX_METAL_LIBRARY, device);
+    if (library) {
+        library->handle = handle;
+        library->reflection = reflection;
+    }
+    return (id)library;
+}
+
 id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *error)
 {
     const void *request;
     size_t request_bytes;
     int r = abx_source_library_unwrap(data, bytes, &request, &request_bytes);
     if (r == 0) {
-        id library = abx_metal_request_take(device, request, request_bytes);
+        id library = precompiled(device, request, request_bytes);
         return library ? library
                        : abx_metal_library_from_request(device, request, request_bytes, error);
     }

@@ -190,8 +190,11 @@ static int attach_inproc(struct abx_client *client, const char **ret_why)
         return -errno;
     client->sock = pair[0];
     int r = send_hello(client);
-    if (r == 0)
+    if (r == 0) {
         r = attach(pair[1], &client->kick, &client->kick_context);
+        if (r < 0)
+            close(pair[1]);
+    }
     if (r < 0)
         *ret_why = "the host runtime would not start in this process";
     return r;
