@@ -186,6 +186,15 @@ static void error_dealloc(id self, SEL cmd)
 
 /* ---- NSException */
 
+/* The type a handler for NSException asks for; the header declares the class objc_exception. */
+extern const void *const objc_ehtype_vtable[];
+ABX_EXPORT extern const struct exception_type exception_type __asm__("OBJC_EHTYPE_$_NSException");
+const struct exception_type {
+    const void *const *vtable;
+    const char *name;
+    void *cls;
+} exception_type = {objc_ehtype_vtable + 2, "NSException", &abx_class_NSException};
+
 struct ns_exception {
     Class isa;
     id name, reason, user_info, addresses;
@@ -327,6 +336,12 @@ static void uncaught(id exception)
             abx_ns_string_utf8(abx_ns_description(exception)));
 }
 
+static void mutated(id collection)
+{
+    abx_ns_raise("NSGenericException", "*** Collection <%s: %p> was mutated while being enumerated.",
+            object_getClassName(collection), (void *)collection);
+}
+
 static const struct abx_objc_method error_methods[] = {
         METHOD("initWithDomain:code:userInfo:", "@@:@q@", error_init),
         METHOD("domain", "@@:", error_domain),
@@ -375,4 +390,5 @@ __attribute__((constructor(102))) static void define(void)
     DEFINE(NSException, NSObject, struct ns_exception, exception_methods, exception_class_methods,
             "NSCopying", "NSSecureCoding");
     objc_setUncaughtExceptionHandler(uncaught);
+    objc_setEnumerationMutationHandler(mutated);
 }

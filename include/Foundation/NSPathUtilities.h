@@ -1,0 +1,2 @@
+#import <Foundation/NSString.h>
+#import <Foundation/NSFileManager.h>
