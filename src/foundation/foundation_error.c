@@ -338,7 +338,8 @@ static void uncaught(id exception)
 
 static void mutated(id collection)
 {
-    abx_ns_raise("NSGenericException", "*** Collection <%s: %p> was mutated while being enumerated.",
+    abx_ns_raise("NSGenericException",
+            "*** Collection <%s: %p> was mutated while being enumerated.",
             object_getClassName(collection), (void *)collection);
 }
 
