@@ -147,7 +147,7 @@ static void check_clang(struct report *r)
         check_program(r, "clang-19", true, "apt install clang-19: shaders cannot be compiled");
 }
 
-static bool check_daemon(struct report *r)
+static bool check_daemon(struct report *r, char default_backend[16])
 {
     struct abx_control *control;
     struct abx_control_device *devices = NULL;
@@ -167,6 +167,8 @@ static bool check_daemon(struct report *r)
     char *text = abx_xprintf("process %d, log %s", daemon.pid, daemon.log);
     say(r, GOOD, "host runtime", text);
     for (unsigned i = 0; i < count; i++) {
+        if (devices[i].is_default)
+            snprintf(default_backend, 16, "%s", devices[i].backend);
         if (devices[i].simulated)
             continue;
         char *device = abx_xprintf("%s (%s)%s", devices[i].name, devices[i].backend,
@@ -177,7 +179,7 @@ static bool check_daemon(struct report *r)
     return true;
 }
 
-static void check_kernel(struct report *r)
+static void check_kernel(struct report *r, const char *backend)
 {
     char *tool = abx_place_tool("arcbox-kernel-check"), *self = own_path(), *text;
     if (!tool) {
@@ -185,7 +187,8 @@ static void check_kernel(struct report *r)
         return;
     }
     char *mount = abx_xprintf("%s:/opt/arcbox-kernel-check:ro", tool);
-    char *argv[] = {self, "run", "--gpu", "--mount", mount, "-w", "/", "host",
+    char *device = abx_xprintf("device=%s", backend);
+    char *argv[] = {self, "run", "--gpus", device, "--mount", mount, "-w", "/", "host",
             "/opt/arcbox-kernel-check", NULL};
     int code = output_of(argv, &text);
     say(r, code == 0 ? GOOD : FAULTY, "kernel run", *text ? text : "it did not run");
@@ -208,11 +211,12 @@ static int doctor(int argc, char **argv)
     check_part(&r, "guest library", abx_place_guest_root());
     bool sandbox = check_sandbox(&r);
     check_clang(&r);
-    bool daemon = check_daemon(&r);
+    char backend[16] = "";
+    bool daemon = check_daemon(&r, backend);
     check_program(&r, "podman", false, "apt install podman: only OCI images need it");
     check_program(&r, "runc", false, "apt install runc: podman needs it where crun refuses");
     if (sandbox && daemon)
-        check_kernel(&r);
+        check_kernel(&r, backend);
     else
         say(&r, FAULTY, "kernel run", "not tried: what it needs is not there");
     if (r.as_json)

@@ -122,5 +122,9 @@ struct abx_control *abx_gpu_tenant(const struct abx_gpu_request *gpu, const char
     r = abx_control_tenant_create(control, name, backend, flags, NULL, ret);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "no GPU access for the container: %s", abx_control_error(control));
+    /* Never silently: a GPU was asked for, and a processor pretends to be one. */
+    if (!gpu->device_count && strcmp(ret->backend, "cpu") == 0)
+        abx_say("no GPU that ArcBox can use here: Metal runs on this machine's processor "
+                "(--gpus device=cpu asks for that)");
     return control;
 }

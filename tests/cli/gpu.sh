@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Containers with the GPU: the device, the libraries' names, tenants, doctor; also through podman and
+# a CDI description, where podman can run. $2: arcbox-kernel-check.
+. "$(dirname "$0")/lib.sh"
+kernel=$(realpath "$2")
+trap '"$arcbox" daemon stop >/dev/null; rm -rf "$work"' EXIT
+same "daemon not running" 3 "$("$arcbox" daemon status >/dev/null; echo $?)"
+right="4096 sums right"
+same "a kernel" "$right" "$("$arcbox" run --gpus device=cpu -v "$kernel:/kernel:ro" host /kernel | cut -c1-15)"
+same "it started the daemon" 0 "$("$arcbox" daemon status >/dev/null; echo $?)"
+same "processor instead of a GPU is said" 1 \
+    "$("$arcbox" run --gpu host true 2>&1 | grep -c "^arcbox: no GPU that ArcBox can use here")"
+same "without --gpu there is none" 1 "$("$arcbox" run -v "$kernel:/kernel:ro" host /kernel >/dev/null; echo $?)"
+same "found by name" libobjc.so.228 \
+    "$("$arcbox" run --gpus device=cpu host python3 -c 'import ctypes.util; print(ctypes.util.find_library("objc"))')"
+same "without overlays too" "$right" \
+    "$(ARCBOX_NO_OVERLAY=1 "$arcbox" run --gpus device=cpu -v "$kernel:/tmp/kernel:ro" host /tmp/kernel 2>/dev/null | cut -c1-15)"
+"$arcbox" run -d --name tenant --gpus device=null host sleep 60 >/dev/null
+same "tenant listed" "null" "$("$arcbox" gpu --format json | python3 -c '
+import json, sys
+print([t["backend"] for t in json.load(sys.stdin)["tenants"] if t["name"] == "tenant"][0])')"
+"$arcbox" stop -t 1 tenant >/dev/null
+same "tenant gone" "0" "$("$arcbox" gpu --format json | python3 -c '
+import json, sys
+print(len(json.load(sys.stdin)["tenants"]))')"
+same "devices" "cpu null" "$("$arcbox" gpu --format json | python3 -c '
+import json, sys
+print(*(d["backend"] for d in json.load(sys.stdin)["devices"]))')"
+says "unknown device" 125 "unknown device 'tpu'; there are: 0 cpu" "$arcbox" run --gpus device=tpu host true
+says "too many devices" 125 "9 devices asked for, 1 there" "$arcbox" run --gpus count=9 host true
+same "doctor" 0 "$("$arcbox" doctor >"$work/doctor"; echo $?)"
+grep -q "^ok *kernel run *$right" "$work/doctor" && pass || fail "doctor: $(cat "$work/doctor")"
+"$arcbox" cdi generate | python3 -c '
+import json, sys
+spec = json.load(sys.stdin)
+assert spec["kind"] == "arcbox.dev/gpu" and spec["devices"][0]["name"] == "all"
+assert any(m["containerPath"] == "/usr/lib/libSystem.dylib" for m in spec["containerEdits"]["mounts"])
+' && pass || fail "cdi generate"
+
+podman_part() {
+    command -v podman >/dev/null || { skip "podman is not installed"; return; }
+    [ "$(id -u)" = 0 ] || { skip "a CDI description is installed by root"; return; }
+    local image=localhost/arcbox-gpu-test-$$ root=$work/root why
+    mkdir -p "$root"/{bin,etc,usr,tmp,run,proc,dev,sys}
+    cp "$kernel" "$root/bin/kernel"
+    ldd "$kernel" /bin/sh "$(dirname "$arcbox")/../../guest-root/usr/lib/"*-linux-gnu/libarcbox.so.0 |
+        grep -o '/[^ :]*' | grep '^/lib' | sort -u | while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
+    cp /bin/sh "$root/bin/"
+    cp /etc/ld.so.cache "$root/etc/"
+    why=$(tar -C "$root" -c . | podman import - "$image" 2>&1 >/dev/null) || { skip "podman import: $why"; return; }
+    if why=$("$arcbox" run "$image" /bin/sh -c : 2>&1); then
+        same "OCI image" "$right" "$("$arcbox" run --gpus device=cpu "$image" /bin/kernel | cut -c1-15)"
+        same "podman alone" "$right" "$(podman run --rm --device arcbox.dev/gpu=all \
+            --ulimit nofile=512:512 --ulimit nproc=512:512 --network none "$image" /bin/kernel | cut -c1-15)"
+        same "its tenants are gone" 0 "$("$arcbox" gpu --format json | python3 -c '
+import json, sys
+print(len(json.load(sys.stdin)["tenants"]))')"
+    else
+        skip "podman cannot run here: $why"
+    fi
+    podman rmi -f "$image" >/dev/null 2>&1
+}
+podman_part
+finish
