@@ -56,11 +56,15 @@ static void finish(
         struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, bool lost)
 {
     struct abx_client *client = buffer->base.client;
-    if (lost) {
+    const struct abx_result *said = abx_client_result(client, buffer->result_slot);
+    /* A worker that goes down says which command buffer was the cause (fault, time-out). */
+    if (lost && said->sequence == buffer->sequence && said->error) {
+        buffer->result = *said;
+    } else if (lost) {
         buffer->result = (struct abx_result){
                 .error = MTLCommandBufferErrorDeviceRemoved, .error_reason = ABX_REASON_LOST};
     } else {
-        buffer->result = *abx_client_result(client, buffer->result_slot);
+        buffer->result = *said;
     }
     abx_client_result_free(client, buffer->result_slot);
     buffer->error = buffer->fault && !lost
