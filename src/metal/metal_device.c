@@ -6,6 +6,8 @@
 
 ABX_EXPORT id MTLCreateSystemDefaultDevice(void);
 ABX_EXPORT id MTLCopyAllDevices(void);
+ABX_EXPORT id MTLCopyAllDevicesWithObserver(id *observer, id handler);
+ABX_EXPORT void MTLRemoveDeviceObserver(id observer);
 
 static struct abx_metal_device *device_of(id self)
 {
@@ -58,6 +60,18 @@ id MTLCopyAllDevices(void)
     id devices = objc_retain(abx_ns_array(&device, device ? 1 : 0));
     objc_release(device);
     return devices;
+}
+
+/* A connection's device stays until the end: there is nothing to observe. The caller owns *observer. */
+id MTLCopyAllDevicesWithObserver(id *observer, id handler)
+{
+    if (observer)
+        *observer = objc_alloc_init(ABX_CLASS(NSObject));
+    return MTLCopyAllDevices();
+}
+
+void MTLRemoveDeviceObserver(id observer)
+{
 }
 
 /* ---- what it is */
