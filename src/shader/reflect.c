@@ -99,8 +99,9 @@ static uint32_t argument_name(struct reflector *r, uint32_t i)
 static uint32_t argument_type(struct reflector *r, uint32_t i, uint32_t type)
 {
     const char *known = data_type_name(type);
-    if (known && strncmp(r->rewrite->arguments[i].type_name, "packed_", 7) &&
-            strcmp(r->rewrite->arguments[i].type_name, known))
+    const char *written = r->rewrite->arguments[i].type_name;
+    if (known && strncmp(written, "packed_", 7) && strncmp(written, "atomic", 6) &&
+            strcmp(written, known))
         return add_string(r, known);
     uint32_t *offset = &r->names[r->rewrite->argument_count + i];
     if (!*offset)

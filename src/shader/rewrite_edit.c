@@ -226,8 +226,13 @@ int abx_rewrite_run(const char *text, size_t length, struct abx_rewrite *out)
     *out = (struct abx_rewrite){0};
     if (length > ABX_REWRITE_MAX_TEXT)
         return -E2BIG;
-    struct rewriter r = {.text = text, .length = (uint32_t)length, .out = out};
+    uint64_t angle_budget = 0;
+    struct rewriter r = {.text = text,
+            .length = (uint32_t)length,
+            .angle_budget = &angle_budget,
+            .out = out};
     rewriter_lex(&r);
+    angle_budget = (uint64_t)ANGLE_BUDGET * r.count + MAX_ANGLE_TOKENS;
     if (!r.error)
         rewriter_refuse_unsupported(&r);
     if (!r.error)

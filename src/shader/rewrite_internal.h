@@ -7,6 +7,9 @@
 #define NO_TOKEN UINT32_MAX
 /* How far a template argument list is followed before `<` counts as "less than". */
 #define MAX_ANGLE_TOKENS 8192u
+/* And how many tokens may be looked at for that in all, a token of the text: otherwise a text of
+ * nothing but < would take as long as a quadratic step. */
+#define ANGLE_BUDGET 64u
 
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_STRING, TOKEN_PUNCT };
 
@@ -50,6 +53,7 @@ struct rewriter {
     uint32_t length;
     struct token *tokens; /* `count`, then a TOKEN_END */
     uint32_t count, capacity;
+    uint64_t *angle_budget;
     struct abx_rewrite *out;
 
     struct kernel_template *templates;

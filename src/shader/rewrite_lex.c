@@ -47,7 +47,8 @@ uint32_t token_close_angle(const struct rewriter *r, uint32_t i, uint32_t end)
     uint32_t depth = 0;
     if (end > i + MAX_ANGLE_TOKENS)
         end = i + MAX_ANGLE_TOKENS;
-    for (; i < end; i++) {
+    for (; i < end && *r->angle_budget; i++) {
+        --*r->angle_budget;
         if (token_punct(r, i, '(') || token_punct(r, i, '[') || token_punct(r, i, '{'))
             i = token_close(r, i);
         else if (token_punct(r, i, '<'))
@@ -209,7 +210,7 @@ static uint32_t lex_string(struct rewriter *r, uint32_t i)
     char quote = r->text[i];
     uint32_t start = i++;
     while (i < r->length && r->text[i] != quote && r->text[i] != '\n')
-        i += r->text[i] == '\\' && i + 1 < r->length ? 2 : 1;
+        i += r->text[i] == '\\' && i + 1 < r->length && r->text[i + 1] != '\n' ? 2 : 1;
     if (i < r->length && r->text[i] == quote)
         i++;
     add_token(r, start, i, TOKEN_STRING);

@@ -205,7 +205,7 @@ template <class B> using _negation = negation<B>;
 // turns static_cast into this.
 template <class T, class U> __MSL_CFN T __msl_cast(U &&u)
 {
-    typedef __remove_cv(__remove_reference_t(U)) V;
+    typedef __remove_cv(metal::remove_addrspace_t<__remove_reference_t(U)>) V;
     if constexpr ((__is_same(T, half) && __is_same(V, bfloat)) ||
             (__is_same(T, bfloat) && __is_same(V, half)))
         return (T)(float)u;

@@ -1,4 +1,4 @@
-// metal::matrix: columns of vec, column-major as Metal's.
+// metal::matrix: columns of vec, column-major as Metal's. Operators are hidden friends; see vec.h.
 #pragma GCC system_header
 namespace metal
 {
@@ -91,6 +91,19 @@ template <class T, int C, int R> struct matrix {
         }
         return r;
     }
+    template <int K>
+    friend __MSL_AI constexpr matrix<T, K, R> operator*(
+            const matrix &a, const matrix<T, K, C> &b)
+    {
+        matrix<T, K, R> r{};
+        for (int i = 0; i < K; i++)
+            r.columns[i] = a * b.columns[i];
+        return r;
+    }
+    __MSL_AI constexpr matrix &operator*=(const matrix<T, C, C> &b)
+    {
+        return *this = *this * b;
+    }
     __MSL_AI constexpr matrix &operator*=(T b)
     {
         return *this = *this * b;
@@ -109,19 +122,6 @@ template <class T, int C, int R> struct matrix {
     }
 };
 
-template <class T, int C, int R, int K>
-__MSL_CFN matrix<T, K, R> operator*(const matrix<T, C, R> &a, const matrix<T, K, C> &b)
-{
-    matrix<T, K, R> r{};
-    for (int i = 0; i < K; i++)
-        r.columns[i] = a * b.columns[i];
-    return r;
-}
-template <class T, int N>
-__MSL_CFN matrix<T, N, N> &operator*=(matrix<T, N, N> &a, const matrix<T, N, N> &b)
-{
-    return a = a * b;
-}
 template <class T, int C, int R> __MSL_CFN matrix<T, R, C> transpose(const matrix<T, C, R> &a)
 {
     matrix<T, R, C> r{};

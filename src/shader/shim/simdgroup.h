@@ -310,6 +310,13 @@ template <class T, int Columns, int Rows = Columns> struct simdgroup_matrix {
     {
         return __elements;
     }
+    /* A hidden friend: see vec.h. */
+    friend __ABX_SYNC simdgroup_matrix operator*(simdgroup_matrix a, simdgroup_matrix b)
+    {
+        simdgroup_matrix r;
+        simdgroup_multiply(r, a, b);
+        return r;
+    }
 };
 typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
 typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
@@ -416,13 +423,5 @@ __ABX_SYNC void simdgroup_multiply(thread simdgroup_matrix<D, 8, 8> &d,
         simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b)
 {
     simdgroup_multiply_accumulate(d, a, b, make_filled_simdgroup_matrix<float, 8, 8>(0.0f));
-}
-template <class T>
-__ABX_SYNC simdgroup_matrix<T, 8, 8> operator*(
-        simdgroup_matrix<T, 8, 8> a, simdgroup_matrix<T, 8, 8> b)
-{
-    simdgroup_matrix<T, 8, 8> r;
-    simdgroup_multiply(r, a, b);
-    return r;
 }
 } // namespace metal
