@@ -85,7 +85,7 @@ static size_t make_stream(uint8_t *space, size_t capacity)
 
 int main(int argc, char **argv)
 {
-    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 100000;
+    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 20000;
 
     for (long i = 0; i < rounds; i++) {
         _Alignas(8) uint8_t space[1024] = {0};
