@@ -411,6 +411,8 @@ static bool copy_segments(struct decoder *d, const struct abx_rec_commit *r, siz
     }
     for (uint32_t i = 0; i < r->segment_count; i++) {
         const struct abx_wire_segment *segment = &r->segments[i];
+        if (!segment->bytes)
+            continue;
         const struct abx_range *range = find_chunk(d, segment->chunk);
         if (!range)
             return false;

@@ -13,6 +13,7 @@
     10000000000ull /* far above any one kernel, short for a person                                 \
                     */
 #define DEFAULT_CLIENTS 64u
+#define MAX_LINES_PER_SECOND 20u /* of a worker's log */
 #define DEFAULT_COMPILE_SECONDS 60u
 
 void abx_host_default_limits(struct abx_control_limits *limits)
@@ -35,6 +36,16 @@ void abx_host_log(struct abx_host *host, const char *format, ...)
 {
     char line[640];
     va_list args;
+    /* A guest that connects and misbehaves in a loop fills no disk. */
+    uint64_t second = abx_now_ns() / 1000000000u, seen = atomic_load(&host->log_second), next;
+    do
+        next = seen >> 8 == second ? seen + 1 : second << 8;
+    while (!atomic_compare_exchange_weak(&host->log_second, &seen, next));
+    if (host->quiet || (next & 255) >= MAX_LINES_PER_SECOND) {
+        if ((next & 255) == 255)
+            atomic_compare_exchange_strong(&host->log_second, &next, next - 1);
+        return;
+    }
     int n = snprintf(line, sizeof line, "worker[%d] %s: ", (int)getpid(), host->tenant);
     va_start(args, format);
     n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);

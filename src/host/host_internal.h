@@ -38,7 +38,9 @@ struct abx_host {
     struct abx_control_limits limits;
     struct abx_worker_stats *stats;
     bool own_stats;
-    struct abx_broker *broker; /* NULL: compiles fail */
+    bool quiet;                  /* logs nothing: fuzzers */
+    _Atomic uint64_t log_second; /* lines of this second, and which: see abx_host_log() */
+    struct abx_broker *broker;   /* NULL: compiles fail */
     _Atomic uint64_t memory_used;
     pthread_mutex_t lock; /* clients[] changes, and the memory words of their pages */
     struct abx_session *_Atomic sessions[ABX_MAX_CLIENTS];
