@@ -1,5 +1,6 @@
-/* The rewriter on text it was not meant for: cut, damaged and repeated programs, and the inputs that
- * make careless parsers slow or deep. Seeded, so that a failure repeats. Arguments: .metal files. */
+/* The rewriter on text it was not meant for: cut, damaged and repeated programs, and the inputs
+ * that make careless parsers slow or deep. Seeded, so that a failure repeats. Arguments: .metal
+ * files. */
 #include "rewrite_check.h"
 
 #include <stdio.h>
@@ -12,9 +13,10 @@ static uint32_t random_below(uint32_t bound)
     return (uint32_t)(state >> 32) % bound;
 }
 
-static const char *const splices[] = {"[[", "]]", "{", "}", "(", ")", "<", ">", "template<", "kernel",
-        "threadgroup", "constant", "#pragma unroll (N)\n", "[[host_name(\"x\")]]", "\"", "'", "/*",
-        "1.0h", "operator", "static_cast<", ";", "\n", "[[function_constant(0)]]", "(half)", "::"};
+static const char *const splices[] = {"[[", "]]", "{", "}", "(", ")", "<", ">", "template<",
+        "kernel", "threadgroup", "constant", "#pragma unroll (N)\n", "[[host_name(\"x\")]]", "\"",
+        "'", "/*", "1.0h", "operator", "static_cast<", ";", "\n", "[[function_constant(0)]]",
+        "(half)", "::"};
 
 static void mutate(const char *text, size_t length)
 {
@@ -78,14 +80,15 @@ static void repeat(const char *unit)
 
 int main(int argc, char **argv)
 {
-    static const char *const units[] = {"(", "{", "[", "[[a", "<", "a<", "template<", "namespace a {",
-            "struct s {", "f(", "f<a", "a::", "1.0 ", "1.0h", "\"", "'", "#\n", "/*", "x;", ":",
-            "struct s { void f() device {", "kernel void f(", "kernel void f() {}",
+    static const char *const units[] = {"(", "{", "[", "[[a", "<", "a<", "template<",
+            "namespace a {", "struct s {", "f(", "f<a", "a::", "1.0 ", "1.0h", "\"", "'", "#\n",
+            "/*", "x;", ":", "struct s { void f() device {", "kernel void f(", "kernel void f() {}",
             "template <class T> kernel void f(device T *x) {}",
             "template [[host_name(\"a\")]] kernel void f<int>(device int*);", "operator",
             "constant int x [[function_constant(0)]];", "(half)", "half(", "static_cast<",
-            "threadgroup a<", "f():a<", "f() : a(", "is_function_constant_defined(x)", "void f(int a,",
-            "struct s { void f() device; };", "if (a < b) x = (half)y * 1.5;", "\\\n", "[[a]]"};
+            "threadgroup a<", "f():a<", "f() : a(", "is_function_constant_defined(x)",
+            "void f(int a,", "struct s { void f() device; };", "if (a < b) x = (half)y * 1.5;",
+            "\\\n", "[[a]]"};
     for (int i = 1; i < argc; i++)
         damage(argv[i]);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(units); i++)
