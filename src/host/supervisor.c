@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define DEFAULT_IDLE_SECONDS 300u
+#define REPLACED_NS 2000000000u /* how often an idle daemon looks whether it was replaced */
 
 void supervisor_log(const char *format, ...)
 {
@@ -164,6 +165,16 @@ static bool is_idle(const struct supervisor *s)
     return true;
 }
 
+/* An upgrade: the next command is to meet the new one, not this. */
+static bool replaced(void)
+{
+    static const char suffix[] = " (deleted)";
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    return n > (ssize_t)sizeof suffix &&
+           memcmp(path + n - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0;
+}
+
 /* What is due now; how long poll may sleep, in ms. */
 static int timers(struct supervisor *s)
 {
@@ -173,7 +184,22 @@ static int timers(struct supervisor *s)
         worker_spawn(s, s->backend, s->limits.threads);
     } else if (s->spare_due_ns)
         next = s->spare_due_ns;
-    if (!is_idle(s) || !s->idle_seconds)
+    for (unsigned i = 0; i < SUPERVISOR_MAX_REFUSED; i++) {
+        struct refused *r = &s->refused[i];
+        if (r->sock && now >= r->close_ns)
+            refused_close(r);
+        else if (r->sock && r->close_ns < next)
+            next = r->close_ns;
+    }
+    bool idle = is_idle(s);
+    if (idle && replaced()) {
+        supervisor_log("another arcboxd has been installed in place of this one");
+        s->stopping = true;
+        return 0;
+    }
+    if (idle && now + REPLACED_NS < next)
+        next = now + REPLACED_NS;
+    if (!idle || !s->idle_seconds)
         s->idle_since_ns = 0;
     else {
         if (!s->idle_since_ns)

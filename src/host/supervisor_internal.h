@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define SUPERVISOR_MAX_CONTROLS 64u
+#define SUPERVISOR_MAX_REFUSED 16u
 
 struct supervised_client {
     bool used;
@@ -37,7 +38,15 @@ struct tenant {
     struct worker *worker;
 };
 
+/* A connection that was told why not. 0: none. */
+struct refused {
+    int sock;
+    uint64_t close_ns; /* CLOCK_MONOTONIC */
+};
+
 struct supervisor {
+    struct refused refused[SUPERVISOR_MAX_REFUSED];
+    unsigned refused_next;
     char runtime[ABX_CONTROL_PATH_BYTES];
     char log[ABX_CONTROL_PATH_BYTES];
     char backend[16];
@@ -70,6 +79,7 @@ struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned 
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant);
 /* Hands a connection to the tenant's worker; `sock` is taken over. */
 void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock);
+void refused_close(struct refused *refused);
 void worker_message(struct supervisor *s, struct worker *worker);
 /* The process `pid` ended. */
 void worker_reaped(struct supervisor *s, pid_t pid, int status);

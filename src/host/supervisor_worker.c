@@ -16,6 +16,7 @@
 
 #include "host/compiler.h"
 
+#define REFUSED_NS 500000000u
 #define SPARE_DELAY_NS 100000000u /* the next spare waits until the first client has started up */
 
 extern char **environ;
@@ -140,7 +141,7 @@ struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned 
 {
     struct worker *worker = calloc(1, sizeof *worker);
     int pair[2] = {-1, -1};
-    char backend_argument[32], threads_argument[32], program[4096];
+    char backend_argument[32], threads_argument[32];
     if (!worker)
         return NULL;
     snprintf(worker->backend, sizeof worker->backend, "%s", backend);
@@ -152,11 +153,10 @@ struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned 
     if (r == 0) {
         snprintf(backend_argument, sizeof backend_argument, "--backend=%s", backend);
         snprintf(threads_argument, sizeof threads_argument, "--threads=%u", threads);
-        ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-        program[n > 0 ? n : 0] = 0;
         char *argv[] = {"arcboxd", "--role=worker", backend_argument, threads_argument, NULL};
         int fds[] = {pair[1], stats, compiler};
-        r = worker->pid = spawn(program, argv, fds, 3);
+        /* This very file, also when another has been installed in its place meanwhile. */
+        r = worker->pid = spawn("/proc/self/exe", argv, fds, 3);
     }
     if (stats >= 0)
         close(stats);
@@ -208,12 +208,28 @@ struct worker *worker_of(struct supervisor *s, struct tenant *tenant)
     return worker;
 }
 
-static void refuse(int sock, int error, const char *text)
+void refused_close(struct refused *refused)
+{
+    char hello[256];
+    if (refused->sock <= 0)
+        return;
+    while (recv(refused->sock, hello, sizeof hello, MSG_DONTWAIT) > 0)
+        ; /* descriptors in it are dropped by the kernel */
+    close(refused->sock);
+    *refused = (struct refused){0};
+}
+
+/* Says no. The socket closes a moment later: one that closes with an unread hello would take the
+ * answer back. */
+static void refuse(struct supervisor *s, int sock, int error, const char *text)
 {
     struct abx_message_refused refused = {.type = ABX_MESSAGE_REFUSED, .error = (uint32_t)error};
     snprintf(refused.text, sizeof refused.text, "%s", text);
+    fcntl(sock, F_SETFL, O_NONBLOCK);
     abx_sock_send(sock, &refused, sizeof refused, NULL, 0);
-    close(sock);
+    unsigned i = s->refused_next++ % SUPERVISOR_MAX_REFUSED;
+    refused_close(&s->refused[i]);
+    s->refused[i] = (struct refused){sock, abx_now_ns() + REFUSED_NS};
 }
 
 /* The host page is made here, so that a worker that dies without a word can be spoken for. */
@@ -238,11 +254,11 @@ void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
 {
     struct worker *worker = worker_of(s, tenant);
     if (!worker) {
-        refuse(sock, EAGAIN, "the GPU worker could not be started; see arcboxd.log");
+        refuse(s, sock, EAGAIN, "the GPU worker could not be started; see arcboxd.log");
         return;
     }
     if (worker->client_count >= tenant->info.limits.clients) {
-        refuse(sock, EUSERS, "this tenant has as many clients as it may have");
+        refuse(s, sock, EUSERS, "this tenant has as many clients as it may have");
         return;
     }
     unsigned slot = 0;
@@ -261,7 +277,7 @@ void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
             close(page);
         }
         client->page = NULL;
-        refuse(sock, EAGAIN, "the GPU worker does not answer");
+        refuse(s, sock, EAGAIN, "the GPU worker does not answer");
         return;
     }
     close(page);
