@@ -21,12 +21,12 @@ case $suite in
 tiny)
     work=$build/tinygrad-$version
     if [ ! -d "$work" ]; then
-        "$venv/bin/pip" download -q --no-deps --no-build-isolation --no-binary :all: \
+        "$venv/bin/pip" download -q --no-deps --no-binary tinygrad \
             -d "$build" "tinygrad==$version"
         tar -C "$build" -xzf "$build/tinygrad-$version.tar.gz"
     fi
     cd "$work"
-    exec "$arcbox" run --gpu -e DEV=METAL host "$venv/bin/python" -m pytest -q test/test_tiny.py
+    exec "$arcbox" run --gpu -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
     ;;
 ops)
     checkout=$(realpath "$3")
