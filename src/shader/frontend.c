@@ -241,7 +241,7 @@ static int compile(struct frontend *f, struct abx_shader_result *result)
     } else {
         diagnose(&f->diagnosed, f->map, &f->rewrite, run.errors.data);
         if (!run.status && !f->diagnosed.errors)
-            rc = reflect(&run.output, &f->rewrite, f->options, result);
+            rc = reflect(&run.output, &f->rewrite, f->map, f->options, &f->diagnosed, result);
         else if (!f->diagnosed.errors)
             rc = fail(result, -EIO, run.errors.length ? run.errors.data : "clang 19 crashed");
         else

@@ -50,6 +50,9 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
         const char *errors);
 void diagnose_refusals(
         struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite);
+/* One error found by ourselves. */
+void diagnose_at(
+        struct diagnosed *d, const struct line_map *map, size_t position, const char *message);
 /* Wraps the operands clang could not bring to one type (?: between an lvalue in an address space
  * and a value). Returns how many were wrapped. */
 unsigned wrap_operands(
@@ -57,7 +60,8 @@ unsigned wrap_operands(
 
 /* ---- reflect.c: the bitcode and what the rewriter knows -> library blob */
 int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
-        const struct abx_shader_options *options, struct abx_shader_result *result);
+        const struct line_map *map, const struct abx_shader_options *options,
+        struct diagnosed *diagnosed, struct abx_shader_result *result);
 
 /* ---- reflect_memory.c: bytes of threadgroup variables that kernel i (__abx_k_<i>) can reach */
 int threadgroup_bytes(

@@ -207,6 +207,18 @@ static bool find_origin(const char *after, struct complaint *ret)
     return false;
 }
 
+/* A kernel whose parameters fit nothing makes our headers complain in words that mean nothing to
+ * the user. */
+static bool is_internal(const struct complaint *c)
+{
+    return memmem(c->message, c->message_bytes, "__abx::", 7) ||
+           memmem(c->message, c->message_bytes, "__msl::", 7);
+}
+
+static const char bad_parameters[] =
+        "a kernel's parameters must be pointers or references to device, constant or threadgroup "
+        "memory, or have the attribute of a built-in variable";
+
 static struct place locate(
         const struct line_map *map, const struct abx_rewrite *rewrite, struct point at)
 {
@@ -218,10 +230,11 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
         const char *errors)
 {
     struct complaint c, origin;
+    struct point internal = {0};
     bool shown = true;
     while (read_complaint(&errors, &c)) {
         if (c.level == LEVEL_NOTE) {
-            if (!shown || !c.own)
+            if (!shown || !c.own || is_internal(&c))
                 continue;
         } else {
             if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
@@ -240,6 +253,16 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
             placed = true;
             at = origin.at;
         }
+        if (c.level >= LEVEL_ERROR && placed && is_internal(&c)) {
+            shown = false;
+            if (internal.line == at.line) {
+                d->errors--; /* the same kernel's again */
+                continue;
+            }
+            internal = at;
+            c.message = bad_parameters;
+            c.message_bytes = strlen(bad_parameters);
+        }
         struct place place;
         if (placed)
             place = locate(map, rewrite, at);
@@ -247,15 +270,19 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
     }
 }
 
+void diagnose_at(
+        struct diagnosed *d, const struct line_map *map, size_t position, const char *message)
+{
+    struct place place = line_map_find(map, position);
+    add_complaint(d, &place, LEVEL_ERROR, message, strlen(message));
+    d->errors++;
+}
+
 void diagnose_refusals(
         struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite)
 {
-    for (uint32_t i = 0; i < rewrite->refusal_count; i++) {
-        const struct abx_rewrite_refusal *refusal = &rewrite->refusals[i];
-        struct place place = line_map_find(map, refusal->position);
-        add_complaint(d, &place, LEVEL_ERROR, refusal->message, strlen(refusal->message));
-        d->errors++;
-    }
+    for (uint32_t i = 0; i < rewrite->refusal_count; i++)
+        diagnose_at(d, map, rewrite->refusals[i].position, rewrite->refusals[i].message);
 }
 
 /* ---- operands of different types */

@@ -20,6 +20,8 @@ struct reflector {
     LLVMModuleRef module;
     LLVMTargetDataRef layout;
     const struct abx_rewrite *rewrite;
+    const struct line_map *map;
+    struct diagnosed *diagnosed;
     struct abx_reflection header;
     struct abx_reflection_function *functions;
     struct abx_reflection_argument *arguments;
@@ -30,9 +32,10 @@ struct reflector {
     struct abx_string message;
 };
 
-static int complain(struct reflector *r, const char *name, const char *what)
+/* An error of the program's, at an input position. */
+static int complain(struct reflector *r, uint32_t position, const char *what)
 {
-    abx_string_printf(&r->message, "Compilation failed: \n\nfatal error: '%s': %s\n", name, what);
+    diagnose_at(r->diagnosed, r->map, position, what);
     return -EINVAL;
 }
 
@@ -111,19 +114,19 @@ static uint32_t argument_type(struct reflector *r, uint32_t i, uint32_t type)
 
 /* Argument `i` of a kernel: argument_info{kind, index, space, writable, size, align} of entry.h. */
 static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef types, uint32_t i,
-        uint32_t known_as, const char *kernel)
+        uint32_t known_as, uint32_t position)
 {
     LLVMValueRef record_ = info ? LLVMGetAggregateElement(info, i) : NULL;
     int64_t kind = number_at(record_, 0, 0), index = number_at(record_, 1, 0);
     struct abx_reflection_argument a = {0};
     if (kind != ABX_ARGUMENT_BUFFER && kind != ABX_ARGUMENT_THREADGROUP &&
             kind != ABX_ARGUMENT_BUILTIN)
-        return complain(r, kernel, "the compiler left no record of its arguments");
+        return complain(r, position, "the compiler left no record of its arguments");
     if (kind == ABX_ARGUMENT_BUFFER && (index < 0 || index > MAX_BUFFER_INDEX))
-        return complain(r, kernel,
+        return complain(r, position,
                 "'buffer' attribute parameter is out of bounds: must be between 0 and 30");
     if (kind == ABX_ARGUMENT_THREADGROUP && (index < 0 || index > MAX_GROUP_INDEX))
-        return complain(r, kernel,
+        return complain(r, position,
                 "'threadgroup' attribute parameter is out of bounds: must be between 0 and 30");
     a.kind = (uint32_t)kind;
     a.index = (uint32_t)index;
@@ -141,7 +144,7 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
         r->arguments = more, r->argument_capacity = capacity;
     }
     if (r->header.argument_count >= ABX_REFLECTION_MAX_ARGUMENTS)
-        return complain(r, kernel, "the library has more arguments than are supported");
+        return complain(r, position, "the library has more arguments than are supported");
     r->arguments[r->header.argument_count++] = a;
     return 0;
 }
@@ -169,7 +172,7 @@ static int read_kernel(struct reflector *r, uint32_t id, uint32_t threadgroup_by
     f->entry = add_string(r, name);
     LLVMValueRef info = target_at(entry, 1);
     for (uint32_t i = 0; i < k->argument_count; i++) {
-        int rc = read_argument(r, info, types, i, k->first_argument + i, k->name);
+        int rc = read_argument(r, info, types, i, k->first_argument + i, k->position);
         if (rc)
             return rc;
     }
@@ -184,11 +187,11 @@ static int read_constant(struct reflector *r, uint32_t id)
     int64_t size = number_at(info, 3, 0);
     char name[64];
     if (index < 0 || index > 65535)
-        return complain(r, c->name,
+        return complain(r, c->position,
                 "'function_constant' attribute parameter is out of bounds: must be between 0 and "
                 "65535");
     if (type <= 1 || size <= 0 || size > 16)
-        return complain(r, c->name, "a function constant must be a scalar or vector");
+        return complain(r, c->position, "a function constant must be a scalar or vector");
     struct abx_reflection_constant *to = &r->constants[id];
     *to = (struct abx_reflection_constant){.name = add_string(r, c->name),
             .index = (uint32_t)index,
@@ -218,7 +221,7 @@ static int build_blob(struct reflector *r, const void *bitcode, size_t bitcode_b
         bytes += parts[i];
     bytes = abx_align_up(bytes, 8);
     if (bytes > ABX_REFLECTION_MAX_BYTES)
-        return complain(r, "library", "its reflection is larger than is supported");
+        return complain(r, 0, "its reflection is larger than is supported");
     h->total_bytes = (uint32_t)bytes;
     size_t at = abx_align_up(sizeof(struct abx_shader_library), 16);
     struct abx_shader_library header = {.magic = ABX_LIBRARY_MAGIC,
@@ -289,7 +292,7 @@ static int open_module(struct reflector *r, const struct abx_string *bitcode)
     bool bad = LLVMParseBitcodeInContext2(r->context, buffer, &r->module);
     LLVMDisposeMemoryBuffer(buffer);
     if (bad)
-        return complain(r, "library", "clang's output cannot be read back");
+        return complain(r, 0, "clang's output cannot be read back");
     if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &error)) {
         abx_string_printf(&r->message, "clang made an invalid module: %s\n", error);
         LLVMDisposeMessage(error);
@@ -329,9 +332,10 @@ static int read_records(struct reflector *r)
 }
 
 int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
-        const struct abx_shader_options *options, struct abx_shader_result *result)
+        const struct line_map *map, const struct abx_shader_options *options,
+        struct diagnosed *diagnosed, struct abx_shader_result *result)
 {
-    struct reflector r = {.rewrite = rewrite};
+    struct reflector r = {.rewrite = rewrite, .map = map, .diagnosed = diagnosed};
     int rc = open_module(&r, bitcode);
     rc = rc ? rc : allocate(&r);
     rc = rc ? rc : read_records(&r);

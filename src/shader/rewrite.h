@@ -26,10 +26,12 @@ struct abx_rewrite_argument {
 struct abx_rewrite_kernel {
     const char *name; /* what newFunctionWithName: finds */
     uint32_t first_argument, argument_count;
+    uint32_t position; /* of its name in the input */
 };
 
 struct abx_rewrite_constant {
     const char *name;
+    uint32_t position;
     bool tested; /* somewhere is_function_constant_defined(name) is asked */
 };
 

@@ -231,14 +231,25 @@ static void add_entry(struct rewriter *r, const struct declaration *d, uint32_t 
     if (!rewriter_grow(r, (void **)&out->kernels, &r->kernel_capacity, id, sizeof(*out->kernels),
                 ABX_REWRITE_MAX_KERNELS))
         return;
-    out->kernels[out->kernel_count++] =
-            (struct abx_rewrite_kernel){name, k->first_argument, k->argument_count};
+    out->kernels[out->kernel_count++] = (struct abx_rewrite_kernel){
+            name, k->first_argument, k->argument_count, r->tokens[anchor].start};
     const char *text = rewriter_format(r, " __ABX_ENTRY(%u, \"%s\", (%s), %s) __MSL_TYPES(%u, %s)",
             id, name, k->attributes, function, id, function);
     rewriter_insert_after(r, d->end, text, anchor);
     if (*k->threads)
         rewriter_insert_after(
                 r, d->end, rewriter_format(r, " __MSL_THREADS(%u, %s)", id, k->threads), anchor);
+}
+
+static void check_return_type(struct rewriter *r, const struct declaration *d, uint32_t name)
+{
+    for (uint32_t i = d->start; i < name; i++) {
+        if (token_is(r, i, "void"))
+            return;
+        if (token_attribute(r, i))
+            i = token_close(r, i);
+    }
+    rewriter_refuse(r, name, "a kernel function must return 'void'");
 }
 
 void rewriter_kernel(struct rewriter *r, const struct declaration *d)
@@ -249,6 +260,7 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
         name = d->angle - 1;
     if (d->open <= d->start || !token_word(r, name) || token_close(r, d->open) == d->open)
         return; /* clang will say what is wrong with it */
+    check_return_type(r, d, name);
     struct kernel_template k = describe_kernel(r, d);
     if (d->is_template && !specialised) {
         if (!rewriter_grow(r, (void **)&r->templates, &r->template_capacity, r->template_count,
@@ -344,8 +356,8 @@ void rewriter_constant(struct rewriter *r, const struct declaration *d)
         return;
     int length = (int)token_length(r, name);
     const char *text = r->text + r->tokens[name].start;
-    out->constants[out->constant_count++] =
-            (struct abx_rewrite_constant){rewriter_string(r, text, (size_t)length), false};
+    out->constants[out->constant_count++] = (struct abx_rewrite_constant){
+            rewriter_string(r, text, (size_t)length), r->tokens[name].start, false};
     name_table_put(r, &r->constant_names, name, id);
 
     struct abx_string index = {0};

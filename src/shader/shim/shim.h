@@ -16,6 +16,7 @@
 #include "simdgroup.h"
 #include "atomic.h"
 #include "util.h"
+#include "simd.h"
 #include "entry.h"
 #include "names.h"
 #include "record.h"
