@@ -5,6 +5,10 @@ ABX_OBJC_CLASS(NSArray)
 ABX_OBJC_CLASS(NSMutableArray)
 ABX_OBJC_CLASS(NSEnumerator)
 
+/* What the compiler loads for an empty literal. */
+ABX_EXPORT extern id __NSArray0__;
+id __NSArray0__;
+
 struct ns_array {
     Class isa;
     id *items;
@@ -747,6 +751,7 @@ __attribute__((constructor(102))) static void define(void)
     DEFINE(NSArray, NSObject, struct ns_array, array_methods, array_class_methods, "NSCopying",
             "NSMutableCopying", "NSSecureCoding", "NSFastEnumeration");
     DEFINE(NSMutableArray, NSArray, struct ns_array, mutable_methods, mutable_class_methods);
+    __NSArray0__ = class_createInstance(ABX_CLASS(NSArray), 0);
     DEFINE(NSEnumerator, NSObject, struct enumerator, enumerator_methods, NULL,
             "NSFastEnumeration");
 }

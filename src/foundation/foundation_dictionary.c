@@ -4,6 +4,10 @@
 ABX_OBJC_CLASS(NSDictionary)
 ABX_OBJC_CLASS(NSMutableDictionary)
 
+/* What the compiler loads for an empty literal. */
+ABX_EXPORT extern id __NSDictionary0__;
+id __NSDictionary0__;
+
 struct ns_dictionary {
     Class isa;
     struct ns_table table;
@@ -423,4 +427,5 @@ __attribute__((constructor(102))) static void define(void)
             "NSFastEnumeration");
     DEFINE(NSMutableDictionary, NSDictionary, struct ns_dictionary, mutable_methods,
             mutable_class_methods);
+    __NSDictionary0__ = class_createInstance(ABX_CLASS(NSDictionary), 0);
 }

@@ -85,10 +85,8 @@ static void terminate(void)
 
 static void load_cxx(void)
 {
-    void *from = RTLD_DEFAULT;
-    if (!dlsym(from, "__cxa_throw"))
-        from = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL);
-    if (!from)
+    void *from = RTLD_DEFAULT; /* which is NULL */
+    if (!dlsym(from, "__cxa_throw") && !(from = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL)))
         abx_objc_fatal("an exception was thrown, and there is no C++ runtime to carry it: %s\n"
                        "      Install libstdc++6.",
                 dlerror());

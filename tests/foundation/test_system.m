@@ -1,0 +1,81 @@
+// Processes, bundles, threads, locks, dates, defaults, Core Foundation, Mach, sysctl.
+#import <Foundation/Foundation.h>
+#include <mach/mach.h>
+#include <simd/simd.h>
+#include <sys/sysctl.h>
+#include "check.h"
+
+int main(int argc, char **argv)
+{
+    @autoreleasepool {
+        NSProcessInfo *info = [NSProcessInfo processInfo];
+        CHECK(info.arguments.count >= 1 && info.environment.count > 0);
+        CHECK([info isOperatingSystemAtLeastVersion:(NSOperatingSystemVersion){14, 0, 0}] &&
+                ![info isOperatingSystemAtLeastVersion:(NSOperatingSystemVersion){99, 0, 0}]);
+        CHECK(info.operatingSystemVersion.majorVersion >= 15 && info.physicalMemory > 1 << 20);
+        NSBundle *bundle = [NSBundle mainBundle];
+        CHECK([bundle isEqual:[NSBundle bundleForClass:[NSBundle class]]] ||
+                [NSBundle bundleForClass:[NSBundle class]].bundlePath.length > 0);
+        CHECK(bundle.resourcePath.isAbsolutePath && ![bundle pathForResource:@"none" ofType:@"x"]);
+
+        NSCondition *condition = [NSCondition new];
+        __block BOOL ready = NO;
+        NSThread *thread = [[NSThread alloc] initWithBlock:^{
+            CHECK(![NSThread isMainThread]);
+            [condition lock];
+            ready = YES;
+            [condition signal];
+            [condition unlock];
+        }];
+        CHECK([NSThread isMainThread] && [NSThread currentThread] == [NSThread mainThread]);
+        [thread start];
+        [condition lock];
+        while (!ready)
+            [condition wait];
+        [condition unlock];
+        NSRecursiveLock *lock = [NSRecursiveLock new];
+        [lock lock];
+        CHECK([lock tryLock]);
+        [lock unlock];
+        [lock unlock];
+        NSLock *plain = [NSLock new];
+        [plain lock];
+        CHECK(![plain tryLock]);
+        CHECK(![plain lockBeforeDate:[NSDate dateWithTimeIntervalSinceNow:0.005]]);
+        [plain unlock];
+
+        NSDate *date = [NSDate dateWithTimeIntervalSince1970:0];
+        CHECK_TEXT(date.description.UTF8String, "1970-01-01 00:00:00 +0000");
+        CHECK(-[date timeIntervalSinceNow] > 1e9 && [date compare:[NSDate date]] == NSOrderedAscending);
+        NSUserDefaults *defaults = [NSUserDefaults standardUserDefaults];
+        [defaults registerDefaults:@{@"a" : @1}];
+        CHECK([defaults integerForKey:@"a"] == 1);
+        [defaults setBool:YES forKey:@"b"];
+        CHECK([defaults boolForKey:@"b"]);
+        NSUUID *uuid = [NSUUID UUID];
+        CHECK([[[NSUUID alloc] initWithUUIDString:uuid.UUIDString] isEqual:uuid]);
+        CHECK(![[NSUUID alloc] initWithUUIDString:@"bad"]);
+
+        CFStringRef string = CFStringCreateWithCString(NULL, "caf\xc3\xa9", kCFStringEncodingUTF8);
+        CHECK(CFStringGetLength(string) == 4 && [(__bridge NSString *)string hasPrefix:@"caf"]);
+        CHECK(CFEqual(CFSTR("x"), (__bridge CFTypeRef) @"x"));
+        CFRelease(string);
+
+        vm_address_t address = 0;
+        CHECK(vm_allocate(mach_task_self(), &address, vm_page_size, VM_FLAGS_ANYWHERE) == 0);
+        *(char *)address = 1;
+        CHECK(vm_deallocate(mach_task_self(), address, vm_page_size) == 0);
+        uint64_t memory = 0;
+        size_t size = sizeof(memory);
+        CHECK(sysctlbyname("hw.memsize", &memory, &size, NULL, 0) == 0 && memory > 1 << 20);
+        int count = 0;
+        size = sizeof(count);
+        CHECK(sysctlbyname("hw.ncpu", &count, &size, NULL, 0) == 0 && count > 0);
+        CHECK(sysctlbyname("no.such.name", &count, &size, NULL, 0) == -1 && errno == ENOENT);
+        CHECK(sizeof(simd_float3) == 16 && simd_dot((simd_float3){1, 2, 3}, (simd_float3){1, 1, 1}) == 6);
+        CHECK_TEXT(NSStringFromClass([NSString class]).UTF8String, "NSString");
+        CHECK(NSSelectorFromString(@"length") == @selector(length));
+    }
+    printf("ok\n");
+    return 0;
+}
