@@ -119,12 +119,17 @@ static void set_function_attributes(struct codegen *g)
     }
 }
 
+/* Vectors of lanes need no vectoriser, and most of the usual optimising was done before. */
+#define LANES_PASSES                                                                               \
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"                 \
+    "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,dce),globaldce"
+
 int codegen_finish(struct codegen *g, struct abx_shader_result *result)
 {
     set_function_attributes(g);
     int r = codegen_verify(g, "building");
     if (r == 0)
-        r = codegen_run_passes(g, "default<O2>,globaldce");
+        r = codegen_run_passes(g, g->object.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
     if (r == 0)
         r = codegen_verify(g, "optimising");
     if (r == 0)

@@ -97,6 +97,7 @@ static bool instructions(struct wide *w, uint32_t b)
             w->refused = w->refused ? w->refused : "an instruction";
             return false;
         }
+    wide_strided_flush(w);
     store_phis(w, b);
     return !w->refused;
 }

@@ -29,6 +29,10 @@ struct wide_value {
     bool affine, no_signed_wrap, no_unsigned_wrap;
     LLVMValueRef first;
     int64_t stride;
+    /* root + delta: values with one root are a constant apart (integers, and addresses in bytes) */
+    void *root, *root_base;
+    uint64_t root_size;
+    int64_t delta;
     /* addresses: uniform base plus byte offsets (affine or vector above describe the offset) */
     LLVMValueRef base;
 };
@@ -38,6 +42,17 @@ struct wide_loop {
     int parent;     /* index or -1 */
     bool *in;       /* per block */
     bool divergent; /* lanes leave it at different times */
+};
+
+/* A load or store whose lanes' addresses are a constant stride apart, waiting for its neighbours
+ * (codegen_wide_stride.c). */
+#define WIDE_MAX_STRIDED 96u
+struct wide_strided {
+    LLVMValueRef mark;  /* loads: stands for the result; stores: where it was */
+    LLVMValueRef value; /* stores: what to write */
+    LLVMTypeRef type;
+    struct wide_value address;
+    unsigned align;
 };
 
 struct wide {
@@ -72,6 +87,9 @@ struct wide {
     LLVMValueRef lanes32, lanes64; /* <0, 1, 2, ...> */
     struct codegen_coroutine *coroutine;
     LLVMValueRef statics;
+    struct wide_strided strided[WIDE_MAX_STRIDED];
+    uint32_t strided_count;
+    bool strided_stores; /* all of strided[] are stores; else loads */
 };
 
 struct wide_value *wide_get(struct wide *w, void *key); /* made when new */
@@ -94,6 +112,12 @@ bool wide_call(struct wide *w, LLVMValueRef in);
 bool wide_simd(struct wide *w, LLVMValueRef in);
 /* Anything, one lane after the other. */
 bool wide_serial(struct wide *w, LLVMValueRef in);
+
+/* Strided accesses of 32-bit elements by all lanes: false when it is not one. They take effect at
+ * the next wide_strided_flush(), due before any other access to memory and at a block's end. */
+bool wide_strided_load(struct wide *w, LLVMValueRef in);
+bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value);
+void wide_strided_flush(struct wide *w);
 
 LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar);
 LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar);

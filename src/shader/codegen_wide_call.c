@@ -61,6 +61,7 @@ bool wide_serial(struct wide *w, LLVMValueRef in)
     struct codegen *g = w->g;
     LLVMBuilderRef b = g->builder;
     int operands = LLVMGetNumOperands(in) - (LLVMIsACallInst(in) ? 1 : 0);
+    wide_strided_flush(w);
     LLVMTypeRef type = LLVMTypeOf(in), kept = type == g->i1 ? g->i8 : type;
     LLVMValueRef array[16] = {0}, result = NULL;
     if (operands > (int)ABX_ARRAY_SIZE(array)) {
@@ -255,6 +256,8 @@ bool wide_call(struct wide *w, LLVMValueRef in)
         wide_set_uniform(w, in, w->statics);
         return true;
     }
+    if (!strcmp(name, "__abx_barrier") || !strncmp(name, "__abx_simd", 10))
+        wide_strided_flush(w);
     if (!strcmp(name, "__abx_barrier"))
         return barrier(w);
     if (!strcmp(name, "__abx_simd_barrier")) { /* lanes run side by side: memory order is enough */

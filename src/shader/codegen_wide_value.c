@@ -160,6 +160,7 @@ static struct wide_value constant_value(struct wide *w, LLVMValueRef source)
     struct wide_value v = {0};
     v.affine = v.no_signed_wrap = v.no_unsigned_wrap = true;
     v.first = wide_uniform(w, source);
+    v.root = source;
     return v;
 }
 
@@ -178,6 +179,8 @@ static void track_affine(struct wide *w, LLVMValueRef in, struct wide_value *v)
     if (LLVMGetTypeKind(LLVMTypeOf(in)) != LLVMIntegerTypeKind)
         return;
     struct wide_value x = affine_of(w, LLVMGetOperand(in, 0));
+    v->root = in;
+    v->delta = 0;
     if (op == LLVMSExt || op == LLVMZExt) {
         if (!x.affine || LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetOperand(in, 0))) < 32)
             return;
@@ -187,6 +190,10 @@ static void track_affine(struct wide *w, LLVMValueRef in, struct wide_value *v)
         bool exact = op == LLVMSExt ? x.no_signed_wrap
                                     : x.no_unsigned_wrap || (LLVMGetNNeg(in) && x.no_signed_wrap);
         v->no_signed_wrap = v->no_unsigned_wrap = exact;
+        if (exact && x.root) {
+            v->root = x.root;
+            v->delta = x.delta;
+        }
         return;
     }
     if (op != LLVMAdd && op != LLVMSub && op != LLVMMul && op != LLVMShl && op != LLVMOr)
@@ -217,6 +224,13 @@ static void track_affine(struct wide *w, LLVMValueRef in, struct wide_value *v)
     v->first = LLVMBuildBinOp(b, disjoint ? LLVMAdd : op, x.first, y.first, "");
     v->no_signed_wrap = x.no_signed_wrap && y.no_signed_wrap && (disjoint || LLVMGetNSW(in));
     v->no_unsigned_wrap = x.no_unsigned_wrap && y.no_unsigned_wrap && (disjoint || LLVMGetNUW(in));
+    LLVMValueRef constant = LLVMGetOperand(in, 1);
+    if ((op == LLVMAdd || op == LLVMSub || disjoint) && LLVMIsAConstantInt(constant) && x.root &&
+            (v->no_signed_wrap || LLVMGetIntTypeWidth(LLVMTypeOf(in)) == 64)) {
+        int64_t c = LLVMConstIntGetSExtValue(constant);
+        v->root = x.root;
+        v->delta = x.delta + (op == LLVMSub ? -c : c);
+    }
 }
 
 /* ---- addresses */
@@ -265,6 +279,33 @@ static void add_step(struct wide *w, struct wide_value *v, LLVMValueRef index, u
     v->vector = LLVMBuildAdd(g->builder, v->vector, i, "");
 }
 
+/* Notes what the address is a constant distance from. */
+static void track_root(struct wide *w, LLVMValueRef in, struct wide_value *v)
+{
+    LLVMValueRef base = LLVMGetOperand(in, 0), index = LLVMGetOperand(in, 1);
+    int64_t size = (int64_t)LLVMABISizeOfType(w->g->layout, LLVMGetGEPSourceElementType(in));
+    bool constant = LLVMIsAConstantInt(index) && LLVMGetNumOperands(in) == 2;
+    v->root = in;
+    v->root_base = NULL;
+    v->root_size = 0;
+    v->delta = 0;
+    if (LLVMGetNumOperands(in) != 2 || !v->affine)
+        return;
+    if (wide_is_divergent(w, base)) {
+        struct wide_value *from = wide_get(w, base);
+        if (constant) {
+            v->root = from->root, v->root_base = from->root_base, v->root_size = from->root_size;
+            v->delta = from->delta + LLVMConstIntGetSExtValue(index) * size;
+        }
+        return;
+    }
+    struct wide_value x = affine_of(w, index);
+    v->root = x.root;
+    v->root_base = base;
+    v->root_size = (uint64_t)size;
+    v->delta = x.delta * size;
+}
+
 static bool divergent_gep(struct wide *w, LLVMValueRef in)
 {
     struct codegen *g = w->g;
@@ -302,6 +343,7 @@ static bool divergent_gep(struct wide *w, LLVMValueRef in)
         type = step_type(type, i - 1);
         add_step(w, v, index, LLVMABISizeOfType(g->layout, type) * scale);
     }
+    track_root(w, in, v);
     if (pointers)
         v->vector = LLVMBuildGEP2(g->builder, g->i8, pointers, &v->vector, 1, "");
     return true;
@@ -377,6 +419,9 @@ static bool vector_load(struct wide *w, LLVMValueRef in)
     uint64_t bytes = LLVMABISizeOfType(g->layout, scalar);
     unsigned align = LLVMGetAlignment(in);
     LLVMValueRef row = contiguous(w, pointer, bytes), v;
+    if (!row && wide_strided_load(w, in))
+        return true;
+    wide_strided_flush(w);
     if (row && !w->mask) {
         v = LLVMBuildLoad2(g->builder, type, row, "");
         LLVMSetAlignment(v, align);
@@ -405,6 +450,8 @@ static bool load(struct wide *w, LLVMValueRef in)
         return plain && !LLVMGetVolatile(in) && LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic
                        ? vector_load(w, in)
                        : wide_serial(w, in);
+    if (w->strided_stores)
+        wide_strided_flush(w);
     LLVMValueRef copy = LLVMInstructionClone(in);
     LLVMSetOperand(copy, 0, guarded(w, wide_uniform(w, LLVMGetOperand(in, 0))));
     LLVMInsertIntoBuilder(w->g->builder, copy);
@@ -418,8 +465,13 @@ static bool vector_store(struct wide *w, LLVMValueRef in)
     LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
     uint64_t bytes = LLVMABISizeOfType(g->layout, LLVMTypeOf(source));
     unsigned align = LLVMGetAlignment(in);
+    if (!w->strided_stores) /* the value may be one of them */
+        wide_strided_flush(w);
     LLVMValueRef v = wide_vector(w, source), row = contiguous(w, pointer, bytes);
     LLVMTypeRef type = LLVMTypeOf(v);
+    if (!row && wide_strided_store(w, in, v))
+        return true;
+    wide_strided_flush(w);
     if (row && !w->mask) {
         LLVMSetAlignment(LLVMBuildStore(g->builder, v, row), align);
         return true;
@@ -442,6 +494,7 @@ static bool store(struct wide *w, LLVMValueRef in)
     bool atomic = LLVMGetVolatile(in) || LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic;
     if (wide_private(pointer) || wide_is_divergent(w, pointer))
         return plain && !atomic ? vector_store(w, in) : wide_serial(w, in);
+    wide_strided_flush(w);
     /* One place for all lanes: the last active one's value stays. */
     LLVMValueRef v;
     if (!wide_is_divergent(w, source))
@@ -537,6 +590,7 @@ bool wide_instruction(struct wide *w, LLVMValueRef in)
     case LLVMAtomicCmpXchg:
         return wide_serial(w, in);
     case LLVMFence:
+        wide_strided_flush(w);
         LLVMInsertIntoBuilder(w->g->builder, LLVMInstructionClone(in));
         return true;
     default:
