@@ -247,6 +247,37 @@ static int scan(struct codegen *g, bool *ret_again)
     return 0;
 }
 
+/* Small structures pass through calls as integers, and SROA leaves a vector bitcast to one behind,
+ * which hides from all later passes that thread positions are separate numbers. As shifts, they
+ * see. */
+static void open_bitcast(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef from = LLVMGetOperand(in, 0), sum = NULL;
+    LLVMTypeRef vector = LLVMTypeOf(from), to = LLVMTypeOf(in);
+    if (LLVMGetTypeKind(to) != LLVMIntegerTypeKind ||
+            LLVMGetTypeKind(vector) != LLVMVectorTypeKind ||
+            LLVMGetTypeKind(LLVMGetElementType(vector)) != LLVMIntegerTypeKind ||
+            LLVMGetIntTypeWidth(to) > 128)
+        return;
+    unsigned bits = LLVMGetIntTypeWidth(LLVMGetElementType(vector));
+    LLVMPositionBuilderBefore(g->builder, in);
+    for (unsigned i = 0; i < LLVMGetVectorSize(vector); i++) {
+        LLVMValueRef e = LLVMBuildExtractElement(g->builder, from, codegen_i32(g, i), "");
+        e = LLVMBuildZExt(g->builder, e, to, "");
+        e = LLVMBuildShl(g->builder, e, LLVMConstInt(to, (uint64_t)i * bits, 0), "");
+        sum = sum ? LLVMBuildOr(g->builder, sum, e, "") : e;
+    }
+    LLVMReplaceAllUsesWith(in, sum);
+}
+
+static void open_bitcasts(struct codegen *g)
+{
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
+            if (LLVMGetInstructionOpcode(in) == LLVMBitCast)
+                open_bitcast(g, in);
+}
+
 /* Everything into one function. A kernel arrives as a function pointer in its entry, so inlining
  * takes a second round; lambdas in lambdas may take more. What is left then is recursive. */
 static int inline_all(struct codegen *g)
@@ -255,8 +286,10 @@ static int inline_all(struct codegen *g)
     for (int round = 0; again; round++) {
         if (round == 6)
             return codegen_fail(g, -EINVAL, "recursive functions are not allowed in Metal");
-        int r = codegen_run_passes(
-                g, "always-inline,function(sroa,instcombine<no-verify-fixpoint>),globaldce");
+        int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
+        open_bitcasts(g);
+        if (r == 0)
+            r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>),globaldce");
         if (r == 0)
             r = scan(g, &again);
         if (r < 0)
