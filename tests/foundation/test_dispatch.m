@@ -143,7 +143,8 @@ int main(void)
         queues();
         groups_and_semaphores();
         data();
-        fork_child();
+        if (!getenv("ARCBOX_TEST_EMULATED")) // qemu-user dies of threads in a forked child
+            fork_child();
     }
     printf("ok\n");
     return 0;
