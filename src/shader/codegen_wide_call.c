@@ -21,6 +21,18 @@ static bool vectorisable(LLVMTypeRef t)
            k == LLVMBFloatTypeKind || k == LLVMDoubleTypeKind || k == LLVMPointerTypeKind;
 }
 
+/* The type a lane's value has in an array: a vector of odd integers (i1, i96) is packed tighter
+ * than an array of them, so they are widened to a size where the two agree. */
+static LLVMTypeRef kept_type(struct wide *w, LLVMTypeRef type)
+{
+    unsigned bits = 8;
+    if (LLVMGetTypeKind(type) != LLVMIntegerTypeKind)
+        return type;
+    while (bits < LLVMGetIntTypeWidth(type))
+        bits *= 2;
+    return LLVMIntTypeInContext(w->g->context, bits);
+}
+
 /* Where the lanes' values of a source value lie, as an array. Values of types that vectors cannot
  * hold are kept so. */
 static LLVMValueRef array_of(struct wide *w, LLVMValueRef source)
@@ -30,8 +42,8 @@ static LLVMValueRef array_of(struct wide *w, LLVMValueRef source)
     if (!vectorisable(type))
         return wide_get(w, source)->memory;
     LLVMValueRef v = wide_vector(w, source);
-    if (type == w->g->i1)
-        v = LLVMBuildZExt(b, v, wide_type(w, w->g->i8), "");
+    if (kept_type(w, type) != type)
+        v = LLVMBuildZExt(b, v, wide_type(w, kept_type(w, type)), "");
     LLVMValueRef slot = wide_slot(w, LLVMTypeOf(v), "lanes");
     LLVMBuildStore(b, v, slot);
     return slot;
@@ -41,18 +53,18 @@ static LLVMValueRef load_lane(
         struct wide *w, LLVMValueRef array, LLVMTypeRef type, LLVMValueRef lane)
 {
     LLVMBuilderRef b = w->g->builder;
-    if (type != w->g->i1)
-        return LLVMBuildLoad2(b, type, lane_of(w, array, type, lane), "");
-    LLVMValueRef v = LLVMBuildLoad2(b, w->g->i8, lane_of(w, array, w->g->i8, lane), "");
-    return LLVMBuildTrunc(b, v, type, "");
+    LLVMTypeRef kept = kept_type(w, type);
+    LLVMValueRef v = LLVMBuildLoad2(b, kept, lane_of(w, array, kept, lane), "");
+    return kept == type ? v : LLVMBuildTrunc(b, v, type, "");
 }
 
 static void store_lane(struct wide *w, LLVMValueRef array, LLVMValueRef v, LLVMValueRef lane)
 {
     LLVMBuilderRef b = w->g->builder;
-    if (LLVMTypeOf(v) == w->g->i1)
-        v = LLVMBuildZExt(b, v, w->g->i8, "");
-    LLVMBuildStore(b, v, lane_of(w, array, LLVMTypeOf(v), lane));
+    LLVMTypeRef kept = kept_type(w, LLVMTypeOf(v));
+    if (kept != LLVMTypeOf(v))
+        v = LLVMBuildZExt(b, v, kept, "");
+    LLVMBuildStore(b, v, lane_of(w, array, kept, lane));
 }
 
 /* for (lane = 0; lane < width; lane++) if (active) result[lane] = copy of `in` */
@@ -62,7 +74,7 @@ bool wide_serial(struct wide *w, LLVMValueRef in)
     LLVMBuilderRef b = g->builder;
     int operands = LLVMGetNumOperands(in) - (LLVMIsACallInst(in) ? 1 : 0);
     wide_strided_flush(w);
-    LLVMTypeRef type = LLVMTypeOf(in), kept = type == g->i1 ? g->i8 : type;
+    LLVMTypeRef type = LLVMTypeOf(in), kept = kept_type(w, type);
     LLVMValueRef array[16] = {0}, result = NULL;
     if (operands > (int)ABX_ARRAY_SIZE(array)) {
         w->refused = "a call with many arguments";
@@ -122,8 +134,8 @@ bool wide_serial(struct wide *w, LLVMValueRef in)
         return true;
     }
     LLVMValueRef v = LLVMBuildLoad2(b, wide_type(w, kept), result, "");
-    if (type == g->i1)
-        v = LLVMBuildTrunc(b, v, wide_type(w, g->i1), "");
+    if (kept != type)
+        v = LLVMBuildTrunc(b, v, wide_type(w, type), "");
     wide_set_vector(w, in, v);
     return true;
 }
