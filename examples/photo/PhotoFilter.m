@@ -158,9 +158,9 @@ typedef struct {
     id<MTLCommandBuffer> commands = [_queue commandBuffer];
     commands.label = @"filter";
     id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
-    [self blur:photo to:clean through:between sigma:1.1f encoder:encoder];
+    [self blur:photo to:clean through:between sigma:1.5f encoder:encoder];
     [self blur:clean to:soft through:between sigma:3.0f encoder:encoder];
-    [self sharpen:clean blurred:soft to:between amount:1.1f encoder:encoder];
+    [self sharpen:clean blurred:soft to:between amount:0.8f encoder:encoder];
     [self tone:between to:photo exposure:0.46f / fmaxf(brightness, 0.05f) encoder:encoder];
     [encoder endEncoding];
     if (![self finish:commands error:error])
