@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command in a container with the GPU, on a daemon of its own: ARCBOX COMMAND...
 set -u
-arcbox=$1
+arcbox=$(realpath -e "$1") || exit 1
 shift
 export ARCBOX_RUNTIME_DIR
 ARCBOX_RUNTIME_DIR=$(mktemp -d)
