@@ -63,6 +63,17 @@ struct abx_metal_buffer *abx_metal_buffer_in(id device, const struct abx_memory 
     return buffer;
 }
 
+int abx_metal_alloc(struct abx_client *client, bool private, uint64_t bytes, struct abx_memory *ret)
+{
+    int r = private ? abx_client_alloc_private(client, bytes, ret)
+                    : abx_client_alloc(client, bytes, ret);
+    if (r != -ENOMEM)
+        return r;
+    abx_metal_queue_reap_all(client); /* what finished command buffers held may be enough */
+    return private ? abx_client_alloc_private(client, bytes, ret)
+                   : abx_client_alloc(client, bytes, ret);
+}
+
 id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options)
 {
     struct abx_client *client = ((struct abx_metal_object *)device)->client;
@@ -75,8 +86,7 @@ id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options)
         return NULL;
     }
     struct abx_memory memory;
-    int r = storage == MTLStorageModePrivate ? abx_client_alloc_private(client, length, &memory)
-                                             : abx_client_alloc(client, length, &memory);
+    int r = abx_metal_alloc(client, storage == MTLStorageModePrivate, length, &memory);
     if (r < 0)
         return NULL; /* as Metal: nil when there is no memory */
     struct abx_metal_buffer *buffer = abx_metal_buffer_in(device, &memory, 0, length, options);
@@ -125,6 +135,10 @@ id MTLDevice_newBufferWithBytesNoCopy_length_options_deallocator_(
     }
     struct abx_memory memory;
     int r = abx_client_adopt(client, pointer, length, &memory);
+    if (r == -ENOMEM) {
+        abx_metal_queue_reap_all(client);
+        r = abx_client_adopt(client, pointer, length, &memory);
+    }
     if (r < 0) {
         if (r == -EINVAL)
             abx_metal_say(

@@ -239,6 +239,7 @@ uint64_t MTLDevice_recommendedMaxWorkingSetSize(id self, SEL cmd)
 
 NSUInteger MTLDevice_currentAllocatedSize(id self, SEL cmd)
 {
+    abx_metal_queue_reap_all(device_of(self)->base.client);
     return abx_client_allocated(device_of(self)->base.client);
 }
 

@@ -43,7 +43,7 @@ id MTLDevice_newHeapWithDescriptor_(id self, SEL cmd, id object)
     heap->options = descriptor->resourceOptions;
     heap->type = descriptor->type;
     heap->purgeable = 2;
-    if (abx_client_alloc(client, heap->size, &heap->memory) < 0) {
+    if (abx_metal_alloc(client, false, heap->size, &heap->memory) < 0) {
         objc_release((id)heap);
         return NULL;
     }

@@ -34,7 +34,8 @@ id MTLDevice_newIndirectCommandBufferWithDescriptor_maxCommandCount_options_(
     icb->inherit_pipeline = descriptor->inheritPipelineState;
     icb->resource.options = options;
     icb->resource.purgeable = 2;
-    if (abx_client_alloc(client, count * sizeof(struct abx_icb_slot), &icb->resource.memory) < 0) {
+    if (abx_metal_alloc(client, false, count * sizeof(struct abx_icb_slot), &icb->resource.memory) <
+            0) {
         objc_release((id)icb);
         return NULL;
     }

@@ -165,6 +165,7 @@ struct abx_metal_binding {
 struct abx_metal_command_buffer;
 
 struct abx_metal_queue_state {
+    struct abx_metal_queue_state *next; /* of all */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct abx_client_queue wire;
@@ -304,6 +305,8 @@ void abx_metal_queue_wait(struct abx_metal_command_buffer *buffer);
 void abx_metal_queue_wait_scheduled(struct abx_metal_command_buffer *buffer);
 /* Takes in what has completed. */
 void abx_metal_queue_reap(struct abx_metal_queue_state *state);
+/* The same on every queue: for when memory is short, or counted. */
+void abx_metal_queue_reap_all(struct abx_client *client);
 void abx_metal_queue_gone(struct abx_metal_queue_state *state); /* a buffer died uncommitted */
 void abx_metal_queue_release(struct abx_metal_queue_state *state);
 
@@ -317,6 +320,10 @@ bool abx_metal_open_encoder(struct abx_metal_command_buffer *buffer, const char 
 void abx_metal_heap_give(id heap, uint64_t offset);
 
 /* buffer.c */
+/* As abx_client_alloc() or abx_client_alloc_private(); when there is no memory, once more after what
+ * completed command buffers held was let go of. */
+int abx_metal_alloc(
+        struct abx_client *client, bool private, uint64_t bytes, struct abx_memory *ret);
 id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options);
 /* In memory that stays the caller's. */
 struct abx_metal_buffer *abx_metal_buffer_in(id device, const struct abx_memory *memory,

@@ -9,6 +9,44 @@
 
 #include "metal/metal_internal.h"
 
+/* ---- every queue, so that what is complete on one nobody touches any more is let go of too */
+
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct abx_metal_queue_state *all;
+
+/* The parent's queues are nothing to a child, and another thread may have held the lock. */
+static void forget_all(void)
+{
+    pthread_mutex_init(&all_lock, NULL);
+    all = NULL;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_all);
+}
+
+static void list_in_all(struct abx_metal_queue_state *state)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&all_lock);
+    state->next = all;
+    all = state;
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void take_out_of_all(struct abx_metal_queue_state *state)
+{
+    pthread_mutex_lock(&all_lock);
+    struct abx_metal_queue_state **at = &all;
+    while (*at && *at != state)
+        at = &(*at)->next;
+    if (*at)
+        *at = state->next;
+    pthread_mutex_unlock(&all_lock);
+}
+
 static void state_unref(struct abx_metal_queue_state *state)
 {
     if (atomic_fetch_sub(&state->references, 1) != 1)
@@ -125,6 +163,26 @@ void abx_metal_queue_reap(struct abx_metal_queue_state *state)
     reap_locked(state, &done);
     pthread_mutex_unlock(&state->lock);
     let_go(done);
+}
+
+void abx_metal_queue_reap_all(struct abx_client *client)
+{
+    struct abx_metal_queue_state *states[ABX_MAX_QUEUES];
+    unsigned count = 0;
+    if (abx_client_forked(client))
+        return;
+    pthread_mutex_lock(&all_lock);
+    for (struct abx_metal_queue_state *s = all; s && count < ABX_MAX_QUEUES; s = s->next) {
+        if (s->wire.client != client)
+            continue;
+        atomic_fetch_add(&s->references, 1);
+        states[count++] = s;
+    }
+    pthread_mutex_unlock(&all_lock);
+    for (unsigned i = 0; i < count; i++) {
+        abx_metal_queue_reap(states[i]); /* may end the queue: the state is still ours */
+        state_unref(states[i]);
+    }
 }
 
 /* ---- the completion thread: one a queue, made when the first handler is. It holds the state only;
@@ -404,6 +462,10 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     if (!state)
         return NULL;
     int r = abx_client_queue_create(client, &state->wire);
+    if (r == -EMFILE) { /* some may be waiting for nothing but to be let go of */
+        abx_metal_queue_reap_all(client);
+        r = abx_client_queue_create(client, &state->wire);
+    }
     struct abx_metal_queue *queue = r < 0 ? NULL : abx_metal_new(ABX_METAL_QUEUE, device);
     if (!queue) {
         if (r == -EMFILE)
@@ -417,6 +479,7 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     state->references = 1;
     state->flying_end = &state->flying;
     state->ready_end = &state->ready;
+    list_in_all(state);
     queue->state = state;
     queue->max_buffers = max_buffers > ABX_MAX_RESULTS ? ABX_MAX_RESULTS : (uint32_t)max_buffers;
     return queue;
@@ -427,9 +490,10 @@ void abx_metal_queue_release(struct abx_metal_queue_state *state)
     struct abx_client *client = state->wire.client;
     if (abx_client_forked(client))
         return; /* the lock may be held for ever by a thread that is not here */
-    abx_client_queue_destroy(&state->wire);
+    take_out_of_all(state);
+    struct abx_client_queue wire = state->wire; /* reap and commit still look at the state's */
+    abx_client_queue_destroy(&wire);
     pthread_mutex_lock(&state->lock);
-    state->wire.client = client; /* reap and commit still look at it */
     state->stop = true;
     pthread_cond_broadcast(&state->changed);
     pthread_mutex_unlock(&state->lock);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake_host.h"
 #include "classes_gen.h"
@@ -194,6 +195,42 @@ static void test_residency_threads(id device)
     objc_release(set);
 }
 
+/* ---- queues and memory dropped while the GPU has them */
+
+static NSUInteger allocated(id device)
+{
+    return ABX_MSG(NSUInteger, (id, SEL), device, "currentAllocatedSize");
+}
+
+/* More queues than there are, each let go of right after its commit. Nothing but the next queue, or
+ * the next question, takes note that it completed. */
+static void test_dropped(id device)
+{
+    NSUInteger before = allocated(device);
+    for (unsigned i = 0; i < 3 * ABX_MAX_QUEUES; i++) {
+        void *pool = objc_autoreleasePoolPush();
+        id queue = ABX_MSG(id, (id, SEL), device, "newCommandQueue");
+        for (unsigned wait = 0; !queue && wait < 1000; wait++) {
+            usleep(1000);
+            queue = ABX_MSG(id, (id, SEL), device, "newCommandQueue");
+        }
+        CHECK(queue);
+        id buffer = new_buffer(device, 100000, 0);
+        id commands = ABX_MSG(id, (id, SEL), queue, "commandBuffer");
+        id blit = ABX_MSG(id, (id, SEL), commands, "blitCommandEncoder");
+        ABX_MSG(void, (id, SEL, id, NSRange, int), blit, "fillBuffer:range:value:", buffer,
+                ((NSRange){0, 100}), 1);
+        ABX_MSG(void, (id, SEL), blit, "endEncoding");
+        ABX_MSG(void, (id, SEL), commands, "commit");
+        objc_release(buffer);
+        objc_release(queue);
+        objc_autoreleasePoolPop(pool);
+    }
+    for (unsigned wait = 0; allocated(device) != before && wait < 2000; wait++)
+        usleep(1000);
+    CHECK(allocated(device) == before);
+}
+
 /* ---- argument encoders */
 
 static id member(NSUInteger index, NSUInteger type, NSUInteger elements)
@@ -332,7 +369,7 @@ int main(void)
     id device = MTLCreateSystemDefaultDevice();
     CHECK(device);
     void (*const tests[])(id) = {test_residency, test_residency_many, test_residency_threads,
-            test_arguments, test_function_arguments, test_capture};
+            test_dropped, test_arguments, test_function_arguments, test_capture};
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
         void *pool = objc_autoreleasePoolPush();
         tests[i](device);
