@@ -181,7 +181,7 @@ static int timers(struct supervisor *s)
     uint64_t now = abx_now_ns(), next = UINT64_MAX;
     if (s->spare_due_ns && now >= s->spare_due_ns) {
         s->spare_due_ns = 0;
-        worker_spawn(s, s->backend, s->limits.threads);
+        worker_spawn(s, s->backend, &s->limits);
     } else if (s->spare_due_ns)
         next = s->spare_due_ns;
     for (unsigned i = 0; i < SUPERVISOR_MAX_REFUSED; i++) {
@@ -318,8 +318,8 @@ static const char usage[] =
         "usage: arcboxd [--daemon] [--backend cpu|null] [--idle SECONDS] [--memory BYTES]\n"
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
         "The arcbox command starts it by itself. --idle 0: never stop.\n"
-        "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES and ARCBOX_TIME_LIMIT_MS give\n"
-        "the same to a daemon that is started on first use.\n";
+        "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
+        "ARCBOX_COMPILE_SECONDS give the same to a daemon that is started on first use.\n";
 
 static uint64_t number(const char *text)
 {
@@ -341,6 +341,8 @@ static void from_environment(struct supervisor *s)
         s->idle_seconds = (unsigned)number(text);
     if ((text = getenv("ARCBOX_MEMORY_BYTES")) && *text)
         s->limits.memory_bytes = number(text);
+    if ((text = getenv("ARCBOX_COMPILE_SECONDS")) && *text)
+        s->limits.compile_seconds = (uint32_t)number(text);
     if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
         s->limits.command_buffer_ns = number(text) * 1000000u;
 }

@@ -23,8 +23,9 @@ struct worker {
     pid_t pid;
     int sock;
     bool ready;
+    unsigned compiler_number; /* which one its socket leads to */
     char backend[16];
-    unsigned threads;
+    unsigned threads, compile_seconds;
     struct abx_worker_stats *stats;
     unsigned client_count;
     struct supervised_client clients[ABX_MAX_CLIENTS];
@@ -58,6 +59,7 @@ struct supervisor {
     int controls[SUPERVISOR_MAX_CONTROLS];
     int compiler; /* to the compiler process, or -1 */
     pid_t compiler_pid;
+    unsigned compiler_number; /* how many there have been */
     struct tenant *tenants;
     unsigned tenant_count;
     struct worker *workers; /* the spare and those that serve a tenant */
@@ -74,7 +76,8 @@ void supervisor_cleanup(struct supervisor *s);
 int supervisor_listen(const char *path, unsigned mode);
 
 /* supervisor_worker.c */
-struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned threads);
+struct worker *worker_spawn(
+        struct supervisor *s, const char *backend, const struct abx_control_limits *limits);
 /* The tenant's worker, made or taken from the spare. NULL: could not be started. */
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant);
 /* Hands a connection to the tenant's worker; `sock` is taken over. */

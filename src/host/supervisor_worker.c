@@ -91,6 +91,7 @@ static void start_compiler(struct supervisor *s)
     }
     s->compiler = pair[0];
     s->compiler_pid = pid;
+    s->compiler_number++;
 }
 
 /* A socket to the compiler for one worker: the worker's end. Without a compiler, a dead socket. */
@@ -137,7 +138,8 @@ static void worker_free(struct worker *worker)
     free(worker);
 }
 
-struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned threads)
+struct worker *worker_spawn(
+        struct supervisor *s, const char *backend, const struct abx_control_limits *limits)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     int pair[2] = {-1, -1};
@@ -145,14 +147,15 @@ struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned 
     if (!worker)
         return NULL;
     snprintf(worker->backend, sizeof worker->backend, "%s", backend);
-    worker->threads = threads;
+    worker->threads = limits->threads;
+    worker->compile_seconds = limits->compile_seconds;
     worker->sock = -1;
     int stats = map_stats(worker);
-    int compiler = compiler_socket(s, s->limits.compile_seconds);
+    int compiler = compiler_socket(s, limits->compile_seconds);
     int r = stats < 0 ? stats : compiler < 0 ? compiler : high_pair(pair);
     if (r == 0) {
         snprintf(backend_argument, sizeof backend_argument, "--backend=%s", backend);
-        snprintf(threads_argument, sizeof threads_argument, "--threads=%u", threads);
+        snprintf(threads_argument, sizeof threads_argument, "--threads=%u", limits->threads);
         char *argv[] = {"arcboxd", "--role=worker", backend_argument, threads_argument, NULL};
         int fds[] = {pair[1], stats, compiler};
         /* This very file, also when another has been installed in its place meanwhile. */
@@ -171,36 +174,52 @@ struct worker *worker_spawn(struct supervisor *s, const char *backend, unsigned 
         return NULL;
     }
     fcntl(worker->sock, F_SETFL, O_NONBLOCK);
+    worker->compiler_number = s->compiler_number;
     worker->next = s->workers;
     s->workers = worker;
     return worker;
+}
+
+static bool is_stale(const struct supervisor *s, const struct worker *worker)
+{
+    return s->compiler < 0 || worker->compiler_number != s->compiler_number;
 }
 
 static struct worker *find_spare(struct supervisor *s, const struct tenant *tenant)
 {
     for (struct worker *w = s->workers; w; w = w->next)
         if (!w->tenant && strcmp(w->backend, tenant->info.backend) == 0 &&
-                w->threads == tenant->info.limits.threads)
+                w->threads == tenant->info.limits.threads &&
+                w->compile_seconds == tenant->info.limits.compile_seconds && !is_stale(s, w))
             return w;
     return NULL;
 }
 
+static bool adopt(struct worker *worker, const struct tenant *tenant)
+{
+    struct abx_role_message m = {.type = ABX_ROLE_TENANT, .limits = tenant->info.limits};
+    memcpy(m.tenant, tenant->info.name, sizeof m.tenant);
+    return abx_sock_send(worker->sock, &m, sizeof m, NULL, 0) == 0;
+}
+
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant)
 {
+    /* One whose compiler has died goes on for the clients it has, and is replaced after them. */
+    if (tenant->worker && !tenant->worker->client_count && is_stale(s, tenant->worker))
+        worker_kill(s, tenant->worker);
     if (tenant->worker)
         return tenant->worker;
     struct worker *worker = find_spare(s, tenant);
     if (worker)
         s->spare_due_ns = abx_now_ns() + SPARE_DELAY_NS;
-    else
-        worker = worker_spawn(s, tenant->info.backend, tenant->info.limits.threads);
-    if (!worker)
-        return NULL;
-    struct abx_role_message m = {.type = ABX_ROLE_TENANT, .limits = tenant->info.limits};
-    memcpy(m.tenant, tenant->info.name, sizeof m.tenant);
-    if (abx_sock_send(worker->sock, &m, sizeof m, NULL, 0) < 0) {
+    if (worker && !adopt(worker, tenant)) { /* dead, and not reaped yet */
         worker_kill(s, worker);
-        return NULL;
+        worker = NULL;
+    }
+    if (!worker) {
+        worker = worker_spawn(s, tenant->info.backend, &tenant->info.limits);
+        if (!worker || !adopt(worker, tenant))
+            return NULL;
     }
     worker->tenant = tenant;
     tenant->worker = worker;
@@ -398,6 +417,11 @@ void worker_reaped(struct supervisor *s, pid_t pid, int status)
         close(s->compiler);
         s->compiler = -1;
         s->compiler_pid = 0;
+        for (struct worker *w = s->workers; w && !s->stopping; w = w->next)
+            if (!w->tenant && w->backend[0]) { /* the spare talked to it, too */
+                worker_kill(s, w);
+                s->spare_due_ns = abx_now_ns() + SPARE_DELAY_NS;
+            }
         return;
     }
     for (struct worker *w = s->workers; w; w = w->next)
