@@ -295,7 +295,10 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         abx_string_printf(s, "the pipeline's kernel did not compile");
         break;
     case ABX_REASON_TIMEOUT:
-        abx_string_printf(s, "ran longer than the limit of %llu ms", limit ? limit : value);
+        if (limit || value)
+            abx_string_printf(s, "ran longer than the limit of %llu ms", limit ? limit : value);
+        else
+            abx_string_printf(s, "ran longer than the tenant's time limit");
         break;
     case ABX_REASON_FAULT:
         if (value)

@@ -7,10 +7,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "wire/client_internal.h"
+
+#define ANSWER_SECONDS 20 /* a host that says nothing for so long never will */
 
 static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct abx_client *_Atomic shared; /* the process's connection */
@@ -143,10 +147,16 @@ static int receive_welcome(
     union abx_message message;
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
+    struct timeval patience = {.tv_sec = ANSWER_SECONDS}, for_ever = {0};
+    setsockopt(client->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ssize_t n = abx_sock_receive(client->sock, &message, sizeof message, fds, &fd_count);
+    setsockopt(client->sock, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof for_ever);
     int r = -EPROTO;
     *ret_why = "its answer makes no sense";
-    if (n <= 0) {
+    if (n == -EAGAIN || n == -EWOULDBLOCK) {
+        r = -ETIMEDOUT;
+        *ret_why = "it does not answer";
+    } else if (n <= 0) {
         r = n ? (int)n : -ECONNRESET;
         *ret_why = n ? strerror((int)-n) : "it closed the connection";
     } else if (message.type == ABX_MESSAGE_REFUSED && n >= (ssize_t)sizeof message.refused) {
@@ -243,34 +253,47 @@ static void complain(const char *place, const char *why)
     complained = true;
 }
 
-static struct abx_client *client_connect(void)
+/* One attempt. -ECONNRESET and -EPIPE: who accepted the connection went before it answered. */
+static int client_attempt(struct abx_client *client, char *place, size_t place_bytes,
+        struct abx_message_refused *refused, const char **ret_why)
 {
-    struct abx_client *client = client_new();
-    if (!client)
-        return NULL;
-    char place[128] = "inproc";
-    struct abx_message_refused refused;
-    const char *transport = getenv(ABX_TRANSPORT_ENV), *why = NULL;
+    const char *transport = getenv(ABX_TRANSPORT_ENV);
     int r;
     if (!transport || !*transport || !strcmp(transport, "unix")) {
-        client->sock = r = connect_somewhere(place, sizeof place);
+        client->sock = r = connect_somewhere(place, place_bytes);
         if (r >= 0)
             r = send_hello(client);
     } else if (!strcmp(transport, "inproc")) {
-        r = attach_inproc(client, &why);
+        r = attach_inproc(client, ret_why);
     } else {
-        snprintf(place, sizeof place, ABX_TRANSPORT_ENV "=%.64s", transport);
-        why = "the transports are \"unix\" and \"inproc\"";
+        snprintf(place, place_bytes, ABX_TRANSPORT_ENV "=%.64s", transport);
+        *ret_why = "the transports are \"unix\" and \"inproc\"";
         r = -EINVAL;
     }
-    if (r >= 0)
-        r = receive_welcome(client, &refused, &why);
-    if (r < 0) {
-        complain(place, why ? why : strerror(-r));
+    return r < 0 ? r : receive_welcome(client, refused, ret_why);
+}
+
+static struct abx_client *client_connect(void)
+{
+    for (int attempt = 0;; attempt++) {
+        struct abx_client *client = client_new();
+        if (!client)
+            return NULL;
+        char place[128] = "inproc";
+        struct abx_message_refused refused;
+        const char *why = NULL;
+        int r = client_attempt(client, place, sizeof place, &refused, &why);
+        if (r == 0)
+            return client;
         client_discard(client);
+        /* After a worker died its successor takes a moment. */
+        if ((r == -ECONNRESET || r == -EPIPE) && attempt < 5) {
+            nanosleep(&(struct timespec){.tv_nsec = 20000000l << attempt}, NULL);
+            continue;
+        }
+        complain(place, why ? why : strerror(-r));
         return NULL;
     }
-    return client;
 }
 
 /* ---- fork: the child must neither use nor keep open what is the parent's. */
@@ -326,7 +349,7 @@ static void watch_process(void)
 struct abx_client *abx_client_get(void)
 {
     struct abx_client *client = atomic_load_explicit(&shared, memory_order_acquire);
-    if (client && !abx_client_known_lost(client))
+    if (client && !abx_client_lost(client)) /* rarely asked: a system call is fine */
         return client;
     pthread_mutex_lock(&connect_lock);
     client = atomic_load(&shared);

@@ -302,14 +302,14 @@ void fake_host_kill(struct fake_host *h)
     uint64_t one = 1;
     if (write(h->doorbell, &one, sizeof one) < 0)
         perror("doorbell");
+    shutdown(h->listener, SHUT_RDWR);
     pthread_join(h->thread, NULL);
+    close(h->listener);
+    unlink(h->path);
 }
 
 void fake_host_stop(struct fake_host *h)
 {
-    shutdown(h->listener, SHUT_RDWR);
     fake_host_kill(h);
-    close(h->listener);
     close(h->doorbell);
-    unlink(h->path);
 }
