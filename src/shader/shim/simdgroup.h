@@ -21,6 +21,9 @@ __attribute__((convergent, nothrow)) unsigned long __abx_simd(
 
 namespace metal
 {
+/* In a namespace of their own, so that only these flags find the operators; see vec.h. */
+namespace __flags
+{
 enum class mem_flags : uint {
     mem_none = 0,
     mem_device = 1,
@@ -37,6 +40,8 @@ __ABX_FN constexpr mem_flags operator&(mem_flags a, mem_flags b)
 {
     return mem_flags(uint(a) & uint(b));
 }
+} // namespace __flags
+using __flags::mem_flags;
 enum memory_order {
     memory_order_relaxed = 0,
     memory_order_acquire = 2,
