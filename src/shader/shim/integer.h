@@ -15,9 +15,9 @@ namespace metal
     {                                                                                              \
         return (T)__builtin_ctzg((U)x, (int)(sizeof(T) * 8));                                      \
     }                                                                                              \
-    __MSL_FN T reverse_bits(T x)                                                                   \
+    __MSL_CFN T reverse_bits(T x)                                                                  \
     {                                                                                              \
-        return (T)__builtin_elementwise_bitreverse((U)x);                                          \
+        return (T)(__builtin_bitreverse64((ulong)(U)x) >> (64 - sizeof(T) * 8));                   \
     }                                                                                              \
     __MSL_CFN T rotate(T v, T by)                                                                  \
     {                                                                                              \
