@@ -80,7 +80,7 @@ struct class_data *abx_objc_class_data_new(abx_class cls, const char *name, bool
 
 static uintptr_t inherited_flags(abx_class super, bool meta)
 {
-    uintptr_t flags = CLASS_REALIZED | (meta ? (uintptr_t)(CLASS_META | CLASS_IMMORTAL) : 0);
+    uintptr_t flags = meta ? (uintptr_t)(CLASS_META | CLASS_IMMORTAL) : 0;
     if (super)
         flags |= class_flags(super) & (CLASS_DEFAULT_RR | CLASS_CXX_DESTRUCT | CLASS_CXX_CONSTRUCT |
                                               CLASS_DEFAULT_ALLOC | CLASS_DEFAULT_CORE);
@@ -216,11 +216,23 @@ bool abx_objc_is_meta(abx_class cls)
     return ((struct compiled_class *)(cls->data & ~(uintptr_t)7))->flags & COMPILED_META;
 }
 
+/* The class whose metaclass this is: it has the same name. */
+static abx_class nonmeta_of(abx_class meta)
+{
+    abx_class cls = abx_objc_find_class(abx_objc_class_name(meta));
+    return cls && cls->isa == meta ? cls : NULL;
+}
+
 void abx_objc_realize(abx_class cls)
 {
     if (!cls || class_has(cls, CLASS_REALIZED))
         return;
     bool compiled = !(cls->data & DATA_SPEC), meta = abx_objc_is_meta(cls);
+    abx_class nonmeta = meta ? nonmeta_of(cls) : NULL;
+    if (nonmeta)
+        abx_objc_realize(nonmeta); /* and this metaclass with it */
+    if (class_has(cls, CLASS_REALIZED))
+        return;
     abx_objc_realize(cls->superclass);
     /* Realizing a root metaclass's superclass came back here through its isa. */
     if (class_has(cls, CLASS_REALIZED))
@@ -229,10 +241,12 @@ void abx_objc_realize(abx_class cls)
         realize_compiled(cls);
     else
         realize_spec(cls);
-    if (!meta) {
+    if (meta)
+        class_data(cls)->nonmeta = nonmeta;
+    /* From here on threads that hold no lock may use it. */
+    __atomic_or_fetch(&cls->flags, CLASS_REALIZED, __ATOMIC_RELEASE);
+    if (!meta)
         abx_objc_realize(cls->isa);
-        class_data(cls->isa)->nonmeta = cls;
-    }
 }
 
 /* ---- classes of C modules */
@@ -321,9 +335,9 @@ Class objc_allocateClassPair(Class superclass, const char *name, size_t extra_by
     meta_data->nonmeta = cls;
     cls->data = (uintptr_t)data;
     meta->data = (uintptr_t)meta_data;
-    cls->flags = inherited_flags(super, false) | CLASS_UNDER_CONSTRUCTION;
+    cls->flags = inherited_flags(super, false) | CLASS_REALIZED | CLASS_UNDER_CONSTRUCTION;
     abx_objc_link_subclass(cls);
-    meta->flags = inherited_flags(meta->superclass, true);
+    meta->flags = inherited_flags(meta->superclass, true) | CLASS_REALIZED;
     abx_objc_link_subclass(meta);
     class_unlock();
     return (Class)cls;

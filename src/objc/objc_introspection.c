@@ -23,12 +23,12 @@ Class object_setClass(id object, Class cls)
 
 BOOL object_isClass(id object)
 {
-    return object && abx_objc_is_meta((abx_class)object->isa);
+    return object && class_isMetaClass(object->isa);
 }
 
 const char *object_getClassName(id object)
 {
-    return object ? abx_objc_class_name((abx_class)object->isa) : "nil";
+    return object ? class_getName(object->isa) : "nil";
 }
 
 static id *ivar_slot(id object, Ivar ivar)
@@ -82,12 +82,18 @@ static void realize(Class cls)
 
 const char *class_getName(Class cls)
 {
-    return abx_objc_class_name((abx_class)cls);
+    if (!cls)
+        return "nil";
+    realize(cls);
+    return class_data((abx_class)cls)->name;
 }
 
 BOOL class_isMetaClass(Class cls)
 {
-    return cls && abx_objc_is_meta((abx_class)cls);
+    if (!cls)
+        return NO;
+    realize(cls);
+    return class_has((abx_class)cls, CLASS_META);
 }
 
 Class class_getSuperclass(Class cls)

@@ -161,7 +161,7 @@ static void change_flags(abx_class cls, uintptr_t clear, uintptr_t set)
 
 static void note_method(abx_class cls, SEL name)
 {
-    uintptr_t clear = cls->superclass && !(class_has(cls, CLASS_META) &&
+    uintptr_t clear = cls->superclass && !((class_flags(cls) & CLASS_META) &&
                                                  !class_has(cls->superclass, CLASS_META))
                               ? flags_cleared_by(name)
                               : 0;

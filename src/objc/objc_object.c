@@ -80,8 +80,8 @@ void *object_getIndexedIvars(id object)
 {
     if (!object)
         return NULL;
-    size_t size = abx_objc_is_meta(isa(object)) ? sizeof(struct abx_objc_class)
-                                                : class_getInstanceSize(object->isa);
+    size_t size = object_isClass(object) ? sizeof(struct abx_objc_class)
+                                         : class_getInstanceSize(object->isa);
     return (char *)object + abx_align_up(size, 8);
 }
 
@@ -231,9 +231,8 @@ static inline void header_retain(id object)
 static inline void header_release(id object)
 {
     struct object_header *header = object_header(object);
-    if (atomic_fetch_sub_explicit(&header->references, 1, memory_order_release) != 1)
+    if (atomic_fetch_sub_explicit(&header->references, 1, memory_order_acq_rel) != 1)
         return;
-    atomic_thread_fence(memory_order_acquire);
     atomic_store_explicit(&header->references, DEALLOCATING, memory_order_relaxed);
     ((void (*)(id, SEL))(uintptr_t)abx_objc_msg_send)(object, abx_objc_sels.dealloc);
 }
