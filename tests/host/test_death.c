@@ -42,7 +42,10 @@ static unsigned count_entries(int pid, const char *what)
     unsigned n = 0;
     snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
     DIR *dir = opendir(path);
-    CHECK(dir);
+    if (!dir) { /* the worker is not dumpable: only root may look */
+        CHECK(getuid() != 0);
+        return 0;
+    }
     while (readdir(dir))
         n++;
     closedir(dir);
@@ -57,7 +60,10 @@ static unsigned count_memory_files(int pid)
     unsigned n = 0;
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
     FILE *file = fopen(path, "r");
-    CHECK(file);
+    if (!file) {
+        CHECK(getuid() != 0);
+        return 0;
+    }
     while (fgets(line, sizeof line, file))
         n += strstr(line, "memfd:") != NULL;
     fclose(file);
