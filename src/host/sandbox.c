@@ -48,6 +48,10 @@ static bool write_file(const char *path, const char *text)
     return ok;
 }
 
+/* Set once this process has a mount name space of its own: without one, mounting would change the
+ * machine's. */
+static bool own_mounts;
+
 #define SPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* In a fresh user name space: we are who we were. */
@@ -66,11 +70,13 @@ static void map_ids(unsigned uid, unsigned gid, struct abx_string *lacking)
 void abx_sandbox_namespaces(struct abx_string *lacking)
 {
     unsigned uid = getuid(), gid = getgid();
-    if (unshare(CLONE_NEWUSER | SPACES) == 0)
+    if (unshare(CLONE_NEWUSER | SPACES) == 0) {
+        own_mounts = true;
         map_ids(uid, gid, lacking);
-    else {
+    } else {
         lack(lacking, "own user name space");
-        if (unshare(SPACES) < 0)
+        own_mounts = unshare(SPACES) == 0;
+        if (!own_mounts)
             lack(lacking, "own mount and network name spaces");
     }
     prctl(PR_SET_DUMPABLE, 0);
@@ -81,8 +87,10 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
     unsigned uid = getuid(), gid = getgid();
     pid_t pid =
             (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWUSER | CLONE_NEWPID | SPACES, 0, 0, 0, 0);
-    if (pid == 0)
+    if (pid == 0) {
+        own_mounts = true;
         map_ids(uid, gid, lacking);
+    }
     if (pid >= 0)
         return pid;
     int error = errno;
@@ -90,7 +98,8 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
     if (pid == 0) {
         errno = error;
         lack(lacking, "own user and process name spaces");
-        if (unshare(SPACES) < 0)
+        own_mounts = unshare(SPACES) == 0;
+        if (!own_mounts)
             lack(lacking, "own mount and network name spaces");
     }
     return pid < 0 ? -errno : pid;
@@ -100,6 +109,8 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
 static int new_root(uint64_t bytes, unsigned mode)
 {
     char options[64];
+    if (!own_mounts)
+        return -EPERM;
     snprintf(options, sizeof options, "size=%llu,mode=%o", (unsigned long long)bytes, mode);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ||
@@ -120,8 +131,13 @@ static int leave_old_root(void)
 
 void abx_sandbox_empty_root(struct abx_string *lacking)
 {
-    if (new_root(4096, 0500) < 0 || leave_old_root() < 0)
+    int r = new_root(4096, 0500);
+    if (r == 0)
+        r = leave_old_root();
+    if (r < 0) {
+        errno = -r;
         lack(lacking, "empty file system");
+    }
 }
 
 static void make_parents(char *path)
