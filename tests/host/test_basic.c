@@ -11,6 +11,31 @@ static const char source[] = "#include <metal_stdlib>\n"
                              "        constant float &by [[buffer(1)]],\n"
                              "        uint i [[thread_position_in_grid]]) { x[i] *= by; }\n";
 
+/* Compiles, runs and checks one kernel. */
+static void run_twice(struct guest *g)
+{
+    int r = guest_compile(g, source, HANDLE(10));
+    if (r)
+        fprintf(stderr, "%d: %s\n", r, g->text);
+    CHECK(r == 0);
+    guest_pipeline(g, "twice", HANDLE(10), HANDLE(11));
+    float *x = (float *)g->data, by = 3;
+    for (int i = 0; i < 1000; i++)
+        x[i] = (float)i;
+    struct abx_encoder *e = guest_begin(g);
+    abx_encode_compute_begin(e, 0);
+    abx_encode_set_pipeline(e, HANDLE(11));
+    abx_encode_set_buffer(e, DATA, 0, 0);
+    abx_encode_set_bytes(e, 1, sizeof by, &by);
+    abx_encode_dispatch_threads(e, (uint32_t[]){1000, 1, 1}, (uint32_t[]){64, 1, 1});
+    abx_encode_encoder_end(e);
+    struct abx_result result = guest_run(g);
+    CHECK(result.error == 0 && result.kernels == 1);
+    for (int i = 0; i < 1000; i++)
+        CHECK(x[i] == 3 * (float)i);
+    CHECK(x[1000] == 0);
+}
+
 static void check_kernel(struct abx_control *control)
 {
     struct abx_control_tenant tenant;
@@ -19,27 +44,7 @@ static void check_kernel(struct abx_control *control)
     struct guest g;
     daemon_tenant(control, "one", "cpu", NULL, &tenant);
     guest_open(&g, tenant.socket);
-    int r = guest_compile(&g, source, HANDLE(10));
-    if (r)
-        fprintf(stderr, "%d: %s\n", r, g.text);
-    CHECK(r == 0);
-    guest_pipeline(&g, "twice", HANDLE(10), HANDLE(11));
-    float *x = (float *)g.data, by = 3;
-    for (int i = 0; i < 1000; i++)
-        x[i] = (float)i;
-    struct abx_encoder *e = guest_begin(&g);
-    abx_encode_compute_begin(e, 0);
-    abx_encode_set_pipeline(e, HANDLE(11));
-    abx_encode_set_buffer(e, DATA, 0, 0);
-    abx_encode_set_bytes(e, 1, sizeof by, &by);
-    abx_encode_dispatch_threads(e, (uint32_t[]){1000, 1, 1}, (uint32_t[]){64, 1, 1});
-    abx_encode_encoder_end(e);
-    struct abx_result result = guest_run(&g);
-    CHECK(result.error == 0 && result.kernels == 1);
-    for (int i = 0; i < 1000; i++)
-        CHECK(x[i] == 3 * (float)i);
-    CHECK(x[1000] == 0);
-
+    run_twice(&g);
     CHECK(abx_control_clients(control, &clients, &count) == 0 && count == 1);
     CHECK(strcmp(clients[0].tenant, "one") == 0 && strcmp(clients[0].program, "host-test") == 0);
     CHECK(clients[0].pid == getpid() && clients[0].queues == 1);
@@ -126,6 +131,21 @@ static void check_default_socket(struct abx_control *control)
     guest_close(&b);
 }
 
+/* The same without a daemon. */
+static void check_inproc(void)
+{
+    char path[4096];
+    struct guest g;
+    const char *daemon = getenv("ARCBOXD");
+    CHECK(daemon && strchr(daemon, '/')); /* as the build sets it */
+    snprintf(path, sizeof path, "%.*s/libarcbox-inproc.so", (int)(strrchr(daemon, '/') - daemon),
+            daemon);
+    guest_inproc(&g, path);
+    CHECK(strcmp(g.welcome.tenant, "inproc") == 0);
+    run_twice(&g);
+    guest_close(&g);
+}
+
 int main(void)
 {
     uint64_t start = abx_now_ns();
@@ -135,6 +155,7 @@ int main(void)
     check_cache(control);
     check_tenants(control);
     check_default_socket(control);
+    check_inproc();
     daemon_stop(control);
     return 0;
 }
