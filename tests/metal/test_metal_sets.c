@@ -19,6 +19,13 @@
         }                                                                                          \
     } while (0)
 
+/* The runtime tags its pointers to a class's description: the leak checker loses sight of them. */
+ABX_EXPORT const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:abx_objc_define_class\n";
+}
+
 extern id MTLCreateSystemDefaultDevice(void);
 
 static struct fake_host host;
