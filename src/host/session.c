@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define SPIN_NS 50000u            /* after the last record: a guest in a loop is back by then */
+#define POLITE_NS 3000u           /* spinning after that gives way to whoever else wants the CPU */
 #define HELLO_TIMEOUT_MS 10000    /* a connection that says nothing holds a place no longer */
 #define SOCKET_EVERY_NS 1000000u  /* while the ring is busy, the socket is looked at so often */
 #define RING_BATCH 64u            /* records between two publications of the head */
@@ -229,8 +231,9 @@ static bool wait_readable(struct abx_session *session, int timeout_ms)
     return true;
 }
 
-/* Sleeps until the guest rings, writes to the socket, or the inbox has something. Lock held. */
-static void doze(struct abx_session *session)
+/* Sleeps until the guest rings, writes to the socket, or the inbox has something; true when there
+ * were records. Lock held. */
+static bool doze(struct abx_session *session)
 {
     pthread_mutex_unlock(&session->lock);
     struct pollfd p[2] = {{session->doorbell, POLLIN, 0}, {session->sock, POLLIN, 0}};
@@ -245,13 +248,15 @@ static void doze(struct abx_session *session)
     pthread_mutex_lock(&session->lock);
     if (p[1].revents)
         abx_session_drain_socket(session);
+    bool any = false;
     if (p[0].revents) {
         /* What was rung for comes before resetting the bell, which is one more system call. */
         if (!session->inproc)
-            abx_session_drain_ring(session);
+            any = abx_session_drain_ring(session);
         uint64_t count;
         (void)!read(session->doorbell, &count, sizeof count);
     }
+    return any;
 }
 
 static bool greet(struct abx_session *session)
@@ -283,8 +288,11 @@ void abx_session_serve(struct abx_session *session, bool inproc)
             looked = now;
             abx_session_drain_socket(session);
         }
-        if (inproc || now - active > SPIN_NS)
-            doze(session);
+        if (inproc || now - active > SPIN_NS) {
+            if (doze(session))
+                active = abx_now_ns();
+        } else if (!any && now - active > POLITE_NS)
+            sched_yield(); /* the guest may be waiting for this very CPU */
         else if (!any)
             for (int i = 0; i < 8 && ring_tail(session) == session->ring_head; i++)
                 abx_cpu_relax();
