@@ -155,8 +155,12 @@ static void add_capabilities(struct words *w)
 
 static void add_mounts(struct words *w, const struct sandbox *s, const char *root)
 {
-    ADD(w, "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys",
-            "/sys");
+    ADD(w, "--bind", root, "/");
+    if (s->shares_processes)
+        ADD(w, "--bind", "/proc", "/proc");
+    else
+        ADD(w, "--proc", "/proc");
+    ADD(w, "--dev", "/dev", "--ro-bind-try", "/sys", "/sys");
     char resolv[PATH_MAX];
     if (s->run->kind == ABX_IMAGE_HOST && realpath("/etc/resolv.conf", resolv) &&
             strncmp(resolv, "/run/", 5) == 0)
@@ -178,9 +182,11 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
     if (filter < 0)
         return;
     keep_open(s->info);
-    ADD(&w, s->bwrap, "--die-with-parent", "--as-pid-1", "--unshare-pid", "--unshare-ipc",
-            "--unshare-uts", "--info-fd", abx_xprintf("%d", s->info), "--seccomp",
-            abx_xprintf("%d", filter), "--hostname", run->hostname ? run->hostname : s->name);
+    ADD(&w, s->bwrap, "--die-with-parent", "--unshare-ipc", "--unshare-uts", "--info-fd",
+            abx_xprintf("%d", s->info), "--seccomp", abx_xprintf("%d", filter), "--hostname",
+            run->hostname ? run->hostname : s->name);
+    if (!s->shares_processes)
+        ADD(&w, "--unshare-pid", "--as-pid-1");
     if (run->no_network)
         add(&w, "--unshare-net");
     if (geteuid() == 0)

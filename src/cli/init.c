@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,31 @@ static void run_command(char **command, const char *folder, int slave, unsigned 
     _exit(error == ENOENT ? 127 : 126);
 }
 
+/* Without a process namespace nothing ends with us by itself: what the command left becomes our
+ * child, and is ended here. What starts others faster than we end them would go on: as outside. */
+static void end_the_rest(void)
+{
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    for (int round = 0; round < 1000; round++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        close(fd);
+        if (n <= 0)
+            return;
+        text[n] = 0;
+        for (char *at = text, *end; *at; at = end) {
+            long pid = strtol(at, &end, 10);
+            if (end == at || *end != ' ') /* each number is followed by one: not cut short */
+                break;
+            kill((pid_t)pid, SIGKILL);
+        }
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        usleep(round < 10 ? 100 : 1000);
+    }
+}
+
 /* A signal from the terminal reached the command too (same process group): passing it on would make
  * it two. From outside our process namespace the sender's number is 0. */
 static int must_pass_on(const siginfo_t *info)
@@ -121,14 +147,19 @@ int main(int argc, char **argv)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
+    if (getpid() != 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
     int slave = socket >= 0 ? open_terminal(socket) : -1;
     pid_t child = fork();
     if (child < 0) {
         complain("cannot start the command", "", errno);
         return 125;
     }
-    if (child == 0)
+    if (child == 0) {
+        if (getppid() != 1)
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
         run_command(argv + optind, folder, slave, ignored);
+    }
     if (slave >= 0)
         close(slave);
     for (;;) {
@@ -140,7 +171,10 @@ int main(int argc, char **argv)
             continue;
         int status;
         for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-            if (pid == child)
+            if (pid == child) {
+                if (getpid() != 1)
+                    end_the_rest();
                 return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            }
     }
 }

@@ -165,6 +165,10 @@ static _Noreturn void child(struct sandbox *s)
         child_fail(s, root.error[0] ? root.error : "cannot assemble the container's root");
     if (root.notice[0])
         abx_say("%s", root.notice);
+    s->shares_processes = !abx_sandbox_has_proc(s);
+    if (s->shares_processes)
+        abx_say("this system covers parts of /proc (as docker does): the container sees and can "
+                "signal this user's processes outside it");
     make_mount_points(s, &root);
     if (s->run->kind == ABX_IMAGE_FOLDER && root.writable)
         copy_network_files(&root);
