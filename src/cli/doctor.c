@@ -138,10 +138,17 @@ static void check_part(struct report *r, const char *what, char *path)
     free(path);
 }
 
-/* The compiler the shaders need; the path is that of Debian's package. */
+/* The compiler the shaders need, looked for where the host runtime looks. */
 static void check_clang(struct report *r)
 {
-    if (access("/usr/lib/llvm-19/bin/clang", X_OK) == 0)
+    const char *given = getenv("ARCBOX_CLANG");
+    if (given && *given)
+        say(r, access(given, X_OK) == 0 ? GOOD : FAULTY, "clang 19",
+                abx_xprintf(access(given, X_OK) == 0 ? "%s"
+                                                     : "ARCBOX_CLANG is '%s', which is no "
+                                                       "program: apt install clang-19",
+                        given));
+    else if (access("/usr/lib/llvm-19/bin/clang", X_OK) == 0)
         say(r, GOOD, "clang 19", "/usr/lib/llvm-19/bin/clang");
     else
         check_program(r, "clang-19", true, "apt install clang-19: shaders cannot be compiled");

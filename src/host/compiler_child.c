@@ -131,6 +131,11 @@ pid_t child_start(const struct child_work *work, int *ret_out)
     int out = memfd_create("arcbox-artifact", MFD_CLOEXEC);
     if (out < 0)
         return -errno;
+    if (tools_error < 0) { /* installed meanwhile? */
+        free(tools_message);
+        tools_message = NULL;
+        tools_error = abx_shader_locate(&tools, &tools_message);
+    }
     struct abx_string lacking = {0};
     pid_t pid = abx_sandbox_fork(&lacking);
     if (pid == 0) {

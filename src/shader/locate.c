@@ -26,7 +26,7 @@ static bool find_clang(char to[256])
         return snprintf(to, 256, "%s", given) < 256 && !access(to, X_OK);
     for (const char *p = path; p && *p;) {
         size_t n = strcspn(p, ":");
-        if (n && found(to, p, n, "clang-19"))
+        if (n && found(to, p, n, "clang-19") && !access(to, X_OK))
             return true;
         p += n + (p[n] == ':');
     }
