@@ -21,16 +21,16 @@ struct abx_pipeline; /* backend's own */
 struct abx_queue;    /* backend's own */
 
 struct abx_device_info {
-    char name[64];             /* MTLDevice.name, e.g. "ArcBox CPU (AMD EPYC)" */
-    char backend[16];          /* "cpu" */
+    char name[64];    /* MTLDevice.name, e.g. "ArcBox CPU (AMD EPYC)" */
+    char backend[16]; /* "cpu" */
     uint64_t registry_id;
     uint64_t recommended_working_set, max_buffer_length; /* bytes */
-    uint32_t unified_memory;   /* hasUnifiedMemory */
-    uint32_t simd_width;       /* threadExecutionWidth */
+    uint32_t unified_memory;                             /* hasUnifiedMemory */
+    uint32_t simd_width;                                 /* threadExecutionWidth */
     uint32_t max_threadgroup_bytes;
     uint32_t max_threads_per_threadgroup;
-    uint32_t apple_family;     /* highest MTLGPUFamilyApple<n> whose compute features all work */
-    uint32_t metal3;           /* 1: MTLGPUFamilyMetal3 */
+    uint32_t apple_family; /* highest MTLGPUFamilyApple<n> whose compute features all work */
+    uint32_t metal3;       /* 1: MTLGPUFamilyMetal3 */
 };
 
 /* ---- a decoded command buffer */
@@ -39,7 +39,7 @@ enum abx_exec_op {
     ABX_EXEC_DISPATCH = 1,
     ABX_EXEC_COPY = 2,
     ABX_EXEC_FILL = 3,
-    ABX_EXEC_BARRIER = 4,      /* what follows waits for what came before */
+    ABX_EXEC_BARRIER = 4, /* what follows waits for what came before */
     ABX_EXEC_WAIT_EVENT = 5,
     ABX_EXEC_SIGNAL_EVENT = 6,
     ABX_EXEC_WAIT_FENCE = 7,
@@ -49,10 +49,10 @@ enum abx_exec_op {
 
 /* Each command starts with this; `bytes` (a multiple of 8) leads to the next. */
 struct abx_exec_command {
-    uint16_t op;               /* enum abx_exec_op */
-    uint16_t flags;            /* ABX_EXEC_CONCURRENT */
+    uint16_t op;    /* enum abx_exec_op */
+    uint16_t flags; /* ABX_EXEC_CONCURRENT */
     uint32_t bytes;
-    uint32_t source;           /* index of the guest's command, for error messages */
+    uint32_t source; /* index of the guest's command, for error messages */
     uint32_t reserved;
 };
 /* From a concurrent encoder: may overlap the command before it. Backends may ignore it. */
@@ -70,10 +70,10 @@ struct abx_exec_binding {
 struct abx_exec_dispatch {
     struct abx_exec_command head;
     struct abx_pipeline *pipeline;
-    uint32_t grid[3];          /* in threads (exact: the edge threadgroups may be partial) */
-    uint32_t threadgroup[3];   /* threads; product <= ABX_MAX_THREADS_PER_THREADGROUP, none 0 */
+    uint32_t grid[3];        /* in threads (exact: the edge threadgroups may be partial) */
+    uint32_t threadgroup[3]; /* threads; product <= ABX_MAX_THREADS_PER_THREADGROUP, none 0 */
     uint32_t threadgroup_bytes[ABX_MAX_THREADGROUP_BINDINGS]; /* setThreadgroupMemoryLength */
-    uint32_t binding_count;    /* indices [0, binding_count) follow */
+    uint32_t binding_count; /* indices [0, binding_count) follow */
     /* ABX_EXEC_DISPATCH_INDIRECT: the grid in threadgroups (3 x u32) is read from here when the
      * command runs; the buffer is at least offset + 12 long. */
     struct abx_buffer *indirect;
@@ -105,7 +105,7 @@ struct abx_exec_event {
 
 struct abx_exec_fence {
     struct abx_exec_command head;
-    uint64_t fence;            /* the guest's handle: identity only */
+    uint64_t fence; /* the guest's handle: identity only */
 };
 
 /* Why a command buffer failed; as MTLCommandBufferError. */
@@ -123,7 +123,7 @@ enum abx_exec_error {
 
 struct abx_submission {
     const struct abx_exec_command *commands;
-    size_t bytes;              /* of all commands */
+    size_t bytes; /* of all commands */
     /* Called once, from any thread, after the last command (or the failing one). The submission is
      * the backend's to read until then, and the caller's again from the call on.
      * error: enum abx_exec_error. source: the failing command's `source`. text: NULL or why (static
@@ -132,7 +132,7 @@ struct abx_submission {
             uint64_t start_ns, uint64_t end_ns);
     void *user;
     struct abx_submission *next; /* the backend's, while it holds the submission */
-    uint64_t kernels;          /* out: dispatches that ran */
+    uint64_t kernels;            /* out: dispatches that ran */
 };
 
 /* ---- events: the host's, waited for by backends. */
@@ -149,7 +149,7 @@ struct abx_event_ops {
 /* ---- vtables. Every entry is required unless marked (optional). */
 
 struct abx_device_ops {
-    uint32_t version;          /* ABX_BACKEND_VERSION */
+    uint32_t version; /* ABX_BACKEND_VERSION */
     const char *name;
     /* Opens the device. threads: worker threads to use, 0 for one a CPU. 0 or -errno. */
     int (*open)(const struct abx_event_ops *events, unsigned threads, struct abx_device **ret);
@@ -160,8 +160,8 @@ struct abx_device_ops {
 struct abx_buffer_ops {
     /* Makes [address, address + length) usable by commands: memory both sides map. The mapping
      * stays until destroy. Any thread. */
-    int (*import)(struct abx_device *device, void *address, uint64_t length,
-            struct abx_buffer **ret);
+    int (*import)(
+            struct abx_device *device, void *address, uint64_t length, struct abx_buffer **ret);
     /* Zeroed memory only the device sees. -ENOMEM when there is none. Any thread. */
     int (*create_private)(struct abx_device *device, uint64_t length, struct abx_buffer **ret);
     /* The address kernels see (gpuAddress). Any thread. */
@@ -172,8 +172,8 @@ struct abx_buffer_ops {
 struct abx_pipeline_ops {
     /* Makes a pipeline from an object blob (kernel_abi.h), which stays the caller's. Verifies the
      * blob. Any thread. -EBADMSG on a bad one. */
-    int (*create)(struct abx_device *device, const void *object, size_t bytes,
-            struct abx_pipeline **ret);
+    int (*create)(
+            struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret);
     void (*destroy)(struct abx_pipeline *pipeline);
 };
 

@@ -62,7 +62,8 @@ id MTLCopyAllDevices(void)
     return devices;
 }
 
-/* A connection's device stays until the end: there is nothing to observe. The caller owns *observer. */
+/* A connection's device stays until the end: there is nothing to observe. The caller owns
+ * *observer. */
 id MTLCopyAllDevicesWithObserver(id *observer, id handler)
 {
     if (observer)
@@ -70,9 +71,7 @@ id MTLCopyAllDevicesWithObserver(id *observer, id handler)
     return MTLCopyAllDevices();
 }
 
-void MTLRemoveDeviceObserver(id observer)
-{
-}
+void MTLRemoveDeviceObserver(id observer) {}
 
 /* ---- what it is */
 

@@ -320,8 +320,8 @@ bool abx_metal_open_encoder(struct abx_metal_command_buffer *buffer, const char 
 void abx_metal_heap_give(id heap, uint64_t offset);
 
 /* buffer.c */
-/* As abx_client_alloc() or abx_client_alloc_private(); when there is no memory, once more after what
- * completed command buffers held was let go of. */
+/* As abx_client_alloc() or abx_client_alloc_private(); when there is no memory, once more after
+ * what completed command buffers held was let go of. */
 int abx_metal_alloc(
         struct abx_client *client, bool private, uint64_t bytes, struct abx_memory *ret);
 id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options);

@@ -227,10 +227,8 @@ int abx_rewrite_run(const char *text, size_t length, struct abx_rewrite *out)
     if (length > ABX_REWRITE_MAX_TEXT)
         return -E2BIG;
     uint64_t angle_budget = 0;
-    struct rewriter r = {.text = text,
-            .length = (uint32_t)length,
-            .angle_budget = &angle_budget,
-            .out = out};
+    struct rewriter r = {
+            .text = text, .length = (uint32_t)length, .angle_budget = &angle_budget, .out = out};
     rewriter_lex(&r);
     angle_budget = (uint64_t)ANGLE_BUDGET * r.count + MAX_ANGLE_TOKENS;
     if (!r.error)

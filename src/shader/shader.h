@@ -21,28 +21,29 @@
 #define ABX_LIBRARY_MAGIC 0x4258424cu
 struct abx_shader_library {
     uint32_t magic, version;
-    uint32_t target;               /* enum abx_shader_target the bitcode is for */
+    uint32_t target; /* enum abx_shader_target the bitcode is for */
     uint32_t math_mode;
     uint64_t reflection_offset, reflection_bytes; /* 8-byte aligned */
     uint64_t bitcode_offset, bitcode_bytes;
 };
-/* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well). */
+/* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well).
+ */
 int abx_shader_library_check(const void *blob, size_t length);
 
 struct abx_shader_result {
-    void *blob;        /* malloc()ed; NULL on failure */
+    void *blob; /* malloc()ed; NULL on failure */
     size_t blob_bytes;
-    char *message;     /* malloc()ed; diagnostics in Apple's form (warnings too), or NULL */
+    char *message; /* malloc()ed; diagnostics in Apple's form (warnings too), or NULL */
 };
 
 /* Where the front end finds its tools; see abx_shader_locate(). */
 struct abx_shader_tools {
-    char clang[256];   /* path of clang 19 */
-    char shim[256];    /* folder of the shim headers */
-    char pch[256];     /* precompiled shim for ABX_TARGET_HOST */
+    char clang[256]; /* path of clang 19 */
+    char shim[256];  /* folder of the shim headers */
+    char pch[256];   /* precompiled shim for ABX_TARGET_HOST */
 };
-/* Fills *ret_tools from the environment (ARCBOX_SHADER_DIR, ARCBOX_CLANG), the installed folders, or
- * the build folder the running binary lies in. -ENOENT: *ret_message (malloc()ed) says what is
+/* Fills *ret_tools from the environment (ARCBOX_SHADER_DIR, ARCBOX_CLANG), the installed folders,
+ * or the build folder the running binary lies in. -ENOENT: *ret_message (malloc()ed) says what is
  * missing and how to get it. */
 int abx_shader_locate(struct abx_shader_tools *ret_tools, char **ret_message);
 

@@ -1,5 +1,5 @@
-/* wire: the limits of the API, as in Metal's feature tables for the GPU families we report. Shared by
- * the guest (answers), the compiler (layouts), the host (checks) and the backends. */
+/* wire: the limits of the API, as in Metal's feature tables for the GPU families we report. Shared
+ * by the guest (answers), the compiler (layouts), the host (checks) and the backends. */
 #ifndef ABX_WIRE_LIMITS_H
 #define ABX_WIRE_LIMITS_H
 

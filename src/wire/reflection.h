@@ -1,7 +1,7 @@
 /* wire: what a compiled library says about itself. Written by the shader compiler, stored in front
  * of the bitcode, and sent to the guest (without the bitcode) as the answer to a library compile;
- * from it the guest answers function look-ups, argument reflection and pipeline properties without a
- * round trip.
+ * from it the guest answers function look-ups, argument reflection and pipeline properties without
+ * a round trip.
  *
  * Layout: struct abx_reflection, then functions[], arguments[], constants[], then `string_bytes`
  * of NUL-terminated strings. String fields are byte offsets into that last part. Little endian,
@@ -48,31 +48,31 @@ struct abx_reflection {
 };
 
 struct abx_reflection_function {
-    uint32_t name;          /* what newFunctionWithName: finds ([[host_name]] or the C name) */
-    uint32_t kind;          /* enum abx_function_kind */
+    uint32_t name; /* what newFunctionWithName: finds ([[host_name]] or the C name) */
+    uint32_t kind; /* enum abx_function_kind */
     uint32_t first_argument, argument_count;
     uint32_t static_threadgroup_bytes;
-    uint32_t max_threads;   /* [[max_total_threads_per_threadgroup]], 0 when not given */
+    uint32_t max_threads;         /* [[max_total_threads_per_threadgroup]], 0 when not given */
     uint32_t required_threads[3]; /* [[required_threads_per_threadgroup]], 0 when not given */
-    uint32_t entry;         /* string: the bitcode's symbol for this function */
+    uint32_t entry;               /* string: the bitcode's symbol for this function */
 };
 
 struct abx_reflection_argument {
-    uint32_t name, type_name; /* type_name as in MSL, e.g. "float4", "Params" */
-    uint32_t kind;            /* enum abx_argument_kind */
-    uint32_t index;           /* buffer or threadgroup index */
-    uint32_t access;          /* enum abx_argument_access */
+    uint32_t name, type_name;           /* type_name as in MSL, e.g. "float4", "Params" */
+    uint32_t kind;                      /* enum abx_argument_kind */
+    uint32_t index;                     /* buffer or threadgroup index */
+    uint32_t access;                    /* enum abx_argument_access */
     uint32_t data_size, data_alignment; /* bytes of the pointed-to type */
-    uint32_t data_type;       /* MTLDataType of the pointed-to type, 0 when unknown */
+    uint32_t data_type;                 /* MTLDataType of the pointed-to type, 0 when unknown */
 };
 
 struct abx_reflection_constant {
     uint32_t name;
-    uint32_t index;    /* [[function_constant(index)]] */
-    uint32_t type;     /* MTLDataType */
-    uint32_t size;     /* bytes */
-    uint32_t required; /* 1 when used without is_function_constant_defined() guarding it */
-    uint32_t symbol;   /* string: the bitcode's global for the value; "<symbol>" */
+    uint32_t index;          /* [[function_constant(index)]] */
+    uint32_t type;           /* MTLDataType */
+    uint32_t size;           /* bytes */
+    uint32_t required;       /* 1 when used without is_function_constant_defined() guarding it */
+    uint32_t symbol;         /* string: the bitcode's global for the value; "<symbol>" */
     uint32_t defined_symbol; /* string: the global that tells whether it was given; "" if none */
     uint32_t reserved;
 };

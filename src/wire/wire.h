@@ -34,18 +34,18 @@ static inline uint32_t abx_handle_generation(abx_handle h)
 }
 
 /* ---- caps: everything a guest can size, and why that much */
-#define ABX_RING_BYTES (1u << 18)            /* 4,096 commits in flight at 64 bytes */
-#define ABX_MAX_QUEUES 256u                  /* completion words in one host page */
-#define ABX_MAX_RESULTS 4096u                /* command buffers in flight; tinygrad asks for 1,024 */
-#define ABX_MAX_EVENTS 4096u                 /* event words in the guest page */
-#define ABX_MAX_HANDLES (1u << 20)           /* 16 MB of host table at most */
-#define ABX_MAX_CHUNKS 65536u                /* under vm.max_map_count with room to spare */
-#define ABX_MAX_SEGMENTS 64u                 /* arena ranges of one commit */
-#define ABX_MAX_SUBMIT_BYTES (64u << 20)     /* records of one command buffer, copied by the host */
-#define ABX_MAX_ICB_COMMANDS 65536u          /* of one indirect command buffer */
-#define ABX_MAX_COMPILE_BYTES (17u << 20)    /* source and options of one library */
-#define ABX_MAX_RECORD_BYTES 8192u           /* setBytes: 4,096 and its header */
-#define ABX_WINDOW_BYTES (1ull << 40)        /* device addresses one client may use */
+#define ABX_RING_BYTES (1u << 18)         /* 4,096 commits in flight at 64 bytes */
+#define ABX_MAX_QUEUES 256u               /* completion words in one host page */
+#define ABX_MAX_RESULTS 4096u             /* command buffers in flight; tinygrad asks for 1,024 */
+#define ABX_MAX_EVENTS 4096u              /* event words in the guest page */
+#define ABX_MAX_HANDLES (1u << 20)        /* 16 MB of host table at most */
+#define ABX_MAX_CHUNKS 65536u             /* under vm.max_map_count with room to spare */
+#define ABX_MAX_SEGMENTS 64u              /* arena ranges of one commit */
+#define ABX_MAX_SUBMIT_BYTES (64u << 20)  /* records of one command buffer, copied by the host */
+#define ABX_MAX_ICB_COMMANDS 65536u       /* of one indirect command buffer */
+#define ABX_MAX_COMPILE_BYTES (17u << 20) /* source and options of one library */
+#define ABX_MAX_RECORD_BYTES 8192u        /* setBytes: 4,096 and its header */
+#define ABX_WINDOW_BYTES (1ull << 40)     /* device addresses one client may use */
 
 struct abx_record {
     uint16_t op;       /* enum abx_op (records_gen.h) */
@@ -55,10 +55,11 @@ struct abx_record {
 
 /* ---- the guest page (one memory file, made by the guest, sealed against shrinking) */
 struct abx_guest_page {
-    /* Ring producer position in bytes, rising for ever; the record at p is at ring[p % RING]. A record
-     * never wraps: the guest pads with an `op 0` record to the end. */
+    /* Ring producer position in bytes, rising for ever; the record at p is at ring[p % RING]. A
+     * record never wraps: the guest pads with an `op 0` record to the end. */
     _Alignas(64) _Atomic uint64_t ring_tail;
-    /* Number of guest threads asleep on a host-page word: the host wakes futexes while it is not 0. */
+    /* Number of guest threads asleep on a host-page word: the host wakes futexes while it is not 0.
+     */
     _Alignas(64) _Atomic uint32_t waiters;
     /* MTLEvent/MTLSharedEvent values; a slot belongs to the event record that named it. Either side
      * stores; 32-bit futexes on the low half. */
@@ -71,43 +72,44 @@ struct abx_guest_page {
 /* How one command buffer ended. The slot is chosen by the guest in `commit` and the host's to write
  * until the queue's completion word reaches the commit's sequence number. */
 struct abx_result {
-    uint64_t sequence;              /* of the commit that wrote it */
-    uint64_t start_ns, end_ns;      /* CLOCK_MONOTONIC of the host */
-    uint64_t kernels;               /* dispatches run */
-    uint32_t error;                 /* enum abx_exec_error (backend.h): MTLCommandBufferError */
-    uint32_t error_op;              /* enum abx_op of the failing record, 0 if none */
-    uint32_t error_reason;          /* enum abx_reason */
-    uint32_t error_record;          /* index of the failing record in the command buffer */
+    uint64_t sequence;                 /* of the commit that wrote it */
+    uint64_t start_ns, end_ns;         /* CLOCK_MONOTONIC of the host */
+    uint64_t kernels;                  /* dispatches run */
+    uint32_t error;                    /* enum abx_exec_error (backend.h): MTLCommandBufferError */
+    uint32_t error_op;                 /* enum abx_op of the failing record, 0 if none */
+    uint32_t error_reason;             /* enum abx_reason */
+    uint32_t error_record;             /* index of the failing record in the command buffer */
     uint64_t error_value, error_limit; /* the offending number and what it had to stay under */
 };
 _Static_assert(sizeof(struct abx_result) == 64, "one cache line");
 
 enum abx_reason {
     ABX_REASON_NONE = 0,
-    ABX_REASON_HANDLE_UNKNOWN,   /* error_value: the handle: never made, released, or forged */
-    ABX_REASON_HANDLE_TYPE,      /* error_value: the handle: an object of another class */
-    ABX_REASON_RANGE,            /* error_value past error_limit (a buffer's length, a table's size) */
-    ABX_REASON_ENUM,             /* error_value is not one of the enum's */
-    ABX_REASON_ZERO,             /* a size that must not be 0 */
-    ABX_REASON_ALIGNMENT,        /* error_value is not a multiple of error_limit */
-    ABX_REASON_STATE,            /* not allowed here: outside an encoder, no pipeline set, ... */
+    ABX_REASON_HANDLE_UNKNOWN, /* error_value: the handle: never made, released, or forged */
+    ABX_REASON_HANDLE_TYPE,    /* error_value: the handle: an object of another class */
+    ABX_REASON_RANGE,     /* error_value past error_limit (a buffer's length, a table's size) */
+    ABX_REASON_ENUM,      /* error_value is not one of the enum's */
+    ABX_REASON_ZERO,      /* a size that must not be 0 */
+    ABX_REASON_ALIGNMENT, /* error_value is not a multiple of error_limit */
+    ABX_REASON_STATE,     /* not allowed here: outside an encoder, no pipeline set, ... */
     ABX_REASON_OVERFLOW,
-    ABX_REASON_MEMORY,           /* the host has no more, or the tenant's cap is reached */
-    ABX_REASON_PIPELINE,         /* the pipeline did not compile */
-    ABX_REASON_TIMEOUT,          /* ran longer than the tenant's limit */
-    ABX_REASON_FAULT,            /* the kernel touched memory outside its buffers, or trapped */
-    ABX_REASON_LOST,             /* the worker or the connection is gone */
+    ABX_REASON_MEMORY,   /* the host has no more, or the tenant's cap is reached */
+    ABX_REASON_PIPELINE, /* the pipeline did not compile */
+    ABX_REASON_TIMEOUT,  /* ran longer than the tenant's limit */
+    ABX_REASON_FAULT,    /* the kernel touched memory outside its buffers, or trapped */
+    ABX_REASON_LOST,     /* the worker or the connection is gone */
     ABX_REASON_UNSUPPORTED,
 };
 
 struct abx_host_page {
-    _Alignas(64) _Atomic uint64_t ring_head; /* consumer position; futex for a guest with a full ring */
+    _Alignas(64) _Atomic uint64_t
+            ring_head; /* consumer position; futex for a guest with a full ring */
     /* 1 while the host sleeps: a guest that has raised ring_tail writes 8 bytes to the doorbell
      * eventfd. The guest fences (seq_cst) between the two. */
     _Alignas(64) _Atomic uint32_t need_doorbell;
     /* Not 0 when the device is gone (enum abx_reason); every completion word is then final. */
     _Alignas(64) _Atomic uint32_t lost;
-    _Atomic uint32_t lost_wake;              /* futex, raised with `lost` */
+    _Atomic uint32_t lost_wake;               /* futex, raised with `lost` */
     _Atomic uint64_t memory_used, memory_cap; /* bytes of this tenant */
     char lost_text[192];
     /* Commits finished per queue slot, in order. Futex on the low half. */
@@ -119,25 +121,26 @@ struct abx_host_page {
 
 /* ---- socket messages. Every message starts with `type`; answers carry the request's `tag`. */
 enum abx_message_type {
-    ABX_MESSAGE_HELLO = 1,     /* guest -> host, fd: guest page */
-    ABX_MESSAGE_WELCOME = 2,   /* host -> guest, fds: host page, doorbell eventfd */
-    ABX_MESSAGE_REFUSED = 3,   /* host -> guest: then the host closes */
-    ABX_MESSAGE_CHUNK = 4,     /* guest -> host, fd: memory; one way */
-    ABX_MESSAGE_COMPILE = 5,   /* guest -> host, fd: request; answered */
-    ABX_MESSAGE_COMPILED = 6,  /* host -> guest, fd: reflection or diagnostics */
-    ABX_MESSAGE_PREPARE = 7,   /* guest -> host; answered when a pipeline's code is ready (or failed) */
+    ABX_MESSAGE_HELLO = 1,    /* guest -> host, fd: guest page */
+    ABX_MESSAGE_WELCOME = 2,  /* host -> guest, fds: host page, doorbell eventfd */
+    ABX_MESSAGE_REFUSED = 3,  /* host -> guest: then the host closes */
+    ABX_MESSAGE_CHUNK = 4,    /* guest -> host, fd: memory; one way */
+    ABX_MESSAGE_COMPILE = 5,  /* guest -> host, fd: request; answered */
+    ABX_MESSAGE_COMPILED = 6, /* host -> guest, fd: reflection or diagnostics */
+    ABX_MESSAGE_PREPARE =
+            7, /* guest -> host; answered when a pipeline's code is ready (or failed) */
     ABX_MESSAGE_PREPARED = 8,
 };
 
 struct abx_message_hello {
     uint32_t type, magic, version;
-    uint32_t pid;              /* the guest's own number for itself: shown, never trusted */
-    char program[64];          /* NUL-terminated */
+    uint32_t pid;     /* the guest's own number for itself: shown, never trusted */
+    char program[64]; /* NUL-terminated */
 };
 
 struct abx_message_welcome {
     uint32_t type, version;
-    uint64_t window;           /* first device address; chunk addresses are relative to it */
+    uint64_t window; /* first device address; chunk addresses are relative to it */
     uint64_t window_bytes;
     uint64_t memory_cap;
     uint64_t recommended_working_set, max_buffer_length, registry_id;
@@ -147,14 +150,15 @@ struct abx_message_welcome {
 };
 
 struct abx_message_refused {
-    uint32_t type, error;      /* positive errno */
+    uint32_t type, error; /* positive errno */
     char text[248];
 };
 
-/* Memory both sides map. The guest chose `address` (window-relative, page aligned, free). Ring records
- * that use the chunk may be read before this message: the host then drains the socket first. */
+/* Memory both sides map. The guest chose `address` (window-relative, page aligned, free). Ring
+ * records that use the chunk may be read before this message: the host then drains the socket
+ * first. */
 struct abx_message_chunk {
-    uint32_t type, chunk;      /* id: 1 .. ABX_MAX_CHUNKS - 1, chosen by the guest */
+    uint32_t type, chunk; /* id: 1 .. ABX_MAX_CHUNKS - 1, chosen by the guest */
     uint64_t bytes, address;
 };
 
@@ -162,7 +166,7 @@ struct abx_message_chunk {
  * guest gives the result (ring records may use it after the answer). */
 struct abx_message_compile {
     uint32_t type, tag;
-    abx_handle library;        /* 0: compile only, keep nothing (MTLCompiler's build request) */
+    abx_handle library; /* 0: compile only, keep nothing (MTLCompiler's build request) */
     uint64_t bytes;
 };
 
@@ -184,7 +188,7 @@ struct abx_message_prepared {
     uint32_t type, tag;
     int32_t error;
     uint32_t cached;
-    char text[496];            /* why it failed */
+    char text[496]; /* why it failed */
 };
 
 union abx_message {
@@ -209,16 +213,16 @@ union abx_message {
 #define ABX_ICB_MAX_BUFFERS 31u
 struct abx_icb_slot {
     abx_handle pipeline;
-    uint32_t kind;             /* 0 reset (skipped), 1 dispatchThreadgroups, 2 dispatchThreads */
-    uint32_t barrier;          /* setBarrier */
-    uint32_t grid[3];          /* threadgroups or threads, by kind */
+    uint32_t kind;    /* 0 reset (skipped), 1 dispatchThreadgroups, 2 dispatchThreads */
+    uint32_t barrier; /* setBarrier */
+    uint32_t grid[3]; /* threadgroups or threads, by kind */
     uint32_t threadgroup[3];
     struct {
         abx_handle buffer;
         uint64_t offset;
     } buffers[ABX_ICB_MAX_BUFFERS];
     uint32_t threadgroup_bytes[32];
-    uint32_t bound;            /* bit i: buffers[i] is set */
+    uint32_t bound; /* bit i: buffers[i] is set */
     uint32_t reserved;
 };
 

@@ -34,8 +34,8 @@ static int check_hash(const char *text, size_t repeat, const char *expected)
 static int check_hashes(void)
 {
     return check_hash("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855") ||
-           check_hash("abc", 1,
-                   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") ||
+           check_hash(
+                   "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") ||
            check_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
                    "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1") ||
            check_hash("aaaaaaaaaa", 100000,
