@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # tinygrad's own tests on its METAL device, through the bridge. Nothing of tinygrad is kept here.
 #
-#   run.sh BUILD tiny            test_tiny.py, from tinygrad's source distribution on PyPI
-#   run.sh BUILD ops CHECKOUT    test/backend/test_ops.py of a checkout (needs torch, which it
-#                                compares with); failures are checked against known-failures.txt
+#   run.sh BUILD tiny               test_tiny.py, from tinygrad's source distribution on PyPI
+#   run.sh BUILD ops CHECKOUT       test/backend/test_ops.py of a checkout
+#   run.sh BUILD backend CHECKOUT [FILE...]
+#                                   the other files of test/backend (or those named), one by one
+#
+# A checkout's tests need torch, which they compare with. A failure that known-failures.txt does not
+# explain, or a file that did not come to its end, fails the run. README.md has the counts to expect.
+# RUN_SLOW=1 includes what tinygrad leaves out by default.
 set -eu
 build=$(realpath "$1")
 suite=$2
@@ -11,11 +16,39 @@ here=$(dirname "$(realpath "$0")")
 venv=$build/tinygrad-venv
 arcbox=$build/src/cli/arcbox
 version=$(sed -n 's/^tinygrad==//p' "$here/../../examples/digits/requirements.txt")
+limit=900 # seconds a file may take; test_dtype.py takes 260 on two cores, test_ops.py four times that
+status=0
 
 if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q "tinygrad==$version" numpy pytest
 fi
+
+enter_checkout() {
+    "$venv/bin/python" -c 'import torch, hypothesis' 2>/dev/null ||
+        "$venv/bin/pip" install -q torch hypothesis
+    cd "$1"
+}
+
+# run_file FILE SECONDS: one file of the checkout we are in.
+run_file() {
+    local log="$build/tinygrad-$(basename "$1" .py).log" rc=0 unknown
+    "$arcbox" run --gpu -e DEV=METAL -e CC=clang-19 -e RUN_SLOW="${RUN_SLOW-}" \
+        -e PYTHONPATH="$PWD" -v "$PWD:$PWD" -w "$PWD" host \
+        timeout "$2" "$venv/bin/python" -m pytest -q --tb=short -rf "$1" >"$log" 2>&1 || rc=$?
+    echo "$1: $(grep -E '(passed|failed|skipped|error).* in [0-9.]+s' "$log" | tail -n 1)"
+    unknown=$(sed -n 's/^\(FAILED\|ERROR\) .*::\([A-Za-z0-9_]*\).*/\2/p' "$log" |
+        grep -vxFf <(sed 's/[[:space:]].*//' "$here/known-failures.txt") || true)
+    if [ -n "$unknown" ]; then
+        echo "failures that known-failures.txt does not explain ($log):" $unknown
+        status=1
+    fi
+    # 0: all passed, 1: some failed, looked up above. The rest is a crash, a time-out, no tests.
+    if [ "$rc" -gt 1 ] || ! grep -qE '[0-9]+ (passed|skipped|failed)' "$log"; then
+        echo "did not come to its end: $rc ($log)"
+        status=1
+    fi
+}
 
 case $suite in
 tiny)
@@ -29,18 +62,20 @@ tiny)
     exec "$arcbox" run --gpu -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
     ;;
 ops)
-    checkout=$(realpath "$3")
-    "$venv/bin/python" -c 'import torch' 2>/dev/null || "$venv/bin/pip" install -q torch hypothesis
-    cd "$checkout"
-    "$arcbox" run --gpu -e DEV=METAL -e PYTHONPATH="$checkout" host \
-        "$venv/bin/python" -m pytest -q test/backend/test_ops.py -rf | tee "$build/tinygrad-ops.log" || true
-    grep -q ' passed' "$build/tinygrad-ops.log"
-    unknown=$(sed -n 's/^FAILED [^:]*::TestOps::\([A-Za-z0-9_]*\).*/\1/p' "$build/tinygrad-ops.log" |
-        grep -vxFf <(sed 's/[[:space:]].*//' "$here/known-failures.txt") || true)
-    [ -z "$unknown" ] || { echo "failures that known-failures.txt does not explain:"; echo "$unknown"; exit 1; }
+    enter_checkout "$3"
+    run_file test/backend/test_ops.py 3600
+    ;;
+backend)
+    enter_checkout "$3"
+    shift 3
+    [ $# -gt 0 ] || set -- $(ls test/backend/test_*.py | grep -v /test_ops.py)
+    for file; do
+        run_file "$file" "$limit"
+    done
     ;;
 *)
     echo "run.sh: unknown suite '$suite'" >&2
     exit 2
     ;;
 esac
+exit $status
