@@ -101,18 +101,16 @@ void abx_rt_give(struct abx_kernel_lane *lane, uint64_t value, uint32_t site);
 /* After the stop: the operation's result for this lane; op: markers.h, a constant. */
 uint64_t abx_rt_take(struct abx_kernel_lane *lane, uint32_t op, uint64_t argument);
 
-/* clang-format off: it nests lists of macro calls deeper with every line */
-#define ABX_RUNTIME_MATH(X)                                                                        \
-    X(memcpy)                                                                                      \
-    X(memmove) X(memset) X(memcmp) X(sinf) X(cosf) X(tanf) X(asinf) X(acosf) X(atanf) X(atan2f)    \
-            X(sinhf) X(coshf) X(tanhf) X(asinhf) X(acoshf) X(atanhf) X(expf) X(exp2f) X(exp10f) X( \
-                    expm1f) X(logf) X(log2f) X(log10f) X(log1pf) X(powf) X(fmodf) X(erff) X(erfcf) \
-                    X(lgammaf) X(tgammaf) X(ldexpf) X(frexpf) X(nextafterf) X(floorf) X(ceilf)     \
-                            X(truncf) X(rintf) X(roundf) X(nearbyintf) X(roundevenf) X(fmaf)       \
-                                    X(fminf) X(fmaxf) X(cbrtf) X(hypotf) X(remainderf) X(sqrtf)    \
-                                            X(sin) X(cos) X(exp) X(exp2) X(log) X(log2) X(pow)     \
-                                                    X(fmod) X(fma) X(modff) X(floor) X(ceil)       \
-                                                            X(trunc) X(rint) X(round) X(sincosf)
+/* Unformatted: clang-format nests lists of macro calls deeper with every line. */
+/* clang-format off */
+#define ABX_RUNTIME_MATH(X) \
+    X(memcpy) X(memmove) X(memset) X(memcmp) X(sinf) X(cosf) X(tanf) X(asinf) X(acosf) X(atanf) \
+    X(atan2f) X(sinhf) X(coshf) X(tanhf) X(asinhf) X(acoshf) X(atanhf) X(expf) X(exp2f) \
+    X(exp10f) X(expm1f) X(logf) X(log2f) X(log10f) X(log1pf) X(powf) X(fmodf) X(erff) X(erfcf) \
+    X(lgammaf) X(tgammaf) X(ldexpf) X(frexpf) X(nextafterf) X(floorf) X(ceilf) X(truncf) \
+    X(rintf) X(roundf) X(nearbyintf) X(roundevenf) X(fmaf) X(fminf) X(fmaxf) X(cbrtf) X(hypotf) \
+    X(remainderf) X(sqrtf) X(sin) X(cos) X(exp) X(exp2) X(log) X(log2) X(pow) X(fmod) X(fma) \
+    X(modff) X(floor) X(ceil) X(trunc) X(rint) X(round) X(sincosf)
 /* clang-format on */
 
 /* Conversions and wide arithmetic the compiler's own runtime provides. */
