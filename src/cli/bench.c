@@ -173,11 +173,14 @@ static void measure_probe(struct bench *b)
     }
     free(bridged);
     free(inside);
-    char *text = probe_output(b, "bandwidth", tenant.socket, "null");
-    double value = number_after(text, "shared_bandwidth"),
-           plain = number_after(text, "plain_bandwidth");
-    add(b, "shared_bandwidth", "GB/s", value, plain, "private memory", value / plain);
-    free(text);
+    bridged = probe_output(b, "bandwidth", tenant.socket, "null");
+    inside = probe_output(b, "bandwidth", NULL, "null");
+    compare(b, "shared_bandwidth", "GB/s", bridged, inside, true);
+    double value = number_after(bridged, "shared_bandwidth"),
+           plain = number_after(bridged, "plain_bandwidth");
+    add(b, "shared_vs_private", "GB/s", value, plain, "the program's own memory", value / plain);
+    free(bridged);
+    free(inside);
     abx_control_close(control);
 }
 
