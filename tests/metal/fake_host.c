@@ -285,6 +285,7 @@ void fake_host_start(struct fake_host *h)
             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(), number++);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", h->path);
+    unlink(h->path); /* left by a test that was killed and had our number */
     h->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (bind(h->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
             listen(h->listener, 4) < 0) {
