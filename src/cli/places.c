@@ -1,5 +1,6 @@
 /* cli: where things are: our own parts, this user's state and cache folders, other programs. */
 #include "cli/cli.h"
+#include "host/control.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -100,17 +101,14 @@ static char *private_folder(char *path)
     return path;
 }
 
+/* The host runtime's folder: a container's record and its tenant are never in two places. */
 char *abx_place_state(void)
 {
-    const char *named = getenv("ARCBOX_RUNTIME_DIR");
-    if (named && *named)
-        return private_folder(abx_xstrdup(named));
-    if (geteuid() == 0)
-        return private_folder(abx_xstrdup("/run/arcbox"));
-    const char *run = getenv("XDG_RUNTIME_DIR");
-    if (run && *run && access(run, W_OK) == 0)
-        return private_folder(abx_xprintf("%s/arcbox", run));
-    return private_folder(abx_xprintf("/tmp/arcbox-%u", (unsigned)geteuid()));
+    char path[ABX_CONTROL_PATH_BYTES];
+    if (abx_control_runtime_dir(path) < 0)
+        abx_die(ABX_EXIT_OWN, "the runtime folder's path is too long (ARCBOX_RUNTIME_DIR, "
+                              "XDG_RUNTIME_DIR)");
+    return private_folder(abx_xstrdup(path));
 }
 
 char *abx_place_cache(void)
