@@ -198,7 +198,9 @@ static void check_kernel(struct report *r, const char *backend)
     char *argv[] = {self, "run", "--gpus", device, "--mount", mount, "-w", "/", "host",
             "/opt/arcbox-kernel-check", NULL};
     int code = output_of(argv, &text);
-    say(r, code == 0 ? GOOD : FAULTY, "kernel run", *text ? text : "it did not run");
+    const char *last = strrchr(text, '\n'); /* before it: notices, which the sandbox's line has */
+    const char *result = code == 0 && last ? last + 1 : text;
+    say(r, code == 0 ? GOOD : FAULTY, "kernel run", *result ? result : "it did not run");
     free(text);
 }
 
