@@ -10,4 +10,6 @@ if ! why=$("$arcbox" run host true 2>&1); then
     echo "skipped: no container starts here: $why"
     exit 77
 fi
-"$arcbox" run --gpu host "$@"
+# The container has a /tmp of its own, and the tree may lie there.
+tree=$(realpath "$(dirname "$0")/../..")
+"$arcbox" run --gpu --mount "$tree:$tree:ro" host "$@"

@@ -33,7 +33,8 @@ enter_checkout() {
 # run_file FILE SECONDS: one file of the checkout we are in.
 run_file() {
     local log="$build/tinygrad-$(basename "$1" .py).log" rc=0 unknown
-    "$arcbox" run --gpu -e DEV=METAL -e CC=clang-19 -e RUN_SLOW="${RUN_SLOW-}" \
+    "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 \
+        -e RUN_SLOW="${RUN_SLOW-}" \
         -e PYTHONPATH="$PWD" -v "$PWD:$PWD" -w "$PWD" host \
         timeout "$2" "$venv/bin/python" -m pytest -q --tb=short -rf "$1" >"$log" 2>&1 || rc=$?
     echo "$1: $(grep -E '(passed|failed|skipped|error).* in [0-9.]+s' "$log" | tail -n 1)"
@@ -59,7 +60,8 @@ tiny)
         tar -C "$build" -xzf "$build/tinygrad-$version.tar.gz"
     fi
     cd "$work"
-    exec "$arcbox" run --gpu -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
+    # Mounted by name: the container has a /tmp of its own, and the folder may lie there.
+    exec "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
     ;;
 ops)
     enter_checkout "$3"
