@@ -1,6 +1,6 @@
-/* arcbox bench: the bridge's figures, each beside its baseline from the same run. The probe
- * (bench/) is an ordinary Metal program, run here once through a tenant's socket and once with the
- * host runtime inside the program (inproc); the division is the bridge's cost. */
+/* arcbox bench: the bridge's figures and the cpu backend's, each beside its baseline from the same
+ * run. The probe (bench/) is an ordinary Metal program, run here once through a tenant's socket and
+ * once with the host runtime inside the program (inproc); the division is the bridge's cost. */
 #include "cli/cli.h"
 #include "host/control.h"
 
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_RESULTS 32
+#define MAX_RESULTS 64
 #define OUTPUT_CAP (1u << 20)
 #define START_ROUNDS 31
 
@@ -309,6 +309,50 @@ static void measure_train(struct bench *b)
     free(folder);
 }
 
+/* ---- the cpu backend by itself, measured by a program that holds the compiler */
+
+/* One line a figure: name, unit, value, baseline, ratio, what the baseline is; tabs between. The
+ * names go on pointing into `text`, which is therefore kept. */
+static void add_lines(struct bench *b, char *text)
+{
+    for (char *line = text, *next; line && *line; line = next) {
+        char *field[6];
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = 0;
+        for (unsigned i = 0; i < ABX_ARRAY_SIZE(field); i++)
+            field[i] = i + 1 < ABX_ARRAY_SIZE(field) ? strsep(&line, "\t") : line;
+        if (field[5])
+            add(b, field[0], field[1], strtod(field[2], NULL), strtod(field[3], NULL), field[5],
+                    strtod(field[4], NULL));
+    }
+}
+
+static void measure_cpu(struct bench *b, const char *ggml)
+{
+    char *program = abx_place_tool("../bench/arcbox-bench-cpu");
+    if (!program)
+        program = abx_place_tool("arcbox-bench-cpu");
+    if (!program) {
+        abx_say("the cpu backend was not measured: arcbox-bench-cpu is missing: build again");
+        return;
+    }
+    char *argv[5] = {program};
+    unsigned n = 1;
+    if (b->quick)
+        argv[n++] = (char *)"--quick";
+    if (ggml) {
+        argv[n++] = (char *)"--ggml";
+        argv[n++] = (char *)ggml;
+    }
+    struct run_outcome r = run(argv, NULL, false);
+    if (r.code != 0)
+        abx_say("arcbox-bench-cpu ended with %d", r.code);
+    if (r.output)
+        add_lines(b, r.output);
+    free(program);
+}
+
 /* ---- output */
 
 static void print_number(struct abx_string *s, double value)
@@ -340,7 +384,7 @@ static void print_json(const struct bench *b)
 
 static void print_table(const struct bench *b)
 {
-    printf("%-22s %12s %-22s %12s %8s  %s\n", "NAME", "VALUE", "UNIT", "BASELINE", "RATIO",
+    printf("%-26s %12s %-22s %12s %8s  %s\n", "NAME", "VALUE", "UNIT", "BASELINE", "RATIO",
             "BASELINE IS");
     for (unsigned i = 0; i < b->count; i++) {
         const struct result *r = &b->results[i];
@@ -349,7 +393,7 @@ static void print_table(const struct bench *b)
             snprintf(baseline, sizeof baseline, "%.6g", r->baseline);
         if (!isnan(r->ratio) && !isinf(r->ratio))
             snprintf(ratio, sizeof ratio, "%.3f", r->ratio);
-        printf("%-22s %12.6g %-22s %12s %8s  %s\n", r->name, r->value, r->unit, baseline, ratio,
+        printf("%-26s %12.6g %-22s %12s %8s  %s\n", r->name, r->value, r->unit, baseline, ratio,
                 r->baseline_is);
     }
 }
@@ -383,12 +427,15 @@ static int bench(int argc, char **argv)
 {
     struct bench b = {0};
     bool json = false;
+    const char *ggml = NULL;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             json = abx_option_json(&o);
         else if (strcmp(name, "--quick") == 0)
             b.quick = abx_options_bool(&o);
+        else if (strcmp(name, "--ggml") == 0)
+            ggml = abx_options_value(&o);
         else
             abx_options_unknown(&o);
     }
@@ -396,6 +443,7 @@ static int bench(int argc, char **argv)
     measure_probe(&b);
     measure_load(&b);
     measure_start(&b);
+    measure_cpu(&b, ggml);
     if (!b.quick)
         measure_train(&b);
     if (json)
@@ -406,9 +454,10 @@ static int bench(int argc, char **argv)
 }
 
 const struct abx_verb abx_verb_bench = {.name = "bench",
-        .usage = "[--quick] [--format json]",
+        .usage = "[--quick] [--ggml FILE] [--format json]",
         .summary = "measure the bridge, every figure beside its baseline",
         .details = "Takes minutes; --quick leaves the training out. The training needs a python3 "
                    "with\n"
-                   "tinygrad: . .venv/bin/activate after `make demo`.\n",
+                   "tinygrad: . .venv/bin/activate after `make demo`. --ggml names ggml's Metal\n"
+                   "source, ggml-metal.metal, for the figures of its matrix kernels.\n",
         .run = bench};
