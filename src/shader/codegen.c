@@ -1,50 +1,17 @@
-/* shader: one kernel of a library, as machine code for this computer. LLVM through its C API only.
+/* shader: one kernel of a library, as machine code. LLVM through its C API only.
  *
  * Runs in the compiler process, which is sandboxed: the bitcode comes from guest source by way of
  * clang, or from a cache the guest cannot write, and LLVM is not hardened against it. The verifier
  * runs on what comes in and on what goes out. Steps: codegen_load (one function, one thread's
  * work), a form (codegen_wide or codegen_scalar), codegen_finish. */
 #include "shader/codegen.h"
+#include "shader/codegen_target.h"
 
 #include <llvm-c/Error.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_feature(const char *features, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *f = features; (f = strstr(f, name)); f += length)
-        if (f > features && f[-1] == '+' && (f[length] == ',' || f[length] == 0))
-            return true;
-    return false;
-}
-
-static int open_target(struct codegen *g)
-{
-    LLVMInitializeNativeTarget();
-    LLVMInitializeNativeAsmPrinter();
-    char *triple = LLVMGetDefaultTargetTriple();
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures(), *error = NULL;
-    LLVMTargetRef target;
-    int r = 0;
-    if (LLVMGetTargetFromTriple(triple, &target, &error)) {
-        r = codegen_fail(g, -ENOSYS, "no code generator for this computer: %s", error);
-        LLVMDisposeMessage(error);
-    } else {
-        g->machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
-                LLVMRelocPIC, LLVMCodeModelSmall);
-        g->layout = LLVMCreateTargetDataLayout(g->machine);
-        g->vector_bytes = has_feature(features, "avx512f") ? 64
-                          : has_feature(features, "avx2")  ? 32
-                                                           : 16;
-    }
-    LLVMDisposeMessage(triple);
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return r;
-}
-
-static int codegen_open(struct codegen *g)
+static int codegen_open(struct codegen *g, uint32_t target)
 {
     g->verbose = getenv("ARCBOX_CODEGEN_VERBOSE") != NULL;
     g->context = LLVMContextCreate();
@@ -60,7 +27,7 @@ static int codegen_open(struct codegen *g)
     LLVMPassBuilderOptionsSetSLPVectorization(g->options, 1);
     LLVMPassBuilderOptionsSetLoopUnrolling(g->options, 1);
     LLVMPassBuilderOptionsSetLoopInterleaving(g->options, 1);
-    return open_target(g);
+    return codegen_target_open(g, target);
 }
 
 static void codegen_close(struct codegen *g)
@@ -81,7 +48,7 @@ static int check_externals(struct codegen *g)
 {
     static const char *const provided[] = {"abx_rt_give", "abx_rt_take", ABX_RUNTIME_BFLOAT,
 #define NAME(f) #f,
-            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME)
+            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME) ABX_RUNTIME_HALF(NAME)
 #undef NAME
     };
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
@@ -185,7 +152,8 @@ int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t fu
     if (constant_count > ABX_SHADER_MAX_CONSTANTS)
         return -EINVAL;
     struct codegen g = {0};
-    int r = codegen_open(&g);
+    const struct abx_shader_library *head = library;
+    int r = codegen_open(&g, head->target);
     if (r == 0)
         r = codegen_load(&g, library, library_bytes, function, constants, constant_count);
     if (r == 0)

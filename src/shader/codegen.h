@@ -15,6 +15,7 @@
 struct codegen {
     LLVMContextRef context;
     LLVMModuleRef module;
+    const struct codegen_target *target;
     LLVMTargetMachineRef machine;
     LLVMTargetDataRef layout;
     LLVMPassBuilderOptionsRef options;
@@ -24,7 +25,7 @@ struct codegen {
     LLVMValueRef entry;                 /* abx_entry, once built */
     struct abx_object object;           /* filled as things are decided */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
-    unsigned vector_bytes;              /* of this machine's registers */
+    unsigned vector_bytes;              /* of the target's registers */
     bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
 };

@@ -209,7 +209,7 @@ static bool callable(const char *name)
     static const char *const names[] = {"__abx_builtin", "__abx_buffer", "__abx_threadgroup",
             "__abx_barrier", "__abx_simd_barrier", "__abx_simd", ABX_RUNTIME_BFLOAT,
 #define NAME(f) #f,
-            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME)
+            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME) ABX_RUNTIME_HALF(NAME)
 #undef NAME
     };
     if (!strncmp(name, "llvm.", 5))
@@ -304,7 +304,7 @@ int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t 
     const struct abx_shader_library *head = library;
     const struct abx_reflection *r =
             (const void *)((const char *)library + head->reflection_offset);
-    if (head->target != ABX_TARGET_HOST || function >= r->function_count)
+    if (function >= r->function_count)
         return codegen_fail(g, -EINVAL, "no such function in this library");
     const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
     LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange(

@@ -299,8 +299,6 @@ int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
         return fail(result, -EINVAL,
                 "Compilation failed: \n\nfatal error: the source is larger "
                 "than is supported\n");
-    if (options->target != ABX_TARGET_HOST)
-        return fail(result, -ENOTSUP, "this target is not supported yet");
     char *copy = malloc(source_bytes + 1); /* the rewriter wants a NUL behind it */
     if (!copy)
         return -ENOMEM;

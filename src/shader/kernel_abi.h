@@ -113,9 +113,10 @@ uint64_t abx_rt_take(struct abx_kernel_lane *lane, uint32_t op, uint64_t argumen
     X(modff) X(floor) X(ceil) X(trunc) X(rint) X(round) X(sincosf)
 /* clang-format on */
 
-/* Conversions and wide arithmetic the compiler's own runtime provides. */
-#define ABX_RUNTIME_BUILTINS(X)                                                                    \
-    X(__extendhfsf2) X(__truncsfhf2) X(__divti3) X(__modti3) X(__udivti3) X(__umodti3)
+/* Wide arithmetic and conversions that the compiler's own runtime provides: half's only where the
+ * processor has no instruction for it. */
+#define ABX_RUNTIME_BUILTINS(X) X(__divti3) X(__modti3) X(__udivti3) X(__umodti3)
+#define ABX_RUNTIME_HALF(X) X(__extendhfsf2) X(__truncsfhf2)
 #define ABX_RUNTIME_BFLOAT "__truncsfbf2" /* runtime.c has it: gcc 12's library does not */
 
 #endif

@@ -8,7 +8,13 @@
 /* As MTLMathMode. */
 enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
 
-enum abx_shader_target { ABX_TARGET_HOST = 1 /* this machine's CPU */, ABX_TARGET_NVPTX = 2 };
+/* What code will be generated for; it makes no difference to the library otherwise. */
+enum abx_shader_target {
+    ABX_TARGET_HOST = 1, /* this machine's CPU */
+    ABX_TARGET_NVPTX = 2,
+    ABX_TARGET_X86_64 = 3,
+    ABX_TARGET_AARCH64 = 4,
+};
 
 /* Fixed layout. After it come the macros, then the source to the request's end. A guest sends
  * ABX_TARGET_HOST for `target`; the host puts its backend's there. */

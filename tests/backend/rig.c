@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KERNELS 64u
-
 /* ---- events */
 struct abx_event {
     pthread_mutex_t lock;
@@ -84,88 +82,6 @@ void rig_close(struct rig *rig)
 {
     rig->backend->queue->destroy(rig->queue);
     rig->backend->device->close(rig->device);
-}
-
-/* The reflection names kernel `id` "__abx_k_<id>" and the constants 0: mode, 1: gain. */
-static struct abx_reflection *reflection(void)
-{
-    struct abx_reflection *r = calloc(1, 16384);
-    struct abx_reflection_function *f = (void *)(r + 1);
-    r->magic = ABX_REFLECTION_MAGIC;
-    r->version = ABX_REFLECTION_VERSION;
-    r->function_count = KERNELS;
-    r->constant_count = 2;
-    struct abx_reflection_constant *c = (void *)(f + KERNELS);
-    char *strings = (char *)(c + 2);
-    uint32_t at = 1; /* offset 0: "" */
-    for (uint32_t i = 0; i < KERNELS; i++) {
-        f[i].kind = ABX_FUNCTION_KERNEL;
-        f[i].name = f[i].entry = at;
-        at += (uint32_t)sprintf(strings + at, "__abx_k_%u", i) + 1;
-    }
-    static const char *const names[2] = {"mode", "gain"};
-    for (uint32_t i = 0; i < 2; i++) {
-        c[i].name = at;
-        at += (uint32_t)sprintf(strings + at, "%s", names[i]) + 1;
-        c[i].symbol = at;
-        at += (uint32_t)sprintf(strings + at, "fc_%s", names[i]) + 1;
-        c[i].defined_symbol = at;
-        at += (uint32_t)sprintf(strings + at, "fcd_%s", names[i]) + 1;
-        c[i].index = i;
-        c[i].type = i ? 3 : 29;
-        c[i].size = 4;
-        c[i].required = i == 1;
-    }
-    r->string_bytes = at;
-    r->total_bytes = (uint32_t)abx_align_up((uint64_t)(strings + at - (char *)r), 8);
-    return r;
-}
-
-void *rig_library(const char *path, size_t *ret_bytes)
-{
-    void *bitcode;
-    size_t length;
-    if (abx_read_file(path, 64u << 20, &bitcode, &length) < 0) {
-        fprintf(stderr, "cannot read %s\n", path);
-        return NULL;
-    }
-    struct abx_reflection *r = reflection();
-    struct abx_shader_library head = {.magic = ABX_LIBRARY_MAGIC,
-            .version = 1,
-            .target = ABX_TARGET_HOST,
-            .reflection_offset = sizeof head,
-            .reflection_bytes = r->total_bytes,
-            .bitcode_offset = sizeof head + r->total_bytes,
-            .bitcode_bytes = length};
-    char *blob = malloc(head.bitcode_offset + length);
-    memcpy(blob, &head, sizeof head);
-    memcpy(blob + sizeof head, r, r->total_bytes);
-    memcpy(blob + head.bitcode_offset, bitcode, length);
-    *ret_bytes = head.bitcode_offset + length;
-    free(r);
-    free(bitcode);
-    return blob;
-}
-
-struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id)
-{
-    static void *library;
-    static size_t bytes;
-    struct abx_shader_result result;
-    struct abx_pipeline *pipeline = NULL;
-    if (!library)
-        library = rig_library(rig->bitcode, &bytes);
-    if (!library)
-        return NULL;
-    int r = abx_shader_specialize(library, bytes, id, rig->constant, rig->constant_count, &result);
-    if (r == 0)
-        r = rig->backend->pipeline->create(rig->device, result.blob, result.blob_bytes, &pipeline);
-    if (r < 0)
-        fprintf(stderr, "kernel %u: %s: %s\n", id, strerror(-r),
-                result.message ? result.message : "(no message)");
-    free(result.blob);
-    free(result.message);
-    return r == 0 ? pipeline : NULL;
 }
 
 /* ---- command buffers */

@@ -19,7 +19,7 @@ struct rig {
     const struct abx_backend *backend;
     struct abx_device *device;
     struct abx_queue *queue;
-    const char *bitcode; /* path */
+    const char *bitcode; /* path; of the folder of objects, where they are stored */
     uint64_t constants;  /* function constants given to rig_pipeline(): set before */
     struct abx_shader_constant constant[4];
     uint32_t constant_count;
@@ -27,9 +27,10 @@ struct rig {
 
 int rig_open(struct rig *rig, const struct abx_backend *backend, unsigned threads);
 void rig_close(struct rig *rig);
-/* Library blob around the suite's bitcode; the caller frees. */
-void *rig_library(const char *path, size_t *ret_bytes);
-/* Compiles kernel `id` of kernels.cpp. NULL on failure, after saying why. */
+/* Library blob around the suite's bitcode, for a target; the caller frees. */
+void *rig_library(const char *path, uint32_t target, size_t *ret_bytes);
+/* Compiles kernel `id` of kernels.cpp (rig_compiled.c), or finds it compiled (rig_stored.c). NULL
+ * on failure, after saying why. */
 struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id);
 
 /* A command buffer being written. */

@@ -196,7 +196,7 @@ static int test_dispatches(void)
 static int test_bad_objects(void)
 {
     size_t bytes;
-    void *library = rig_library(rig.bitcode, &bytes);
+    void *library = rig_library(rig.bitcode, ABX_TARGET_HOST, &bytes);
     struct abx_shader_result result;
     struct abx_pipeline *p;
     CHECK(library && abx_shader_specialize(library, bytes, 0, NULL, 0, &result) == 0);

@@ -9,6 +9,9 @@
 
 #define BUILTIN(f) extern void f(void);
 ABX_RUNTIME_BUILTINS(BUILTIN)
+#if defined(__x86_64__)
+ABX_RUNTIME_HALF(BUILTIN)
+#endif
 #undef BUILTIN
 
 /* float to bfloat, to nearest even. The result is wanted in the low half of the first vector
@@ -35,6 +38,9 @@ void *abx_cpu_runtime_symbol(const char *name)
             {ABX_RUNTIME_BFLOAT, (void *)truncate_to_bfloat},
 #define ENTRY(f) {#f, (void *)f},
             ABX_RUNTIME_MATH(ENTRY) ABX_RUNTIME_BUILTINS(ENTRY)
+#if defined(__x86_64__)
+                    ABX_RUNTIME_HALF(ENTRY)
+#endif
 #undef ENTRY
     };
     for (size_t i = 0; i < ABX_ARRAY_SIZE(table); i++)

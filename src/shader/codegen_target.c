@@ -1,0 +1,84 @@
+/* shader: see codegen_target.h. */
+#include "shader/codegen_target.h"
+
+#include <string.h>
+
+static void initialize_host(void)
+{
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+}
+
+#define INITIALIZE(T)                                                                              \
+    static void initialize_##T(void)                                                               \
+    {                                                                                              \
+        LLVMInitialize##T##TargetInfo();                                                           \
+        LLVMInitialize##T##Target();                                                               \
+        LLVMInitialize##T##TargetMC();                                                             \
+        LLVMInitialize##T##AsmPrinter();                                                           \
+    }
+INITIALIZE(X86)
+INITIALIZE(AArch64)
+
+/* Other computers' processors are the least that runs everywhere a host runtime might: AVX2 has
+ * been in every x86-64 server since 2015, NEON is part of aarch64. */
+static const struct codegen_target targets[] = {
+        {ABX_TARGET_HOST, "host", NULL, NULL, NULL, initialize_host},
+        {ABX_TARGET_X86_64, "x86-64", "x86_64-unknown-linux-gnu", "x86-64-v3", "+avx2,+fma,+f16c",
+                initialize_X86},
+        {ABX_TARGET_AARCH64, "aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon",
+                initialize_AArch64},
+};
+
+const struct codegen_target *codegen_target_find(uint32_t id)
+{
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(targets); i++)
+        if (targets[i].id == id)
+            return &targets[i];
+    return NULL;
+}
+
+static bool has_feature(const char *features, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *f = features; (f = strstr(f, name)); f += length)
+        if (f > features && f[-1] == '+' && (f[length] == ',' || f[length] == 0))
+            return true;
+    return false;
+}
+
+static int open_machine(
+        struct codegen *g, const char *triple, const char *cpu, const char *features)
+{
+    LLVMTargetRef target;
+    char *error = NULL;
+    if (LLVMGetTargetFromTriple(triple, &target, &error)) {
+        codegen_fail(g, -ENOSYS, "no code generator for %s: %s", triple, error);
+        LLVMDisposeMessage(error);
+        return -ENOSYS;
+    }
+    g->machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
+            LLVMRelocPIC, LLVMCodeModelSmall);
+    g->layout = LLVMCreateTargetDataLayout(g->machine);
+    g->vector_bytes = has_feature(features, "avx512f") ? 64
+                      : has_feature(features, "avx2")  ? 32
+                                                       : 16;
+    return 0;
+}
+
+int codegen_target_open(struct codegen *g, uint32_t id)
+{
+    const struct codegen_target *t = g->target = codegen_target_find(id);
+    if (!t)
+        return codegen_fail(g, -EINVAL, "the library is for an unknown target");
+    t->initialize();
+    if (t->triple)
+        return open_machine(g, t->triple, t->cpu, t->features);
+    char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName(),
+         *features = LLVMGetHostCPUFeatures();
+    int r = open_machine(g, triple, cpu, features);
+    LLVMDisposeMessage(triple);
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    return r;
+}
