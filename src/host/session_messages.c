@@ -133,6 +133,7 @@ static void send_compiled(struct abx_session *session, const struct abx_inbox_it
             .reflection_bytes = item->reflection_bytes,
             .cached = item->cached,
             .microseconds = item->microseconds};
+    memcpy(compiled.key, item->key, sizeof compiled.key);
     answer(session, &compiled, sizeof compiled, item->fd);
 }
 

@@ -56,6 +56,7 @@ COMMON(MTLLibrary)
 COMMON(MTLFunction)
 COMMON(MTLArgumentEncoder)
 COMMON(MTLCaptureScope)
+COMMON(MTLBinaryArchive)
 DEVICE_OF(MTLComputePipelineState)
 LABEL_OF(MTLComputePipelineState)
 DEVICE_OF(MTLResidencySet)
@@ -134,6 +135,7 @@ static void define_libraries(void)
     SIMPLE(ABX_METAL_FUNCTION, MTLFunction, struct abx_metal_function, MTLFunction_dealloc);
     SIMPLE(ABX_METAL_PIPELINE, MTLComputePipelineState, struct abx_metal_pipeline,
             MTLComputePipelineState_dealloc);
+    SIMPLE(ABX_METAL_ARCHIVE, MTLBinaryArchive, struct abx_metal_archive, MTLBinaryArchive_dealloc);
     Class binding = PROTOCOL(MTLBinding, ABX_CLASS(NSObject));
     OBJECTS(ABX_METAL_BUFFER_BINDING, MTLBufferBinding, struct abx_metal_binding,
             PROTOCOL(MTLBufferBinding, binding), abx_metal_binding_dealloc);

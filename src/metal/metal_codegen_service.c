@@ -204,7 +204,7 @@ static void compile(const void *callback, const void *wire_request, size_t bytes
     struct abx_client_compile result;
     abx_client_compile(client, library, wire_request, bytes, &result);
     if (result.error == 0 && library) {
-        abx_precompiled_keep(client, wire_request, bytes, library, result.reflection);
+        abx_precompiled_keep(client, wire_request, bytes, library, &result);
         result.reflection = NULL;
     } else {
         abx_client_handle_free(client, library);

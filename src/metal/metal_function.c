@@ -235,6 +235,15 @@ id MTLLibrary_newFunctionWithDescriptor_error_(id self, SEL cmd, id object, id *
     id made = MTLLibrary_newFunctionWithName_constantValues_error_(
             self, cmd, descriptor->name, descriptor->constantValues, error);
     struct abx_metal_function *function = (struct abx_metal_function *)made;
+    if (function && descriptor->options & MTLFunctionOptionFailOnBinaryArchiveMiss &&
+            !abx_metal_archives_have(descriptor->binaryArchives, function)) {
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFunctionNotFound,
+                "%s: no binary archive has the function, and "
+                "MTLFunctionOptionFailOnBinaryArchiveMiss is set",
+                abx_ns_string_utf8(function->name));
+        objc_release(made);
+        return NULL;
+    }
     if (function) {
         function->options = descriptor->options;
         if (descriptor->specializedName) {

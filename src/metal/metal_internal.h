@@ -84,6 +84,7 @@ struct abx_metal_library {
     struct abx_metal_object base;
     abx_handle handle;
     struct abx_reflection *reflection;
+    uint8_t key[32]; /* of what was compiled (struct abx_client_compile) */
 };
 
 struct abx_metal_constant {
@@ -148,6 +149,13 @@ struct abx_metal_residency_set {
     uint64_t present;   /* used and not removed */
     uint64_t committed; /* bytes, at the last commit */
     bool changed;
+};
+
+struct abx_metal_archive {
+    struct abx_metal_object base;
+    pthread_mutex_t lock;
+    uint8_t (*entries)[32]; /* sorted */
+    uint32_t count, capacity;
 };
 
 struct abx_metal_capture_scope {
@@ -240,6 +248,7 @@ enum abx_metal_class {
     ABX_METAL_BUFFER_BINDING,
     ABX_METAL_THREADGROUP_BINDING,
     ABX_METAL_CAPTURE_SCOPE,
+    ABX_METAL_ARCHIVE,
     ABX_METAL_CLASSES,
 };
 extern Class abx_metal_classes[ABX_METAL_CLASSES];
@@ -291,6 +300,7 @@ void MTLResidencySet_dealloc(id self, SEL cmd);
 void abx_metal_argument_encoder_dealloc(id self, SEL cmd);
 void abx_metal_binding_dealloc(id self, SEL cmd);
 void MTLCaptureScope_dealloc(id self, SEL cmd);
+void MTLBinaryArchive_dealloc(id self, SEL cmd);
 
 void abx_metal_define_listener(void);
 void abx_metal_define_constant_values(void);
@@ -336,9 +346,13 @@ id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *er
 id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error);
 
 /* pipeline.c */
-id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor, bool wait,
-        id *reflection, id *error);
+/* descriptor: a MTLComputePipelineDescriptor or nil. wait: until its code is ready. */
+id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
+        MTLPipelineOption options, bool wait, id *reflection, id *error);
 id abx_metal_reflection_new(struct abx_metal_function *function);
+
+/* archive.c: whether one of an array of archives (or nil) has the function, with its constants */
+bool abx_metal_archives_have(id archives, const struct abx_metal_function *function);
 
 /* argument.c */
 id abx_metal_argument_encoder_new(id device, NSUInteger length, NSUInteger alignment);

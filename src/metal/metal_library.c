@@ -54,6 +54,7 @@ id abx_metal_library_from_request(id device, const void *request, size_t bytes, 
         library = NULL;
     } else {
         library->reflection = r.reflection;
+        memcpy(library->key, r.key, sizeof library->key);
     }
     free(r.message);
     return (id)library;
@@ -76,13 +77,14 @@ static id precompiled(id device, const void *request, size_t bytes)
 {
     struct abx_client *client = ((struct abx_metal_object *)device)->client;
     abx_handle handle;
-    struct abx_reflection *reflection;
-    if (!abx_precompiled_take(client, request, bytes, &handle, &reflection))
+    struct abx_client_compile compiled;
+    if (!abx_precompiled_take(client, request, bytes, &handle, &compiled))
         return NULL;
     struct abx_metal_library *library = abx_metal_new(ABX_METAL_LIBRARY, device);
     if (library) {
         library->handle = handle;
-        library->reflection = reflection;
+        library->reflection = compiled.reflection;
+        memcpy(library->key, compiled.key, sizeof library->key);
     }
     return (id)library;
 }

@@ -182,8 +182,23 @@ static void limits(struct abx_metal_pipeline *pipeline, struct MTLComputePipelin
         abx_objc_store_copy(&pipeline->base.label, d->label);
 }
 
-id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor, bool wait,
-        id *reflection, id *error)
+/* True, with an error, when only archives may serve the pipeline and none has it. */
+static bool archive_miss(const struct abx_metal_function *function, id descriptor,
+        MTLPipelineOption options, id *error)
+{
+    const struct MTLComputePipelineDescriptor *d = (void *)descriptor;
+    if (!(options & MTLPipelineOptionFailOnBinaryArchiveMiss) ||
+            abx_metal_archives_have(d ? d->binaryArchives : NULL, function))
+        return false;
+    abx_ns_error_set(error, "MTLBinaryArchiveDomain", MTLBinaryArchiveErrorCompilationFailure,
+            "%s: no binary archive has the function, and MTLPipelineOptionFailOnBinaryArchiveMiss "
+            "is set",
+            abx_ns_string_utf8(function->name));
+    return true;
+}
+
+id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
+        MTLPipelineOption options, bool wait, id *reflection, id *error)
 {
     if (!abx_metal_is(function, ABX_METAL_FUNCTION) ||
             MTLFunction_functionType((id)function, NULL) != MTLFunctionTypeKernel) {
@@ -191,6 +206,8 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
                 function ? "the function is not a kernel" : "no function was given");
         return NULL;
     }
+    if (archive_miss(function, descriptor, options, error))
+        return NULL;
     struct abx_metal_pipeline *pipeline = abx_metal_new(ABX_METAL_PIPELINE, device);
     if (!pipeline)
         return NULL;
@@ -209,22 +226,22 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
         objc_release((id)pipeline);
         return NULL;
     }
-    if (reflection)
+    if (reflection && options & (MTLPipelineOptionBindingInfo | MTLPipelineOptionBufferTypeInfo))
         *reflection = abx_metal_reflection_new(function);
     return (id)pipeline;
 }
 
 id MTLDevice_newComputePipelineStateWithFunction_error_(id self, SEL cmd, id function, id *error)
 {
-    return abx_metal_pipeline_new(
-            self, (struct abx_metal_function *)function, NULL, false, NULL, error);
+    return abx_metal_pipeline_new(self, (struct abx_metal_function *)function, NULL,
+            MTLPipelineOptionNone, false, NULL, error);
 }
 
 id MTLDevice_newComputePipelineStateWithFunction_options_reflection_error_(
         id self, SEL cmd, id function, MTLPipelineOption options, id *reflection, id *error)
 {
-    return abx_metal_pipeline_new(self, (struct abx_metal_function *)function, NULL, false,
-            options ? reflection : NULL, error);
+    return abx_metal_pipeline_new(
+            self, (struct abx_metal_function *)function, NULL, options, false, reflection, error);
 }
 
 static struct abx_metal_function *function_of(id descriptor)
@@ -239,7 +256,7 @@ id MTLDevice_newComputePipelineStateWithDescriptor_options_reflection_error_(
         id self, SEL cmd, id descriptor, MTLPipelineOption options, id *reflection, id *error)
 {
     return abx_metal_pipeline_new(
-            self, function_of(descriptor), descriptor, false, options ? reflection : NULL, error);
+            self, function_of(descriptor), descriptor, options, false, reflection, error);
 }
 
 /* ---- with a completion handler: waited for on another thread */
@@ -247,6 +264,7 @@ id MTLDevice_newComputePipelineStateWithDescriptor_options_reflection_error_(
 struct async_pipeline {
     id device, function, descriptor;
     void *handler;
+    MTLPipelineOption options;
     bool reflects;
 };
 
@@ -255,7 +273,7 @@ static void make_async(void *user)
     struct async_pipeline *a = user;
     id error = NULL, reflection = NULL;
     id pipeline = abx_metal_pipeline_new(a->device, (struct abx_metal_function *)a->function,
-            a->descriptor, true, a->reflects ? &reflection : NULL, &error);
+            a->descriptor, a->options, true, a->reflects ? &reflection : NULL, &error);
     error = pipeline ? NULL : error;
     if (a->reflects)
         ABX_BLOCK_CALL(void, (void *, id, id, id), a->handler, pipeline, reflection, error);
@@ -269,32 +287,33 @@ static void make_async(void *user)
     free(a);
 }
 
-static void start_async(id device, id function, id descriptor, id handler, bool reflects)
+static void start_async(
+        id device, id function, id descriptor, MTLPipelineOption options, id handler, bool reflects)
 {
     struct async_pipeline *a = handler ? malloc(sizeof *a) : NULL;
     if (!a)
         return;
     *a = (struct async_pipeline){objc_retain(device), objc_retain(function),
-            ABX_MSG(id, (id, SEL), descriptor, "copy"), _Block_copy(handler), reflects};
+            ABX_MSG(id, (id, SEL), descriptor, "copy"), _Block_copy(handler), options, reflects};
     abx_metal_detach(make_async, a);
 }
 
 void MTLDevice_newComputePipelineStateWithFunction_completionHandler_(
         id self, SEL cmd, id function, id handler)
 {
-    start_async(self, function, NULL, handler, false);
+    start_async(self, function, NULL, MTLPipelineOptionNone, handler, false);
 }
 
 void MTLDevice_newComputePipelineStateWithFunction_options_completionHandler_(
         id self, SEL cmd, id function, MTLPipelineOption options, id handler)
 {
-    start_async(self, function, NULL, handler, true);
+    start_async(self, function, NULL, options, handler, true);
 }
 
 void MTLDevice_newComputePipelineStateWithDescriptor_options_completionHandler_(
         id self, SEL cmd, id descriptor, MTLPipelineOption options, id handler)
 {
-    start_async(self, (id)function_of(descriptor), descriptor, handler, true);
+    start_async(self, (id)function_of(descriptor), descriptor, options, handler, true);
 }
 
 /* ---- the class */

@@ -9,9 +9,9 @@
 
 struct kept {
     struct abx_client *client;
-    uint8_t key[32];
+    uint8_t key[32]; /* the request's hash */
     abx_handle library;
-    struct abx_reflection *reflection;
+    struct abx_client_compile compiled;
 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kept kept[KEPT];
@@ -26,9 +26,9 @@ static void key_of(const void *request, size_t bytes, uint8_t key[32])
 }
 
 void abx_precompiled_keep(struct abx_client *client, const void *request, size_t bytes,
-        abx_handle library, struct abx_reflection *reflection)
+        abx_handle library, const struct abx_client_compile *compiled)
 {
-    struct kept k = {.client = client, .library = library, .reflection = reflection};
+    struct kept k = {.client = client, .library = library, .compiled = *compiled};
     key_of(request, bytes, k.key);
     pthread_mutex_lock(&lock);
     struct kept old = kept[next_slot];
@@ -37,11 +37,11 @@ void abx_precompiled_keep(struct abx_client *client, const void *request, size_t
     pthread_mutex_unlock(&lock);
     if (old.client)
         abx_client_destroy(old.client, old.library);
-    free(old.reflection);
+    free(old.compiled.reflection);
 }
 
 bool abx_precompiled_take(struct abx_client *client, const void *request, size_t bytes,
-        abx_handle *ret_library, struct abx_reflection **ret_reflection)
+        abx_handle *ret_library, struct abx_client_compile *ret_compiled)
 {
     uint8_t key[32];
     bool found = false;
@@ -50,7 +50,7 @@ bool abx_precompiled_take(struct abx_client *client, const void *request, size_t
     for (unsigned i = 0; i < KEPT && !found; i++)
         if (kept[i].client == client && !memcmp(kept[i].key, key, sizeof key)) {
             *ret_library = kept[i].library;
-            *ret_reflection = kept[i].reflection;
+            *ret_compiled = kept[i].compiled;
             kept[i] = (struct kept){0};
             found = true;
         }

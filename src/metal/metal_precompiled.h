@@ -5,11 +5,11 @@
 
 #include "wire/client.h"
 
-/* Takes over the library and its reflection (malloc()ed). */
+/* Takes over the library and what compiling gave (its reflection is malloc()ed). */
 void abx_precompiled_keep(struct abx_client *client, const void *request, size_t bytes,
-        abx_handle library, struct abx_reflection *reflection);
+        abx_handle library, const struct abx_client_compile *compiled);
 /* True when there was one made from the same request: it is the caller's then. */
 bool abx_precompiled_take(struct abx_client *client, const void *request, size_t bytes,
-        abx_handle *ret_library, struct abx_reflection **ret_reflection);
+        abx_handle *ret_library, struct abx_client_compile *ret_compiled);
 
 #endif

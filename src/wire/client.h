@@ -129,6 +129,7 @@ struct abx_client_compile {
     char *message;                     /* malloc()ed, or NULL; warnings too */
     struct abx_reflection *reflection; /* malloc()ed and checked; NULL on an error */
     bool cached;
+    uint8_t key[32]; /* equal for equal requests, until the host's compiler changes */
 };
 /* request: struct abx_shader_options, macros, source in this order. library 0: keep nothing. */
 void abx_client_compile(struct abx_client *client, abx_handle library, const void *request,

@@ -147,6 +147,7 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
         return;
     ret->error = r.answer.compiled.error > 0 ? -EBADMSG : r.answer.compiled.error;
     ret->cached = r.answer.compiled.cached;
+    memcpy(ret->key, r.answer.compiled.key, sizeof ret->key);
     int error = read_answer(&r, ret);
     if (r.fd >= 0)
         close(r.fd);

@@ -177,6 +177,8 @@ struct abx_message_compiled {
     uint64_t reflection_bytes; /* of its second part, which starts at the next multiple of 8 */
     uint32_t cached;           /* 1: nothing was compiled */
     uint32_t microseconds;
+    uint8_t key[32]; /* the library's in the host's cache: it names what was compiled, by which
+                        compiler; the host never takes one back */
 };
 
 struct abx_message_prepare {

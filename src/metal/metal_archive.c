@@ -1,0 +1,285 @@
+/* metal: MTLBinaryArchive: which functions have been compiled. Runs in the guest's process.
+ *
+ * Code stays on the host, in its cache, under hashes that the host makes itself: a file that a
+ * guest can write must never bring machine code. An archive therefore holds identities only: the
+ * host's key of the library (which changes with its compiler), the function, its constants. Adding
+ * a pipeline compiles it; finding one in an archive means that the host has it, or had.
+ *
+ * The file: struct head, `count` identities in ascending order, the SHA-256 of all that. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "metal/metal_internal.h"
+
+#define DOMAIN "MTLBinaryArchiveDomain"
+#define MAX_ENTRIES 65536u /* as many as a library may have functions; 2 MB */
+#define MAGIC "ABXARCH1"
+
+struct head {
+    char magic[8];
+    uint64_t count;
+};
+
+static struct abx_metal_archive *archive_of(id self)
+{
+    return (struct abx_metal_archive *)self;
+}
+
+/* ---- identities */
+
+static int by_index(const void *a, const void *b)
+{
+    const struct abx_metal_constant *x = a, *y = b;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void identify(const struct abx_metal_function *function, uint8_t ret[32])
+{
+    struct abx_sha256 h;
+    uint32_t count = function->constant_count;
+    struct abx_metal_constant *constants = count ? malloc(count * sizeof *constants) : NULL;
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, function->library->key, sizeof function->library->key);
+    abx_sha256_add(&h, &function->index, sizeof function->index);
+    if (constants) {
+        memcpy(constants, function->constants, count * sizeof *constants);
+        qsort(constants, count, sizeof *constants, by_index);
+        abx_sha256_add(&h, constants, count * sizeof *constants);
+    }
+    abx_sha256_finish(&h, ret);
+    free(constants);
+}
+
+/* Where the identity is, or belongs. */
+static bool find(const struct abx_metal_archive *archive, const uint8_t key[32], uint32_t *ret_at)
+{
+    uint32_t low = 0, high = archive->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = memcmp(archive->entries[middle], key, 32);
+        if (order == 0) {
+            *ret_at = middle;
+            return true;
+        }
+        *(order < 0 ? &low : &high) = order < 0 ? middle + 1 : middle;
+    }
+    *ret_at = low;
+    return false;
+}
+
+static bool add(struct abx_metal_archive *archive, const uint8_t key[32], id *error)
+{
+    uint32_t at;
+    bool ok = true;
+    pthread_mutex_lock(&archive->lock);
+    if (!find(archive, key, &at)) {
+        if (archive->count == archive->capacity) {
+            uint32_t capacity = archive->capacity ? archive->capacity * 2 : 16;
+            void *more = capacity <= MAX_ENTRIES ? realloc(archive->entries, capacity * 32) : NULL;
+            ok = more != NULL;
+            if (ok) {
+                archive->entries = more;
+                archive->capacity = capacity;
+            }
+        }
+        if (ok) {
+            memmove(archive->entries + at + 1, archive->entries + at, (archive->count - at) * 32);
+            memcpy(archive->entries[at], key, 32);
+            archive->count++;
+        }
+    }
+    pthread_mutex_unlock(&archive->lock);
+    if (!ok)
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInternalError,
+                "an archive holds at most %u functions", MAX_ENTRIES);
+    return ok;
+}
+
+bool abx_metal_archives_have(id archives, const struct abx_metal_function *function)
+{
+    uint8_t key[32];
+    bool found = false;
+    identify(function, key);
+    for (NSUInteger i = 0; i < abx_ns_array_count(archives) && !found; i++) {
+        struct abx_metal_archive *archive = (void *)abx_ns_array_at(archives, i);
+        uint32_t at;
+        if (!abx_metal_is(archive, ABX_METAL_ARCHIVE))
+            continue;
+        pthread_mutex_lock(&archive->lock);
+        found = find(archive, key, &at);
+        pthread_mutex_unlock(&archive->lock);
+    }
+    return found;
+}
+
+/* ---- the file */
+
+/* A whole, undamaged archive. The entries are the file's own: `data` stays the caller's. */
+static const char *damage(const uint8_t *data, size_t bytes)
+{
+    struct head head;
+    uint8_t digest[32];
+    struct abx_sha256 h;
+    if (bytes < sizeof head + 32)
+        return "it is too short";
+    memcpy(&head, data, sizeof head);
+    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0)
+        return "it is not a binary archive of ArcBox's";
+    if (head.count > MAX_ENTRIES || bytes != sizeof head + (head.count + 1) * 32)
+        return "it was cut off";
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, data, bytes - 32);
+    abx_sha256_finish(&h, digest);
+    if (memcmp(digest, data + bytes - 32, 32) != 0)
+        return "it is damaged";
+    for (uint64_t i = 1; i < head.count; i++)
+        if (memcmp(data + sizeof head + 32 * (i - 1), data + sizeof head + 32 * i, 32) >= 0)
+            return "it is damaged";
+    return NULL;
+}
+
+static bool load(struct abx_metal_archive *archive, id url, id *error)
+{
+    const char *path = abx_ns_url_path(url);
+    void *data;
+    size_t bytes;
+    int r = path ? abx_read_file(path, sizeof(struct head) + (MAX_ENTRIES + 1) * 32, &data, &bytes)
+                 : -EINVAL;
+    if (r < 0) {
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInvalidFile,
+                "the binary archive %s cannot be read: %s", path ? path : "(not a file's URL)",
+                strerror(-r));
+        return false;
+    }
+    const char *wrong = damage(data, bytes);
+    uint64_t count = wrong ? 0 : bytes / 32 - 1;
+    if (count)
+        archive->entries = malloc(count * 32);
+    if (wrong || (count && !archive->entries)) {
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInvalidFile,
+                "the binary archive %s is invalid: %s", path, wrong ? wrong : "no memory");
+        free(data);
+        return false;
+    }
+    if (count)
+        memcpy(archive->entries, (uint8_t *)data + sizeof(struct head), count * 32);
+    archive->count = archive->capacity = (uint32_t)count;
+    free(data);
+    return true;
+}
+
+/* Beside the path and then in its place: a full disk leaves the old archive. */
+static int write_file(const char *path, const void *data, size_t bytes)
+{
+    struct abx_string temporary = {0};
+    abx_string_printf(&temporary, "%s.%d", path, (int)getpid());
+    if (temporary.failed) {
+        abx_string_finish(&temporary);
+        return -ENOMEM;
+    }
+    int fd = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int r = fd < 0 ? -errno : abx_write_all(fd, data, bytes);
+    if (fd >= 0 && close(fd) < 0 && r == 0)
+        r = -errno;
+    if (r == 0 && rename(temporary.data, path) < 0)
+        r = -errno;
+    if (r < 0 && fd >= 0)
+        unlink(temporary.data);
+    abx_string_finish(&temporary);
+    return r;
+}
+
+abx_objc_bool MTLBinaryArchive_serializeToURL_error_(id self, SEL cmd, id url, id *error)
+{
+    struct abx_metal_archive *archive = archive_of(self);
+    const char *path = abx_ns_url_path(url);
+    struct abx_string file = {0};
+    struct abx_sha256 h;
+    uint8_t digest[32];
+    struct head head = {.magic = MAGIC};
+    pthread_mutex_lock(&archive->lock);
+    head.count = archive->count;
+    abx_string_add(&file, &head, sizeof head);
+    abx_string_add(&file, archive->entries, archive->count * 32);
+    pthread_mutex_unlock(&archive->lock);
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, file.data, file.length);
+    abx_sha256_finish(&h, digest);
+    abx_string_add(&file, digest, sizeof digest);
+    int r = file.failed ? -ENOMEM : path ? write_file(path, file.data, file.length) : -EINVAL;
+    abx_string_finish(&file);
+    if (r < 0)
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInternalError,
+                "the binary archive %s cannot be written: %s", path ? path : "(not a file's URL)",
+                strerror(-r));
+    return r == 0;
+}
+
+/* ---- the class */
+
+id MTLDevice_newBinaryArchiveWithDescriptor_error_(id self, SEL cmd, id object, id *error)
+{
+    const struct MTLBinaryArchiveDescriptor *descriptor = (void *)object;
+    struct abx_metal_archive *archive = abx_metal_new(ABX_METAL_ARCHIVE, self);
+    if (!archive)
+        return NULL;
+    pthread_mutex_init(&archive->lock, NULL);
+    if (descriptor && descriptor->url && !load(archive, descriptor->url, error)) {
+        objc_release((id)archive);
+        return NULL;
+    }
+    return (id)archive;
+}
+
+void MTLBinaryArchive_dealloc(id self, SEL cmd)
+{
+    struct abx_metal_archive *archive = archive_of(self);
+    pthread_mutex_destroy(&archive->lock);
+    free(archive->entries);
+    abx_metal_dealloc(self, ABX_METAL_ARCHIVE);
+}
+
+/* Compiled now, so that the host's cache has it. */
+static bool add_function(id self, struct abx_metal_function *function, id descriptor, id *error)
+{
+    id why = NULL;
+    uint8_t key[32];
+    id pipeline = abx_metal_pipeline_new(archive_of(self)->base.device, function, descriptor,
+            MTLPipelineOptionNone, true, NULL, &why);
+    if (!pipeline) {
+        id text = ABX_MSG(id, (id, SEL), why, "localizedDescription");
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorCompilationFailure, "%s",
+                text ? abx_ns_string_utf8(text) : "out of memory");
+        return false;
+    }
+    objc_release(pipeline);
+    identify(function, key);
+    return add(archive_of(self), key, error);
+}
+
+abx_objc_bool MTLBinaryArchive_addComputePipelineFunctionsWithDescriptor_error_(
+        id self, SEL cmd, id object, id *error)
+{
+    struct MTLComputePipelineDescriptor *descriptor = (struct MTLComputePipelineDescriptor *)object;
+    return add_function(self,
+            descriptor ? (struct abx_metal_function *)descriptor->computeFunction : NULL, object,
+            error);
+}
+
+abx_objc_bool MTLBinaryArchive_addFunctionWithDescriptor_library_error_(
+        id self, SEL cmd, id descriptor, id library, id *error)
+{
+    id made =
+            abx_metal_is(library, ABX_METAL_LIBRARY)
+                    ? MTLLibrary_newFunctionWithDescriptor_error_(library, NULL, descriptor, error)
+                    : NULL;
+    bool ok = made && add_function(self, (struct abx_metal_function *)made, NULL, error);
+    if (!made && error && !*error)
+        abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorUnexpectedElement,
+                "the library is not a Metal library");
+    objc_release(made);
+    return ok;
+}
