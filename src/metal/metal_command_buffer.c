@@ -271,7 +271,10 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         abx_string_printf(s, "an object of another class (handle %llx)", value);
         break;
     case ABX_REASON_RANGE:
-        abx_string_printf(s, "%llu is past the end, %llu", value, limit);
+        if (value || limit)
+            abx_string_printf(s, "%llu is past the end, %llu", value, limit);
+        else /* found while it ran: a grid from memory */
+            abx_string_printf(s, "the grid or the threadgroup memory is too large");
         break;
     case ABX_REASON_ENUM:
         abx_string_printf(s, "%llu is not a value of the enumeration", value);
