@@ -239,3 +239,14 @@ void wander(device const int *in, device int *out, uint i, constant uint &n)
     out[i] = sum + steps;
 }
 __ABX_ENTRY(12, "wander", (BUF(0), BUF(1), AT(thread_position_in_grid), BUF(2)), wander)
+
+// Positions as vectors of three 16-bit numbers.
+void narrow(device int *out, uint3 group, vec<ushort, 3> at, vec<ushort, 3> size)
+{
+    for (int i = at.x; i < 8; i += size.x)
+        out[8 * (group.z * 6 + group.y * 2 + group.x) + i] = 1000 * size.y + 100 * size.z + i;
+}
+__ABX_ENTRY(13, "narrow",
+        (BUF(0), AT(threadgroup_position_in_grid), AT(thread_position_in_threadgroup),
+                AT(threads_per_threadgroup)),
+        narrow)

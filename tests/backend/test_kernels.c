@@ -364,13 +364,23 @@ static int test_wander(void)
     return 0;
 }
 
+static int test_narrow(void)
+{
+    int32_t out[2 * 3 * 4 * 8] = {0};
+    size_t sizes[4] = {sizeof out};
+    RUN(13, ((uint32_t[3]){6, 3, 4}), ((uint32_t[3]){3, 1, 1}), out);
+    for (int i = 0; i < (int)ABX_ARRAY_SIZE(out); i++)
+        CHECK(out[i] == 1100 + i % 8);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static int (*const tests[])(void) = {test_add, test_place, test_reduce, test_simd,
             test_simd_divergent, test_matrix, test_constants, test_divide, test_histogram,
-            test_gemm, test_wander};
+            test_gemm, test_wander, test_narrow};
     static const char *const names[] = {"add", "place", "reduce", "simd", "simd_divergent",
-            "matrix", "constants", "divide", "histogram", "gemm", "wander"};
+            "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow"};
     int failed = 0;
     rig.bitcode = argc > 1 ? argv[1] : "kernels.bc";
     CHECK(rig_open(&rig, &abx_backend_cpu, 3) == 0);
