@@ -19,7 +19,7 @@ metal_stdlib metal_types metal_config metal_extended_vector metal_packed_vector 
 metal_limits metal_type_traits metal_utility metal_functional metal_math metal_integer metal_common
 metal_relational metal_geometric metal_compute metal_atomic metal_simdgroup metal_simdgroup_matrix
 metal_quadgroup metal_pack metal_array metal_tuple metal_pair metal_numeric metal_logging metal_uniform
-metal_initializer_list metal_graphics metal_texture metal_raytracing metal_mesh metal_visible_function_table
+metal_initializer_list metal_assert metal_graphics metal_texture metal_raytracing metal_mesh metal_visible_function_table
 metal_function_pointer metal_command_buffer metal_imageblocks metal_tensor metal_cooperative_tensor
 simd/simd.h simd/types.h simd/base.h simd/vector.h simd/matrix.h simd/math.h simd/common.h
 simd/geometry.h simd/packed.h simd/conversion.h simd/logic.h simd/vector_types.h

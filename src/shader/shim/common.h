@@ -131,10 +131,30 @@ template <class T, int N> __MSL_FN vec<T, N> select(vec<T, N> a, vec<T, N> b, bo
 {
     return c ? b : a;
 }
+#define __MSL_FLOAT_SELECTION(name, generic)                                                       \
+    __MSL_CFN float name(float a, float b, float c)                                                \
+    {                                                                                              \
+        return generic(a, b, c);                                                                   \
+    }                                                                                              \
+    __MSL_CFN half name(half a, half b, half c)                                                    \
+    {                                                                                              \
+        return generic(a, b, c);                                                                   \
+    }                                                                                              \
+    __MSL_IF_BFLOAT(T) __MSL_CFN T name(T a, T b, T c)                                             \
+    {                                                                                              \
+        return generic(a, b, c);                                                                   \
+    }                                                                                              \
+    __MSL_EACH3(name, T)
+__MSL_FLOAT_SELECTION(fmin3, min3)
+__MSL_FLOAT_SELECTION(fmax3, max3)
+__MSL_FLOAT_SELECTION(fmedian3, median3)
 namespace precise
 {
 using metal::abs;
 using metal::clamp;
+using metal::fmax3;
+using metal::fmedian3;
+using metal::fmin3;
 using metal::max;
 using metal::max3;
 using metal::median3;
@@ -145,24 +165,15 @@ namespace fast
 {
 using metal::abs;
 using metal::clamp;
+using metal::fmax3;
+using metal::fmedian3;
+using metal::fmin3;
 using metal::max;
 using metal::max3;
 using metal::median3;
 using metal::min;
 using metal::min3;
 } // namespace fast
-__MSL_FN float fmin3(float a, float b, float c)
-{
-    return min3(a, b, c);
-}
-__MSL_FN float fmax3(float a, float b, float c)
-{
-    return max3(a, b, c);
-}
-__MSL_FN float fmedian3(float a, float b, float c)
-{
-    return median3(a, b, c);
-}
 
 // Classification looks at the bits: it must hold under fast math too.
 #define __MSL_CLASSIFY(T, U, EXPONENT, MANTISSA)                                                   \

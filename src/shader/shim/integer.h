@@ -119,6 +119,8 @@ __MSL_CFN uint mad24(uint a, uint b, uint c)
     return mul24(a, b) + c;
 }
 
+__MSL_EACH2(mul24, T)
+__MSL_EACH3(mad24, T)
 __MSL_EACH1(popcount, T)
 __MSL_EACH1(clz, T)
 __MSL_EACH1(ctz, T)

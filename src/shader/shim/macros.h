@@ -25,6 +25,8 @@
 #define HUGE_VALH ((half)__builtin_inff())
 #define MAXFLOAT 3.40282346638528859812e+38F
 #define MAXHALF ((half)65504.0f)
+#define HUGE_VALBF ((bfloat)__builtin_inff())
+#define MAXBFLOAT ((bfloat)3.38953138925153547590e+38f)
 #define FP_ILOGB0 (-2147483647 - 1)
 #define FP_ILOGBNAN 2147483647
 #define FLT_RADIX 2
@@ -53,6 +55,11 @@
 
 #define BFLT_DIG 2
 #define BFLT_MANT_DIG 8
+#define BFLT_MAX_10_EXP 38
+#define BFLT_MAX_EXP 128
+#define BFLT_MIN_10_EXP (-37)
+#define BFLT_MIN_EXP (-125)
+#define BFLT_DECIMAL_DIG 4
 #define BFLT_MAX ((bfloat)3.38953138925153547590e+38f)
 #define BFLT_MIN ((bfloat)1.17549435082228750797e-38f)
 #define BFLT_EPSILON ((bfloat)0.0078125f)
@@ -111,6 +118,19 @@
 #define M_2_SQRTPI_H ((half)M_2_SQRTPI_F)
 #define M_SQRT2_H ((half)M_SQRT2_F)
 #define M_SQRT1_2_H ((half)M_SQRT1_2_F)
+#define M_E_BF ((bfloat)M_E_F)
+#define M_LOG2E_BF ((bfloat)M_LOG2E_F)
+#define M_LOG10E_BF ((bfloat)M_LOG10E_F)
+#define M_LN2_BF ((bfloat)M_LN2_F)
+#define M_LN10_BF ((bfloat)M_LN10_F)
+#define M_PI_BF ((bfloat)M_PI_F)
+#define M_PI_2_BF ((bfloat)M_PI_2_F)
+#define M_PI_4_BF ((bfloat)M_PI_4_F)
+#define M_1_PI_BF ((bfloat)M_1_PI_F)
+#define M_2_PI_BF ((bfloat)M_2_PI_F)
+#define M_2_SQRTPI_BF ((bfloat)M_2_SQRTPI_F)
+#define M_SQRT2_BF ((bfloat)M_SQRT2_F)
+#define M_SQRT1_2_BF ((bfloat)M_SQRT1_2_F)
 
 // Of what clang predefines (preprocessing runs without, so that nothing tells of the host), the
 // sizes and limits.

@@ -2,6 +2,9 @@
 #pragma GCC system_header
 namespace metal
 {
+template <int> struct __unusable {
+    __unusable() = delete;
+};
 template <class T, int C, int R> struct matrix {
     vec<T, R> columns[C];
     matrix() = default;
@@ -16,6 +19,18 @@ template <class T, int C, int R> struct matrix {
         T e[] = {T(a)...};
         for (int i = 0; i < C * R; i++)
             columns[i / R].__v[i % R] = e[i];
+    }
+    // {{1, 2}, {3, 4}}: braces have no type to deduce, so these are no templates.
+    template <int N> using __column = conditional_t<N == C, vec<T, R>, __unusable<N>>;
+    __MSL_AI constexpr matrix(__column<2> a, __column<2> b) : columns{a, b}
+    {
+    }
+    __MSL_AI constexpr matrix(__column<3> a, __column<3> b, __column<3> c) : columns{a, b, c}
+    {
+    }
+    __MSL_AI constexpr matrix(__column<4> a, __column<4> b, __column<4> c, __column<4> d)
+        : columns{a, b, c, d}
+    {
     }
     __MSL_AI constexpr explicit matrix(T s) : columns{}
     {

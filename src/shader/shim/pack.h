@@ -79,6 +79,10 @@ __MSL_FN uint pack_float_to_unorm10a2(float4 v)
     uint4 q = uint4(rint(v * float4(1023.0f, 1023.0f, 1023.0f, 3.0f)));
     return q.x | q.y << 10 | q.z << 20 | q.w << 30;
 }
+__MSL_FN uint pack_half_to_unorm10a2(half4 v)
+{
+    return pack_float_to_unorm10a2(float4(v));
+}
 __MSL_FN float3 unpack_unorm565_to_float(ushort x)
 {
     return float3(float(x >> 11) / 31.0f, float((x >> 5) & 63) / 63.0f, float(x & 31) / 31.0f);
@@ -91,5 +95,9 @@ __MSL_FN ushort pack_float_to_unorm565(float3 v)
 {
     uint3 q = uint3(rint(saturate(v) * float3(31.0f, 63.0f, 31.0f)));
     return (ushort)(q.x << 11 | q.y << 5 | q.z);
+}
+__MSL_FN ushort pack_half_to_unorm565(half3 v)
+{
+    return pack_float_to_unorm565(float3(v));
 }
 } // namespace metal

@@ -6,91 +6,114 @@ namespace metal
     __declspec(property(get = __get_##name, put = __put_##name)) T name;                           \
     __MSL_AI constexpr T __get_##name() const                                                      \
     {                                                                                              \
-        return __e[i];                                                                             \
+        return __v[i];                                                                             \
     }                                                                                              \
     __MSL_AI constexpr T __put_##name(T o)                                                         \
     {                                                                                              \
-        return __e[i] = o;                                                                         \
+        return __v[i] = o;                                                                         \
     }
 #define __MSL_PACKED_BINARY(op)                                                                    \
-    friend __MSL_AI constexpr vec<T, N> operator op(packed_vec a, packed_vec b)                    \
+    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, packed_vec b)                  \
     {                                                                                              \
-        return vec<T, N>(a) op vec<T, N>(b);                                                       \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, N> operator op(vec<T, N> a, packed_vec b)                     \
+    friend __MSL_AI constexpr vec<T, __n> operator op(vec<T, __n> a, packed_vec b)                 \
     {                                                                                              \
-        return a op vec<T, N>(b);                                                                  \
+        return a op vec<T, __n>(b);                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, N> operator op(packed_vec a, vec<T, N> b)                     \
+    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, vec<T, __n> b)                 \
     {                                                                                              \
-        return vec<T, N>(a) op b;                                                                  \
+        return vec<T, __n>(a) op b;                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, N> operator op(packed_vec a, T b)                             \
+    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, T b)                           \
     {                                                                                              \
-        return vec<T, N>(a) op vec<T, N>(b);                                                       \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, N> operator op(T a, packed_vec b)                             \
+    friend __MSL_AI constexpr vec<T, __n> operator op(T a, packed_vec b)                           \
     {                                                                                              \
-        return vec<T, N>(a) op vec<T, N>(b);                                                       \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec &operator op##=(vec<T, N> b)                                     \
+    __MSL_AI constexpr packed_vec &operator op##=(vec<T, __n> b)                                   \
     {                                                                                              \
-        return *this = packed_vec(vec<T, N>(*this) op b);                                          \
+        return *this = packed_vec(vec<T, __n>(*this) op b);                                        \
     }
 #define __MSL_PACKED_COMPARE(op)                                                                   \
-    friend __MSL_AI constexpr vec<bool, N> operator op(packed_vec a, packed_vec b)                 \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, packed_vec b)               \
     {                                                                                              \
-        return vec<T, N>(a) op vec<T, N>(b);                                                       \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }
 
-template <class T, int N> struct packed_vec {
-    T __e[N];
-    packed_vec() = default;
-    template <class U, class = enable_if_t<__is_number<U>>>
-    __MSL_AI constexpr packed_vec(U s) : packed_vec(vec<T, N>(s))
-    {
+#define __MSL_PACKED_COMMON(N)                                                                     \
+    static constexpr constant int __n = N;                                                         \
+    typedef T value_type;                                                                          \
+    T __v[N];                                                                                      \
+    packed_vec() = default;                                                                        \
+    template <class U, class = enable_if_t<__is_number<U>>>                                        \
+    __MSL_AI constexpr packed_vec(U s) : packed_vec(vec<T, N>(s))                                  \
+    {                                                                                              \
+    }                                                                                              \
+    __MSL_AI constexpr packed_vec(vec<T, N> o) : __v{}                                             \
+    {                                                                                              \
+        for (int i = 0; i < N; i++)                                                                \
+            __v[i] = o.__v[i];                                                                     \
+    }                                                                                              \
+    template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
+    __MSL_AI constexpr explicit packed_vec(vec<U, N> o) : packed_vec(vec<T, N>(o))                 \
+    {                                                                                              \
+    }                                                                                              \
+    template <class A, class B, class... C>                                                        \
+    __MSL_AI constexpr packed_vec(A a, B b, C... c) : packed_vec(vec<T, N>(a, b, c...))            \
+    {                                                                                              \
+    }                                                                                              \
+    __MSL_AI constexpr T operator[](int i) const                                                   \
+    {                                                                                              \
+        return __v[i];                                                                             \
+    }                                                                                              \
+    __MSL_AI constexpr T &operator[](int i)                                                        \
+    {                                                                                              \
+        return __v[i];                                                                             \
+    }                                                                                              \
+    __MSL_PACKED_BINARY(+)                                                                         \
+    __MSL_PACKED_BINARY(-)                                                                         \
+    __MSL_PACKED_BINARY(*)                                                                         \
+    __MSL_PACKED_BINARY(/)                                                                         \
+    __MSL_PACKED_BINARY(%)                                                                         \
+    __MSL_PACKED_BINARY(&)                                                                         \
+    __MSL_PACKED_BINARY(|)                                                                         \
+    __MSL_PACKED_BINARY(^)                                                                         \
+    __MSL_PACKED_BINARY(<<)                                                                        \
+    __MSL_PACKED_BINARY(>>)                                                                        \
+    __MSL_PACKED_COMPARE(==)                                                                       \
+    __MSL_PACKED_COMPARE(!=)                                                                       \
+    __MSL_PACKED_COMPARE(<)                                                                        \
+    __MSL_PACKED_COMPARE(>)                                                                        \
+    __MSL_PACKED_COMPARE(<=)                                                                       \
+    __MSL_PACKED_COMPARE(>=)                                                                       \
+    __MSL_AI constexpr vec<T, N> operator-() const                                                 \
+    {                                                                                              \
+        return -vec<T, N>(*this);                                                                  \
     }
-    __MSL_AI constexpr packed_vec(vec<T, N> o) : __e{}
-    {
-        for (int i = 0; i < N; i++)
-            __e[i] = o.__v[i];
-    }
-    template <class U, class = enable_if_t<!__is_same(U, T)>>
-    __MSL_AI constexpr explicit packed_vec(vec<U, N> o) : packed_vec(vec<T, N>(o))
-    {
-    }
-    template <class A, class B, class... C>
-    __MSL_AI constexpr packed_vec(A a, B b, C... c) : packed_vec(vec<T, N>(a, b, c...))
-    {
-    }
-    __MSL_AI constexpr T operator[](int i) const
-    {
-        return __e[i];
-    }
-    __MSL_AI constexpr T &operator[](int i)
-    {
-        return __e[i];
-    }
-    __MSL_PACKED_BINARY(+)
-    __MSL_PACKED_BINARY(-)
-    __MSL_PACKED_BINARY(*)
-    __MSL_PACKED_BINARY(/)
-    __MSL_PACKED_BINARY(%)
-    __MSL_PACKED_BINARY(&)
-    __MSL_PACKED_BINARY(|)
-    __MSL_PACKED_BINARY(^)
-    __MSL_PACKED_BINARY(<<)
-    __MSL_PACKED_BINARY(>>)
-    __MSL_PACKED_COMPARE(==)
-    __MSL_PACKED_COMPARE(!=)
-    __MSL_PACKED_COMPARE(<)
-    __MSL_PACKED_COMPARE(>)
-    __MSL_PACKED_COMPARE(<=)
-    __MSL_PACKED_COMPARE(>=)
-    __MSL_AI constexpr vec<T, N> operator-() const
-    {
-        return -vec<T, N>(*this);
-    }
+
+template <class T> struct packed_vec<T, 2> {
+    __MSL_PACKED_COMMON(2)
+    __MSL_PACKED_COMPONENT(x, 0)
+    __MSL_PACKED_COMPONENT(y, 1)
+    __MSL_PACKED_COMPONENT(r, 0)
+    __MSL_PACKED_COMPONENT(g, 1)
+#include "swizzle2.h"
+};
+template <class T> struct packed_vec<T, 3> {
+    __MSL_PACKED_COMMON(3)
+    __MSL_PACKED_COMPONENT(x, 0)
+    __MSL_PACKED_COMPONENT(y, 1)
+    __MSL_PACKED_COMPONENT(z, 2)
+    __MSL_PACKED_COMPONENT(r, 0)
+    __MSL_PACKED_COMPONENT(g, 1)
+    __MSL_PACKED_COMPONENT(b, 2)
+#include "swizzle3.h"
+};
+template <class T> struct packed_vec<T, 4> {
+    __MSL_PACKED_COMMON(4)
     __MSL_PACKED_COMPONENT(x, 0)
     __MSL_PACKED_COMPONENT(y, 1)
     __MSL_PACKED_COMPONENT(z, 2)
@@ -99,38 +122,16 @@ template <class T, int N> struct packed_vec {
     __MSL_PACKED_COMPONENT(g, 1)
     __MSL_PACKED_COMPONENT(b, 2)
     __MSL_PACKED_COMPONENT(a, 3)
-#define __MSL_PACKED_PART2(name, i, j)                                                             \
-    __declspec(property(get = __get_##name)) vec<T, 2> name;                                       \
-    __MSL_AI constexpr vec<T, 2> __get_##name() const                                              \
-    {                                                                                              \
-        return vec<T, 2>(__e[i], __e[j]);                                                          \
-    }
-    __MSL_PACKED_PART2(xy, 0, 1)
-    __MSL_PACKED_PART2(yz, 1, 2)
-    __MSL_PACKED_PART2(zw, 2, 3)
-    __MSL_PACKED_PART2(rg, 0, 1)
-#define __MSL_PACKED_PART3(name, i, j, k)                                                          \
-    __declspec(property(get = __get_##name)) vec<T, 3> name;                                       \
-    __MSL_AI constexpr vec<T, 3> __get_##name() const                                              \
-    {                                                                                              \
-        return vec<T, 3>(__e[i], __e[j], __e[k]);                                                  \
-    }
-    __MSL_PACKED_PART3(xyz, 0, 1, 2)
-    __MSL_PACKED_PART3(rgb, 0, 1, 2)
-    __declspec(property(get = __get_xyzw)) vec<T, 4> xyzw;
-    __MSL_AI constexpr vec<T, 4> __get_xyzw() const
-    {
-        return vec<T, 4>(__e[0], __e[1], __e[2], __e[3]);
-    }
+#include "swizzle4.h"
 };
 
 #define __MSL_VEC_FROM_PACKED(N, ...)                                                              \
     template <class T> constexpr vec<T, N>::vec(const packed_vec<T, N> &o) : __v{__VA_ARGS__}      \
     {                                                                                              \
     }
-__MSL_VEC_FROM_PACKED(2, o.__e[0], o.__e[1])
-__MSL_VEC_FROM_PACKED(3, o.__e[0], o.__e[1], o.__e[2])
-__MSL_VEC_FROM_PACKED(4, o.__e[0], o.__e[1], o.__e[2], o.__e[3])
+__MSL_VEC_FROM_PACKED(2, o.__v[0], o.__v[1])
+__MSL_VEC_FROM_PACKED(3, o.__v[0], o.__v[1], o.__v[2])
+__MSL_VEC_FROM_PACKED(4, o.__v[0], o.__v[1], o.__v[2], o.__v[3])
 
 #define __MSL_PACKED_NAMES(T)                                                                      \
     typedef packed_vec<T, 2> packed_##T##2;                                                        \

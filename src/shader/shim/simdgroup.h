@@ -279,6 +279,10 @@ __ABX_SYNC bool simd_is_helper_thread()
 {
     return false;
 }
+__ABX_SYNC bool quad_is_helper_thread()
+{
+    return false;
+}
 __ABX_SYNC quad_vote quad_ballot(bool p)
 {
     return quad_vote((simd_ballot(p).__bits >> (__abx::lane() & ~3u)) & 15);

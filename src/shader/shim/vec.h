@@ -115,7 +115,7 @@ template <> struct __vec_storage<bool> {
         return vec(__raw{}, __builtin_convertvector(-m, __V));                                     \
     }                                                                                              \
     template <class U, class = enable_if_t<__is_number<U>>>                                        \
-    __MSL_AI constexpr vec(U s) : __v((__V)(__S)(T)s)                                              \
+    __MSL_AI constexpr vec(U s) : __v((__V)(__S)__msl_cast<T>(s))                                              \
     {                                                                                              \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
