@@ -112,6 +112,25 @@ LLVMValueRef codegen_load_field(
     return load;
 }
 
+/* The block's own phis, of a loop that is this one block, come from `latch` now. LLVM-C cannot
+ * change where a phi comes from. */
+static void rename_latch(struct codegen *g, LLVMBasicBlockRef block, LLVMBasicBlockRef latch)
+{
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); LLVMIsAPHINode(in);) {
+        LLVMPositionBuilderBefore(g->builder, in);
+        LLVMValueRef phi = LLVMBuildPhi(g->builder, LLVMTypeOf(in), "");
+        for (unsigned i = 0; i < LLVMCountIncoming(in); i++) {
+            LLVMValueRef value = LLVMGetIncomingValue(in, i);
+            LLVMBasicBlockRef from = LLVMGetIncomingBlock(in, i);
+            LLVMAddIncoming(phi, &value, from == block ? &latch : &from, 1);
+        }
+        LLVMValueRef old = in;
+        in = LLVMGetNextInstruction(in);
+        LLVMReplaceAllUsesWith(old, phi);
+        LLVMInstructionEraseFromParent(old);
+    }
+}
+
 /* LLVM-C has no splitBasicBlock. Replacing a block by another also rewrites the phis of its
  * successors, but only while it has a terminator: done once with and once without, that leaves the
  * branches where they were and the phis naming the new block. */
@@ -123,6 +142,7 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
     LLVMMoveBasicBlockAfter(tail, block);
     LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(block), LLVMBasicBlockAsValue(tail));
     LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(tail), LLVMBasicBlockAsValue(block));
+    rename_latch(g, block, tail);
     LLVMPositionBuilderAtEnd(g->builder, tail);
     for (LLVMValueRef in = LLVMGetNextInstruction(at); in;) {
         LLVMValueRef next = LLVMGetNextInstruction(in);

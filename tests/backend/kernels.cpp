@@ -175,8 +175,8 @@ void histogram(device const uint *in, device atomic_uint *bins, threadgroup atom
         atomic_fetch_add_explicit(&local[in[i] & 15], 1u, memory_order_relaxed);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     for (uint b = l; b < 16; b += n)
-        atomic_fetch_add_explicit(
-                &bins[b], atomic_load_explicit(&local[b], memory_order_relaxed), memory_order_relaxed);
+        atomic_fetch_add_explicit(&bins[b], atomic_load_explicit(&local[b], memory_order_relaxed),
+                memory_order_relaxed);
 }
 __ABX_ENTRY(10, "histogram",
         (BUF(0), BUF(1), TG(0), AT(thread_position_in_grid), AT(thread_position_in_threadgroup),
@@ -250,3 +250,19 @@ __ABX_ENTRY(13, "narrow",
         (BUF(0), AT(threadgroup_position_in_grid), AT(thread_position_in_threadgroup),
                 AT(threads_per_threadgroup)),
         narrow)
+
+// A loop that is one basic block with barriers in it, whose value is carried around.
+void ring(device uint *out, constant uint &rounds, uint t, uint n)
+{
+    threadgroup static uint next[64];
+    uint value = t, k = 0;
+    do {
+        next[(t + 1) % n] = value * 3 + k;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        value = next[t];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+    } while (++k < rounds);
+    out[t] = value;
+}
+__ABX_ENTRY(14, "ring",
+        (BUF(0), BUF(1), AT(thread_index_in_threadgroup), AT(threads_per_threadgroup)), ring)

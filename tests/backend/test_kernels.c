@@ -374,13 +374,31 @@ static int test_narrow(void)
     return 0;
 }
 
+static int test_ring(void)
+{
+    enum { N = 40, ROUNDS = 7 };
+    uint32_t out[N], value[N], rounds = ROUNDS;
+    size_t sizes[4] = {sizeof out, sizeof rounds};
+    RUN(14, ((uint32_t[3]){N, 1, 1}), ((uint32_t[3]){N, 1, 1}), out, &rounds);
+    for (uint32_t t = 0; t < N; t++)
+        value[t] = t;
+    for (uint32_t k = 0; k < ROUNDS; k++) {
+        uint32_t next[N];
+        for (uint32_t t = 0; t < N; t++)
+            next[(t + 1) % N] = value[t] * 3 + k;
+        memcpy(value, next, sizeof value);
+    }
+    CHECK(memcmp(out, value, sizeof out) == 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static int (*const tests[])(void) = {test_add, test_place, test_reduce, test_simd,
             test_simd_divergent, test_matrix, test_constants, test_divide, test_histogram,
-            test_gemm, test_wander, test_narrow};
+            test_gemm, test_wander, test_narrow, test_ring};
     static const char *const names[] = {"add", "place", "reduce", "simd", "simd_divergent",
-            "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow"};
+            "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow", "ring"};
     int failed = 0;
     rig.bitcode = argc > 1 ? argv[1] : "kernels.bc";
     CHECK(rig_open(&rig, &abx_backend_cpu, 3) == 0);
