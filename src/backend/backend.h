@@ -174,6 +174,8 @@ struct abx_pipeline_ops {
      * blob. Any thread. -EBADMSG on a bad one. */
     int (*create)(
             struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret);
+    /* Bytes of threadgroup memory that the kernel's own variables take. Any thread. */
+    uint32_t (*threadgroup_bytes)(const struct abx_pipeline *pipeline);
     void (*destroy)(struct abx_pipeline *pipeline);
 };
 

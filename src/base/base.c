@@ -121,6 +121,17 @@ int abx_read_file(const char *path, size_t cap, void **ret_data, size_t *ret_len
     return r;
 }
 
+int abx_write_file(const char *path, const void *data, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = abx_write_all(fd, data, length);
+    if (close(fd) < 0 && r == 0)
+        r = -errno;
+    return r;
+}
+
 union fd_buffer {
     struct cmsghdr header;
     char space[CMSG_SPACE(ABX_SOCK_MAX_FDS * sizeof(int))];

@@ -48,6 +48,8 @@ int abx_write_all(int fd, const void *from, size_t length);
 /* Reads a whole file of at most `cap` bytes; *ret_data is NUL-terminated and the caller's to
  * free(). -EFBIG when it is longer. */
 int abx_read_file(const char *path, size_t cap, void **ret_data, size_t *ret_length);
+/* Makes a file, or empties one, only for its owner to read. */
+int abx_write_file(const char *path, const void *data, size_t length);
 int abx_read_fd(int fd, size_t cap, void **ret_data, size_t *ret_length);
 
 /* ---- sockets (SOCK_SEQPACKET) with descriptors */

@@ -58,7 +58,7 @@ struct abx_pipeline *cpu_pipeline(struct cpu_bench *b, const struct cpu_library 
         struct abx_shader_result result = {0};
         if (strcmp(abx_reflection_string(r, abx_reflection_functions(r)[i].name), name) != 0)
             continue;
-        int e = abx_shader_specialize(l->blob, l->bytes, i, constants, count, &result);
+        int e = abx_shader_specialize(&b->tools, l->blob, l->bytes, i, constants, count, &result);
         if (e == 0)
             e = abx_backend_cpu.pipeline->create(
                     b->device, result.blob, result.blob_bytes, &pipeline);

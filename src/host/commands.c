@@ -139,11 +139,19 @@ static bool check_sizes(
     return true;
 }
 
+uint64_t abx_threadgroup_memory(
+        const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes)
+{
+    bool ready = atomic_load_explicit(&pipeline->state, memory_order_acquire) == ABX_PIPELINE_READY;
+    uint64_t total = ready ? pipeline->static_threadgroup_bytes : 0;
+    for (unsigned i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
+        total += threadgroup_bytes[i];
+    return total;
+}
+
 static bool check_threadgroup_memory(struct decoder *d)
 {
-    uint64_t total = d->pipeline->static_threadgroup_bytes;
-    for (unsigned i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
-        total += d->threadgroup_bytes[i];
+    uint64_t total = abx_threadgroup_memory(d->pipeline, d->threadgroup_bytes);
     uint32_t limit = d->session->host->info.max_threadgroup_bytes;
     if (total <= limit)
         return true;

@@ -19,7 +19,7 @@
 
 #define CHILD_MEMORY_BYTES (4ull << 30) /* ggml's library needs 0.7 GB */
 #define CHILD_FILE_BYTES (512ull << 20)
-#define CHILD_TMP_BYTES (64ull << 20)
+#define CHILD_TMP_BYTES (256ull << 20) /* a library's precompiled header; ggml's takes 3 MB */
 #define CHILD_OUT 3
 
 static struct abx_shader_tools tools;
@@ -51,6 +51,14 @@ static void limit(int what, rlim_t value)
     setrlimit(what, &r);
 }
 
+/* Only a pipeline of a library that is bitcode does without. */
+static bool needs_clang(const struct child_work *work)
+{
+    const struct abx_shader_library *library =
+            work->library ? (const void *)artifact_blob(work->library) : NULL;
+    return !library || library->form != ABX_LIBRARY_BITCODE;
+}
+
 static void give_up_rights(const struct child_work *work, struct abx_string *lacking)
 {
     const char *paths[] = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", tools.clang,
@@ -59,12 +67,12 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
     limit(RLIMIT_CPU, work->cpu_seconds);
     limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
     limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
-    if (work->library)
-        abx_sandbox_empty_root(lacking);
-    else
+    if (needs_clang(work))
         abx_sandbox_only(paths, CHILD_TMP_BYTES, lacking);
+    else
+        abx_sandbox_empty_root(lacking);
     abx_sandbox_drop_capabilities(lacking);
-    int r = work->library ? abx_sandbox_worker_calls() : abx_sandbox_compiler_calls();
+    int r = needs_clang(work) ? abx_sandbox_compiler_calls() : abx_sandbox_worker_calls();
     if (r < 0) {
         compiler_log("limiting system calls: %s", strerror(-r));
         _exit(126);
@@ -96,15 +104,23 @@ static int compile(const struct child_work *work, struct abx_shader_result *resu
             &options, macros, result);
 }
 
+static int specialize(const struct child_work *work, struct abx_shader_result *result)
+{
+    if (needs_clang(work) && tools_error < 0) {
+        result->message = tools_message;
+        return tools_error;
+    }
+    return abx_shader_specialize(&tools, artifact_blob(work->library), work->library->blob_bytes,
+            work->function, work->constants, work->constant_count, result);
+}
+
 _Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)
 {
     struct abx_shader_result result = {0};
     static const uint64_t padding;
     give_up_rights(work, lacking);
     const struct artifact *library = work->library;
-    int r = library ? abx_shader_specialize(artifact_blob(library), library->blob_bytes,
-                              work->function, work->constants, work->constant_count, &result)
-                    : compile(work, &result);
+    int r = library ? specialize(work, &result) : compile(work, &result);
     struct artifact a = {.magic = ARTIFACT_MAGIC,
             .error = r > 0 ? -EIO : r,
             .message_bytes = result.message ? strlen(result.message) : 0,

@@ -92,13 +92,13 @@ struct abx_prepare_waiter {
 
 struct abx_pipeline_object {
     struct abx_object head;
-    _Atomic int state; /* enum abx_pipeline_state; backend and text are set before it changes */
+    _Atomic int state; /* enum abx_pipeline_state; what it decides is set before it changes */
     struct abx_pipeline *backend;
     char *text; /* why it failed */
     uint32_t cached;
-    uint32_t buffers_used;  /* bit i: the function has an argument at [[buffer(i)]] */
-    uint32_t binding_count; /* highest used index + 1 */
-    uint32_t static_threadgroup_bytes;
+    uint32_t buffers_used;             /* bit i: the function has an argument at [[buffer(i)]] */
+    uint32_t binding_count;            /* highest used index + 1 */
+    uint32_t static_threadgroup_bytes; /* once it is READY */
     uint32_t max_threads;
     uint32_t required_threads[3];
     struct abx_prepare_waiter *waiters; /* the engine's */
@@ -309,6 +309,9 @@ void abx_commands_fail(
         struct decoder *d, enum abx_reason why, uint32_t op, uint64_t value, uint64_t limit);
 bool abx_commands_hold(struct decoder *d, struct abx_object *object);
 void abx_commands_begin(struct decoder *d, bool concurrent);
+/* What a dispatch would use; its own variables' part is 0 until the pipeline is ready. */
+uint64_t abx_threadgroup_memory(
+        const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes);
 void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint32_t threads[3],
         bool in_groups, struct abx_buffer_object *indirect, uint64_t indirect_offset);
 void abx_commands_icb(

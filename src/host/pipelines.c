@@ -60,6 +60,8 @@ static void pipeline_answer(struct abx_broker *broker, struct abx_pipeline_objec
         pipeline_fail(pipeline, text, (size_t)n);
         return;
     }
+    pipeline->static_threadgroup_bytes =
+            host->backend->pipeline->threadgroup_bytes(pipeline->backend);
     atomic_store_explicit(&pipeline->state, ABX_PIPELINE_READY, memory_order_release);
 }
 
@@ -293,7 +295,6 @@ static void describe(struct abx_pipeline_object *pipeline, const struct abx_refl
             pipeline->buffers_used |= 1u << a[i].index;
     pipeline->binding_count =
             pipeline->buffers_used ? 32 - (uint32_t)__builtin_clz(pipeline->buffers_used) : 0;
-    pipeline->static_threadgroup_bytes = f->static_threadgroup_bytes;
     pipeline->max_threads = info->max_threads_per_threadgroup;
     if (f->max_threads && f->max_threads < pipeline->max_threads)
         pipeline->max_threads = f->max_threads;

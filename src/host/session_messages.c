@@ -162,6 +162,7 @@ static void send_prepared(
     } else {
         prepared.error = atomic_load(&pipeline->state) == ABX_PIPELINE_READY ? 0 : -EINVAL;
         prepared.cached = pipeline->cached;
+        prepared.threadgroup_bytes = prepared.error ? 0 : pipeline->static_threadgroup_bytes;
         snprintf(prepared.text, sizeof prepared.text, "%s", pipeline->text ? pipeline->text : "");
     }
     answer(session, &prepared, sizeof prepared, -1);

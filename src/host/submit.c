@@ -194,6 +194,18 @@ static void backend_done(struct abx_submission *base, int error, uint32_t source
     complete(s->queue, s);
 }
 
+static void fail_dispatch(struct abx_host_submission *s, const struct abx_exec_command *c,
+        uint32_t reason, uint64_t value, uint64_t limit)
+{
+    s->state = ABX_SUBMISSION_FAILED;
+    s->result.error = ABX_EXEC_INVALID_RESOURCE;
+    s->result.error_reason = reason;
+    s->result.error_op = c->reserved;
+    s->result.error_record = c->source;
+    s->result.error_value = value;
+    s->result.error_limit = limit;
+}
+
 /* Puts the backend's pipelines where decoding could only note ours. False: one is not ready yet.
  * A failed one fails the submission. */
 static bool resolve_pipelines(struct abx_host_submission *s)
@@ -205,19 +217,20 @@ static bool resolve_pipelines(struct abx_host_submission *s)
             continue;
         struct abx_exec_dispatch *dispatch = (void *)c;
         struct abx_pipeline_object *pipeline = (void *)dispatch->pipeline;
+        uint64_t used, limit = pipeline->head.session->host->info.max_threadgroup_bytes;
         switch ((enum abx_pipeline_state)atomic_load_explicit(
                 &pipeline->state, memory_order_acquire)) {
         case ABX_PIPELINE_COMPILING:
             return false;
         case ABX_PIPELINE_FAILED:
-            s->state = ABX_SUBMISSION_FAILED;
-            s->result.error = ABX_EXEC_INVALID_RESOURCE;
-            s->result.error_reason = ABX_REASON_PIPELINE;
-            s->result.error_op = c->reserved;
-            s->result.error_record = c->source;
-            s->result.error_value = pipeline->head.handle;
+            fail_dispatch(s, c, ABX_REASON_PIPELINE, pipeline->head.handle, 0);
             return true;
         case ABX_PIPELINE_READY:
+            used = abx_threadgroup_memory(pipeline, dispatch->threadgroup_bytes);
+            if (used > limit) {
+                fail_dispatch(s, c, ABX_REASON_RANGE, used, limit);
+                return true;
+            }
             dispatch->pipeline = pipeline->backend;
             c->flags &= (uint16_t)~ABX_EXEC_LATE;
             break;

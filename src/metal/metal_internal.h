@@ -106,7 +106,8 @@ struct abx_metal_pipeline {
     struct abx_metal_object base;
     abx_handle handle;
     struct abx_metal_function *function;
-    uint32_t max_threads, static_bytes;
+    uint32_t max_threads;
+    _Atomic uint64_t static_bytes; /* + 1, once the host was asked; 0 before */
     bool indirect;
 };
 

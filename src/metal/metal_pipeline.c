@@ -176,7 +176,6 @@ static void limits(struct abx_metal_pipeline *pipeline, struct MTLComputePipelin
     if (d && d->maxTotalThreadsPerThreadgroup && d->maxTotalThreadsPerThreadgroup < limit)
         limit = (uint32_t)d->maxTotalThreadsPerThreadgroup;
     pipeline->max_threads = limit;
-    pipeline->static_bytes = f->static_threadgroup_bytes;
     pipeline->indirect = d && d->supportIndirectCommandBuffers;
     if (d)
         abx_objc_store_copy(&pipeline->base.label, d->label);
@@ -195,6 +194,16 @@ static bool archive_miss(const struct abx_metal_function *function, id descripto
             "is set",
             abx_ns_string_utf8(function->name));
     return true;
+}
+
+/* Waits until its code is ready. */
+static int prepare(struct abx_metal_pipeline *pipeline, char text[static 512])
+{
+    uint32_t bytes = 0;
+    int r = abx_client_prepare(pipeline->base.client, pipeline->handle, &bytes, text);
+    if (r == 0)
+        atomic_store(&pipeline->static_bytes, (uint64_t)bytes + 1);
+    return r;
 }
 
 id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
@@ -216,7 +225,7 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
     char text[512] = "";
     int r = send(pipeline);
     if (r == 0 && (wait || lacks_constant(function)))
-        r = abx_client_prepare(pipeline->base.client, pipeline->handle, text);
+        r = prepare(pipeline, text);
     if (r < 0) {
         abx_ns_error_set(error, PIPELINE_DOMAIN, r == -EINVAL ? 3 : 1, "%s: %s",
                 abx_ns_string_utf8(function->name),
@@ -343,7 +352,13 @@ NSUInteger MTLComputePipelineState_threadExecutionWidth(id self, SEL cmd)
 
 NSUInteger MTLComputePipelineState_staticThreadgroupMemoryLength(id self, SEL cmd)
 {
-    return pipeline_of(self)->static_bytes;
+    struct abx_metal_pipeline *pipeline = pipeline_of(self);
+    char text[512];
+    /* The finished code alone tells, so the one who asks waits for it; 0 when it has failed. */
+    if (!atomic_load(&pipeline->static_bytes))
+        prepare(pipeline, text);
+    uint64_t known = atomic_load(&pipeline->static_bytes);
+    return known ? known - 1 : 0;
 }
 
 abx_objc_bool MTLComputePipelineState_supportIndirectCommandBuffers(id self, SEL cmd)

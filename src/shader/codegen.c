@@ -6,6 +6,7 @@
  * work), a form (codegen_wide or codegen_scalar), codegen_finish. */
 #include "shader/codegen.h"
 #include "shader/codegen_target.h"
+#include "shader/frontend.h"
 
 #include <llvm-c/Error.h>
 #include <stdlib.h>
@@ -144,23 +145,46 @@ static int build_best(struct codegen *g)
     return r == -ENOTSUP && (!form || !wide) ? codegen_build_scalar(g) : r;
 }
 
-int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t function,
-        const struct abx_shader_constant *constants, uint32_t constant_count,
-        struct abx_shader_result *result)
+/* The module that the kernel is in: the library's, or compiled now. */
+static int get_bitcode(struct codegen *g, const struct abx_shader_tools *tools,
+        const struct abx_shader_library *library, uint32_t function, struct abx_string *compiled,
+        const char **ret_bitcode, size_t *ret_bytes)
+{
+    int r = 0;
+    *ret_bitcode = (const char *)library + library->code_offset;
+    *ret_bytes = library->code_bytes;
+    if (library->form == ABX_LIBRARY_HEADER) {
+        r = frontend_kernel(tools, library, function, compiled, &g->message);
+        *ret_bitcode = compiled->data;
+        *ret_bytes = compiled->length;
+    }
+    return r;
+}
+
+int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
+        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count, struct abx_shader_result *result)
 {
     memset(result, 0, sizeof *result);
     if (constant_count > ABX_SHADER_MAX_CONSTANTS)
         return -EINVAL;
     struct codegen g = {0};
     const struct abx_shader_library *head = library;
-    int r = codegen_open(&g, head->target);
+    struct abx_string compiled = {0};
+    const char *bitcode;
+    size_t bytes;
+    int r = get_bitcode(&g, tools, head, function, &compiled, &bitcode, &bytes);
     if (r == 0)
-        r = codegen_load(&g, library, library_bytes, function, constants, constant_count);
+        r = codegen_open(&g, head->target);
+    if (r == 0)
+        r = codegen_load(&g, head, bitcode, bytes, function, constants, constant_count);
     if (r == 0)
         r = build_best(&g);
     if (r == 0)
         r = codegen_finish(&g, result);
-    codegen_close(&g);
+    if (g.context)
+        codegen_close(&g);
+    abx_string_finish(&compiled);
     if (g.message.failed)
         abx_string_finish(&g.message);
     result->message = g.message.data;

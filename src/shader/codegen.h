@@ -82,8 +82,12 @@ int codegen_lower_statics(struct codegen *g);
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 
 /* The steps. Each 0 or a negative errno with a message. */
-int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t function,
-        const struct abx_shader_constant *constants, uint32_t constant_count);
+/* `bitcode` is the module that function `function` of the library is in. */
+int codegen_load(struct codegen *g, const struct abx_shader_library *library, const char *bitcode,
+        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count);
+/* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
+void codegen_relax(struct codegen *g);
 /* Vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit for it.
  */
 int codegen_build_wide(struct codegen *g);

@@ -158,27 +158,6 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
 }
 
-/* GPUs load a vector from wherever one of its elements may lie, and programs rely on it: ggml reads
- * float4 a float further in each row. x86-64's aligned moves would trap. Atomics stay as they are.
- */
-#define MEMORY_ALIGNMENT 4u
-
-static void relax_alignment(struct codegen *g, LLVMValueRef in)
-{
-    if (LLVMIsAMemIntrinsic(in)) {
-        unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
-        for (unsigned i = 1; i <= pointers; i++)
-            LLVMSetInstrParamAlignment(in, i, 1);
-        return;
-    }
-    if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic &&
-            LLVMGetAlignment(in) > MEMORY_ALIGNMENT)
-        LLVMSetAlignment(in, MEMORY_ALIGNMENT);
-    /* of the pointer that is loaded */
-    if (LLVMIsALoadInst(in))
-        LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "align", 5), NULL);
-}
-
 static void clean_instructions(struct codegen *g, LLVMValueRef f)
 {
     unsigned loop = LLVMGetMDKindIDInContext(g->context, "llvm.loop", 9);
@@ -189,8 +168,6 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
                 soften_division(g, in);
             else if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
                 mask_shift(g, in);
-            else if (op == LLVMLoad || op == LLVMStore || LLVMIsAMemIntrinsic(in))
-                relax_alignment(g, in);
             else if (op == LLVMBr) {
                 LLVMValueRef md = LLVMGetMetadata(in, loop);
                 if (md && promises_progress(g, md))
@@ -321,17 +298,16 @@ static int inline_all(struct codegen *g)
     return 0;
 }
 
-int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t function,
-        const struct abx_shader_constant *constants, uint32_t constant_count)
+int codegen_load(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
+        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count)
 {
-    const struct abx_shader_library *head = library;
-    const struct abx_reflection *r =
-            (const void *)((const char *)library + head->reflection_offset);
+    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
     if (function >= r->function_count)
         return codegen_fail(g, -EINVAL, "no such function in this library");
     const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
-    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange(
-            (const char *)library + head->bitcode_offset, head->bitcode_bytes, "library", 0);
+    LLVMMemoryBufferRef buffer =
+            LLVMCreateMemoryBufferWithMemoryRange(bitcode, bytes, "library", 0);
     int bad = LLVMParseBitcodeInContext2(g->context, buffer, &g->module);
     LLVMDisposeMemoryBuffer(buffer);
     if (bad) {
@@ -346,9 +322,11 @@ int codegen_load(struct codegen *g, const void *library, size_t bytes, uint32_t 
     LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(g->module, g->layout);
     keep_only(g, g->kernel);
-    int result = codegen_run_passes(g, "globaldce");
+    int result = codegen_verify(g, "reading");
     if (result == 0)
-        result = codegen_verify(g, "reading");
+        result = codegen_run_passes(g, "globaldce");
+    if (head->math_mode != ABX_MATH_SAFE)
+        codegen_relax(g);
     if (result == 0)
         result = set_constants(g, r, constants, constant_count);
     if (result < 0)

@@ -1,6 +1,6 @@
 /* shader: runs clang as a child of the compiler process: text in through a pipe, output and
- * complaints out through pipes, no files. The child inherits the compiler process's sandbox and
- * limits; what it prints is capped here. */
+ * complaints out through pipes. The child inherits the compiler process's sandbox and limits; what
+ * it prints is capped here. */
 #include "shader/frontend.h"
 
 #include <fcntl.h>
@@ -21,8 +21,60 @@ static void close_pair(int pair[2])
             close(pair[i]);
 }
 
-static int spawn(pid_t *ret_pid, const char *clang, const char *const *arguments, int in[2],
-        int out[2], int err[2])
+/* ---- arguments */
+
+static const char *const common_flags[] = {
+#include "clang_flags.inc"
+};
+
+void clang_argument(struct clang_arguments *a, const char *argument)
+{
+    if (a->count + 1 < CLANG_MAX_ARGUMENTS) {
+        a->list[a->count++] = argument;
+        a->list[a->count] = NULL;
+    } else {
+        a->full = true;
+    }
+}
+
+static void add_all(struct clang_arguments *a, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        clang_argument(a, list[i]);
+}
+
+void clang_compile_arguments(
+        struct clang_arguments *ret, const char *clang, const char *overlay, const char *pch)
+{
+    const char *const flags[] = {"-ivfsoverlay", overlay, "-include-pch", pch,
+            "-fno-caret-diagnostics", "-fdiagnostics-print-source-range-info", "-ferror-limit=100",
+            "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-c99-designator",
+            "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
+            "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
+            "-Wno-pass-failed"};
+    ret->count = 0;
+    ret->full = false;
+    clang_argument(ret, clang);
+    add_all(ret, common_flags, ABX_ARRAY_SIZE(common_flags));
+    add_all(ret, flags, ABX_ARRAY_SIZE(flags));
+}
+
+void clang_emit_bitcode(struct clang_arguments *a)
+{
+    static const char *const flags[] = {"-c", "-emit-llvm", "-o", "-", "-"};
+    add_all(a, flags, ABX_ARRAY_SIZE(flags));
+}
+
+void clang_emit_header(struct clang_arguments *a)
+{
+    static const char *const flags[] = {
+            "-x", "c++-header", "-Xclang", "-fno-pch-timestamp", "-o", "-", "-"};
+    add_all(a, flags, ABX_ARRAY_SIZE(flags));
+}
+
+/* ---- processes */
+
+static int spawn(pid_t *ret_pid, const char *const *arguments, int in, int out, int err)
 {
     /* Messages in English, no colours, no crash reports; nothing of ours for hostile text to see.
      */
@@ -31,11 +83,12 @@ static int spawn(pid_t *ret_pid, const char *clang, const char *const *arguments
     int rc = posix_spawn_file_actions_init(&actions);
     if (rc)
         return -rc;
-    rc = posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-    rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-    rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
+    rc = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
     rc = rc ? rc
-            : posix_spawn(ret_pid, clang, &actions, NULL, (char *const *)arguments, environment);
+            : posix_spawn(
+                      ret_pid, arguments[0], &actions, NULL, (char *const *)arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     return -rc;
 }
@@ -61,72 +114,112 @@ static int drain(int *fd, struct abx_string *to, size_t cap, bool fail)
     return to->failed ? -ENOMEM : 0;
 }
 
-static int feed(int *fd, const struct clang_run *run, size_t *written)
+static void feed(struct clang_run *run)
 {
-    ssize_t n = write(*fd, run->input + *written, run->input_bytes - *written);
+    ssize_t n = write(run->in, run->input + run->written, run->input_bytes - run->written);
     if (n > 0)
-        *written += (size_t)n;
+        run->written += (size_t)n;
     bool stop = n < 0 && errno != EINTR && errno != EAGAIN; /* it may end without reading all */
-    if (stop || *written == run->input_bytes) {
-        close(*fd);
-        *fd = -1;
+    if (stop || run->written == run->input_bytes) {
+        close(run->in);
+        run->in = -1;
     }
-    return 0;
 }
 
-static int exchange(struct clang_run *run, int *in, int *out, int *err)
+static int exchange_one(struct clang_run *run, const struct pollfd fds[3])
 {
-    size_t written = 0;
-    if (!run->input_bytes) {
-        close(*in);
-        *in = -1;
-    }
-    while (*in >= 0 || *out >= 0 || *err >= 0) {
-        struct pollfd fds[] = {{*in, POLLOUT, 0}, {*out, POLLIN, 0}, {*err, POLLIN, 0}};
-        if (poll(fds, 3, -1) < 0) {
+    int rc = 0;
+    if (run->in >= 0 && fds[0].revents)
+        feed(run);
+    if (run->out >= 0 && fds[1].revents)
+        rc = drain(&run->out, &run->output, run->output_cap, true);
+    if (!rc && run->err >= 0 && fds[2].revents)
+        rc = drain(&run->err, &run->errors, ABX_SHADER_MAX_MESSAGE_BYTES, false);
+    return rc;
+}
+
+/* Until every one has closed its end. */
+static int exchange(struct clang_run *runs, unsigned count)
+{
+    for (;;) {
+        struct pollfd fds[3 * CLANG_MAX_RUNS];
+        bool open = false;
+        for (unsigned i = 0; i < count; i++) {
+            fds[3 * i] = (struct pollfd){runs[i].in, POLLOUT, 0};
+            fds[3 * i + 1] = (struct pollfd){runs[i].out, POLLIN, 0};
+            fds[3 * i + 2] = (struct pollfd){runs[i].err, POLLIN, 0};
+            open |= runs[i].in >= 0 || runs[i].out >= 0 || runs[i].err >= 0;
+        }
+        if (!open)
+            return 0;
+        if (poll(fds, 3 * count, -1) < 0) {
             if (errno == EINTR)
                 continue;
             return -errno;
         }
-        int rc = 0;
-        if (*in >= 0 && fds[0].revents)
-            rc = feed(in, run, &written);
-        if (!rc && *out >= 0 && fds[1].revents)
-            rc = drain(out, &run->output, run->output_cap, true);
-        if (!rc && *err >= 0 && fds[2].revents)
-            rc = drain(err, &run->errors, ABX_SHADER_MAX_MESSAGE_BYTES, false);
-        if (rc)
-            return rc;
+        for (unsigned i = 0; i < count; i++) {
+            int rc = exchange_one(&runs[i], fds + 3 * i);
+            if (rc)
+                return rc;
+        }
     }
-    return 0;
 }
 
-int clang_run(struct clang_run *run, const char *clang, const char *const *arguments)
+static int start(struct clang_run *run)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
     pid_t pid = -1;
     int rc = 0;
-    signal(SIGPIPE, SIG_IGN); /* a child that stops reading is not our end */
     if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
         rc = -errno;
     if (!rc)
-        rc = spawn(&pid, clang, arguments, in, out, err);
+        rc = spawn(&pid, run->arguments, in[0], out[1], err[1]);
     if (!rc) {
-        close(in[0]), close(out[1]), close(err[1]);
-        in[0] = out[1] = err[1] = -1;
         fcntl(in[1], F_SETFL, O_NONBLOCK);
-        rc = exchange(run, &in[1], &out[0], &err[0]);
-        int status = 0;
-        if (rc)
-            kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-        run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        run->pid = pid;
+        run->in = in[1], run->out = out[0], run->err = err[0];
+        in[1] = out[0] = err[0] = -1;
+        if (!run->input_bytes) {
+            close(run->in);
+            run->in = -1;
+        }
     }
     close_pair(in), close_pair(out), close_pair(err);
+    return rc;
+}
+
+static void end(struct clang_run *run, bool kill_it)
+{
+    int ends[] = {run->in, run->out, run->err}, status = 0;
+    for (int i = 0; i < 3; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    run->in = run->out = run->err = -1;
+    if (run->pid > 0) {
+        if (kill_it)
+            kill(run->pid, SIGKILL);
+        while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        run->pid = 0;
+    }
     /* So that both can be taken as C strings. */
     abx_string_add(&run->output, "", 0);
     abx_string_add(&run->errors, "", 0);
+}
+
+int clang_run(struct clang_run *runs, unsigned count)
+{
+    int rc = count <= CLANG_MAX_RUNS ? 0 : -EINVAL;
+    signal(SIGPIPE, SIG_IGN); /* a child that stops reading is not our end */
+    for (unsigned i = 0; i < count; i++)
+        runs[i].pid = 0, runs[i].in = runs[i].out = runs[i].err = -1;
+    for (unsigned i = 0; !rc && i < count; i++)
+        rc = start(&runs[i]);
+    if (!rc)
+        rc = exchange(runs, count);
+    for (unsigned i = 0; i < count; i++)
+        end(&runs[i], rc != 0);
     return rc;
 }
 

@@ -18,7 +18,8 @@ struct point {
 /* One line of clang's, with -fno-caret-diagnostics -fdiagnostics-print-source-range-info. */
 struct complaint {
     enum level level;
-    bool own; /* in the rewritten text, rather than in our headers or nowhere */
+    bool own;       /* in the rewritten text, rather than in our headers or nowhere */
+    uint32_t entry; /* own, and at kernel entry - 1's name; 0: at `at` */
     struct point at;
     struct point ranges[2][2];
     unsigned range_count;
@@ -79,6 +80,22 @@ static bool read_level(const char *p, const char *end, struct complaint *c)
     return false;
 }
 
+/* After the rewritten text's name: it came through a pipe, and once it has become a precompiled
+ * header, clang puts the folder it ran in before that. */
+static const char *after_text_name(const char *p, const char *end)
+{
+    static const char name[] = "<stdin>:";
+    const char *at = *p == '<'   ? p
+                     : *p == '/' ? memmem(p, (size_t)(end - p), "/<stdin>:", 9)
+                                 : NULL;
+    at = at && at != p ? at + 1 : at;
+    if (!at && *p == '/')
+        return NULL;
+    return at && (size_t)(end - at) >= strlen(name) && !memcmp(at, name, strlen(name))
+                   ? at + strlen(name)
+                   : NULL;
+}
+
 /* Reads the next complaint at or after *at; lines that are none ("2 errors generated.") are
  * skipped.
  */
@@ -88,12 +105,15 @@ static bool read_complaint(const char **at, struct complaint *c)
         const char *p = *at, *end = strchrnul(p, '\n');
         *at = *end ? end + 1 : end;
         *c = (struct complaint){0};
-        if (!strncmp(p, "<stdin>:", 8)) {
-            const char *q = read_point(p + 8, &c->at);
+        const char *own = after_text_name(p, end);
+        if (own || !strncmp(p, ENTRY_NAME ":", strlen(ENTRY_NAME ":"))) {
+            const char *q = read_point(own ? own : p + strlen(ENTRY_NAME ":"), &c->at);
             if (!q)
                 continue;
             q = read_ranges(q, c);
             c->own = true;
+            if (!own)
+                c->entry = c->at.line, c->range_count = 0;
             if (q[0] == ':' && q[1] == ' ' && read_level(q + 2, end, c))
                 return true;
         } else if (!strncmp(p, "/msl/", 5)) {
@@ -178,17 +198,24 @@ static void add_line(struct abx_string *to, const struct place *place)
     abx_string_finish(&indent);
 }
 
+/* "file:line:column: level: message" */
+static void add_head(struct abx_string *to, const struct place *place, enum level level,
+        const char *message, size_t bytes)
+{
+    if (place)
+        abx_string_printf(to, "%.*s:%u:%u: ", (int)place->file_bytes, place->file, place->line,
+                place->column);
+    abx_string_printf(to, "%s: ", level_names[level]);
+    add_message(to, message, bytes);
+    abx_string_add(to, "\n", 1);
+}
+
 static void add_complaint(struct diagnosed *d, const struct place *place, enum level level,
         const char *message, size_t bytes)
 {
     if (d->text.length > ABX_SHADER_MAX_MESSAGE_BYTES / 2)
         return;
-    if (place)
-        abx_string_printf(&d->text, "%.*s:%u:%u: ", (int)place->file_bytes, place->file,
-                place->line, place->column);
-    abx_string_printf(&d->text, "%s: ", level_names[level]);
-    add_message(&d->text, message, bytes);
-    abx_string_add(&d->text, "\n", 1);
+    add_head(&d->text, place, level, message, bytes);
     if (place)
         add_line(&d->text, place);
 }
@@ -220,53 +247,71 @@ static const char bad_parameters[] =
         "memory, or have the attribute of a built-in variable";
 
 static struct place locate(
-        const struct line_map *map, const struct abx_rewrite *rewrite, struct point at)
+        const struct line_map *map, const struct abx_rewrite *rewrite, const struct complaint *c)
 {
-    size_t position = find_position(rewrite->text, rewrite->text_length, at);
+    if (c->entry && c->entry <= rewrite->kernel_count)
+        return line_map_find(map, rewrite->kernels[c->entry - 1].position);
+    size_t position = find_position(rewrite->text, rewrite->text_length, c->at);
     return line_map_find(map, abx_rewrite_locate(rewrite, position));
+}
+
+/* Instantiations of one template repeat what is wrong with it. */
+static bool was_said(
+        const struct diagnosed *d, const struct place *place, const struct complaint *c)
+{
+    struct abx_string line = {0};
+    add_head(&line, place, c->level, c->message, c->message_bytes);
+    const char *at = line.data && d->text.data ? strstr(d->text.data, line.data) : NULL;
+    bool said = at && (at == d->text.data || at[-1] == '\n');
+    abx_string_finish(&line);
+    return said;
+}
+
+/* An error or a warning; true when it is shown, and so its notes are. `rest` follows it. */
+static bool diagnose_one(struct diagnosed *d, const struct line_map *map,
+        const struct abx_rewrite *rewrite, struct complaint *c, const char *rest)
+{
+    struct complaint origin;
+    bool placed = c->own;
+    if (!c->own && c->level < LEVEL_ERROR)
+        return false;
+    if (!placed && c->at.line && find_origin(rest, &origin)) {
+        placed = true;
+        c->at = origin.at;
+        c->entry = origin.entry;
+    }
+    bool internal = c->level >= LEVEL_ERROR && placed && is_internal(c);
+    if (internal) {
+        c->message = bad_parameters;
+        c->message_bytes = strlen(bad_parameters);
+    }
+    struct place place;
+    if (placed)
+        place = locate(map, rewrite, c);
+    if (was_said(d, placed ? &place : NULL, c))
+        return false;
+    d->errors += c->level >= LEVEL_ERROR;
+    d->warnings += c->level == LEVEL_WARNING;
+    add_complaint(d, placed ? &place : NULL, c->level, c->message, c->message_bytes);
+    return !internal;
 }
 
 void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite,
         const char *errors)
 {
-    struct complaint c, origin;
-    struct point internal = {0};
+    struct complaint c;
     bool shown = true;
     while (read_complaint(&errors, &c)) {
-        if (c.level == LEVEL_NOTE) {
-            if (!shown || !c.own || is_internal(&c))
-                continue;
-        } else {
+        if (c.level != LEVEL_NOTE) {
             if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
                 abx_string_printf(&d->text, "fatal error: too many errors emitted, stopping now\n");
                 return;
             }
-            shown = c.own || c.level >= LEVEL_ERROR;
-            if (!shown)
-                continue;
-            d->errors += c.level >= LEVEL_ERROR;
-            d->warnings += c.level == LEVEL_WARNING;
+            shown = diagnose_one(d, map, rewrite, &c, errors);
+        } else if (shown && c.own && !is_internal(&c)) {
+            struct place place = locate(map, rewrite, &c);
+            add_complaint(d, &place, c.level, c.message, c.message_bytes);
         }
-        bool placed = c.own;
-        struct point at = c.at;
-        if (!placed && c.at.line && find_origin(errors, &origin)) {
-            placed = true;
-            at = origin.at;
-        }
-        if (c.level >= LEVEL_ERROR && placed && is_internal(&c)) {
-            shown = false;
-            if (internal.line == at.line) {
-                d->errors--; /* the same kernel's again */
-                continue;
-            }
-            internal = at;
-            c.message = bad_parameters;
-            c.message_bytes = strlen(bad_parameters);
-        }
-        struct place place;
-        if (placed)
-            place = locate(map, rewrite, at);
-        add_complaint(d, placed ? &place : NULL, c.level, c.message, c.message_bytes);
     }
 }
 

@@ -5,9 +5,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/BitReader.h>
-#include <llvm-c/BitWriter.h>
 #include <llvm-c/Core.h>
-#include <llvm-c/Target.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +16,6 @@
 struct reflector {
     LLVMContextRef context;
     LLVMModuleRef module;
-    LLVMTargetDataRef layout;
     const struct abx_rewrite *rewrite;
     const struct line_map *map;
     struct diagnosed *diagnosed;
@@ -65,11 +62,11 @@ static int64_t number_at(LLVMValueRef aggregate, unsigned i, int64_t missing)
     return LLVMConstIntGetSExtValue(element);
 }
 
-/* The initialiser of the global that element `i` points to. */
-static LLVMValueRef target_at(LLVMValueRef aggregate, unsigned i)
+/* The initialiser of the global that a record points to. */
+static LLVMValueRef table(struct reflector *r, const char *prefix, uint32_t id)
 {
-    LLVMValueRef element = aggregate ? LLVMGetAggregateElement(aggregate, i) : NULL;
-    return element && LLVMIsAGlobalVariable(element) ? LLVMGetInitializer(element) : NULL;
+    LLVMValueRef pointer = record(r, prefix, id);
+    return pointer && LLVMIsAGlobalVariable(pointer) ? LLVMGetInitializer(pointer) : NULL;
 }
 
 /* The name of a type every program knows; NULL for structures and the rest. */
@@ -149,18 +146,16 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
     return 0;
 }
 
-static int read_kernel(struct reflector *r, uint32_t id, uint32_t threadgroup_bytes)
+static int read_kernel(struct reflector *r, uint32_t id)
 {
     const struct abx_rewrite_kernel *k = &r->rewrite->kernels[id];
-    LLVMValueRef entry = record(r, "__abx_i_", id), threads = record(r, "__msl_t_", id);
-    LLVMValueRef table = record(r, "__msl_y_", id); /* a pointer to the table */
-    LLVMValueRef types = table && LLVMIsAGlobalVariable(table) ? LLVMGetInitializer(table) : NULL;
+    LLVMValueRef threads = record(r, "__msl_t_", id);
+    LLVMValueRef info = table(r, "__abx_i_", id), types = table(r, "__msl_y_", id);
     char name[64];
     struct abx_reflection_function *f = &r->functions[id];
     *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
             .first_argument = r->header.argument_count,
             .argument_count = k->argument_count,
-            .static_threadgroup_bytes = threadgroup_bytes,
             .max_threads = (uint32_t)number_at(threads, 0, 0)};
     for (unsigned i = 0; i < 3; i++)
         f->required_threads[i] = (uint32_t)number_at(threads, i + 1, 0);
@@ -170,7 +165,6 @@ static int read_kernel(struct reflector *r, uint32_t id, uint32_t threadgroup_by
     f->name = add_string(r, k->name);
     snprintf(name, sizeof(name), "__abx_k_%u", id);
     f->entry = add_string(r, name);
-    LLVMValueRef info = target_at(entry, 1);
     for (uint32_t i = 0; i < k->argument_count; i++) {
         int rc = read_argument(r, info, types, i, k->first_argument + i, k->position);
         if (rc)
@@ -207,7 +201,20 @@ static int read_constant(struct reflector *r, uint32_t id)
 
 /* ---- the blob */
 
-static int build_blob(struct reflector *r, const void *bitcode, size_t bitcode_bytes,
+/* Room for `parts` one after the other, each at a multiple of 16; the offsets it gave them. */
+static char *layout_blob(
+        const size_t *parts, size_t count, uint64_t *ret_offsets, size_t *ret_bytes)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        ret_offsets[i] = at = abx_align_up(at, 16);
+        at += parts[i];
+    }
+    *ret_bytes = at;
+    return at <= ABX_SHADER_MAX_LIBRARY_BYTES ? calloc(1, at) : NULL;
+}
+
+static int build_blob(struct reflector *r, const struct library_code *code,
         const struct abx_shader_options *options, struct abx_shader_result *result)
 {
     struct abx_reflection *h = &r->header;
@@ -223,60 +230,31 @@ static int build_blob(struct reflector *r, const void *bitcode, size_t bitcode_b
     if (bytes > ABX_REFLECTION_MAX_BYTES)
         return complain(r, 0, "its reflection is larger than is supported");
     h->total_bytes = (uint32_t)bytes;
-    size_t at = abx_align_up(sizeof(struct abx_shader_library), 16);
+    uint64_t at[4];
+    size_t sizes[4] = {sizeof(struct abx_shader_library), bytes, code->bytes, code->entry_bytes};
+    char *blob = layout_blob(sizes, 4, at, &result->blob_bytes);
+    if (!blob)
+        return complain(r, 0, "the library is larger than is supported");
     struct abx_shader_library header = {.magic = ABX_LIBRARY_MAGIC,
-            .version = ABX_REFLECTION_VERSION,
+            .version = ABX_LIBRARY_VERSION,
             .target = options->target,
             .math_mode = options->math_mode,
-            .reflection_offset = at,
+            .form = code->form,
+            .reflection_offset = at[1],
             .reflection_bytes = bytes,
-            .bitcode_offset = abx_align_up(at + bytes, 16),
-            .bitcode_bytes = bitcode_bytes};
-    size_t total = header.bitcode_offset + bitcode_bytes;
-    char *blob = calloc(1, total);
-    if (!blob)
-        return -ENOMEM;
+            .code_offset = at[2],
+            .code_bytes = code->bytes,
+            .entries_offset = at[3],
+            .entries_bytes = code->entry_bytes};
     memcpy(blob, &header, sizeof(header));
-    for (size_t i = 0; i < ABX_ARRAY_SIZE(parts); i++) {
+    for (size_t i = 0, to = at[1]; i < ABX_ARRAY_SIZE(parts); to += parts[i++])
         if (parts[i])
-            memcpy(blob + at, data[i], parts[i]);
-        at += parts[i];
-    }
-    memcpy(blob + header.bitcode_offset, bitcode, bitcode_bytes);
+            memcpy(blob + to, data[i], parts[i]);
+    memcpy(blob + at[2], code->data, code->bytes);
+    if (code->entry_bytes)
+        memcpy(blob + at[3], code->entries, code->entry_bytes);
     result->blob = blob;
-    result->blob_bytes = total;
-    return abx_shader_library_check(blob, total) ? -EIO : 0;
-}
-
-/* ---- fast math */
-
-/* The flags that change rounding only. Nothing is assumed about NaN and infinity: programs do test
- * for them under fast math. */
-static void relax_function(LLVMValueRef function)
-{
-    const LLVMFastMathFlags flags = LLVMFastMathAllowReassoc | LLVMFastMathNoSignedZeros |
-                                    LLVMFastMathAllowReciprocal | LLVMFastMathAllowContract |
-                                    LLVMFastMathApproxFunc;
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))
-        for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
-            if (LLVMCanValueUseFastMathFlags(i))
-                LLVMSetFastMathFlags(i, flags);
-}
-
-/* The shim's own arithmetic (shim/math_core.h) relies on the order of its operations. */
-static bool is_core(LLVMValueRef function)
-{
-    static const char prefix[] = "_ZN5metal6__core";
-    size_t length;
-    const char *name = LLVMGetValueName2(function, &length);
-    return length >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
-}
-
-static void relax_module(LLVMModuleRef module)
-{
-    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
-        if (!LLVMIsDeclaration(f) && !is_core(f))
-            relax_function(f);
+    return abx_shader_library_check(blob, result->blob_bytes) ? -EIO : 0;
 }
 
 /* ---- the whole */
@@ -299,7 +277,6 @@ static int open_module(struct reflector *r, const struct abx_string *bitcode)
         return -EIO;
     }
     LLVMDisposeMessage(error);
-    r->layout = LLVMGetModuleDataLayout(r->module);
     return 0;
 }
 
@@ -319,35 +296,24 @@ static int allocate(struct reflector *r)
 
 static int read_records(struct reflector *r)
 {
-    uint32_t *threadgroup = calloc(r->rewrite->kernel_count + 1, sizeof(*threadgroup));
-    int rc = threadgroup ? threadgroup_bytes(
-                                   r->module, r->layout, r->rewrite->kernel_count, threadgroup)
-                         : -ENOMEM;
+    int rc = 0;
     for (uint32_t i = 0; !rc && i < r->rewrite->kernel_count; i++)
-        rc = read_kernel(r, i, threadgroup[i]);
+        rc = read_kernel(r, i);
     for (uint32_t i = 0; !rc && i < r->rewrite->constant_count; i++)
         rc = read_constant(r, i);
-    free(threadgroup);
     return rc ? rc : r->strings.failed ? -ENOMEM : 0;
 }
 
-int reflect(const struct abx_string *bitcode, const struct abx_rewrite *rewrite,
-        const struct line_map *map, const struct abx_shader_options *options,
-        struct diagnosed *diagnosed, struct abx_shader_result *result)
+int reflect(const struct abx_string *records, const struct library_code *code,
+        const struct abx_rewrite *rewrite, const struct line_map *map,
+        const struct abx_shader_options *options, struct diagnosed *diagnosed,
+        struct abx_shader_result *result)
 {
     struct reflector r = {.rewrite = rewrite, .map = map, .diagnosed = diagnosed};
-    int rc = open_module(&r, bitcode);
+    int rc = open_module(&r, records);
     rc = rc ? rc : allocate(&r);
     rc = rc ? rc : read_records(&r);
-    if (!rc && options->math_mode != ABX_MATH_SAFE) {
-        relax_module(r.module);
-        LLVMMemoryBufferRef relaxed = LLVMWriteBitcodeToMemoryBuffer(r.module);
-        rc = build_blob(
-                &r, LLVMGetBufferStart(relaxed), LLVMGetBufferSize(relaxed), options, result);
-        LLVMDisposeMemoryBuffer(relaxed);
-    } else if (!rc) {
-        rc = build_blob(&r, bitcode->data, bitcode->length, options, result);
-    }
+    rc = rc ? rc : build_blob(&r, code, options, result);
     if (rc && r.message.data) {
         free(result->message);
         result->message = r.message.data;

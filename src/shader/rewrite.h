@@ -27,6 +27,9 @@ struct abx_rewrite_kernel {
     const char *name; /* what newFunctionWithName: finds */
     uint32_t first_argument, argument_count;
     uint32_t position; /* of its name in the input */
+    /* C++ that goes after the text, one line each; see shim/entry.h, shim/record.h. The entry makes
+     * the compiler instantiate the kernel, the records only look at its type. */
+    const char *entry, *record;
 };
 
 struct abx_rewrite_constant {
@@ -45,7 +48,7 @@ struct abx_rewrite_piece;
 struct abx_rewrite_edit;
 
 struct abx_rewrite {
-    char *text; /* the C++; NUL-terminated */
+    char *text; /* the C++, without the kernels' entries and records; NUL-terminated */
     size_t text_length;
 
     /* Kernel i's symbol is __abx_k_<i>, its records __abx_i_<i>, __msl_y_<i> and __msl_t_<i>. */

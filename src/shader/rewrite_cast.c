@@ -34,8 +34,7 @@ static bool starts_operand(const struct rewriter *r, uint32_t i)
            (i < r->count && r->tokens[i].kind == TOKEN_NUMBER);
 }
 
-/* The last token of the operand that begins at i; NO_TOKEN when it does not look like one. */
-static uint32_t operand_end(const struct rewriter *r, uint32_t i)
+uint32_t rewriter_operand_end(const struct rewriter *r, uint32_t i)
 {
     uint32_t limit = i + MAX_CAST_TOKENS;
     while (i < limit && is_prefix(r, i))
@@ -75,7 +74,7 @@ static void c_cast_at(struct rewriter *r, uint32_t i)
 {
     bool after_word = i > 0 && token_word(r, i - 1) && !token_is(r, i - 1, "return") &&
                       !token_is(r, i - 1, "else");
-    uint32_t end = after_word ? NO_TOKEN : operand_end(r, i + 3);
+    uint32_t end = after_word ? NO_TOKEN : rewriter_operand_end(r, i + 3);
     if (end == NO_TOKEN || end >= r->count)
         return;
     uint32_t at = r->tokens[i].start;

@@ -23,6 +23,7 @@ static const char *const refused_functions[][2] = {
 static void read_attribute(struct rewriter *r, struct declaration *d, uint32_t open)
 {
     uint32_t close = token_close(r, open);
+    bool kernel = false;
     for (uint32_t i = open + 2; i + 1 < close; i++) {
         if (token_punct(r, i, '(')) {
             i = token_close(r, i);
@@ -31,7 +32,7 @@ static void read_attribute(struct rewriter *r, struct declaration *d, uint32_t o
         if (!token_word(r, i))
             continue;
         if (token_is(r, i, "kernel"))
-            d->kernel = true;
+            d->kernel = kernel = true;
         else if (token_is(r, i, "host_name"))
             d->host_name = i;
         else if (token_is(r, i, "max_total_threads_per_threadgroup"))
@@ -47,6 +48,9 @@ static void read_attribute(struct rewriter *r, struct declaration *d, uint32_t o
                 rewriter_refuse(r, i, "%s", refused_functions[k][1]);
     }
     rewriter_remove(r, open, close);
+    /* As the keyword: see shim/base.h. */
+    if (kernel && d->open == NO_TOKEN && !d->instantiation)
+        rewriter_insert_after(r, close, "inline ", open);
 }
 
 /* `: a(1), b{2}` after a constructor's parameters; the last token of it. */
@@ -110,9 +114,11 @@ static uint32_t read_word(struct rewriter *r, struct declaration *d, struct read
         k->class_keyword = k->class_keyword || d->open == NO_TOKEN;
     else if (token_is(r, i, "enum"))
         k->enumeration = true;
-    else if (token_is(r, i, "kernel"))
+    else if (token_is(r, i, "kernel")) {
         d->kernel = true;
-    else if (token_is(r, i, "namespace") && !k->name_space && d->open == NO_TOKEN) {
+        if (d->instantiation) /* which may not be inline: see shim/base.h */
+            rewriter_remove(r, i, i);
+    } else if (token_is(r, i, "namespace") && !k->name_space && d->open == NO_TOKEN) {
         k->name_space = true;
         k->space_first = k->space_last = i + 1;
         while (token_word(r, k->space_last) || token_is(r, k->space_last, "::"))

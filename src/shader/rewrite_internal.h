@@ -126,6 +126,11 @@ void rewriter_refuse_unsupported(struct rewriter *r);
 
 /* ---- rewrite_cast.c */
 void rewriter_casts(struct rewriter *r);
+/* The last token of the operand that begins at i; NO_TOKEN when it does not look like one. */
+uint32_t rewriter_operand_end(const struct rewriter *r, uint32_t i);
+
+/* ---- rewrite_conditional.c */
+void rewriter_conditionals(struct rewriter *r);
 
 /* ---- rewrite_decl.c */
 /* The declarations of tokens [i, end): a file, a namespace, or (in_class) a class. */

@@ -222,23 +222,53 @@ static const char *host_name(struct rewriter *r, uint32_t token)
     return copy;
 }
 
-/* One entry: `function` is the C++ expression that names it. */
-static void add_entry(struct rewriter *r, const struct declaration *d, uint32_t anchor,
-        const struct kernel_template *k, const char *name, const char *function)
+/* `text` as it can stand at the end of the program: inside the namespaces it was written in. */
+static const char *in_namespaces(struct rewriter *r, struct abx_string *text)
+{
+    struct abx_string whole = {0};
+    unsigned depth = 0;
+    for (const char *p = r->space.data; p && *p;) {
+        const char *end = strstr(p, "::");
+        size_t length = end ? (size_t)(end - p) : strlen(p);
+        abx_string_printf(&whole, "namespace %.*s { ", (int)length, p);
+        depth++;
+        p = end ? end + 2 : p + length;
+    }
+    abx_string_add(&whole, text->data ? text->data : "", text->length);
+    while (depth--)
+        abx_string_add(&whole, " }", 2);
+    for (size_t i = 0; i < whole.length; i++)
+        if (whole.data[i] == '\n')
+            whole.data[i] = ' ';
+    const char *copy = rewriter_string(r, whole.data ? whole.data : "", whole.length);
+    if (whole.failed || text->failed)
+        r->error = -ENOMEM;
+    abx_string_finish(&whole);
+    abx_string_finish(text);
+    return copy;
+}
+
+/* `function` is the C++ expression that names it. */
+static void add_kernel(struct rewriter *r, uint32_t anchor, const struct kernel_template *k,
+        const char *name, const char *function)
 {
     struct abx_rewrite *out = r->out;
     uint32_t id = out->kernel_count;
     if (!rewriter_grow(r, (void **)&out->kernels, &r->kernel_capacity, id, sizeof(*out->kernels),
                 ABX_REWRITE_MAX_KERNELS))
         return;
-    out->kernels[out->kernel_count++] = (struct abx_rewrite_kernel){
-            name, k->first_argument, k->argument_count, r->tokens[anchor].start};
-    const char *text = rewriter_format(r, " __ABX_ENTRY(%u, \"%s\", (%s), %s) __MSL_TYPES(%u, %s)",
-            id, name, k->attributes, function, id, function);
-    rewriter_insert_after(r, d->end, text, anchor);
+    struct abx_string entry = {0}, record = {0};
+    abx_string_printf(&entry, "__ABX_ENTRY(%u, (%s), %s)", id, k->attributes, function);
+    abx_string_printf(&record, "__ABX_RECORD(%u, (%s), %s) __MSL_TYPES(%u, %s)", id, k->attributes,
+            function, id, function);
     if (*k->threads)
-        rewriter_insert_after(
-                r, d->end, rewriter_format(r, " __MSL_THREADS(%u, %s)", id, k->threads), anchor);
+        abx_string_printf(&record, " __MSL_THREADS(%u, %s)", id, k->threads);
+    out->kernels[out->kernel_count++] = (struct abx_rewrite_kernel){.name = name,
+            .first_argument = k->first_argument,
+            .argument_count = k->argument_count,
+            .position = r->tokens[anchor].start,
+            .entry = in_namespaces(r, &entry),
+            .record = in_namespaces(r, &record)};
 }
 
 static void check_return_type(struct rewriter *r, const struct declaration *d, uint32_t name)
@@ -277,7 +307,7 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
                     ? host_name(r, d->host_name)
                     : rewriter_format(r, "%s%.*s", r->space.data ? r->space.data : "",
                               (int)token_length(r, name), r->text + r->tokens[name].start);
-    add_entry(r, d, name, &k, host, function.data ? function.data : "");
+    add_kernel(r, name, &k, host, function.data ? function.data : "");
     abx_string_finish(&function);
 }
 
@@ -333,7 +363,8 @@ void rewriter_instantiation(struct rewriter *r, const struct declaration *d)
                 r->text + r->tokens[name].start);
     }
     struct kernel_template k = r->templates[index];
-    add_entry(r, d, name, &k, host_name(r, d->host_name), function.data ? function.data : "");
+    add_kernel(r, name, &k, host_name(r, d->host_name), function.data ? function.data : "");
+    rewriter_remove(r, d->start, d->end);
     abx_string_finish(&types);
     abx_string_finish(&function);
 }

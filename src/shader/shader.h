@@ -9,22 +9,35 @@
 #include "wire/compile.h"
 #include "wire/reflection.h"
 
-/* Caps on what a guest can make the compiler hold. ggml's library is 0.6 MB of source, 11 MB of
- * bitcode. */
+/* Caps on what a guest can make the compiler hold. ggml's library is 0.6 MB of source, a blob of
+ * 3 MB. */
 #define ABX_SHADER_MAX_SOURCE_BYTES (16u << 20)
 #define ABX_SHADER_MAX_MESSAGE_BYTES (256u << 10)
 #define ABX_SHADER_MAX_LIBRARY_BYTES (256u << 20)
 #define ABX_SHADER_MAX_OBJECT_BYTES (64u << 20)
 #define ABX_SHADER_MAX_CONSTANTS 1024u
 
-/* library blob: this header, then the reflection, then the bitcode. */
+enum abx_library_form {
+    /* The code is a module with every function's entry. */
+    ABX_LIBRARY_BITCODE = 1,
+    /* The code is a precompiled header of clang's; each function's entry is a line of C++ to be
+     * compiled on top of it. */
+    ABX_LIBRARY_HEADER = 2,
+};
+
+/* library blob: this header, the reflection, the code, and for ABX_LIBRARY_HEADER the entries: a
+ * NUL-terminated string a function, in the reflection's order. */
 #define ABX_LIBRARY_MAGIC 0x4258424cu
+#define ABX_LIBRARY_VERSION 2u
 struct abx_shader_library {
     uint32_t magic, version;
-    uint32_t target; /* enum abx_shader_target the bitcode is for */
+    uint32_t target; /* enum abx_shader_target the code is for */
     uint32_t math_mode;
+    uint32_t form; /* enum abx_library_form */
+    uint32_t reserved;
     uint64_t reflection_offset, reflection_bytes; /* 8-byte aligned */
-    uint64_t bitcode_offset, bitcode_bytes;
+    uint64_t code_offset, code_bytes;
+    uint64_t entries_offset, entries_bytes;
 };
 /* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well).
  */
@@ -63,10 +76,11 @@ struct abx_shader_constant {
 };
 
 /* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
- * object blob (kernel_abi.h). Errors as above. */
-int abx_shader_specialize(const void *library, size_t library_bytes, uint32_t function,
-        const struct abx_shader_constant *constants, uint32_t constant_count,
-        struct abx_shader_result *result);
+ * object blob (kernel_abi.h). `tools` may be NULL for an ABX_LIBRARY_BITCODE library. Errors as
+ * above. */
+int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
+        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count, struct abx_shader_result *result);
 
 /* Changes whenever the same source could give another blob: shim, rewriter, clang, code generator,
  * this machine's CPU features. Part of every cache key. */

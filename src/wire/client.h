@@ -134,8 +134,10 @@ struct abx_client_compile {
 /* request: struct abx_shader_options, macros, source in this order. library 0: keep nothing. */
 void abx_client_compile(struct abx_client *client, abx_handle library, const void *request,
         size_t bytes, struct abx_client_compile *ret);
-/* Waits until a pipeline's code is ready. 0, or -errno and the reason in `text`. */
-int abx_client_prepare(struct abx_client *client, abx_handle pipeline, char text[static 512]);
+/* Waits until a pipeline's code is ready. 0, or -errno and the reason in `text`.
+ * *ret_threadgroup_bytes: threadgroup memory its own variables take. */
+int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
+        uint32_t *ret_threadgroup_bytes, char text[static 512]);
 
 /* ---- what really happened */
 struct abx_client_counters {

@@ -159,7 +159,8 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
     }
 }
 
-int abx_client_prepare(struct abx_client *client, abx_handle pipeline, char text[static 512])
+int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
+        uint32_t *ret_threadgroup_bytes, char text[static 512])
 {
     union abx_message message = {.prepare = {.type = ABX_MESSAGE_PREPARE, .pipeline = pipeline}};
     struct abx_client_request r = {.answer_type = ABX_MESSAGE_PREPARED, .fd = -1};
@@ -173,5 +174,7 @@ int abx_client_prepare(struct abx_client *client, abx_handle pipeline, char text
         return error;
     const struct abx_message_prepared *p = &r.answer.prepared;
     snprintf(text, 512, "%.*s", (int)sizeof p->text, p->text);
+    if (p->error == 0)
+        *ret_threadgroup_bytes = p->threadgroup_bytes;
     return p->error > 0 ? -EBADMSG : p->error;
 }

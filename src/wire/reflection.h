@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 #define ABX_REFLECTION_MAGIC 0x58424c52u /* "RLBX" */
-#define ABX_REFLECTION_VERSION 1u
+#define ABX_REFLECTION_VERSION 2u
 
 /* Caps: a library is guest-made. ggml, the largest known client, has about 700 kernels. */
 #define ABX_REFLECTION_MAX_FUNCTIONS 65536u
@@ -51,7 +51,7 @@ struct abx_reflection_function {
     uint32_t name; /* what newFunctionWithName: finds ([[host_name]] or the C name) */
     uint32_t kind; /* enum abx_function_kind */
     uint32_t first_argument, argument_count;
-    uint32_t static_threadgroup_bytes;
+    uint32_t reserved;
     uint32_t max_threads;         /* [[max_total_threads_per_threadgroup]], 0 when not given */
     uint32_t required_threads[3]; /* [[required_threads_per_threadgroup]], 0 when not given */
     uint32_t entry;               /* string: the bitcode's symbol for this function */

@@ -19,7 +19,7 @@
 #include "base/base.h"
 
 #define ABX_WIRE_MAGIC 0x31584241u /* "ABX1" */
-#define ABX_WIRE_VERSION 1u
+#define ABX_WIRE_VERSION 2u
 
 typedef uint64_t abx_handle;
 
@@ -190,7 +190,8 @@ struct abx_message_prepared {
     uint32_t type, tag;
     int32_t error;
     uint32_t cached;
-    char text[496]; /* why it failed */
+    uint32_t threadgroup_bytes; /* its own variables', a thing only the finished code tells */
+    char text[492];             /* why it failed */
 };
 
 union abx_message {

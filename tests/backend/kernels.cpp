@@ -16,7 +16,7 @@ void add(device const float *a, device const float *b, device float *r, uint i)
 {
     r[i] = a[i] + b[i];
 }
-__ABX_ENTRY(0, "add", (BUF(0), BUF(1), BUF(2), AT(thread_position_in_grid)), add)
+__ABX_ENTRY(0, (BUF(0), BUF(1), BUF(2), AT(thread_position_in_grid)), add)
 
 // Writes everything a thread knows about its place: 24 words a thread.
 void place(device uint *out, uint3 tid, uint3 lid, uint3 gid, uint3 size, uint3 full, uint3 groups,
@@ -38,7 +38,7 @@ void place(device uint *out, uint3 tid, uint3 lid, uint3 gid, uint3 size, uint3 
             AT(dispatch_threads_per_threadgroup), AT(threadgroups_per_grid), AT(threads_per_grid), \
             AT(thread_index_in_threadgroup), AT(thread_index_in_simdgroup),                        \
             AT(simdgroup_index_in_threadgroup), AT(simdgroups_per_threadgroup))
-__ABX_ENTRY(1, "place", PLACE, place)
+__ABX_ENTRY(1, PLACE, place)
 
 void place_barrier(device uint *out, uint3 tid, uint3 lid, uint3 gid, uint3 size, uint3 full,
         uint3 groups, uint3 grid, uint index, uint lane, uint sg, uint sgs)
@@ -50,7 +50,7 @@ void place_barrier(device uint *out, uint3 tid, uint3 lid, uint3 gid, uint3 size
     place(out, tid, lid, gid, size, full, groups, grid, index, lane, sg, sgs);
     out[24 * (tid.x + grid.x * (tid.y + grid.y * tid.z)) + 23] = order[total - 1 - index];
 }
-__ABX_ENTRY(2, "place_barrier", PLACE, place_barrier)
+__ABX_ENTRY(2, PLACE, place_barrier)
 
 void reduce(device const float *in, device float *out, uint tid, uint tg, uint n)
 {
@@ -65,7 +65,7 @@ void reduce(device const float *in, device float *out, uint tid, uint tg, uint n
     if (tid == 0)
         out[tg] = sh[0];
 }
-__ABX_ENTRY(3, "reduce",
+__ABX_ENTRY(3,
         (BUF(0), BUF(1), AT(thread_position_in_threadgroup), AT(threadgroup_position_in_grid),
                 AT(threads_per_threadgroup)),
         reduce)
@@ -112,8 +112,7 @@ void simd_all_of_them(device const int *in, device int *out, uint i, uint l)
     o[34] = (int)simd_prefix_exclusive_sum((float)v);
     o[35] = (int)(ushort)quad_ballot(v & 1);
 }
-__ABX_ENTRY(4, "simd_all_of_them",
-        (BUF(0), BUF(1), AT(thread_position_in_grid), AT(thread_index_in_simdgroup)),
+__ABX_ENTRY(4, (BUF(0), BUF(1), AT(thread_position_in_grid), AT(thread_index_in_simdgroup)),
         simd_all_of_them)
 
 // Divergent: only some lanes take part.
@@ -126,8 +125,7 @@ void simd_divergent(device const int *in, device int *out, uint i, uint l)
         out[2 * i] = simd_max(v);
     out[2 * i + 1] = simd_sum(v);
 }
-__ABX_ENTRY(5, "simd_divergent",
-        (BUF(0), BUF(1), AT(thread_position_in_grid), AT(thread_index_in_simdgroup)),
+__ABX_ENTRY(5, (BUF(0), BUF(1), AT(thread_position_in_grid), AT(thread_index_in_simdgroup)),
         simd_divergent)
 
 // 8x8 matrices: C = A * B + C over 32 threads, B transposed and half.
@@ -141,13 +139,13 @@ void matrix8(device const float *a, device const half *b, device float *c)
     simdgroup_multiply_accumulate(C, A, B, C);
     simdgroup_store(C, c);
 }
-__ABX_ENTRY(6, "matrix8", (BUF(0), BUF(1), BUF(2)), matrix8)
+__ABX_ENTRY(6, (BUF(0), BUF(1), BUF(2)), matrix8)
 
 void constants_(device int *out, uint i)
 {
     out[i] = (given_mode ? mode : 100) + (int)(gain * 4.0f);
 }
-__ABX_ENTRY(7, "constants", (BUF(0), AT(thread_position_in_grid)), constants_)
+__ABX_ENTRY(7, (BUF(0), AT(thread_position_in_grid)), constants_)
 
 void quotients(device const int *a, device const int *b, device int *o, uint i)
 {
@@ -156,14 +154,14 @@ void quotients(device const int *a, device const int *b, device int *o, uint i)
     o[4 * i + 2] = (uint)a[i] / (uint)b[i];
     o[4 * i + 3] = a[i] << b[i];
 }
-__ABX_ENTRY(8, "divide", (BUF(0), BUF(1), BUF(2), AT(thread_position_in_grid)), quotients)
+__ABX_ENTRY(8, (BUF(0), BUF(1), BUF(2), AT(thread_position_in_grid)), quotients)
 
 void for_ever(device uint *out, uint i)
 {
     while (true)
         ;
 }
-__ABX_ENTRY(9, "for_ever", (BUF(0), AT(thread_position_in_grid)), for_ever)
+__ABX_ENTRY(9, (BUF(0), AT(thread_position_in_grid)), for_ever)
 
 void histogram(device const uint *in, device atomic_uint *bins, threadgroup atomic_uint *local,
         uint i, uint l, uint n, uint grid)
@@ -178,7 +176,7 @@ void histogram(device const uint *in, device atomic_uint *bins, threadgroup atom
         atomic_fetch_add_explicit(&bins[b], atomic_load_explicit(&local[b], memory_order_relaxed),
                 memory_order_relaxed);
 }
-__ABX_ENTRY(10, "histogram",
+__ABX_ENTRY(10,
         (BUF(0), BUF(1), TG(0), AT(thread_position_in_grid), AT(thread_position_in_threadgroup),
                 AT(threads_per_threadgroup), AT(threads_per_grid)),
         histogram)
@@ -196,7 +194,7 @@ void gemm(device float *c, device const float *a, device const float *b, constan
     c[2 * y * n + x] = acc0;
     c[(2 * y + 1) * n + x] = acc1;
 }
-__ABX_ENTRY(11, "gemm",
+__ABX_ENTRY(11,
         (BUF(0), BUF(1), BUF(2), BUF(3), AT(threadgroup_position_in_grid),
                 AT(thread_position_in_threadgroup)),
         gemm)
@@ -238,7 +236,7 @@ void wander(device const int *in, device int *out, uint i, constant uint &n)
     }
     out[i] = sum + steps;
 }
-__ABX_ENTRY(12, "wander", (BUF(0), BUF(1), AT(thread_position_in_grid), BUF(2)), wander)
+__ABX_ENTRY(12, (BUF(0), BUF(1), AT(thread_position_in_grid), BUF(2)), wander)
 
 // Positions as vectors of three 16-bit numbers.
 void narrow(device int *out, uint3 group, vec<ushort, 3> at, vec<ushort, 3> size)
@@ -246,8 +244,7 @@ void narrow(device int *out, uint3 group, vec<ushort, 3> at, vec<ushort, 3> size
     for (int i = at.x; i < 8; i += size.x)
         out[8 * (group.z * 6 + group.y * 2 + group.x) + i] = 1000 * size.y + 100 * size.z + i;
 }
-__ABX_ENTRY(13, "narrow",
-        (BUF(0), AT(threadgroup_position_in_grid), AT(thread_position_in_threadgroup),
+__ABX_ENTRY(13, (BUF(0), AT(threadgroup_position_in_grid), AT(thread_position_in_threadgroup),
                 AT(threads_per_threadgroup)),
         narrow)
 
@@ -264,17 +261,4 @@ void ring(device uint *out, constant uint &rounds, uint t, uint n)
     } while (++k < rounds);
     out[t] = value;
 }
-__ABX_ENTRY(14, "ring",
-        (BUF(0), BUF(1), AT(thread_index_in_threadgroup), AT(threads_per_threadgroup)), ring)
-
-// Vectors and structures of them where only an element may lie.
-struct pair {
-    vec<float, 4> a;
-    vec<int, 2> b;
-};
-void unaligned(device const char *in, device char *out, uint i)
-{
-    *(device vec<float, 4> *)(out + 20 * i) = *(device const vec<float, 4> *)(in + 20 * i) * 2.0f;
-    *(device pair *)(out + 4004 + 36 * i) = *(device const pair *)(in + 36 * i);
-}
-__ABX_ENTRY(15, "unaligned", (BUF(0), BUF(1), AT(thread_position_in_grid)), unaligned)
+__ABX_ENTRY(14, (BUF(0), BUF(1), AT(thread_index_in_threadgroup), AT(threads_per_threadgroup)), ring)

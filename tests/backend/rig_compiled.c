@@ -51,17 +51,18 @@ void *rig_library(const char *path, uint32_t target, size_t *ret_bytes)
     }
     struct abx_reflection *r = reflection();
     struct abx_shader_library head = {.magic = ABX_LIBRARY_MAGIC,
-            .version = 1,
+            .version = ABX_LIBRARY_VERSION,
             .target = target,
+            .form = ABX_LIBRARY_BITCODE,
             .reflection_offset = sizeof head,
             .reflection_bytes = r->total_bytes,
-            .bitcode_offset = sizeof head + r->total_bytes,
-            .bitcode_bytes = length};
-    char *blob = malloc(head.bitcode_offset + length);
+            .code_offset = sizeof head + r->total_bytes,
+            .code_bytes = length};
+    char *blob = malloc(head.code_offset + length);
     memcpy(blob, &head, sizeof head);
     memcpy(blob + sizeof head, r, r->total_bytes);
-    memcpy(blob + head.bitcode_offset, bitcode, length);
-    *ret_bytes = head.bitcode_offset + length;
+    memcpy(blob + head.code_offset, bitcode, length);
+    *ret_bytes = head.code_offset + length;
     free(r);
     free(bitcode);
     return blob;
@@ -81,7 +82,8 @@ static int record(const char *folder, const struct rig *rig, uint32_t id)
                 target && !strcmp(target, "nvptx") ? ABX_TARGET_NVPTX : ABX_TARGET_AARCH64, &bytes);
     if (!library)
         return -1;
-    int r = abx_shader_specialize(library, bytes, id, rig->constant, rig->constant_count, &result);
+    int r = abx_shader_specialize(
+            NULL, library, bytes, id, rig->constant, rig->constant_count, &result);
     snprintf(path, sizeof path, "%s/%u", folder, count++);
     FILE *file = r == 0 ? fopen(path, "wb") : NULL;
     if (!file || fwrite(result.blob, result.blob_bytes, 1, file) != 1 || fclose(file)) {
@@ -107,7 +109,8 @@ struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id)
     const char *folder = getenv("ARCBOX_TEST_RECORD");
     if (folder && record(folder, rig, id) < 0)
         return NULL;
-    int r = abx_shader_specialize(library, bytes, id, rig->constant, rig->constant_count, &result);
+    int r = abx_shader_specialize(
+            NULL, library, bytes, id, rig->constant, rig->constant_count, &result);
     if (r == 0)
         r = rig->backend->pipeline->create(rig->device, result.blob, result.blob_bytes, &pipeline);
     if (r < 0)

@@ -199,7 +199,7 @@ static int test_bad_objects(void)
     void *library = rig_library(rig.bitcode, ABX_TARGET_HOST, &bytes);
     struct abx_shader_result result;
     struct abx_pipeline *p;
-    CHECK(library && abx_shader_specialize(library, bytes, 0, NULL, 0, &result) == 0);
+    CHECK(library && abx_shader_specialize(NULL, library, bytes, 0, NULL, 0, &result) == 0);
     CHECK(rig.backend->pipeline->create(rig.device, "no", 2, &p) == -EBADMSG);
     unsigned char *blob = result.blob;
     for (size_t i = 0; i < result.blob_bytes; i++) {

@@ -86,7 +86,8 @@ static void make_pipeline(void)
     char *message;
     if (abx_shader_locate(&tools, &message) < 0 ||
             abx_shader_compile(&tools, source, sizeof source - 1, &options, "", &library) < 0 ||
-            abx_shader_specialize(library.blob, library.blob_bytes, 0, NULL, 0, &object) < 0 ||
+            abx_shader_specialize(NULL, library.blob, library.blob_bytes, 0, NULL, 0, &object) <
+                    0 ||
             REAL.pipeline->create(host->device, object.blob, object.blob_bytes, &pipeline_code) <
                     0) {
         fprintf(stderr, "no pipeline\n");

@@ -207,7 +207,7 @@ static void receive(struct fake_host *h)
             answer_compile(h, &m.compile, fds[0]);
         } else if (m.type == ABX_MESSAGE_PREPARE) {
             struct abx_message_prepared answer = {
-                    .type = ABX_MESSAGE_PREPARED, .tag = m.prepare.tag};
+                    .type = ABX_MESSAGE_PREPARED, .tag = m.prepare.tag, .threadgroup_bytes = 48};
             abx_sock_send(h->sock, &answer, sizeof answer, NULL, 0);
         }
     }

@@ -237,7 +237,8 @@ static void test_compile(struct abx_client *c)
     CHECK(r.error == -EINVAL && !r.reflection && r.message && strstr(r.message, "expected"));
     free(r.message);
     char text[512];
-    CHECK(abx_client_prepare(c, 1, text) == 0);
+    uint32_t bytes = 0;
+    CHECK(abx_client_prepare(c, 1, &bytes, text) == 0 && bytes == 48);
 }
 
 static void *encode_thread(void *user)

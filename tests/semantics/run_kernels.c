@@ -90,7 +90,8 @@ static void run_kernel(
     }
 }
 
-static void run_library(const char *file, const char *mode, const void *blob, size_t bytes)
+static void run_library(const struct abx_shader_tools *tools, const char *file, const char *mode,
+        const void *blob, size_t bytes)
 {
     const struct abx_shader_library *head = blob;
     const struct abx_reflection *r = (const void *)((const char *)blob + head->reflection_offset);
@@ -98,7 +99,7 @@ static void run_library(const char *file, const char *mode, const void *blob, si
         const char *name = abx_reflection_string(r, abx_reflection_functions(r)[i].name);
         struct abx_shader_result result = {0};
         struct abx_pipeline *pipeline = NULL;
-        int rc = abx_shader_specialize(blob, bytes, i, NULL, 0, &result);
+        int rc = abx_shader_specialize(tools, blob, bytes, i, NULL, 0, &result);
         if (!rc)
             rc = rig.backend->pipeline->create(
                     rig.device, result.blob, result.blob_bytes, &pipeline);
@@ -130,7 +131,7 @@ static int run_file(const struct abx_shader_tools *tools, const char *path)
         if (rc)
             printf("%s: %s\n", file, result.message ? result.message : strerror(-rc));
         else
-            run_library(file, modes[tried[i]], result.blob, result.blob_bytes);
+            run_library(tools, file, modes[tried[i]], result.blob, result.blob_bytes);
         failures += rc != 0;
         free(result.blob), free(result.message);
     }

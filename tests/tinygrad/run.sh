@@ -19,6 +19,12 @@ version=$(sed -n 's/^tinygrad==//p' "$here/../../examples/digits/requirements.tx
 limit=900 # seconds a file may take; test_dtype.py takes 260 on two cores, test_ops.py four times that
 status=0
 
+# A daemon of its own: one that runs already may be of another build.
+ARCBOX_RUNTIME_DIR=$(mktemp -d "${TMPDIR:-/tmp}/arcbox-test.XXXXXX")
+ARCBOX_CACHE_DIR=$ARCBOX_RUNTIME_DIR/cache
+export ARCBOX_RUNTIME_DIR ARCBOX_CACHE_DIR
+trap '"$arcbox" daemon stop >/dev/null 2>&1 || true; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
+
 if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q "tinygrad==$version" numpy pytest
@@ -61,7 +67,7 @@ tiny)
     fi
     cd "$work"
     # Mounted by name: the container has a /tmp of its own, and the folder may lie there.
-    exec "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
+    "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
     ;;
 ops)
     enter_checkout "$3"

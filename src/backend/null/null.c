@@ -117,6 +117,11 @@ static int pipeline_create(
     return 0;
 }
 
+static uint32_t pipeline_threadgroup_bytes(const struct abx_pipeline *pipeline)
+{
+    return pipeline->info.static_threadgroup_bytes;
+}
+
 static void pipeline_destroy(struct abx_pipeline *pipeline)
 {
     free(pipeline);
@@ -248,6 +253,7 @@ static const struct abx_buffer_ops buffer_ops = {
 
 static const struct abx_pipeline_ops pipeline_ops = {
         .create = pipeline_create,
+        .threadgroup_bytes = pipeline_threadgroup_bytes,
         .destroy = pipeline_destroy,
 };
 

@@ -7,7 +7,8 @@
 #define constant const __attribute__((opencl_global_host))
 #define threadgroup __attribute__((opencl_local))
 #define thread
-#define kernel
+// A library's kernels are compiled one by one: only those that are asked for.
+#define kernel inline
 
 #define __MSL_AI __attribute__((always_inline, nodebug))
 #define __MSL_FN __MSL_AI inline

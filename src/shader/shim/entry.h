@@ -2,17 +2,17 @@
  * (markers.h). C++ itself types the arguments: the rewriter only lists where each one comes from.
  *
  * Needs before it: the address-space macros (device, constant, threadgroup), uint and metal::vec.
- * For each kernel or explicit instantiation, the rewriter appends at namespace scope
+ * For each kernel or explicit instantiation, the front end appends at namespace scope
  *
- *   __ABX_ENTRY(id, "host name", (attributes), function)
+ *   __ABX_ENTRY(id, (attributes), function)    `void __abx_k_<id>(void)`: what runs
+ *   __ABX_RECORD(id, (attributes), function)   `__abx_i_<id>`: what its arguments are
  *
  * attributes: one of these a parameter, comma separated:
  *   __abx::A<__abx::BUFFER, n>       [[buffer(n)]]
  *   __abx::A<__abx::THREADGROUP, n>  [[threadgroup(n)]]
  *   __abx::A<__abx::BUILTIN, __abx::thread_position_in_grid>
  *   __abx::A<__abx::AUTO, 0>         no attribute: the next free index of its address space
- *
- * It emits `void __abx_k_<id>(void)` and the record `__abx_i_<id>` in section "abx_kernels". */
+ */
 #pragma once
 #pragma GCC system_header
 #include "markers.h"
@@ -161,22 +161,15 @@ struct resolve<NextBuffer, NextGroup, list<A0, As...>, list<T0, Ts...>, list<D..
             list<D..., list<R, T0>>>::type type;
 };
 
-/* Read by the front end from the bitcode's section "abx_kernels". */
+/* Read by the front end from the bitcode. */
 struct argument_info {
     int kind, index, space, writable;
     uint size, align;
 };
-struct kernel_info {
-    const char *name;
-    const argument_info *arguments;
-    int count;
-    void (*entry)();
-};
 
 template <class L> struct runner;
 template <class... R, class... T> struct runner<list<list<R, T>...>> {
-    static constexpr int count = sizeof...(R);
-    static constexpr argument_info info[count + 1] = {
+    static constexpr argument_info info[sizeof...(R) + 1] = {
             {R::kind, R::value, pointee<typename T::type>::space,
                     pointee<typename T::type>::writable, pointee<typename T::type>::size,
                     pointee<typename T::type>::align}...,
@@ -197,11 +190,11 @@ template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
 #define __ABX_UNPACK(...) __VA_ARGS__
 #define __ABX_KERNEL(attributes, ...)                                                              \
     __abx::kernel_of<__remove_reference_t(decltype(__VA_ARGS__)), __abx::list<__ABX_UNPACK attributes>>::type
-#define __ABX_ENTRY(id, host, attributes, ...)                                                     \
+#define __ABX_ENTRY(id, attributes, ...)                                                           \
     extern "C" __attribute__((used)) void __ABX_CAT(__abx_k_, id)(void)                            \
     {                                                                                              \
         __ABX_KERNEL(attributes, __VA_ARGS__)::go(&__VA_ARGS__);                                   \
-    }                                                                                              \
-    extern "C" __attribute__((used, section("abx_kernels"))) const __abx::kernel_info __ABX_CAT(   \
-            __abx_i_, id) = {host, __ABX_KERNEL(attributes, __VA_ARGS__)::info,                    \
-            __ABX_KERNEL(attributes, __VA_ARGS__)::count, __ABX_CAT(__abx_k_, id)};
+    }
+#define __ABX_RECORD(id, attributes, ...)                                                          \
+    extern "C" __attribute__((used)) const __abx::argument_info *const __ABX_CAT(__abx_i_, id) =   \
+            __ABX_KERNEL(attributes, __VA_ARGS__)::info;

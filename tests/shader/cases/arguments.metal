@@ -1,4 +1,4 @@
-// expect: kernel all_kinds entry=__abx_k_0 threadgroup=0
+// expect: kernel all_kinds entry=__abx_k_0
 // expect: buffer a type=float index=2 access=read size=4 align=4 data_type=3
 // expect: buffer b type=float4 index=0 access=read_write size=16 align=16 data_type=6
 // expect: buffer p type=Params index=5 access=read size=16 align=8 data_type=1

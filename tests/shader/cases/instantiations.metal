@@ -39,3 +39,13 @@ template <typename T> kernel void inner(device T *x, uint i [[thread_position_in
 }
 template [[host_name("inner_int")]] kernel void inner<int>(device int *, uint);
 } // namespace space
+
+// Without a name for the host nothing can find it, but it is compiled.
+template <typename T> [[kernel]] void by_attribute(device T *x [[buffer(0)]])
+{
+    x[0] = 1;
+}
+template [[kernel]] void by_attribute<int>(device int *);
+template kernel void by_attribute<float>(device float *);
+template [[host_name("by_attribute_half")]] [[kernel]] void by_attribute<half>(device half *);
+// expect: kernel by_attribute_half

@@ -1,6 +1,6 @@
-// expect: kernel a entry=__abx_k_0 threadgroup=0 max_threads=256 required=0,0,0
-// expect: kernel b entry=__abx_k_1 threadgroup=0 max_threads=128
-// expect: kernel c entry=__abx_k_2 threadgroup=0 max_threads=0 required=8,4,1
+// expect: kernel a entry=__abx_k_0 max_threads=256 required=0,0,0
+// expect: kernel b entry=__abx_k_1 max_threads=128
+// expect: kernel c entry=__abx_k_2 max_threads=0 required=8,4,1
 #include <metal_stdlib>
 using namespace metal;
 constant constexpr int lanes = 32;

@@ -1,6 +1,6 @@
-// expect: kernel own entry=__abx_k_0 threadgroup=1104
-// expect: kernel through_a_function entry=__abx_k_1 threadgroup=128
-// expect: kernel none entry=__abx_k_2 threadgroup=0
+// expect: kernel own entry=__abx_k_0
+// expect: kernel through_a_function entry=__abx_k_1
+// expect: kernel none entry=__abx_k_2
 #include <metal_stdlib>
 using namespace metal;
 kernel void own(device float *x, uint i [[thread_position_in_threadgroup]])
