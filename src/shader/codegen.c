@@ -5,6 +5,7 @@
  * runs on what comes in and on what goes out. Steps: codegen_load (one function, one thread's
  * work), a form (codegen_wide or codegen_scalar), codegen_finish. */
 #include "shader/codegen.h"
+#include "shader/codegen_nvptx.h"
 #include "shader/codegen_target.h"
 #include "shader/frontend.h"
 
@@ -136,13 +137,15 @@ int codegen_finish(struct codegen *g, struct abx_shader_result *result)
  * LLVM's own vectoriser takes further: measured on tinygrad's training of the digits, 1.2 s
  * against 1.5 s an epoch, and half the time to compile. The environment forces a form, for tests.
  */
-static int build_best(struct codegen *g)
+static int build_best(struct codegen *g, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_CODEGEN_FORM");
     bool meets = g->barriers || g->simd || g->simd_barriers;
     bool wide = form ? strcmp(form, "wide") == 0 : meets;
     int r = wide ? codegen_build_wide(g) : -ENOTSUP;
-    return r == -ENOTSUP && (!form || !wide) ? codegen_build_scalar(g) : r;
+    if (r == -ENOTSUP && (!form || !wide))
+        r = codegen_build_scalar(g);
+    return r < 0 ? r : codegen_finish(g, result);
 }
 
 /* The module that the kernel is in: the library's, or compiled now. */
@@ -170,6 +173,8 @@ int abx_shader_specialize(const struct abx_shader_tools *tools, const void *libr
         return -EINVAL;
     struct codegen g = {0};
     const struct abx_shader_library *head = library;
+    const struct abx_reflection *reflection =
+            (const void *)((const char *)library + head->reflection_offset);
     struct abx_string compiled = {0};
     const char *bitcode;
     size_t bytes;
@@ -178,10 +183,10 @@ int abx_shader_specialize(const struct abx_shader_tools *tools, const void *libr
         r = codegen_open(&g, head->target);
     if (r == 0)
         r = codegen_load(&g, head, bitcode, bytes, function, constants, constant_count);
-    if (r == 0)
-        r = build_best(&g);
-    if (r == 0)
-        r = codegen_finish(&g, result);
+    if (r == 0 && head->target == ABX_TARGET_NVPTX)
+        r = codegen_nvptx(&g, reflection, function, result);
+    else if (r == 0)
+        r = build_best(&g, result);
     if (g.context)
         codegen_close(&g);
     abx_string_finish(&compiled);

@@ -56,9 +56,16 @@ LLVMValueRef codegen_load_field(
 struct codegen_place {
     LLVMValueRef call; /* struct abx_kernel_call */
     LLVMValueRef builtin[ABX_BUILTIN_COUNT][3];
+    /* Addresses; NULL: loaded from *call. */
+    LLVMValueRef buffer[ABX_MAX_BUFFER_BINDINGS], threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
+    LLVMValueRef statics;
 };
 /* Loads what is the same for a whole dispatch (grid, group size, counts). */
 void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValueRef call);
+/* The rest of that, from the group size already set. */
+void codegen_place_counts(struct codegen *g, struct codegen_place *p);
+/* A group's place in dimension d and its size, which is less at the grid's far edge. */
+void codegen_place_edge(struct codegen *g, struct codegen_place *p, int d, LLVMValueRef at);
 /* Completes the place of a thread from group[], size[] and thread position [] already set. */
 void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
 void codegen_place_group(struct codegen *g, struct codegen_place *p);

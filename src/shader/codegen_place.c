@@ -33,6 +33,11 @@ void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValu
         p->builtin[ABX_BUILTIN_GROUPS][d] =
                 codegen_load_field(g, call, g->i32, FIELD(groups, d), "groups");
     }
+    codegen_place_counts(g, p);
+}
+
+void codegen_place_counts(struct codegen *g, struct codegen_place *p)
+{
     p->builtin[ABX_BUILTIN_SIMD_WIDTH][0] = codegen_i32(g, ABX_SIMD_LANES);
     p->builtin[ABX_BUILTIN_DISPATCH_SIMDGROUPS][0] =
             ceil_shift(g, product(g, p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE]), 5);
@@ -45,6 +50,15 @@ static LLVMValueRef min32(struct codegen *g, LLVMValueRef a, LLVMValueRef b)
     return LLVMBuildSelect(g->builder, LLVMBuildICmp(g->builder, LLVMIntULT, a, b, ""), a, b, "");
 }
 
+void codegen_place_edge(struct codegen *g, struct codegen_place *p, int d, LLVMValueRef at)
+{
+    LLVMValueRef full = p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d];
+    LLVMValueRef start = LLVMBuildMul(g->builder, at, full, "");
+    LLVMValueRef left = LLVMBuildSub(g->builder, p->builtin[ABX_BUILTIN_GRID][d], start, "left");
+    p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = at;
+    p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = min32(g, full, left);
+}
+
 void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear)
 {
     LLVMBuilderRef b = g->builder;
@@ -53,15 +67,8 @@ void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMVal
     LLVMValueRef row = LLVMBuildUDiv(b, linear, x, "");
     LLVMValueRef v[3] = {LLVMBuildURem(b, linear, x, ""), LLVMBuildURem(b, row, y, ""),
             LLVMBuildUDiv(b, row, y, "")};
-    for (int d = 0; d < 3; d++) {
-        /* Fewer threads at the grid's far edges. */
-        LLVMValueRef full = p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d];
-        LLVMValueRef at = LLVMBuildTrunc(b, v[d], g->i32, "");
-        LLVMValueRef start = LLVMBuildMul(b, at, full, "");
-        LLVMValueRef left = LLVMBuildSub(b, p->builtin[ABX_BUILTIN_GRID][d], start, "left");
-        p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = at;
-        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = min32(g, full, left);
-    }
+    for (int d = 0; d < 3; d++)
+        codegen_place_edge(g, p, d, LLVMBuildTrunc(b, v[d], g->i32, ""));
     codegen_place_group(g, p);
 }
 
@@ -128,6 +135,8 @@ static LLVMValueRef replacement(
         struct codegen *g, LLVMValueRef in, struct codegen_place *p, LLVMValueRef at)
 {
     if (codegen_is_call(in, "__abx_statics")) {
+        if (p->statics)
+            return p->statics;
         LLVMPositionBuilderBefore(g->builder, at);
         return codegen_load_field(g, p->call, g->ptr,
                 offsetof(struct abx_kernel_call, static_threadgroup), "statics");
@@ -152,6 +161,9 @@ static LLVMValueRef replacement(
                 (unsigned long long)n);
         return NULL;
     }
+    LLVMValueRef given = buffer ? p->buffer[n] : p->threadgroup[n];
+    if (given)
+        return given;
     size_t offset = (buffer ? offsetof(struct abx_kernel_call, buffers)
                             : offsetof(struct abx_kernel_call, threadgroup)) +
                     8 * (size_t)n;

@@ -19,6 +19,7 @@ static void initialize_host(void)
     }
 INITIALIZE(X86)
 INITIALIZE(AArch64)
+INITIALIZE(NVPTX)
 
 /* Other computers' processors are the least that runs everywhere a host runtime might: AVX2 has
  * been in every x86-64 server since 2015, NEON is part of aarch64. */
@@ -28,6 +29,8 @@ static const struct codegen_target targets[] = {
                 initialize_X86},
         {ABX_TARGET_AARCH64, "aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon",
                 initialize_AArch64},
+        /* What matrices of bfloat and reductions of a warp need; later processors run it too. */
+        {ABX_TARGET_NVPTX, "nvptx", "nvptx64-nvidia-cuda", "sm_80", "+ptx78", initialize_NVPTX},
 };
 
 const struct codegen_target *codegen_target_find(uint32_t id)
