@@ -85,12 +85,11 @@ static int record(const char *folder, const struct rig *rig, uint32_t id)
     int r = abx_shader_specialize(
             NULL, library, bytes, id, rig->constant, rig->constant_count, &result);
     snprintf(path, sizeof path, "%s/%u", folder, count++);
-    FILE *file = r == 0 ? fopen(path, "wb") : NULL;
-    if (!file || fwrite(result.blob, result.blob_bytes, 1, file) != 1 || fclose(file)) {
+    if (r == 0)
+        r = abx_write_file(path, result.blob, result.blob_bytes);
+    if (r < 0)
         fprintf(stderr, "kernel %u for another processor: %s\n", id,
                 result.message ? result.message : "cannot be written");
-        r = -1;
-    }
     free(result.blob);
     free(result.message);
     return r;

@@ -2,10 +2,16 @@
  * library says about itself. For tests and for people.
  *
  *   shader-tool [-q] [-m safe|relaxed|fast] [-l MAJOR.MINOR] [-D NAME=VALUE] [-o BLOB] FILE
+ *     [--target host|x86-64|aarch64|nvptx]  (any number) generates code for it as well, of
+ *     [--kernel NAME]                       one kernel; without, of all
+ *     [--constant NAME=VALUE]               function constants; others are 1
+ *     [--save FOLDER]                       gets the objects or PTX, and the blobs
+ *     [-j N]                                kernels at a time
  *
  * Exit: 0 compiled, 1 errors in the program, 2 anything else. */
-#include "shader/shader.h"
+#include "shader_tool.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,10 +53,15 @@ static void print_library(const void *blob)
 int main(int argc, char **argv)
 {
     struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    uint32_t targets[8], target_count = 0;
     struct abx_string macros = {0};
     const char *output = NULL;
     bool quiet = false;
-    for (int c; (c = getopt(argc, argv, "qm:l:D:o:")) != -1;) {
+    static const struct option longs[] = {{"target", 1, 0, 't'}, {"kernel", 1, 0, 'k'},
+            {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'}, {0}};
+    struct kernels kernels = {.constants = calloc((size_t)argc, sizeof(char *)), .jobs = 1};
+    char **constants = (char **)kernels.constants;
+    for (int c; (c = getopt_long(argc, argv, "qm:l:D:o:j:", longs, NULL)) != -1;) {
         unsigned major, minor;
         if (c == 'q')
             quiet = true;
@@ -64,6 +75,16 @@ int main(int argc, char **argv)
             abx_string_add(&macros, optarg, strlen(optarg) + 1);
         else if (c == 'o')
             output = optarg;
+        else if (c == 't' && find_target(optarg) && target_count < ABX_ARRAY_SIZE(targets))
+            targets[target_count++] = find_target(optarg);
+        else if (c == 'k')
+            kernels.name = optarg;
+        else if (c == 'c')
+            constants[kernels.constant_count++] = optarg;
+        else if (c == 's')
+            kernels.folder = optarg;
+        else if (c == 'j' && atoi(optarg) > 0)
+            kernels.jobs = (unsigned)atoi(optarg);
         else
             return 2;
     }
@@ -90,6 +111,13 @@ int main(int argc, char **argv)
     if (getenv("SHADER_TOOL_TIME"))
         fprintf(stderr, "compiled in %.3f s: %d, %zu bytes\n", (double)(abx_now_ns() - start) / 1e9,
                 rc, result.blob_bytes);
+    kernels.library = result.blob, kernels.library_bytes = result.blob_bytes;
+    kernels.tools = &tools, kernels.quiet = quiet;
+    for (uint32_t i = 0; !rc && i < target_count; i++) {
+        ((struct abx_shader_library *)result.blob)->target = targets[i];
+        rc = specialize_kernels(&kernels);
+    }
+    free(constants);
     free(result.blob), free(result.message), free(source);
     abx_string_finish(&macros);
     return rc == 0 ? 0 : rc == -EINVAL ? 1 : 2;

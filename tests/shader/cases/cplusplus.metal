@@ -1,3 +1,4 @@
+// no code: recursive functions are not allowed in Metal
 #include <metal_stdlib>
 using namespace metal;
 enum class Mode : uint { A = 1, B };

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Generates code for every target from every case that compiles, and assembles the PTX where ptxas is.
+
+Usage: run_targets.py SHADER_TOOL CASE...
+A case may say `// no code: TEXT`: it compiles, and its kernel is refused with that text.
+ptxas is looked for in $ARCBOX_PTXAS and on the path.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TARGETS = ("x86-64", "aarch64", "nvptx")
+
+
+def directives(path):
+    """None for a case that does not compile; else its options, and what its refusal says."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if re.search(r"^\s*// error:", text, flags=re.M):
+        return None
+    refusal = re.search(r"^\s*// no code: (.*)$", text, flags=re.M)
+    return [word for found in re.findall(r"^\s*// option: ?(.*)$", text, flags=re.M)
+            for word in found.split()], refusal and refusal.group(1)
+
+
+def assemble(ptxas, folder):
+    bad = 0
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".ptx"):
+            continue
+        done = subprocess.run([ptxas, "-arch=sm_90", os.path.join(folder, name), "-o", os.devnull],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            print("ptxas refuses %s: %s" % (name, (done.stdout + done.stderr)[:2000]))
+            bad += 1
+    return bad
+
+
+def check(tool, case, options, refusal, ptxas):
+    wrong = False
+    with tempfile.TemporaryDirectory() as folder:
+        command = [tool, "-q", "-j", "2", "--save", folder] + options
+        targets = [["--target", t] for t in TARGETS]
+        for chosen in targets if refusal else [sum(targets, [])]:
+            done = subprocess.run(command + chosen + [case], capture_output=True, text=True,
+                                  check=False)
+            if (done.returncode != 0) != bool(refusal) or refusal and refusal not in done.stdout:
+                print("== %s\n%s%s" % (case, done.stdout, done.stderr))
+                wrong = True
+        return not wrong and not (ptxas and assemble(ptxas, folder))
+
+
+def main():
+    tool, cases = sys.argv[1], sys.argv[2:]
+    ptxas = os.environ.get("ARCBOX_PTXAS") or shutil.which("ptxas")
+    bad = good = 0
+    for case in cases:
+        found = directives(case)
+        if found is None:
+            continue
+        right = check(tool, case, *found, ptxas)
+        bad, good = bad + (not right), good + right
+    print("%d cases for %s, %d failed; PTX %s" % (good + bad, ", ".join(TARGETS), bad,
+          "assembled for sm_90" if ptxas else "not assembled: there is no ptxas"))
+    sys.exit(1 if bad or not good else 0)
+
+
+main()

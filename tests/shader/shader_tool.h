@@ -1,0 +1,24 @@
+/* tests/shader: what shader-tool's parts share. */
+#ifndef TESTS_SHADER_TOOL_H
+#define TESTS_SHADER_TOOL_H
+
+#include "shader/shader.h"
+
+extern const char *const target_names[]; /* by enum abx_shader_target */
+uint32_t find_target(const char *name);  /* 0: none */
+
+struct kernels {
+    const struct abx_shader_tools *tools;
+    const void *library;
+    size_t library_bytes;
+    const char *name;       /* of one kernel; NULL: all */
+    char *const *constants; /* "NAME=VALUE" */
+    size_t constant_count;
+    const char *folder; /* for the results; NULL: not kept */
+    unsigned jobs;
+    bool quiet;
+};
+/* 0 when all of them were generated; says what went wrong with others. */
+int specialize_kernels(const struct kernels *k);
+
+#endif

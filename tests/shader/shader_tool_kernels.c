@@ -1,0 +1,139 @@
+/* shader-tool: kernels of a library as machine code or PTX, each in a child of its own, because the
+ * code generator may abort the process, as it does in the compiler process. */
+#include "shader_tool.h"
+
+#include "shader/kernel_abi.h"
+#include "shader/nvptx_abi.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *const target_names[] = {[ABX_TARGET_HOST] = "host",
+        [ABX_TARGET_NVPTX] = "nvptx",
+        [ABX_TARGET_X86_64] = "x86-64",
+        [ABX_TARGET_AARCH64] = "aarch64"};
+
+uint32_t find_target(const char *name)
+{
+    for (uint32_t i = 1; i < ABX_ARRAY_SIZE(target_names); i++)
+        if (!strcmp(name, target_names[i]))
+            return i;
+    return 0;
+}
+
+/* As the constant's MTLDataType says: half, float, or an integer of the constant's size. */
+static void encode(
+        const struct abx_reflection_constant *c, double v, struct abx_shader_constant *to)
+{
+    float f = (float)v;
+    _Float16 h = (_Float16)v;
+    int64_t i = (int64_t)v;
+    const void *from = c->type == 3 ? (void *)&f : c->type == 16 ? (void *)&h : (void *)&i;
+    *to = (struct abx_shader_constant){.index = c->index, .type = c->type};
+    memcpy(to->value, from, c->size < 8 ? c->size : 8);
+}
+
+/* Every constant gets a value: the one in `given` ("NAME=VALUE"), or 1, because 0 tends to divide
+ * something. */
+static uint32_t fill_constants(const struct abx_reflection *r, char *const *given, size_t count,
+        struct abx_shader_constant *to)
+{
+    uint32_t used = r->constant_count < ABX_SHADER_MAX_CONSTANTS ? r->constant_count
+                                                                 : ABX_SHADER_MAX_CONSTANTS;
+    for (uint32_t i = 0; i < used; i++) {
+        const struct abx_reflection_constant *c = &abx_reflection_constants(r)[i];
+        const char *name = abx_reflection_string(r, c->name);
+        double value = 1;
+        for (size_t k = 0; k < count; k++)
+            if (!strncmp(given[k], name, strlen(name)) && given[k][strlen(name)] == '=')
+                value = strtod(given[k] + strlen(name) + 1, NULL);
+        encode(c, value, &to[i]);
+    }
+    return used;
+}
+
+/* What a folder gets: the ELF object or the PTX itself, and the blob that a worker would load. */
+static int save(const char *folder, const char *name, bool ptx, const struct abx_shader_result *r)
+{
+    char path[4096];
+    const struct abx_object *o = r->blob;
+    const struct abx_ptx *p = r->blob;
+    const char *at = (const char *)r->blob + (ptx ? p->ptx_offset : o->elf_offset);
+    size_t bytes = ptx ? p->ptx_bytes - 1 : o->elf_bytes;
+    snprintf(path, sizeof path, "%s/%s.%s", folder, name, ptx ? "ptx" : "o");
+    int rc = abx_write_file(path, at, bytes);
+    snprintf(path, sizeof path, "%s/%s.blob", folder, name);
+    return rc ? rc : abx_write_file(path, r->blob, r->blob_bytes);
+}
+
+static int check(bool ptx, const struct abx_shader_result *r)
+{
+    return ptx ? abx_ptx_check(r->blob, r->blob_bytes) : abx_object_check(r->blob, r->blob_bytes);
+}
+
+_Noreturn static void child(const struct kernels *k, uint32_t function, const char *name)
+{
+    const struct abx_shader_library *head = k->library;
+    const struct abx_reflection *r =
+            (const void *)((const char *)k->library + head->reflection_offset);
+    static struct abx_shader_constant constants[ABX_SHADER_MAX_CONSTANTS];
+    struct abx_shader_result result = {0};
+    uint32_t count = fill_constants(r, k->constants, k->constant_count, constants);
+    bool ptx = head->target == ABX_TARGET_NVPTX;
+    uint64_t start = abx_now_ns();
+    int rc = abx_shader_specialize(
+            k->tools, k->library, k->library_bytes, function, constants, count, &result);
+    if (!rc && check(ptx, &result))
+        rc = -EBADMSG;
+    if (!rc && k->folder)
+        rc = save(k->folder, name, ptx, &result);
+    if (rc)
+        printf("%s: %s: %s\n", name, strerror(-rc), result.message ? result.message : "");
+    else if (!k->quiet)
+        printf("%s: %zu bytes for %s, %.0f ms\n", name, result.blob_bytes,
+                target_names[head->target], (double)(abx_now_ns() - start) / 1e6);
+    fflush(stdout);
+    _exit(rc != 0);
+}
+
+static bool wait_one(const struct kernels *k)
+{
+    int status;
+    pid_t pid = wait(&status);
+    if (pid > 0 && WIFSIGNALED(status))
+        printf("a kernel for %s: the code generator died of signal %d\n",
+                target_names[((const struct abx_shader_library *)k->library)->target],
+                WTERMSIG(status));
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int specialize_kernels(const struct kernels *k)
+{
+    const struct abx_shader_library *head = k->library;
+    const struct abx_reflection *r =
+            (const void *)((const char *)k->library + head->reflection_offset);
+    unsigned running = 0, good = 0, all = 0;
+    for (uint32_t i = 0; i < r->function_count; i++) {
+        const struct abx_reflection_function *f = &abx_reflection_functions(r)[i];
+        const char *name = abx_reflection_string(r, f->name);
+        if (f->kind != ABX_FUNCTION_KERNEL || (k->name && strcmp(name, k->name)))
+            continue;
+        all++;
+        if (running == k->jobs) {
+            good += wait_one(k);
+            running--;
+        }
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0)
+            child(k, i, name);
+        running += pid > 0;
+    }
+    while (running--)
+        good += wait_one(k);
+    printf("%u of %u kernels for %s\n", good, all, target_names[head->target]);
+    return good == all && all ? 0 : -EIO;
+}
