@@ -71,11 +71,10 @@ namespace metal
     }
 #define __MSL_FOR_MATH1(X)                                                                         \
     X(exp) X(exp2) X(exp10) X(log) X(log2) X(log10) X(sin) X(cos) X(tan) X(sqrt) X(rsqrt)          \
-    X(sinpi) X(cospi) X(tanpi) X(floor) X(ceil) X(trunc) X(rint) X(round) X(fabs) X(fract)         \
+    X(sinpi) X(cospi) X(tanpi) X(floor) X(ceil) X(trunc) X(rint) X(round) X(fabs)                  \
     X(saturate) X(sign) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh)
 #define __MSL_FOR_MATH2(X)                                                                         \
-    X(fmin) X(fmax) X(copysign) X(fmod) X(pow) X(powr) X(atan2) X(fdim) X(step) X(nextafter)       \
-    X(divide)
+    X(fmin) X(fmax) X(copysign) X(fmod) X(pow) X(powr) X(atan2) X(fdim) X(step) X(divide)
 
 __MSL_FOR_MATH1(__MSL_MATH1)
 __MSL_FOR_MATH2(__MSL_MATH2)
@@ -93,6 +92,37 @@ __MSL_IF_BFLOAT(T) __MSL_FN T fma(T a, T b, T c)
     return (T)__builtin_elementwise_fma((float)a, (float)b, (float)c);
 }
 __MSL_EACH3(fma, T)
+
+// Less than 1 in the type's own precision.
+__MSL_FN float fract(float x)
+{
+    return __core::fract(x);
+}
+__MSL_FN half fract(half x)
+{
+    half f = (half)__core::fract((float)x);
+    return f == (half)1.0f ? (half)0x1.ffcp-1f : f;
+}
+__MSL_IF_BFLOAT(T) __MSL_FN T fract(T x)
+{
+    T f = (T)__core::fract((float)x);
+    return f == (T)1.0f ? (T)0x1.fep-1f : f;
+}
+__MSL_EACH1(fract, T)
+// In the type's own steps.
+__MSL_FN float nextafter(float x, float y)
+{
+    return __core::nextafter<uint>(x, y);
+}
+__MSL_FN half nextafter(half x, half y)
+{
+    return __core::nextafter<ushort>(x, y);
+}
+__MSL_IF_BFLOAT(T) __MSL_FN T nextafter(T x, T y)
+{
+    return __core::nextafter<ushort>(x, y);
+}
+__MSL_EACH2(nextafter, T)
 
 // HEAD: nothing, or what makes each a template for bfloat alone.
 #define __MSL_WIDE(HEAD, T)                                                                        \
@@ -212,11 +242,13 @@ template <class T, int N> __MSL_FN vec<int, N> ilogb(vec<T, N> x)
     __MSL_FOR_MATH1(__MSL_USING)                                                                   \
     __MSL_FOR_MATH2(__MSL_USING)                                                                   \
     using metal::fma;                                                                              \
+    using metal::fract;                                                                            \
     using metal::frexp;                                                                            \
     using metal::ilogb;                                                                            \
     using metal::ldexp;                                                                            \
     using metal::mix;                                                                              \
     using metal::modf;                                                                             \
+    using metal::nextafter;                                                                        \
     using metal::sincos;                                                                           \
     using metal::smoothstep;
 namespace precise

@@ -264,13 +264,13 @@ __MSL_FN float fmod(float x, float y)
     }
     return copysign((float)a, x);
 }
-__MSL_FN float nextafter(float x, float y)
+// B: unsigned, of T's size.
+template <class B, class T> __MSL_FN T nextafter(T x, T y)
 {
-    uint u = float_to_bits(x);
-    uint away = u + 1u, towards = u - 1u;
-    uint zero = (float_to_bits(y) & 0x80000000u) | 1u;
-    uint r = x == 0.0f ? zero : (x < y) == (x > 0.0f) ? away : towards;
-    return x != x || y != y ? x + y : x == y ? y : bits_to_float(r);
+    B u = __builtin_bit_cast(B, x), sign = B(B(1) << (sizeof(B) * 8 - 1));
+    B zero = B((__builtin_bit_cast(B, y) & sign) | 1u);
+    B r = x == T(0.0f) ? zero : (x < y) == (x > T(0.0f)) ? B(u + 1u) : B(u - 1u);
+    return x != x || y != y ? T(x + y) : x == y ? y : __builtin_bit_cast(T, r);
 }
 } // namespace __core
 } // namespace metal

@@ -16,6 +16,14 @@
     }
 __MSL_FOR_MATH1(__MSL_NAME1)
 __MSL_FOR_MATH2(__MSL_NAME2)
+__MSL_FN float __metal_fract(float x, int = 0)
+{
+    return metal::fract(x);
+}
+__MSL_FN float __metal_nextafter(float x, float y, int = 0)
+{
+    return metal::nextafter(x, y);
+}
 __MSL_FN float __metal_fma(float a, float b, float c)
 {
     return metal::fma(a, b, c);
