@@ -187,6 +187,14 @@ static void lose_everyone(struct abx_host *host, enum abx_reason reason, const c
     }
 }
 
+bool abx_host_stray_read(struct abx_host *host, const void *address)
+{
+    struct abx_submission *running =
+            host->hooks && host->hooks->current ? host->hooks->current() : NULL;
+    const struct abx_host_submission *s = running ? running->user : NULL;
+    return s && abx_space_read_zeros(s->queue->head.session, address);
+}
+
 void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *text)
 {
     /* Which kernel faulted is known when this thread was running one; every other command buffer in

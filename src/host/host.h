@@ -72,6 +72,9 @@ void abx_host_set_tenant(
 /* Ends the process when one kernel ran longer than the limit: its command buffer's result says
  * TIMEOUT, the device is lost for every client. Call every 100 ms or so, from one thread. */
 void abx_host_watchdog(struct abx_host *host);
+/* From a fault handler, so async-signal-safe. A kernel on this thread read at `address`, where
+ * there is nothing: true when it reads zeros there from now on, as on GPUs. Not for writes. */
+bool abx_host_stray_read(struct abx_host *host, const void *address);
 /* From a fault handler, so async-signal-safe: what ran on this thread gets `reason`, every client
  * is told that the device is lost. The caller ends the process. */
 void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *text);

@@ -20,6 +20,9 @@
 #define ABX_MAX_EXEC_BYTES (256u << 20)
 /* Compiles a client may have pending: each holds up to ABX_MAX_COMPILE_BYTES of the compiler. */
 #define ABX_MAX_COMPILES_PENDING 64u
+/* Pages of zeros where a client's kernels read past buffers' ends: each may take two of the
+ * worker's mappings, of which there are 65530. */
+#define ABX_MAX_STRAY_PAGES 4096u
 /* All threadgroups of one dispatch: products stay far from overflowing 64 bits. */
 #define ABX_MAX_GROUPS (1ull << 40)
 
@@ -240,6 +243,7 @@ struct abx_session {
     pthread_mutex_t space_lock; /* the window's ranges */
     pthread_cond_t space_freed;
     struct abx_range *ranges;
+    _Atomic uint32_t stray_pages; /* kernels read past buffers' ends */
 
     pthread_mutex_t inbox_lock;
     struct abx_inbox_item *_Atomic inbox;
@@ -298,6 +302,9 @@ void abx_object_poison(
 int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes, int fd,
         struct abx_range **ret);
 void abx_range_release(struct abx_range *range); /* any thread */
+/* A read of `address` faulted: when it is in the window, zeros are read there from now on.
+ * Async-signal-safe. */
+bool abx_space_read_zeros(struct abx_session *session, const void *address);
 
 /* decode.c: one record of the ring; one command buffer. */
 void abx_decode_ring(struct abx_session *session, const struct abx_record *record, uint32_t bytes);

@@ -165,6 +165,18 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     return 0;
 }
 
+/* Programs read a little past the end of a buffer and do not use what they get (ggml reads rows in
+ * steps of 32). A GPU gives zeros. A page that the guest maps between the fault and this call
+ * becomes read-only: a later write ends that guest's own device. */
+bool abx_space_read_zeros(struct abx_session *session, const void *address)
+{
+    uint64_t at = (uint64_t)((const uint8_t *)address - session->window);
+    if (at >= session->window_bytes ||
+            atomic_fetch_add(&session->stray_pages, 1) >= ABX_MAX_STRAY_PAGES)
+        return false;
+    return mprotect(session->window + (at & ~(uint64_t)4095), 4096, PROT_READ) == 0;
+}
+
 void abx_range_release(struct abx_range *range)
 {
     if (atomic_fetch_sub_explicit(&range->references, 1, memory_order_acq_rel) != 1)

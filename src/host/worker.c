@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "backend/cpu/cpu.h"
@@ -61,8 +62,24 @@ static void append_hex(char *text, size_t capacity, uint64_t value)
     append(text, capacity, digits);
 }
 
+/* Of a SIGSEGV: it was a load. Where that cannot be told, no. */
+static bool was_read(const void *context)
+{
+#ifdef __x86_64__
+    enum { WRITE = 2, FETCH = 16 };
+    const ucontext_t *c = context;
+    return !(c->uc_mcontext.gregs[REG_ERR] & (WRITE | FETCH));
+#else
+    (void)context;
+    return false;
+#endif
+}
+
 static void on_fault(int number, siginfo_t *info, void *context)
 {
+    if (number == SIGSEGV && info->si_code == SEGV_ACCERR && was_read(context) &&
+            abx_host_stray_read(host, info->si_addr))
+        return;
     static volatile int once;
     static char text[192];
     /* Other threads that fault meanwhile wait for the end. */

@@ -16,7 +16,8 @@
 static NSString *const source = @""
     "kernel void twice(device float *x [[buffer(0)]], constant float &k [[buffer(1)]],\n"
     "        threadgroup float *t [[threadgroup(0)]], uint i [[thread_position_in_grid]])\n"
-    "{ t[i] = k; x[i] *= t[i]; }\n";
+    "{ t[i] = k; x[i] *= t[i]; }\n"
+    "kernel void beyond(device float *x, constant int &n) { x[0] = x[n] + x[n + 5000] + 42; }\n";
 
 static id<MTLDevice> device;
 static id<MTLCommandQueue> queue;
@@ -106,6 +107,25 @@ static void test_bindings(id<MTLBuffer> buffer)
             ^(id<MTLComputeCommandEncoder> e) { [e setThreadgroupMemoryLength:1ull << 33 atIndex:0]; });
     compute("setThreadgroupMemoryLength:atIndex:", "7 bytes",
             ^(id<MTLComputeCommandEncoder> e) { [e setThreadgroupMemoryLength:7 atIndex:0]; });
+}
+
+/* A kernel that reads where there is nothing gets zeros. */
+static void test_reading_beyond(id<MTLLibrary> library)
+{
+    NSError *error = nil;
+    id<MTLComputePipelineState> beyond =
+            [device newComputePipelineStateWithFunction:[library newFunctionWithName:@"beyond"] error:&error];
+    CHECK(beyond);
+    id<MTLBuffer> x = [device newBufferWithLength:1 << 20 options:0];
+    id<MTLCommandBuffer> commands = [queue commandBuffer];
+    id<MTLComputeCommandEncoder> e = [commands computeCommandEncoder];
+    [e setComputePipelineState:beyond];
+    [e setBuffer:x offset:0 atIndex:0];
+    [e setBytes:&(int){1 << 28} length:4 atIndex:1];
+    [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
+    [e endEncoding];
+    finish(commands, NULL, NULL);
+    CHECK(((float *)x.contents)[0] == 42);
 }
 
 static void test_types(void)
@@ -225,6 +245,7 @@ int main(void)
         CHECK(queue && pipeline);
         compute("", NULL, ^(id<MTLComputeCommandEncoder> e) {});
         test_bindings([device newBufferWithLength:64 options:0]);
+        test_reading_beyond(library);
         test_types();
         test_sizes();
         test_copies();
