@@ -26,12 +26,11 @@ static bool no_notify(struct abx_event *event, uint64_t value, void (*wake)(void
 
 static const struct abx_event_ops no_events = {no_value, no_signal, no_notify};
 
-struct cpu_library *cpu_compile(
-        struct cpu_bench *b, const char *source, size_t bytes, const char *macros, uint32_t length)
+struct cpu_library *cpu_compile(struct cpu_bench *b, const char *source, size_t bytes)
 {
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST, .macro_bytes = length};
+    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
     struct abx_shader_result result = {0};
-    int r = abx_shader_compile(&b->tools, source, bytes, &options, macros, &result);
+    int r = abx_shader_compile(&b->tools, source, bytes, &options, NULL, &result);
     if (r < 0)
         fprintf(stderr, "%s", result.message ? result.message : strerror(-r));
     free(result.message);
@@ -182,6 +181,16 @@ void cpu_report(const char *name, const char *unit, double value, double baselin
     fflush(stdout);
 }
 
+/* For the probe, which compiles it through Metal. */
+static int print_ggml(const char *path)
+{
+    struct abx_string source = {0};
+    bool ok = cpu_ggml_source(path, &source) &&
+              fwrite(source.data, 1, source.length, stdout) == source.length;
+    abx_string_finish(&source);
+    return ok && !fflush(stdout) ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct cpu_bench b = {0};
@@ -192,6 +201,8 @@ int main(int argc, char **argv)
             b.quick = true;
         else if (!strcmp(argv[i], "--ggml") && i + 1 < argc)
             ggml = argv[++i];
+        else if (!strcmp(argv[i], "--print-ggml") && i + 1 < argc)
+            return print_ggml(argv[i + 1]);
         else
             only = argv[i];
     if (abx_shader_locate(&b.tools, &message) < 0) {

@@ -30,8 +30,7 @@ struct cpu_dispatch {
 };
 
 /* NULL, after saying why, when it does not compile. */
-struct cpu_library *cpu_compile(
-        struct cpu_bench *b, const char *source, size_t bytes, const char *macros, uint32_t length);
+struct cpu_library *cpu_compile(struct cpu_bench *b, const char *source, size_t bytes);
 void cpu_library_free(struct cpu_library *l);
 struct abx_pipeline *cpu_pipeline(struct cpu_bench *b, const struct cpu_library *l,
         const char *name, const struct abx_shader_constant *constants, uint32_t count);
@@ -43,6 +42,10 @@ double cpu_measure_call(struct cpu_bench *b, void (*call)(void *), void *user, u
 /* ratio: better than the baseline when above 1. */
 void cpu_report(const char *name, const char *unit, double value, double baseline, double ratio,
         const char *baseline_is);
+
+/* ggml's Metal library as one text, from its .metal file. False, after saying so, when it cannot be
+ * read. */
+bool cpu_ggml_source(const char *path, struct abx_string *ret);
 
 void cpu_bench_threads(struct cpu_bench *b); /* barriers, dispatches, small threadgroups */
 void cpu_bench_loops(struct cpu_bench *b);   /* elementwise, against C */

@@ -111,7 +111,7 @@ static void measure(struct cpu_bench *b, struct cpu_library *l, void *loops, con
 void cpu_bench_loops(struct cpu_bench *b)
 {
     static const char *const names[] = {"saxpy", "saxpy4", "polynomial", "gelu"};
-    struct cpu_library *l = cpu_compile(b, metal, strlen(metal), NULL, 0);
+    struct cpu_library *l = cpu_compile(b, metal, strlen(metal));
     void *loops = open_loops(b);
     if (!l || !loops)
         fprintf(stderr, "elementwise figures were not measured: %s\n",

@@ -259,80 +259,6 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
     free(r);
 }
 
-/* ---- ggml's source: newLibraryWithSource: has no folder, so what it includes is put in its place,
- * once each; files beside it or one folder up. */
-
-#define MAX_FILES 64
-
-struct text {
-    struct abx_string out;
-    char *seen[MAX_FILES];
-    unsigned count;
-};
-
-static bool add_file(struct text *t, const char *folder, const char *name);
-
-static bool add_included(struct text *t, const char *folder, const char *name)
-{
-    char up[PATH_MAX];
-    snprintf(up, sizeof up, "%s/..", folder);
-    return add_file(t, folder, name) || add_file(t, up, name);
-}
-
-static bool add_file(struct text *t, const char *folder, const char *name)
-{
-    char path[PATH_MAX], *real;
-    void *data;
-    size_t bytes;
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
-            !(real = realpath(path, NULL)))
-        return false;
-    for (unsigned i = 0; i < t->count; i++)
-        if (!strcmp(t->seen[i], real)) {
-            free(real);
-            return true;
-        }
-    if (t->count == MAX_FILES ||
-            abx_read_file(real, ABX_SHADER_MAX_SOURCE_BYTES, &data, &bytes) < 0) {
-        free(real);
-        return false;
-    }
-    t->seen[t->count++] = real;
-    char *own = strdup(real), *slash = strrchr(own, '/');
-    *slash = 0;
-    for (char *line = data, *next; line; line = next) {
-        char included[256];
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = 0;
-        if (sscanf(line, " #include \"%255[^\"]\"", included) != 1 ||
-                !add_included(t, own, included))
-            abx_string_printf(&t->out, "%s\n", line);
-    }
-    free(own);
-    free(data);
-    return true;
-}
-
-static struct cpu_library *compile_ggml(struct cpu_bench *b, const char *path)
-{
-    static const char plain[] = "GGML_METAL_HAS_BF16=1",
-                      embedded[] = "GGML_METAL_HAS_BF16=1\0GGML_METAL_EMBED_LIBRARY=1";
-    struct text t = {0};
-    struct cpu_library *l = NULL;
-    if (!add_file(&t, ".", path) && !add_file(&t, "", path)) {
-        fprintf(stderr, "cannot read %s\n", path);
-    } else if (strstr(t.out.data, "__embed_ggml")) {
-        l = cpu_compile(b, t.out.data, t.out.length, plain, sizeof plain);
-    } else { /* its includes are in it already */
-        l = cpu_compile(b, t.out.data, t.out.length, embedded, sizeof embedded);
-    }
-    while (t.count)
-        free(t.seen[--t.count]);
-    abx_string_finish(&t.out);
-    return l;
-}
-
 void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
 {
     static const struct weights weights[] = {
@@ -344,7 +270,10 @@ void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
                         "arcbox bench --ggml .../ggml-metal.metal\n");
         return;
     }
-    struct cpu_library *l = compile_ggml(b, ggml);
+    struct abx_string source = {0};
+    struct cpu_library *l =
+            cpu_ggml_source(ggml, &source) ? cpu_compile(b, source.data, source.length) : NULL;
+    abx_string_finish(&source);
     if (!l)
         return;
     measure_mul_mm(b, l);

@@ -37,7 +37,7 @@ static struct abx_pipeline *one_a_thread(struct cpu_bench *b, struct cpu_library
 
 void cpu_bench_threads(struct cpu_bench *b)
 {
-    struct cpu_library *l = cpu_compile(b, source, strlen(source), NULL, 0);
+    struct cpu_library *l = cpu_compile(b, source, strlen(source));
     if (!l)
         return;
     float *out = calloc(SINGLES, sizeof *out);

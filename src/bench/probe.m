@@ -2,7 +2,7 @@
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
  * on the inproc transport and divides.
  *
- *     arcbox-probe [calls|submit|commands|bandwidth|send]... */
+ *     arcbox-probe [calls|submit|commands|bandwidth|send|compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 #include <stdio.h>
@@ -50,6 +50,44 @@ static id<MTLComputePipelineState> make_pipeline(id<MTLDevice> device)
         exit(1);
     }
     return pipeline;
+}
+
+/* From a library's source to its first kernel's end. The kernel is given no work: arguments of
+ * zeros. */
+static void measure_compile(id<MTLDevice> device, id<MTLCommandQueue> queue, const char *path,
+                            const char *kernel)
+{
+    NSError *error = nil;
+    NSString *text = [NSString stringWithContentsOfFile:[NSString stringWithUTF8String:path]
+                                               encoding:NSUTF8StringEncoding
+                                                  error:&error];
+    id<MTLBuffer> zeros = [device newBufferWithLength:4096 options:MTLResourceStorageModeShared];
+    double start = now_ns();
+    id<MTLLibrary> library = text ? [device newLibraryWithSource:text options:nil error:&error] : nil;
+    double ready = now_ns();
+    id<MTLFunction> function =
+        [library newFunctionWithName:[NSString stringWithUTF8String:kernel]];
+    id<MTLComputePipelineState> pipeline =
+        function ? [device newComputePipelineStateWithFunction:function error:&error] : nil;
+    id<MTLCommandBuffer> commands = [queue commandBuffer];
+    id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+    if (pipeline) {
+        [encoder setComputePipelineState:pipeline];
+        [encoder setBuffer:zeros offset:0 atIndex:0];
+        [encoder setBuffer:zeros offset:2048 atIndex:1];
+        [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1)
+                threadsPerThreadgroup:MTLSizeMake(32, 1, 1)];
+    }
+    [encoder endEncoding];
+    [commands commit];
+    [commands waitUntilCompleted];
+    error = commands.error ?: error;
+    if (!pipeline || commands.error) {
+        fprintf(stderr, "arcbox-probe: %s\n",
+                error ? error.localizedDescription.UTF8String : "no such kernel");
+        exit(1);
+    }
+    printf("library_s %.4f\ncompile_s %.4f\n", (ready - start) / 1e9, (now_ns() - start) / 1e9);
 }
 
 /* p50 of one setBuffer:offset:atIndex:, timed in batches of 100. */
@@ -214,7 +252,10 @@ int main(int argc, char **argv)
                 measure_commands(device, queue);
             else if (!strcmp(argv[i], "bandwidth"))
                 measure_bandwidth(device);
-            else if (!strcmp(argv[i], "send"))
+            else if (!strcmp(argv[i], "compile") && i + 2 < argc) {
+                measure_compile(device, queue, argv[i + 1], argv[i + 2]);
+                i += 2;
+            } else if (!strcmp(argv[i], "send"))
                 measure_send();
             else {
                 fprintf(stderr, "arcbox-probe: unknown measurement '%s'\n", argv[i]);

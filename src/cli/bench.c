@@ -1,7 +1,7 @@
 /* arcbox bench: the bridge's figures and the cpu backend's, each beside its baseline from the same
  * run. The probe (bench/) is an ordinary Metal program, run here once through a tenant's socket and
  * once with the host runtime inside the program (inproc); the division is the bridge's cost. */
-#include "cli/cli.h"
+#include "cli/bench.h"
 #include "host/control.h"
 
 #include <fcntl.h>
@@ -14,44 +14,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_RESULTS 64
-#define OUTPUT_CAP (1u << 20)
+#define OUTPUT_CAP (16u << 20)
 #define START_ROUNDS 31
 
-struct result {
-    const char *name, *unit, *baseline_is;
-    double value, baseline, ratio; /* NAN: not measured */
-};
-
-struct bench {
-    struct result results[MAX_RESULTS];
-    unsigned count;
-    char *self, *libraries, *inproc, *probe;
-    bool quick;
-};
-
-static void add(struct bench *b, const char *name, const char *unit, double value, double baseline,
+void bench_add(struct bench *b, const char *name, const char *unit, double value, double baseline,
         const char *baseline_is, double ratio)
 {
     if (isnan(value))
         abx_say("%s could not be measured", name);
     else if (b->count < MAX_RESULTS)
-        b->results[b->count++] = (struct result){name, unit, baseline_is, value, baseline, ratio};
+        b->results[b->count++] =
+                (struct bench_result){name, unit, baseline_is, value, baseline, ratio};
 }
 
 /* ---- running programs */
 
-struct run_outcome {
-    char *output;
-    int code;
-    double milliseconds;
-    long rss_kib;
-};
-
-/* env: pairs to set, NULL-terminated; a pair without "=" is unset. */
-static struct run_outcome run(char *const argv[], char *const env[], bool quiet)
+struct bench_run bench_run(char *const argv[], char *const env[], bool quiet)
 {
-    struct run_outcome r = {.code = -1};
+    struct bench_run r = {.code = -1};
     int out[2];
     size_t length;
     void *text = NULL;
@@ -90,8 +70,7 @@ static struct run_outcome run(char *const argv[], char *const env[], bool quiet)
     return r;
 }
 
-/* The number after `name` and a space at the start of a line. */
-static double number_after(const char *text, const char *name)
+double bench_number(const char *text, const char *name)
 {
     size_t n = strlen(name);
     for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
@@ -122,7 +101,7 @@ static char *probe_output(
     char *chosen = abx_xprintf("ARCBOX_BACKEND=%s", backend);
     char *bridged[] = {libraries, named, "ARCBOX_TRANSPORT", NULL};
     char *inside[] = {libraries, "ARCBOX_TRANSPORT=inproc", chosen, NULL};
-    struct run_outcome r = run(argv, socket ? bridged : inside, false);
+    struct bench_run r = bench_run(argv, socket ? bridged : inside, false);
     if (r.code != 0)
         abx_say("the probe ended with %d over %s (%s)", r.code, socket ? "the bridge" : "inproc",
                 what);
@@ -136,8 +115,8 @@ static char *probe_output(
 static void compare(struct bench *b, const char *name, const char *unit, const char *bridged,
         const char *inside, bool more_is_better)
 {
-    double value = number_after(bridged, name), baseline = number_after(inside, name);
-    add(b, name, unit, value, baseline, "inproc",
+    double value = bench_number(bridged, name), baseline = bench_number(inside, name);
+    bench_add(b, name, unit, value, baseline, "inproc",
             more_is_better ? value / baseline : baseline / value);
 }
 
@@ -176,9 +155,10 @@ static void measure_probe(struct bench *b)
     bridged = probe_output(b, "bandwidth", tenant.socket, "null");
     inside = probe_output(b, "bandwidth", NULL, "null");
     compare(b, "shared_bandwidth", "GB/s", bridged, inside, true);
-    double value = number_after(bridged, "shared_bandwidth"),
-           plain = number_after(bridged, "plain_bandwidth");
-    add(b, "shared_vs_private", "GB/s", value, plain, "the program's own memory", value / plain);
+    double value = bench_number(bridged, "shared_bandwidth"),
+           plain = bench_number(bridged, "plain_bandwidth");
+    bench_add(b, "shared_vs_private", "GB/s", value, plain, "the program's own memory",
+            value / plain);
     free(bridged);
     free(inside);
     abx_control_close(control);
@@ -201,9 +181,9 @@ static double median(double *values, unsigned count)
 static double start_time(char *const argv[], char *const env[], long *ret_rss)
 {
     double times[START_ROUNDS];
-    run(argv, env, true); /* warms the caches */
+    bench_run(argv, env, true); /* warms the caches */
     for (unsigned i = 0; i < START_ROUNDS; i++) {
-        struct run_outcome r = run(argv, env, true);
+        struct bench_run r = bench_run(argv, env, true);
         free(r.output);
         if (r.code != 0)
             return NAN;
@@ -230,9 +210,9 @@ static void measure_load(struct bench *b)
     long rss_with = 0, rss_without = 0;
     double loaded = start_time((char *[]){with, NULL}, env, &rss_with);
     double plain = start_time((char *[]){without, NULL}, env, &rss_without);
-    add(b, "guest_load_ms", "ms", loaded - plain, plain, "an empty program's whole run",
+    bench_add(b, "guest_load_ms", "ms", loaded - plain, plain, "an empty program's whole run",
             loaded / plain);
-    add(b, "guest_rss_mb", "MB", (double)(rss_with - rss_without) / 1000,
+    bench_add(b, "guest_rss_mb", "MB", (double)(rss_with - rss_without) / 1000,
             (double)rss_without / 1000, "an empty program", (double)rss_with / (double)rss_without);
 }
 
@@ -240,7 +220,7 @@ static void measure_start(struct bench *b)
 {
     double ours = start_time((char *[]){b->self, "run", "--gpu", "host", "true", NULL}, NULL, NULL);
     double plain = start_time((char *[]){"true", NULL}, NULL, NULL);
-    add(b, "run_start_ms", "ms", ours - plain, plain, "true alone", ours / plain);
+    bench_add(b, "run_start_ms", "ms", ours - plain, plain, "true alone", ours / plain);
 }
 
 /* ---- the training */
@@ -262,9 +242,9 @@ static char *train_once(struct bench *b, const char *folder, const char *how)
             "train.py", NULL};
     char *cpu[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
             "CC=/usr/lib/llvm-19/bin/clang", "host", "python3", "train.py", NULL};
-    struct run_outcome r = run(strcmp(how, "cpu") == 0 ? cpu
-                               : inproc                ? inside
-                                                       : bridged,
+    struct bench_run r = bench_run(strcmp(how, "cpu") == 0 ? cpu
+                                   : inproc                ? inside
+                                                           : bridged,
             NULL, false);
     if (r.code != 0)
         abx_say("the training (%s) ended with %d", how, r.code);
@@ -277,7 +257,7 @@ static void measure_train(struct bench *b)
 {
     char *folder = abx_place_tool("../../../examples/digits");
     char *check[] = {"python3", "-c", "import tinygrad, numpy", NULL};
-    struct run_outcome has = run(check, NULL, true);
+    struct bench_run has = bench_run(check, NULL, true);
     free(has.output);
     if (!folder || has.code != 0) {
         abx_say("train was not measured: it needs examples/digits and a python3 with tinygrad "
@@ -292,14 +272,15 @@ static void measure_train(struct bench *b)
     char *bridged = train_once(b, folder, "bridge"), *inside = train_once(b, folder, "inproc"),
          *cpu = train_once(b, folder, "cpu");
     double ours = train_seconds(bridged), baseline = train_seconds(inside);
-    add(b, "train", "s/epoch", ours, baseline, "inproc", baseline / ours);
+    bench_add(b, "train", "s/epoch", ours, baseline, "inproc", baseline / ours);
     double other = train_seconds(cpu);
-    add(b, "train_cpu", "s/epoch", ours, other, "tinygrad's CPU device", other / ours);
+    bench_add(b, "train_cpu", "s/epoch", ours, other, "tinygrad's CPU device", other / ours);
     double waits = number_within(bridged, "encoding, ", " waiting"),
            buffers = number_within(bridged, "kernels in ", " command buffers");
-    add(b, "round_trips_encode", "trips", number_within(bridged, "round trips: ", " encoding"),
+    bench_add(b, "round_trips_encode", "trips",
+            number_within(bridged, "round trips: ", " encoding"),
             number_within(inside, "round trips: ", " encoding"), "inproc", NAN);
-    add(b, "round_trips_wait", "trips a command buffer", waits / buffers,
+    bench_add(b, "round_trips_wait", "trips a command buffer", waits / buffers,
             number_within(inside, "encoding, ", " waiting") /
                     number_within(inside, "kernels in ", " command buffers"),
             "inproc", NAN);
@@ -323,8 +304,8 @@ static void add_lines(struct bench *b, char *text)
         for (unsigned i = 0; i < ABX_ARRAY_SIZE(field); i++)
             field[i] = i + 1 < ABX_ARRAY_SIZE(field) ? strsep(&line, "\t") : line;
         if (field[5])
-            add(b, field[0], field[1], strtod(field[2], NULL), strtod(field[3], NULL), field[5],
-                    strtod(field[4], NULL));
+            bench_add(b, field[0], field[1], strtod(field[2], NULL), strtod(field[3], NULL),
+                    field[5], strtod(field[4], NULL));
     }
 }
 
@@ -345,7 +326,7 @@ static void measure_cpu(struct bench *b, const char *ggml)
         argv[n++] = (char *)"--ggml";
         argv[n++] = (char *)ggml;
     }
-    struct run_outcome r = run(argv, NULL, false);
+    struct bench_run r = bench_run(argv, NULL, false);
     if (r.code != 0)
         abx_say("arcbox-bench-cpu ended with %d", r.code);
     if (r.output)
@@ -368,7 +349,7 @@ static void print_json(const struct bench *b)
     struct abx_string s = {0};
     abx_string_printf(&s, "{");
     for (unsigned i = 0; i < b->count; i++) {
-        const struct result *r = &b->results[i];
+        const struct bench_result *r = &b->results[i];
         abx_string_printf(&s, "%s\n  \"%s\": {\"value\": ", i ? "," : "", r->name);
         print_number(&s, r->value);
         abx_string_printf(&s, ", \"unit\": \"%s\", \"baseline\": ", r->unit);
@@ -387,7 +368,7 @@ static void print_table(const struct bench *b)
     printf("%-26s %12s %-22s %12s %8s  %s\n", "NAME", "VALUE", "UNIT", "BASELINE", "RATIO",
             "BASELINE IS");
     for (unsigned i = 0; i < b->count; i++) {
-        const struct result *r = &b->results[i];
+        const struct bench_result *r = &b->results[i];
         char baseline[32] = "-", ratio[32] = "-";
         if (!isnan(r->baseline))
             snprintf(baseline, sizeof baseline, "%.6g", r->baseline);
@@ -444,6 +425,7 @@ static int bench(int argc, char **argv)
     measure_load(&b);
     measure_start(&b);
     measure_cpu(&b, ggml);
+    bench_compile(&b, ggml);
     if (!b.quick)
         measure_train(&b);
     if (json)

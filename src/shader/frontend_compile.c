@@ -19,7 +19,7 @@
 
 #define MAX_WRAP_ROUNDS 8         /* each round compiles again; nested conditionals need one each */
 #define MAX_DIRECT_KERNELS 12u    /* compiled at once */
-#define MIN_SHARD_KERNELS 16u     /* fewer are not worth a clang of their own */
+#define SHARD_BLOCK 16u           /* kernels; fewer are not worth a clang of their own */
 #define MAX_SHARDS 8u             /* descriptors: three each */
 #define MAX_RUNS (MAX_SHARDS + 1) /* and the records */
 
@@ -122,7 +122,7 @@ static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_
 struct stages {
     struct frontend *f;
     struct clang_arguments header_arguments, record_arguments, check_arguments;
-    struct clang_run runs[1 + MAX_RUNS]; /* the header first, then the records */
+    struct clang_run runs[1 + MAX_RUNS]; /* the header first, the records last */
     struct abx_string texts[1 + MAX_RUNS];
     unsigned count;
     struct precompiled header;
@@ -140,38 +140,39 @@ static void make_header(struct stages *s)
     s->count = 1;
 }
 
+/* Blocks first, first + step, ... of SHARD_BLOCK kernels. */
 static void add_stage(struct stages *s, const struct clang_arguments *arguments, uint32_t first,
-        uint32_t count, unsigned parts)
+        uint32_t step, unsigned parts)
 {
     struct abx_string *text = &s->texts[s->count];
-    add_kernels(&s->f->rewrite, text, first, count, parts);
+    uint32_t kernels = s->f->rewrite.kernel_count;
+    for (uint64_t at = (uint64_t)first * SHARD_BLOCK; at < kernels; at += step * SHARD_BLOCK)
+        add_kernels(&s->f->rewrite, text, (uint32_t)at,
+                kernels - at < SHARD_BLOCK ? (uint32_t)(kernels - at) : SHARD_BLOCK, parts);
     s->runs[s->count++] = (struct clang_run){.arguments = arguments->list,
             .input = text->data,
             .input_bytes = text->failed ? 0 : text->length,
             .output_cap = ABX_SHADER_MAX_LIBRARY_BYTES};
 }
 
-/* Neighbours in the text are often instantiations of one template: contiguous shards keep the
- * work that they share, and their warnings, together. */
+/* Neighbours in the text are often instantiations of one template, which share work: blocks of
+ * them, dealt out in turn because some templates take a hundred times as long as others. */
 static void make_checks(struct stages *s)
 {
     const char *clang = s->f->tools->clang;
-    uint32_t kernels = s->f->rewrite.kernel_count, from = 0;
+    uint32_t kernels = s->f->rewrite.kernel_count;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t shards = cores > 1 ? (uint32_t)cores : 1;
-    shards = shards < kernels / MIN_SHARD_KERNELS + 1 ? shards : kernels / MIN_SHARD_KERNELS + 1;
+    shards = shards < kernels / SHARD_BLOCK + 1 ? shards : kernels / SHARD_BLOCK + 1;
     shards = shards < MAX_SHARDS ? shards : MAX_SHARDS;
     clang_compile_arguments(&s->record_arguments, clang, s->header.overlay, LIBRARY_PCH);
     clang_emit_bitcode(&s->record_arguments);
     clang_compile_arguments(&s->check_arguments, clang, s->header.overlay, LIBRARY_PCH);
     clang_argument(&s->check_arguments, "-fsyntax-only");
     clang_argument(&s->check_arguments, "-");
-    add_stage(s, &s->record_arguments, 0, kernels, PART_RECORDS);
-    for (uint32_t i = 0; i < shards; i++) {
-        uint32_t to = (uint32_t)((uint64_t)kernels * (i + 1) / shards);
-        add_stage(s, &s->check_arguments, from, to - from, PART_ENTRIES);
-        from = to;
-    }
+    for (uint32_t i = 0; i < shards; i++)
+        add_stage(s, &s->check_arguments, i, shards, PART_ENTRIES);
+    add_stage(s, &s->record_arguments, 0, 1, PART_RECORDS);
 }
 
 static int finish_stages(struct stages *s, struct abx_shader_result *result)
@@ -187,8 +188,8 @@ static int finish_stages(struct stages *s, struct abx_shader_result *result)
             .entries = entries.data,
             .entry_bytes = entries.length};
     int rc = entries.failed ? -ENOMEM
-                            : reflect(&s->runs[1].output, &code, &f->rewrite, f->map, f->options,
-                                      &f->diagnosed, result);
+                            : reflect(&s->runs[s->count - 1].output, &code, &f->rewrite, f->map,
+                                      f->options, &f->diagnosed, result);
     abx_string_finish(&entries);
     return rc;
 }

@@ -1,0 +1,41 @@
+/* cli: `arcbox bench`, what its files share. */
+#ifndef ABX_CLI_BENCH_H
+#define ABX_CLI_BENCH_H
+
+#include "cli/cli.h"
+
+#define MAX_RESULTS 64
+
+struct bench_result {
+    const char *name, *unit, *baseline_is;
+    double value, baseline, ratio; /* NAN: not measured */
+};
+
+struct bench {
+    struct bench_result results[MAX_RESULTS];
+    unsigned count;
+    char *self, *libraries, *inproc, *probe;
+    bool quick;
+};
+
+void bench_add(struct bench *b, const char *name, const char *unit, double value, double baseline,
+        const char *baseline_is, double ratio);
+
+struct bench_run {
+    char *output;
+    int code;
+    double milliseconds;
+    long rss_kib;
+};
+
+/* env: pairs to set, NULL-terminated; a pair without "=" is unset. `quiet` drops what the program
+ * says on its standard error. */
+struct bench_run bench_run(char *const argv[], char *const env[], bool quiet);
+
+/* The number after `name` and a space at the start of a line; NAN when there is none. */
+double bench_number(const char *text, const char *name);
+
+/* bench_compile.c: `ggml` may be NULL. */
+void bench_compile(struct bench *b, const char *ggml);
+
+#endif
