@@ -21,6 +21,9 @@
 #define ABX_CPU_MAX_FRAMES (256ull << 20)
 /* Kernels without barriers keep private memory on the thread's stack. */
 #define ABX_CPU_STACK_BYTES (16ull << 20)
+/* A kernel that overflows it must still find a stack to run the fault handler on. Registers saved
+ * there take up to 11 KB (AMX). */
+#define ABX_CPU_SIGNAL_STACK_BYTES (64u << 10)
 
 struct abx_pipeline {
     struct abx_object info;
@@ -42,6 +45,7 @@ struct abx_cpu_executor {
     struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
     _Atomic(struct abx_submission *) submission;
     _Atomic uint64_t since_ns;
+    char signal_stack[ABX_CPU_SIGNAL_STACK_BYTES];
 };
 
 /* One dispatch being run. */

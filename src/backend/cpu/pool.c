@@ -6,6 +6,7 @@
  * atomic counter. The lock covers the list of posted jobs and who is inside one. */
 #include "backend/cpu/cpu_internal.h"
 
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,6 +37,10 @@ size_t abx_cpu_running(
 
 static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
+    if (current != e) { /* first kernel of this thread */
+        stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack};
+        sigaltstack(&stack, NULL);
+    }
     current = e;
     atomic_store_explicit(&e->since_ns, abx_now_ns(), memory_order_relaxed);
     atomic_store_explicit(&e->submission, job->submission, memory_order_release);
