@@ -202,11 +202,55 @@ static bool adopt(struct worker *worker, const struct tenant *tenant)
     return abx_sock_send(worker->sock, &m, sizeof m, NULL, 0) == 0;
 }
 
+static void describe_death(const struct worker *worker, int status, char text[192])
+{
+    char said[sizeof worker->stats->lost];
+    memcpy(said, worker->stats->lost, sizeof said); /* once: it is the worker's memory */
+    said[sizeof said - 1] = 0;
+    for (char *p = said; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    if (said[0])
+        snprintf(text, 192, "%s", said);
+    else if (WIFSIGNALED(status))
+        snprintf(text, 192, "the GPU worker was killed by signal %d (%s)", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, 192, "the GPU worker ended with status %d", WEXITSTATUS(status));
+}
+
+static void count_death(struct worker *worker, const char text[192])
+{
+    struct tenant *tenant = worker->tenant;
+    supervisor_log("worker %d of tenant %s ended with %u clients: %s", (int)worker->pid,
+            tenant->info.name, worker->client_count, text);
+    tenant->worker = NULL;
+    tenant->info.worker_pid = 0;
+    tenant->info.worker_deaths++;
+    memcpy(tenant->info.last_death, text, 192);
+    worker->tenant = NULL;
+    worker->backend[0] = 0; /* no spare any more */
+}
+
+/* One that has said why it ends (abx_host_lost()) has a moment to live: its clients know, and those
+ * that connect again must not be given to it. */
+static void bury_if_ending(struct worker *worker)
+{
+    char text[192];
+    if (!worker->stats->lost[0])
+        return;
+    describe_death(worker, 0, text);
+    count_death(worker, text);
+    kill(worker->pid, SIGKILL);
+}
+
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant)
 {
     /* One whose compiler has died goes on for the clients it has, and is replaced after them. */
     if (tenant->worker && !tenant->worker->client_count && is_stale(s, tenant->worker))
         worker_kill(s, tenant->worker);
+    if (tenant->worker)
+        bury_if_ending(tenant->worker);
     if (tenant->worker)
         return tenant->worker;
     struct worker *worker = find_spare(s, tenant);
@@ -351,23 +395,6 @@ void worker_kill(struct supervisor *s, struct worker *worker)
 
 /* ---- deaths */
 
-static void describe_death(const struct worker *worker, int status, char text[192])
-{
-    char said[sizeof worker->stats->lost];
-    memcpy(said, worker->stats->lost, sizeof said); /* once: it is the worker's memory */
-    said[sizeof said - 1] = 0;
-    for (char *p = said; *p; p++)
-        if (*p < ' ' || *p > '~')
-            *p = '?';
-    if (said[0])
-        snprintf(text, 192, "%s", said);
-    else if (WIFSIGNALED(status))
-        snprintf(text, 192, "the GPU worker was killed by signal %d (%s)", WTERMSIG(status),
-                strsignal(WTERMSIG(status)));
-    else
-        snprintf(text, 192, "the GPU worker ended with status %d", WEXITSTATUS(status));
-}
-
 /* What the worker would have said itself: see abx_host_lost(). */
 static void tell_client(struct abx_host_page *page, const char *text)
 {
@@ -389,14 +416,8 @@ static void worker_died(struct supervisor *s, struct worker *worker, int status)
     for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++)
         if (worker->clients[i].used)
             tell_client(worker->clients[i].page, text);
-    struct tenant *tenant = worker->tenant;
-    if (tenant) {
-        supervisor_log("worker %d of tenant %s ended with %u clients: %s", (int)worker->pid,
-                tenant->info.name, worker->client_count, text);
-        tenant->worker = NULL;
-        tenant->info.worker_pid = 0;
-        tenant->info.worker_deaths++;
-        memcpy(tenant->info.last_death, text, sizeof text);
+    if (worker->tenant) {
+        count_death(worker, text);
     } else if (worker->backend[0] && !s->stopping) {
         supervisor_log("the spare worker %d ended: %s", (int)worker->pid, text);
         s->spare_due_ns = abx_now_ns() + 10000000000u; /* do not spin on a broken system */

@@ -85,7 +85,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     /* Other threads that fault meanwhile wait for the end. */
     if (__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST))
         for (;;)
-            pause();
+            poll(NULL, 0, 1000); /* pause() is not among a worker's system calls */
     bool kernel = abx_cpu_current_submission() != NULL;
     append(text, sizeof text, kernel ? "a kernel " : "the GPU worker crashed: it ");
     append(text, sizeof text, fault_name(number));
