@@ -76,6 +76,50 @@ static int compare_word(const void *key, const void *entry)
     return order ? order : r->word[word->length] ? -1 : 0;
 }
 
+/* What the shim's own names begin with: a program that could say them could forge the records that
+ * reflect.c reads, or join tokens into words that this file would have refused. */
+static const char *const reserved[] = {"__abx", "__ABX", "__msl", "__MSL"};
+
+/* The builtins of clang that compute: values, bits, types, overflow, memory within buffers. All
+ * others (this processor's instructions, the stack, variable arguments, printing) are refused.
+ * Each is the start of a name, behind "__builtin_". */
+static const char *const computing[] = {"COLUMN", "FILE", "FUNCTION", "LINE", "abs", "acos", "add",
+        "asin", "assume", "atan", "bit", "bswap", "canonicalize", "cbrt", "ceil", "choose_expr",
+        "clz", "constant_p", "convertvector", "copysign", "cos", "ctz", "elementwise_", "erf",
+        "exp", "fabs", "fdim", "ffs", "floor", "fma", "fmin", "fmod", "fpclassify", "frexp",
+        "huge_val", "hypot", "ilogb", "inf", "is", "labs", "launder", "ldexp", "lgamma", "log",
+        "lrint", "lround", "mem", "modf", "mul", "nan", "nearbyint", "nextafter", "object_size",
+        "offsetof", "parity", "popcount", "pow", "prefetch", "reduce_", "remainder", "remquo",
+        "rint", "rotate", "round", "sadd", "scalbn", "shuffle", "signbit", "sin", "smul", "sqrt",
+        "ssub", "sub", "tan", "tgamma", "trunc", "types_compatible_p", "uadd", "umul",
+        "unpredictable", "unreachable", "usub"};
+
+static bool begins(const struct word *word, const char *start)
+{
+    size_t n = strlen(start);
+    return word->length >= n && !memcmp(word->text, start, n);
+}
+
+static bool begins_with_one(const struct word *word, const char *const *starts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (begins(word, starts[i]))
+            return true;
+    return false;
+}
+
+static void refuse_implementation_name(struct rewriter *r, uint32_t i, const struct word *word)
+{
+    static const char builtin[] = "__builtin_";
+    const size_t n = sizeof builtin - 1;
+    struct word rest = {word->text + n, word->length - n};
+    if (begins_with_one(word, reserved, ABX_ARRAY_SIZE(reserved)))
+        rewriter_refuse(r, i, "names that begin with '%.5s' are reserved", word->text);
+    else if (begins(word, builtin) && !begins_with_one(&rest, computing, ABX_ARRAY_SIZE(computing)))
+        rewriter_refuse(r, i, "'%.*s' is not supported in Metal",
+                (int)(word->length < 64 ? word->length : 64), word->text);
+}
+
 static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
 {
     bool member = i > 0 && (token_punct(r, i - 1, '.') || token_is(r, i - 1, "->"));
@@ -103,6 +147,8 @@ void rewriter_refuse_unsupported(struct rewriter *r)
         if (r->tokens[i].kind != TOKEN_WORD)
             continue;
         struct word word = {r->text + r->tokens[i].start, token_length(r, i)};
+        if (begins(&word, "__"))
+            refuse_implementation_name(r, i, &word);
         const struct refused *found =
                 bsearch(&word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
         if (found && is_use(r, i, found->use))
