@@ -103,6 +103,8 @@ int codegen_finish(struct codegen *g, struct abx_shader_result *result)
         r = codegen_verify(g, "optimising");
     if (r == 0)
         r = check_externals(g);
+    if (r == 0)
+        r = codegen_check_stack(g);
     if (r < 0)
         return r;
     char *error = NULL;

@@ -95,6 +95,9 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *library, co
         uint32_t constant_count);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
+/* What a guest's module may not contain; the stack that its machine code would need. */
+int codegen_check(struct codegen *g);
+int codegen_check_stack(struct codegen *g);
 /* Vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit for it.
  */
 int codegen_build_wide(struct codegen *g);

@@ -328,6 +328,8 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head, const
     if (head->math_mode != ABX_MATH_SAFE)
         codegen_relax(g);
     if (result == 0)
+        result = codegen_check(g);
+    if (result == 0)
         result = set_constants(g, r, constants, constant_count);
     if (result < 0)
         return result;
