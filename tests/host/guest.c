@@ -229,15 +229,23 @@ static int receive(struct guest *g, union abx_message *m)
 
 int guest_compile(struct guest *g, const char *source, abx_handle library)
 {
-    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST};
-    size_t length = strlen(source);
-    int fd = abx_memfd_create("source", sizeof options + length);
+    return guest_compile_text(g, NULL, 0, source, strlen(source), library);
+}
+
+int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes,
+        const char *source, size_t source_bytes, abx_handle library)
+{
+    struct abx_shader_options options = {
+            .math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST, .macro_bytes = macro_bytes};
+    size_t request_bytes = sizeof options + macro_bytes + source_bytes;
+    int fd = abx_memfd_create("source", request_bytes);
     CHECK(abx_write_all(fd, &options, sizeof options) == 0);
-    CHECK(abx_write_all(fd, source, length) == 0);
+    CHECK(abx_write_all(fd, macros, macro_bytes) == 0);
+    CHECK(abx_write_all(fd, source, source_bytes) == 0);
     struct abx_message_compile c = {.type = ABX_MESSAGE_COMPILE,
             .tag = ++g->next_tag,
             .library = library,
-            .bytes = sizeof options + length};
+            .bytes = request_bytes};
     CHECK(abx_sock_send(g->sock, &c, sizeof c, &fd, 1) == 0);
     close(fd);
     union abx_message m;

@@ -76,7 +76,9 @@ void guest_commit(struct guest *g, uint32_t result);
 bool guest_wait(struct guest *g, uint32_t slot, uint64_t sequence);
 /* The host has closed the connection, or says that the device is lost. Waits at most 10 s. */
 bool guest_is_dead(struct guest *g);
-/* 0 or the compile's error. */
+/* 0 or the compile's error. `macros`: "NAME=VALUE\0" strings, may be NULL. */
+int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes,
+        const char *source, size_t source_bytes, abx_handle library);
 int guest_compile(struct guest *g, const char *source, abx_handle library);
 int guest_prepare(struct guest *g, abx_handle pipeline);
 /* Makes a pipeline of the library's function `name` and waits until it is ready. */

@@ -1,0 +1,3 @@
+// wants: pipeline undefined function 'system'
+extern "C" __declspec(dllimport) int system(const char *);
+kernel void k(device int *x [[buffer(0)]]) { x[0] = system("id"); }

@@ -1,0 +1,2 @@
+// wants: 2:9 '/etc/passwd' file not found
+#import "/etc/passwd"

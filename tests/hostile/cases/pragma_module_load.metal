@@ -1,0 +1,10 @@
+// wants: library module 'x'
+#pragma clang module build x
+module x {}
+#pragma clang module contents
+#pragma clang module begin x
+int y;
+#pragma clang module end
+#pragma clang module endbuild
+#pragma clang module load x
+kernel void k(device int *x [[buffer(0)]]) { x[0] = y; }

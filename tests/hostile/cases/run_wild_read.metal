@@ -1,0 +1,2 @@
+// wants: fault
+kernel void k(device int *x [[buffer(0)]]) { x[0] = x[(long)1 << 45]; }

@@ -1,0 +1,3 @@
+// wants: library unterminated
+kernel void k(device int *x [[buffer(0)]]) { x[0] = 1; }
+/* for ever

@@ -1,0 +1,3 @@
+// wants: library
+constant char a[] = "for ever
+kernel void k(device int *x [[buffer(0)]]) { x[0] = 1; }

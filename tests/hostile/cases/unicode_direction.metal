@@ -1,0 +1,2 @@
+// wants: library
+kernel void k(device int *x [[buffer(0)]]) { x[0] = ‮1; }
