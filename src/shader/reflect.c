@@ -2,6 +2,7 @@
  * The module is the guest's: records are read as data that may have any shape, and the module is
  * verified before it goes on. */
 #include "shader/frontend.h"
+#include "shader/reflect_types.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/BitReader.h>
@@ -25,6 +26,7 @@ struct reflector {
     struct abx_reflection_constant *constants;
     uint32_t *names; /* string offset of a rewriter argument's name, type at + argument_count */
     uint32_t argument_capacity;
+    struct reflected_types types;
     struct abx_string strings;
     struct abx_string message;
 };
@@ -109,9 +111,10 @@ static uint32_t argument_type(struct reflector *r, uint32_t i, uint32_t type)
     return *offset;
 }
 
-/* Argument `i` of a kernel: argument_info{kind, index, space, writable, size, align} of entry.h. */
-static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef types, uint32_t i,
-        uint32_t known_as, uint32_t position)
+/* Argument `i` of a kernel: argument_info{kind, index, space, writable, size, align} of entry.h;
+ * full: the __msl::type of each (members.h). */
+static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef types,
+        LLVMValueRef full, uint32_t i, uint32_t known_as, uint32_t position)
 {
     LLVMValueRef record_ = info ? LLVMGetAggregateElement(info, i) : NULL;
     int64_t kind = number_at(record_, 0, 0), index = number_at(record_, 1, 0);
@@ -131,6 +134,9 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
     a.data_size = (uint32_t)number_at(record_, 4, 0);
     a.data_alignment = (uint32_t)number_at(record_, 5, 1);
     a.data_type = (uint32_t)number_at(types, i, 0);
+    a.type = kind == ABX_ARGUMENT_BUILTIN || !full
+                     ? 0
+                     : reflect_type(&r->types, LLVMGetAggregateElement(full, i));
     a.name = argument_name(r, known_as);
     a.type_name = argument_type(r, known_as, a.data_type);
     if (r->header.argument_count == r->argument_capacity) {
@@ -151,6 +157,7 @@ static int read_kernel(struct reflector *r, uint32_t id)
     const struct abx_rewrite_kernel *k = &r->rewrite->kernels[id];
     LLVMValueRef threads = record(r, "__msl_t_", id);
     LLVMValueRef info = table(r, "__abx_i_", id), types = table(r, "__msl_y_", id);
+    LLVMValueRef full = table(r, "__msl_m_", id);
     char name[64];
     struct abx_reflection_function *f = &r->functions[id];
     *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
@@ -166,7 +173,7 @@ static int read_kernel(struct reflector *r, uint32_t id)
     snprintf(name, sizeof(name), "__abx_k_%u", id);
     f->entry = add_string(r, name);
     for (uint32_t i = 0; i < k->argument_count; i++) {
-        int rc = read_argument(r, info, types, i, k->first_argument + i, k->position);
+        int rc = read_argument(r, info, types, full, i, k->first_argument + i, k->position);
         if (rc)
             return rc;
     }
@@ -219,10 +226,14 @@ static int build_blob(struct reflector *r, const struct library_code *code,
 {
     struct abx_reflection *h = &r->header;
     h->string_bytes = (uint32_t)r->strings.length;
+    h->type_count = r->types.type_count;
+    h->member_count = r->types.member_count;
     size_t parts[] = {sizeof(*h), h->function_count * sizeof(*r->functions),
             h->argument_count * sizeof(*r->arguments), h->constant_count * sizeof(*r->constants),
+            h->type_count * sizeof(*r->types.types), h->member_count * sizeof(*r->types.members),
             r->strings.length};
-    const void *data[] = {h, r->functions, r->arguments, r->constants, r->strings.data};
+    const void *data[] = {h, r->functions, r->arguments, r->constants, r->types.types,
+            r->types.members, r->strings.data};
     size_t bytes = 0;
     for (size_t i = 0; i < ABX_ARRAY_SIZE(parts); i++)
         bytes += parts[i];
@@ -287,6 +298,7 @@ static int allocate(struct reflector *r)
             .version = ABX_REFLECTION_VERSION,
             .function_count = w->kernel_count,
             .constant_count = w->constant_count};
+    r->types.strings = &r->strings;
     r->functions = calloc(w->kernel_count + 1, sizeof(*r->functions));
     r->constants = calloc(w->constant_count + 1, sizeof(*r->constants));
     r->names = calloc(2 * (size_t)w->argument_count + 1, sizeof(*r->names));
@@ -323,6 +335,7 @@ int reflect(const struct abx_string *records, const struct library_code *code,
         LLVMDisposeModule(r.module);
     LLVMContextDispose(r.context);
     free(r.functions), free(r.arguments), free(r.constants), free(r.names);
+    reflected_types_finish(&r.types);
     abx_string_finish(&r.strings);
     abx_string_finish(&r.message);
     return rc;

@@ -64,6 +64,7 @@ static uint32_t local_class(struct rewriter *r, uint32_t i, uint32_t end)
 void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close)
 {
     bool statement = true;
+    r->bodies++;
     for (uint32_t i = open + 1; i < close && !r->error; i++) {
         if (token_attribute(r, i)) {
             uint32_t last = token_close(r, i);
@@ -83,6 +84,7 @@ void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close)
         }
         statement = token_punct(r, i, '{') || token_punct(r, i, '}') || token_punct(r, i, ';');
     }
+    r->bodies--;
 }
 
 /* One parameter, tokens [first, last]: `constant T name[2][3]` becomes `constant T (*name)[3]`. */

@@ -166,7 +166,7 @@ static bool read_brace(
         return true;
     }
     if (k->class_keyword)
-        rewriter_scope(r, open + 1, close, true);
+        rewriter_class(r, d->start, open, close);
     return false;
 }
 
@@ -275,8 +275,10 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
             rewriter_constant(r, &d);
         else if (in_class && d.open != NO_TOKEN)
             rewriter_method(r, methods, &d);
-        else if (in_class)
+        else if (in_class) {
             rewriter_member(r, &d);
+            rewriter_note_member(r, &d);
+        }
         i = d.end + 1;
     }
     r->depth--;

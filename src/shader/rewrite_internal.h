@@ -61,7 +61,9 @@ struct rewriter {
     uint32_t kernel_capacity, argument_capacity, constant_capacity;
     struct name_table template_names, constant_names;
 
-    struct abx_string space; /* the enclosing namespaces: "a::b::" */
+    struct abx_string space;       /* the enclosing namespaces: "a::b::" */
+    struct class_members *members; /* of the class being read; NULL: none are noted */
+    uint32_t bodies;               /* functions being read, inside one another */
     uint32_t depth;
     int error; /* sticky: -E2BIG or -ENOMEM */
 };
@@ -159,6 +161,12 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d);
 void rewriter_instantiation(struct rewriter *r, const struct declaration *d);
 void rewriter_constant(struct rewriter *r, const struct declaration *d);
 void rewriter_tested_constants(struct rewriter *r);
+
+/* ---- rewrite_members.c */
+/* The declarations of a class between its braces; `start`: the declaration it is part of. */
+void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close);
+/* A member that is no method. */
+void rewriter_note_member(struct rewriter *r, const struct declaration *d);
 
 /* ---- rewrite_class.c */
 struct method_set; /* signatures seen in one class */

@@ -3,22 +3,24 @@
  * from it the guest answers function look-ups, argument reflection and pipeline properties without
  * a round trip.
  *
- * Layout: struct abx_reflection, then functions[], arguments[], constants[], then `string_bytes`
- * of NUL-terminated strings. String fields are byte offsets into that last part. Little endian,
- * 8-byte aligned, no pointers. Readers call abx_reflection_check() first: afterwards every index
- * and offset below may be used as it is. */
+ * Layout: struct abx_reflection, then functions[], arguments[], constants[], types[], members[],
+ * then `string_bytes` of NUL-terminated strings. String fields are byte offsets into that last
+ * part. Little endian, 8-byte aligned, no pointers. Readers call abx_reflection_check() first:
+ * afterwards every index and offset below may be used as it is. */
 #ifndef ABX_WIRE_REFLECTION_H
 #define ABX_WIRE_REFLECTION_H
 
 #include "base/base.h"
 
 #define ABX_REFLECTION_MAGIC 0x58424c52u /* "RLBX" */
-#define ABX_REFLECTION_VERSION 2u
+#define ABX_REFLECTION_VERSION 3u
 
 /* Caps: a library is guest-made. ggml, the largest known client, has about 700 kernels. */
 #define ABX_REFLECTION_MAX_FUNCTIONS 65536u
 #define ABX_REFLECTION_MAX_ARGUMENTS 1048576u
 #define ABX_REFLECTION_MAX_CONSTANTS 65536u
+#define ABX_REFLECTION_MAX_TYPES 65536u
+#define ABX_REFLECTION_MAX_MEMBERS 262144u
 #define ABX_REFLECTION_MAX_BYTES (64u << 20)
 
 enum abx_function_kind {
@@ -44,6 +46,7 @@ struct abx_reflection {
     uint32_t total_bytes; /* of the whole reflection, strings included, padded to 8 */
     uint32_t function_count, argument_count, constant_count;
     uint32_t string_bytes;
+    uint32_t type_count, member_count;
     uint32_t reserved;
 };
 
@@ -64,6 +67,27 @@ struct abx_reflection_argument {
     uint32_t access;                    /* enum abx_argument_access */
     uint32_t data_size, data_alignment; /* bytes of the pointed-to type */
     uint32_t data_type;                 /* MTLDataType of the pointed-to type, 0 when unknown */
+    uint32_t type;                      /* that type: 1 + its index; 0 when unknown */
+};
+
+/* A type an argument points to, or one inside it. */
+struct abx_reflection_type {
+    uint32_t data_type; /* MTLDataType; 0 when it has none */
+    uint32_t access;    /* of what a pointer points to: enum abx_argument_access */
+    uint32_t size, alignment;
+    uint32_t count, stride;              /* of an array */
+    uint32_t element;                    /* of an array or pointer: 1 + its index; 0 when unknown */
+    uint32_t first_member, member_count; /* of a structure; none when they are not known */
+};
+
+/* A structure's member. Types are in the order in which they end: an array's element and a
+ * structure's members come before it, so that a walk down through them ends. What a pointer points
+ * to may come later, and may be the structure it is in. */
+struct abx_reflection_member {
+    uint32_t name;
+    int32_t id;      /* [[id(n)]], -1 when not given */
+    uint32_t offset; /* bytes from the structure's start */
+    uint32_t type;   /* index + 1, never 0 */
 };
 
 struct abx_reflection_constant {
@@ -97,9 +121,20 @@ static inline const struct abx_reflection_constant *abx_reflection_constants(
                                                     r->argument_count);
 }
 
+static inline const struct abx_reflection_type *abx_reflection_types(const struct abx_reflection *r)
+{
+    return (const struct abx_reflection_type *)(abx_reflection_constants(r) + r->constant_count);
+}
+
+static inline const struct abx_reflection_member *abx_reflection_members(
+        const struct abx_reflection *r)
+{
+    return (const struct abx_reflection_member *)(abx_reflection_types(r) + r->type_count);
+}
+
 static inline const char *abx_reflection_string(const struct abx_reflection *r, uint32_t offset)
 {
-    return (const char *)(abx_reflection_constants(r) + r->constant_count) + offset;
+    return (const char *)(abx_reflection_members(r) + r->member_count) + offset;
 }
 
 /* 0 when `length` bytes at `r` (8-byte aligned) are a well-formed reflection; else -EBADMSG. */

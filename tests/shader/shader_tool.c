@@ -20,6 +20,26 @@
 static const char *const kinds[] = {"?", "buffer", "threadgroup", "builtin"};
 static const char *const accesses[] = {"read", "read_write", "write"};
 
+/* Of structures, arrays and what pointers point to: a line a member. */
+static void print_members(const struct abx_reflection *r, uint32_t type, unsigned depth)
+{
+    const struct abx_reflection_type *t = abx_reflection_types(r) + type - 1;
+    if (!type || depth > 10)
+        return;
+    const struct abx_reflection_member *m = abx_reflection_members(r) + t->first_member;
+    for (uint32_t i = 0; i < t->member_count; i++) {
+        const struct abx_reflection_type *of = abx_reflection_types(r) + m[i].type - 1;
+        printf("%*s.%s offset=%u id=%d data_type=%u size=%u", 2 * (int)depth, "",
+                abx_reflection_string(r, m[i].name), m[i].offset, m[i].id, of->data_type, of->size);
+        if (of->count)
+            printf(" count=%u stride=%u", of->count, of->stride);
+        printf("\n");
+        print_members(r, m[i].type, depth + 1);
+    }
+    if (!t->member_count)
+        print_members(r, t->element, depth);
+}
+
 static void print_function(const struct abx_reflection *r, const struct abx_reflection_function *f)
 {
     printf("kernel %s entry=%s max_threads=%u required=%u,%u,%u\n",
@@ -34,6 +54,7 @@ static void print_function(const struct abx_reflection *r, const struct abx_refl
             printf(" index=%u access=%s size=%u align=%u data_type=%u", a->index,
                     accesses[a->access % 3], a->data_size, a->data_alignment, a->data_type);
         printf("\n");
+        print_members(r, a->type, 2);
     }
 }
 

@@ -5,7 +5,8 @@
 //   __MSL_CONSTANT(id, name, index)       after `constant T name [[function_constant(index)]];`
 //   __MSL_THREADS(id, x, y, z)            limit of kernel `id`: [[max_total_threads_...]] x, 0, 0
 //                                         or [[required_threads_...]] 0, x | y << 16 ...
-//   __MSL_TYPES(id, (attributes), kernel) the MTLDataType of each argument of kernel `id`
+//   __MSL_TYPES(id, kernel)               the MTLDataType of each argument of kernel `id`, and
+//                                         its type in full (members.h)
 #pragma GCC system_header
 namespace __msl
 {
@@ -49,6 +50,10 @@ template <class T> constexpr int data_type<const T> = data_type<T>;
 template <class T> constexpr int data_type<volatile T> = data_type<T>;
 template <class T> constexpr int data_type<const volatile T> = data_type<T>;
 
+} // namespace __msl
+#include "members.h"
+namespace __msl
+{
 struct constant_info {
     const char *name;
     int index, type;
@@ -59,6 +64,8 @@ template <class F> struct types_of;
 template <class... P> struct types_of<void(P...)> {
     static constexpr int info[sizeof...(P) + 1] = {
             data_type<typename __abx::pointee<P>::data>..., 0};
+    static constexpr const type *types[sizeof...(P) + 1] = {
+            &type_of<typename __abx::pointee<P>::data, 0>::value..., nullptr};
 };
 } // namespace __msl
 
@@ -71,4 +78,6 @@ template <class... P> struct types_of<void(P...)> {
     extern "C" __attribute__((used)) const uint __ABX_CAT(__msl_t_, id)[4] = {__VA_ARGS__};
 #define __MSL_TYPES(id, ...)                                                                       \
     extern "C" __attribute__((used)) const int *const __ABX_CAT(__msl_y_, id) =                    \
-            __msl::types_of<__remove_reference_t(decltype(__VA_ARGS__))>::info;
+            __msl::types_of<__remove_reference_t(decltype(__VA_ARGS__))>::info;                    \
+    extern "C" __attribute__((used)) const __msl::type *const *const __ABX_CAT(__msl_m_, id) =     \
+            __msl::types_of<__remove_reference_t(decltype(__VA_ARGS__))>::types;
