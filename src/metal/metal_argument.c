@@ -1,17 +1,18 @@
 /* metal: MTLArgumentEncoder: writes the members of an argument buffer. Runs in the guest's process.
  *
  * An argument buffer is a plain structure in memory: a buffer member is the 64-bit device address
- * that kernels follow, a constant member its bytes. An encoder made from descriptors knows each
- * member; one made for a kernel's argument knows only the structure's size, and takes every member
- * for a pointer: that is right for structures of pointers and arrays of pointers, and members
- * beyond the structure are refused. */
+ * that kernels follow, a constant member its bytes. The members come from descriptors, or from what
+ * the library's reflection says of a kernel's argument. Where that is not known (a class with bit
+ * fields, or no structure at all) every 8 bytes are taken for a pointer. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "metal/metal_internal.h"
+#include "metal/metal_types.h"
 
 #define POINTER_BYTES 8u
 #define MAX_BYTES (16u << 20) /* of one argument buffer: two million pointers */
+#define MAX_ROWS 65536u       /* members, with those of structures inside counted each time */
 
 static struct abx_metal_argument_encoder *encoder_of(id self)
 {
@@ -30,6 +31,7 @@ id abx_metal_argument_encoder_new(id device, NSUInteger length, NSUInteger align
 
 void abx_metal_argument_encoder_dealloc(id self, SEL cmd)
 {
+    objc_release((id)encoder_of(self)->library);
     free(encoder_of(self)->members);
     abx_metal_dealloc(self, ABX_METAL_ARGUMENT_ENCODER);
 }
@@ -54,7 +56,7 @@ static uint64_t constant_size(MTLDataType type)
 /* MTLDataTypePointer and the objects that are an address each in an argument buffer. */
 static bool is_pointer(MTLDataType type)
 {
-    return type == 60;
+    return type == MTLDataTypePointer;
 }
 
 static int by_index(const void *a, const void *b)
@@ -129,16 +131,121 @@ id MTLDevice_newArgumentEncoderWithArguments_(id self, SEL cmd, id arguments)
     return NULL;
 }
 
-id MTLDevice_newArgumentEncoderWithBufferBinding_(id self, SEL cmd, id binding)
+/* ---- layout from a library's reflection */
+
+struct rows {
+    const struct abx_reflection *r;
+    struct abx_metal_member *rows;
+    NSUInteger count, capacity;
+};
+
+/* The value of a type at argument index `index`: a row, or those of what is inside. */
+static bool add_rows(
+        struct rows *to, uint32_t type, uint64_t index, uint64_t offset, uint64_t count)
 {
-    if (!binding)
+    const struct abx_reflection_type *t = abx_metal_type_at(to->r, type);
+    if (to->count >= MAX_ROWS || count > MAX_BYTES)
+        return false;
+    if (t->count && count == 1)
+        return add_rows(to, t->element, index, offset, t->count);
+    uint64_t slots = abx_metal_type_slots(to->r, type);
+    if ((t->count || t->member_count) && count > 1) {
+        for (uint64_t i = 0; i < count; i++)
+            if (!add_rows(to, type, index + i * slots, offset + i * t->size, 1))
+                return false;
+        return true;
+    }
+    uint64_t next = 0;
+    for (uint32_t i = 0; i < t->member_count; i++) {
+        const struct abx_reflection_member *m = &abx_reflection_members(to->r)[t->first_member + i];
+        next = m->id >= 0 ? (uint64_t)m->id : next;
+        if (!add_rows(to, m->type, index + next, offset + m->offset, 1))
+            return false;
+        next += abx_metal_type_slots(to->r, m->type);
+    }
+    if (t->member_count)
+        return true;
+    if (to->count == to->capacity) {
+        to->capacity = to->capacity ? 2 * to->capacity : 16;
+        void *more = realloc(to->rows, to->capacity * sizeof *to->rows);
+        if (!more)
+            return false;
+        to->rows = more;
+    }
+    to->rows[to->count++] = (struct abx_metal_member){
+            index, offset, t->size, count, t->data_type != MTLDataTypePointer, type};
+    return true;
+}
+
+/* In order, apart, and inside. */
+static bool rows_ok(const struct rows *rows, NSUInteger length)
+{
+    for (NSUInteger i = 0; i < rows->count; i++) {
+        const struct abx_metal_member *m = &rows->rows[i];
+        uint64_t bytes;
+        if ((i && m->index < m[-1].index + m[-1].count) ||
+                __builtin_mul_overflow(m->stride, m->count, &bytes) ||
+                !abx_range_ok(m->offset, bytes, length))
+            return false;
+    }
+    return true;
+}
+
+id abx_metal_argument_encoder_for(
+        struct abx_metal_library *library, uint32_t type, NSUInteger size, NSUInteger alignment)
+{
+    const struct abx_reflection *r = library->reflection;
+    const struct abx_reflection_type *t = abx_metal_type_at(r, type);
+    struct abx_metal_argument_encoder *encoder =
+            (struct abx_metal_argument_encoder *)abx_metal_argument_encoder_new(
+                    library->base.device, size, alignment);
+    if (!encoder || !t || !t->member_count)
+        return (id)encoder;
+    struct rows rows = {.r = r};
+    bool ok = add_rows(&rows, type, 0, 0, 1);
+    if (ok && rows.count)
+        qsort(rows.rows, rows.count, sizeof *rows.rows, by_index);
+    encoder->members = rows.rows;
+    encoder->member_count = rows.count;
+    encoder->library = (struct abx_metal_library *)objc_retain((id)library);
+    if (ok && rows_ok(&rows, size))
+        return (id)encoder;
+    abx_metal_say("no argument encoder: the structure has more than %u members, or two with one id",
+            MAX_ROWS);
+    objc_release((id)encoder);
+    return NULL;
+}
+
+id MTLDevice_newArgumentEncoderWithBufferBinding_(id self, SEL cmd, id object)
+{
+    const struct abx_metal_binding *binding = (struct abx_metal_binding *)object;
+    if (!abx_metal_is(binding, ABX_METAL_BUFFER_BINDING)) {
+        abx_metal_say("-[MTLDevice newArgumentEncoderWithBufferBinding:]: not a buffer binding");
         return NULL;
-    NSUInteger size = ABX_MSG(NSUInteger, (id, SEL), binding, "bufferDataSize");
-    return abx_metal_argument_encoder_new(
-            self, size, ABX_MSG(NSUInteger, (id, SEL), binding, "bufferAlignment"));
+    }
+    return abx_metal_argument_encoder_for(
+            binding->library, binding->type, binding->size, binding->alignment);
 }
 
 /* ---- encoding */
+
+/* The row that has the index, or NULL. */
+static const struct abx_metal_member *row_of(
+        const struct abx_metal_argument_encoder *encoder, NSUInteger index)
+{
+    NSUInteger low = 0, high = encoder->member_count;
+    while (low < high) {
+        NSUInteger middle = low + (high - low) / 2;
+        const struct abx_metal_member *m = &encoder->members[middle];
+        if (index < m->index)
+            high = middle;
+        else if (index - m->index >= m->count)
+            low = middle + 1;
+        else
+            return m;
+    }
+    return NULL;
+}
 
 /* Where member `index` lies from the argument buffer's start; false and a line when it is not one.
  */
@@ -153,10 +260,8 @@ static bool locate(struct abx_metal_argument_encoder *encoder, NSUInteger index,
             return true;
         wrong = constant ? "where constants lie in this argument is not known" : wrong;
     }
-    for (NSUInteger i = 0; i < encoder->member_count; i++) {
-        const struct abx_metal_member *m = &encoder->members[i];
-        if (index < m->index || index - m->index >= m->count)
-            continue;
+    const struct abx_metal_member *m = row_of(encoder, index);
+    if (m) {
         *ret_offset = m->offset + (index - m->index) * m->stride;
         if (m->constant == constant)
             return true;
@@ -241,6 +346,23 @@ void MTLArgumentEncoder_setBuffers_offsets_withRange_(
 void *MTLArgumentEncoder_constantDataAtIndex_(id self, SEL cmd, NSUInteger index)
 {
     return place(encoder_of(self), index, true, "constantDataAtIndex:");
+}
+
+/* For what the pointer at the index points to. */
+id MTLArgumentEncoder_newArgumentEncoderForBufferAtIndex_(id self, SEL cmd, NSUInteger index)
+{
+    struct abx_metal_argument_encoder *encoder = encoder_of(self);
+    const struct abx_metal_member *m = row_of(encoder, index);
+    const struct abx_reflection *r = encoder->library ? encoder->library->reflection : NULL;
+    const struct abx_reflection_type *t = m && r ? abx_metal_type_at(r, m->type) : NULL;
+    const struct abx_reflection_type *to = t ? abx_metal_type_at(r, t->element) : NULL;
+    if (to && t->data_type == MTLDataTypePointer && to->data_type == MTLDataTypeStruct)
+        return abx_metal_argument_encoder_for(
+                encoder->library, t->element, to->size, to->alignment);
+    abx_metal_say("-[MTLArgumentEncoder newArgumentEncoderForBufferAtIndex:]: index %lu is no "
+                  "pointer to a structure",
+            (unsigned long)index);
+    return NULL;
 }
 
 /* ---- properties */

@@ -323,8 +323,8 @@ id MTLFunction_newArgumentEncoderWithBufferIndex_(id self, SEL cmd, NSUInteger i
     const struct abx_reflection_argument *a = abx_reflection_arguments(r) + f->first_argument;
     for (uint32_t i = 0; i < f->argument_count; i++)
         if (a[i].kind == ABX_ARGUMENT_BUFFER && a[i].index == index)
-            return abx_metal_argument_encoder_new(
-                    function->base.device, a[i].data_size, a[i].data_alignment);
+            return abx_metal_argument_encoder_for(
+                    function->library, a[i].type, a[i].data_size, a[i].data_alignment);
     abx_metal_say("-[MTLFunction newArgumentEncoderWithBufferIndex:]: no buffer argument %lu",
             (unsigned long)index);
     return NULL;

@@ -132,9 +132,11 @@ struct abx_metal_argument_encoder {
         NSUInteger index;
         uint64_t offset, stride, count;
         bool constant;
-    } *members; /* by index; NULL: every 8 bytes are a pointer */
+        uint32_t type; /* in the library's reflection; 0: not known */
+    } *members;        /* by index, apart; NULL: every 8 bytes are a pointer */
     NSUInteger member_count;
-    struct abx_metal_buffer *buffer; /* not retained, as in Metal */
+    struct abx_metal_library *library; /* retained; NULL: made from descriptors */
+    struct abx_metal_buffer *buffer;   /* not retained, as in Metal */
     NSUInteger offset;
 };
 
@@ -167,7 +169,9 @@ struct abx_metal_capture_scope {
 struct abx_metal_binding {
     struct abx_metal_object base;
     id name;
-    uint32_t kind, index, access, alignment, size, type;
+    uint32_t kind, index, access, alignment, size, data_type;
+    struct abx_metal_library *library; /* retained: has the type */
+    uint32_t type;
 };
 
 /* ---- queues. The state outlives the object while its completion thread runs. */
@@ -357,6 +361,9 @@ bool abx_metal_archives_have(id archives, const struct abx_metal_function *funct
 
 /* argument.c */
 id abx_metal_argument_encoder_new(id device, NSUInteger length, NSUInteger alignment);
+/* For what an argument of a function of the library points to: `size` bytes of the type. */
+id abx_metal_argument_encoder_for(
+        struct abx_metal_library *library, uint32_t type, NSUInteger size, NSUInteger alignment);
 
 static inline MTLStorageMode abx_metal_storage(MTLResourceOptions options)
 {

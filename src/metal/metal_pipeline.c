@@ -6,18 +6,19 @@
 #include <string.h>
 
 #include "metal/metal_internal.h"
+#include "metal/metal_types.h"
 
 #define PIPELINE_DOMAIN "MTLPipelineErrorDomain"
 
 /* ---- reflection */
 
-static id binding_new(
-        id device, const struct abx_reflection *r, const struct abx_reflection_argument *a)
+static id binding_new(struct abx_metal_library *library, const struct abx_reflection_argument *a)
 {
+    const struct abx_reflection *r = library->reflection;
     struct abx_metal_binding *binding =
             abx_metal_new(a->kind == ABX_ARGUMENT_THREADGROUP ? ABX_METAL_THREADGROUP_BINDING
                                                               : ABX_METAL_BUFFER_BINDING,
-                    device);
+                    library->base.device);
     if (!binding)
         return NULL;
     binding->name = objc_retain(abx_ns_string(abx_reflection_string(r, a->name)));
@@ -26,7 +27,9 @@ static id binding_new(
     binding->access = a->access;
     binding->alignment = a->data_alignment;
     binding->size = a->data_size;
-    binding->type = a->data_type;
+    binding->data_type = a->data_type;
+    binding->library = (struct abx_metal_library *)objc_retain((id)library);
+    binding->type = a->type;
     return (id)binding;
 }
 
@@ -39,7 +42,7 @@ id abx_metal_reflection_new(struct abx_metal_function *function)
     for (uint32_t i = 0; i < f->argument_count; i++) {
         if (a[i].kind != ABX_ARGUMENT_BUFFER && a[i].kind != ABX_ARGUMENT_THREADGROUP)
             continue;
-        id binding = binding_new(function->base.device, r, &a[i]);
+        id binding = binding_new(function->library, &a[i]);
         if (binding)
             abx_ns_array_add(bindings, binding);
         objc_release(binding);
@@ -60,6 +63,7 @@ void abx_metal_binding_dealloc(id self, SEL cmd)
 {
     struct abx_metal_binding *binding = binding_of(self);
     objc_release(binding->name);
+    objc_release((id)binding->library);
     abx_metal_dealloc(self, binding->kind == ABX_ARGUMENT_THREADGROUP
                                     ? ABX_METAL_THREADGROUP_BINDING
                                     : ABX_METAL_BUFFER_BINDING);
@@ -108,7 +112,20 @@ NSUInteger MTLBufferBinding_bufferDataSize(id self, SEL cmd)
 
 MTLDataType MTLBufferBinding_bufferDataType(id self, SEL cmd)
 {
-    return binding_of(self)->type;
+    return binding_of(self)->data_type;
+}
+
+id MTLBufferBinding_bufferStructType(id self, SEL cmd)
+{
+    struct abx_metal_binding *binding = binding_of(self);
+    return objc_autorelease(abx_metal_struct_type_new(binding->library->reflection, binding->type));
+}
+
+id MTLBufferBinding_bufferPointerType(id self, SEL cmd)
+{
+    struct abx_metal_binding *binding = binding_of(self);
+    return objc_autorelease(abx_metal_pointer_type_new(
+            binding->library->reflection, binding->type, binding->access));
 }
 
 NSUInteger MTLThreadgroupBinding_threadgroupMemoryAlignment(id self, SEL cmd)
@@ -338,6 +355,11 @@ void MTLComputePipelineState_dealloc(id self, SEL cmd)
     abx_client_destroy(pipeline->base.client, pipeline->handle);
     objc_release((id)pipeline->function);
     abx_metal_dealloc(self, ABX_METAL_PIPELINE);
+}
+
+id MTLComputePipelineState_reflection(id self, SEL cmd)
+{
+    return abx_metal_reflection_new(pipeline_of(self)->function);
 }
 
 NSUInteger MTLComputePipelineState_maxTotalThreadsPerThreadgroup(id self, SEL cmd)

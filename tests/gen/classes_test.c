@@ -20,6 +20,10 @@ id abx_ns_string_constant(const char *utf8)
     return (id)(uintptr_t)utf8;
 }
 
+/* Written by hand in src/metal. */
+extern const struct abx_objc_method MTLStructType_methods[];
+const struct abx_objc_method MTLStructType_methods[] = {{NULL}};
+
 /* ---- a value that counts its copies and its ends */
 static unsigned copies, ends;
 
