@@ -25,6 +25,7 @@ struct codegen {
     LLVMValueRef entry;                 /* abx_entry, once built */
     struct abx_object object;           /* filled as things are decided */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
+    bool matrix_elements;               /* it looks at its matrices' elements */
     unsigned vector_bytes;              /* of the target's registers */
     bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
@@ -85,6 +86,16 @@ void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef co
 int codegen_lower_markers(
         struct codegen *g, LLVMValueRef function, struct codegen_place *p, LLVMValueRef at);
 int codegen_lower_statics(struct codegen *g);
+/* codegen_open.c: takes small vectors and integers that stand for them apart. */
+/* Asks LLVM to unroll loops that index private arrays, which then become registers. */
+void codegen_unroll_private(struct codegen *g, LLVMValueRef function);
+void codegen_open_vectors(struct codegen *g, LLVMValueRef function);
+/* codegen_matrix.c: a marker of an 8x8 matrix; its constant flags, -1 when they are not; and all of
+ * them turned into exchanges between lanes. */
+bool codegen_is_matrix(LLVMValueRef in);
+bool codegen_is_matrix_builtin(LLVMValueRef in);
+int codegen_matrix_flags(LLVMValueRef in);
+int codegen_expand_matrices(struct codegen *g, LLVMValueRef function);
 /* Moves what follows `at` in its block into a new block, which is returned. */
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 

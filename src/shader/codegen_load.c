@@ -206,8 +206,11 @@ static void keep_only(struct codegen *g, LLVMValueRef kernel)
 /* What is still called, other than markers, intrinsics and what the worker provides. */
 static bool callable(const char *name)
 {
-    static const char *const names[] = {"__abx_builtin", "__abx_buffer", "__abx_threadgroup",
-            "__abx_barrier", "__abx_simd_barrier", "__abx_simd", ABX_RUNTIME_BFLOAT,
+    static const char *const names[] = {
+            "__abx_builtin", "__abx_buffer", "__abx_threadgroup", "__abx_barrier",
+            "__abx_simd_barrier", "__abx_simd", "__abx_matrix_multiply", "__abx_matrix_load_f32",
+            "__abx_matrix_load_f16", "__abx_matrix_load_bf16", "__abx_matrix_store_f32",
+            "__abx_matrix_store_f16", "__abx_matrix_store_bf16", ABX_RUNTIME_BFLOAT,
 #define NAME(f) #f,
             ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME) ABX_RUNTIME_HALF(NAME)
 #undef NAME
@@ -220,11 +223,37 @@ static bool callable(const char *name)
     return false;
 }
 
+/* What a builtin is below: lets LLVM see that divisions of a thread's index are shifts. */
+static void set_range(struct codegen *g, LLVMValueRef in)
+{
+    static const uint16_t below[ABX_BUILTIN_COUNT] = {
+            [ABX_BUILTIN_THREAD_IN_GROUP] = ABX_MAX_THREADS_PER_THREADGROUP,
+            [ABX_BUILTIN_GROUP_SIZE] = ABX_MAX_THREADS_PER_THREADGROUP + 1,
+            [ABX_BUILTIN_DISPATCH_GROUP_SIZE] = ABX_MAX_THREADS_PER_THREADGROUP + 1,
+            [ABX_BUILTIN_THREAD_INDEX] = ABX_MAX_THREADS_PER_THREADGROUP,
+            [ABX_BUILTIN_LANE] = ABX_SIMD_LANES,
+            [ABX_BUILTIN_SIMDGROUP] = ABX_MAX_THREADS_PER_THREADGROUP / ABX_SIMD_LANES,
+            [ABX_BUILTIN_SIMDGROUPS] = ABX_MAX_THREADS_PER_THREADGROUP / ABX_SIMD_LANES + 1,
+            [ABX_BUILTIN_QUAD_LANE] = 4,
+            [ABX_BUILTIN_QUADGROUP] = ABX_MAX_THREADS_PER_THREADGROUP / 4,
+            [ABX_BUILTIN_MATRIX_E0] = 8,
+            [ABX_BUILTIN_MATRIX_E1] = 8};
+    LLVMValueRef which = LLVMGetOperand(in, 0);
+    uint64_t n = LLVMIsAConstantInt(which) ? LLVMConstIntGetZExtValue(which) / 4 : ~0ull;
+    if (n >= ABX_BUILTIN_COUNT || !below[n])
+        return;
+    LLVMMetadataRef ends[2] = {
+            LLVMValueAsMetadata(codegen_i32(g, 0)), LLVMValueAsMetadata(codegen_i32(g, below[n]))};
+    LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "range", 5),
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, ends, 2)));
+}
+
 static int scan(struct codegen *g, bool *ret_again)
 {
     g->barriers = g->simd_barriers = g->simd = *ret_again = false;
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
-        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
+            next = LLVMGetNextInstruction(in);
             if (LLVMIsAInlineAsm(in) || LLVMIsAInvokeInst(in) || LLVMIsAIndirectBrInst(in))
                 return codegen_fail(g, -EINVAL,
                         "the kernel contains an instruction that is not "
@@ -232,6 +261,13 @@ static int scan(struct codegen *g, bool *ret_again)
             const char *name = codegen_callee(in);
             if (!name)
                 continue;
+            if (!strcmp(name, "__abx_matrix_elements")) {
+                g->matrix_elements = true;
+                LLVMInstructionEraseFromParent(in);
+                continue;
+            }
+            if (!strcmp(name, "__abx_builtin"))
+                set_range(g, in);
             LLVMValueRef callee = LLVMGetCalledValue(in);
             if (!*name && !LLVMIsAFunction(callee))
                 return codegen_fail(
@@ -242,40 +278,10 @@ static int scan(struct codegen *g, bool *ret_again)
                 return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
             g->barriers |= !strcmp(name, "__abx_barrier");
             g->simd_barriers |= !strcmp(name, "__abx_simd_barrier");
-            g->simd |= !strcmp(name, "__abx_simd");
+            g->simd |= !strcmp(name, "__abx_simd") || codegen_is_matrix(in) ||
+                       codegen_is_matrix_builtin(in);
         }
     return 0;
-}
-
-/* Small structures pass through calls as integers, and SROA leaves a vector bitcast to one behind,
- * which hides from all later passes that thread positions are separate numbers. As shifts, they
- * see. */
-static void open_bitcast(struct codegen *g, LLVMValueRef in)
-{
-    LLVMValueRef from = LLVMGetOperand(in, 0), sum = NULL;
-    LLVMTypeRef vector = LLVMTypeOf(from), to = LLVMTypeOf(in);
-    if (LLVMGetTypeKind(to) != LLVMIntegerTypeKind ||
-            LLVMGetTypeKind(vector) != LLVMVectorTypeKind ||
-            LLVMGetTypeKind(LLVMGetElementType(vector)) != LLVMIntegerTypeKind ||
-            LLVMGetIntTypeWidth(to) > 128)
-        return;
-    unsigned bits = LLVMGetIntTypeWidth(LLVMGetElementType(vector));
-    LLVMPositionBuilderBefore(g->builder, in);
-    for (unsigned i = 0; i < LLVMGetVectorSize(vector); i++) {
-        LLVMValueRef e = LLVMBuildExtractElement(g->builder, from, codegen_i32(g, i), "");
-        e = LLVMBuildZExt(g->builder, e, to, "");
-        e = LLVMBuildShl(g->builder, e, LLVMConstInt(to, (uint64_t)i * bits, 0), "");
-        sum = sum ? LLVMBuildOr(g->builder, sum, e, "") : e;
-    }
-    LLVMReplaceAllUsesWith(in, sum);
-}
-
-static void open_bitcasts(struct codegen *g)
-{
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
-        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
-            if (LLVMGetInstructionOpcode(in) == LLVMBitCast)
-                open_bitcast(g, in);
 }
 
 /* Everything into one function. A kernel arrives as a function pointer in its entry, so inlining
@@ -287,7 +293,7 @@ static int inline_all(struct codegen *g)
         if (round == 6)
             return codegen_fail(g, -EINVAL, "recursive functions are not allowed in Metal");
         int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
-        open_bitcasts(g);
+        codegen_open_vectors(g, g->kernel);
         if (r == 0)
             r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>),globaldce");
         if (r == 0)

@@ -425,7 +425,9 @@ int codegen_nvptx(struct codegen *g, const struct abx_reflection *reflection, ui
                                  : ABX_MAX_THREADS_PER_THREADGROUP;
     LLVMPassBuilderOptionsSetLoopVectorization(g->options, 0);
     LLVMPassBuilderOptionsSetSLPVectorization(g->options, 0);
-    int r = lower_waits(g);
+    int r = codegen_expand_matrices(g, g->kernel);
+    if (r == 0)
+        r = lower_waits(g);
     if (r == 0)
         r = find_arguments(&n);
     if (r == 0)

@@ -174,5 +174,8 @@ static int build_coroutine(struct codegen *g)
 
 int codegen_build_scalar(struct codegen *g)
 {
+    int r = codegen_expand_matrices(g, g->kernel);
+    if (r < 0)
+        return r;
     return g->barriers || g->simd || g->simd_barriers ? build_coroutine(g) : build_groups(g);
 }

@@ -42,6 +42,86 @@ static bool make_slots(struct wide *w)
     return true;
 }
 
+/* A loop's counter or address, whose lanes stay the same distance apart: each turn adds the same to
+ * all of them. True when `v` is the phi plus something uniform. */
+static bool only_steps(
+        struct wide *w, LLVMValueRef v, LLVMValueRef phi, unsigned depth, bool *exact)
+{
+    if (v == phi)
+        return true;
+    if (depth == 0 || !LLVMIsAInstruction(v))
+        return false;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    if (op == LLVMGetElementPtr) {
+        for (int i = 1; i < LLVMGetNumOperands(v); i++)
+            if (wide_is_divergent(w, LLVMGetOperand(v, (unsigned)i)))
+                return false;
+        return only_steps(w, LLVMGetOperand(v, 0), phi, depth - 1, exact);
+    }
+    if (op != LLVMAdd && op != LLVMSub)
+        return false;
+    *exact &= LLVMGetNSW(v);
+    LLVMValueRef a = LLVMGetOperand(v, 0), b = LLVMGetOperand(v, 1);
+    if (!wide_is_divergent(w, b))
+        return only_steps(w, a, phi, depth - 1, exact);
+    return op == LLVMAdd && !wide_is_divergent(w, a) && only_steps(w, b, phi, depth - 1, exact);
+}
+
+/* Decides, where the loop is entered, whether the phi is such a counter. */
+static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
+{
+    struct wide_value *v = wide_get(w, phi);
+    LLVMTypeRef type = LLVMTypeOf(phi);
+    bool pointer = LLVMGetTypeKind(type) == LLVMPointerTypeKind, exact = true;
+    if (LLVMCountIncoming(phi) != 2 || !(pointer || LLVMGetTypeKind(type) == LLVMIntegerTypeKind))
+        return;
+    LLVMValueRef a = LLVMGetIncomingValue(phi, 0), b = LLVMGetIncomingValue(phi, 1);
+    struct wide_value s = {0};
+    if (!pointer)
+        s = wide_known(w, start);
+    else if (wide_is_divergent(w, start) && !wide_private(start))
+        s = *wide_get(w, start);
+    if (!s.lanes || (pointer && !s.base) || !only_steps(w, a == start ? b : a, phi, 8, &exact))
+        return;
+    v->first_slot = wide_slot(w, pointer ? w->g->i64 : type, "counter");
+    v->lanes = s.lanes;
+    v->base = s.base;
+    v->no_signed_wrap = exact && s.no_signed_wrap;
+    v->align = 1;
+    v->root = phi;
+}
+
+static void load_counter(struct wide *w, LLVMValueRef phi)
+{
+    struct wide_value *v = wide_get(w, phi);
+    LLVMBuilderRef b = w->g->builder;
+    v->first = LLVMBuildLoad2(b, LLVMGetAllocatedType(v->first_slot), v->first_slot, "");
+    v->vector = NULL;
+    if (v->base) /* an address: its offsets are made when they are wanted */
+        return;
+    LLVMValueRef lane[WIDE_MAX_WIDTH];
+    for (unsigned i = 0; i < w->width; i++)
+        lane[i] = LLVMConstInt(LLVMTypeOf(phi), (uint64_t)v->lanes[i], 1);
+    v->vector = LLVMBuildAdd(b, wide_splat(w, v->first), LLVMConstVector(lane, w->width), "");
+}
+
+static void store_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef incoming)
+{
+    struct wide_value *v = wide_get(w, phi), from;
+    from = v->base ? *wide_get(w, incoming) : wide_known(w, incoming);
+    bool same = from.lanes && from.base == v->base;
+    for (unsigned i = 1; i < w->width && same; i++)
+        same = from.lanes[i] - from.lanes[0] == v->lanes[i] - v->lanes[0];
+    if (!same) {
+        w->refused = "a counter that does not count";
+        return;
+    }
+    LLVMValueRef shift =
+            LLVMConstInt(LLVMTypeOf(from.first), (uint64_t)(from.lanes[0] - v->lanes[0]), 1);
+    LLVMBuildStore(
+            w->g->builder, LLVMBuildAdd(w->g->builder, from.first, shift, ""), v->first_slot);
+}
+
 static void load_phis(struct wide *w, uint32_t b)
 {
     LLVMBuilderRef builder = w->g->builder;
@@ -49,16 +129,26 @@ static void load_phis(struct wide *w, uint32_t b)
             in = LLVMGetNextInstruction(in)) {
         struct wide_value *v = wide_get(w, in);
         LLVMTypeRef t = LLVMTypeOf(in);
+        if (v->first_slot) {
+            load_counter(w, in);
+            continue;
+        }
         LLVMValueRef load =
                 LLVMBuildLoad2(builder, v->divergent ? wide_type(w, t) : t, v->memory, "");
         *(v->divergent ? &v->vector : &v->uniform) = load;
     }
 }
 
-static void store_phi(struct wide *w, LLVMValueRef phi, LLVMValueRef incoming)
+static void store_phi(struct wide *w, LLVMValueRef phi, LLVMValueRef incoming, bool enters)
 {
     LLVMBuilderRef builder = w->g->builder;
     struct wide_value *v = wide_get(w, phi);
+    if (enters && v->divergent && !v->first_slot)
+        find_counter(w, phi, incoming);
+    if (v->first_slot) {
+        store_counter(w, phi, incoming);
+        return;
+    }
     if (!v->divergent) {
         LLVMBuildStore(builder, wide_uniform(w, incoming), v->memory);
         return;
@@ -76,12 +166,15 @@ static void store_phis(struct wide *w, uint32_t b)
     for (uint32_t s = 0; s < w->successors[b]; s++) {
         if (s == 1 && w->successor[b][1] == w->successor[b][0])
             break;
-        LLVMBasicBlockRef to = w->block[w->successor[b][s]];
+        uint32_t t = w->successor[b][s];
+        LLVMBasicBlockRef to = w->block[t];
+        int loop = w->loop_of[t];
+        bool enters = loop >= 0 && w->loops[loop].header == t && !w->loops[loop].in[b];
         for (LLVMValueRef in = LLVMGetFirstInstruction(to); in && LLVMIsAPHINode(in);
                 in = LLVMGetNextInstruction(in))
             for (unsigned i = 0; i < LLVMCountIncoming(in); i++)
                 if (LLVMGetIncomingBlock(in, i) == w->block[b]) {
-                    store_phi(w, in, LLVMGetIncomingValue(in, i));
+                    store_phi(w, in, LLVMGetIncomingValue(in, i), enters);
                     break;
                 }
     }
@@ -191,6 +284,83 @@ static int child_loop(struct wide *w, uint32_t b, int level)
     return l;
 }
 
+/* A loop that lanes leave one by one mostly runs with all of them: then it needs no masks, and its
+ * memory accesses are whole vectors. Loops of some size inside others are not worth the code. */
+#define MAX_SECOND_VERSION 3000u
+
+static bool has_full_version(struct wide *w, int l)
+{
+    unsigned size = 0;
+    for (uint32_t b = 0; b < w->count; b++) {
+        if (!w->loops[l].in[b])
+            continue;
+        if (w->loop_of[b] != l)
+            return false;
+        for (LLVMValueRef in = LLVMGetFirstInstruction(w->block[b]); in;
+                in = LLVMGetNextInstruction(in))
+            size++;
+    }
+    return size <= MAX_SECOND_VERSION;
+}
+
+/* One turn of a loop that all lanes take: the blocks that every lane reaches run without a mask. */
+static bool full_version(struct wide *w, int l)
+{
+    bool full[WIDE_MAX_BLOCKS] = {0};
+    uint32_t header = w->loops[l].header;
+    for (int b = (int)header; b >= 0 && w->loops[l].in[b]; b = w->post_dominator[b]) {
+        if (full[b])
+            break;
+        full[b] = true;
+    }
+    for (uint32_t o = 0; o < w->count; o++) {
+        uint32_t b = w->order[o];
+        if (!w->loops[l].in[b])
+            continue;
+        w->matrix = NULL;
+        if (!full[b]) {
+            if (!masked_block(w, b))
+                return false;
+            continue;
+        }
+        LLVMBuildStore(w->g->builder, LLVMConstNull(wide_type(w, w->g->i1)), w->mask_slot[b]);
+        w->mask = NULL;
+        if (!instructions(w, b))
+            return false;
+        leave(w, b);
+    }
+    return true;
+}
+
+static bool layout(struct wide *w, const bool *region, int level);
+
+/* Both versions of a turn; the builder then lies behind them. */
+static bool loop_turn(struct wide *w, const bool *region, int l)
+{
+    LLVMBuilderRef builder = w->g->builder;
+    if (!has_full_version(w, l))
+        return layout(w, region, l);
+    LLVMTypeRef type = wide_type(w, w->g->i1);
+    LLVMBasicBlockRef full = new_block(w, "full"), some = new_block(w, "some"),
+                      turned = new_block(w, "turned");
+    LLVMValueRef mask = LLVMBuildLoad2(builder, type, w->mask_slot[w->loops[l].header], "");
+    LLVMValueRef bits = wide_bits(w, mask);
+    LLVMValueRef all = LLVMConstAllOnes(LLVMTypeOf(bits));
+    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, bits, all, ""), full, some);
+    LLVMPositionBuilderAtEnd(builder, full);
+    if (!full_version(w, l))
+        return false;
+    LLVMBuildBr(builder, turned);
+    LLVMPositionBuilderAtEnd(builder, some);
+    w->matrix = NULL;
+    if (!layout(w, region, l))
+        return false;
+    w->matrix = NULL;
+    LLVMBuildBr(builder, turned);
+    LLVMPositionBuilderAtEnd(builder, turned);
+    return true;
+}
+
 static bool layout(struct wide *w, const bool *region, int level)
 {
     bool done[WIDE_MAX_BLOCKS] = {0};
@@ -213,7 +383,7 @@ static bool layout(struct wide *w, const bool *region, int level)
         LLVMBasicBlockRef top = new_block(w, "loop"), after = new_block(w, "done");
         LLVMBuildBr(builder, top);
         LLVMPositionBuilderAtEnd(builder, top);
-        if (!layout(w, region, l))
+        if (!loop_turn(w, region, l))
             return false;
         LLVMTypeRef type = wide_type(w, w->g->i1);
         LLVMValueRef again = LLVMBuildLoad2(builder, type, w->mask_slot[header], "");
@@ -312,6 +482,7 @@ bool wide_translate(struct wide *w, LLVMBasicBlockRef after)
     for (uint32_t o = 0; o < w->count; o++)
         if (!w->masked[w->order[o]] && !unmasked_block(w, w->order[o]))
             return false;
+    wide_strided_end(w);
     LLVMPositionBuilderAtEnd(w->g->builder, after);
     return true;
 }
@@ -326,10 +497,14 @@ static LLVMValueRef lane_numbers(struct wide *w, unsigned mask)
     return LLVMConstVector(lanes, w->width);
 }
 
-static struct wide_value rising(struct wide *w, LLVMValueRef first)
+static struct wide_value rising(struct wide *w, LLVMValueRef first, uint64_t align, uint64_t limit)
 {
-    struct wide_value v = {.divergent = true, .affine = true, .first = first, .stride = 1};
+    struct wide_value v = {.divergent = true, .first = first, .align = align, .limit = limit};
     LLVMBuilderRef b = w->g->builder;
+    int64_t *lane = wide_lanes(w);
+    for (unsigned i = 0; i < w->width; i++)
+        lane[i] = i;
+    v.lanes = lane;
     LLVMValueRef lanes = lane_numbers(w, ~0u);
     if (LLVMIsAConstantInt(first) && LLVMConstIntGetZExtValue(first) == 0)
         v.vector = lanes;
@@ -342,9 +517,11 @@ static struct wide_value rising(struct wide *w, LLVMValueRef first)
     return v;
 }
 
-static struct wide_value differing(LLVMValueRef vector)
+static struct wide_value differing(struct wide *w, LLVMValueRef vector)
 {
-    return (struct wide_value){.divergent = true, .vector = vector};
+    struct wide_value v = {.divergent = true, .vector = vector};
+    wide_know_constant(w, &v);
+    return v;
 }
 
 /* a / b for vectors of numbers below 2^20, without the processor's slow division. */
@@ -376,17 +553,19 @@ static void place_lanes(struct wide *w, LLVMValueRef index, LLVMValueRef at[3])
     LLVMValueRef *size = w->place.builtin[ABX_BUILTIN_GROUP_SIZE];
     struct wide_value(*p)[3] = w->lane_place;
     struct wide_value *local = p[ABX_BUILTIN_THREAD_IN_GROUP];
-    struct wide_value linear = rising(w, index);
+    /* Vectors begin at multiples of the width; an inactive lane may be past the last thread. */
+    const uint64_t limit = ABX_MAX_THREADS_PER_THREADGROUP + WIDE_MAX_WIDTH;
+    struct wide_value linear = rising(w, index, w->width, limit);
     if (w->rows) {
-        local[0] = rising(w, at[0]);
+        local[0] = rising(w, at[0], w->width, limit);
         local[1].uniform = at[1];
         local[2].uniform = at[2];
     } else {
         LLVMValueRef row = quotient(w, linear.vector, size[0]);
         LLVMValueRef z = quotient(w, row, size[1]);
-        local[0] = differing(remainder_of(w, linear.vector, row, size[0]));
-        local[1] = differing(remainder_of(w, row, z, size[1]));
-        local[2] = differing(z);
+        local[0] = differing(w, remainder_of(w, linear.vector, row, size[0]));
+        local[1] = differing(w, remainder_of(w, row, z, size[1]));
+        local[2] = differing(w, z);
     }
     for (int d = 0; d < 3; d++) {
         LLVMValueRef start = LLVMBuildMul(b, w->place.builtin[ABX_BUILTIN_GROUP_IN_GRID][d],
@@ -394,19 +573,23 @@ static void place_lanes(struct wide *w, LLVMValueRef index, LLVMValueRef at[3])
         struct wide_value *grid = &p[ABX_BUILTIN_THREAD_IN_GRID][d];
         if (local[d].uniform)
             grid->uniform = LLVMBuildAdd(b, start, local[d].uniform, "");
-        else if (local[d].affine)
-            *grid = rising(w, LLVMBuildAdd(b, start, local[d].first, ""));
+        else if (local[d].lanes)
+            *grid = rising(w, LLVMBuildAdd(b, start, local[d].first, ""), 1, 0);
         else
-            *grid = differing(LLVMBuildAdd(b, wide_splat(w, start), local[d].vector, ""));
+            *grid = differing(w, LLVMBuildAdd(b, wide_splat(w, start), local[d].vector, ""));
     }
     p[ABX_BUILTIN_THREAD_INDEX][0] = linear;
-    p[ABX_BUILTIN_LANE][0] =
-            rising(w, w->width == ABX_SIMD_LANES ? codegen_i32(g, 0)
-                                                 : LLVMBuildAnd(b, index, codegen_i32(g, 31), ""));
+    p[ABX_BUILTIN_LANE][0] = rising(w,
+            w->width == ABX_SIMD_LANES ? codegen_i32(g, 0)
+                                       : LLVMBuildAnd(b, index, codegen_i32(g, 31), ""),
+            w->width, ABX_SIMD_LANES);
     p[ABX_BUILTIN_SIMDGROUP][0].uniform = LLVMBuildLShr(b, index, codegen_i32(g, 5), "");
-    p[ABX_BUILTIN_QUAD_LANE][0] = differing(lane_numbers(w, 3));
+    p[ABX_BUILTIN_QUAD_LANE][0] = differing(w, lane_numbers(w, 3));
     p[ABX_BUILTIN_QUADGROUP][0] =
-            differing(LLVMBuildLShr(b, linear.vector, wide_splat(w, codegen_i32(g, 2)), ""));
+            differing(w, LLVMBuildLShr(b, linear.vector, wide_splat(w, codegen_i32(g, 2)), ""));
+    for (int i = 0; i < 4 && w->width == WIDE_MAX_WIDTH; i++)
+        p[i / 2 ? ABX_BUILTIN_MATRIX_E1 : ABX_BUILTIN_MATRIX_E0][i % 2] =
+                differing(w, wide_matrix_place(w, i / 2, i % 2));
 }
 
 /* One variant's translation at the builder's place, which then lies behind it. */
@@ -419,6 +602,7 @@ static bool variant(
         return false;
     place_lanes(w, index, at);
     w->entry_mask = NULL;
+    w->matrix = NULL;
     if (!rows)
         w->entry_mask = LLVMBuildICmp(b, LLVMIntULT,
                 w->lane_place[ABX_BUILTIN_THREAD_INDEX][0].vector, wide_splat(w, total), "inside");
@@ -541,12 +725,22 @@ static int prepare(struct codegen *g)
     if (!once) /* LLVM 19 takes this option from nowhere else */
         LLVMParseCommandLineOptions(2, arguments, NULL);
     once = true;
-    return codegen_run_passes(g,
+    int r = codegen_run_passes(g,
             "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
-            "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),loop(indvars,loop-unroll-full),sroa,"
-            "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg,scalarizer,sroa,"
-            "instsimplify,lower-switch,mergereturn,simplifycfg<no-switch-to-lookup>,lower-switch,"
-            "mergereturn,loop-simplify,lcssa,dce)");
+            "loop-simplify,lcssa,loop-mssa(loop-rotate,licm))");
+    codegen_unroll_private(g, g->kernel);
+    if (r == 0)
+        r = codegen_run_passes(g,
+                "function(loop-simplify,lcssa,loop(indvars,loop-unroll-full),sroa,"
+                "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg,scalarizer,"
+                "sroa)");
+    codegen_open_vectors(g, g->kernel);
+    return r < 0 ? r
+                 : codegen_run_passes(g, "function(scalarizer,sroa,instcombine<no-verify-fixpoint>,"
+                                         "simplifycfg,gvn,scalarizer,"
+                                         "instsimplify,lower-switch,mergereturn,simplifycfg<no-"
+                                         "switch-to-lookup>,lower-switch,"
+                                         "mergereturn,loop-simplify,lcssa,dce)");
 }
 
 static int build(struct codegen *g, struct wide *w)

@@ -25,16 +25,24 @@ struct wide_value {
     /* translation, reset for each variant */
     LLVMValueRef uniform, vector;
     LLVMValueRef memory; /* phi: its slot; alloca: the storage */
-    /* integers and addresses that rise by `stride` from lane to lane, from `first` */
-    bool affine, no_signed_wrap, no_unsigned_wrap;
+    /* integers and addresses that are `first` (uniform) plus lanes[i]; NULL when that is not known.
+     * align: a power of two that divides `first`; limit: 0, or what every lane's value is below */
+    const int64_t *lanes;
+    bool no_signed_wrap, no_unsigned_wrap;
     LLVMValueRef first;
-    int64_t stride;
+    uint64_t align, limit;
+    LLVMValueRef first_slot; /* phi: lanes[] does not change, only `first` does */
     /* root + delta: values with one root are a constant apart (integers, and addresses in bytes) */
     void *root, *root_base;
     uint64_t root_size;
     int64_t delta;
-    /* addresses: uniform base plus byte offsets (affine or vector above describe the offset) */
+    /* addresses: uniform base plus byte offsets (lanes or vector above describe the offset) */
     LLVMValueRef base;
+};
+
+struct wide_lanes {
+    struct wide_lanes *next;
+    int64_t lane[WIDE_MAX_WIDTH];
 };
 
 struct wide_loop {
@@ -44,7 +52,7 @@ struct wide_loop {
     bool divergent; /* lanes leave it at different times */
 };
 
-/* A load or store whose lanes' addresses are a constant stride apart, waiting for its neighbours
+/* A load or store of all lanes whose addresses are not neighbours, waiting for its own neighbours
  * (codegen_wide_stride.c). */
 #define WIDE_MAX_STRIDED 96u
 struct wide_strided {
@@ -52,13 +60,16 @@ struct wide_strided {
     LLVMValueRef value; /* stores: what to write */
     LLVMTypeRef type;
     struct wide_value address;
-    unsigned align;
+    LLVMValueRef pointer; /* the lanes' addresses, where their distances are not constants */
+    int64_t offset;       /* from the address of its group's first access */
+    unsigned align, bytes;
 };
 
 struct wide {
     struct codegen *g;
     unsigned width;
-    bool rows; /* lanes are neighbours in x; else in the linear index */
+    bool rows;                     /* lanes are neighbours in x; else in the linear index */
+    struct wide_lanes *lanes_kept; /* every lanes[] made, freed at the end */
     struct wide_value *map;
     size_t map_count, map_capacity;
 
@@ -89,7 +100,8 @@ struct wide {
     LLVMValueRef statics;
     struct wide_strided strided[WIDE_MAX_STRIDED];
     uint32_t strided_count;
-    bool strided_stores; /* all of strided[] are stores; else loads */
+    bool strided_stores;                  /* all of strided[] are stores; else loads */
+    LLVMValueRef matrix, matrix_value[2]; /* the matrix made last, and the call that asked */
 };
 
 struct wide_value *wide_get(struct wide *w, void *key); /* made when new */
@@ -110,14 +122,31 @@ bool wide_translate(struct wide *w, LLVMBasicBlockRef after);
 bool wide_instruction(struct wide *w, LLVMValueRef in);
 bool wide_call(struct wide *w, LLVMValueRef in);
 bool wide_simd(struct wide *w, LLVMValueRef in);
+bool wide_matrix(struct wide *w, LLVMValueRef in);
+LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column);
 /* Anything, one lane after the other. */
 bool wide_serial(struct wide *w, LLVMValueRef in);
 
-/* Strided accesses of 32-bit elements by all lanes: false when it is not one. They take effect at
+/* Accesses of all lanes that are not side by side: false when it is not one. They take effect at
  * the next wide_strided_flush(), due before any other access to memory and at a block's end. */
 bool wide_strided_load(struct wide *w, LLVMValueRef in);
 bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value);
 void wide_strided_flush(struct wide *w);
+void wide_strided_end(struct wide *w); /* once all is translated */
+
+/* A new lanes[], zeros; kept until wide_free(). */
+int64_t *wide_lanes(struct wide *w);
+/* True when each lane's value is `step` above the one before. */
+bool wide_rises(struct wide *w, const struct wide_value *v, int64_t step);
+/* Moves a multiple of `unit` (a power of two) from lanes[] to `first`, so that the least of them is
+ * in [0, unit): then `first` is no further from a lane's true value, and widening it is exact. */
+void wide_rebase(struct wide *w, struct wide_value *v, int64_t unit);
+/* What is known of any value: constants and uniform ones too. */
+struct wide_value wide_known(struct wide *w, LLVMValueRef source);
+/* Notes what is known of the divergent integer operation just translated. */
+void wide_track(struct wide *w, LLVMValueRef in);
+/* Fills lanes[] of an integer whose vector is a constant. */
+void wide_know_constant(struct wide *w, struct wide_value *v);
 
 LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar);
 LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar);

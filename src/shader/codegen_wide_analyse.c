@@ -290,6 +290,10 @@ void wide_free(struct wide *w)
 {
     for (uint32_t i = 0; i < w->loop_count; i++)
         free(w->loops[i].in);
+    for (struct wide_lanes *k = w->lanes_kept, *next; k; k = next) {
+        next = k->next;
+        free(k);
+    }
     free(w->loops);
     free(w->map);
 }
@@ -408,6 +412,8 @@ static bool seed(struct wide *w, LLVMValueRef in)
         case ABX_BUILTIN_LANE:
         case ABX_BUILTIN_QUAD_LANE:
         case ABX_BUILTIN_QUADGROUP:
+        case ABX_BUILTIN_MATRIX_E0:
+        case ABX_BUILTIN_MATRIX_E1:
             return true;
         default:
             return false;
@@ -454,6 +460,8 @@ static bool diverges(struct wide *w, struct wide_value *v, LLVMValueRef in)
         return true;
     if (codegen_is_call(in, "__abx_simd"))
         return simd_diverges(w, in);
+    if (codegen_is_matrix(in))
+        return true;
     LLVMValueRef memory = LLVMIsALoadInst(in) ? wide_private(LLVMGetOperand(in, 0)) : NULL;
     if (memory)
         return true; /* each lane has its own */

@@ -74,6 +74,7 @@ bool wide_serial(struct wide *w, LLVMValueRef in)
     LLVMBuilderRef b = g->builder;
     int operands = LLVMGetNumOperands(in) - (LLVMIsACallInst(in) ? 1 : 0);
     wide_strided_flush(w);
+    w->matrix = NULL; /* it may write */
     LLVMTypeRef type = LLVMTypeOf(in), kept = kept_type(w, type);
     LLVMValueRef array[16] = {0}, result = NULL;
     if (operands > (int)ABX_ARRAY_SIZE(array)) {
@@ -212,10 +213,12 @@ static void take_place(struct wide *w, LLVMValueRef in, uint64_t which)
     }
     struct wide_value *v = wide_get(w, in);
     v->vector = p->vector;
-    v->affine = p->affine;
-    v->no_signed_wrap = v->no_unsigned_wrap = p->affine;
+    v->lanes = p->lanes;
+    v->no_signed_wrap = v->no_unsigned_wrap = p->lanes != NULL;
     v->first = p->first;
-    v->stride = p->stride;
+    v->align = p->align;
+    v->limit = p->limit;
+    v->root = in;
 }
 
 static bool argument(struct wide *w, LLVMValueRef in, uint64_t n, bool buffer)
@@ -244,6 +247,7 @@ static bool barrier(struct wide *w)
     }
     LLVMBasicBlockRef go_on = LLVMAppendBasicBlockInContext(g->context, w->function, "resumed");
     codegen_coroutine_stop(g, w->coroutine, false, go_on);
+    w->matrix = NULL;
     LLVMPositionBuilderAtEnd(g->builder, go_on);
     return true;
 }
@@ -268,8 +272,10 @@ bool wide_call(struct wide *w, LLVMValueRef in)
         wide_set_uniform(w, in, w->statics);
         return true;
     }
-    if (!strcmp(name, "__abx_barrier") || !strncmp(name, "__abx_simd", 10))
+    if (!strcmp(name, "__abx_barrier") || !strncmp(name, "__abx_simd", 10) || codegen_is_matrix(in))
         wide_strided_flush(w);
+    if (codegen_is_matrix(in))
+        return wide_matrix(w, in);
     if (!strcmp(name, "__abx_barrier"))
         return barrier(w);
     if (!strcmp(name, "__abx_simd_barrier")) { /* lanes run side by side: memory order is enough */

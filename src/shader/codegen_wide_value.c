@@ -108,12 +108,12 @@ LLVMValueRef wide_uniform(struct wide *w, LLVMValueRef source)
     return v->uniform ? v->uniform : LLVMGetPoison(LLVMTypeOf(source));
 }
 
-static LLVMValueRef stride_vector(struct wide *w, int64_t stride, LLVMTypeRef type)
+static LLVMValueRef lanes_vector(struct wide *w, const int64_t *lane, LLVMTypeRef type)
 {
-    LLVMValueRef lanes[WIDE_MAX_WIDTH];
+    LLVMValueRef v[WIDE_MAX_WIDTH];
     for (unsigned i = 0; i < w->width; i++)
-        lanes[i] = LLVMConstInt(type, (uint64_t)(stride * (int64_t)i), 1);
-    return LLVMConstVector(lanes, w->width);
+        v[i] = LLVMConstInt(type, (uint64_t)lane[i], 1);
+    return LLVMConstVector(v, w->width);
 }
 
 /* The byte offsets of an address, <width x i64>. */
@@ -122,7 +122,7 @@ static LLVMValueRef offsets(struct wide *w, struct wide_value *v)
     if (v->vector)
         return v->vector;
     return LLVMBuildAdd(
-            w->g->builder, wide_splat(w, v->first), stride_vector(w, v->stride, w->g->i64), "");
+            w->g->builder, wide_splat(w, v->first), lanes_vector(w, v->lanes, w->g->i64), "");
 }
 
 static LLVMValueRef address_vector(struct wide *w, LLVMValueRef base, LLVMValueRef offset)
@@ -138,8 +138,10 @@ LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source)
                                   : NULL;
     if (memory) {
         struct wide_value *a = wide_get(w, memory);
-        LLVMValueRef lane =
-                stride_vector(w, (int64_t)(a->interleaved ? a->unit : a->bytes), w->g->i64);
+        int64_t each[WIDE_MAX_WIDTH];
+        for (unsigned i = 0; i < w->width; i++)
+            each[i] = (int64_t)(i * (a->interleaved ? a->unit : a->bytes));
+        LLVMValueRef lane = lanes_vector(w, each, w->g->i64);
         if (v->divergent)
             return address_vector(w, v->base, LLVMBuildAdd(w->g->builder, offsets(w, v), lane, ""));
         return address_vector(w, wide_uniform(w, source), lane);
@@ -151,86 +153,6 @@ LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source)
     if (!v->vector)
         w->refused = w->refused ? w->refused : "a value out of order";
     return v->vector ? v->vector : LLVMGetPoison(wide_type(w, LLVMTypeOf(source)));
-}
-
-/* ---- rising values */
-
-static struct wide_value constant_value(struct wide *w, LLVMValueRef source)
-{
-    struct wide_value v = {0};
-    v.affine = v.no_signed_wrap = v.no_unsigned_wrap = true;
-    v.first = wide_uniform(w, source);
-    v.root = source;
-    return v;
-}
-
-static struct wide_value affine_of(struct wide *w, LLVMValueRef source)
-{
-    if (LLVMIsAConstant(source) || !wide_is_divergent(w, source))
-        return constant_value(w, source);
-    return *wide_get(w, source);
-}
-
-/* What is known of an integer operation's result from its operands. */
-static void track_affine(struct wide *w, LLVMValueRef in, struct wide_value *v)
-{
-    LLVMOpcode op = LLVMGetInstructionOpcode(in);
-    LLVMBuilderRef b = w->g->builder;
-    if (LLVMGetTypeKind(LLVMTypeOf(in)) != LLVMIntegerTypeKind)
-        return;
-    struct wide_value x = affine_of(w, LLVMGetOperand(in, 0));
-    v->root = in;
-    v->delta = 0;
-    if (op == LLVMSExt || op == LLVMZExt) {
-        if (!x.affine || LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetOperand(in, 0))) < 32)
-            return;
-        v->affine = true;
-        v->stride = x.stride;
-        v->first = LLVMBuildCast(b, op, x.first, LLVMTypeOf(in), "");
-        bool exact = op == LLVMSExt ? x.no_signed_wrap
-                                    : x.no_unsigned_wrap || (LLVMGetNNeg(in) && x.no_signed_wrap);
-        v->no_signed_wrap = v->no_unsigned_wrap = exact;
-        if (exact && x.root) {
-            v->root = x.root;
-            v->delta = x.delta;
-        }
-        return;
-    }
-    if (op != LLVMAdd && op != LLVMSub && op != LLVMMul && op != LLVMShl && op != LLVMOr)
-        return;
-    struct wide_value y = affine_of(w, LLVMGetOperand(in, 1));
-    if (!x.affine || !y.affine)
-        return;
-    bool disjoint = op == LLVMOr && LLVMGetIsDisjoint(in);
-    int64_t factor = 0;
-    if (op == LLVMAdd || disjoint)
-        v->stride = x.stride + y.stride;
-    else if (op == LLVMSub)
-        v->stride = x.stride - y.stride;
-    else if (op == LLVMMul && LLVMIsAConstantInt(LLVMGetOperand(in, 1)))
-        factor = LLVMConstIntGetSExtValue(LLVMGetOperand(in, 1));
-    else if (op == LLVMShl && LLVMIsAConstantInt(LLVMGetOperand(in, 1)) &&
-             LLVMConstIntGetZExtValue(LLVMGetOperand(in, 1)) < 31)
-        factor = 1ll << LLVMConstIntGetZExtValue(LLVMGetOperand(in, 1));
-    else
-        return;
-    if (op == LLVMMul || op == LLVMShl) {
-        if (factor > INT32_MAX || factor < INT32_MIN || x.stride > INT32_MAX ||
-                x.stride < INT32_MIN)
-            return;
-        v->stride = x.stride * factor;
-    }
-    v->affine = true;
-    v->first = LLVMBuildBinOp(b, disjoint ? LLVMAdd : op, x.first, y.first, "");
-    v->no_signed_wrap = x.no_signed_wrap && y.no_signed_wrap && (disjoint || LLVMGetNSW(in));
-    v->no_unsigned_wrap = x.no_unsigned_wrap && y.no_unsigned_wrap && (disjoint || LLVMGetNUW(in));
-    LLVMValueRef constant = LLVMGetOperand(in, 1);
-    if ((op == LLVMAdd || op == LLVMSub || disjoint) && LLVMIsAConstantInt(constant) && x.root &&
-            (v->no_signed_wrap || LLVMGetIntTypeWidth(LLVMTypeOf(in)) == 64)) {
-        int64_t c = LLVMConstIntGetSExtValue(constant);
-        v->root = x.root;
-        v->delta = x.delta + (op == LLVMSub ? -c : c);
-    }
 }
 
 /* ---- addresses */
@@ -255,22 +177,29 @@ static LLVMTypeRef step_type(LLVMTypeRef type, int index)
 static void add_step(struct wide *w, struct wide_value *v, LLVMValueRef index, uint64_t bytes)
 {
     struct codegen *g = w->g;
-    struct wide_value x = affine_of(w, index);
+    struct wide_value x = wide_known(w, index);
     unsigned bits = LLVMGetIntTypeWidth(LLVMTypeOf(index));
     LLVMValueRef size = codegen_i64(g, bytes);
-    v->affine = v->affine && x.affine && bits >= 32;
+    bool uniform = !wide_is_divergent(w, index);
     bool exact = bits == 64 || x.no_signed_wrap;
+    const int64_t *before = v->lanes;
+    v->lanes = NULL;
     v->no_signed_wrap =
-            v->no_signed_wrap && exact && (x.no_signed_wrap || x.no_unsigned_wrap || x.stride == 0);
-    if (v->affine) {
+            v->no_signed_wrap && exact && (x.no_signed_wrap || x.no_unsigned_wrap || uniform);
+    if (before && x.lanes && (bits >= 32 || exact)) {
+        if (bits < 64)
+            wide_rebase(w, &x, 1);
         LLVMValueRef first = LLVMBuildSExt(g->builder, x.first, g->i64, "");
+        int64_t *lane = wide_lanes(w);
+        for (unsigned i = 0; i < w->width; i++)
+            lane[i] = before[i] + x.lanes[i] * (int64_t)bytes;
+        v->lanes = lane;
         v->first =
                 LLVMBuildAdd(g->builder, v->first, LLVMBuildMul(g->builder, first, size, ""), "");
-        v->stride += x.stride * (int64_t)bytes;
     }
-    if (x.affine && x.stride == 0) {
-        LLVMValueRef s =
-                LLVMBuildMul(g->builder, LLVMBuildSExt(g->builder, x.first, g->i64, ""), size, "");
+    if (uniform) {
+        LLVMValueRef s = LLVMBuildSExt(g->builder, wide_uniform(w, index), g->i64, "");
+        s = LLVMBuildMul(g->builder, s, size, "");
         v->vector = LLVMBuildAdd(g->builder, v->vector, wide_splat(w, s), "");
         return;
     }
@@ -289,18 +218,21 @@ static void track_root(struct wide *w, LLVMValueRef in, struct wide_value *v)
     v->root_base = NULL;
     v->root_size = 0;
     v->delta = 0;
-    if (LLVMGetNumOperands(in) != 2 || !v->affine)
+    if (LLVMGetNumOperands(in) != 2)
         return;
     if (wide_is_divergent(w, base)) {
         struct wide_value *from = wide_get(w, base);
         if (constant) {
-            v->root = from->root, v->root_base = from->root_base, v->root_size = from->root_size;
+            v->root = from->root ? from->root : base;
+            v->root_base = from->root_base, v->root_size = from->root_size;
             v->delta = from->delta + LLVMConstIntGetSExtValue(index) * size;
         }
         return;
     }
-    struct wide_value x = affine_of(w, index);
-    v->root = x.root;
+    if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) != 64)
+        return;
+    struct wide_value x = wide_known(w, index);
+    v->root = x.root ? x.root : (void *)index;
     v->root_base = base;
     v->root_size = (uint64_t)size;
     v->delta = x.delta * size;
@@ -317,19 +249,18 @@ static bool divergent_gep(struct wide *w, LLVMValueRef in)
     if (pointers) { /* addresses from nowhere in particular */
         v->base = NULL;
         v->vector = LLVMConstNull(wide_type(w, g->i64));
-        v->affine = false;
         v->first = codegen_i64(g, 0);
     } else if (from) {
         v->base = from->base;
         v->vector = offsets(w, from);
-        v->affine = from->affine, v->first = from->first, v->stride = from->stride;
+        v->lanes = from->lanes, v->first = from->first;
         v->no_signed_wrap = from->no_signed_wrap;
     } else {
         v->base = wide_uniform(w, base);
         v->vector = LLVMConstNull(wide_type(w, g->i64));
-        v->affine = v->no_signed_wrap = true;
+        v->lanes = wide_lanes(w);
+        v->no_signed_wrap = true;
         v->first = codegen_i64(g, 0);
-        v->stride = 0;
     }
     LLVMTypeRef type = LLVMGetGEPSourceElementType(in);
     for (int i = 1; i < LLVMGetNumOperands(in); i++) {
@@ -398,9 +329,10 @@ static LLVMValueRef contiguous(struct wide *w, LLVMValueRef pointer, uint64_t by
         return a->interleaved && a->unit == bytes && !v->divergent ? wide_uniform(w, pointer)
                                                                    : NULL;
     }
-    if (!v->base || !v->affine || v->stride != (int64_t)bytes)
+    if (!v->base || !wide_rises(w, v, (int64_t)bytes))
         return NULL;
-    LLVMValueRef first = v->first;
+    LLVMValueRef first =
+            LLVMBuildAdd(g->builder, v->first, codegen_i64(g, (uint64_t)v->lanes[0]), "");
     if (w->mask && !v->no_signed_wrap) {
         LLVMValueRef lane = wide_first_active(w);
         LLVMValueRef there = LLVMBuildExtractElement(g->builder, offsets(w, v), lane, "");
@@ -419,9 +351,10 @@ static bool vector_load(struct wide *w, LLVMValueRef in)
     uint64_t bytes = LLVMABISizeOfType(g->layout, scalar);
     unsigned align = LLVMGetAlignment(in);
     LLVMValueRef row = contiguous(w, pointer, bytes), v;
+    if (w->strided_stores && !wide_private(pointer))
+        wide_strided_flush(w);
     if (!row && wide_strided_load(w, in))
         return true;
-    wide_strided_flush(w);
     if (row && !w->mask) {
         v = LLVMBuildLoad2(g->builder, type, row, "");
         LLVMSetAlignment(v, align);
@@ -465,13 +398,15 @@ static bool vector_store(struct wide *w, LLVMValueRef in)
     LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
     uint64_t bytes = LLVMABISizeOfType(g->layout, LLVMTypeOf(source));
     unsigned align = LLVMGetAlignment(in);
-    if (!w->strided_stores) /* the value may be one of them */
+    bool elsewhere = wide_private(pointer) != NULL;
+    if (!w->strided_stores && !elsewhere)
         wide_strided_flush(w);
     LLVMValueRef v = wide_vector(w, source), row = contiguous(w, pointer, bytes);
     LLVMTypeRef type = LLVMTypeOf(v);
     if (!row && wide_strided_store(w, in, v))
         return true;
-    wide_strided_flush(w);
+    if (!elsewhere)
+        wide_strided_flush(w);
     if (row && !w->mask) {
         LLVMSetAlignment(LLVMBuildStore(g->builder, v, row), align);
         return true;
@@ -485,6 +420,7 @@ static bool vector_store(struct wide *w, LLVMValueRef in)
 
 static bool store(struct wide *w, LLVMValueRef in)
 {
+    w->matrix = NULL; /* a matrix read before may differ now */
     LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
     LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(source));
     bool plain = kind == LLVMIntegerTypeKind
@@ -570,10 +506,24 @@ static bool uniform(struct wide *w, LLVMValueRef in)
     return true;
 }
 
+/* Forgets what an earlier translation (of a loop's other version) made of the instruction. */
+static void forget(struct wide *w, LLVMValueRef in)
+{
+    struct wide_value *v = wide_get(w, in);
+    v->uniform = v->vector = v->first = v->base = v->memory = NULL;
+    v->lanes = NULL;
+    v->no_signed_wrap = v->no_unsigned_wrap = false;
+    v->align = v->limit = v->root_size = 0;
+    v->root = v->root_base = NULL;
+    v->delta = 0;
+}
+
 bool wide_instruction(struct wide *w, LLVMValueRef in)
 {
     LLVMOpcode op = LLVMGetInstructionOpcode(in);
     bool divergent = wide_is_divergent(w, in);
+    if (op != LLVMAlloca && op != LLVMPHI)
+        forget(w, in);
     switch (op) {
     case LLVMAlloca:
     case LLVMPHI:
@@ -606,6 +556,6 @@ bool wide_instruction(struct wide *w, LLVMValueRef in)
     LLVMValueRef v = widen(w, in, op);
     copy_flags(in, v);
     wide_set_vector(w, in, v);
-    track_affine(w, in, wide_get(w, in));
+    wide_track(w, in);
     return true;
 }

@@ -13,7 +13,20 @@
  *   unsigned long __abx_simd(unsigned op, unsigned long value, unsigned long argument)
  *                                                   convergent; op = ABX_SIMD_x | type | quad
  *
- * `which`, `index` and `op` are constants after inlining. */
+ * 8x8 matrices, which a SIMD-group holds together: each lane has two of the 64 elements, `e0` and
+ * `e1`. A function that gives a matrix is called once for each element; T is f32, f16 or bf16:
+ *
+ *   T __abx_matrix_load_T(const void *at, unsigned long per_row, unsigned flags)
+ *                                                   convergent, pure; flags: ABX_MATRIX_x
+ *   void __abx_matrix_store_T(void *at, unsigned long per_row, unsigned flags, T e0, T e1)
+ *                                                   convergent
+ *   float __abx_matrix_multiply(unsigned flags, float a0, float a1, float b0, float b1,
+ *           float c0, float c1)                     convergent, const; a * b + c, where each element
+ *                                                   is c, then fma(a[row][k], b[k][column]), k rising
+ *   void __abx_matrix_elements(void)                the program looks at its elements: Apple's
+ *                                                   layout is needed; else the code generator's
+ *
+ * `which`, `index`, `op` and `flags` are constants after inlining. */
 #ifndef ABX_SHIM_MARKERS_H
 #define ABX_SHIM_MARKERS_H
 
@@ -34,7 +47,9 @@
 #define ABX_BUILTIN_QUADGROUP 14            /* quadgroup_index_in_threadgroup */
 #define ABX_BUILTIN_QUADGROUPS 15           /* quadgroups_per_threadgroup */
 #define ABX_BUILTIN_GRID_ORIGIN 16
-#define ABX_BUILTIN_COUNT 17
+#define ABX_BUILTIN_MATRIX_E0 17            /* row, column of a matrix's element e0 */
+#define ABX_BUILTIN_MATRIX_E1 18
+#define ABX_BUILTIN_COUNT 19
 
 /* Every operation sees only the SIMD-group's active threads. */
 #define ABX_SIMD_SHUFFLE 0   /* value of lane argument & 31 */
@@ -64,5 +79,8 @@
 #define ABX_SIMD_QUAD 0x1000  /* within each group of four lanes */
 
 #define ABX_SIMD_LANES 32
+
+#define ABX_MATRIX_E1 1         /* the function's result is element e1, not e0 */
+#define ABX_MATRIX_TRANSPOSE 2  /* rows in memory are columns */
 
 #endif

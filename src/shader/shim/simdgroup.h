@@ -14,6 +14,18 @@ __attribute__((convergent, nothrow)) void __abx_barrier(unsigned);
 __attribute__((convergent, nothrow)) void __abx_simd_barrier(unsigned);
 __attribute__((convergent, nothrow)) unsigned long __abx_simd(
         unsigned, unsigned long, unsigned long);
+#define __ABX_MATRIX_MARKERS(T, name)                                                              \
+    __attribute__((convergent, nothrow, pure)) T __abx_matrix_load_##name(                         \
+            const void *, unsigned long, unsigned);                                                \
+    __attribute__((convergent, nothrow)) void __abx_matrix_store_##name(                           \
+            void *, unsigned long, unsigned, T, T);
+__ABX_MATRIX_MARKERS(float, f32)
+__ABX_MATRIX_MARKERS(_Float16, f16)
+__ABX_MATRIX_MARKERS(__bf16, bf16)
+#undef __ABX_MATRIX_MARKERS
+__attribute__((convergent, nothrow, const)) float __abx_matrix_multiply(
+        unsigned, float, float, float, float, float, float);
+__attribute__((convergent, nothrow)) void __abx_matrix_elements(void);
 }
 
 #define __ABX_FN __attribute__((always_inline)) inline
@@ -304,8 +316,8 @@ __ABX_SYNC bool quad_is_first()
     return (uint)__builtin_ctz((uint)quad_ballot(true).__bits) == (__abx::lane() & 3);
 }
 
-/* ---- 8x8 matrices. As on Apple's hardware each lane holds two neighbours of one row
- * (thread_elements), so that programs which fill them by hand work. */
+/* ---- 8x8 matrices. Each lane holds two elements; which ones is the code generator's choice until a
+ * program looks (thread_elements): then, as on Apple's hardware, two neighbours of one row. */
 template <class T, int Columns, int Rows = Columns> struct simdgroup_matrix {
     typedef vec<T, 2> storage_type;
     vec<T, 2> __elements;
@@ -313,10 +325,12 @@ template <class T, int Columns, int Rows = Columns> struct simdgroup_matrix {
     __ABX_FN explicit simdgroup_matrix(T diagonal);
     __ABX_FN thread storage_type &thread_elements()
     {
+        __abx_matrix_elements();
         return __elements;
     }
     __ABX_FN const thread storage_type &thread_elements() const
     {
+        __abx_matrix_elements();
         return __elements;
     }
     /* A hidden friend: see vec.h. */
@@ -330,31 +344,14 @@ template <class T, int Columns, int Rows = Columns> struct simdgroup_matrix {
 typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
 typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
 typedef simdgroup_matrix<bfloat, 8, 8> simdgroup_bfloat8x8;
-} // namespace metal
 
-namespace __abx
-{
-__ABX_FN uint matrix_row(uint l)
-{
-    return ((l >> 2) & 4) | ((l >> 1) & 3);
-}
-__ABX_FN uint matrix_column(uint l)
-{
-    return ((l >> 1) & 4) | ((l & 1) << 1);
-}
-/* The lane that holds (row, column) in element column & 1. */
-__ABX_FN uint matrix_lane(uint row, uint column)
-{
-    return ((row & 4) << 2) | ((row & 3) << 1) | ((column & 4) << 1) | ((column >> 1) & 1);
-}
-} // namespace __abx
-
-namespace metal
-{
 template <class T, int C, int R> __ABX_FN simdgroup_matrix<T, C, R>::simdgroup_matrix(T diagonal)
 {
-    uint l = __abx::lane(), row = __abx::matrix_row(l), column = __abx::matrix_column(l);
-    __elements = vec<T, 2>(row == column ? diagonal : T(0), row == column + 1 ? diagonal : T(0));
+    bool on0 = __abx_builtin(ABX_BUILTIN_MATRIX_E0 * 4) ==
+               __abx_builtin(ABX_BUILTIN_MATRIX_E0 * 4 + 1);
+    bool on1 = __abx_builtin(ABX_BUILTIN_MATRIX_E1 * 4) ==
+               __abx_builtin(ABX_BUILTIN_MATRIX_E1 * 4 + 1);
+    __elements = vec<T, 2>(on0 ? diagonal : T(0), on1 ? diagonal : T(0));
 }
 template <class T, int C, int R = C>
 __ABX_FN simdgroup_matrix<T, C, R> make_filled_simdgroup_matrix(typename type_identity<T>::type v)
@@ -369,37 +366,54 @@ __ABX_FN simdgroup_matrix<T, C, R> make_diagonal_simdgroup_matrix(
 {
     return simdgroup_matrix<T, C, R>(v);
 }
+} // namespace metal
 
+namespace __abx
+{
+#define __ABX_MATRIX_TYPE(T, name)                                                                 \
+    template <bool Transpose, class P> __ABX_SYNC metal::vec<T, 2> matrix_load(                    \
+            metal::vec<T, 2>, P p, ulong per_row)                                                  \
+    {                                                                                              \
+        constexpr uint flags = Transpose ? ABX_MATRIX_TRANSPOSE : 0;                               \
+        const void *at = (const void *)p;                                                          \
+        return metal::vec<T, 2>(__abx_matrix_load_##name(at, per_row, flags),                      \
+                __abx_matrix_load_##name(at, per_row, flags | ABX_MATRIX_E1));                     \
+    }                                                                                              \
+    template <bool Transpose, class P>                                                             \
+    __ABX_SYNC void matrix_store(metal::vec<T, 2> v, P p, ulong per_row)                           \
+    {                                                                                              \
+        __abx_matrix_store_##name((void *)p, per_row, Transpose ? ABX_MATRIX_TRANSPOSE : 0, v[0],  \
+                v[1]);                                                                             \
+    }
+__ABX_MATRIX_TYPE(float, f32)
+__ABX_MATRIX_TYPE(_Float16, f16)
+__ABX_MATRIX_TYPE(__bf16, bf16)
+#undef __ABX_MATRIX_TYPE
+} // namespace __abx
+
+namespace metal
+{
 #define __ABX_MATRIX_LOAD(SPACE)                                                                   \
     template <class T, class U>                                                                    \
     __ABX_SYNC void simdgroup_load(thread simdgroup_matrix<T, 8, 8> &d, const SPACE U *source,     \
             ulong per_row = 8, vec<ulong, 2> origin = vec<ulong, 2>(0), bool transpose = false)    \
     {                                                                                              \
-        uint l = __abx::lane();                                                                    \
-        ulong row = __abx::matrix_row(l), column = __abx::matrix_column(l);                        \
         source += origin.y * per_row + origin.x;                                                   \
-        if (transpose)                                                                             \
-            d.__elements = vec<T, 2>((T)source[column * per_row + row],                            \
-                    (T)source[(column + 1) * per_row + row]);                                      \
-        else                                                                                       \
-            d.__elements = vec<T, 2>(                                                              \
-                    (T)source[row * per_row + column], (T)source[row * per_row + column + 1]);     \
+        vec<U, 2> e = transpose ? __abx::matrix_load<true>(vec<U, 2>(), source, per_row)           \
+                                : __abx::matrix_load<false>(vec<U, 2>(), source, per_row);         \
+        d.__elements = vec<T, 2>((T)e[0], (T)e[1]);                                                \
     }
 #define __ABX_MATRIX_STORE(SPACE)                                                                  \
     template <class T, class U>                                                                    \
     __ABX_SYNC void simdgroup_store(simdgroup_matrix<T, 8, 8> s, SPACE U *to, ulong per_row = 8,   \
             vec<ulong, 2> origin = vec<ulong, 2>(0), bool transpose = false)                       \
     {                                                                                              \
-        uint l = __abx::lane();                                                                    \
-        ulong row = __abx::matrix_row(l), column = __abx::matrix_column(l);                        \
+        vec<U, 2> e((U)(T)s.__elements[0], (U)(T)s.__elements[1]);                                 \
         to += origin.y * per_row + origin.x;                                                       \
-        if (transpose) {                                                                           \
-            to[column * per_row + row] = (U)(T)s.__elements[0];                                    \
-            to[(column + 1) * per_row + row] = (U)(T)s.__elements[1];                              \
-        } else {                                                                                   \
-            to[row * per_row + column] = (U)(T)s.__elements[0];                                    \
-            to[row * per_row + column + 1] = (U)(T)s.__elements[1];                                \
-        }                                                                                          \
+        if (transpose)                                                                             \
+            __abx::matrix_store<true>(e, to, per_row);                                             \
+        else                                                                                       \
+            __abx::matrix_store<false>(e, to, per_row);                                            \
     }
 __ABX_MATRIX_LOAD(device)
 __ABX_MATRIX_LOAD(threadgroup)
@@ -414,18 +428,12 @@ template <class D, class A, class B, class C>
 __ABX_SYNC void simdgroup_multiply_accumulate(thread simdgroup_matrix<D, 8, 8> &d,
         simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b, simdgroup_matrix<C, 8, 8> c)
 {
-    uint l = __abx::lane(), row = __abx::matrix_row(l), column = __abx::matrix_column(l);
     float a0 = (float)(A)a.__elements[0], a1 = (float)(A)a.__elements[1];
     float b0 = (float)(B)b.__elements[0], b1 = (float)(B)b.__elements[1];
-    float s0 = (float)(C)c.__elements[0], s1 = (float)(C)c.__elements[1];
-#pragma clang loop unroll(full)
-    for (uint k = 0; k < 8; k++) {
-        float x = __abx::shuffle(k & 1 ? a1 : a0, __abx::matrix_lane(row, k));
-        uint from = __abx::matrix_lane(k, column);
-        s0 = __builtin_fmaf(x, __abx::shuffle(b0, from), s0);
-        s1 = __builtin_fmaf(x, __abx::shuffle(b1, from), s1);
-    }
-    d.__elements = vec<D, 2>((D)s0, (D)s1);
+    float c0 = (float)(C)c.__elements[0], c1 = (float)(C)c.__elements[1];
+    float d0 = __abx_matrix_multiply(0, a0, a1, b0, b1, c0, c1);
+    float d1 = __abx_matrix_multiply(ABX_MATRIX_E1, a0, a1, b0, b1, c0, c1);
+    d.__elements = vec<D, 2>((D)d0, (D)d1);
 }
 template <class D, class A, class B>
 __ABX_SYNC void simdgroup_multiply(thread simdgroup_matrix<D, 8, 8> &d,
