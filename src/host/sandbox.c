@@ -193,14 +193,15 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
     char options[64];
     snprintf(options, sizeof options, "size=%llu,mode=700", (unsigned long long)tmp_bytes);
     int r = new_root(1 << 20, 0755);
+    /* Before the paths: ArcBox itself may lie in /tmp. */
+    if (r == 0 && (mkdir("/tmp", 0700) < 0 ||
+                          mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0))
+        r = -errno;
     for (; r == 0 && *paths; paths++)
         r = show(*paths);
     /* Compilers open /dev/null. */
     if (r == 0)
         r = show("/dev/null");
-    if (r == 0 && (mkdir("/tmp", 0700) < 0 ||
-                          mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0))
-        r = -errno;
     if (r == 0)
         r = leave_old_root();
     if (r < 0) {
