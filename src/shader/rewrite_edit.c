@@ -108,11 +108,14 @@ void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...
 
 /* ---- building the text */
 
+/* What is inserted where something else is removed stays: `bool on[[function_constant(1)]]`. */
 static int compare_edits(const void *a, const void *b)
 {
     const struct abx_rewrite_edit *x = a, *y = b;
     if (x->at != y->at)
         return x->at < y->at ? -1 : 1;
+    if (!x->remove != !y->remove)
+        return x->remove ? 1 : -1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
