@@ -103,13 +103,14 @@ void MTLComputeCommandEncoder_setThreadgroupMemoryLength_atIndex_(
     uint32_t limit = abx_client_welcome(encoder->base.client)->max_threadgroup_bytes;
     if (index > MAX_INDEX)
         complain_buffer(encoder, NULL, 0, index, "setThreadgroupMemoryLength:atIndex:");
-    else if (length > limit || length % 16)
+    else if (length > limit)
         abx_metal_fail(encoder->buffer,
-                "-[MTLComputeCommandEncoder setThreadgroupMemoryLength:atIndex:]: %lu bytes: a "
-                "multiple of 16 up to %u is possible",
+                "-[MTLComputeCommandEncoder setThreadgroupMemoryLength:atIndex:]: %lu bytes: up to "
+                "%u are possible",
                 (unsigned long)length, limit);
-    else
-        abx_encode_set_threadgroup_memory(records(encoder), (uint32_t)index, (uint32_t)length);
+    else /* a multiple of 16 on paper, but Metal objects only where its validation is switched on */
+        abx_encode_set_threadgroup_memory(
+                records(encoder), (uint32_t)index, (uint32_t)abx_align_up(length, 16));
 }
 
 void MTLComputeCommandEncoder_setComputePipelineState_(id self, SEL cmd, id object)
