@@ -17,18 +17,25 @@ trap 'as_user arcbox daemon stop >/dev/null; rm -rf "$work"' EXIT
 as_user tee hello.m >/dev/null <<'M'
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
+extern const char shader_start[], shader_end[];
 int main(void)
 {
     @autoreleasepool {
+        NSString *text = [[NSString alloc] initWithBytes:shader_start length:shader_end - shader_start
+                                                encoding:NSUTF8StringEncoding];
         id<MTLDevice> device = MTLCreateSystemDefaultDevice();
         NSError *error = nil;
-        id<MTLLibrary> library = [device newLibraryWithSource:@"kernel void f() {}" options:nil error:&error];
+        id<MTLLibrary> library = [device newLibraryWithSource:text options:nil error:&error];
         printf("%s\n", library ? device.name.UTF8String : error.localizedDescription.UTF8String);
     }
     return 0;
 }
 M
-as_user arcbox-cc -fobjc-arc hello.m -framework Metal -framework Foundation -o hello || fail "arcbox-cc"
+# A shader embedded as on a Mac: assembler for Mach-O.
+echo 'kernel void f() {}' | as_user tee f.metal >/dev/null
+printf '.section __DATA,__shaders\n.globl _shader_%s\n_shader_%s:\n.incbin "f.metal"\n.globl _shader_%s\n_shader_%s:\n' \
+    start start end end | as_user tee f.s >/dev/null
+as_user arcbox-cc -fobjc-arc hello.m f.s -framework Metal -framework Foundation -o hello || fail "arcbox-cc"
 device="ArcBox CPU"
 same "with the GPU" "$device" "$(as_user arcbox run --gpus device=cpu host ./hello | cut -c1-10)"
 root=$work/home/root
