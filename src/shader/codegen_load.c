@@ -158,6 +158,27 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
 }
 
+/* GPUs load a vector from wherever one of its elements may lie, and programs rely on it: ggml reads
+ * float4 a float further in each row. x86-64's aligned moves would trap. Atomics stay as they are.
+ */
+#define MEMORY_ALIGNMENT 4u
+
+static void relax_alignment(struct codegen *g, LLVMValueRef in)
+{
+    if (LLVMIsAMemIntrinsic(in)) {
+        unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
+        for (unsigned i = 1; i <= pointers; i++)
+            LLVMSetInstrParamAlignment(in, i, 1);
+        return;
+    }
+    if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic &&
+            LLVMGetAlignment(in) > MEMORY_ALIGNMENT)
+        LLVMSetAlignment(in, MEMORY_ALIGNMENT);
+    /* of the pointer that is loaded */
+    if (LLVMIsALoadInst(in))
+        LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "align", 5), NULL);
+}
+
 static void clean_instructions(struct codegen *g, LLVMValueRef f)
 {
     unsigned loop = LLVMGetMDKindIDInContext(g->context, "llvm.loop", 9);
@@ -168,6 +189,8 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
                 soften_division(g, in);
             else if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
                 mask_shift(g, in);
+            else if (op == LLVMLoad || op == LLVMStore || LLVMIsAMemIntrinsic(in))
+                relax_alignment(g, in);
             else if (op == LLVMBr) {
                 LLVMValueRef md = LLVMGetMetadata(in, loop);
                 if (md && promises_progress(g, md))

@@ -262,3 +262,15 @@ void ring(device uint *out, constant uint &rounds, uint t, uint n)
     out[t] = value;
 }
 __ABX_ENTRY(14, (BUF(0), BUF(1), AT(thread_index_in_threadgroup), AT(threads_per_threadgroup)), ring)
+
+// Vectors and structures of them where only an element may lie.
+struct pair {
+    vec<float, 4> a;
+    vec<int, 2> b;
+};
+void unaligned(device const char *in, device char *out, uint i)
+{
+    *(device vec<float, 4> *)(out + 20 * i) = *(device const vec<float, 4> *)(in + 20 * i) * 2.0f;
+    *(device pair *)(out + 4004 + 36 * i) = *(device const pair *)(in + 36 * i);
+}
+__ABX_ENTRY(15, (BUF(0), BUF(1), AT(thread_position_in_grid)), unaligned)

@@ -392,13 +392,30 @@ static int test_ring(void)
     return 0;
 }
 
+static int test_unaligned(void)
+{
+    enum { N = 64 };
+    static float in[9 * N], out[1001 + 9 * N];
+    size_t sizes[4] = {sizeof in, sizeof out};
+    for (int i = 0; i < 9 * N; i++)
+        in[i] = (float)i;
+    RUN(15, ((uint32_t[3]){N, 1, 1}), ((uint32_t[3]){32, 1, 1}), in, out);
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 6; k++) {
+            CHECK(k > 3 || out[5 * i + k] == 2 * in[5 * i + k]);
+            CHECK(out[1001 + 9 * i + k] == in[9 * i + k]);
+        }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static int (*const tests[])(void) = {test_add, test_place, test_reduce, test_simd,
             test_simd_divergent, test_matrix, test_constants, test_divide, test_histogram,
-            test_gemm, test_wander, test_narrow, test_ring};
+            test_gemm, test_wander, test_narrow, test_ring, test_unaligned};
     static const char *const names[] = {"add", "place", "reduce", "simd", "simd_divergent",
-            "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow", "ring"};
+            "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow", "ring",
+            "unaligned"};
     int failed = 0;
     rig.bitcode = argc > 1 ? argv[1] : "kernels.bc";
     CHECK(rig_open(&rig, &abx_backend_cpu, 3) == 0);
