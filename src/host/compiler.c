@@ -21,8 +21,9 @@
 #define DEFAULT_CPU_SECONDS 60u
 #define MAX_CONNECTIONS 512u
 #define MAX_JOBS_PER_CONNECTION 65536u
-#define MAX_LIBRARY_BYTES (1ull << 30) /* libraries one connection keeps in memory */
-#define WALL_FACTOR 3u                 /* a child may take so many times its CPU seconds */
+#define MAX_LIBRARY_BYTES (1ull << 30)   /* libraries one connection keeps in memory */
+#define MAX_WAITING_BYTES (512ull << 20) /* and what it has asked to be compiled */
+#define WALL_FACTOR 3u                   /* a child may take so many times its CPU seconds */
 
 /* A compiled library in memory, for as long as some worker has it. */
 struct library {
@@ -468,14 +469,25 @@ static void submit(struct connection *c, struct job *job, uint64_t id)
     }
 }
 
+static uint64_t waiting_bytes(const struct connection *c)
+{
+    uint64_t bytes = 0;
+    for (const struct job *j = jobs; j; j = j->next)
+        if (j->waiters && j->waiters->connection == c)
+            bytes += j->request_bytes;
+    return bytes;
+}
+
 static void on_library(struct connection *c, const struct abx_compiler_request *r, int fd)
 {
     struct job *job = calloc(1, sizeof *job);
     int error = !job                                           ? -ENOMEM
                 : fd < 0                                       ? -EBADF
-                : r->bytes > ABX_MAX_COMPILE_BYTES             ? -EFBIG
+                : r->bytes > ABX_MAX_METALLIB_BYTES            ? -EFBIG
                 : r->bytes < sizeof(struct abx_shader_options) ? -EINVAL
-                                                               : abx_memfd_check(fd, r->bytes);
+                : !abx_range_ok(waiting_bytes(c), r->bytes, MAX_WAITING_BYTES)
+                        ? -EAGAIN
+                        : abx_memfd_check(fd, r->bytes);
     if (error == 0 && !(job->request = malloc(r->bytes)))
         error = -ENOMEM;
     /* Its writer may still have the file: what is hashed and compiled is this copy. */

@@ -51,12 +51,37 @@ static void limit(int what, rlim_t value)
     setrlimit(what, &r);
 }
 
-/* Only a pipeline of a library that is bitcode does without. */
+struct request {
+    struct abx_shader_options options;
+    const char *macros, *payload; /* source, or a .metallib file */
+    size_t payload_bytes;
+};
+
+static bool read_request(const struct child_work *work, struct request *ret)
+{
+    if (work->request_bytes < sizeof ret->options)
+        return false;
+    memcpy(&ret->options, work->request, sizeof ret->options);
+    uint32_t macro_bytes = ret->options.macro_bytes;
+    ret->macros = (const char *)work->request + sizeof ret->options;
+    ret->payload_bytes = work->request_bytes - sizeof ret->options;
+    /* Each macro ends with a NUL, so the last byte is one. */
+    if (macro_bytes > ret->payload_bytes || (macro_bytes && ret->macros[macro_bytes - 1] != 0))
+        return false;
+    ret->payload = ret->macros + macro_bytes;
+    ret->payload_bytes -= macro_bytes;
+    return true;
+}
+
+/* What is bitcode already needs no clang, and so no files. */
 static bool needs_clang(const struct child_work *work)
 {
-    const struct abx_shader_library *library =
-            work->library ? (const void *)artifact_blob(work->library) : NULL;
-    return !library || library->form != ABX_LIBRARY_BITCODE;
+    struct request r;
+    if (work->library) {
+        const struct abx_shader_library *library = (const void *)artifact_blob(work->library);
+        return library->form == ABX_LIBRARY_HEADER;
+    }
+    return !read_request(work, &r) || !abx_is_metallib(r.payload, r.payload_bytes);
 }
 
 static void give_up_rights(const struct child_work *work, struct abx_string *lacking)
@@ -83,25 +108,19 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
 
 static int compile(const struct child_work *work, struct abx_shader_result *result)
 {
-    struct abx_shader_options options;
+    struct request r;
+    if (!read_request(work, &r)) {
+        result->message = strdup("the compile request is malformed");
+        return -EINVAL;
+    }
+    r.options.target = ABX_TARGET_HOST;
+    if (abx_is_metallib(r.payload, r.payload_bytes))
+        return abx_air_compile(r.payload, r.payload_bytes, &r.options, result);
     if (tools_error < 0) {
         result->message = tools_message;
         return tools_error;
     }
-    if (work->request_bytes < sizeof options)
-        return -EINVAL;
-    memcpy(&options, work->request, sizeof options);
-    const char *macros = (const char *)work->request + sizeof options;
-    size_t rest = work->request_bytes - sizeof options;
-    /* Each macro ends with a NUL, so the last byte is one. */
-    if (options.macro_bytes > rest ||
-            (options.macro_bytes && macros[options.macro_bytes - 1] != 0)) {
-        result->message = strdup("the compile request is malformed");
-        return -EINVAL;
-    }
-    options.target = ABX_TARGET_HOST;
-    return abx_shader_compile(&tools, macros + options.macro_bytes, rest - options.macro_bytes,
-            &options, macros, result);
+    return abx_shader_compile(&tools, r.payload, r.payload_bytes, &r.options, r.macros, result);
 }
 
 static int specialize(const struct child_work *work, struct abx_shader_result *result)

@@ -18,7 +18,7 @@
 /* Executable form of all command buffers in flight of one client: set_bytes is copied into every
  * dispatch that uses it, so a guest could otherwise make 64 MB of records into terabytes. */
 #define ABX_MAX_EXEC_BYTES (256u << 20)
-/* Compiles a client may have pending: each holds up to ABX_MAX_COMPILE_BYTES of the compiler. */
+/* Compiles a client may have pending: the compiler caps their bytes. */
 #define ABX_MAX_COMPILES_PENDING 64u
 /* Pages of zeros where a client's kernels read past buffers' ends: each may take two of the
  * worker's mappings, of which there are 65530. */

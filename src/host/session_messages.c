@@ -142,7 +142,7 @@ static void on_compile(struct abx_session *session, const struct abx_message_com
     struct abx_inbox_item failed = {.tag = m->tag, .fd = -1};
     if (fd < 0 || m->bytes == 0 || abx_memfd_check(fd, m->bytes) < 0)
         failed.error = -EINVAL;
-    else if (m->bytes > ABX_MAX_COMPILE_BYTES)
+    else if (m->bytes > ABX_MAX_METALLIB_BYTES)
         failed.error = -EFBIG;
     else if (atomic_load(&session->compiles_pending) >= ABX_MAX_COMPILES_PENDING)
         failed.error = -EAGAIN;

@@ -158,12 +158,24 @@ static struct abx_metal_function *function_new(
     return function;
 }
 
-static const struct abx_reflection_constant *find_constant(
-        const struct abx_reflection *r, const struct value *value)
+/* The constants that the function may use. */
+static const struct abx_reflection_constant *constants_of(
+        const struct abx_metal_function *function, uint32_t *ret_count)
 {
-    const struct abx_reflection_constant *c = abx_reflection_constants(r);
+    const struct abx_reflection *r = function->library->reflection;
+    const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
+    *ret_count = f->constant_count;
+    return abx_reflection_constants(r) + f->first_constant;
+}
+
+static const struct abx_reflection_constant *find_constant(
+        const struct abx_metal_function *function, const struct value *value)
+{
+    uint32_t count;
+    const struct abx_reflection *r = function->library->reflection;
+    const struct abx_reflection_constant *c = constants_of(function, &count);
     const char *name = abx_ns_string_utf8(value->name);
-    for (uint32_t i = 0; i < r->constant_count; i++)
+    for (uint32_t i = 0; i < count; i++)
         if (name ? !strcmp(abx_reflection_string(r, c[i].name), name) : c[i].index == value->index)
             return &c[i];
     return NULL;
@@ -180,7 +192,7 @@ static bool specialize(struct abx_metal_function *function, id object, id *error
     if (!function->constants)
         return false;
     for (uint32_t i = 0; i < v->count; i++) {
-        const struct abx_reflection_constant *c = find_constant(r, &v->values[i]);
+        const struct abx_reflection_constant *c = find_constant(function, &v->values[i]);
         if (!c || function->constant_count == MAX_CONSTANTS)
             continue;
         if (c->type && c->type != v->values[i].type) {
@@ -283,7 +295,18 @@ MTLFunctionType MTLFunction_functionType(id self, SEL cmd)
 {
     struct abx_metal_function *function = function_of(self);
     uint32_t kind = abx_reflection_functions(function->library->reflection)[function->index].kind;
-    return kind == ABX_FUNCTION_VISIBLE ? MTLFunctionTypeVisible : MTLFunctionTypeKernel;
+    switch (kind) {
+    case ABX_FUNCTION_VISIBLE:
+        return MTLFunctionTypeVisible;
+    case ABX_FUNCTION_VERTEX:
+        return MTLFunctionTypeVertex;
+    case ABX_FUNCTION_FRAGMENT:
+        return MTLFunctionTypeFragment;
+    case ABX_FUNCTION_INTERSECTION:
+        return MTLFunctionTypeIntersection;
+    default:
+        return MTLFunctionTypeKernel;
+    }
 }
 
 id MTLFunction_name(id self, SEL cmd)
@@ -293,10 +316,11 @@ id MTLFunction_name(id self, SEL cmd)
 
 id MTLFunction_functionConstantsDictionary(id self, SEL cmd)
 {
+    uint32_t count;
     const struct abx_reflection *r = function_of(self)->library->reflection;
-    const struct abx_reflection_constant *c = abx_reflection_constants(r);
+    const struct abx_reflection_constant *c = constants_of(function_of(self), &count);
     id dictionary = abx_ns_mutable_dictionary();
-    for (uint32_t i = 0; i < r->constant_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         id name = abx_ns_string(abx_reflection_string(r, c[i].name));
         struct MTLFunctionConstant *constant =
                 (struct MTLFunctionConstant *)objc_alloc_init(ABX_CLASS(MTLFunctionConstant));

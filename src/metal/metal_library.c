@@ -1,5 +1,6 @@
-/* metal: MTLLibrary: from source, from a file, from what MTLCompiler made. Runs in the guest's
- * process. The host compiles; afterwards every question is answered here from the reflection. */
+/* metal: MTLLibrary: from source, from a file, from what MTLCompiler or Apple's compiler made. Runs
+ * in the guest's process. The host compiles; afterwards every question is answered here from the
+ * reflection. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include "metal/metal_source_library.h"
 
 #define LIBRARY_DOMAIN "MTLLibraryErrorDomain"
-#define MAX_FILE_BYTES (64u << 20)
 
 static struct abx_metal_library *library_of(id self)
 {
@@ -21,13 +21,15 @@ static struct abx_metal_library *library_of(id self)
 
 /* ---- making */
 
-static void compile_error(struct abx_client *client, const struct abx_client_compile *r, id *error)
+/* `refused`: the error's code when what was given is at fault. */
+static void compile_error(struct abx_client *client, const struct abx_client_compile *r,
+        MTLLibraryError refused, id *error)
 {
     if (r->error == -EINVAL && r->message)
-        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorCompileFailure, "%s", r->message);
+        abx_ns_error_set(error, LIBRARY_DOMAIN, refused, "%s", r->message);
     else if (r->error == -EFBIG)
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
-                "the source is larger than %u MB", ABX_MAX_COMPILE_BYTES >> 20);
+                "the library is larger than %u MB", ABX_MAX_METALLIB_BYTES >> 20);
     else if (r->error == -ENODEV)
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "the device was lost: %s",
                 abx_client_lost_text(client));
@@ -36,7 +38,8 @@ static void compile_error(struct abx_client *client, const struct abx_client_com
                 r->message ? r->message : strerror(-r->error));
 }
 
-id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error)
+static id library_from_request(
+        id device, const void *request, size_t bytes, MTLLibraryError refused, id *error)
 {
     struct abx_metal_library *library = abx_metal_new(ABX_METAL_LIBRARY, device);
     if (!library)
@@ -47,7 +50,7 @@ id abx_metal_library_from_request(id device, const void *request, size_t bytes, 
     if (library->handle)
         abx_client_compile(client, library->handle, request, bytes, &r);
     if (r.error < 0) {
-        compile_error(client, &r, error);
+        compile_error(client, &r, refused, error);
         abx_client_handle_free(client, library->handle);
         library->handle = 0; /* the host never had it */
         objc_release((id)library);
@@ -60,17 +63,29 @@ id abx_metal_library_from_request(id device, const void *request, size_t bytes, 
     return (id)library;
 }
 
-id abx_metal_library_from_source(id device, const char *source, size_t bytes, id options, id *error)
+id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error)
+{
+    return library_from_request(device, request, bytes, MTLLibraryErrorCompileFailure, error);
+}
+
+/* Source, or a whole .metallib file. */
+static id library_from_text(
+        id device, const char *text, size_t bytes, id options, MTLLibraryError refused, id *error)
 {
     struct abx_string request = {0};
-    abx_metal_request_build(&request, source, bytes, options);
+    abx_metal_request_build(&request, text, bytes, options);
     id library = NULL;
     if (request.failed)
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "out of memory");
     else
-        library = abx_metal_library_from_request(device, request.data, request.length, error);
+        library = library_from_request(device, request.data, request.length, refused, error);
     abx_string_finish(&request);
     return library;
+}
+
+id abx_metal_library_from_source(id device, const char *source, size_t bytes, id options, id *error)
+{
+    return library_from_text(device, source, bytes, options, MTLLibraryErrorCompileFailure, error);
 }
 
 static id precompiled(id device, const void *request, size_t bytes)
@@ -99,13 +114,10 @@ id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *er
         return library ? library
                        : abx_metal_library_from_request(device, request, request_bytes, error);
     }
-    if (r == -ENOTSUP)
-        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
-                "a metallib made by Apple's compiler holds code for Apple's GPUs only: give "
-                "ArcBox the source (newLibraryWithSource:, or default.metal)");
-    else
-        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
-                "the data is not a Metal library, or it is damaged");
+    if (r == -ENOTSUP && abx_is_metallib(data, bytes)) /* the host looks into it */
+        return library_from_text(device, data, bytes, NULL, MTLLibraryErrorUnsupported, error);
+    abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
+            "the data is not a Metal library, or it is damaged");
     return NULL;
 }
 
@@ -162,7 +174,7 @@ static id library_from_file(id device, const char *path, id *error)
 {
     void *data;
     size_t bytes;
-    int r = path ? abx_read_file(path, MAX_FILE_BYTES, &data, &bytes) : -ENOENT;
+    int r = path ? abx_read_file(path, ABX_MAX_METALLIB_BYTES, &data, &bytes) : -ENOENT;
     if (r < 0) {
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFileNotFound, "library %s: %s",
                 path ? path : "(no path)", strerror(-r));

@@ -140,13 +140,17 @@ NSUInteger MTLThreadgroupBinding_threadgroupMemoryDataSize(id self, SEL cmd)
 
 /* ---- making pipelines */
 
-/* A constant the kernel cannot do without was not given, perhaps: the reflection knows a library's
- * constants, not which function uses them. The host then must say. */
-static bool lacks_constant(const struct abx_metal_function *function)
+/* A pipeline may yet fail, and only the host can say so: its code comes from another compiler, or a
+ * constant that the kernel cannot do without was not given, perhaps: the reflection knows which
+ * constants a function may use, not which it does use. */
+static bool may_fail(const struct abx_metal_function *function)
 {
     const struct abx_reflection *r = function->library->reflection;
-    const struct abx_reflection_constant *c = abx_reflection_constants(r);
-    for (uint32_t i = 0; i < r->constant_count; i++) {
+    const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
+    const struct abx_reflection_constant *c = abx_reflection_constants(r) + f->first_constant;
+    if (r->precompiled)
+        return true;
+    for (uint32_t i = 0; i < f->constant_count; i++) {
         uint32_t k = 0;
         while (k < function->constant_count && function->constants[k].index != c[i].index)
             k++;
@@ -241,7 +245,7 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
     limits(pipeline, (struct MTLComputePipelineDescriptor *)descriptor);
     char text[512] = "";
     int r = send(pipeline);
-    if (r == 0 && (wait || lacks_constant(function)))
+    if (r == 0 && (wait || may_fail(function)))
         r = prepare(pipeline, text);
     if (r < 0) {
         abx_ns_error_set(error, PIPELINE_DOMAIN, r == -EINVAL ? 3 : 1, "%s: %s",

@@ -2,6 +2,7 @@
  * function constants set, and free of what must not reach machine code: traps on integer division,
  * loops that are assumed to end, attributes made for another CPU. Compiler process; hostile input.
  */
+#include "shader/air.h"
 #include "shader/codegen.h"
 
 #include <llvm-c/BitReader.h>
@@ -327,14 +328,9 @@ static int inline_all(struct codegen *g)
     return 0;
 }
 
-int codegen_load(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
-        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count)
+/* The module with the entry `name` of source's kernel. */
+static int read_module(struct codegen *g, const char *bitcode, size_t bytes, const char *name)
 {
-    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
-    if (function >= r->function_count)
-        return codegen_fail(g, -EINVAL, "no such function in this library");
-    const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
     LLVMMemoryBufferRef buffer =
             LLVMCreateMemoryBufferWithMemoryRange(bitcode, bytes, "library", 0);
     int bad = LLVMParseBitcodeInContext2(g->context, buffer, &g->module);
@@ -350,8 +346,24 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head, const
     LLVMSetTarget(g->module, triple);
     LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(g->module, g->layout);
+    return 0;
+}
+
+int codegen_load(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
+        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count)
+{
+    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
+    if (function >= r->function_count)
+        return codegen_fail(g, -EINVAL, "no such function in this library");
+    const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
+    int result = head->form == ABX_LIBRARY_AIR ? air_load(g, (const void *)bitcode, bytes, function,
+                                                         name, constants, constant_count)
+                                               : read_module(g, bitcode, bytes, name);
+    if (result < 0)
+        return result;
     keep_only(g, g->kernel);
-    int result = codegen_verify(g, "reading");
+    result = codegen_verify(g, "reading");
     if (result == 0)
         result = codegen_run_passes(g, "globaldce");
     if (head->math_mode != ABX_MATH_SAFE)

@@ -7,7 +7,8 @@ int abx_shader_library_check(const void *blob, size_t length)
     const struct abx_shader_library *h = blob;
     if (length < sizeof(*h) || h->magic != ABX_LIBRARY_MAGIC || h->version != ABX_LIBRARY_VERSION ||
             length > ABX_SHADER_MAX_LIBRARY_BYTES ||
-            (h->form != ABX_LIBRARY_BITCODE && h->form != ABX_LIBRARY_HEADER) ||
+            (h->form != ABX_LIBRARY_BITCODE && h->form != ABX_LIBRARY_HEADER &&
+                    h->form != ABX_LIBRARY_AIR) ||
             h->reflection_offset % 8 || h->reflection_offset < sizeof(*h) ||
             !abx_range_ok(h->reflection_offset, h->reflection_bytes, length) ||
             !abx_range_ok(h->code_offset, h->code_bytes, length) ||

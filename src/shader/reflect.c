@@ -163,6 +163,7 @@ static int read_kernel(struct reflector *r, uint32_t id)
     *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
             .first_argument = r->header.argument_count,
             .argument_count = k->argument_count,
+            .constant_count = r->rewrite->constant_count, /* any kernel may use any */
             .max_threads = (uint32_t)number_at(threads, 0, 0)};
     for (unsigned i = 0; i < 3; i++)
         f->required_threads[i] = (uint32_t)number_at(threads, i + 1, 0);

@@ -23,6 +23,8 @@ enum abx_library_form {
     /* The code is a precompiled header of clang's; each function's entry is a line of C++ to be
      * compiled on top of it. */
     ABX_LIBRARY_HEADER = 2,
+    /* The code is modules of Apple's compiler's, one a function, behind an index (air.h). */
+    ABX_LIBRARY_AIR = 3,
 };
 
 /* library blob: this header, the reflection, the code, and for ABX_LIBRARY_HEADER the entries: a
@@ -68,6 +70,10 @@ int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
         size_t source_bytes, const struct abx_shader_options *options, const char *macros,
         struct abx_shader_result *result);
 
+/* In the front end's place, for a .metallib file that Apple's compiler made. Errors as above. */
+int abx_air_compile(const void *metallib, size_t bytes, const struct abx_shader_options *options,
+        struct abx_shader_result *result);
+
 /* One function-constant value. */
 struct abx_shader_constant {
     uint32_t index;    /* [[function_constant(index)]] */
@@ -76,7 +82,7 @@ struct abx_shader_constant {
 };
 
 /* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
- * object blob (kernel_abi.h). `tools` may be NULL for an ABX_LIBRARY_BITCODE library. Errors as
+ * object blob (kernel_abi.h). `tools` may be NULL but for an ABX_LIBRARY_HEADER library. Errors as
  * above. */
 int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
         size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,

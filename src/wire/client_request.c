@@ -128,7 +128,7 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
         size_t length, struct abx_client_compile *ret)
 {
     *ret = (struct abx_client_compile){0};
-    if (length > ABX_MAX_COMPILE_BYTES) {
+    if (length > ABX_MAX_METALLIB_BYTES) {
         ret->error = -EFBIG;
         return;
     }

@@ -5,6 +5,8 @@
 
 #include "base/base.h"
 
+#include <string.h>
+
 /* As MTLMathMode. */
 enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
 
@@ -16,8 +18,9 @@ enum abx_shader_target {
     ABX_TARGET_AARCH64 = 4,
 };
 
-/* Fixed layout. After it come the macros, then the source to the request's end. A guest sends
- * ABX_TARGET_HOST for `target`; the host puts its backend's there. */
+/* Fixed layout. After it come the macros, then the source, or a .metallib file that Apple's
+ * compiler made, to the request's end. A guest sends ABX_TARGET_HOST for `target`; the host puts
+ * its backend's there. */
 struct abx_shader_options {
     uint32_t math_mode;         /* enum abx_shader_math */
     uint32_t language_version;  /* as MTLLanguageVersion (major << 16 | minor), 0: newest */
@@ -26,5 +29,13 @@ struct abx_shader_options {
     uint32_t target;      /* enum abx_shader_target */
     uint32_t macro_bytes; /* macros: "NAME=VALUE\0" strings, concatenated */
 };
+
+/* True for what can only be a .metallib file: no source begins so. Its header has this length. */
+#define ABX_METALLIB_HEADER_BYTES 88u
+static inline bool abx_is_metallib(const void *data, size_t bytes)
+{
+    return bytes >= ABX_METALLIB_HEADER_BYTES && !memcmp(data, "MTLB", 4) &&
+           memchr(data, 0, ABX_METALLIB_HEADER_BYTES);
+}
 
 #endif

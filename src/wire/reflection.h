@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 #define ABX_REFLECTION_MAGIC 0x58424c52u /* "RLBX" */
-#define ABX_REFLECTION_VERSION 3u
+#define ABX_REFLECTION_VERSION 4u
 
 /* Caps: a library is guest-made. ggml, the largest known client, has about 700 kernels. */
 #define ABX_REFLECTION_MAX_FUNCTIONS 65536u
@@ -26,6 +26,10 @@
 enum abx_function_kind {
     ABX_FUNCTION_KERNEL = 1,
     ABX_FUNCTION_VISIBLE = 2,
+    /* Precompiled libraries may hold these; nothing runs them yet. */
+    ABX_FUNCTION_VERTEX = 3,
+    ABX_FUNCTION_FRAGMENT = 4,
+    ABX_FUNCTION_INTERSECTION = 5,
 };
 
 enum abx_argument_kind {
@@ -47,7 +51,7 @@ struct abx_reflection {
     uint32_t function_count, argument_count, constant_count;
     uint32_t string_bytes;
     uint32_t type_count, member_count;
-    uint32_t reserved;
+    uint32_t precompiled; /* 1: whether a function's code can be made shows when it is */
 };
 
 struct abx_reflection_function {
@@ -58,6 +62,7 @@ struct abx_reflection_function {
     uint32_t max_threads;         /* [[max_total_threads_per_threadgroup]], 0 when not given */
     uint32_t required_threads[3]; /* [[required_threads_per_threadgroup]], 0 when not given */
     uint32_t entry;               /* string: the bitcode's symbol for this function */
+    uint32_t first_constant, constant_count; /* those it may use */
 };
 
 struct abx_reflection_argument {

@@ -47,6 +47,9 @@ static inline uint32_t abx_handle_generation(abx_handle h)
 #define ABX_MAX_RECORD_BYTES 8192u        /* setBytes: 4,096 and its header */
 #define ABX_WINDOW_BYTES (1ull << 40)     /* device addresses one client may use */
 
+/* A compile request that is a .metallib file, in place of source: MLX's has 147 MB. */
+#define ABX_MAX_METALLIB_BYTES (192u << 20)
+
 struct abx_record {
     uint16_t op;       /* enum abx_op (records_gen.h) */
     uint16_t reserved; /* 0 */

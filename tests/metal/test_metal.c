@@ -274,11 +274,11 @@ static void test_compile_errors(id device)
     id library = library_of(device, "kernel", NULL);
     CHECK(!ABX_MSG(id, (id, SEL, id), library, "newFunctionWithName:", abx_ns_string("none")));
     CHECK(abx_ns_array_count(send(library, "functionNames")) == 1);
-    static const char apples[] = "MTLB\1\2\3\4 some code of Apple's, more of it ENDT";
-    id data = abx_ns_data(apples, sizeof apples - 1);
+    static const char damaged[] = "MTLB\1\2\3\4 some code, more of it ENDT";
+    id data = abx_ns_data(damaged, sizeof damaged - 1);
     error = NULL;
     CHECK(!ABX_MSG(id, (id, SEL, id, id *), device, "newLibraryWithData:error:", data, &error));
-    CHECK(strstr(description(error), "Apple"));
+    CHECK(strstr(description(error), "damaged"));
     objc_release(library);
 }
 

@@ -1,5 +1,5 @@
-/* Compiles a .metal file the way the compiler process does, prints the diagnostics and what the
- * library says about itself. For tests and for people.
+/* Compiles a .metal file, or takes a .metallib file, the way the compiler process does, prints the
+ * diagnostics and what the library says about itself. For tests and for people.
  *
  *   shader-tool [-q] [-m safe|relaxed|fast] [-l MAJOR.MINOR] [-D NAME=VALUE] [-o BLOB] FILE
  *     [--target host|x86-64|aarch64|nvptx]  (any number) generates code for it as well, of
@@ -113,15 +113,18 @@ int main(int argc, char **argv)
     void *source;
     size_t source_bytes;
     if (optind + 1 != argc ||
-            abx_read_file(argv[optind], ABX_SHADER_MAX_SOURCE_BYTES, &source, &source_bytes)) {
+            abx_read_file(argv[optind], ABX_SHADER_MAX_LIBRARY_BYTES, &source, &source_bytes)) {
         fprintf(stderr, "shader-tool: cannot read the source\n");
         return 2;
     }
     struct abx_shader_tools tools;
     struct abx_shader_result result = {0};
-    int rc = abx_shader_locate(&tools, &result.message);
+    bool metallib = abx_is_metallib(source, source_bytes);
+    int rc = metallib ? 0 : abx_shader_locate(&tools, &result.message);
     uint64_t start = abx_now_ns();
-    if (!rc)
+    if (metallib)
+        rc = abx_air_compile(source, source_bytes, &options, &result);
+    else if (!rc)
         rc = abx_shader_compile(&tools, source, source_bytes, &options, macros.data, &result);
     if (result.message)
         fputs(result.message, stderr);

@@ -1,0 +1,245 @@
+/* Precompiled libraries through Apple's API: a .metallib file made from tests/metallib/kernels.ll, in
+ * the form that Apple's tools give it. What it says of itself, what its kernels compute, what is
+ * refused and how. */
+#include "program.h"
+
+#include <math.h>
+
+#define THREADS 256u
+
+static id<MTLLibrary> library;
+static NSString *path;
+
+static id<MTLBuffer> buffer_of(const void *bytes, size_t length)
+{
+    id<MTLBuffer> buffer = bytes ? [device newBufferWithBytes:bytes length:length options:0]
+                                 : [device newBufferWithLength:length options:0];
+    CHECK(buffer);
+    return buffer;
+}
+
+static void run_kernel(id<MTLComputePipelineState> state, NSArray<id<MTLBuffer>> *buffers,
+        NSUInteger threads, NSUInteger group)
+{
+    CHECK_DONE(run(^(id<MTLComputeCommandEncoder> encoder) {
+        [encoder setComputePipelineState:state];
+        for (NSUInteger i = 0; i < buffers.count; i++)
+            [encoder setBuffer:buffers[i] offset:0 atIndex:i];
+        [encoder setThreadgroupMemoryLength:128 atIndex:0];
+        [encoder dispatchThreads:MTLSizeMake(threads, 1, 1)
+                threadsPerThreadgroup:MTLSizeMake(group, 1, 1)];
+    }));
+}
+
+static void test_load(void)
+{
+    NSError *error = nil;
+    NSData *data = [NSData dataWithContentsOfFile:path];
+    CHECK(data);
+    library = [device newLibraryWithURL:[NSURL fileURLWithPath:path] error:&error];
+    CHECK(library && !error);
+    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 12);
+    CHECK([library.functionNames containsObject:@"reduce"]);
+    id<MTLLibrary> again = [device
+            newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
+                         error:&error];
+    CHECK(again && [again.functionNames isEqual:library.functionNames]);
+    CHECK([library newFunctionWithName:@"scale"].functionType == MTLFunctionTypeKernel);
+    CHECK([library newFunctionWithName:@"corner"].functionType == MTLFunctionTypeVertex);
+    CHECK(![library newFunctionWithName:@"nothing"]);
+}
+
+static void test_reflection(void)
+{
+    NSError *error = nil;
+    MTLComputePipelineReflection *reflection = nil;
+    id<MTLFunction> function = [library newFunctionWithName:@"scale"];
+    id<MTLComputePipelineState> state =
+            [device newComputePipelineStateWithFunction:function
+                                                options:MTLPipelineOptionBindingInfo
+                                             reflection:&reflection
+                                                  error:&error];
+    CHECK(state && reflection.bindings.count == 3);
+    id<MTLBufferBinding> x = (id<MTLBufferBinding>)reflection.bindings[0];
+    id<MTLBufferBinding> k = (id<MTLBufferBinding>)reflection.bindings[2];
+    CHECK([x.name isEqualToString:@"x"] && x.index == 0 && x.access == MTLBindingAccessReadOnly);
+    CHECK(x.bufferDataType == MTLDataTypeInt && x.bufferDataSize == 4);
+    CHECK([k.name isEqualToString:@"k"] && k.index == 5 && k.bufferDataType == MTLDataTypeFloat);
+    CHECK(reflection.bindings[1].access == MTLBindingAccessReadWrite);
+    CHECK(state.maxTotalThreadsPerThreadgroup == 256);
+    state = pipeline_of(library, @"reduce");
+    CHECK(state.staticThreadgroupMemoryLength == 128);
+}
+
+static void test_scale(void)
+{
+    float k = 0.5f, y[THREADS];
+    int x[THREADS];
+    for (unsigned i = 0; i < THREADS; i++)
+        x[i] = (int)(i * 7) - 300;
+    id<MTLBuffer> out = buffer_of(NULL, sizeof y), in = buffer_of(x, sizeof x);
+    id<MTLComputePipelineState> state = pipeline_of(library, @"scale");
+    CHECK_DONE(run(^(id<MTLComputeCommandEncoder> encoder) {
+        [encoder setComputePipelineState:state];
+        [encoder setBuffer:in offset:0 atIndex:0];
+        [encoder setBuffer:out offset:0 atIndex:1];
+        [encoder setBytes:&k length:sizeof k atIndex:5];
+        [encoder dispatchThreads:MTLSizeMake(THREADS, 1, 1)
+                threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+    }));
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK(((float *)out.contents)[i] == (float)x[i] * k);
+}
+
+static void test_reduce(void)
+{
+    float x[THREADS];
+    for (unsigned i = 0; i < THREADS; i++)
+        x[i] = (float)(i % 19);
+    id<MTLBuffer> in = buffer_of(x, sizeof x), out = buffer_of(NULL, 8);
+    run_kernel(pipeline_of(library, @"reduce"), @[in, out], THREADS, THREADS / 2);
+    for (unsigned g = 0; g < 2; g++) {
+        float sum = 0;
+        for (unsigned i = 0; i < THREADS / 2; i++)
+            sum += x[g * THREADS / 2 + i];
+        CHECK(((float *)out.contents)[g] == sum);
+    }
+}
+
+static id<MTLComputePipelineState> constants_pipeline(
+        NSString *name, MTLFunctionConstantValues *values, NSError **error)
+{
+    id<MTLFunction> function = [library newFunctionWithName:name constantValues:values error:error];
+    return function ? [device newComputePipelineStateWithFunction:function error:error] : nil;
+}
+
+static void test_constants(void)
+{
+    NSError *error = nil;
+    int times = 5, offset[2] = {1000, 3}, x[4] = {1, 2, 3, 4};
+    float factor = 0.25f;
+    bool add = true;
+    id<MTLBuffer> out = buffer_of(NULL, sizeof x), other = buffer_of(x, sizeof x);
+    NSDictionary *all = [library newFunctionWithName:@"constants"].functionConstantsDictionary;
+    CHECK(all.count == 3 && ((MTLFunctionConstant *)all[@"times"]).index == 7);
+    CHECK(((MTLFunctionConstant *)all[@"times"]).required);
+    CHECK(!((MTLFunctionConstant *)all[@"offset"]).required);
+    CHECK([library newFunctionWithName:@"scale"].functionConstantsDictionary.count == 0);
+    MTLFunctionConstantValues *values = [MTLFunctionConstantValues new];
+    [values setConstantValue:&times type:MTLDataTypeInt atIndex:7];
+    CHECK(!constants_pipeline(@"constants", values, &error));
+    CHECK_ERROR(error, @"MTLPipelineErrorDomain", 3, @"function constant 'add' (index 3) is not set");
+    [values setConstantValue:&add type:MTLDataTypeBool withName:@"add"];
+    run_kernel(constants_pipeline(@"constants", values, &error), @[out, other], 4, 4);
+    for (int i = 0; i < 4; i++)
+        CHECK(((int *)out.contents)[i] == x[i] + 2 * times);
+    add = false;
+    [values reset];
+    [values setConstantValue:&times type:MTLDataTypeInt atIndex:7];
+    [values setConstantValue:&add type:MTLDataTypeBool atIndex:3];
+    [values setConstantValue:offset type:MTLDataTypeInt2 atIndex:8];
+    run_kernel(constants_pipeline(@"constants", values, &error), @[out], 4, 4);
+    for (int i = 0; i < 4; i++)
+        CHECK(((int *)out.contents)[i] == 2 * times + 3);
+    CHECK(!constants_pipeline(@"other_constants", values, &error)); /* of another type there */
+    error = nil;
+    [values reset];
+    [values setConstantValue:&factor type:MTLDataTypeFloat atIndex:7];
+    run_kernel(constants_pipeline(@"other_constants", values, &error), @[out], 4, 4);
+    CHECK(((float *)out.contents)[2] == factor);
+}
+
+static void test_atomics(void)
+{
+    const unsigned start[7] = {10, 500, 3, 1, 0, 0, 0};
+    id<MTLBuffer> c = buffer_of(start, sizeof start);
+    run_kernel(pipeline_of(library, @"atomics"), @[c], THREADS, 64);
+    const unsigned *n = c.contents;
+    CHECK(n[0] == 10 + 2 * THREADS && n[1] == 0 && n[2] == THREADS - 1);
+    CHECK(n[3] == 1 + 3 * THREADS && ((const float *)n)[4] == 0.5f * THREADS);
+    CHECK(n[5] == 0xffff && n[6] == 77);
+}
+
+static void test_matrices(void)
+{
+    float a[64], expected;
+    _Float16 b[64];
+    for (int i = 0; i < 64; i++) {
+        a[i] = (float)(i % 7) - 3;
+        b[i] = (_Float16)(float)(i % 5);
+    }
+    id<MTLBuffer> c = buffer_of(NULL, sizeof a);
+    run_kernel(pipeline_of(library, @"matrices"),
+            @[buffer_of(a, sizeof a), buffer_of(b, sizeof b), c], 32, 32);
+    for (int row = 0; row < 8; row++)
+        for (int column = 0; column < 8; column++) {
+            expected = 2;
+            for (int k = 0; k < 8; k++)
+                expected += 6 * a[row * 8 + k] * (float)b[k * 8 + column];
+            CHECK(((float *)c.contents)[column * 8 + row] == expected); /* stored transposed */
+        }
+}
+
+static bool near(float a, double b)
+{
+    return fabs((double)a - b) <= 1e-6 * (1 + fabs(b));
+}
+
+static void test_functions(void)
+{
+    const float x[4] = {0.25f, 0.5f, 3.7f, -1};
+    id<MTLBuffer> out = buffer_of(NULL, 64);
+    run_kernel(pipeline_of(library, @"functions"), @[buffer_of(x, sizeof x), out], 1, 1);
+    const float *f = out.contents;
+    const unsigned *u = out.contents;
+    double dot3 = 0.25 * 0.25 + 0.25 + 3.7 * 3.7;
+    CHECK(near(f[0], sin(3.7)) && near(f[1], dot3 + 1) && near(f[2], cos(-1)));
+    CHECK(near(f[3], 0.5 / sqrt(dot3)));
+    CHECK(u[4] == 0x00ff8040 && f[5] == 126.0f / 127);
+    CHECK(u[6] == 30 && u[7] == 15 && (int)u[8] == -3 && u[9] == 16 && u[10] == 255);
+    CHECK(f[11] == 1.5f && u[12] == 32);
+}
+
+static void refused(NSString *name, NSString *words)
+{
+    NSError *error = nil;
+    CHECK(!constants_pipeline(name, [MTLFunctionConstantValues new], &error));
+    CHECK_ERROR(error, @"MTLPipelineErrorDomain", 3, words);
+}
+
+static void test_refused(void)
+{
+    refused(@"textured", @"argument 'picture' (air.texture) is not supported");
+    refused(@"tensors", @"function 'air.get_extent_private_tensor.i32' of Apple's compiler");
+    refused(@"undescribed", @"nothing describes it as a kernel");
+    refused(@"forged", @"what no kernel may");
+}
+
+static void test_damaged(void)
+{
+    NSError *error = nil;
+    NSMutableData *data = [NSMutableData dataWithContentsOfFile:path];
+    for (int i = 0; i < 2; i++) {
+        data.length = data.length - 16;
+        dispatch_data_t part = dispatch_data_create(data.bytes, data.length, NULL, NULL);
+        CHECK(![device newLibraryWithData:part error:&error]);
+        CHECK_ERROR(error, @"MTLLibraryErrorDomain", 1,
+                i ? @"Invalid library file: its sections lie outside of it"
+                  : @"Invalid library file: it is not as long as it says");
+        uint64_t length = data.length - 16;
+        memcpy((char *)data.mutableBytes + 16, &length, sizeof length);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct test tests[] = {{"load", test_load}, {"reflection", test_reflection},
+            {"scale", test_scale}, {"reduce", test_reduce}, {"constants", test_constants},
+            {"atomics", test_atomics}, {"matrices", test_matrices}, {"functions", test_functions},
+            {"refused", test_refused}, {"damaged", test_damaged}};
+    CHECK(argc == 2);
+    @autoreleasepool {
+        path = [NSString stringWithUTF8String:argv[1]];
+    }
+    return run_tests(tests, sizeof tests / sizeof *tests);
+}
