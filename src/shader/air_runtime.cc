@@ -198,14 +198,16 @@ DEFINE(void, "air.wg.barrier", (uint flags, uint), threadgroup_barrier((mem_flag
 DEFINE(void, "air.simdgroup.barrier", (uint flags, uint), simdgroup_barrier((mem_flags)flags))
 DEFINE(void, "air.atomic.fence", (uint flags, uint, uint), atomic_thread_fence((mem_flags)flags))
 
-// ---- SIMD-group matrices: a lane's two elements; rows `sy` apart, columns `sx`.
+// ---- SIMD-group matrices: a lane's two elements; rows `sy` apart, columns `sx`. Code from Apple's
+// compiler looks at elements without saying so: they always lie as on Apple's hardware.
+#define PLACE(e)                                                                                   \
+    (__abx_builtin(ABX_BUILTIN_MATRIX_##e * 4) * sy +                                              \
+            __abx_builtin(ABX_BUILTIN_MATRIX_##e * 4 + 1) * sx)
 #define MATRIX(T, suffix)                                                                          \
     DEFINE(void, "abx.matrix_load" suffix, (T * d, const T *p, ulong sx, ulong sy),                \
-            uint l = __abx::lane(); p += __abx::matrix_row(l) * sy + __abx::matrix_column(l) * sx; \
-            d[0] = p[0]; d[1] = p[sx])                                                             \
+            __abx_matrix_elements(); d[0] = p[PLACE(E0)]; d[1] = p[PLACE(E1)])                     \
     DEFINE(void, "abx.matrix_store" suffix, (T x, T y, T *p, ulong sx, ulong sy),                  \
-            uint l = __abx::lane(); p += __abx::matrix_row(l) * sy + __abx::matrix_column(l) * sx; \
-            p[0] = x; p[sx] = y)                                                                   \
+            __abx_matrix_elements(); p[PLACE(E0)] = x; p[PLACE(E1)] = y)                           \
     DEFINE(void, "abx.matrix_diagonal" suffix, (T * d, T v),                                       \
             auto m = make_diagonal_simdgroup_matrix<T, 8, 8>(v);                                   \
             d[0] = m.thread_elements()[0]; d[1] = m.thread_elements()[1])
