@@ -143,7 +143,7 @@ static int build_best(struct codegen *g, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_CODEGEN_FORM");
     bool meets = g->barriers || g->simd || g->simd_barriers;
-    bool wide = form ? strcmp(form, "wide") == 0 : meets;
+    bool wide = (form ? strcmp(form, "wide") == 0 : meets) && !g->recursive;
     int r = wide ? codegen_build_wide(g) : -ENOTSUP;
     if (r == -ENOTSUP && (!form || !wide))
         r = codegen_build_scalar(g);

@@ -26,6 +26,7 @@ struct codegen {
     struct abx_object object;           /* filled as things are decided */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
     bool matrix_elements;               /* it looks at its matrices' elements */
+    bool recursive;                     /* it calls functions */
     unsigned vector_bytes;              /* of the target's registers */
     bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
@@ -104,6 +105,8 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 int codegen_load(struct codegen *g, const struct abx_shader_library *library, const char *bitcode,
         size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
         uint32_t constant_count);
+/* Functions that could not be inlined stay, if they may. */
+int codegen_keep_recursive(struct codegen *g);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
 /* What a guest's module may not contain; the stack that its machine code would need. */

@@ -308,14 +308,17 @@ static int scan(struct codegen *g, bool *ret_again)
     return 0;
 }
 
-/* Everything into one function. A kernel arrives as a function pointer in its entry, so inlining
- * takes a second round; lambdas in lambdas may take more. What is left then is recursive. */
+/* A kernel arrives as a function pointer in its entry, so inlining takes a second round; lambdas in
+ * lambdas may take more. */
+#define INLINE_ROUNDS 6
+
+/* Everything into one function, but for what is left then: that is recursive. */
 static int inline_all(struct codegen *g)
 {
     bool again = true;
     for (int round = 0; again; round++) {
-        if (round == 6)
-            return codegen_fail(g, -EINVAL, "recursive functions are not allowed in Metal");
+        if (round == INLINE_ROUNDS)
+            return codegen_keep_recursive(g);
         int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
         codegen_open_vectors(g, g->kernel);
         if (r == 0)

@@ -1,4 +1,4 @@
-// wants: pipeline recursive
+// wants: runs
 int g(int n);
 int f(int n) { return n < 2 ? 1 : g(n - 1) + 1; }
 int g(int n) { return n < 2 ? 2 : f(n - 2) * 3; }

@@ -1,4 +1,3 @@
-// no code: recursive functions are not allowed in Metal
 #include <metal_stdlib>
 using namespace metal;
 enum class Mode : uint { A = 1, B };
