@@ -3,6 +3,7 @@
  * verified before it goes on. */
 #include "shader/frontend.h"
 #include "shader/reflect_types.h"
+#include "wire/limits.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/BitReader.h>
@@ -152,6 +153,16 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
     return 0;
 }
 
+/* Of a kernel with one of the attributes; 0 is the one it has not. */
+static bool threads_ok(const struct abx_reflection_function *f)
+{
+    const uint32_t *q = f->required_threads, most = ABX_MAX_THREADS_PER_THREADGROUP;
+    if (f->max_threads > most || q[0] > most || q[1] > most || q[2] > most)
+        return false;
+    uint64_t required = (uint64_t)q[0] * q[1] * q[2];
+    return required <= most && (required || (f->max_threads && !q[0]));
+}
+
 static int read_kernel(struct reflector *r, uint32_t id)
 {
     const struct abx_rewrite_kernel *k = &r->rewrite->kernels[id];
@@ -170,6 +181,9 @@ static int read_kernel(struct reflector *r, uint32_t id)
     for (unsigned i = 1; i < 3; i++)
         if (f->required_threads[0] && !f->required_threads[i])
             f->required_threads[i] = 1;
+    if (threads && !threads_ok(f))
+        return complain(
+                r, k->position, "a kernel's threads per threadgroup must be between 1 and 1024");
     f->name = add_string(r, k->name);
     snprintf(name, sizeof(name), "__abx_k_%u", id);
     f->entry = add_string(r, name);
