@@ -360,16 +360,13 @@ static void job_over(struct job *job, int status)
         job_answer(job, artifact, false);
     } else if (job->late || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) ||
                (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
-        snprintf(text, sizeof text,
-                "Compilation failed: \n\nfatal error: the compiler was stopped: it took too long "
-                "or too much memory\n");
-        job_answer_error(job, -ETIMEDOUT, text);
+        job_answer_error(job, -ETIMEDOUT, ABX_SHADER_STOPPED);
     } else {
         snprintf(text, sizeof text, "the shader compiler crashed (%s %d)",
                 WIFSIGNALED(status) ? "signal" : "status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         compiler_log("%s", text);
-        job_answer_error(job, -EIO, text);
+        job_answer_error(job, -EIO, ABX_SHADER_CRASHED);
     }
     close(job->out);
     job_free(job);

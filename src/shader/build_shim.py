@@ -5,8 +5,9 @@ Usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH
 
 OUTPUT_FOLDER gets shim/ (a copy of the headers and the generated swizzles), include/ (an empty file
 for every header a Metal program may name), PCH (the precompiled shim/shim.h; a path in it) and
-vfs.yaml: the only files that clang sees during a compilation, under names that do not depend on where
-the folder lies. No #include of a program can reach any other file.
+two lists of the only files that clang sees, under names that do not depend on where the folder lies:
+vfs.yaml during a compilation, and preprocess.yaml while it obeys a program's #include, which can
+reach no other file.
 """
 import json
 import os
@@ -71,6 +72,8 @@ def main():
         listed.append("include/" + name)
     overlay = os.path.join(os.path.abspath(output), "vfs.yaml")
     write_if_changed(overlay, virtual_files(listed + ["shim.pch"]))
+    write_if_changed(os.path.join(os.path.abspath(output), "preprocess.yaml"), virtual_files(
+        [name for name in listed if name.startswith("include/")] + ["shim/macros.h"]))
     subprocess.run([clang] + flags(source) + [
         "-Xclang", "-fno-pch-timestamp",
         "-ivfsoverlay", overlay, "-include", "/msl/shim/shim.h", "-", "-o", pch], check=True,

@@ -46,6 +46,9 @@ struct clang_run {
 /* Runs `count` <= CLANG_MAX_RUNS beside each other. 0 once all have ended, whatever their status;
  * -errno when one could not be run or wrote too much: then all are ended. */
 int clang_run(struct clang_run *runs, unsigned count);
+/* 0 when it ended of its own will: then what it wrote is about the program. -ETIMEDOUT, -EIO: a
+ * limit, or a crash, whose traces are not for the user; with the message that is. */
+int clang_failure(const struct clang_run *run, const char **ret_message);
 void clang_run_finish(struct clang_run *run);
 
 /* ---- frontend.c */

@@ -51,7 +51,7 @@ void clang_compile_arguments(
             "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-c99-designator",
             "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
             "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
-            "-Wno-pass-failed", "-Wno-invalid-offsetof"};
+            "-Wno-pass-failed", "-Wno-invalid-offsetof", "-Werror=vla-cxx-extension"};
     ret->count = 0;
     ret->full = false;
     clang_argument(ret, clang);
@@ -221,6 +221,18 @@ int clang_run(struct clang_run *runs, unsigned count)
     for (unsigned i = 0; i < count; i++)
         end(&runs[i], rc != 0);
     return rc;
+}
+
+int clang_failure(const struct clang_run *run, const char **ret_message)
+{
+    bool crashed = run->status > 128 || strstr(run->errors.data, "PLEASE submit a bug report");
+    if (!crashed)
+        return 0;
+    bool stopped = run->status == 128 + SIGXCPU || run->status == 128 + SIGKILL ||
+                   strstr(run->errors.data, "out of memory") ||
+                   strstr(run->errors.data, "std::bad_alloc");
+    *ret_message = stopped ? ABX_SHADER_STOPPED : ABX_SHADER_CRASHED;
+    return stopped ? -ETIMEDOUT : -EIO;
 }
 
 void clang_run_finish(struct clang_run *run)

@@ -77,10 +77,12 @@ static int judge(struct frontend *f, struct clang_run *runs, unsigned count, boo
         diagnose(&f->diagnosed, f->map, &f->rewrite, runs[i].errors.data);
     if (f->diagnosed.errors)
         return -EINVAL;
-    for (unsigned i = 0; i < count; i++)
-        if (runs[i].status)
-            return frontend_fail(
-                    result, -EIO, runs[i].errors.length ? runs[i].errors.data : "clang 19 crashed");
+    for (unsigned i = 0; i < count; i++) {
+        const char *message = ABX_SHADER_CRASHED;
+        int rc = clang_failure(&runs[i], &message);
+        if (rc || runs[i].status)
+            return frontend_fail(result, rc ? rc : -EIO, message);
+    }
     return 0;
 }
 

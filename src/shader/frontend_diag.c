@@ -154,6 +154,8 @@ static const char *const spellings[][2] = {
         {"_Float16", "half"},
         {"__bf16", "bfloat"},
         {"metal::vec<", "vec<"},
+        {"variable length arrays in C++ are a Clang extension [-Werror,-Wvla-cxx-extension]",
+                "variable length arrays are not supported in Metal"},
 };
 
 static void add_message(struct abx_string *to, const char *message, size_t bytes)

@@ -116,9 +116,12 @@ int frontend_kernel(const struct abx_shader_tools *tools, const struct abx_shade
         abx_string_printf(message, "clang 19 could not compile the kernel: %s", strerror(-rc));
     else if (run.status) {
         /* The same text went through when the library was made. */
-        abx_string_printf(message, "clang 19 failed at a kernel it had checked: %s",
-                run.errors.length ? run.errors.data : "it crashed");
-        rc = -EIO;
+        const char *failure = NULL;
+        rc = clang_failure(&run, &failure);
+        if (!rc)
+            abx_string_printf(message, "clang 19 failed at a kernel it had checked: ");
+        abx_string_printf(message, "%s", rc ? failure : run.errors.data);
+        rc = rc ? rc : -EIO;
     } else {
         *ret_bitcode = run.output;
         run.output = (struct abx_string){0};

@@ -75,6 +75,15 @@ static const char *language_macro(const struct abx_shader_options *options, char
     return buffer;
 }
 
+/* NAME, NAME=VALUE or NAME(PARAMETERS)=VALUE. An empty one would make clang take its next argument
+ * for a name. */
+static bool is_macro(const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$");
+    return n && (*text < '0' || *text > '9') &&
+           (text[n] == 0 || text[n] == '=' || (text[n] == '(' && strchr(text + n, ')')));
+}
+
 /* "NAME=VALUE\0" strings to -D arguments, in `storage`. */
 static int add_macros(
         const struct frontend *f, struct clang_arguments *a, struct abx_string *storage)
@@ -85,6 +94,8 @@ static int add_macros(
     if (bytes > ABX_SHADER_MAX_MACRO_BYTES || f->macros[bytes - 1])
         return -EINVAL;
     for (uint32_t i = 0; i < bytes; i += (uint32_t)strlen(f->macros + i) + 1) {
+        if (!is_macro(f->macros + i))
+            return -EINVAL;
         abx_string_printf(storage, "-D%s", f->macros + i);
         abx_string_add(storage, "", 1);
     }
@@ -98,12 +109,14 @@ static int add_macros(
 int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
 {
     struct clang_arguments a = {0};
-    struct abx_string storage = {0}, input = {0};
+    struct abx_string storage = {0}, input = {0}, overlay = {0};
     char language[64];
+    abx_string_printf(&overlay, "%s/preprocess.yaml", f->tools->shim);
     const char *const flags[] = {f->tools->clang, "-x", "c++", "-std=c++17", "-undef", "-nostdinc",
             "-E", "-fno-color-diagnostics", "-fno-diagnostics-show-line-numbers",
-            "-fno-crash-diagnostics", "-Wno-backslash-newline-escape", "-ferror-limit=20",
-            "-ivfsoverlay", f->overlay.data, "-isystem", "/msl/include"};
+            "-fno-crash-diagnostics", "-Xclang", "-disable-pragma-debug-crash",
+            "-Wno-backslash-newline-escape", "-ferror-limit=20", "-ivfsoverlay", overlay.data,
+            "-isystem", "/msl/include"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(flags); i++)
         clang_argument(&a, flags[i]);
     if (language_macro(f->options, language))
@@ -111,7 +124,10 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
     int rc = add_macros(f, &a, &storage);
     if (rc) {
         abx_string_finish(&storage);
-        return frontend_fail(result, rc, "the compile options' preprocessor macros are malformed");
+        abx_string_finish(&overlay);
+        return frontend_fail(result, rc,
+                "Compilation failed: \n\nfatal error: the compile options' preprocessor macros are "
+                "malformed\n");
     }
     const char *const last[] = {"-include", "/msl/shim/macros.h", "-"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(last); i++)
@@ -122,13 +138,16 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
             .input = input.data,
             .input_bytes = input.length,
             .output_cap = ABX_REWRITE_MAX_TEXT};
-    rc = input.failed ? -ENOMEM : clang_run(&run, 1);
+    const char *failure;
+    rc = input.failed || overlay.failed ? -ENOMEM : clang_run(&run, 1);
     if (rc == -E2BIG) {
         rc = frontend_fail(result, -EINVAL,
                 "Compilation failed: \n\nfatal error: the program's macros "
                 "expand to more text than is supported\n");
     } else if (rc) {
         rc = frontend_fail(result, rc, "cannot run clang 19");
+    } else if ((rc = clang_failure(&run, &failure))) {
+        frontend_fail(result, rc, failure);
     } else if (run.status) {
         struct abx_string message = {0};
         abx_string_printf(&message, "Compilation failed: \n\n");
@@ -149,5 +168,6 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
     clang_run_finish(&run);
     abx_string_finish(&storage);
     abx_string_finish(&input);
+    abx_string_finish(&overlay);
     return rc;
 }

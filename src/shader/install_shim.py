@@ -8,5 +8,5 @@ source, target = sys.argv[1:]
 target = os.environ.get("MESON_INSTALL_DESTDIR_PREFIX", "") + "/" + target
 for folder in ("shim", "include"):
     shutil.copytree(os.path.join(source, folder), os.path.join(target, folder), dirs_exist_ok=True)
-for name in ("vfs.yaml", "shim.pch"):
+for name in ("vfs.yaml", "preprocess.yaml", "shim.pch"):
     shutil.copy2(os.path.join(source, name), os.path.join(target, name))

@@ -17,6 +17,13 @@
 #define ABX_SHADER_MAX_OBJECT_BYTES (64u << 20)
 #define ABX_SHADER_MAX_CONSTANTS 1024u
 
+/* What the user is told when the compiler, rather than the program, is at its end. */
+#define ABX_SHADER_STOPPED                                                                         \
+    "Compilation failed: \n\nfatal error: the compiler was stopped: it took too long or too much " \
+    "memory\n"
+#define ABX_SHADER_CRASHED                                                                         \
+    "Compilation failed: \n\nfatal error: the compiler encountered an internal error\n"
+
 enum abx_library_form {
     /* The code is a module with every function's entry. */
     ABX_LIBRARY_BITCODE = 1,
