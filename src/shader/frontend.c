@@ -39,7 +39,9 @@ static int run_frontend(struct frontend *f, struct abx_shader_result *result)
         if (rc)
             return rc;
     }
-    int rc = abx_rewrite_run(f->text, f->text_bytes, &f->rewrite);
+    struct abx_rewrite_options options = {.relaxed = f->options->math_mode != ABX_MATH_SAFE,
+            .language_version = f->options->language_version};
+    int rc = abx_rewrite_run(f->text, f->text_bytes, &options, &f->rewrite);
     if (rc == -E2BIG)
         return frontend_fail(result, -EINVAL,
                 "Compilation failed: \n\nfatal error: the program is too "

@@ -156,6 +156,7 @@ static const char *const spellings[][2] = {
         {"metal::vec<", "vec<"},
         {"variable length arrays in C++ are a Clang extension [-Werror,-Wvla-cxx-extension]",
                 "variable length arrays are not supported in Metal"},
+        {"#pragma clang fp", "#pragma METAL fp"},
 };
 
 static void add_message(struct abx_string *to, const char *message, size_t bytes)

@@ -75,9 +75,15 @@ struct abx_rewrite {
     size_t string_bytes;
 };
 
+struct abx_rewrite_options {
+    bool relaxed;              /* math mode relaxed or fast */
+    uint32_t language_version; /* major << 16 | minor, 0: the newest */
+};
+
 /* Rewrites `length` bytes at `text` (a NUL must follow them). 0, -E2BIG when a cap is exceeded, or
  * -ENOMEM. The caller finishes *ret_result in every case. */
-int abx_rewrite_run(const char *text, size_t length, struct abx_rewrite *ret_result);
+int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_options *options,
+        struct abx_rewrite *ret_result);
 void abx_rewrite_finish(struct abx_rewrite *result);
 
 /* The input position that output position `at` came from; for inserted text, of the token it was

@@ -93,16 +93,30 @@ void rewriter_insert_after(struct rewriter *r, uint32_t token, const char *text,
     rewriter_edit(r, r->tokens[token].end, 0, text, r->tokens[anchor].start);
 }
 
-void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...)
+static void ABX_PRINTF(3, 0)
+        refuse(struct rewriter *r, uint32_t at, const char *format, va_list args)
 {
     struct abx_rewrite *out = r->out;
     if (out->refusal_count == ABX_REWRITE_MAX_REFUSALS)
         return;
     struct abx_rewrite_refusal *refusal = &out->refusals[out->refusal_count++];
-    refusal->position = r->tokens[token].start;
+    refusal->position = at;
+    vsnprintf(refusal->message, sizeof(refusal->message), format, args);
+}
+
+void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(refusal->message, sizeof(refusal->message), format, args);
+    refuse(r, r->tokens[token].start, format, args);
+    va_end(args);
+}
+
+void rewriter_refuse_at(struct rewriter *r, uint32_t at, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    refuse(r, at, format, args);
     va_end(args);
 }
 
@@ -224,14 +238,20 @@ static int compare_refusals(const void *a, const void *b)
     return x->position < y->position ? -1 : x->position > y->position;
 }
 
-int abx_rewrite_run(const char *text, size_t length, struct abx_rewrite *out)
+int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_options *options,
+        struct abx_rewrite *out)
 {
     *out = (struct abx_rewrite){0};
     if (length > ABX_REWRITE_MAX_TEXT)
         return -E2BIG;
     uint64_t angle_budget = 0;
-    struct rewriter r = {
-            .text = text, .length = (uint32_t)length, .angle_budget = &angle_budget, .out = out};
+    struct rewriter r = {.text = text,
+            .length = (uint32_t)length,
+            .angle_budget = &angle_budget,
+            .options = options,
+            .out = out};
+    if (options->relaxed)
+        rewriter_relax(&r);
     rewriter_lex(&r);
     angle_budget = (uint64_t)ANGLE_BUDGET * r.count + MAX_ANGLE_TOKENS;
     if (!r.error)

@@ -54,6 +54,7 @@ struct rewriter {
     struct token *tokens; /* `count`, then a TOKEN_END */
     uint32_t count, capacity;
     uint64_t *angle_budget;
+    const struct abx_rewrite_options *options;
     struct abx_rewrite *out;
 
     struct kernel_template *templates;
@@ -122,6 +123,14 @@ void rewriter_remove(struct rewriter *r, uint32_t first_token, uint32_t last_tok
 void rewriter_insert_before(struct rewriter *r, uint32_t token, const char *text);
 void rewriter_insert_after(struct rewriter *r, uint32_t token, const char *text, uint32_t anchor);
 void rewriter_refuse(struct rewriter *r, uint32_t token, const char *format, ...) ABX_PRINTF(3, 4);
+/* Where there is no token: at an input position. */
+void rewriter_refuse_at(struct rewriter *r, uint32_t at, const char *format, ...) ABX_PRINTF(3, 4);
+
+/* ---- rewrite_pragma.c */
+/* The directive whose # is at `at`; where it ends. */
+uint32_t rewriter_directive(struct rewriter *r, uint32_t at);
+/* The program is compiled for relaxed or fast math. */
+void rewriter_relax(struct rewriter *r);
 
 /* ---- rewrite_refuse.c */
 void rewriter_refuse_unsupported(struct rewriter *r);

@@ -1,5 +1,5 @@
 /* shader: the rewriter's tokens, and the rewrites that need no more than one token: literals,
- * directives, static_cast. Compiler process, hostile text. */
+ * static_cast. Compiler process, hostile text. */
 #include "shader/rewrite_internal.h"
 
 #include <stdlib.h>
@@ -93,16 +93,17 @@ static struct number scan_number(const char *text, uint32_t start, uint32_t end)
 {
     struct number n = {0};
     uint32_t i = start;
+    bool exponent = false; /* in which there are no hexadecimal digits */
     n.hex = text[i] == '0' && i + 1 < end && (text[i + 1] | 32) == 'x';
     if (n.hex)
         i += 2;
     for (; i < end; i++) {
         char c = text[i];
-        bool letter = n.hex && (c | 32) >= 'a' && (c | 32) <= 'f';
+        bool letter = n.hex && !exponent && (c | 32) >= 'a' && (c | 32) <= 'f';
         if (c == '.')
             n.floating = true;
         else if ((c | 32) == (n.hex ? 'p' : 'e') && i + 1 < end) {
-            n.floating = true;
+            n.floating = exponent = true;
             if (text[i + 1] == '+' || text[i + 1] == '-')
                 i++;
         } else if (!is_digit(c) && c != '\'' && !letter)
@@ -146,49 +147,6 @@ static uint32_t lex_number(struct rewriter *r, uint32_t i)
     if (!r->error)
         rewrite_number(r, start, i);
     return i;
-}
-
-/* ---- directives */
-
-static bool starts(const char *text, const char *end, const char *word)
-{
-    size_t length = strlen(word);
-    return (size_t)(end - text) >= length && !memcmp(text, word, length);
-}
-
-/* Kept: hints on loops and floating point. After preprocessing, a macro's name as the count of
- * `#pragma unroll` is unknown; then the hint is dropped. */
-static bool keep_pragma(const char *text, const char *end)
-{
-    if (starts(text, end, "clang loop") || starts(text, end, "clang fp") ||
-            starts(text, end, "nounroll") || starts(text, end, "STDC FP_CONTRACT"))
-        return true;
-    if (!starts(text, end, "unroll"))
-        return false;
-    for (text += 6; text < end; text++)
-        if (!is_digit(*text) && !is_blank(*text) && *text != '(' && *text != ')')
-            return false;
-    return true;
-}
-
-/* A whole line beginning with #: line markers and #include go (the text keeps its physical lines,
- * frontend_lines.c reads the markers itself), as do pragmas that are not ours to obey. */
-static uint32_t lex_directive(struct rewriter *r, uint32_t i)
-{
-    const char *line = memchr(r->text + i, '\n', r->length - i);
-    uint32_t end = line ? (uint32_t)(line - r->text) : r->length;
-    uint32_t at = i + 1;
-    while (at < end && is_blank(r->text[at]))
-        at++;
-    if (starts(r->text + at, r->text + end, "pragma")) {
-        at += 6;
-        while (at < end && is_blank(r->text[at]))
-            at++;
-        if (keep_pragma(r->text + at, r->text + end))
-            return end;
-    }
-    rewriter_edit(r, i, end - i, NULL, i);
-    return end;
 }
 
 /* ---- the rest */
@@ -283,7 +241,7 @@ void rewriter_lex(struct rewriter *r)
         } else if (is_blank(c) || c == '\0') {
             i++;
         } else if (c == '#' && line_start) {
-            i = lex_directive(r, i);
+            i = rewriter_directive(r, i);
         } else {
             line_start = false;
             i = lex_one(r, i);

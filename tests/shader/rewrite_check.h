@@ -22,7 +22,8 @@ static void check_rewrite(const void *data, size_t length)
     memcpy(text, data, length);
     text[length] = 0;
     struct abx_rewrite result;
-    int rc = abx_rewrite_run(text, length, &result);
+    struct abx_rewrite_options options = {.relaxed = length & 1, .language_version = 0x30001};
+    int rc = abx_rewrite_run(text, length, &options, &result);
     assert(rc == 0 || rc == -E2BIG);
     if (!rc) {
         assert(strlen(result.text) <= result.text_length);

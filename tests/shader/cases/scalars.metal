@@ -44,7 +44,7 @@ kernel void k(device half *h, device bfloat *b, device float *f, device long *l,
     b[1] = bfloat(h[0]);
     h[2] = f[0];
     b[2] = static_cast<bfloat>(f[0]);
-    f[2] = 0x1.8p3;
+    f[2] = 0x1.8p3 + 0x1p-2f + 0x1.8p3h + 0xffull;
     f[3] = 1'000.0;
     f[4] = .5;
     f[5] = 1e-3;
