@@ -7,6 +7,7 @@
  *   reflect      reflect.c: LLVM's C API reads the records out of the bitcode */
 #include "shader/frontend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +28,21 @@ static void finish_message(struct frontend *f, int rc, struct abx_shader_result 
     result->message = message.failed ? NULL : message.data;
 }
 
+static int refuse_version(uint32_t version, struct abx_shader_result *result)
+{
+    char text[160];
+    snprintf(text, sizeof text,
+            "Compilation failed: \n\nerror: language version %u.%u is not supported yet; the "
+            "newest "
+            "is 3.2\n",
+            version >> 16, version & 0xffff);
+    return frontend_fail(result, -EINVAL, text);
+}
+
 static int run_frontend(struct frontend *f, struct abx_shader_result *result)
 {
+    if (f->options->language_version > ABX_METAL_3_2)
+        return refuse_version(f->options->language_version, result);
     abx_string_printf(&f->overlay, "%s/vfs.yaml", f->tools->shim);
     if (f->overlay.failed)
         return -ENOMEM;

@@ -54,6 +54,7 @@ void clang_run_finish(struct clang_run *run);
 /* ---- frontend.c */
 struct diagnosed {
     unsigned errors, warnings;
+    size_t preprocessing; /* bytes of the text that the preprocessor said */
     struct abx_string text;
 };
 struct frontend {

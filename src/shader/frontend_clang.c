@@ -51,7 +51,9 @@ void clang_compile_arguments(
             "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-c99-designator",
             "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
             "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
-            "-Wno-pass-failed", "-Wno-invalid-offsetof", "-Werror=vla-cxx-extension"};
+            "-Wno-pass-failed", "-Wno-invalid-offsetof", "-Wno-unknown-warning-option",
+            "-Wunused-variable", "-Wuninitialized", "-Wsometimes-uninitialized",
+            "-Werror=vla-cxx-extension"};
     ret->count = 0;
     ret->full = false;
     clang_argument(ret, clang);

@@ -89,8 +89,11 @@ static int judge(struct frontend *f, struct clang_run *runs, unsigned count, boo
 /* What an abandoned try said is said again. */
 static void forget(struct frontend *f)
 {
-    abx_string_finish(&f->diagnosed.text);
-    f->diagnosed = (struct diagnosed){0};
+    struct diagnosed *d = &f->diagnosed;
+    d->text.length = d->preprocessing;
+    if (d->text.data)
+        d->text.data[d->text.length] = 0;
+    d->errors = d->warnings = 0;
 }
 
 /* ---- at once */

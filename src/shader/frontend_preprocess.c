@@ -148,18 +148,18 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
         rc = frontend_fail(result, rc, "cannot run clang 19");
     } else if ((rc = clang_failure(&run, &failure))) {
         frontend_fail(result, rc, failure);
-    } else if (run.status) {
-        struct abx_string message = {0};
-        abx_string_printf(&message, "Compilation failed: \n\n");
+    } else {
         /* Without clang's closing "1 error generated." */
         const char *end = strstr(run.errors.data, " generated.\n");
         while (end && end > run.errors.data && end[-1] != '\n')
             end--;
-        abx_string_add(&message, run.errors.data,
+        abx_string_add(&f->diagnosed.text, run.errors.data,
                 end ? (size_t)(end - run.errors.data) : run.errors.length);
-        rc = frontend_fail(result, -EINVAL, message.data ? message.data : "");
-        abx_string_finish(&message);
-    } else {
+        f->diagnosed.preprocessing = f->diagnosed.text.length;
+    }
+    if (!rc && run.status) {
+        rc = -EINVAL;
+    } else if (!rc) {
         f->preprocessed = run.output;
         run.output = (struct abx_string){0};
         f->text = f->preprocessed.data;

@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#define ABX_METAL_3_2 (3u << 16 | 2) /* the newest language version */
+
 #define ABX_REWRITE_MAX_TEXT (64u << 20) /* preprocessed text: macros may have multiplied it */
 #define ABX_REWRITE_MAX_OUTPUT (128u << 20)
 #define ABX_REWRITE_MAX_TOKENS (12u << 20)

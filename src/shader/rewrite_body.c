@@ -44,6 +44,18 @@ static bool is_threadgroup_variable(const struct rewriter *r, uint32_t i, uint32
     return false;
 }
 
+/* One variable for all threads of all dispatches there ever will be: Metal has no such thing. */
+static bool is_mutable_static(const struct rewriter *r, uint32_t i, uint32_t end)
+{
+    if (!token_is(r, i, "static"))
+        return false;
+    for (; i < end && !token_punct(r, i, ';') && !token_punct(r, i, '='); i++)
+        if (token_is(r, i, "constant") || token_is(r, i, "const") || token_is(r, i, "constexpr") ||
+                token_is(r, i, "threadgroup") || token_punct(r, i, '('))
+            return false;
+    return true;
+}
+
 /* A class defined inside a function, at statement start i: its last token, or NO_TOKEN. */
 static uint32_t local_class(struct rewriter *r, uint32_t i, uint32_t end)
 {
@@ -79,6 +91,9 @@ void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close)
                 statement = false;
                 continue;
             }
+            if (is_mutable_static(r, i, close))
+                rewriter_refuse(r, i,
+                        "a static variable in a function must reside in constant address space");
             if (is_threadgroup_variable(r, i, close))
                 rewriter_insert_before(r, i, "static ");
         }

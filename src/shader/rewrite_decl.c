@@ -236,6 +236,35 @@ static void read_declaration(
     d->end = end - 1;
 }
 
+/* `int n;`, not in constant memory: all threads of all dispatches would share it. The token of its
+ * name, or NO_TOKEN. */
+static uint32_t mutable_variable(const struct rewriter *r, const struct declaration *d)
+{
+    static const char *const others[] = {"using", "typedef", "template", "namespace",
+            "static_assert", "_Static_assert", "friend", "struct", "class", "union", "enum",
+            "constant", "const", "constexpr"};
+    uint32_t name = NO_TOKEN, words = 0;
+    if (d->open != NO_TOKEN || d->is_template || d->instantiation || d->has_body)
+        return NO_TOKEN;
+    for (uint32_t i = d->start; i <= d->end; i++) {
+        if (token_attribute(r, i)) {
+            i = token_close(r, i);
+        } else if (token_word(r, i)) {
+            for (size_t k = 0; k < ABX_ARRAY_SIZE(others); k++)
+                if (token_is(r, i, others[k]))
+                    return NO_TOKEN;
+            words++;
+            name = i;
+        } else if (token_punct(r, i, '<')) {
+            uint32_t close = token_close_angle(r, i, d->end);
+            i = close == NO_TOKEN ? i : close;
+        } else if (token_punct(r, i, '=') || token_punct(r, i, '[') || token_punct(r, i, '{')) {
+            break;
+        }
+    }
+    return words > 1 && token_punct(r, d->end, ';') ? name : NO_TOKEN;
+}
+
 static bool is_access_specifier(const struct rewriter *r, uint32_t i)
 {
     return token_punct(r, i + 1, ':') &&
@@ -278,6 +307,9 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
         else if (in_class) {
             rewriter_member(r, &d);
             rewriter_note_member(r, &d);
+        } else if (mutable_variable(r, &d) != NO_TOKEN) {
+            rewriter_refuse(r, mutable_variable(r, &d),
+                    "program scope variable must reside in constant address space");
         }
         i = d.end + 1;
     }

@@ -127,6 +127,8 @@ static void rewrite_number(struct rewriter *r, uint32_t start, uint32_t end)
         rewriter_edit(r, end, 0, "f", start);
     } else if (n.floating && length == 1 && (suffix[0] | 32) == 'l') {
         rewriter_refuse(r, r->count - 1, "'long double' is not supported in Metal");
+    } else if (length == 1 && (suffix[0] | 32) == 'q') {
+        rewriter_refuse(r, r->count - 1, "invalid suffix '%c' on floating constant", suffix[0]);
     }
 }
 

@@ -22,11 +22,19 @@ static const struct refused {
     const char *message;
 } refused[] = {
         /* sorted by word */
+        {"_Complex", ALWAYS, "complex numbers are not supported in Metal"},
+        {"_Float128", ALWAYS, "'_Float128' is not supported in Metal"},
         {"__asm", ALWAYS, "inline assembly is not supported in Metal"},
         {"__asm__", ALWAYS, "inline assembly is not supported in Metal"},
+        {"__float128", ALWAYS, "'__float128' is not supported in Metal"},
+        {"__float80", ALWAYS, "'__float80' is not supported in Metal"},
+        {"__int128", ALWAYS, "128-bit integers are not supported in Metal"},
+        {"__int128_t", ALWAYS, "128-bit integers are not supported in Metal"},
+        {"__uint128_t", ALWAYS, "128-bit integers are not supported in Metal"},
         {"asm", ALWAYS, "inline assembly is not supported in Metal"},
         {"command_buffer", DECLARES, "encoding commands on the GPU is not supported yet"},
         {"compute_command", DECLARES, "encoding commands on the GPU is not supported yet"},
+        {"cooperative_tensor", TEMPLATE, "tensors are not supported yet"},
         {"delete", EXPRESSION, "'delete' is not supported in Metal"},
         {"depth2d", TEMPLATE, "textures are not supported yet"},
         {"depth2d_array", TEMPLATE, "textures are not supported yet"},
@@ -36,12 +44,18 @@ static const struct refused {
         {"depthcube_array", TEMPLATE, "textures are not supported yet"},
         {"double", ALWAYS, "'double' is not supported in Metal"},
         {"dynamic_cast", ALWAYS, "'dynamic_cast' is not supported in Metal"},
+        {"goto", STATEMENT, "'goto' is not supported in Metal"},
         {"imageblock", TEMPLATE, "imageblocks are not supported yet"},
+        {"interpolant", TEMPLATE, "vertex and fragment functions are not supported yet"},
         {"intersection_function_table", TEMPLATE, "ray tracing is not supported yet"},
         {"mesh", TEMPLATE, "mesh shaders are not supported yet"},
         {"mesh_grid_properties", DECLARES, "mesh shaders are not supported yet"},
         {"new", EXPRESSION, "'new' is not supported in Metal"},
+        {"object_data", DECLARES, "mesh shaders are not supported yet"},
+        {"patch_control_point", TEMPLATE, "tessellation is not supported yet"},
+        {"ray_data", DECLARES, "ray tracing is not supported yet"},
         {"raytracing", QUALIFIES, "ray tracing is not supported yet"},
+        {"register", ALWAYS, "'register' is not supported in Metal"},
         {"render_command", DECLARES, "encoding commands on the GPU is not supported yet"},
         {"sampler", DECLARES, "samplers are not supported yet"},
         {"tensor", TEMPLATE, "tensors are not supported yet"},
@@ -56,6 +70,7 @@ static const struct refused {
         {"texturecube", TEMPLATE, "textures are not supported yet"},
         {"texturecube_array", TEMPLATE, "textures are not supported yet"},
         {"thread_local", ALWAYS, "'thread_local' is not supported in Metal"},
+        {"threadgroup_imageblock", DECLARES, "imageblocks are not supported yet"},
         {"throw", STATEMENT, "exceptions are not supported in Metal"},
         {"try", STATEMENT, "exceptions are not supported in Metal"},
         {"typeid", ALWAYS, "'typeid' is not supported in Metal"},
@@ -141,9 +156,31 @@ static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
     return false;
 }
 
+/* [captures](...) or [captures]{...} */
+static bool is_lambda(const struct rewriter *r, uint32_t i)
+{
+    if (!token_punct(r, i, '[') || token_attribute(r, i))
+        return false;
+    uint32_t close = token_close(r, i);
+    if (close == i || (!token_punct(r, close + 1, '(') && !token_punct(r, close + 1, '{')))
+        return false;
+    return i == 0 || token_is(r, i - 1, "return") ||
+           (r->tokens[i - 1].kind == TOKEN_PUNCT && !token_punct(r, i - 1, ')') &&
+                   !token_punct(r, i - 1, ']') && !token_punct(r, i - 1, '}'));
+}
+
+/* Features newer than the language version the program is compiled as. */
+static void refuse_newer(struct rewriter *r, uint32_t i)
+{
+    if (r->options->language_version < ABX_METAL_3_2 && is_lambda(r, i))
+        rewriter_refuse(r, i, "lambda expressions are not supported in Metal");
+}
+
 void rewriter_refuse_unsupported(struct rewriter *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
+        if (r->options->language_version && r->tokens[i].kind == TOKEN_PUNCT)
+            refuse_newer(r, i);
         if (r->tokens[i].kind != TOKEN_WORD)
             continue;
         struct word word = {r->text + r->tokens[i].start, token_length(r, i)};

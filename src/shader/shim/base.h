@@ -218,8 +218,8 @@ template <class T> __MSL_CFN __remove_cv(metal::remove_addrspace_t<T>) __msl_rva
 {
     return x;
 }
-template <class T, class U> __MSL_CFN T as_type(U u)
+template <class T, class U, class = metal::enable_if_t<sizeof(T) == sizeof(U)>>
+__MSL_CFN T as_type(U u)
 {
-    static_assert(sizeof(T) == sizeof(U), "as_type needs types of the same size");
     return __builtin_bit_cast(T, u);
 }

@@ -8,8 +8,12 @@
 #define __METAL__ 1
 #define __METAL_MACOS__ 1
 #define __METAL_CPP__ 1
+#if __METAL_VERSION__ >= 310
 #define __HAVE_BFLOAT__ 1
+#endif
+#if __METAL_VERSION__ >= 230
 #define __HAVE_SIMDGROUP_MATRIX__ 1
+#endif
 #define __HAVE_ATOMIC_ULONG__ 1
 #define __HAVE_NATIVE_DOUBLE__ 0
 #define __METAL_MEMORY_SCOPE_SYSTEM__ 3

@@ -222,8 +222,6 @@ kernel void k(device float *o [[buffer(0)]], constant float *c [[buffer(1)]],
     constexpr float ce = 1.5;
     o[20] = ce;
     o[21] = float(t) / l.x;
-    goto done;
-done:
     o[22] = sizeof(Arr<char, 3>) + __LINE__;
     volatile int vv = 1;
     vv = vv + 1;

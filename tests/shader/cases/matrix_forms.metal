@@ -21,7 +21,7 @@ kernel void k(device float4 *o, constant U &u, device float4x4 *om, constant flo
 {
     float4x4 a(1.0), b = u.m, c = float4x4(float4(1), float4(2), float4(3), float4(4));
     float2x2 d(1, 2, 3, 4), e = float2x2(float2(1, 2), float2(3, 4)), f{{1, 2}, {3, 4}};
-    float2x3 g(1, 2, 3, 4, 5, 6), g2(float3(1), float3(2));
+    float2x3 g(1, 2, 3, 4, 5, 6);
     a = a * b;
     a = a + b - c;
     a = a * 2.0f;

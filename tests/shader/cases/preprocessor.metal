@@ -4,7 +4,6 @@ using namespace metal;
 #error old
 #endif
 #ifdef __METAL_MACOS__
-constant int mac = 1;
 #else
 #error no mac
 #endif
@@ -45,3 +44,4 @@ kernel void k(device float *o)
         o[i] += i;
 }
 // expect: kernel k
+// warning: 28:9 #pragma once in main file
