@@ -1,7 +1,7 @@
 #include <metal_stdlib>
 using namespace metal;
 #warning careful
-constant int forgotten = 3;
+constant int used = 3;
 int branch(int a)
 {
     int unset;
@@ -20,12 +20,11 @@ int quiet()
 kernel void k(device int *x, device float *unused_argument)
 {
     int unused = 1;
-    x[0] = branch(x[1]) + quiet();
+    x[0] = branch(x[1]) + used + quiet();
     int b = 3.7;
     x[1] = b;
 }
 // warning: 3:2 careful [-W#warnings]
-// warning: 4:14 unused variable 'forgotten' [-Wunused-const-variable]
 // warning: 8:9 variable 'unset' is used uninitialized whenever 'if' condition is false [-Wsometimes-uninitialized]
 // warning: 22:9 unused variable 'unused' [-Wunused-variable]
 // warning: 24:13 implicit conversion from 'float' to 'int' changes value from 3.7 to 3 [-Wliteral-conversion]
