@@ -12,10 +12,35 @@
 #include <unistd.h>
 
 #define CACHE_BYTES (1ull << 30) /* ggml's library with all its pipelines is 60 MB */
-#define PRUNE_EVERY 64u          /* puts between two looks at the size */
+#define PRUNE_EVERY 64u          /* puts between two looks at the size, */
+#define PRUNE_PART 16u           /* or this part of the cap written */
 
 static int folder = -1;
 static uint64_t cap = CACHE_BYTES;
+
+/* Ends an entry's file: of its key and all before. It finds what a crash or a bad disk did, not
+ * what somebody meant to do: who may write here may run code anyway. Each step is a bijection, so a
+ * change within one word is always found. */
+static uint64_t checksum(const uint8_t key[32], const void *data, size_t bytes)
+{
+    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
+    const char *p = data;
+    uint64_t sum = bytes, word;
+    for (size_t i = 0; i < 32; i += 8) {
+        memcpy(&word, key + i, 8);
+        sum = (sum ^ word) * multiplier;
+        sum ^= sum >> 32;
+    }
+    for (; bytes >= 8; p += 8, bytes -= 8) {
+        memcpy(&word, p, 8);
+        sum = (sum ^ word) * multiplier;
+        sum ^= sum >> 32;
+    }
+    word = 0;
+    memcpy(&word, p, bytes);
+    sum = (sum ^ word) * multiplier;
+    return sum ^ sum >> 32;
+}
 
 static void cache_name(const uint8_t key[32], char ret_name[66])
 {
@@ -137,10 +162,11 @@ struct artifact *cache_get(const uint8_t key[32])
     char name[66];
     void *data;
     size_t bytes;
+    uint64_t sum;
     if (folder < 0)
         return NULL;
     cache_name(key, name);
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return NULL;
     int r = abx_read_fd(fd, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, &bytes);
@@ -149,9 +175,15 @@ struct artifact *cache_get(const uint8_t key[32])
     close(fd);
     if (r < 0)
         return NULL;
-    if (artifact_check(data, bytes) && ((struct artifact *)data)->error == 0)
-        return data;
-    free(data); /* cut short by a crash, or of another version */
+    if (bytes > sizeof sum) {
+        bytes -= sizeof sum;
+        memcpy(&sum, (char *)data + bytes, sizeof sum);
+        if (sum == checksum(key, data, bytes) && artifact_check(data, bytes) &&
+                ((struct artifact *)data)->error == 0)
+            return data;
+    }
+    compiler_log("the cache entry %s was damaged", name);
+    free(data);
     unlinkat(folder, name, 0);
     return NULL;
 }
@@ -159,16 +191,20 @@ struct artifact *cache_get(const uint8_t key[32])
 void cache_put(const uint8_t key[32], const struct artifact *a, size_t bytes)
 {
     static unsigned puts;
+    static uint64_t written;
     static bool complained;
     char name[66], sub[3], temporary[32];
-    if (folder < 0)
-        return;
+    if (folder < 0 || bytes > cap / PRUNE_PART)
+        return; /* one tenant's giant is not worth everybody's entries */
     cache_name(key, name);
     snprintf(sub, sizeof sub, "%02x", key[0]);
     snprintf(temporary, sizeof temporary, "%s/.%d", sub, (int)getpid());
     mkdirat(folder, sub, 0700);
     int fd = openat(folder, temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    uint64_t sum = checksum(key, a, bytes);
     int r = fd < 0 ? -errno : abx_write_all(fd, a, bytes);
+    if (r == 0)
+        r = abx_write_all(fd, &sum, sizeof sum);
     if (fd >= 0 && close(fd) < 0 && r == 0)
         r = -errno;
     if (r == 0 && renameat(folder, temporary, folder, name) < 0)
@@ -179,6 +215,11 @@ void cache_put(const uint8_t key[32], const struct artifact *a, size_t bytes)
             compiler_log(
                     "the shader cache cannot be written (%s): compiling each time", strerror(-r));
         complained = true;
-    } else if (puts++ % PRUNE_EVERY == 0)
+        return;
+    }
+    written += bytes;
+    if (puts++ % PRUNE_EVERY == 0 || written > cap / PRUNE_PART) {
+        written = 0;
         prune();
+    }
 }
