@@ -20,6 +20,7 @@
 #define CHILD_MEMORY_BYTES (4ull << 30) /* ggml's library needs 0.7 GB */
 #define CHILD_FILE_BYTES (512ull << 20)
 #define CHILD_TMP_BYTES (256ull << 20) /* a library's precompiled header; ggml's takes 3 MB */
+#define CHILD_PROCESSES 64u            /* a clang a core, at most 16, and its own */
 #define CHILD_OUT 3
 
 static struct abx_shader_tools tools;
@@ -92,12 +93,14 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
     limit(RLIMIT_CPU, work->cpu_seconds);
     limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
     limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
+    abx_sandbox_max_processes(CHILD_PROCESSES);
+    abx_sandbox_expendable();
     if (needs_clang(work))
         abx_sandbox_only(paths, CHILD_TMP_BYTES, lacking);
     else
         abx_sandbox_empty_root(lacking);
     abx_sandbox_drop_capabilities(lacking);
-    int r = needs_clang(work) ? abx_sandbox_compiler_calls() : abx_sandbox_worker_calls();
+    int r = needs_clang(work) ? abx_sandbox_compiler_calls() : abx_sandbox_codegen_calls();
     if (r < 0) {
         compiler_log("limiting system calls: %s", strerror(-r));
         _exit(126);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static void limit(int what, rlim_t value)
@@ -51,6 +52,7 @@ static bool write_file(const char *path, const char *text)
 /* Set once this process has a mount name space of its own: without one, mounting would change the
  * machine's. */
 static bool own_mounts;
+static bool own_users;
 
 #define SPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
@@ -88,7 +90,7 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
     pid_t pid =
             (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWUSER | CLONE_NEWPID | SPACES, 0, 0, 0, 0);
     if (pid == 0) {
-        own_mounts = true;
+        own_mounts = own_users = true;
         map_ids(uid, gid, lacking);
     }
     if (pid >= 0)
@@ -103,6 +105,20 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
             lack(lacking, "own mount and network name spaces");
     }
     return pid < 0 ? -errno : pid;
+}
+
+void abx_sandbox_max_processes(unsigned count)
+{
+    struct utsname system;
+    unsigned major, minor;
+    if (own_users && uname(&system) == 0 && sscanf(system.release, "%u.%u", &major, &minor) == 2 &&
+            (major > 5 || (major == 5 && minor >= 14)))
+        limit(RLIMIT_NPROC, count);
+}
+
+void abx_sandbox_expendable(void)
+{
+    write_file("/proc/self/oom_score_adj", "1000");
 }
 
 /* A fresh tmpfs becomes the root; the old one is at "/old" until leave_old_root(). */

@@ -31,7 +31,16 @@ void abx_sandbox_drop_capabilities(struct abx_string *lacking);
 
 /* Only the system calls a worker needs; all threads. 0 or -errno. */
 int abx_sandbox_worker_calls(void);
-/* Only the system calls clang and its driver need. 0 or -errno. */
+/* Only the system calls clang and its driver need, or only those LLVM's code generator does. 0 or
+ * -errno. */
 int abx_sandbox_compiler_calls(void);
+int abx_sandbox_codegen_calls(void);
+
+/* At most `count` processes and threads from here on, where the kernel counts those of the own user
+ * name space alone (Linux 5.14); nowhere for root, whom it does not limit. After
+ * abx_sandbox_fork(). */
+void abx_sandbox_max_processes(unsigned count);
+/* When the machine runs out of memory this process goes first. Before its file system goes. */
+void abx_sandbox_expendable(void);
 
 #endif

@@ -101,7 +101,7 @@ static int add_conditional(scmp_filter_ctx filter)
     return r;
 }
 
-int abx_sandbox_worker_calls(void)
+static int load(const struct rule *rules, size_t count, bool conditional)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
@@ -111,13 +111,24 @@ int abx_sandbox_worker_calls(void)
     if (r == 0)
         r = add_all(filter, common, ABX_ARRAY_SIZE(common));
     if (r == 0)
-        r = add_all(filter, worker_only, ABX_ARRAY_SIZE(worker_only));
-    if (r == 0)
+        r = add_all(filter, rules, count);
+    if (r == 0 && conditional)
         r = add_conditional(filter);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);
     return r;
+}
+
+int abx_sandbox_worker_calls(void)
+{
+    return load(worker_only, ABX_ARRAY_SIZE(worker_only), true);
+}
+
+/* LLVM alone: no descriptor but those it has, no thread, no process. */
+int abx_sandbox_codegen_calls(void)
+{
+    return load(NULL, 0, true);
 }
 
 /* The compiler's children run clang, an ordinary program with its own sub-processes and files: this
@@ -176,7 +187,6 @@ static const struct rule compiler_only[] = {
         {SCMP_SYS(select), "pipes"},
         {SCMP_SYS(pselect6), "pipes"},
         {SCMP_SYS(ioctl), "is it a terminal?"},
-        {SCMP_SYS(memfd_create), "intermediate files"},
         {SCMP_SYS(arch_prctl), "starting a program"},
         {SCMP_SYS(prctl), "starting a program"},
         {SCMP_SYS(prlimit64), "starting a program; limits can only be lowered"},
@@ -203,14 +213,5 @@ static const struct rule compiler_only[] = {
 
 int abx_sandbox_compiler_calls(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (!filter)
-        return -ENOMEM;
-    int r = add_all(filter, common, ABX_ARRAY_SIZE(common));
-    if (r == 0)
-        r = add_all(filter, compiler_only, ABX_ARRAY_SIZE(compiler_only));
-    if (r == 0)
-        r = seccomp_load(filter);
-    seccomp_release(filter);
-    return r;
+    return load(compiler_only, ABX_ARRAY_SIZE(compiler_only), false);
 }
