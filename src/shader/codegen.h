@@ -107,6 +107,10 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *library, co
         uint32_t constant_count);
 /* Functions that could not be inlined stay, if they may. */
 int codegen_keep_recursive(struct codegen *g);
+/* Leaves, of what runs before main(), what makes values that `kernel` uses; and runs it, when the
+ * function constants are set. */
+int codegen_keep_initialisers(struct codegen *g, LLVMValueRef kernel);
+int codegen_run_initialisers(struct codegen *g);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
 /* What a guest's module may not contain; the stack that its machine code would need. */

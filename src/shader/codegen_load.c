@@ -203,15 +203,14 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
 /* Only the kernel stays visible; everything else may be inlined and dropped. */
 static void keep_only(struct codegen *g, LLVMValueRef kernel)
 {
-    static const char *const roots[] = {
-            "llvm.used", "llvm.compiler.used", "llvm.global_ctors", "llvm.global_dtors"};
+    static const char *const roots[] = {"llvm.used", "llvm.compiler.used", "llvm.global_dtors"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(roots); i++) {
         LLVMValueRef v = LLVMGetNamedGlobal(g->module, roots[i]);
         if (v)
             LLVMDeleteGlobal(v);
     }
     for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v))
-        if (LLVMGetInitializer(v)) {
+        if (LLVMGetInitializer(v) && LLVMGetLinkage(v) != LLVMAppendingLinkage) {
             LLVMSetComdat(v, NULL);
             LLVMSetLinkage(v, LLVMInternalLinkage);
             LLVMSetSection(v, "");
@@ -349,7 +348,7 @@ static int read_module(struct codegen *g, const char *bitcode, size_t bytes, con
     LLVMSetTarget(g->module, triple);
     LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(g->module, g->layout);
-    return 0;
+    return codegen_keep_initialisers(g, g->kernel);
 }
 
 int codegen_load(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
@@ -379,6 +378,8 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head, const
         return result;
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
         clean_instructions(g, f);
-    result = inline_all(g);
+    result = codegen_run_initialisers(g);
+    if (result == 0)
+        result = inline_all(g);
     return result < 0 ? result : codegen_lower_statics(g);
 }
