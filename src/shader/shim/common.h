@@ -131,6 +131,21 @@ template <class T, int N> __MSL_FN vec<T, N> select(vec<T, N> a, vec<T, N> b, bo
 {
     return c ? b : a;
 }
+template <class A, class B, class = enable_if_t<__is_number<A> && __is_number<B> && !__is_same(A, B)>>
+__MSL_CFN auto select(A a, B b, bool c) -> decltype(a + b)
+{
+    return c ? b : a;
+}
+template <class T, int N, class U, class C, class = enable_if_t<__is_number<U>>>
+__MSL_FN vec<T, N> select(vec<T, N> a, U b, C c)
+{
+    return select(a, vec<T, N>(b), c);
+}
+template <class T, int N, class U, class C, class = enable_if_t<__is_number<U>>>
+__MSL_FN vec<T, N> select(U a, vec<T, N> b, C c)
+{
+    return select(vec<T, N>(a), b, c);
+}
 #define __MSL_FLOAT_SELECTION(name, generic)                                                       \
     __MSL_CFN float name(float a, float b, float c)                                                \
     {                                                                                              \

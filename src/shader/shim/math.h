@@ -6,7 +6,9 @@ namespace metal
 // Overloads for bfloat are templates: as plain functions they would make calls with integers
 // ambiguous, and clients declare their own beside them.
 #define __MSL_IF_BFLOAT(T) template <class T, class = enable_if_t<__is_same(T, bfloat)>, int = 0>
-#define __MSL_IF_INTEGER(T) template <class T, class = enable_if_t<__is_integral(T)>>
+// What clients declare for integers themselves is better than these: the empty pack says so.
+#define __MSL_IF_INTEGER(T)                                                                        \
+    template <class T, class... None, class = enable_if_t<__is_integral(T) && !sizeof...(None)>>
 
 #define __MSL_MATH1(name)                                                                          \
     __MSL_FN float name(float x)                                                                   \
@@ -21,7 +23,7 @@ namespace metal
     {                                                                                              \
         return (T)metal::__core::name((float)x);                                                   \
     }                                                                                              \
-    __MSL_IF_INTEGER(T) __MSL_FN float name(T x)                                                   \
+    __MSL_IF_INTEGER(T) __MSL_FN float name(T x, None...)                                          \
     {                                                                                              \
         return metal::__core::name((float)x);                                                      \
     }                                                                                              \

@@ -11,6 +11,15 @@ namespace metal
     __MSL_AI constexpr T __put_##name(T o)                                                         \
     {                                                                                              \
         return __v[i] = o;                                                                         \
+    }                                                                                              \
+    __MSL_AI T __get_##name() const volatile                                                       \
+    {                                                                                              \
+        return __v[i];                                                                             \
+    }                                                                                              \
+    __MSL_AI T __put_##name(T o) volatile                                                          \
+    {                                                                                              \
+        __v[i] = o;                                                                                \
+        return o;                                                                                  \
     }
 #define __MSL_PACKED_BINARY(op)                                                                    \
     friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, packed_vec b)                  \
@@ -41,6 +50,22 @@ namespace metal
     friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, packed_vec b)               \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
+    }                                                                                              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(vec<T, __n> a, packed_vec b)              \
+    {                                                                                              \
+        return a op vec<T, __n>(b);                                                                \
+    }                                                                                              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, vec<T, __n> b)              \
+    {                                                                                              \
+        return vec<T, __n>(a) op b;                                                                \
+    }                                                                                              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, T b)                        \
+    {                                                                                              \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
+    }                                                                                              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(T a, packed_vec b)                        \
+    {                                                                                              \
+        return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }
 
 #define __MSL_PACKED_COMMON(N)                                                                     \
@@ -56,6 +81,20 @@ namespace metal
     {                                                                                              \
         for (int i = 0; i < N; i++)                                                                \
             __v[i] = o.__v[i];                                                                     \
+    }                                                                                              \
+    template <class = void> __MSL_AI packed_vec(const volatile packed_vec &o)                      \
+    {                                                                                              \
+        for (int i = 0; i < N; i++)                                                                \
+            __v[i] = o.__v[i];                                                                     \
+    }                                                                                              \
+    template <class = void> __MSL_AI void operator=(const packed_vec &o) volatile                  \
+    {                                                                                              \
+        for (int i = 0; i < N; i++)                                                                \
+            __v[i] = o.__v[i];                                                                     \
+    }                                                                                              \
+    __MSL_AI volatile T &operator[](int i) volatile                                                \
+    {                                                                                              \
+        return __v[i];                                                                             \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
     __MSL_AI constexpr explicit packed_vec(vec<U, N> o) : packed_vec(vec<T, N>(o))                 \

@@ -1,7 +1,35 @@
-// Containers and odds and ends: <metal_array>, os_log, uniform.
+// Containers and odds and ends: <metal_array>, initializer_list, os_log, uniform.
 #pragma GCC system_header
+// The compiler makes these of {1, 2, 3}: a pointer and a length. begin() is not const on Apple's.
+namespace std
+{
+template <class T> class initializer_list
+{
+    const T *__begin;
+    size_t __size;
+
+  public:
+    typedef T value_type;
+    constexpr initializer_list() : __begin(nullptr), __size(0)
+    {
+    }
+    constexpr size_t size() const
+    {
+        return __size;
+    }
+    constexpr T *begin() const
+    {
+        return const_cast<T *>(__begin);
+    }
+    constexpr T *end() const
+    {
+        return begin() + __size;
+    }
+};
+} // namespace std
 namespace metal
 {
+using std::initializer_list;
 template <class T, size_t N> struct array {
     T __e[N];
     typedef T value_type;

@@ -77,6 +77,10 @@ template <> struct __vec_storage<bool> {
     {                                                                                              \
         __v = __v op b.__v;                                                                        \
         return *this;                                                                              \
+    }                                                                                              \
+    template <class = void> __MSL_AI void operator op##=(vec b) volatile                           \
+    {                                                                                              \
+        __v = __v op b.__v;                                                                        \
     }
 // Metal takes a shift count modulo the width; in C++ a larger one is undefined.
 #define __MSL_VEC_SHIFT(op)                                                                        \
@@ -99,6 +103,8 @@ template <> struct __vec_storage<bool> {
         return vec<bool, N>::__from_mask((a.__v != (__V)(__S)0)bit_op(b.__v != (__V)(__S)0));      \
     }
 
+// Of volatile vectors there are copies, assignments and elements. Templates: a class with a copy
+// constructor of its own would no longer be passed in registers.
 #define __MSL_VEC_COMMON(N)                                                                        \
     typedef typename __vec_storage<T>::type __S;                                                   \
     typedef __S __V __attribute__((ext_vector_type(N)));                                           \
@@ -122,7 +128,22 @@ template <> struct __vec_storage<bool> {
     __MSL_AI constexpr explicit vec(vec<U, N> o) : __v(__convert<__V, T>(o))                       \
     {                                                                                              \
     }                                                                                              \
+    template <class = void> __MSL_AI vec(const volatile vec &o) : __v(o.__v)                       \
+    {                                                                                              \
+    }                                                                                              \
+    template <class = void> __MSL_AI void operator=(const vec &o) volatile                         \
+    {                                                                                              \
+        __v = o.__v;                                                                               \
+    }                                                                                              \
+    __MSL_AI volatile T &operator[](int i) volatile                                                \
+    {                                                                                              \
+        return ((volatile T *)&__v)[i];                                                            \
+    }                                                                                              \
     __MSL_AI constexpr vec(const packed_vec<T, N> &o);                                             \
+    template <class = void>                                                                        \
+    __MSL_AI vec(const volatile packed_vec<T, N> &o) : vec(packed_vec<T, N>(o))                    \
+    {                                                                                              \
+    }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
     __MSL_AI constexpr explicit vec(const packed_vec<U, N> &o) : vec(vec<U, N>(o))                 \
     {                                                                                              \
