@@ -1,4 +1,6 @@
-/* bench: compiles, dispatches, times; and main. See cpu_bench.h. */
+/* bench: compiles, dispatches, times; and main. See cpu_bench.h.
+ *
+ *     arcbox-bench-cpu [--quick] [--ggml FILE] [start of a figure's name] */
 #include "bench/cpu_bench.h"
 
 #include <math.h>
@@ -174,6 +176,11 @@ double cpu_measure_call(struct cpu_bench *b, void (*call)(void *), void *user, u
     return best;
 }
 
+bool cpu_wanted(const struct cpu_bench *b, const char *name)
+{
+    return !b->only || strncmp(name, b->only, strlen(b->only)) == 0;
+}
+
 void cpu_report(const char *name, const char *unit, double value, double baseline, double ratio,
         const char *baseline_is)
 {
@@ -194,7 +201,7 @@ static int print_ggml(const char *path)
 int main(int argc, char **argv)
 {
     struct cpu_bench b = {0};
-    const char *ggml = NULL, *only = NULL;
+    const char *ggml = NULL;
     char *message = NULL;
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--quick"))
@@ -204,7 +211,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--print-ggml") && i + 1 < argc)
             return print_ggml(argv[i + 1]);
         else
-            only = argv[i];
+            b.only = argv[i];
     if (abx_shader_locate(&b.tools, &message) < 0) {
         fprintf(stderr, "%s\n", message ? message : "the shader compiler is missing");
         return 1;
@@ -212,12 +219,9 @@ int main(int argc, char **argv)
     if (abx_backend_cpu.device->open(&no_events, 1, &b.device) < 0 ||
             abx_backend_cpu.queue->create(b.device, &b.queue) < 0)
         return 1;
-    if (!only || !strcmp(only, "threads"))
-        cpu_bench_threads(&b);
-    if (!only || !strcmp(only, "loops"))
-        cpu_bench_loops(&b);
-    if (!only || !strcmp(only, "matrix"))
-        cpu_bench_matrix(&b, ggml);
+    cpu_bench_threads(&b);
+    cpu_bench_loops(&b);
+    cpu_bench_matrix(&b, ggml);
     abx_backend_cpu.queue->destroy(b.queue);
     abx_backend_cpu.device->close(b.device);
     return 0;

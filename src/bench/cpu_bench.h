@@ -12,6 +12,7 @@ struct cpu_bench {
     struct abx_queue *queue;
     struct abx_shader_tools tools;
     bool quick;
+    const char *only; /* figures whose names begin so; NULL: all */
 };
 
 struct cpu_library {
@@ -39,6 +40,7 @@ void cpu_pipeline_free(struct abx_pipeline *p);
 double cpu_measure(struct cpu_bench *b, const struct cpu_dispatch *d, unsigned repeat);
 /* The same for a C function, for baselines. */
 double cpu_measure_call(struct cpu_bench *b, void (*call)(void *), void *user, unsigned repeat);
+bool cpu_wanted(const struct cpu_bench *b, const char *name);
 /* ratio: better than the baseline when above 1. */
 void cpu_report(const char *name, const char *unit, double value, double baseline, double ratio,
         const char *baseline_is);

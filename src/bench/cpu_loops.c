@@ -84,6 +84,10 @@ static void *open_loops(struct cpu_bench *b)
 static void measure(struct cpu_bench *b, struct cpu_library *l, void *loops, const char *name,
         unsigned n, const char *where)
 {
+    char title[64];
+    snprintf(title, sizeof title, "cpu_%s_%s", name, where);
+    if (!cpu_wanted(b, title))
+        return;
     float *x = aligned_alloc(64, n * sizeof *x), *y = aligned_alloc(64, n * sizeof *y);
     for (unsigned i = 0; i < n; i++)
         x[i] = (float)(i % 1000) * 1e-3f - 0.5f, y[i] = 0.25f;
@@ -100,8 +104,6 @@ static void measure(struct cpu_bench *b, struct cpu_library *l, void *loops, con
         ours = cpu_measure(b, &d, repeat);
         other = cpu_measure_call(b, call_loop, &loop, repeat);
     }
-    char title[64];
-    snprintf(title, sizeof title, "cpu_%s_%s", name, where);
     cpu_report(title, "ns/element", ours / n, other / n, other / ours, "the loop in C, -O3");
     cpu_pipeline_free(d.pipeline);
     free(x);

@@ -100,6 +100,8 @@ static bool close_to(const float *x, const float *y, const float *r)
 static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l)
 {
     enum { FC = 700 };
+    if (!cpu_wanted(b, "cpu_mul_mm_gflops"))
+        return;
     struct abx_shader_constant fc[6] = {constant(FC, 0), constant(FC + 1, 0), constant(FC + 2, 1),
             constant(FC + 3, 1), constant(FC + 4, 1), constant(FC + 5, 1)};
     size_t bytes = sizeof(float) * SIZE * SIZE;
@@ -203,6 +205,8 @@ static double expected(const struct weights *w, const char *row, const float *v)
 static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const struct weights *w)
 {
     enum { FC = 600 };
+    if (!cpu_wanted(b, w->figure))
+        return;
     struct abx_shader_constant fc[5] = {constant(FC, w->simdgroups), constant(FC + 1, 1),
             constant(FC + 2, 1), constant(FC + 3, 1), constant(FC + 4, 1)};
     size_t row = w->bits16 ? 2 * MV_COLUMNS : MV_COLUMNS / 32 * 18, bytes = row * MV_ROWS;

@@ -37,6 +37,9 @@ static struct abx_pipeline *one_a_thread(struct cpu_bench *b, struct cpu_library
 
 void cpu_bench_threads(struct cpu_bench *b)
 {
+    if (!cpu_wanted(b, "barrier_ns") && !cpu_wanted(b, "cpu_dispatch_ns") &&
+            !cpu_wanted(b, "cpu_single_group_ns"))
+        return;
     struct cpu_library *l = cpu_compile(b, source, strlen(source));
     if (!l)
         return;

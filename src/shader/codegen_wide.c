@@ -44,8 +44,13 @@ static bool make_slots(struct wide *w)
 
 /* A loop's counter or address, whose lanes stay the same distance apart: each turn adds the same to
  * all of them. True when `v` is the phi plus something uniform. */
+struct steps {
+    bool exact;
+    uint64_t align;
+};
+
 static bool only_steps(
-        struct wide *w, LLVMValueRef v, LLVMValueRef phi, unsigned depth, bool *exact)
+        struct wide *w, LLVMValueRef v, LLVMValueRef phi, unsigned depth, struct steps *s)
 {
     if (v == phi)
         return true;
@@ -56,15 +61,19 @@ static bool only_steps(
         for (int i = 1; i < LLVMGetNumOperands(v); i++)
             if (wide_is_divergent(w, LLVMGetOperand(v, (unsigned)i)))
                 return false;
-        return only_steps(w, LLVMGetOperand(v, 0), phi, depth - 1, exact);
+        s->align = 1;
+        return only_steps(w, LLVMGetOperand(v, 0), phi, depth - 1, s);
     }
     if (op != LLVMAdd && op != LLVMSub)
         return false;
-    *exact &= LLVMGetNSW(v);
+    s->exact &= LLVMGetNSW(v);
     LLVMValueRef a = LLVMGetOperand(v, 0), b = LLVMGetOperand(v, 1);
-    if (!wide_is_divergent(w, b))
-        return only_steps(w, a, phi, depth - 1, exact);
-    return op == LLVMAdd && !wide_is_divergent(w, a) && only_steps(w, b, phi, depth - 1, exact);
+    bool second = !wide_is_divergent(w, b);
+    uint64_t align = wide_uniform_align(second ? b : a);
+    s->align = align < s->align ? align : s->align;
+    if (second)
+        return only_steps(w, a, phi, depth - 1, s);
+    return op == LLVMAdd && !wide_is_divergent(w, a) && only_steps(w, b, phi, depth - 1, s);
 }
 
 /* Decides, where the loop is entered, whether the phi is such a counter. */
@@ -72,7 +81,8 @@ static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
 {
     struct wide_value *v = wide_get(w, phi);
     LLVMTypeRef type = LLVMTypeOf(phi);
-    bool pointer = LLVMGetTypeKind(type) == LLVMPointerTypeKind, exact = true;
+    bool pointer = LLVMGetTypeKind(type) == LLVMPointerTypeKind;
+    struct steps steps = {.exact = true, .align = 1ull << 32};
     if (LLVMCountIncoming(phi) != 2 || !(pointer || LLVMGetTypeKind(type) == LLVMIntegerTypeKind))
         return;
     LLVMValueRef a = LLVMGetIncomingValue(phi, 0), b = LLVMGetIncomingValue(phi, 1);
@@ -81,13 +91,13 @@ static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
         s = wide_known(w, start);
     else if (wide_is_divergent(w, start) && !wide_private(start))
         s = *wide_get(w, start);
-    if (!s.lanes || (pointer && !s.base) || !only_steps(w, a == start ? b : a, phi, 8, &exact))
+    if (!s.lanes || (pointer && !s.base) || !only_steps(w, a == start ? b : a, phi, 8, &steps))
         return;
     v->first_slot = wide_slot(w, pointer ? w->g->i64 : type, "counter");
     v->lanes = s.lanes;
     v->base = s.base;
-    v->no_signed_wrap = exact && s.no_signed_wrap;
-    v->align = 1;
+    v->no_signed_wrap = steps.exact && s.no_signed_wrap;
+    v->align = pointer ? 1 : steps.align < s.align ? steps.align : s.align;
     v->root = phi;
 }
 

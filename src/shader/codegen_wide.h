@@ -143,6 +143,7 @@ bool wide_rises(struct wide *w, const struct wide_value *v, int64_t step);
 void wide_rebase(struct wide *w, struct wide_value *v, int64_t unit);
 /* What is known of any value: constants and uniform ones too. */
 struct wide_value wide_known(struct wide *w, LLVMValueRef source);
+uint64_t wide_uniform_align(LLVMValueRef source);
 /* Notes what is known of the divergent integer operation just translated. */
 void wide_track(struct wide *w, LLVMValueRef in);
 /* Fills lanes[] of an integer whose vector is a constant. */

@@ -34,6 +34,35 @@ static uint64_t lowest_bit(uint64_t v)
     return v ? v & -v : ANY_ALIGN;
 }
 
+/* A power of two that divides a uniform value, from how it is made. */
+static uint64_t uniform_align(LLVMValueRef v, unsigned depth)
+{
+    if (LLVMIsAConstantInt(v) && LLVMGetIntTypeWidth(LLVMTypeOf(v)) <= 64)
+        return lowest_bit(LLVMConstIntGetZExtValue(v));
+    if (depth == 0 || !LLVMIsAInstruction(v))
+        return 1;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    if (op == LLVMSExt || op == LLVMZExt || op == LLVMTrunc || op == LLVMFreeze)
+        return uniform_align(LLVMGetOperand(v, 0), depth - 1);
+    if (op != LLVMAdd && op != LLVMSub && op != LLVMOr && op != LLVMMul && op != LLVMShl)
+        return 1;
+    LLVMValueRef y = LLVMGetOperand(v, 1);
+    uint64_t a = uniform_align(LLVMGetOperand(v, 0), depth - 1);
+    if (op == LLVMShl) {
+        uint64_t n = LLVMIsAConstantInt(y) ? LLVMConstIntGetZExtValue(y) : 0;
+        return n < 31 && a < 1u << 30 ? a << n : a;
+    }
+    uint64_t b = uniform_align(y, depth - 1);
+    if (op == LLVMMul)
+        return a < 1u << 30 && b < 1u << 30 ? a * b : a > b ? a : b;
+    return a < b ? a : b;
+}
+
+uint64_t wide_uniform_align(LLVMValueRef source)
+{
+    return uniform_align(source, 6);
+}
+
 struct wide_value wide_known(struct wide *w, LLVMValueRef source)
 {
     if (!LLVMIsAConstant(source) && wide_is_divergent(w, source))
@@ -41,9 +70,8 @@ struct wide_value wide_known(struct wide *w, LLVMValueRef source)
     static const int64_t zeros[WIDE_MAX_WIDTH];
     struct wide_value v = {.lanes = zeros, .no_signed_wrap = true, .no_unsigned_wrap = true};
     v.first = wide_uniform(w, source);
-    v.align = 1;
+    v.align = wide_uniform_align(source);
     if (LLVMIsAConstantInt(source) && LLVMGetIntTypeWidth(LLVMTypeOf(source)) <= 64) {
-        v.align = lowest_bit(LLVMConstIntGetZExtValue(source));
         if (LLVMConstIntGetZExtValue(source) < INT32_MAX)
             v.limit = LLVMConstIntGetZExtValue(source) + 1;
     }
@@ -193,7 +221,16 @@ static void track_product(struct track *t, LLVMOpcode op)
         set_limit(t, (x->limit - 1) * (uint64_t)factor + 1);
 }
 
-/* Division by 2^n, when no lane's value is across zero from its true one. */
+static bool multiples(struct wide *w, const struct wide_value *v, uint64_t of)
+{
+    for (unsigned i = 0; i < w->width; i++)
+        if ((uint64_t)v->lanes[i] & (of - 1))
+            return false;
+    return true;
+}
+
+/* Division by 2^n, when no lane's value is across zero from its true one. Where both parts are
+ * multiples it is exact, and then the sign does not matter. */
 static void track_right(struct track *t, LLVMOpcode op)
 {
     uint64_t n;
@@ -207,8 +244,12 @@ static void track_right(struct track *t, LLVMOpcode op)
             return;
         n = (uint64_t)__builtin_ctzll(n);
     }
+    if (n > 30 || x->align < 1ull << n)
+        return;
     bool exact = op == LLVMAShr ? x->no_signed_wrap : x->limit != 0;
-    if (!exact || n > 30 || x->align < 1ull << n)
+    if (multiples(t->w, x, 1ull << n))
+        exact |= op == LLVMSDiv ? x->no_signed_wrap : op != LLVMAShr && x->no_unsigned_wrap;
+    if (!exact)
         return;
     wide_rebase(t->w, &t->x, 1ll << n);
     for (unsigned i = 0; i < t->w->width; i++)
@@ -216,7 +257,7 @@ static void track_right(struct track *t, LLVMOpcode op)
     LLVMValueRef first = LLVMBuildBinOp(t->w->g->builder, op, x->first, d, "");
     settle(t, lane, first, x->align == ANY_ALIGN ? ANY_ALIGN : x->align >> n);
     t->v->no_signed_wrap = true;
-    t->v->no_unsigned_wrap = op != LLVMAShr;
+    t->v->no_unsigned_wrap = op == LLVMLShr || op == LLVMUDiv || x->limit;
     if (x->limit)
         set_limit(t, ((x->limit - 1) >> n) + 1);
 }
