@@ -78,9 +78,10 @@ static LLVMValueRef part(struct codegen *g, LLVMValueRef v, const struct shape *
         LLVMValueRef known = inserted(v, i);
         if (known && (LLVMIsAPoisonValue(known) || LLVMIsUndef(known)))
             return LLVMConstNull(type);
-        v = known ? known
-                  : LLVMBuildFreeze(g->builder,
-                            LLVMBuildExtractElement(g->builder, v, codegen_i32(g, i), ""), "");
+        bool loaded = LLVMIsALoadInst(v);
+        v = known ? known : LLVMBuildExtractElement(g->builder, v, codegen_i32(g, i), "");
+        if (!known && !loaded)
+            v = LLVMBuildFreeze(g->builder, v, "");
     }
     return LLVMBuildBitCast(g->builder, v, type, "");
 }

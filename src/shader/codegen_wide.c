@@ -45,7 +45,7 @@ static bool make_slots(struct wide *w)
 /* A loop's counter or address, whose lanes stay the same distance apart: each turn adds the same to
  * all of them. True when `v` is the phi plus something uniform. */
 struct steps {
-    bool exact;
+    bool exact, rising;
     uint64_t align;
 };
 
@@ -69,7 +69,9 @@ static bool only_steps(
     s->exact &= LLVMGetNSW(v);
     LLVMValueRef a = LLVMGetOperand(v, 0), b = LLVMGetOperand(v, 1);
     bool second = !wide_is_divergent(w, b);
-    uint64_t align = wide_uniform_align(second ? b : a);
+    LLVMValueRef step = second ? b : a;
+    s->rising &= op == LLVMAdd && LLVMIsAConstantInt(step) && LLVMConstIntGetSExtValue(step) >= 0;
+    uint64_t align = wide_uniform_align(step);
     s->align = align < s->align ? align : s->align;
     if (second)
         return only_steps(w, a, phi, depth - 1, s);
@@ -82,7 +84,7 @@ static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
     struct wide_value *v = wide_get(w, phi);
     LLVMTypeRef type = LLVMTypeOf(phi);
     bool pointer = LLVMGetTypeKind(type) == LLVMPointerTypeKind;
-    struct steps steps = {.exact = true, .align = 1ull << 32};
+    struct steps steps = {.exact = true, .rising = true, .align = 1ull << 32};
     if (LLVMCountIncoming(phi) != 2 || !(pointer || LLVMGetTypeKind(type) == LLVMIntegerTypeKind))
         return;
     LLVMValueRef a = LLVMGetIncomingValue(phi, 0), b = LLVMGetIncomingValue(phi, 1);
@@ -97,6 +99,7 @@ static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
     v->lanes = s.lanes;
     v->base = s.base;
     v->no_signed_wrap = steps.exact && s.no_signed_wrap;
+    v->not_negative = v->no_signed_wrap && steps.rising && s.not_negative && !pointer;
     v->align = pointer ? 1 : steps.align < s.align ? steps.align : s.align;
     v->root = phi;
 }
@@ -741,7 +744,7 @@ static int prepare(struct codegen *g)
     codegen_unroll_private(g, g->kernel);
     if (r == 0)
         r = codegen_run_passes(g,
-                "function(loop-simplify,lcssa,loop(indvars,loop-unroll-full),sroa,"
+                "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,"
                 "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg,scalarizer,"
                 "sroa)");
     codegen_open_vectors(g, g->kernel);
@@ -755,6 +758,8 @@ static int prepare(struct codegen *g)
 
 static int build(struct codegen *g, struct wide *w)
 {
+    if (getenv("DUMPX"))
+        LLVMPrintModuleToFile(g->module, getenv("DUMPX"), NULL);
     bool wait = g->barriers;
     w->g = g;
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;

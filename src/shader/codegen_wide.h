@@ -28,7 +28,7 @@ struct wide_value {
     /* integers and addresses that are `first` (uniform) plus lanes[i]; NULL when that is not known.
      * align: a power of two that divides `first`; limit: 0, or what every lane's value is below */
     const int64_t *lanes;
-    bool no_signed_wrap, no_unsigned_wrap;
+    bool no_signed_wrap, no_unsigned_wrap, not_negative;
     LLVMValueRef first;
     uint64_t align, limit;
     LLVMValueRef first_slot; /* phi: lanes[] does not change, only `first` does */

@@ -218,6 +218,7 @@ static void take_place(struct wide *w, LLVMValueRef in, uint64_t which)
     v->first = p->first;
     v->align = p->align;
     v->limit = p->limit;
+    v->not_negative = p->limit != 0;
     v->root = in;
 }
 

@@ -63,6 +63,52 @@ uint64_t wide_uniform_align(LLVMValueRef source)
     return uniform_align(source, 6);
 }
 
+/* What a uniform value is below, from how it is made; 0 when that is not known, or when it might be
+ * negative as a signed number. */
+static uint64_t uniform_limit(LLVMValueRef v, unsigned depth)
+{
+    unsigned bits = LLVMGetIntTypeWidth(LLVMTypeOf(v));
+    uint64_t most = bits > 31 ? INT32_MAX : 1ull << (bits - 1), limit = 0, n = 0;
+    if (bits > 64 || bits < 8)
+        return 0;
+    if (LLVMIsAConstantInt(v)) {
+        limit = LLVMConstIntGetZExtValue(v);
+        return limit < most ? limit + 1 : 0;
+    }
+    if (depth == 0 || !LLVMIsAInstruction(v))
+        return 0;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    if (op == LLVMCall) { /* a builtin: set_range() */
+        LLVMValueRef range = LLVMGetMetadata(v, LLVMGetMDKindID("range", 5)), ends[2];
+        if (!range || LLVMGetMDNodeNumOperands(range) != 2 || bits != 32)
+            return 0;
+        LLVMGetMDNodeOperands(range, ends);
+        limit = LLVMConstIntGetZExtValue(ends[1]);
+        return LLVMConstIntGetZExtValue(ends[0]) == 0 && limit <= most ? limit : 0;
+    }
+    if (op != LLVMZExt && op != LLVMSExt && op != LLVMTrunc && op != LLVMFreeze && op != LLVMAdd &&
+            op != LLVMOr && op != LLVMShl && op != LLVMMul && op != LLVMLShr && op != LLVMAnd)
+        return 0;
+    uint64_t x = uniform_limit(LLVMGetOperand(v, 0), depth - 1);
+    bool cast = LLVMIsACastInst(v) || op == LLVMFreeze;
+    uint64_t y = cast ? 1 : uniform_limit(LLVMGetOperand(v, 1), depth - 1);
+    if (op == LLVMAnd && (x || y))
+        return !x || (y && y < x) ? y : x;
+    if (!x || !y)
+        return 0;
+    n = y - 1; /* of a constant: itself */
+    bool constant = !cast && LLVMIsAConstantInt(LLVMGetOperand(v, 1));
+    if (cast)
+        limit = x;
+    else if (op == LLVMAdd || op == LLVMOr) /* a | b <= a + b */
+        limit = x + y - 1;
+    else if (op == LLVMMul)
+        limit = (x - 1) * (y - 1) + 1;
+    else if (constant && n < 31)
+        limit = op == LLVMShl ? ((x - 1) << n) + 1 : ((x - 1) >> n) + 1;
+    return limit <= most ? limit : 0;
+}
+
 struct wide_value wide_known(struct wide *w, LLVMValueRef source)
 {
     if (!LLVMIsAConstant(source) && wide_is_divergent(w, source))
@@ -71,10 +117,9 @@ struct wide_value wide_known(struct wide *w, LLVMValueRef source)
     struct wide_value v = {.lanes = zeros, .no_signed_wrap = true, .no_unsigned_wrap = true};
     v.first = wide_uniform(w, source);
     v.align = wide_uniform_align(source);
-    if (LLVMIsAConstantInt(source) && LLVMGetIntTypeWidth(LLVMTypeOf(source)) <= 64) {
-        if (LLVMConstIntGetZExtValue(source) < INT32_MAX)
-            v.limit = LLVMConstIntGetZExtValue(source) + 1;
-    }
+    if (LLVMGetTypeKind(LLVMTypeOf(source)) == LLVMIntegerTypeKind)
+        v.limit = uniform_limit(source, 6);
+    v.not_negative = v.limit != 0;
     v.root = source;
     return v;
 }
@@ -100,6 +145,7 @@ void wide_know_constant(struct wide *w, struct wide_value *v)
     v->first = LLVMConstInt(type, 0, 0);
     v->align = ANY_ALIGN;
     v->limit = top >= 0 ? (uint64_t)top + 1 : 0;
+    v->not_negative = top >= 0;
     v->no_signed_wrap = true;
     v->no_unsigned_wrap = top >= 0;
 }
@@ -133,7 +179,7 @@ static void set_limit(struct track *t, uint64_t limit)
     uint64_t half = 1ull << (t->bits - 1);
     t->v->limit = limit && limit <= half && limit < INT32_MAX ? limit : 0;
     if (t->v->limit)
-        t->v->no_signed_wrap = t->v->no_unsigned_wrap = true;
+        t->v->no_signed_wrap = t->v->no_unsigned_wrap = t->v->not_negative = true;
 }
 
 void wide_rebase(struct wide *w, struct wide_value *v, int64_t unit)
@@ -160,15 +206,18 @@ static void track_cast(struct track *t, LLVMOpcode op)
         wide_rebase(t->w, x, 1);
     LLVMBuilderRef b = t->w->g->builder;
     LLVMTypeRef type = LLVMTypeOf(t->in);
-    bool exact = op == LLVMSExt   ? x->no_signed_wrap
-                 : op == LLVMZExt ? x->no_unsigned_wrap || (LLVMGetNNeg(t->in) && x->no_signed_wrap)
-                                  : x->limit && x->limit <= 1ull << (t->bits - 1);
+    bool exact = op == LLVMSExt ? x->no_signed_wrap
+                 : op == LLVMZExt
+                         ? x->no_unsigned_wrap ||
+                                   ((LLVMGetNNeg(t->in) || x->not_negative) && x->no_signed_wrap)
+                         : x->limit && x->limit <= 1ull << (t->bits - 1);
     unsigned from = LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetOperand(t->in, 0)));
     /* Where lanes might wrap around, addresses are anchored at an active lane (contiguous()). */
     if (!exact && (op == LLVMTrunc || from < 32))
         return;
     settle(t, x->lanes, LLVMBuildCast(b, op, x->first, type, ""), x->align);
     t->v->no_signed_wrap = t->v->no_unsigned_wrap = exact;
+    t->v->not_negative = exact && (x->not_negative || op == LLVMZExt);
     set_limit(t, x->limit);
     if (exact && x->root) {
         t->v->root = x->root;
@@ -189,6 +238,7 @@ static void track_sum(struct track *t, LLVMOpcode op, bool disjoint)
     v->no_signed_wrap = x->no_signed_wrap && y->no_signed_wrap && (disjoint || LLVMGetNSW(t->in));
     v->no_unsigned_wrap =
             x->no_unsigned_wrap && y->no_unsigned_wrap && (disjoint || LLVMGetNUW(t->in));
+    v->not_negative = op != LLVMSub && v->no_signed_wrap && x->not_negative && y->not_negative;
     if (op != LLVMSub && x->limit && y->limit)
         set_limit(t, x->limit + y->limit - 1);
     LLVMValueRef c = LLVMGetOperand(t->in, 1);
@@ -217,6 +267,7 @@ static void track_product(struct track *t, LLVMOpcode op)
     settle(t, lane, first, x->align < ANY_ALIGN / grown ? x->align * grown : ANY_ALIGN);
     t->v->no_signed_wrap = x->no_signed_wrap && LLVMGetNSW(t->in);
     t->v->no_unsigned_wrap = x->no_unsigned_wrap && LLVMGetNUW(t->in);
+    t->v->not_negative = t->v->no_signed_wrap && x->not_negative && factor > 0;
     if (x->limit && factor > 0 && x->limit < INT32_MAX)
         set_limit(t, (x->limit - 1) * (uint64_t)factor + 1);
 }
@@ -246,7 +297,7 @@ static void track_right(struct track *t, LLVMOpcode op)
     }
     if (n > 30 || x->align < 1ull << n)
         return;
-    bool exact = op == LLVMAShr ? x->no_signed_wrap : x->limit != 0;
+    bool exact = op == LLVMAShr ? x->no_signed_wrap : x->not_negative && x->no_signed_wrap;
     if (multiples(t->w, x, 1ull << n))
         exact |= op == LLVMSDiv ? x->no_signed_wrap : op != LLVMAShr && x->no_unsigned_wrap;
     if (!exact)
@@ -257,7 +308,8 @@ static void track_right(struct track *t, LLVMOpcode op)
     LLVMValueRef first = LLVMBuildBinOp(t->w->g->builder, op, x->first, d, "");
     settle(t, lane, first, x->align == ANY_ALIGN ? ANY_ALIGN : x->align >> n);
     t->v->no_signed_wrap = true;
-    t->v->no_unsigned_wrap = op == LLVMLShr || op == LLVMUDiv || x->limit;
+    t->v->not_negative = x->not_negative;
+    t->v->no_unsigned_wrap = op == LLVMLShr || op == LLVMUDiv || x->not_negative;
     if (x->limit)
         set_limit(t, ((x->limit - 1) >> n) + 1);
 }
@@ -284,6 +336,7 @@ static void track_low_bits(struct track *t, LLVMOpcode op)
     }
     if (op == LLVMXor) {
         settle(t, lane, x->first, x->align);
+        t->v->not_negative = x->not_negative;
         t->v->no_signed_wrap = x->no_signed_wrap;
         t->v->no_unsigned_wrap = x->no_unsigned_wrap;
         if (x->limit) /* all the bits that the lanes may set */
@@ -311,6 +364,7 @@ void wide_track(struct wide *w, LLVMValueRef in)
         const struct wide_value *x = wide_get(w, LLVMGetOperand(in, 0));
         t.v->lanes = x->lanes, t.v->first = x->first;
         t.v->align = x->align, t.v->limit = x->limit;
+        t.v->not_negative = x->not_negative;
         t.v->no_signed_wrap = x->no_signed_wrap, t.v->no_unsigned_wrap = x->no_unsigned_wrap;
         return;
     }

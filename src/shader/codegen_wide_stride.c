@@ -417,6 +417,59 @@ static void load_lowest(struct wide *w, struct wide_strided **member, unsigned c
         }
 }
 
+/* Instructions that taking a group's elements out of the span's vectors takes. */
+static unsigned picking_cost(
+        struct wide *w, struct wide_strided **member, unsigned count, const struct span *p)
+{
+    unsigned each = lanes_together(w, member[0]), sum = 0;
+    int64_t bytes = (int64_t)p->chunk * member[0]->bytes;
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned lane = 0; lane < w->width; lane += each) {
+            uint64_t seen[(MAX_CHUNKS + 63) / 64] = {0};
+            for (unsigned i = 0; i < each; i++) {
+                int64_t at = member[k]->address.lanes[lane + i] + member[k]->offset - p->least;
+                unsigned n = (unsigned)(at / bytes);
+                sum += !(seen[n / 64] >> n % 64 & 1);
+                seen[n / 64] |= 1ull << n % 64;
+            }
+        }
+    return sum + (unsigned)((p->end - p->least) / bytes);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct wide_strided *x = *(struct wide_strided *const *)a,
+                              *y = *(struct wide_strided *const *)b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* The same for a vector a lane and transpositions, as load_lowest() would go about it. */
+static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct wide_strided *sorted[WIDE_MAX_STRIDED];
+    unsigned lanes = lanes_together(w, member[0]), sum = 0;
+    memcpy(sorted, member, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_offset);
+    for (unsigned k = 0; k < count;) {
+        unsigned span = 1, used = 1;
+        for (unsigned n = 2; n <= lanes && n <= MAX_COLUMNS; n *= 2) {
+            unsigned in = 0;
+            int64_t end = sorted[k]->offset + (int64_t)n * member[0]->bytes;
+            while (k + in < count && sorted[k + in]->offset < end)
+                in++;
+            if (in * 2 > n)
+                span = n, used = in;
+        }
+        if (span == 1)
+            sum += 2 * w->width;
+        else
+            sum += w->width +
+                   w->width / lanes * (lanes - span + span * (unsigned)__builtin_ctz(span));
+        k += used;
+    }
+    return sum;
+}
+
 /* Everything of one group goes where its first load was. */
 static void flush_loads(struct wide *w)
 {
@@ -436,7 +489,8 @@ static void flush_loads(struct wide *w)
                 m->pointer = head.pointer;
             }
         LLVMPositionBuilderBefore(w->g->builder, first->mark);
-        if (head.address.lanes && measure(w, member, count, &p)) {
+        if (head.address.lanes && measure(w, member, count, &p) &&
+                picking_cost(w, member, count, &p) <= rows_cost(w, member, count)) {
             load_chunks(w, first, &p);
             for (unsigned k = 0; k < count; k++) {
                 replace(w, member[k]->mark, from_chunks(w, member[k], &p));

@@ -512,7 +512,7 @@ static void forget(struct wide *w, LLVMValueRef in)
     struct wide_value *v = wide_get(w, in);
     v->uniform = v->vector = v->first = v->base = v->memory = NULL;
     v->lanes = NULL;
-    v->no_signed_wrap = v->no_unsigned_wrap = false;
+    v->no_signed_wrap = v->no_unsigned_wrap = v->not_negative = false;
     v->align = v->limit = v->root_size = 0;
     v->root = v->root_base = NULL;
     v->delta = 0;
