@@ -80,6 +80,13 @@ static void set_wait(struct codegen *g, struct coroutine *k, uint32_t wait)
             LLVMBuildInBoundsGEP2(g->builder, g->i8, k->lane, &offset, 1, ""));
 }
 
+static void set_site(struct codegen *g, struct coroutine *k)
+{
+    LLVMValueRef offset = codegen_i64(g, offsetof(struct abx_kernel_lane, site));
+    LLVMBuildStore(g->builder, codegen_i32(g, ++k->sites),
+            LLVMBuildInBoundsGEP2(g->builder, g->i8, k->lane, &offset, 1, ""));
+}
+
 static void give(struct codegen *g, struct coroutine *k, LLVMValueRef value)
 {
     LLVMTypeRef types[3] = {g->ptr, g->i64, g->i32};
@@ -109,6 +116,8 @@ static void lower_wait(struct codegen *g, struct coroutine *k, LLVMValueRef in)
         give(g, k, LLVMGetOperand(in, 1));
     bool group = codegen_is_call(in, "__abx_barrier");
     set_wait(g, k, group ? ABX_WAIT_GROUP : ABX_WAIT_SIMD);
+    if (!group && !exchange)
+        set_site(g, k);
     codegen_coroutine_stop(g, &k->c, false, tail);
     if (exchange) {
         LLVMPositionBuilderBefore(g->builder, LLVMGetFirstInstruction(tail));

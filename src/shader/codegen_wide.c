@@ -758,8 +758,6 @@ static int prepare(struct codegen *g)
 
 static int build(struct codegen *g, struct wide *w)
 {
-    if (getenv("DUMPX"))
-        LLVMPrintModuleToFile(g->module, getenv("DUMPX"), NULL);
     bool wait = g->barriers;
     w->g = g;
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;

@@ -81,7 +81,7 @@ enum abx_kernel_wait {
 /* A one-lane coroutine's mailbox (lanes == 1 only). */
 struct abx_kernel_lane {
     uint32_t wait;   /* enum abx_kernel_wait, written before each stop */
-    uint32_t site;   /* which call of the kernel waits: lanes at one site are active together */
+    uint32_t site;   /* which call waits, in program order: lanes at one are active together */
     uint64_t value;  /* what this lane gives */
     uint64_t shown;  /* the scheduler's copy, which neighbours read after the stop */
     uint32_t index;  /* within the SIMD-group */

@@ -79,26 +79,28 @@ static void run_barriers(struct abx_cpu_executor *e, uint32_t count)
 }
 
 /* Runs one SIMD-group until each of its lanes has ended or waits for the threadgroup. Lanes that
- * stop at one site in the same round exchange values; the others are inactive to them. */
+ * stop at one site exchange values; the others are inactive to them. Sites are numbered in the
+ * order of the program and the first one goes on first, so that lanes which took another way, or
+ * left a loop earlier, wait where the ways meet, as on a GPU. */
 static void run_simdgroup(struct abx_cpu_executor *e, uint32_t first, uint32_t count)
 {
     struct abx_kernel_lane *lane = &e->lanes[first];
     void **handle = &e->handles[first];
     for (;;) {
-        uint32_t waiting = 0;
-        for (uint32_t i = 0; i < count; i++)
-            if (!ended(handle[i]) && lane[i].wait == ABX_WAIT_SIMD)
-                waiting |= 1u << i;
+        uint32_t waiting = 0, site = UINT32_MAX;
+        for (uint32_t i = 0; i < count; i++) {
+            if (ended(handle[i]) || lane[i].wait != ABX_WAIT_SIMD || lane[i].site > site)
+                continue;
+            waiting = (lane[i].site < site ? 0 : waiting) | 1u << i;
+            site = lane[i].site;
+        }
         if (!waiting)
             return;
-        for (uint32_t i = 0; i < count; i++) {
-            lane[i].shown = lane[i].value;
-            lane[i].active = 0;
-            if (waiting >> i & 1)
-                for (uint32_t j = 0; j < count; j++)
-                    if ((waiting >> j & 1) && lane[j].site == lane[i].site)
-                        lane[i].active |= 1u << j;
-        }
+        for (uint32_t i = 0; i < count; i++)
+            if (waiting >> i & 1) {
+                lane[i].shown = lane[i].value;
+                lane[i].active = waiting;
+            }
         for (uint32_t i = 0; i < count; i++)
             if (waiting >> i & 1)
                 resume(handle[i]);

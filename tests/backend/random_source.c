@@ -1,0 +1,272 @@
+/* tests/backend: see random_source.h. */
+#include "random_source.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct gen {
+    struct abx_string *out;
+    uint64_t state;
+    unsigned indent, loops, names;
+    bool divergent; /* not all threads of the group come here */
+    bool looping;   /* inside a loop whose turns differ between threads */
+    bool returned;  /* some threads may have ended */
+    bool barriers;  /* the kernel uses them: no thread may end early */
+};
+
+static unsigned below(struct gen *g, unsigned n)
+{
+    g->state ^= g->state << 13;
+    g->state ^= g->state >> 7;
+    g->state ^= g->state << 17;
+    return (unsigned)((g->state >> 20) % n);
+}
+
+static void line(struct gen *g, const char *format, ...) ABX_PRINTF(2, 3);
+static void line(struct gen *g, const char *format, ...)
+{
+    char text[512];
+    va_list a;
+    va_start(a, format);
+    vsnprintf(text, sizeof text, format, a);
+    va_end(a);
+    abx_string_printf(g->out, "%*s%s\n", (int)g->indent * 4, "", text);
+}
+
+/* An expression of type uint (signed numbers must not overflow), in text[size]. */
+static void expression(struct gen *g, unsigned depth, char *text, size_t size)
+{
+    static const char *const leaves[] = {"v0", "v1", "v2", "v3", "lane", "tix", "lid.x", "lid.y",
+            "gid.x", "sg", "uint(c[1])", "uint(c[2])", "7u", "1000003u", "tix / 4", "lane % 8",
+            "tgs.x", "(gid.y + gid.z)"};
+    static const char *const operators[] = {"+", "-", "*", "&", "|", "^"};
+    char a[160], b[160];
+    if (depth == 0) {
+        snprintf(text, size, "%s", leaves[below(g, ABX_ARRAY_SIZE(leaves))]);
+        return;
+    }
+    expression(g, depth - 1 - below(g, depth), a, sizeof a);
+    expression(g, depth - 1, b, sizeof b);
+    switch (below(g, 14)) {
+    case 0:
+        snprintf(text, size, "uint(in[(%s) & 4095])", a);
+        break;
+    case 1:
+        snprintf(text, size, "uint(in[(tix * %u + %u) & 4095])", 1 + below(g, 5), below(g, 9));
+        break;
+    case 2:
+        snprintf(text, size, "uint(in[lane / %u * %u + lane %% %u * %u + %u])", 1u << below(g, 4),
+                1 + below(g, 40), 1u << below(g, 4), 1 + below(g, 9), below(g, 50));
+        break;
+    case 3:
+        snprintf(text, size, "uint(((device const uchar *)in)[(%s) & 4095])", a);
+        break;
+    case 4:
+        snprintf(text, size,
+                "uint(((device const short *)in)[(tix / 2 * %u + tix %% 2 * %u) & 4095])",
+                1 + below(g, 18), 1 + below(g, 6));
+        break;
+    case 5:
+        snprintf(text, size, "((uint)((int)(%s) >> ((%s) & 15)))", a, b);
+        break;
+    case 6:
+        snprintf(text, size,
+                below(g, 2) ? "((%s) / (((%s) & 7) + 1))"
+                            : "((uint)((int)(%s) / (int)(((%s) & 7) + 1)))",
+                a, b);
+        break;
+    case 7:
+        snprintf(text, size, "select(%s, %s, (v%u & %u) != 0)", a, b, below(g, 4), 1 + below(g, 7));
+        break;
+    case 8:
+        snprintf(text, size, "((uint)(int)(short)(%s))", a);
+        break;
+    case 9:
+        snprintf(text, size, "p[(%s) & 7]", a);
+        break;
+    case 10:
+        snprintf(text, size, "((uint)((ulong)(%s) * %uu >> 7))", a, 3 + below(g, 1000));
+        break;
+    default:
+        snprintf(
+                text, size, "((%s) %s (%s))", a, operators[below(g, ABX_ARRAY_SIZE(operators))], b);
+        break;
+    }
+}
+
+static void condition(struct gen *g, char *text, size_t size)
+{
+    char a[512];
+    expression(g, 1, a, sizeof a);
+    if (below(g, 3) == 0)
+        snprintf(text, size, "lane %s %u", below(g, 2) ? "<" : ">", below(g, 33));
+    else
+        snprintf(text, size, "((%.300s) & %u) %s", a, 1 + below(g, 7),
+                below(g, 2) ? "!= 0" : "== 0");
+}
+
+static void statements(struct gen *g, unsigned depth, unsigned count);
+
+static void branch(struct gen *g, unsigned depth)
+{
+    char c[512];
+    bool was = g->divergent;
+    condition(g, c, sizeof c);
+    line(g, "if (%s) {", c);
+    g->indent++;
+    g->divergent = true;
+    statements(g, depth - 1, 1 + below(g, 3));
+    g->indent--;
+    if (below(g, 2)) {
+        line(g, "} else {");
+        g->indent++;
+        statements(g, depth - 1, 1 + below(g, 3));
+        g->indent--;
+    }
+    line(g, "}");
+    g->divergent = was;
+}
+
+static void loop(struct gen *g, unsigned depth)
+{
+    char e[512];
+    unsigned n = g->names++;
+    bool divergent = g->divergent, looping = g->looping, uniform = below(g, 3) == 0;
+    expression(g, 1, e, sizeof e);
+    switch (below(g, 3)) {
+    case 0:
+        if (uniform)
+            line(g, "for (int i%u = 0; i%u < c[%u]; i%u++) {", n, n, below(g, 4), n);
+        else
+            line(g, "for (int i%u = 0; i%u < int((%.300s) & 7); i%u++) {", n, n, e, n);
+        break;
+    case 1: /* strided, as kernels walk rows */
+        line(g, "for (int i%u = int(lane); i%u < 16 * c[%u]; i%u += 32) {", n, n, below(g, 4), n);
+        uniform = false;
+        break;
+    default:
+        line(g, "for (uint i%u = tix / 2; i%u < 40; i%u += %u) {", n, n, n, 8 + below(g, 9));
+        uniform = false;
+        break;
+    }
+    g->indent++;
+    g->loops++;
+    g->divergent |= !uniform;
+    g->looping |= !uniform;
+    line(g, "v%u += uint(in[i%u * %u + int(lane %% 4)]) ^ uint(i%u);", below(g, 4), n,
+            1 + below(g, 6), n);
+    statements(g, depth - 1, 1 + below(g, 3));
+    if (below(g, 3) == 0 && !(uniform && !divergent)) {
+        char c[512];
+        condition(g, c, sizeof c);
+        line(g, "if (%s) %s;", c, below(g, 2) ? "break" : "continue");
+        line(g, "v%u ^= %u;", below(g, 4), below(g, 100));
+    }
+    g->loops--;
+    g->indent--;
+    line(g, "}");
+    g->divergent = divergent;
+    g->looping = looping;
+}
+
+/* Through threadgroup memory, and back. */
+static void exchange(struct gen *g)
+{
+    unsigned v = below(g, 4);
+    line(g, "sh[tix] = v%u;", v);
+    line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
+    line(g, "v%u += sh[(tix + %u) %% total] - sh[total - 1 - tix];", below(g, 4), 1 + below(g, 60));
+    line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
+}
+
+static void simd(struct gen *g)
+{
+    static const char *const any[] = {"simd_sum(v%u)", "simd_max(v%u)", "simd_min(v%u)",
+            "simd_xor(v%u)", "simd_broadcast_first(v%u)",
+            "uint(ulong(simd_ballot((v%u & 1) != 0)))", "simd_or(v%u)",
+            "simd_prefix_inclusive_sum(v%u)", "simd_prefix_exclusive_sum(v%u)", "quad_sum(v%u)",
+            "quad_max(v%u)"};
+    char text[128];
+    unsigned v = below(g, 4);
+    if (!g->divergent && !g->returned && below(g, 3) == 0) {
+        unsigned n = 1 + below(g, 31);
+        line(g,
+                "{ uint s = simd_shuffle_xor(v%u, %u); v%u += sg * 32 + (lane ^ %u) < total ? s : "
+                "5; }",
+                v, n, below(g, 4), n);
+        return;
+    }
+    snprintf(text, sizeof text, "%s", any[below(g, ABX_ARRAY_SIZE(any))]);
+    *strstr(text, "%u") = 0; /* in two, around the variable's number */
+    line(g, "v%u += %s%u%s;", below(g, 4), text, v, text + strlen(text) + 2);
+}
+
+static void statement(struct gen *g, unsigned depth)
+{
+    char e[512];
+    unsigned what = below(g, 20);
+    expression(g, 2, e, sizeof e);
+    if (what < 4 && depth)
+        branch(g, depth);
+    else if (what < 7 && depth && g->loops < 3)
+        loop(g, depth);
+    else if (what == 7)
+        line(g, "p[(%.300s) & 7] %s v%u;", e, below(g, 2) ? "=" : "+=", below(g, 4));
+    else if (what == 8)
+        line(g, "for (int j = 0; j < 8; j++) p[j] ^= (%.200s) + j;", e);
+    else if (what == 9)
+        line(g, "mine[%u] = v%u;", below(g, RANDOM_WORDS), below(g, 4));
+    else if (what == 10)
+        line(g, "*(device uint4 *)(mine + 4) += uint4(v0, v1, v2, v3);");
+    else if (what < 13 && g->barriers && !g->divergent)
+        exchange(g);
+    else if (what < 16 && !g->looping && !(g->divergent && g->loops))
+        simd(g);
+    else
+        line(g, "v%u %s %.400s;", below(g, 4), below(g, 3) ? "=" : "+=", e);
+}
+
+static void statements(struct gen *g, unsigned depth, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        statement(g, depth);
+}
+
+const char *random_prelude(void)
+{
+    return "#include <metal_stdlib>\nusing namespace metal;\n";
+}
+
+void random_kernel(struct abx_string *out, uint64_t seed, unsigned number)
+{
+    struct gen g = {.out = out, .state = seed * 0x9e3779b97f4a7c15ull + 12345, .indent = 1};
+    for (int i = 0; i < 8; i++)
+        below(&g, 2);
+    g.barriers = below(&g, 2);
+    abx_string_printf(out,
+            "kernel void k%u(device const int *in [[buffer(0)]], device int *out [[buffer(1)]],\n"
+            "        constant int *c [[buffer(2)]], uint3 gid [[thread_position_in_grid]],\n"
+            "        uint3 lid [[thread_position_in_threadgroup]],\n"
+            "        uint tix [[thread_index_in_threadgroup]],\n"
+            "        uint lane [[thread_index_in_simdgroup]],\n"
+            "        uint sg [[simdgroup_index_in_threadgroup]],\n"
+            "        uint3 tgs [[threads_per_threadgroup]], uint3 grid [[threads_per_grid]])\n{\n",
+            number);
+    line(&g, "uint flat = gid.x + grid.x * (gid.y + grid.y * gid.z);");
+    line(&g, "device uint *mine = (device uint *)out + flat * %d;", RANDOM_WORDS);
+    line(&g, "uint total = tgs.x * tgs.y * tgs.z;");
+    line(&g, "uint v0 = in[flat & 4095], v1 = flat, v2 = c[0], v3 = lane;");
+    line(&g, "uint p[8] = {1, 2, 3, 4, 5, 6, 7, v0};");
+    if (g.barriers)
+        line(&g, "threadgroup uint sh[1024];");
+    if (!g.barriers && below(&g, 3) == 0) {
+        char c[512];
+        condition(&g, c, sizeof c);
+        line(&g, "if (%s) { mine[0] = 77; return; }", c);
+        g.returned = true;
+    }
+    statements(&g, 3, 4 + below(&g, 6));
+    line(&g, "mine[0] += v0; mine[1] += v1; mine[2] += v2; mine[3] += v3 + p[(v0 & 7)];");
+    abx_string_printf(out, "}\n");
+}
