@@ -105,7 +105,8 @@ int air_retype(struct codegen *g);
 struct air {
     struct codegen *g;
     LLVMModuleRef runtime;
-    bool matrices; /* some call was of a SIMD-group matrix */
+    const char *calling; /* AIR's name of what is being lowered */
+    bool matrices;       /* some call was of a SIMD-group matrix */
 };
 int air_lower(struct codegen *g);
 /* Calls a function of the runtime; NULL, with a message, when none has this name and form. */

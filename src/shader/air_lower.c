@@ -33,8 +33,6 @@ static LLVMValueRef declared(struct air *a, const char *name, LLVMTypeRef type)
     LLVMValueRef f = LLVMGetNamedFunction(a->g->module, name);
     if (f && LLVMGlobalGetValueType(f) == type)
         return f;
-    if (f) /* AIR's own declaration, with vectors for pointers: it is about to lose its calls */
-        LLVMSetValueName2(f, "air", 3);
     f = LLVMAddFunction(a->g->module, name, type);
     codegen_add_attribute(a->g, f, "convergent");
     codegen_add_attribute(a->g, f, "nounwind");
@@ -52,7 +50,8 @@ LLVMValueRef air_call_runtime(
     for (unsigned i = 0; fits && i < count; i++)
         fits = LLVMTypeOf(arguments[i]) == parameters[i];
     if (!fits) {
-        codegen_fail(a->g, -EINVAL, "function '%s' of Apple's compiler is not supported", name);
+        codegen_fail(
+                a->g, -EINVAL, "function '%s' of Apple's compiler is not supported", a->calling);
         return NULL;
     }
     return LLVMBuildCall2(a->g->builder, type, declared(a, name, type), arguments, count, "");
@@ -148,6 +147,7 @@ static int call_function(struct air *a, struct air_call *c)
     bool vectors = width != 0, uneven = width > MAX_WIDTH;
     snprintf(name, sizeof(name), "air.%s", c->name);
     scalar_name(name, scalar);
+    memcpy(name, "abx", 3);
     for (unsigned i = 0; i < c->argument_count; i++) {
         LLVMTypeRef type = LLVMTypeOf(c->arguments[i]);
         vectors |= is_vector(type);
@@ -168,6 +168,7 @@ static int lower_call(struct air *a, LLVMValueRef in, const char *name)
     for (unsigned i = 0; i < c.argument_count; i++)
         c.arguments[i] = LLVMGetOperand(in, i);
     c.type = LLVMTypeOf(in);
+    a->calling = name;
     LLVMPositionBuilderBefore(a->g->builder, in);
     int r = air_call_direct(a, &c);
     if (r == 0)

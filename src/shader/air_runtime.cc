@@ -5,9 +5,9 @@
 // How a call of AIR reaches a function here, by name:
 //   - scalars only: the types in the name are the types here. Vectors of AIR come one component after
 //     the other, under the scalar's name: air.sin.v4f32 is four calls of air.sin.f32.
-//   - functions that are not componentwise carry AIR's own name, with `v`: each vector is then passed
-//     as a pointer to it, and a vector result is written through a first pointer (air.dot.v4f32).
-// abx.* are called by air_lower.c under no name of AIR's.
+//   - functions that are not componentwise carry AIR's name behind `abx`: each vector is passed as a
+//     pointer to it, and a vector result is written through a first pointer (abx.dot.v4f32).
+// Matrices are called by air_call.c.
 using namespace metal;
 
 typedef signed char i8;
@@ -223,31 +223,31 @@ DEFINE(void, "abx.matrix_multiply",
 
 // ---- whole vectors
 #define GEOMETRY(T, suffix, N)                                                                     \
-    DEFINE(T, "air.dot.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),                     \
+    DEFINE(T, "abx.dot.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),                     \
             return dot(*a, *b))                                                                    \
-    DEFINE(T, "air.length.v" #N suffix, (const vec<T, N> *a), return length(*a))                   \
-    DEFINE(T, "air.fast_length.v" #N suffix, (const vec<T, N> *a), return length(*a))              \
-    DEFINE(T, "air.length_squared.v" #N suffix, (const vec<T, N> *a), return length_squared(*a))   \
-    DEFINE(T, "air.distance.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),                \
+    DEFINE(T, "abx.length.v" #N suffix, (const vec<T, N> *a), return length(*a))                   \
+    DEFINE(T, "abx.fast_length.v" #N suffix, (const vec<T, N> *a), return length(*a))              \
+    DEFINE(T, "abx.length_squared.v" #N suffix, (const vec<T, N> *a), return length_squared(*a))   \
+    DEFINE(T, "abx.distance.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),                \
             return distance(*a, *b))                                                               \
-    DEFINE(T, "air.fast_distance.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),           \
+    DEFINE(T, "abx.fast_distance.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),           \
             return distance(*a, *b))                                                               \
-    DEFINE(void, "air.normalize.v" #N suffix, (vec<T, N> * r, const vec<T, N> *a),                 \
+    DEFINE(void, "abx.normalize.v" #N suffix, (vec<T, N> * r, const vec<T, N> *a),                 \
             *r = normalize(*a))                                                                    \
-    DEFINE(void, "air.fast_normalize.v" #N suffix, (vec<T, N> * r, const vec<T, N> *a),            \
+    DEFINE(void, "abx.fast_normalize.v" #N suffix, (vec<T, N> * r, const vec<T, N> *a),            \
             *r = normalize(*a))
 #define GEOMETRIES(T, suffix)                                                                      \
     GEOMETRY(T, suffix, 2)                                                                         \
     GEOMETRY(T, suffix, 3)                                                                         \
     GEOMETRY(T, suffix, 4)                                                                         \
-    DEFINE(void, "air.cross.v3" suffix, (vec<T, 3> * r, const vec<T, 3> *a, const vec<T, 3> *b),   \
+    DEFINE(void, "abx.cross.v3" suffix, (vec<T, 3> * r, const vec<T, 3> *a, const vec<T, 3> *b),   \
             *r = cross(*a, *b))
 GEOMETRIES(float, "f32")
 GEOMETRIES(half, "f16")
 
 #define PACK(format, T, N, suffix, name)                                                           \
-    DEFINE(uint, "air.pack." format suffix, (const vec<T, N> *v), return pack_##T##_to_##name(*v)) \
-    DEFINE(void, "air.unpack." format suffix, (vec<T, N> * r, uint x),                             \
+    DEFINE(uint, "abx.pack." format suffix, (const vec<T, N> *v), return pack_##T##_to_##name(*v)) \
+    DEFINE(void, "abx.unpack." format suffix, (vec<T, N> * r, uint x),                             \
             *r = unpack_##name##_to_##T(x))
 PACK("unorm4x8", float, 4, ".v4f32", unorm4x8)
 PACK("snorm4x8", float, 4, ".v4f32", snorm4x8)

@@ -258,8 +258,10 @@ define void @functions(ptr addrspace(1) %x, ptr addrspace(1) %out) {
   %s0 = extractelement <4 x float> %s, i64 2
   store float %s0, ptr addrspace(1) %out, align 4
   %d = call float @air.dot.v4f32(<4 x float> %v, <4 x float> %v)
+  %d0 = call float @air.dot.v4f32(<4 x float> %v, <4 x float> zeroinitializer)
+  %dd = fadd float %d, %d0
   %o1 = getelementptr inbounds float, ptr addrspace(1) %out, i64 1
-  store float %d, ptr addrspace(1) %o1, align 4
+  store float %dd, ptr addrspace(1) %o1, align 4
   %sc = call <4 x float> @air.sincos.v4f32(<4 x float> %v, ptr %c)
   %cos = load <4 x float>, ptr %c, align 16
   %c3 = extractelement <4 x float> %cos, i64 3
