@@ -307,14 +307,19 @@ static bool uniform_gep(struct wide *w, LLVMValueRef in)
 
 /* ---- loads and stores */
 
+static LLVMValueRef dummy(struct wide *w)
+{
+    if (!w->dummy)
+        w->dummy = wide_slot(w, LLVMArrayType2(w->g->i8, 64), "dummy");
+    return w->dummy;
+}
+
 /* Under a mask a uniform access happens once, if any lane is active; else to a dummy. */
 static LLVMValueRef guarded(struct wide *w, LLVMValueRef pointer)
 {
     if (!w->mask)
         return pointer;
-    if (!w->dummy)
-        w->dummy = wide_slot(w, LLVMArrayType2(w->g->i8, 64), "dummy");
-    return LLVMBuildSelect(w->g->builder, wide_any(w, w->mask), pointer, w->dummy, "");
+    return LLVMBuildSelect(w->g->builder, wide_any(w, w->mask), pointer, dummy(w), "");
 }
 
 /* The address of the first of `width` neighbouring elements, or NULL when the lanes' addresses are
@@ -343,6 +348,67 @@ static LLVMValueRef contiguous(struct wide *w, LLVMValueRef pointer, uint64_t by
     return LLVMBuildGEP2(g->builder, g->i8, v->base, &first, 1, "row");
 }
 
+/* Elements below 32 bits: processors have no gathers and scatters for them, and what LLVM makes of
+ * them, a branch a lane, takes seconds to compile in a kernel with many. Here lanes that are not
+ * active use the dummy instead. */
+static LLVMValueRef narrow_places(struct wide *w, LLVMValueRef pointers)
+{
+    if (!w->mask)
+        return pointers;
+    return LLVMBuildSelect(
+            w->g->builder, w->mask, pointers, wide_splat(w, dummy(w)), "narrow_places");
+}
+
+/* An element that crosses no word of 32 bits is read with it: that word is in the same page. */
+static LLVMValueRef gather_in_words(struct wide *w, LLVMTypeRef scalar, LLVMValueRef pointers)
+{
+    struct codegen *g = w->g;
+    LLVMBuilderRef b = g->builder;
+    LLVMTypeRef words = wide_type(w, g->i32), bits = wide_type(w, g->i64);
+    LLVMValueRef three = wide_splat(w, codegen_i64(g, 3));
+    LLVMValueRef rest = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, pointers, bits, ""), three, "rest");
+    LLVMValueRef back = LLVMBuildNeg(b, rest, "");
+    LLVMValueRef from = LLVMBuildGEP2(b, g->i8, pointers, &back, 1, "words");
+    LLVMTypeRef types[2] = {words, LLVMTypeOf(from)};
+    LLVMValueRef a[4] = {from, codegen_i32(g, 4), wide_all(w), LLVMConstNull(words)};
+    LLVMValueRef v = codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
+    LLVMValueRef shift = LLVMBuildShl(
+            b, LLVMBuildTrunc(b, rest, words, ""), wide_splat(w, codegen_i32(g, 3)), "");
+    unsigned width = 8 * (unsigned)LLVMABISizeOfType(g->layout, scalar);
+    LLVMTypeRef narrow = wide_type(w, LLVMIntTypeInContext(g->context, width));
+    v = LLVMBuildTrunc(b, LLVMBuildLShr(b, v, shift, ""), narrow, "");
+    return LLVMBuildBitCast(b, v, wide_type(w, scalar), "");
+}
+
+static LLVMValueRef narrow_gather(
+        struct wide *w, LLVMTypeRef scalar, LLVMValueRef pointers, unsigned align)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef from = narrow_places(w, pointers);
+    LLVMTypeRef type = wide_type(w, scalar);
+    LLVMValueRef v = LLVMGetPoison(type);
+    for (unsigned i = 0; i < w->width; i++) {
+        LLVMValueRef lane = codegen_i32(w->g, i);
+        LLVMValueRef e =
+                LLVMBuildLoad2(b, scalar, LLVMBuildExtractElement(b, from, lane, ""), "narrow");
+        LLVMSetAlignment(e, align);
+        v = LLVMBuildInsertElement(b, v, e, lane, "");
+    }
+    return w->mask ? LLVMBuildSelect(b, w->mask, v, LLVMConstNull(type), "") : v;
+}
+
+static void narrow_scatter(struct wide *w, LLVMValueRef v, LLVMValueRef pointers, unsigned align)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef to = narrow_places(w, pointers);
+    for (unsigned i = 0; i < w->width; i++) {
+        LLVMValueRef lane = codegen_i32(w->g, i);
+        LLVMSetAlignment(LLVMBuildStore(b, LLVMBuildExtractElement(b, v, lane, ""),
+                                 LLVMBuildExtractElement(b, to, lane, "")),
+                align);
+    }
+}
+
 static bool vector_load(struct wide *w, LLVMValueRef in)
 {
     struct codegen *g = w->g;
@@ -362,6 +428,10 @@ static bool vector_load(struct wide *w, LLVMValueRef in)
         LLVMTypeRef types[2] = {type, g->ptr};
         LLVMValueRef a[4] = {row, codegen_i32(g, align), w->mask, LLVMConstNull(type)};
         v = codegen_call_intrinsic(g, "llvm.masked.load", types, 2, a, 4);
+    } else if (bytes < 4) {
+        LLVMValueRef p = wide_vector(w, pointer);
+        v = align >= bytes && !wide_private(pointer) ? gather_in_words(w, scalar, p)
+                                                     : narrow_gather(w, scalar, p, align);
     } else {
         LLVMValueRef p = wide_vector(w, pointer);
         LLVMTypeRef types[2] = {type, LLVMTypeOf(p)};
@@ -409,6 +479,10 @@ static bool vector_store(struct wide *w, LLVMValueRef in)
         wide_strided_flush(w);
     if (row && !w->mask) {
         LLVMSetAlignment(LLVMBuildStore(g->builder, v, row), align);
+        return true;
+    }
+    if (!row && bytes < 4) {
+        narrow_scatter(w, v, wide_vector(w, pointer), align);
         return true;
     }
     LLVMValueRef p = row ? row : wide_vector(w, pointer);

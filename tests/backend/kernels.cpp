@@ -274,3 +274,15 @@ void unaligned(device const char *in, device char *out, uint i)
     *(device pair *)(out + 4004 + 36 * i) = *(device const pair *)(in + 36 * i);
 }
 __ABX_ENTRY(15, (BUF(0), BUF(1), AT(thread_position_in_grid)), unaligned)
+
+// Elements below 32 bits at addresses that differ, under a mask, at even and odd places.
+void scattered(device const short *in, device const char *bytes, device short *out, device char *to,
+        uint i)
+{
+    uint from = (i * 37 + 11) % 64;
+    if (simd_sum(i) != 0 && i % 3 != 1) {
+        out[from] = in[from + 1] + bytes[63 - from];
+        to[63 - from] = bytes[from] - 1;
+    }
+}
+__ABX_ENTRY(16, (BUF(0), BUF(1), BUF(2), BUF(3), AT(thread_position_in_grid)), scattered)

@@ -408,14 +408,35 @@ static int test_unaligned(void)
     return 0;
 }
 
+static int test_scattered(void)
+{
+    int16_t in[65], out[64] = {0}, expected[64] = {0};
+    int8_t bytes[64], to[64] = {0}, expected_to[64] = {0};
+    size_t sizes[4] = {sizeof in, sizeof bytes, sizeof out, sizeof to};
+    for (int i = 0; i < 65; i++)
+        in[i] = (int16_t)(i * 501);
+    for (int i = 0; i < 64; i++)
+        bytes[i] = (int8_t)(i * 5);
+    for (uint32_t i = 0; i < 64; i++) {
+        uint32_t from = (i * 37 + 11) % 64;
+        if (i % 3 == 1)
+            continue;
+        expected[from] = (int16_t)(in[from + 1] + bytes[63 - from]);
+        expected_to[63 - from] = (int8_t)(bytes[from] - 1);
+    }
+    RUN(16, ((uint32_t[3]){64, 1, 1}), ((uint32_t[3]){64, 1, 1}), in, bytes, out, to);
+    CHECK(memcmp(out, expected, sizeof out) == 0 && memcmp(to, expected_to, sizeof to) == 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static int (*const tests[])(void) = {test_add, test_place, test_reduce, test_simd,
             test_simd_divergent, test_matrix, test_constants, test_divide, test_histogram,
-            test_gemm, test_wander, test_narrow, test_ring, test_unaligned};
+            test_gemm, test_wander, test_narrow, test_ring, test_unaligned, test_scattered};
     static const char *const names[] = {"add", "place", "reduce", "simd", "simd_divergent",
             "matrix", "constants", "divide", "histogram", "gemm", "wander", "narrow", "ring",
-            "unaligned"};
+            "unaligned", "scattered"};
     int failed = 0;
     rig.bitcode = argc > 1 ? argv[1] : "kernels.bc";
     CHECK(rig_open(&rig, &abx_backend_cpu, 3) == 0);
