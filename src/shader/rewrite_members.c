@@ -49,7 +49,7 @@ struct member {
 static void note(struct rewriter *r, struct class_members *m, const struct member *one)
 {
     struct abx_string id = {0};
-    if (one->words < 2) /* `struct Other;`, or all of it is the type */
+    if (one->words < 2 || one->name == NO_TOKEN) /* `struct Other;`, or all of it is the type */
         return;
     if (one->id_first != NO_TOKEN)
         rewriter_append(r, &id, one->id_first, one->id_last);
@@ -115,7 +115,7 @@ void rewriter_note_member(struct rewriter *r, const struct declaration *d)
             i = skip_initialiser(r, i, d->end) - 1;
         } else if (token_punct(r, i, ',') || token_punct(r, i, ';')) {
             note(r, m, &one);
-            type_words = type_words ? type_words : one.words - 1;
+            type_words = type_words || !one.words ? type_words : one.words - 1;
             one = (struct member){type_words, NO_TOKEN, NO_TOKEN, NO_TOKEN};
         }
     }
