@@ -159,16 +159,16 @@ static int get_bitcode(struct codegen *g, const struct abx_shader_tools *tools,
     *ret_bitcode = (const char *)library + library->code_offset;
     *ret_bytes = library->code_bytes;
     if (library->form == ABX_LIBRARY_HEADER) {
-        r = frontend_kernel(tools, library, function, compiled, &g->message);
+        r = frontend_kernel(tools, library, &function, 1, compiled, &g->message);
         *ret_bitcode = compiled->data;
         *ret_bytes = compiled->length;
     }
     return r;
 }
 
-int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
-        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count, struct abx_shader_result *result)
+int abx_shader_link(const struct abx_shader_tools *tools, const void *library, size_t library_bytes,
+        uint32_t function, const struct abx_shader_constant *constants, uint32_t constant_count,
+        const struct abx_shader_link *links, uint32_t link_count, struct abx_shader_result *result)
 {
     memset(result, 0, sizeof *result);
     if (constant_count > ABX_SHADER_MAX_CONSTANTS)
@@ -184,7 +184,11 @@ int abx_shader_specialize(const struct abx_shader_tools *tools, const void *libr
     if (r == 0)
         r = codegen_open(&g, head->target);
     if (r == 0)
-        r = codegen_load(&g, head, bitcode, bytes, function, constants, constant_count);
+        r = codegen_read(&g, head, bitcode, bytes, function, constants, constant_count);
+    if (r == 0)
+        r = codegen_link(&g, tools, head->target, links, link_count);
+    if (r == 0)
+        r = codegen_load(&g, head, constants, constant_count);
     if (r == 0 && head->target == ABX_TARGET_NVPTX)
         r = codegen_nvptx(&g, reflection, function, result);
     else if (r == 0)
@@ -196,4 +200,12 @@ int abx_shader_specialize(const struct abx_shader_tools *tools, const void *libr
         abx_string_finish(&g.message);
     result->message = g.message.data;
     return r;
+}
+
+int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
+        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count, struct abx_shader_result *result)
+{
+    return abx_shader_link(
+            tools, library, library_bytes, function, constants, constant_count, NULL, 0, result);
 }

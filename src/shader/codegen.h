@@ -102,15 +102,26 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 
 /* The steps. Each 0 or a negative errno with a message. */
 /* `bitcode` is the module that function `function` of the library is in. */
-int codegen_load(struct codegen *g, const struct abx_shader_library *library, const char *bitcode,
+int codegen_read(struct codegen *g, const struct abx_shader_library *library, const char *bitcode,
         size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
         uint32_t constant_count);
 /* Functions that could not be inlined stay, if they may. */
 int codegen_keep_recursive(struct codegen *g);
-/* Leaves, of what runs before main(), what makes values that `kernel` uses; and runs it, when the
- * function constants are set. */
-int codegen_keep_initialisers(struct codegen *g, LLVMValueRef kernel);
+/* Leaves, of what runs before main(), what makes values that the roots (different functions) use;
+ * and runs it, when the function constants are set. */
+int codegen_keep_initialisers(struct codegen *g, const LLVMValueRef *roots, uint32_t count);
 int codegen_run_initialisers(struct codegen *g);
+/* Merges what the kernel is linked with into the module. */
+int codegen_link(struct codegen *g, const struct abx_shader_tools *tools, uint32_t target,
+        const struct abx_shader_link *links, uint32_t count);
+int codegen_load(struct codegen *g, const struct abx_shader_library *library,
+        const struct abx_shader_constant *constants, uint32_t constant_count);
+/* Of g->module: only the roots stay to be seen from outside; the rest may be inlined and dropped.
+ */
+void codegen_keep(struct codegen *g, const LLVMValueRef *roots, uint32_t count);
+/* Gives the function constants their values; those that are needed must be among them. */
+int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
+        const struct abx_shader_constant *constants, uint32_t count);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
 /* What a guest's module may not contain; the stack that its machine code would need. */

@@ -152,12 +152,13 @@ static void set_initialisers(
     LLVMSetLinkage(global, LLVMAppendingLinkage);
 }
 
-int codegen_keep_initialisers(struct codegen *g, LLVMValueRef kernel)
+int codegen_keep_initialisers(struct codegen *g, const LLVMValueRef *roots, uint32_t count)
 {
     struct set all = {0}, needed = {0};
     list_initialisers(g, true, &all);
     list_initialisers(g, false, &all);
-    set_add(&needed, kernel);
+    for (uint32_t i = 0; i < count; i++)
+        set_add(&needed, roots[i]);
     /* One may use what another makes. */
     for (size_t before = 0; before != needed.count;) {
         before = needed.count;
@@ -169,7 +170,7 @@ int codegen_keep_initialisers(struct codegen *g, LLVMValueRef kernel)
     LLVMValueRef list = LLVMGetNamedGlobal(g->module, "llvm.global_ctors");
     if (list)
         LLVMDeleteGlobal(list);
-    if (needed.count > 1) {
+    if (needed.count > count) {
         narrow_guards(g);
         set_initialisers(g, &all, &needed);
     }

@@ -39,7 +39,7 @@ static void define_constant(
     LLVMDeleteGlobal(global);
 }
 
-static int set_constants(struct codegen *g, const struct abx_reflection *r,
+int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
         const struct abx_shader_constant *constants, uint32_t count)
 {
     const struct abx_reflection_constant *c = abx_reflection_constants(r);
@@ -200,8 +200,15 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
         }
 }
 
-/* Only the kernel stays visible; everything else may be inlined and dropped. */
-static void keep_only(struct codegen *g, LLVMValueRef kernel)
+static bool in_list(const LLVMValueRef *list, uint32_t count, LLVMValueRef value)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == value)
+            return true;
+    return false;
+}
+
+void codegen_keep(struct codegen *g, const LLVMValueRef *kept, uint32_t count)
 {
     static const char *const roots[] = {"llvm.used", "llvm.compiler.used", "llvm.global_dtors"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(roots); i++) {
@@ -220,8 +227,9 @@ static void keep_only(struct codegen *g, LLVMValueRef kernel)
         if (LLVMIsDeclaration(f))
             continue;
         LLVMSetComdat(f, NULL);
-        LLVMSetLinkage(f, f == kernel ? LLVMExternalLinkage : LLVMInternalLinkage);
-        if (f != kernel)
+        bool root = in_list(kept, count, f);
+        LLVMSetLinkage(f, root ? LLVMExternalLinkage : LLVMInternalLinkage);
+        if (!root)
             codegen_add_attribute(g, f, "alwaysinline");
     }
 }
@@ -348,10 +356,10 @@ static int read_module(struct codegen *g, const char *bitcode, size_t bytes, con
     LLVMSetTarget(g->module, triple);
     LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(g->module, g->layout);
-    return codegen_keep_initialisers(g, g->kernel);
+    return codegen_keep_initialisers(g, &g->kernel, 1);
 }
 
-int codegen_load(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
+int codegen_read(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
         size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
         uint32_t constant_count)
 {
@@ -359,13 +367,17 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head, const
     if (function >= r->function_count)
         return codegen_fail(g, -EINVAL, "no such function in this library");
     const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
-    int result = head->form == ABX_LIBRARY_AIR ? air_load(g, (const void *)bitcode, bytes, function,
-                                                         name, constants, constant_count)
-                                               : read_module(g, bitcode, bytes, name);
-    if (result < 0)
-        return result;
-    keep_only(g, g->kernel);
-    result = codegen_verify(g, "reading");
+    return head->form == ABX_LIBRARY_AIR ? air_load(g, (const void *)bitcode, bytes, function, name,
+                                                   constants, constant_count)
+                                         : read_module(g, bitcode, bytes, name);
+}
+
+int codegen_load(struct codegen *g, const struct abx_shader_library *head,
+        const struct abx_shader_constant *constants, uint32_t constant_count)
+{
+    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
+    codegen_keep(g, &g->kernel, 1);
+    int result = codegen_verify(g, "reading");
     if (result == 0)
         result = codegen_run_passes(g, "globaldce");
     if (head->math_mode != ABX_MATH_SAFE)
@@ -373,7 +385,7 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head, const
     if (result == 0)
         result = codegen_check(g);
     if (result == 0)
-        result = set_constants(g, r, constants, constant_count);
+        result = codegen_set_constants(g, r, constants, constant_count);
     if (result < 0)
         return result;
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))

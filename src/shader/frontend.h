@@ -91,9 +91,11 @@ struct precompiled {
 int precompiled_open(struct precompiled *p, const struct abx_shader_tools *tools,
         const void *header, size_t bytes);
 void precompiled_close(struct precompiled *p);
-/* The module with the entry of one function of an ABX_LIBRARY_HEADER library. */
+/* The module with the entries of some functions of an ABX_LIBRARY_HEADER library. What the library
+ * defines for others (functions that are not inline) is always in it. */
 int frontend_kernel(const struct abx_shader_tools *tools, const struct abx_shader_library *library,
-        uint32_t function, struct abx_string *ret_bitcode, struct abx_string *message);
+        const uint32_t *functions, uint32_t count, struct abx_string *ret_bitcode,
+        struct abx_string *message);
 
 /* ---- frontend_lines.c: from the preprocessed text back to the user's files */
 struct line_map;

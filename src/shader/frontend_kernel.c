@@ -92,21 +92,26 @@ static const char *entry_of(const struct abx_shader_library *library, uint32_t f
 }
 
 int frontend_kernel(const struct abx_shader_tools *tools, const struct abx_shader_library *library,
-        uint32_t function, struct abx_string *ret_bitcode, struct abx_string *message)
+        const uint32_t *functions, uint32_t count, struct abx_string *ret_bitcode,
+        struct abx_string *message)
 {
-    const char *entry = entry_of(library, function);
     struct precompiled header = {0};
     struct clang_arguments arguments;
     struct abx_string text = {0};
-    if (!entry || !tools) {
-        abx_string_printf(message, "the library has no function %u", function);
-        return -EBADMSG;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *entry = entry_of(library, functions[i]);
+        if (!entry || !tools) {
+            abx_string_printf(message, "the library has no function %u", functions[i]);
+            abx_string_finish(&text);
+            return -EBADMSG;
+        }
+        abx_string_printf(&text, "# %u \"" ENTRY_NAME "\"\n%s\n", functions[i] + 1, entry);
     }
     int rc = precompiled_open(
             &header, tools, (const char *)library + library->code_offset, library->code_bytes);
     clang_compile_arguments(&arguments, tools->clang, header.overlay, LIBRARY_PCH);
     clang_emit_bitcode(&arguments);
-    abx_string_printf(&text, "# %u \"" ENTRY_NAME "\"\n%s\n", function + 1, entry);
+    abx_string_add(&text, "\n", 1);
     struct clang_run run = {.arguments = arguments.list,
             .input = text.data,
             .input_bytes = text.length,

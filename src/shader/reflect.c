@@ -171,7 +171,8 @@ static int read_kernel(struct reflector *r, uint32_t id)
     LLVMValueRef full = table(r, "__msl_m_", id);
     char name[64];
     struct abx_reflection_function *f = &r->functions[id];
-    *f = (struct abx_reflection_function){.kind = ABX_FUNCTION_KERNEL,
+    *f = (struct abx_reflection_function){
+            .kind = k->visible ? ABX_FUNCTION_VISIBLE : ABX_FUNCTION_KERNEL,
             .first_argument = r->header.argument_count,
             .argument_count = k->argument_count,
             .constant_count = r->rewrite->constant_count, /* any kernel may use any */
@@ -185,7 +186,7 @@ static int read_kernel(struct reflector *r, uint32_t id)
         return complain(
                 r, k->position, "a kernel's threads per threadgroup must be between 1 and 1024");
     f->name = add_string(r, k->name);
-    snprintf(name, sizeof(name), "__abx_k_%u", id);
+    snprintf(name, sizeof(name), k->visible ? "__abx_v_%u" : "__abx_k_%u", id);
     f->entry = add_string(r, name);
     for (uint32_t i = 0; i < k->argument_count; i++) {
         int rc = read_argument(r, info, types, full, i, k->first_argument + i, k->position);

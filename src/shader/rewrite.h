@@ -32,6 +32,7 @@ struct abx_rewrite_kernel {
     /* C++ that goes after the text, one line each; see shim/entry.h, shim/record.h. The entry makes
      * the compiler instantiate the kernel, the records only look at its type. */
     const char *entry, *record;
+    bool visible; /* a [[visible]] function, no kernel: __abx_v_<id> tells which */
 };
 
 struct abx_rewrite_constant {

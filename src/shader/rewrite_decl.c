@@ -15,7 +15,6 @@ static const char *const refused_functions[][2] = {
         {"fragment", "fragment functions are not supported yet"},
         {"object", "mesh shaders are not supported yet"},
         {"mesh", "mesh shaders are not supported yet"},
-        {"visible", "visible functions are not supported yet"},
         {"stitchable", "stitchable functions are not supported yet"},
         {"intersection", "ray tracing is not supported yet"},
 };
@@ -35,6 +34,8 @@ static void read_attribute(struct rewriter *r, struct declaration *d, uint32_t o
             d->kernel = kernel = true;
         else if (token_is(r, i, "host_name"))
             d->host_name = i;
+        else if (token_is(r, i, "visible"))
+            d->visible = i;
         else if (token_is(r, i, "max_total_threads_per_threadgroup"))
             d->threads = i;
         else if (token_is(r, i, "required_threads_per_threadgroup"))
@@ -196,6 +197,7 @@ static void read_declaration(
             .constant = NO_TOKEN,
             .threads = NO_TOKEN,
             .required = NO_TOKEN,
+            .visible = NO_TOKEN,
             .qualifier = NO_TOKEN,
             .angle = NO_TOKEN,
             .angle_close = NO_TOKEN};
@@ -298,6 +300,8 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
             break;
         if (d.kernel && d.has_body && d.open != NO_TOKEN)
             rewriter_kernel(r, &d);
+        else if (d.visible != NO_TOKEN && d.has_body && d.open != NO_TOKEN && !in_class)
+            rewriter_visible(r, &d);
         else if (d.instantiation && d.host_name != NO_TOKEN)
             rewriter_instantiation(r, &d);
         else if (d.constant != NO_TOKEN && !d.has_body && !in_class)

@@ -164,12 +164,18 @@ struct declaration {
     uint32_t constant_name;      /* the word before the function_constant attribute */
     uint32_t angle, angle_close; /* the last < > before the parameter list, or NO_TOKEN */
     uint32_t qualifier;          /* an address space after the parameter list, or NO_TOKEN */
+    uint32_t visible;            /* the token visible in an attribute, or NO_TOKEN */
     bool kernel, is_template, instantiation, has_body, assigned;
 };
 void rewriter_kernel(struct rewriter *r, const struct declaration *d);
 void rewriter_instantiation(struct rewriter *r, const struct declaration *d);
 void rewriter_constant(struct rewriter *r, const struct declaration *d);
 void rewriter_tested_constants(struct rewriter *r);
+/* What host_name("...") at the token says. */
+const char *rewriter_host_name(struct rewriter *r, uint32_t token);
+
+/* ---- rewrite_visible.c */
+void rewriter_visible(struct rewriter *r, const struct declaration *d);
 
 /* ---- rewrite_members.c */
 /* The declarations of a class between its braces; `start`: the declaration it is part of. */

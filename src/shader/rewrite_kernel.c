@@ -207,7 +207,7 @@ static struct kernel_template describe_kernel(struct rewriter *r, const struct d
 }
 
 /* host_name("a" "b"): the concatenation, as it is written between the quotes. */
-static const char *host_name(struct rewriter *r, uint32_t token)
+const char *rewriter_host_name(struct rewriter *r, uint32_t token)
 {
     struct abx_string name = {0};
     if (!token_punct(r, token + 1, '('))
@@ -304,7 +304,7 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
     rewriter_append(r, &function, name, d->open - 1);
     const char *host =
             d->host_name != NO_TOKEN
-                    ? host_name(r, d->host_name)
+                    ? rewriter_host_name(r, d->host_name)
                     : rewriter_format(r, "%s%.*s", r->space.data ? r->space.data : "",
                               (int)token_length(r, name), r->text + r->tokens[name].start);
     add_kernel(r, name, &k, host, function.data ? function.data : "");
@@ -363,7 +363,8 @@ void rewriter_instantiation(struct rewriter *r, const struct declaration *d)
                 r->text + r->tokens[name].start);
     }
     struct kernel_template k = r->templates[index];
-    add_kernel(r, name, &k, host_name(r, d->host_name), function.data ? function.data : "");
+    add_kernel(
+            r, name, &k, rewriter_host_name(r, d->host_name), function.data ? function.data : "");
     rewriter_remove(r, d->start, d->end);
     abx_string_finish(&types);
     abx_string_finish(&function);

@@ -75,7 +75,6 @@ static const struct refused {
         {"try", STATEMENT, "exceptions are not supported in Metal"},
         {"typeid", ALWAYS, "'typeid' is not supported in Metal"},
         {"virtual", ALWAYS, "virtual functions are not supported in Metal"},
-        {"visible_function_table", TEMPLATE, "visible functions are not supported yet"},
 };
 
 struct word {

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "wire/compile.h"
+#include "wire/limits.h"
 #include "wire/reflection.h"
 
 /* Caps on what a guest can make the compiler hold. ggml's library is 0.6 MB of source, a blob of
@@ -88,12 +89,28 @@ struct abx_shader_constant {
     uint8_t value[16]; /* little endian; size follows from the type */
 };
 
+/* A function, or a dynamic library, that a pipeline is linked with beside its kernel's library. */
+#define ABX_SHADER_MAX_LINKS ABX_MAX_LINKS
+struct abx_shader_link {
+    const void *library; /* a checked blob */
+    size_t library_bytes;
+    uint32_t kind;     /* enum abx_link_kind */
+    uint32_t function; /* of the library's reflection */
+    const struct abx_shader_constant *constants;
+    uint32_t constant_count;
+};
+
 /* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
  * object blob (kernel_abi.h). `tools` may be NULL but for an ABX_LIBRARY_HEADER library. Errors as
  * above. */
 int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
         size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
         uint32_t constant_count, struct abx_shader_result *result);
+
+/* The same with links: 1 + a link's place among them is what stands for its function in tables. */
+int abx_shader_link(const struct abx_shader_tools *tools, const void *library, size_t library_bytes,
+        uint32_t function, const struct abx_shader_constant *constants, uint32_t constant_count,
+        const struct abx_shader_link *links, uint32_t link_count, struct abx_shader_result *result);
 
 /* Changes whenever the same source could give another blob: shim, rewriter, clang, code generator,
  * this machine's CPU features. Part of every cache key. */

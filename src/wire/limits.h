@@ -9,4 +9,12 @@
 #define ABX_MAX_THREADGROUP_BYTES 32768u
 #define ABX_MAX_SETBYTES_BYTES 4096u
 
+/* Functions and dynamic libraries that a pipeline is linked with: each is parsed again. */
+#define ABX_MAX_LINKS 128u
+enum abx_link_kind {
+    ABX_LINK_TABLE = 0,   /* a visible function: called by name or through a table */
+    ABX_LINK_PRIVATE = 1, /* a visible function, by name only */
+    ABX_LINK_LIBRARY = 2, /* a library: what is called by name and defined nowhere else */
+};
+
 #endif

@@ -42,7 +42,8 @@ static void print_members(const struct abx_reflection *r, uint32_t type, unsigne
 
 static void print_function(const struct abx_reflection *r, const struct abx_reflection_function *f)
 {
-    printf("kernel %s entry=%s max_threads=%u required=%u,%u,%u\n",
+    printf("%s %s entry=%s max_threads=%u required=%u,%u,%u\n",
+            f->kind == ABX_FUNCTION_VISIBLE ? "visible" : "kernel",
             abx_reflection_string(r, f->name), abx_reflection_string(r, f->entry), f->max_threads,
             f->required_threads[0], f->required_threads[1], f->required_threads[2]);
     for (uint32_t i = 0; i < f->argument_count; i++) {

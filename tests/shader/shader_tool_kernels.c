@@ -84,8 +84,14 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
     uint32_t count = fill_constants(r, k->constants, k->constant_count, constants);
     bool ptx = head->target == ABX_TARGET_NVPTX;
     uint64_t start = abx_now_ns();
-    int rc = abx_shader_specialize(
-            k->tools, k->library, k->library_bytes, function, constants, count, &result);
+    static struct abx_shader_link links[ABX_SHADER_MAX_LINKS];
+    uint32_t link_count = 0; /* all the library's visible functions */
+    for (uint32_t i = 0; i < r->function_count && link_count < ABX_SHADER_MAX_LINKS; i++)
+        if (abx_reflection_functions(r)[i].kind == ABX_FUNCTION_VISIBLE)
+            links[link_count++] = (struct abx_shader_link){
+                    k->library, k->library_bytes, ABX_LINK_TABLE, i, constants, count};
+    int rc = abx_shader_link(k->tools, k->library, k->library_bytes, function, constants, count,
+            links, link_count, &result);
     if (!rc && check(ptx, &result))
         rc = -EBADMSG;
     if (!rc && k->folder)

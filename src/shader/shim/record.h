@@ -45,6 +45,7 @@ template <> constexpr int data_type<signed char> = 45;
     template <> constexpr int data_type<metal::matrix<T, 4, 4>> = first + 8;
 __MSL_MATRIX_TYPE(float, 7)
 __MSL_MATRIX_TYPE(half, 20)
+template <class F> constexpr int data_type<metal::visible_function_table<F>> = 115;
 template <class T> constexpr int data_type<metal::atomic<T>> = data_type<T>;
 template <class T> constexpr int data_type<const T> = data_type<T>;
 template <class T> constexpr int data_type<volatile T> = data_type<T>;

@@ -18,5 +18,6 @@
 #include "util.h"
 #include "simd.h"
 #include "entry.h"
+#include "visible.h"
 #include "names.h"
 #include "record.h"

@@ -11,10 +11,10 @@ fragment float4 f(V in [[stage_in]])
 {
     return 1;
 }
-[[visible]] float seen(float x)
+[[stitchable]] float seen(float x)
 {
     return x;
 }
 // error: 6:1 vertex functions are not supported yet
 // error: 10:1 fragment functions are not supported yet
-// error: 14:3 visible functions are not supported yet
+// error: 14:3 stitchable functions are not supported yet
