@@ -58,6 +58,9 @@ struct job {
     uint8_t key[32];
     struct waiter *waiters;  /* the first one's connection pays */
     struct library *library; /* a pipeline's */
+    struct library **linked; /* of each link, a reference each */
+    struct abx_shader_link *links;
+    uint32_t link_count;
     void *request;
     size_t request_bytes;
     uint32_t function, constant_count;
@@ -248,6 +251,10 @@ static void job_free(struct job *job)
         job->waiters = next;
     }
     library_unref(job->library);
+    for (uint32_t i = 0; job->linked && i < job->link_count; i++)
+        library_unref(job->linked[i]);
+    free(job->linked);
+    free(job->links);
     free(job->request);
     free(job->constants);
     free(job);
@@ -296,6 +303,8 @@ static void start(struct job *job)
             .function = job->function,
             .constant_count = job->constant_count,
             .constants = job->constants,
+            .links = job->links,
+            .link_count = job->link_count,
             .cpu_seconds = c->cpu_seconds,
             .verbose = verbose};
     verbose = false;
@@ -506,56 +515,98 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
     submit(c, job, r->id);
 }
 
-static void on_pipeline(struct connection *c, const struct abx_compiler_request *r)
+/* Its libraries, all of which the connection must hold, and its constants. */
+static int fill_links(struct job *job, struct connection *c, const struct abx_compiler_request *r)
+{
+    const struct abx_compiler_link *from = abx_compiler_links(r);
+    job->linked = calloc(r->link_count + 1, sizeof(struct library *));
+    job->links = calloc(r->link_count + 1, sizeof *job->links);
+    if (!job->linked || !job->links)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < r->link_count; i++) {
+        struct hold *hold = *hold_find(c, from[i].key);
+        if (!hold ||
+                !abx_range_ok(from[i].first_constant, from[i].constant_count, r->constant_count))
+            return -ENOENT;
+        job->linked[i] = hold->library;
+        hold->library->references++;
+        job->link_count++;
+        const struct artifact *artifact = hold->library->artifact;
+        job->links[i] = (struct abx_shader_link){.library = artifact_blob(artifact),
+                .library_bytes = artifact->blob_bytes,
+                .kind = from[i].kind,
+                .function = from[i].function,
+                .constants = job->constants + from[i].first_constant,
+                .constant_count = from[i].constant_count};
+    }
+    return 0;
+}
+
+static int fill_pipeline(
+        struct job *job, struct connection *c, const struct abx_compiler_request *r)
 {
     struct hold *hold = *hold_find(c, r->key);
-    struct job *job = hold ? calloc(1, sizeof *job) : NULL;
     size_t bytes = r->constant_count * sizeof(struct abx_shader_constant);
-    if (job && bytes && !(job->constants = malloc(bytes))) {
-        free(job);
-        job = NULL;
-    }
-    if (!job) {
-        answer_error(c, r->id, hold ? -ENOMEM : -ENOENT,
-                hold ? "no memory" : "the pipeline's library is not known");
-        return;
-    }
-    memcpy(job->constants, r->constants, bytes);
-    job->constant_count = r->constant_count;
-    job->function = r->function;
+    if (!hold)
+        return -ENOENT;
     job->library = hold->library;
     hold->library->references++;
-    uint8_t head[36];
+    if (!(job->constants = malloc(bytes + 1)))
+        return -ENOMEM;
+    memcpy(job->constants, r->constants, bytes);
+    job->constant_count = r->own_constants;
+    job->function = r->function;
+    return fill_links(job, c, r);
+}
+
+static void on_pipeline(struct connection *c, const struct abx_compiler_request *r)
+{
+    struct job *job = calloc(1, sizeof *job);
+    int error = job ? fill_pipeline(job, c, r) : -ENOMEM;
+    if (error < 0) {
+        answer_error(c, r->id, error,
+                error == -ENOENT ? "the pipeline's library is not known" : "no memory");
+        if (job)
+            job_free(job);
+        return;
+    }
+    uint8_t head[44];
     memcpy(head, r->key, 32);
     memcpy(head + 32, &r->function, 4);
-    key_of(job->key, "pipeline", head, sizeof head, r->constants, bytes);
+    memcpy(head + 36, &r->own_constants, 4);
+    memcpy(head + 40, &r->constant_count, 4);
+    key_of(job->key, "pipeline", head, sizeof head, r->constants,
+            abx_compiler_request_bytes(r) - sizeof *r);
     submit(c, job, r->id);
 }
 
 static bool well_formed(const struct abx_compiler_request *r, ssize_t n)
 {
-    return n >= (ssize_t)ABX_COMPILER_REQUEST_BYTES &&
-           r->constant_count <= ABX_COMPILER_MAX_CONSTANTS &&
-           n == (ssize_t)(ABX_COMPILER_REQUEST_BYTES +
-                          r->constant_count * sizeof(struct abx_shader_constant));
+    return n >= (ssize_t)sizeof *r && r->constant_count <= ABX_COMPILER_MAX_CONSTANTS &&
+           r->link_count <= ABX_MAX_LINKS && r->own_constants <= r->constant_count &&
+           n == (ssize_t)abx_compiler_request_bytes(r);
 }
 
 /* False: close the connection. */
 static bool on_request(struct connection *c)
 {
-    struct abx_compiler_request r;
+    static union { /* one thread; too large for a stack */
+        struct abx_compiler_request request;
+        uint8_t bytes[ABX_COMPILER_MAX_REQUEST_BYTES];
+    } message;
+    const struct abx_compiler_request *r = &message.request;
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
-    ssize_t n = abx_sock_receive(c->sock, &r, sizeof r, fds, &fd_count);
+    ssize_t n = abx_sock_receive(c->sock, &message, sizeof message, fds, &fd_count);
     if (n <= 0)
         return n == -EAGAIN;
-    bool ok = well_formed(&r, n);
-    if (ok && r.type == ABX_COMPILER_LIBRARY)
-        on_library(c, &r, fd_count ? fds[0] : -1);
-    else if (ok && r.type == ABX_COMPILER_PIPELINE)
-        on_pipeline(c, &r);
-    else if (ok && r.type == ABX_COMPILER_DROP) {
-        struct hold **at = hold_find(c, r.key);
+    bool ok = well_formed(r, n);
+    if (ok && r->type == ABX_COMPILER_LIBRARY)
+        on_library(c, r, fd_count ? fds[0] : -1);
+    else if (ok && r->type == ABX_COMPILER_PIPELINE)
+        on_pipeline(c, r);
+    else if (ok && r->type == ABX_COMPILER_DROP) {
+        struct hold **at = hold_find(c, r->key);
         if (*at)
             hold_drop(c, at);
     } else
@@ -623,7 +674,7 @@ static bool on_supervisor(void)
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
     ssize_t n = abx_sock_receive(SUPERVISOR, &r, sizeof r, fds, &fd_count);
-    if (n != (ssize_t)ABX_COMPILER_REQUEST_BYTES || r.type != ABX_COMPILER_WORKER || !fd_count)
+    if (n != (ssize_t)sizeof r || r.type != ABX_COMPILER_WORKER || !fd_count)
         return false;
     connection_new(fds[0], r.cpu_seconds);
     return true;

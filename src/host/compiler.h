@@ -15,7 +15,16 @@ enum abx_compiler_type {
     ABX_COMPILER_WORKER = 4,   /* supervisor only: fd: another worker's socket */
 };
 
-#define ABX_COMPILER_MAX_CONSTANTS 256u /* as in the pipeline_create record */
+/* Of a kernel, as in the pipeline_create record, and of the functions it is linked with. */
+#define ABX_COMPILER_MAX_CONSTANTS 4096u
+
+/* A function or library that a pipeline is linked with. */
+struct abx_compiler_link {
+    uint8_t key[32]; /* of its library */
+    uint32_t kind;   /* enum abx_link_kind */
+    uint32_t function;
+    uint32_t first_constant, constant_count; /* among the request's */
+};
 
 struct abx_compiler_request {
     uint32_t type;
@@ -24,9 +33,25 @@ struct abx_compiler_request {
     uint64_t bytes;  /* LIBRARY: of the file */
     uint8_t key[32]; /* PIPELINE, DROP: the library */
     uint32_t function, constant_count;
-    struct abx_shader_constant constants[ABX_COMPILER_MAX_CONSTANTS]; /* only those sent */
+    uint32_t own_constants, link_count;     /* the kernel's constants come first */
+    struct abx_shader_constant constants[]; /* then the links */
 };
-#define ABX_COMPILER_REQUEST_BYTES offsetof(struct abx_compiler_request, constants)
+#define ABX_COMPILER_MAX_REQUEST_BYTES                                                             \
+    (sizeof(struct abx_compiler_request) +                                                         \
+            ABX_COMPILER_MAX_CONSTANTS * sizeof(struct abx_shader_constant) +                      \
+            ABX_MAX_LINKS * sizeof(struct abx_compiler_link))
+
+static inline size_t abx_compiler_request_bytes(const struct abx_compiler_request *r)
+{
+    return sizeof *r + r->constant_count * sizeof(struct abx_shader_constant) +
+           r->link_count * sizeof(struct abx_compiler_link);
+}
+/* The links of a request of that length. */
+static inline const struct abx_compiler_link *abx_compiler_links(
+        const struct abx_compiler_request *r)
+{
+    return (const struct abx_compiler_link *)(r->constants + r->constant_count);
+}
 
 /* fd (absent when both lengths are 0): the message, then, at the next multiple of 8, the payload:
  * a library's reflection or a pipeline's object. Sealed against every change. */

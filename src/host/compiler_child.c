@@ -80,7 +80,12 @@ static bool needs_clang(const struct child_work *work)
     struct request r;
     if (work->library) {
         const struct abx_shader_library *library = (const void *)artifact_blob(work->library);
-        return library->form == ABX_LIBRARY_HEADER;
+        bool needs = library->form == ABX_LIBRARY_HEADER;
+        for (uint32_t i = 0; i < work->link_count && !needs; i++) {
+            library = work->links[i].library;
+            needs = library->form == ABX_LIBRARY_HEADER;
+        }
+        return needs;
     }
     return !read_request(work, &r) || !abx_is_metallib(r.payload, r.payload_bytes);
 }
@@ -132,8 +137,9 @@ static int specialize(const struct child_work *work, struct abx_shader_result *r
         result->message = tools_message;
         return tools_error;
     }
-    return abx_shader_specialize(&tools, artifact_blob(work->library), work->library->blob_bytes,
-            work->function, work->constants, work->constant_count, result);
+    return abx_shader_link(&tools, artifact_blob(work->library), work->library->blob_bytes,
+            work->function, work->constants, work->constant_count, work->links, work->link_count,
+            result);
 }
 
 _Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)

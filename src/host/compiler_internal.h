@@ -40,6 +40,8 @@ struct child_work {
     size_t request_bytes;
     uint32_t function, constant_count;
     const struct abx_shader_constant *constants;
+    const struct abx_shader_link *links;
+    uint32_t link_count;
     unsigned cpu_seconds;
     bool verbose; /* say what the sandbox lacks: the first child does */
 };

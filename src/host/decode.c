@@ -151,6 +151,18 @@ static void on_pipeline_create(
     abx_pipeline_create(d->session, r->pipeline, (struct abx_library_object *)library, r);
 }
 
+static void on_function_create(
+        struct decoder *d, const struct abx_rec_function_create *r, struct abx_object *library)
+{
+    abx_function_create(d->session, (struct abx_library_object *)library, r);
+}
+
+static void on_pipeline_create_linked(struct decoder *d,
+        const struct abx_rec_pipeline_create_linked *r, struct abx_object *kernel)
+{
+    abx_pipeline_create_linked(d->session, (struct abx_function_object *)kernel, r);
+}
+
 static void on_event_create(struct decoder *d, const struct abx_rec_event_create *r)
 {
     abx_event_create(d->session, r->event, r->slot);

@@ -86,6 +86,13 @@ struct abx_library_object {
     const struct abx_reflection *reflection;
 };
 
+struct abx_function_object {
+    struct abx_object head;
+    struct abx_library_object *library; /* one reference */
+    uint32_t index, constant_count;
+    struct abx_shader_constant constants[];
+};
+
 enum abx_pipeline_state { ABX_PIPELINE_COMPILING, ABX_PIPELINE_READY, ABX_PIPELINE_FAILED };
 
 struct abx_prepare_waiter {
@@ -358,6 +365,22 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item);
 void abx_library_destroy(struct abx_library_object *library);
 void abx_pipeline_create(struct abx_session *session, abx_handle handle,
         struct abx_library_object *library, const struct abx_rec_pipeline_create *r);
+struct abx_compiler_request;
+/* The object of a pipeline still to be asked for; NULL: the session ends. */
+struct abx_pipeline_object *abx_pipeline_new(struct abx_session *session, abx_handle handle,
+        struct abx_library_object *library, uint32_t function);
+void abx_pipeline_request(
+        struct abx_pipeline_object *pipeline, struct abx_compiler_request *message);
+void abx_pipeline_fail(struct abx_pipeline_object *pipeline, const char *text, size_t length);
+void abx_constants_read(
+        struct abx_shader_constant *to, const struct abx_wire_constant *from, uint32_t count);
 void abx_pipeline_destroy(struct abx_pipeline_object *pipeline);
+
+/* ---- linking.c */
+void abx_function_create(struct abx_session *session, struct abx_library_object *library,
+        const struct abx_rec_function_create *r);
+void abx_function_destroy(struct abx_function_object *function);
+void abx_pipeline_create_linked(struct abx_session *session, struct abx_function_object *kernel,
+        const struct abx_rec_pipeline_create_linked *r);
 
 #endif

@@ -141,6 +141,9 @@ void abx_object_release(struct abx_object *object)
     case ABX_CLASS_LIBRARY:
         abx_library_destroy((struct abx_library_object *)object);
         break;
+    case ABX_CLASS_FUNCTION:
+        abx_function_destroy((struct abx_function_object *)object);
+        break;
     case ABX_CLASS_PIPELINE:
         abx_pipeline_destroy((struct abx_pipeline_object *)object);
         break;

@@ -34,7 +34,7 @@ struct abx_broker {
 
 /* ---- answers */
 
-static void pipeline_fail(struct abx_pipeline_object *pipeline, const char *text, size_t length)
+void abx_pipeline_fail(struct abx_pipeline_object *pipeline, const char *text, size_t length)
 {
     pipeline->text = strndup(text, length);
     atomic_store_explicit(&pipeline->state, ABX_PIPELINE_FAILED, memory_order_release);
@@ -47,7 +47,7 @@ static void pipeline_answer(struct abx_broker *broker, struct abx_pipeline_objec
     pipeline->cached = a->cached;
     if (a->error || !map) {
         static const char nothing[] = "the shader compiler said nothing";
-        pipeline_fail(pipeline, map && a->message_bytes ? (const char *)map : nothing,
+        abx_pipeline_fail(pipeline, map && a->message_bytes ? (const char *)map : nothing,
                 map && a->message_bytes ? a->message_bytes : sizeof nothing - 1);
         return;
     }
@@ -57,7 +57,7 @@ static void pipeline_answer(struct abx_broker *broker, struct abx_pipeline_objec
     if (r < 0) {
         char text[96];
         int n = snprintf(text, sizeof text, "the compiled code was refused: %s", strerror(-r));
-        pipeline_fail(pipeline, text, (size_t)n);
+        abx_pipeline_fail(pipeline, text, (size_t)n);
         return;
     }
     pipeline->static_threadgroup_bytes =
@@ -206,9 +206,7 @@ static int send_request(struct abx_broker *broker, struct abx_compiler_request *
     }
     pthread_mutex_unlock(&broker->lock);
     if (r == 0) {
-        size_t bytes = ABX_COMPILER_REQUEST_BYTES +
-                       message->constant_count * sizeof(struct abx_shader_constant);
-        r = abx_sock_send(broker->sock, message, bytes, &fd, fd >= 0);
+        r = abx_sock_send(broker->sock, message, abx_compiler_request_bytes(message), &fd, fd >= 0);
         /* The answering thread may have failed it meanwhile: then it is gone from the list. */
         if (r == 0 || !take(broker, request->id))
             return 0;
@@ -241,7 +239,7 @@ static void drop(struct abx_broker *broker, const uint8_t key[32])
 {
     struct abx_compiler_request message = {.type = ABX_COMPILER_DROP};
     memcpy(message.key, key, sizeof message.key);
-    abx_sock_send(broker->sock, &message, ABX_COMPILER_REQUEST_BYTES, NULL, 0);
+    abx_sock_send(broker->sock, &message, sizeof message, NULL, 0);
 }
 
 void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
@@ -301,44 +299,63 @@ static void describe(struct abx_pipeline_object *pipeline, const struct abx_refl
     memcpy(pipeline->required_threads, f->required_threads, sizeof pipeline->required_threads);
 }
 
-static void request_pipeline(struct abx_pipeline_object *pipeline,
-        struct abx_library_object *library, const struct abx_rec_pipeline_create *r)
+void abx_constants_read(
+        struct abx_shader_constant *to, const struct abx_wire_constant *from, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        to[i].index = from[i].index;
+        to[i].type = from[i].type;
+        memcpy(to[i].value, &from[i].value_low, 8);
+        memcpy(to[i].value + 8, &from[i].value_high, 8);
+    }
+}
+
+void abx_pipeline_request(
+        struct abx_pipeline_object *pipeline, struct abx_compiler_request *message)
 {
     struct abx_session *session = pipeline->head.session;
-    struct abx_compiler_request message = {.type = ABX_COMPILER_PIPELINE,
-            .function = r->function,
-            .constant_count = r->constant_count};
-    memcpy(message.key, library->key, sizeof message.key);
-    for (uint32_t i = 0; i < r->constant_count; i++) {
-        struct abx_shader_constant *to = &message.constants[i];
-        to->index = r->constants[i].index;
-        to->type = r->constants[i].type;
-        memcpy(to->value, &r->constants[i].value_low, 8);
-        memcpy(to->value + 8, &r->constants[i].value_high, 8);
-    }
     struct request who = {.session = session, .pipeline = pipeline};
     static const char text[] = "the shader compiler is gone";
-    if (send_request(session->host->broker, &message, &who, -1) < 0)
-        pipeline_fail(pipeline, text, sizeof text - 1);
+    message->type = ABX_COMPILER_PIPELINE;
+    if (send_request(session->host->broker, message, &who, -1) < 0)
+        abx_pipeline_fail(pipeline, text, sizeof text - 1);
+}
+
+struct abx_pipeline_object *abx_pipeline_new(struct abx_session *session, abx_handle handle,
+        struct abx_library_object *library, uint32_t function)
+{
+    const struct abx_reflection *reflection = library->reflection;
+    const struct abx_reflection_function *f = abx_reflection_functions(reflection) + function;
+    if (function >= reflection->function_count || f->kind != ABX_FUNCTION_KERNEL) {
+        abx_session_kill(
+                session, "it made a pipeline of function %u, which is no kernel", function);
+        return NULL;
+    }
+    struct abx_pipeline_object *pipeline =
+            abx_object_create(session, handle, ABX_CLASS_PIPELINE, sizeof *pipeline);
+    if (pipeline) {
+        atomic_init(&pipeline->state, ABX_PIPELINE_COMPILING);
+        describe(pipeline, reflection, f);
+    }
+    return pipeline;
 }
 
 void abx_pipeline_create(struct abx_session *session, abx_handle handle,
         struct abx_library_object *library, const struct abx_rec_pipeline_create *r)
 {
-    const struct abx_reflection *reflection = library->reflection;
-    const struct abx_reflection_function *f = abx_reflection_functions(reflection) + r->function;
-    if (r->function >= reflection->function_count || f->kind != ABX_FUNCTION_KERNEL) {
-        abx_session_kill(
-                session, "it made a pipeline of function %u, which is no kernel", r->function);
-        return;
-    }
-    struct abx_pipeline_object *pipeline =
-            abx_object_create(session, handle, ABX_CLASS_PIPELINE, sizeof *pipeline);
-    if (!pipeline)
-        return;
-    atomic_init(&pipeline->state, ABX_PIPELINE_COMPILING);
-    describe(pipeline, reflection, f);
-    request_pipeline(pipeline, library, r);
+    struct abx_pipeline_object *pipeline = abx_pipeline_new(session, handle, library, r->function);
+    size_t bytes = r->constant_count * sizeof(struct abx_shader_constant);
+    struct abx_compiler_request *message = pipeline ? calloc(1, sizeof *message + bytes) : NULL;
+    static const char text[] = "no memory";
+    if (message) {
+        message->function = r->function;
+        message->constant_count = message->own_constants = r->constant_count;
+        memcpy(message->key, library->key, sizeof message->key);
+        abx_constants_read(message->constants, r->constants, r->constant_count);
+        abx_pipeline_request(pipeline, message);
+        free(message);
+    } else if (pipeline)
+        abx_pipeline_fail(pipeline, text, sizeof text - 1);
 }
 
 void abx_pipeline_destroy(struct abx_pipeline_object *pipeline)

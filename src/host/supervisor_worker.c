@@ -105,7 +105,7 @@ static int compiler_socket(struct supervisor *s, unsigned cpu_seconds)
         return r;
     struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER, .cpu_seconds = cpu_seconds};
     if (s->compiler >= 0)
-        abx_sock_send(s->compiler, &request, ABX_COMPILER_REQUEST_BYTES, &pair[0], 1);
+        abx_sock_send(s->compiler, &request, sizeof request, &pair[0], 1);
     close(pair[0]);
     return pair[1];
 }
