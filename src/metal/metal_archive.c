@@ -36,21 +36,36 @@ static int by_index(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void identify(const struct abx_metal_function *function, uint8_t ret[32])
+static void add_function(struct abx_sha256 *h, const struct abx_metal_function *function)
 {
-    struct abx_sha256 h;
     uint32_t count = function->constant_count;
     struct abx_metal_constant *constants = count ? malloc(count * sizeof *constants) : NULL;
-    abx_sha256_init(&h);
-    abx_sha256_add(&h, function->library->key, sizeof function->library->key);
-    abx_sha256_add(&h, &function->index, sizeof function->index);
+    abx_sha256_add(h, function->library->key, sizeof function->library->key);
+    abx_sha256_add(h, &function->index, sizeof function->index);
+    abx_sha256_add(h, &count, sizeof count);
     if (constants) {
         memcpy(constants, function->constants, count * sizeof *constants);
         qsort(constants, count, sizeof *constants, by_index);
-        abx_sha256_add(&h, constants, count * sizeof *constants);
+        abx_sha256_add(h, constants, count * sizeof *constants);
+    }
+    free(constants);
+}
+
+static void identify(const struct abx_metal_function *function, const struct abx_metal_links *links,
+        uint8_t ret[32])
+{
+    struct abx_sha256 h;
+    abx_sha256_init(&h);
+    add_function(&h, function);
+    for (uint32_t i = 0; links && i < links->count; i++) {
+        const struct abx_metal_link *link = &links->list[i];
+        abx_sha256_add(&h, &link->kind, sizeof link->kind);
+        if (link->kind == ABX_LINK_LIBRARY)
+            abx_sha256_add(&h, ((struct abx_metal_library *)link->object)->key, 32);
+        else
+            add_function(&h, link->object);
     }
     abx_sha256_finish(&h, ret);
-    free(constants);
 }
 
 /* Where the identity is, or belongs. */
@@ -98,11 +113,12 @@ static bool add(struct abx_metal_archive *archive, const uint8_t key[32], id *er
     return ok;
 }
 
-bool abx_metal_archives_have(id archives, const struct abx_metal_function *function)
+bool abx_metal_archives_have(
+        id archives, const struct abx_metal_function *function, const struct abx_metal_links *links)
 {
     uint8_t key[32];
     bool found = false;
-    identify(function, key);
+    identify(function, links, key);
     for (NSUInteger i = 0; i < abx_ns_array_count(archives) && !found; i++) {
         struct abx_metal_archive *archive = (void *)abx_ns_array_at(archives, i);
         uint32_t at;
@@ -243,11 +259,11 @@ void MTLBinaryArchive_dealloc(id self, SEL cmd)
 }
 
 /* Compiled now, so that the host's cache has it. */
-static bool add_function(id self, struct abx_metal_function *function, id descriptor, id *error)
+static bool add_pipeline(id self, struct abx_metal_function *kernel, id descriptor, id *error)
 {
     id why = NULL;
     uint8_t key[32];
-    id pipeline = abx_metal_pipeline_new(archive_of(self)->base.device, function, descriptor,
+    id pipeline = abx_metal_pipeline_new(archive_of(self)->base.device, kernel, descriptor,
             MTLPipelineOptionNone, true, NULL, &why);
     if (!pipeline) {
         id text = ABX_MSG(id, (id, SEL), why, "localizedDescription");
@@ -255,8 +271,8 @@ static bool add_function(id self, struct abx_metal_function *function, id descri
                 text ? abx_ns_string_utf8(text) : "out of memory");
         return false;
     }
+    identify(kernel, &((struct abx_metal_pipeline *)pipeline)->links, key);
     objc_release(pipeline);
-    identify(function, key);
     return add(archive_of(self), key, error);
 }
 
@@ -264,7 +280,7 @@ abx_objc_bool MTLBinaryArchive_addComputePipelineFunctionsWithDescriptor_error_(
         id self, SEL cmd, id object, id *error)
 {
     struct MTLComputePipelineDescriptor *descriptor = (struct MTLComputePipelineDescriptor *)object;
-    return add_function(self,
+    return add_pipeline(self,
             descriptor ? (struct abx_metal_function *)descriptor->computeFunction : NULL, object,
             error);
 }
@@ -272,14 +288,22 @@ abx_objc_bool MTLBinaryArchive_addComputePipelineFunctionsWithDescriptor_error_(
 abx_objc_bool MTLBinaryArchive_addFunctionWithDescriptor_library_error_(
         id self, SEL cmd, id descriptor, id library, id *error)
 {
-    id made =
-            abx_metal_is(library, ABX_METAL_LIBRARY)
-                    ? MTLLibrary_newFunctionWithDescriptor_error_(library, NULL, descriptor, error)
-                    : NULL;
-    bool ok = made && add_function(self, (struct abx_metal_function *)made, NULL, error);
-    if (!made && error && !*error)
+    if (!abx_metal_is(library, ABX_METAL_LIBRARY)) {
         abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorUnexpectedElement,
                 "the library is not a Metal library");
+        return 0;
+    }
+    uint8_t key[32];
+    id made = MTLLibrary_newFunctionWithDescriptor_error_(library, NULL, descriptor, error);
+    struct abx_metal_function *function = (struct abx_metal_function *)made;
+    bool ok = false;
+    if (made && MTLFunction_functionType(made, NULL) == MTLFunctionTypeKernel) {
+        ok = add_pipeline(self, function, NULL, error);
+    } else if (made) {
+        /* A visible function becomes code with the kernel that it is linked to. */
+        identify(function, NULL, key);
+        ok = add(archive_of(self), key, error);
+    }
     objc_release(made);
     return ok;
 }

@@ -56,7 +56,7 @@ static uint64_t constant_size(MTLDataType type)
 /* MTLDataTypePointer and the objects that are an address each in an argument buffer. */
 static bool is_pointer(MTLDataType type)
 {
-    return type == MTLDataTypePointer;
+    return type == MTLDataTypePointer || type == MTLDataTypeVisibleFunctionTable;
 }
 
 static int by_index(const void *a, const void *b)
@@ -173,7 +173,7 @@ static bool add_rows(
         to->rows = more;
     }
     to->rows[to->count++] = (struct abx_metal_member){
-            index, offset, t->size, count, t->data_type != MTLDataTypePointer, type};
+            index, offset, t->size, count, !is_pointer(t->data_type), type};
     return true;
 }
 
@@ -341,6 +341,28 @@ void MTLArgumentEncoder_setBuffers_offsets_withRange_(
     for (NSUInteger i = 0; i < range.length; i++)
         MTLArgumentEncoder_setBuffer_offset_atIndex_(
                 self, cmd, buffers[i], offsets[i], range.location + i);
+}
+
+void MTLArgumentEncoder_setVisibleFunctionTable_atIndex_(
+        id self, SEL cmd, id table, NSUInteger index)
+{
+    static const char what[] = "setVisibleFunctionTable:atIndex:";
+    uint8_t *to = place(encoder_of(self), index, false, what);
+    if (table && !abx_metal_is(table, ABX_METAL_TABLE)) {
+        abx_metal_say("-[MTLArgumentEncoder %s]: not a function table", what);
+        return;
+    }
+    uint64_t address = table ? MTLVisibleFunctionTable_gpuResourceID(table, NULL)._impl : 0;
+    if (to)
+        memcpy(to, &address, sizeof address);
+}
+
+void MTLArgumentEncoder_setVisibleFunctionTables_withRange_(
+        id self, SEL cmd, const id *tables, NSRange range)
+{
+    for (NSUInteger i = 0; i < range.length; i++)
+        MTLArgumentEncoder_setVisibleFunctionTable_atIndex_(
+                self, cmd, tables[i], range.location + i);
 }
 
 void *MTLArgumentEncoder_constantDataAtIndex_(id self, SEL cmd, NSUInteger index)

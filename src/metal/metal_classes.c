@@ -57,6 +57,7 @@ COMMON(MTLFunction)
 COMMON(MTLArgumentEncoder)
 COMMON(MTLCaptureScope)
 COMMON(MTLBinaryArchive)
+DEVICE_OF(MTLFunctionHandle)
 DEVICE_OF(MTLComputePipelineState)
 LABEL_OF(MTLComputePipelineState)
 DEVICE_OF(MTLResidencySet)
@@ -100,6 +101,8 @@ static void define_resources(void)
             MTLBuffer_dealloc);
     OBJECTS(ABX_METAL_ICB, MTLIndirectCommandBuffer, struct abx_metal_icb,
             PROTOCOL(MTLIndirectCommandBuffer, resource), MTLIndirectCommandBuffer_dealloc);
+    OBJECTS(ABX_METAL_TABLE, MTLVisibleFunctionTable, struct abx_metal_table,
+            PROTOCOL(MTLVisibleFunctionTable, resource), MTLVisibleFunctionTable_dealloc);
     OBJECTS(ABX_METAL_HEAP, MTLHeap, struct abx_metal_heap, PROTOCOL(MTLHeap, allocation),
             MTLHeap_dealloc);
     SIMPLE(ABX_METAL_ICB_COMMAND, MTLIndirectComputeCommand, struct abx_metal_icb_command,
@@ -135,6 +138,8 @@ static void define_libraries(void)
     SIMPLE(ABX_METAL_FUNCTION, MTLFunction, struct abx_metal_function, MTLFunction_dealloc);
     SIMPLE(ABX_METAL_PIPELINE, MTLComputePipelineState, struct abx_metal_pipeline,
             MTLComputePipelineState_dealloc);
+    SIMPLE(ABX_METAL_FUNCTION_HANDLE, MTLFunctionHandle, struct abx_metal_function_handle,
+            MTLFunctionHandle_dealloc);
     SIMPLE(ABX_METAL_ARCHIVE, MTLBinaryArchive, struct abx_metal_archive, MTLBinaryArchive_dealloc);
     Class binding = PROTOCOL(MTLBinding, ABX_CLASS(NSObject));
     OBJECTS(ABX_METAL_BUFFER_BINDING, MTLBufferBinding, struct abx_metal_binding,

@@ -94,6 +94,39 @@ void MTLComputeCommandEncoder_setBytes_length_atIndex_(
         abx_encode_set_bytes(records(encoder), (uint32_t)index, (uint32_t)length, bytes);
 }
 
+void MTLComputeCommandEncoder_setVisibleFunctionTable_atBufferIndex_(
+        id self, SEL cmd, id object, NSUInteger index)
+{
+    static const char what[] = "setVisibleFunctionTable:atBufferIndex:";
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_table *table = (struct abx_metal_table *)object;
+    if (!open(encoder, what))
+        return;
+    if (index > MAX_INDEX) {
+        complain_buffer(encoder, NULL, 0, index, what);
+        return;
+    }
+    if (table && !abx_metal_is(table, ABX_METAL_TABLE)) {
+        abx_metal_fail(
+                encoder->buffer, "-[MTLComputeCommandEncoder %s]: not a function table", what);
+        return;
+    }
+    if (table) {
+        abx_metal_hold(encoder->buffer, table);
+        abx_metal_hold(encoder->buffer, table->buffer);
+    }
+    abx_encode_set_buffer(
+            records(encoder), table ? table->buffer->resource.handle : 0, 0, (uint32_t)index);
+}
+
+void MTLComputeCommandEncoder_setVisibleFunctionTables_withBufferRange_(
+        id self, SEL cmd, const id *tables, NSRange range)
+{
+    for (NSUInteger i = 0; i < range.length && i <= MAX_INDEX; i++)
+        MTLComputeCommandEncoder_setVisibleFunctionTable_atBufferIndex_(
+                self, cmd, tables[i], range.location + i);
+}
+
 void MTLComputeCommandEncoder_setThreadgroupMemoryLength_atIndex_(
         id self, SEL cmd, NSUInteger length, NSUInteger index)
 {
@@ -248,6 +281,11 @@ void MTLComputeCommandEncoder_useResource_usage_(id self, SEL cmd, id resource, 
         abx_metal_hold(encoder->buffer, resource);
         abx_encode_use_resource(records(encoder), ((struct abx_metal_resource *)resource)->handle,
                 (uint32_t)(usage & 7));
+    } else if (abx_metal_is(resource, ABX_METAL_TABLE)) {
+        struct abx_metal_buffer *numbers = ((struct abx_metal_table *)resource)->buffer;
+        abx_metal_hold(encoder->buffer, resource);
+        abx_metal_hold(encoder->buffer, numbers);
+        abx_encode_use_resource(records(encoder), numbers->resource.handle, 1);
     } else if (abx_metal_is(resource, ABX_METAL_ICB)) {
         abx_metal_hold(encoder->buffer, resource);
     } else if (resource) {

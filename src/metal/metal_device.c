@@ -184,13 +184,18 @@ ANSWERS_NO(supportsPullModelInterpolation)
 ANSWERS_NO(areBarycentricCoordsSupported)
 ANSWERS_NO(supportsShaderBarycentricCoordinates)
 ANSWERS_NO(supportsRaytracing)
-ANSWERS_NO(supportsFunctionPointers)
 ANSWERS_NO(supportsFunctionPointersFromRender)
 ANSWERS_NO(supportsRaytracingFromRender)
 ANSWERS_NO(supportsPrimitiveMotionBlur)
 ANSWERS_NO(supportsDynamicLibraries)
 ANSWERS_NO(supportsRenderDynamicLibraries)
 ANSWERS_NO(areProgrammableSamplePositionsSupported)
+
+/* Visible functions and their tables, of kernels. */
+abx_objc_bool MTLDevice_supportsFunctionPointers(id self, SEL cmd)
+{
+    return 1;
+}
 
 MTLReadWriteTextureTier MTLDevice_readWriteTextureSupport(id self, SEL cmd)
 {

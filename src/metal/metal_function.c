@@ -248,7 +248,7 @@ id MTLLibrary_newFunctionWithDescriptor_error_(id self, SEL cmd, id object, id *
             self, cmd, descriptor->name, descriptor->constantValues, error);
     struct abx_metal_function *function = (struct abx_metal_function *)made;
     if (function && descriptor->options & MTLFunctionOptionFailOnBinaryArchiveMiss &&
-            !abx_metal_archives_have(descriptor->binaryArchives, function)) {
+            !abx_metal_archives_have(descriptor->binaryArchives, function, NULL)) {
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFunctionNotFound,
                 "%s: no binary archive has the function, and "
                 "MTLFunctionOptionFailOnBinaryArchiveMiss is set",
@@ -285,6 +285,7 @@ static struct abx_metal_function *function_of(id self)
 void MTLFunction_dealloc(id self, SEL cmd)
 {
     struct abx_metal_function *function = function_of(self);
+    abx_client_destroy(function->base.client, function->handle);
     objc_release((id)function->library);
     objc_release(function->name);
     free(function->constants);

@@ -17,6 +17,7 @@
 #include "foundation/foundation.h"
 #include "methods_gen.h"
 #include "wire/client.h"
+#include "wire/limits.h"
 
 struct abx_metal_object {
     Class isa;
@@ -100,6 +101,16 @@ struct abx_metal_function {
     struct abx_metal_constant *constants;
     uint32_t constant_count;
     NSUInteger options;
+    abx_handle handle; /* the host's object; 0: none was needed yet */
+};
+
+/* What a pipeline is linked with beside its own library. */
+struct abx_metal_links {
+    struct abx_metal_link {
+        void *object;  /* retained: a function, or (ABX_LINK_LIBRARY) a library */
+        uint32_t kind; /* enum abx_link_kind */
+    } *list;
+    uint32_t count;
 };
 
 struct abx_metal_pipeline {
@@ -109,6 +120,21 @@ struct abx_metal_pipeline {
     uint32_t max_threads;
     _Atomic uint64_t static_bytes; /* + 1, once the host was asked; 0 before */
     bool indirect;
+    struct abx_metal_links links;
+};
+
+struct abx_metal_function_handle {
+    struct abx_metal_object base;
+    struct abx_metal_function *function; /* both retained */
+    struct abx_metal_pipeline *pipeline;
+    uint32_t number; /* in tables */
+};
+
+struct abx_metal_table {
+    struct abx_metal_resource resource;
+    struct abx_metal_buffer *buffer; /* both retained */
+    struct abx_metal_pipeline *pipeline;
+    uint32_t count;
 };
 
 struct abx_metal_icb {
@@ -254,6 +280,8 @@ enum abx_metal_class {
     ABX_METAL_THREADGROUP_BINDING,
     ABX_METAL_CAPTURE_SCOPE,
     ABX_METAL_ARCHIVE,
+    ABX_METAL_FUNCTION_HANDLE,
+    ABX_METAL_TABLE,
     ABX_METAL_CLASSES,
 };
 extern Class abx_metal_classes[ABX_METAL_CLASSES];
@@ -306,6 +334,8 @@ void abx_metal_argument_encoder_dealloc(id self, SEL cmd);
 void abx_metal_binding_dealloc(id self, SEL cmd);
 void MTLCaptureScope_dealloc(id self, SEL cmd);
 void MTLBinaryArchive_dealloc(id self, SEL cmd);
+void MTLFunctionHandle_dealloc(id self, SEL cmd);
+void MTLVisibleFunctionTable_dealloc(id self, SEL cmd);
 
 void abx_metal_define_listener(void);
 void abx_metal_define_constant_values(void);
@@ -356,8 +386,26 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
         MTLPipelineOption options, bool wait, id *reflection, id *error);
 id abx_metal_reflection_new(struct abx_metal_function *function);
 
-/* archive.c: whether one of an array of archives (or nil) has the function, with its constants */
-bool abx_metal_archives_have(id archives, const struct abx_metal_function *function);
+/* Its constants as records have them; `to` has room for 256. */
+void abx_metal_constants_write(
+        const struct abx_metal_function *function, struct abx_wire_constant *to);
+
+/* linked.c */
+/* Adds what a MTLComputePipelineDescriptor (or nil) names. False: an error is set. */
+bool abx_metal_links_collect(struct abx_metal_links *links, id descriptor, id *error);
+bool abx_metal_links_copy(
+        struct abx_metal_links *links, const struct abx_metal_links *from, id *error);
+/* Adds an array of functions, to be called through tables. */
+bool abx_metal_links_add(struct abx_metal_links *links, id functions, id *error);
+void abx_metal_links_finish(struct abx_metal_links *links);
+/* Tells the host to make the pipeline. 0 or -errno. */
+int abx_metal_links_send(const struct abx_metal_links *links, struct abx_metal_function *kernel,
+        abx_handle pipeline);
+
+/* archive.c: whether one of an array of archives (or nil) has the function, with its constants and
+ * links (or NULL) */
+bool abx_metal_archives_have(id archives, const struct abx_metal_function *function,
+        const struct abx_metal_links *links);
 
 /* argument.c */
 id abx_metal_argument_encoder_new(id device, NSUInteger length, NSUInteger alignment);

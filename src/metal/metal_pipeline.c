@@ -76,8 +76,11 @@ id MTLBinding_name(id self, SEL cmd)
 
 MTLBindingType MTLBinding_type(id self, SEL cmd)
 {
-    return binding_of(self)->kind == ABX_ARGUMENT_THREADGROUP ? MTLBindingTypeThreadgroupMemory
-                                                              : MTLBindingTypeBuffer;
+    const struct abx_metal_binding *binding = binding_of(self);
+    return binding->kind == ABX_ARGUMENT_THREADGROUP ? MTLBindingTypeThreadgroupMemory
+           : binding->data_type == MTLDataTypeVisibleFunctionTable
+                   ? MTLBindingTypeVisibleFunctionTable
+                   : MTLBindingTypeBuffer;
 }
 
 MTLBindingAccess MTLBinding_access(id self, SEL cmd)
@@ -160,25 +163,38 @@ static bool may_fail(const struct abx_metal_function *function)
     return false;
 }
 
-static int send(struct abx_metal_pipeline *pipeline)
+void abx_metal_constants_write(
+        const struct abx_metal_function *function, struct abx_wire_constant *to)
 {
-    struct abx_metal_function *function = pipeline->function;
-    struct abx_client *client = pipeline->base.client;
-    uint64_t space[ABX_MAX_RECORD_BYTES / 8];
-    struct abx_wire_constant constants[256];
     for (uint32_t i = 0; i < function->constant_count; i++)
-        constants[i] = (struct abx_wire_constant){.index = function->constants[i].index,
+        to[i] = (struct abx_wire_constant){.index = function->constants[i].index,
                 .type = function->constants[i].type,
                 .value_low = function->constants[i].value[0],
                 .value_high = function->constants[i].value[1]};
-    pipeline->handle = abx_client_handle_new(client);
-    if (!pipeline->handle)
-        return -EMFILE;
+}
+
+/* Rung: the host should start compiling now. */
+static int send_alone(struct abx_metal_pipeline *pipeline)
+{
+    struct abx_metal_function *function = pipeline->function;
+    uint64_t space[ABX_MAX_RECORD_BYTES / 8];
+    struct abx_wire_constant constants[256];
+    abx_metal_constants_write(function, constants);
     struct abx_encoder e = {.at = (uint8_t *)space, .end = (uint8_t *)space + sizeof space};
     abx_encode_pipeline_create(&e, pipeline->handle, function->library->handle, function->index,
             function->constant_count, constants);
-    /* Rung: the host should start compiling now. */
-    int r = abx_client_push(client, space, ABX_PUSH_RING);
+    return abx_client_push(pipeline->base.client, space, ABX_PUSH_RING);
+}
+
+static int send(struct abx_metal_pipeline *pipeline)
+{
+    struct abx_client *client = pipeline->base.client;
+    pipeline->handle = abx_client_handle_new(client);
+    if (!pipeline->handle)
+        return -EMFILE;
+    int r = pipeline->links.count
+                    ? abx_metal_links_send(&pipeline->links, pipeline->function, pipeline->handle)
+                    : send_alone(pipeline);
     if (r < 0) {
         abx_client_handle_free(client, pipeline->handle);
         pipeline->handle = 0;
@@ -203,12 +219,13 @@ static void limits(struct abx_metal_pipeline *pipeline, struct MTLComputePipelin
 }
 
 /* True, with an error, when only archives may serve the pipeline and none has it. */
-static bool archive_miss(const struct abx_metal_function *function, id descriptor,
+static bool archive_miss(const struct abx_metal_pipeline *pipeline, id descriptor,
         MTLPipelineOption options, id *error)
 {
+    const struct abx_metal_function *function = pipeline->function;
     const struct MTLComputePipelineDescriptor *d = (void *)descriptor;
     if (!(options & MTLPipelineOptionFailOnBinaryArchiveMiss) ||
-            abx_metal_archives_have(d ? d->binaryArchives : NULL, function))
+            abx_metal_archives_have(d ? d->binaryArchives : NULL, function, &pipeline->links))
         return false;
     abx_ns_error_set(error, "MTLBinaryArchiveDomain", MTLBinaryArchiveErrorCompilationFailure,
             "%s: no binary archive has the function, and MTLPipelineOptionFailOnBinaryArchiveMiss "
@@ -227,8 +244,9 @@ static int prepare(struct abx_metal_pipeline *pipeline, char text[static 512])
     return r;
 }
 
-id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
-        MTLPipelineOption options, bool wait, id *reflection, id *error)
+/* A pipeline of which nobody was told yet. */
+static struct abx_metal_pipeline *pipeline_alloc(
+        id device, struct abx_metal_function *function, id *error)
 {
     if (!abx_metal_is(function, ABX_METAL_FUNCTION) ||
             MTLFunction_functionType((id)function, NULL) != MTLFunctionTypeKernel) {
@@ -236,26 +254,44 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
                 function ? "the function is not a kernel" : "no function was given");
         return NULL;
     }
-    if (archive_miss(function, descriptor, options, error))
-        return NULL;
     struct abx_metal_pipeline *pipeline = abx_metal_new(ABX_METAL_PIPELINE, device);
-    if (!pipeline)
-        return NULL;
-    pipeline->function = (struct abx_metal_function *)objc_retain((id)function);
-    limits(pipeline, (struct MTLComputePipelineDescriptor *)descriptor);
+    if (pipeline)
+        pipeline->function = (struct abx_metal_function *)objc_retain((id)function);
+    return pipeline;
+}
+
+/* Released, and false with an error, when the host could not make it. */
+static bool start(struct abx_metal_pipeline *pipeline, bool wait, id *error)
+{
     char text[512] = "";
     int r = send(pipeline);
-    if (r == 0 && (wait || may_fail(function)))
+    if (r == 0 && (wait || pipeline->links.count || may_fail(pipeline->function)))
         r = prepare(pipeline, text);
-    if (r < 0) {
-        abx_ns_error_set(error, PIPELINE_DOMAIN, r == -EINVAL ? 3 : 1, "%s: %s",
-                abx_ns_string_utf8(function->name),
-                text[0]        ? text
-                : r == -ENODEV ? abx_client_lost_text(pipeline->base.client)
-                               : strerror(-r));
+    if (r == 0)
+        return true;
+    abx_ns_error_set(error, PIPELINE_DOMAIN, r == -EINVAL ? 3 : 1, "%s: %s",
+            abx_ns_string_utf8(pipeline->function->name),
+            text[0]        ? text
+            : r == -ENODEV ? abx_client_lost_text(pipeline->base.client)
+                           : strerror(-r));
+    objc_release((id)pipeline);
+    return false;
+}
+
+id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
+        MTLPipelineOption options, bool wait, id *reflection, id *error)
+{
+    struct abx_metal_pipeline *pipeline = pipeline_alloc(device, function, error);
+    if (!pipeline)
+        return NULL;
+    limits(pipeline, (struct MTLComputePipelineDescriptor *)descriptor);
+    if (!abx_metal_links_collect(&pipeline->links, descriptor, error) ||
+            archive_miss(pipeline, descriptor, options, error)) {
         objc_release((id)pipeline);
         return NULL;
     }
+    if (!start(pipeline, wait, error))
+        return NULL;
     if (reflection && options & (MTLPipelineOptionBindingInfo | MTLPipelineOptionBufferTypeInfo))
         *reflection = abx_metal_reflection_new(function);
     return (id)pipeline;
@@ -287,6 +323,25 @@ id MTLDevice_newComputePipelineStateWithDescriptor_options_reflection_error_(
 {
     return abx_metal_pipeline_new(
             self, function_of(descriptor), descriptor, options, false, reflection, error);
+}
+
+/* What it was linked with keeps its numbers, so its tables and handles go on being right. */
+id MTLComputePipelineState_newComputePipelineStateWithAdditionalBinaryFunctions_error_(
+        id self, SEL cmd, id functions, id *error)
+{
+    const struct abx_metal_pipeline *old = (struct abx_metal_pipeline *)self;
+    struct abx_metal_pipeline *pipeline = pipeline_alloc(old->base.device, old->function, error);
+    if (!pipeline)
+        return NULL;
+    pipeline->max_threads = old->max_threads;
+    pipeline->indirect = old->indirect;
+    abx_objc_store_copy(&pipeline->base.label, old->base.label);
+    if (!abx_metal_links_copy(&pipeline->links, &old->links, error) ||
+            !abx_metal_links_add(&pipeline->links, functions, error)) {
+        objc_release((id)pipeline);
+        return NULL;
+    }
+    return start(pipeline, false, error) ? (id)pipeline : NULL;
 }
 
 /* ---- with a completion handler: waited for on another thread */
@@ -357,6 +412,7 @@ void MTLComputePipelineState_dealloc(id self, SEL cmd)
 {
     struct abx_metal_pipeline *pipeline = pipeline_of(self);
     abx_client_destroy(pipeline->base.client, pipeline->handle);
+    abx_metal_links_finish(&pipeline->links);
     objc_release((id)pipeline->function);
     abx_metal_dealloc(self, ABX_METAL_PIPELINE);
 }
