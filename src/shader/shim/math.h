@@ -87,7 +87,7 @@ __MSL_FN float fma(float a, float b, float c)
 }
 __MSL_FN half fma(half a, half b, half c)
 {
-    return __builtin_elementwise_fma(a, b, c);
+    return (half)__core::fma_half((float)a, (float)b, (float)c);
 }
 __MSL_IF_BFLOAT(T) __MSL_FN T fma(T a, T b, T c)
 {

@@ -28,9 +28,24 @@ __MSL_FN float sqrt(float x)
 {
     return __builtin_elementwise_sqrt(x);
 }
+// Rounded correctly: the quotient, corrected by what x * r * r differs from 1.
 __MSL_FN float rsqrt(float x)
 {
-    return 1.0f / sqrt(x);
+    float r = 1.0f / sqrt(x);
+    float h = x * r, low = __builtin_elementwise_fma(x, r, -h);
+    float error = __builtin_elementwise_fma(h, r, -1.0f) + low * r;
+    float better = r - 0.5f * r * error;
+    return r > 0.0f && r < __builtin_inff() ? better : r;
+}
+// a * b + c of three halves, rounded once. In float the product is exact, but the sum would be rounded
+// before it is rounded to half: it is rounded to odd instead.
+__MSL_FN float fma_half(float a, float b, float c)
+{
+    float p = a * b, s = p + c, t = s - p, error = (p - (s - t)) + (c - t);
+    uint u = float_to_bits(s);
+    bool grows = (error > 0.0f) == (s > 0.0f);
+    uint odd = u & 1u ? u : grows ? u + 1u : u - 1u;
+    return error > 0.0f || error < 0.0f ? bits_to_float(odd) : s;
 }
 __MSL_FN float floor(float x)
 {
