@@ -1,0 +1,300 @@
+// The language: objects in every address space, classes, templates, layout, control flow.
+#include <metal_stdlib>
+using namespace metal;
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition) && !line[i])                                                              \
+            line[i] = __LINE__;                                                                    \
+    } while (0)
+#define ARGUMENTS                                                                                  \
+    device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],                        \
+            device uint *scratch [[buffer(2)]], uint i [[thread_position_in_grid]],                \
+            uint t [[thread_index_in_threadgroup]]
+
+constant float weights[] = {0.5, 1.5, 2.5, 3.5};
+constant int table[2][3] = {{1, 2, 3}, {4, 5, 6}};
+constant float3 axis = {0, 1, 2};
+struct Pair {
+    int a;
+    float b;
+};
+constant Pair pairs[] = {{1, 2.0}, {3, 4.0}};
+constant constexpr uint sizes[3] = {sizeof(Pair), sizeof(float3), alignof(float4)};
+
+enum class Mode : uchar { none, some = 7, all };
+enum { first = 3, second };
+union Bits {
+    float f;
+    uint u;
+    uchar4 bytes;
+};
+struct Fields {
+    uint low : 5;
+    uint middle : 11;
+    int high : 16;
+};
+struct alignas(32) Aligned {
+    uchar c;
+};
+struct Layout {
+    uchar a;
+    float3 b;
+    packed_float3 c;
+    half d;
+    bool e;
+    long f;
+};
+static_assert(sizeof(Layout) == 64, "as on Apple's GPUs");
+
+struct Counter {
+    int n;
+    Counter() : n(0) {}
+    explicit Counter(int start) : n(start) {}
+    thread Counter &add(int by) thread
+    {
+        n += by;
+        return *this;
+    }
+    int get() const thread { return n; }
+    int get() const device { return n + 100; }
+    int get() const constant { return n + 1000; }
+    Counter operator+(Counter o) const { return Counter(n + o.n); }
+    operator int() const { return n; }
+    static int made(int x) { return x * 2; }
+    static constant constexpr int limit = 9;
+};
+
+template <typename T, int N> struct Stack {
+    array<T, N> items;
+    int used = 0;
+    void push(T x) { items[used++] = x; }
+    T pop() { return items[--used]; }
+    template <typename F> T fold(T start, F f) const
+    {
+        for (int k = 0; k < used; k++)
+            start = f(start, items[k]);
+        return start;
+    }
+};
+
+template <int N> int power(int x) { return x * power<N - 1>(x); }
+template <> int power<0>(int) { return 1; }
+template <typename... T> int total(T... x) { return (0 + ... + int(x)); }
+template <typename T, enable_if_t<is_integral_v<T>, bool> = true> int kind(T) { return 1; }
+template <typename T, enable_if_t<is_floating_point_v<T>, bool> = true> int kind(T) { return 2; }
+template <typename T, int N> int kind(vec<T, N>) { return 10 * N + kind(T()); }
+
+int where(device const uint *) { return 1; }
+int where(threadgroup const uint *) { return 2; }
+int where(constant const int *) { return 3; }
+int where(thread const int *) { return 4; }
+
+void exchange(thread int &a, thread int &b)
+{
+    int c = a;
+    a = b;
+    b = c;
+}
+void increase(device uint &x, uint by) { x += by; }
+int ack(int m, int n) { return m == 0 ? n + 1 : n == 0 ? ack(m - 1, 1) : ack(m - 1, ack(m, n - 1)); }
+
+kernel void data_and_layout(ARGUMENTS)
+{
+    uint k = data[i % 4096] % 4;
+    CHECK(weights[k] == 0.5f + k && table[k & 1][k % 3] == int((k & 1) * 3 + k % 3 + 1));
+    CHECK(axis[k % 3] == float(k % 3) && axis.zyx.x == 2 && pairs[k & 1].b == (k & 1 ? 4.0f : 2.0f));
+    CHECK(sizes[0] == 8 && sizes[1] == 16 && sizes[2] == 16);
+    CHECK(uint(Mode::all) == 8 && second == 4 && sizeof(Mode) == 1);
+    Bits b;
+    b.f = float(data[1]);
+    CHECK(b.u == 0x3f800000u && b.bytes.w == 0x3f && b.bytes.z == 0x80);
+    Fields f = {data[i % 4096], data[i % 4096] >> 3, int(data[i % 4096])};
+    CHECK(f.low == (data[i % 4096] & 31) && f.middle == (data[i % 4096] >> 3 & 2047));
+    CHECK(f.high == int(short(data[i % 4096])) && sizeof(f) == 4);
+    f.middle++;
+    CHECK(f.middle == ((data[i % 4096] >> 3) + 1 & 2047) && f.low == (data[i % 4096] & 31));
+    CHECK(sizeof(Aligned) == 32 && alignof(Aligned) == 32);
+    device uint *mine = scratch + i * 16;
+    device Layout *l = (device Layout *)mine;
+    l->b = float3(1, 2, 3);
+    l->c = packed_float3(4, 5, 6);
+    l->d = 7.0h, l->e = true, l->f = -8;
+    CHECK(as_type<float>(mine[5]) == 2 && as_type<float>(mine[8]) == 4 && as_type<float>(mine[10]) == 6);
+    CHECK(as_type<half2>(mine[11]).x == 7.0h && (mine[11] >> 16 & 255) == 1 && mine[12] == 0xfffffff8u);
+    CHECK(all(float3(l->c) == float3(4, 5, 6)) && l->c.zyx.x == 6);
+    l->c.xz = float2(8, 9);
+    CHECK(as_type<float>(mine[8]) == 8 && as_type<float>(mine[9]) == 5 && as_type<float>(mine[10]) == 9);
+    device packed_float3 *packed = (device packed_float3 *)mine;
+    packed[1] = float3(1, 2, 3) * float(data[2]);
+    packed[1] += float3(1);
+    packed[1].y = 0.5f;
+    CHECK(as_type<float>(mine[3]) == 3 && as_type<float>(mine[4]) == 0.5f && as_type<float>(mine[5]) == 7);
+    Layout copy = *l;
+    copy.f++;
+    CHECK(copy.f == l->f + 1 && copy.b.y == l->b.y);
+}
+
+kernel void classes(ARGUMENTS)
+{
+    int x = int(data[i % 4096] % 1000);
+    Counter c(x);
+    CHECK(c.add(2).add(3).get() == x + 5 && int(c + Counter(1)) == x + 6);
+    CHECK(Counter::made(4) == 8 && Counter::limit == 9 && Counter().get() == 0);
+    device Counter *stored = (device Counter *)(scratch + i);
+    *stored = c;
+    Counter back = *stored;
+    CHECK(back.n == x + 5);
+    Stack<int, 8> s;
+    for (int k = 0; k < 5; k++)
+        s.push(x + k);
+    CHECK(s.pop() == x + 4 && s.used == 4);
+    CHECK(s.fold(1, [](int a, int b) { return a + b; }) == 1 + 4 * x + 6);
+    int sum = 0;
+    s.fold(0, [&](int a, int b) { sum += b; return 0; });
+    CHECK(sum == 4 * x + 6);
+    CHECK(power<5>(x % 5) == (x % 5) * (x % 5) * (x % 5) * (x % 5) * (x % 5));
+    CHECK(total(x, 1.5f, short(2), true) == x + 4);
+    CHECK(kind(x) == 1 && kind(1.0h) == 2 && kind(float3(1)) == 32 && kind(uchar4(1)) == 41);
+    array<float2, 3> a = {float2(1), float2(2), float2(3)};
+    a[x % 3] = float2(x);
+    float2 most = 0;
+    for (float2 v : a)
+        most = max(most, v);
+    CHECK(most.x == max(float(x), x % 3 == 2 ? 2.0f : 3.0f) && a.size() == 3);
+}
+
+kernel void address_spaces(ARGUMENTS, uint size [[threads_per_threadgroup]])
+{
+    threadgroup uint shared[1024];
+    threadgroup uint2 rows[4][8];
+    shared[t] = t;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    int local[3] = {1, 2, int(t)};
+    CHECK(where(data) == 1 && where(shared) == 2 && where(&table[0][0]) == 3 && where(local) == 4);
+    exchange(local[0], local[2]);
+    CHECK(local[0] == int(t) && local[2] == 1);
+    increase(scratch[i], 5);
+    increase(scratch[i], data[i % 4096] & 3);
+    CHECK(scratch[i] == 5 + (data[i % 4096] & 3));
+    threadgroup uint *p = shared + t;
+    threadgroup uint *thread *pp = &p;
+    CHECK(**pp == t);
+    if (t > 0)
+        CHECK(*--p == t - 1 && **pp == t - 1);
+    device const uint *from = data + 8, *to = from + 24;
+    CHECK(to - from == 24 && from < to && *(to - 24) == data[8]);
+    if (t == 0)
+        rows[3][7] = uint2(4, size);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    CHECK(rows[3][7].y == size && (&rows[3][0])[7].x == 4);
+    const device uchar *bytes = (const device uchar *)(data + 6);
+    CHECK(bytes[3] == 0x3f && *(const device ushort *)(bytes + 2) == 0x3f80);
+    device const float4 *vectors = reinterpret_cast<device const float4 *>(data + 4);
+    CHECK(vectors->z == 1.0f && (*vectors)[3] == -1.0f);
+    thread const int *none = nullptr;
+    CHECK(!none && none == nullptr);
+}
+
+kernel void control(ARGUMENTS)
+{
+    int x = int(data[i % 4096] % 100), steps = 0, n = x;
+    while (n != 1 && steps < 200) {
+        if (n <= 0)
+            break;
+        n = n & 1 ? 3 * n + 1 : n / 2;
+        steps++;
+    }
+    CHECK(n == (x == 0 ? 0 : 1));
+    int sum = 0;
+    for (int k = 0; k < 20; k++) {
+        if (k == x % 20)
+            continue;
+        for (int m = k;; m++) {
+            if (m > k + 2)
+                break;
+            sum += m;
+        }
+    }
+    CHECK(sum == 3 * (190 - x % 20) + 3 * 19);
+    int what = 0;
+    switch (x % 6) {
+    case 0:
+    case 1:
+        what = 10;
+        break;
+    case 2:
+        what = 20;
+    case 3:
+        what += 30;
+        break;
+    default:
+        what = -1;
+    }
+    int m = x % 6;
+    CHECK(what == (m < 2 ? 10 : m == 2 ? 50 : m == 3 ? 30 : -1));
+    do
+        m--;
+    while (m > 0);
+    CHECK(m == (x % 6 > 0 ? 0 : -1));
+    CHECK(ack(2, x % 4) == 2 * (x % 4) + 3);
+    int y = 3;
+    {
+        int y = x;
+        y++;
+        CHECK(y == x + 1);
+    }
+    if (int z = x + y; z > 50)
+        CHECK(x > 47);
+    CHECK((x > 50 && (y = 7, true)) == (x > 50) && y == (x > 50 ? 7 : 3));
+    auto [whole, part] = Pair{x / 7, float(x % 7)};
+    CHECK(whole * 7 + int(part) == x);
+    uchar small = uchar(x);
+    small += 200;
+    CHECK(small == uchar(x + 200) && (char(200) < 0) && ushort(-1) == 65535);
+    CHECK((1 << (32 + (x & 3))) == 1 << (x & 3));
+    CHECK(-7 / 2 == -3 && -7 % 2 == -1 && (-7 >> 1) == -4 && (int(data[5]) >> 31) == -1);
+}
+
+kernel void vectors(ARGUMENTS)
+{
+    float a = float(data[i % 4096] & 255);
+    float4 v(a, 2, float2(3, 4));
+    CHECK(all(v.wzyx == float4(4, 3, 2, a)) && all(v.xxyy.zw == float2(2)));
+    v.zw = v.xy;
+    CHECK(all(v == float4(a, 2, a, 2)) && all(v.rgba == v) && v.b == a);
+    v.yx = float2(5, 6);
+    CHECK(v.x == 6 && v.y == 5);
+    v.xyz *= 2.0f;
+    v.w++;
+    CHECK(all(v == float4(12, 10, 2 * a, 3)));
+    uint k = data[i % 4096] >> 8 & 3;
+    v[k] = -1;
+    CHECK(v[k] == -1 && (k == 0 || v.x == 12));
+    int3 n = int3(v.xyz);
+    n <<= 1;
+    CHECK(n.y == (k == 1 ? -2 : 20) && all((n & ~n) == int3(0)));
+    bool3 b = n > int3(0);
+    CHECK(b.y == (k != 1) && any(b) && (b.x || !all(b)));
+    CHECK(all(select(n, int3(7), b) == int3(b.x ? 7 : n.x, b.y ? 7 : n.y, b.z ? 7 : n.z)));
+    float3 c = cross(float3(1, 0, 0), float3(0, a, 0));
+    CHECK(c.z == a && dot(c, c) == a * a && length(float2(3 * a, 4 * a)) == 5 * a);
+    CHECK(fabs(length(normalize(float3(a + 1, 2, 3))) - 1) < 1e-6f && distance(c, c) == 0);
+    CHECK(all(reflect(float2(1, -1), float2(0, 1)) == float2(1, 1)) && all(faceforward(c, -c, c + float3(1)) == c));
+    CHECK(all(as_type<uchar4>(data[7]) == uchar4(0, 0, 0x80, 0xbf)));
+    CHECK(all(float2(as_type<half2>(data[16])) == float2(1, 1)) && all(as_type<ushort2>(0x10002u) == ushort2(2, 1)));
+    half4 h = half4(v) + 1.0h;
+    CHECK(float(h.w) == (k == 3 ? 0.0f : 4.0f));
+    ulong2 wide = ulong2(1ul << 40, 3) * ulong(a + 1);
+    CHECK(wide.x == (1ul << 40) * ulong(a + 1) && all(long2(-1) < long2(0)));
+    CHECK(all(mix(float2(0, 10), float2(10, 20), 0.5f) == float2(5, 15)) && all(clamp(v, 0.0f, 1.0f) >= 0.0f));
+    char4 narrow = char4(int4(127, 128, 255, -129));
+    CHECK(narrow.x == 127 && narrow.y == -128 && narrow.z == -1 && narrow.w == 127);
+    uint4 partial = {1, 2};
+    CHECK(partial.z == 0 && partial.w == 0 && all(max(int2(3, -3), 0) == int2(3, 0)));
+    float4 m = {1, 2, 3, 4};
+    m.xw = m.wx;
+    thread float4 &r = m;
+    r.y = 9;
+    CHECK(all(m == float4(4, 9, 3, 1)));
+}

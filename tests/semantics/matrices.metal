@@ -1,0 +1,176 @@
+// Matrices, of a thread and of a SIMD-group, on small whole numbers: exact in any order.
+#include <metal_stdlib>
+using namespace metal;
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition) && !line[i])                                                              \
+            line[i] = __LINE__;                                                                    \
+    } while (0)
+
+template <typename T> T small(device const uint *data, uint k)
+{
+    return T(int(data[k % 4096] >> 13) % 7 - 3);
+}
+
+template <typename T, int C, int R> matrix<T, C, R> filled(device const uint *data, uint k)
+{
+    matrix<T, C, R> m;
+    for (int c = 0; c < C; c++)
+        for (int r = 0; r < R; r++)
+            m[c][r] = small<T>(data, k + c * 5 + r);
+    return m;
+}
+
+template <typename T, int C, int R>
+void multiply(device uint *line, device const uint *data, uint i)
+{
+    matrix<T, C, R> a = filled<T, C, R>(data, i), b = filled<T, C, R>(data, i + 77);
+    matrix<T, R, C> back = filled<T, R, C>(data, i + 99);
+    vec<T, C> v;
+    vec<T, R> w, av = 0;
+    vec<T, C> wa = 0;
+    for (int c = 0; c < C; c++)
+        v[c] = small<T>(data, i + 3 * c);
+    for (int r = 0; r < R; r++)
+        w[r] = small<T>(data, i + 5 * r);
+    for (int c = 0; c < C; c++)
+        for (int r = 0; r < R; r++)
+            av[r] += a[c][r] * v[c], wa[c] += a[c][r] * w[r];
+    CHECK(all(a * v == av) && all(w * a == wa));
+    matrix<T, C, C> product = back * a;
+    for (int c = 0; c < C; c++)
+        for (int r = 0; r < C; r++) {
+            T sum = 0;
+            for (int k = 0; k < R; k++)
+                sum += back[k][r] * a[c][k];
+            CHECK(product[c][r] == sum);
+        }
+    matrix<T, R, C> t = transpose(a);
+    for (int c = 0; c < C; c++) {
+        CHECK(all(vec<T, R>(a[c]) + b[c] == (a + b)[c]) && all(a[c] - b[c] == (a - b)[c]));
+        CHECK(all((a * T(2))[c] == a[c] * T(2)) && all((T(2) * a)[c] == a[c] + a[c]) && all((-a)[c] == -a[c]));
+        for (int r = 0; r < R; r++)
+            CHECK(t[r][c] == a[c][r]);
+    }
+    a += b;
+    a -= b;
+    a *= T(3);
+    CHECK(all(a * v == av * T(3)));
+}
+kernel void of_a_thread(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    multiply<float, 2, 2>(line, data, i), multiply<float, 2, 3>(line, data, i);
+    multiply<float, 2, 4>(line, data, i), multiply<float, 3, 2>(line, data, i);
+    multiply<float, 3, 3>(line, data, i), multiply<float, 3, 4>(line, data, i);
+    multiply<float, 4, 2>(line, data, i), multiply<float, 4, 3>(line, data, i);
+    multiply<float, 4, 4>(line, data, i), multiply<half, 3, 3>(line, data, i);
+    multiply<half, 4, 2>(line, data, i), multiply<half, 4, 4>(line, data, i);
+    float4x4 m(2.0f);
+    CHECK(m[0][0] == 2 && m[1][0] == 0 && determinant(m) == 16);
+    float2x2 q(1, 2, 3, 4), braces = {{1, 2}, {3, 4}};
+    CHECK(all(q[1] == float2(3, 4)) && all(braces[1] == q[1]) && determinant(q) == -2);
+    float3x3 s = filled<float, 3, 3>(data, i);
+    CHECK(determinant(s) == dot(s[0], cross(s[1], s[2])));
+    CHECK(determinant(transpose(s)) == determinant(s));
+    float4x4 a = filled<float, 4, 4>(data, i), b = filled<float, 4, 4>(data, i + 9);
+    CHECK(determinant(a * b) == determinant(a) * determinant(b) || fabs(determinant(a)) > 1000);
+    half4x4 h = half4x4(a);
+    CHECK(all(float4(h[2]) == a[2]));
+}
+
+// D = A B + C over a SIMD-group, A and B from device memory, the result by way of threadgroup memory.
+template <typename A, typename C>
+void multiply_8x8(device uint *line, device const uint *data, device uint *scratch, threadgroup C *shared,
+        uint i, uint lane, uint simdgroup)
+{
+    device A *a = (device A *)(scratch + (i - lane) * 16), *b = a + 64;
+    for (uint k = lane; k < 64; k += 32)
+        a[k] = small<A>(data, i - lane + k), b[k] = small<A>(data, i - lane + 64 + k);
+    threadgroup C *out = shared + simdgroup * 64;
+    simdgroup_barrier(mem_flags::mem_device);
+    simdgroup_matrix<A, 8, 8> ma, mb, mt;
+    simdgroup_matrix<C, 8, 8> mc = make_filled_simdgroup_matrix<C, 8, 8>(C(2)), md;
+    simdgroup_load(ma, a);
+    simdgroup_load(mb, b, 8, ulong2(0, 0));
+    simdgroup_multiply_accumulate(md, ma, mb, mc);
+    simdgroup_store(md, out, 8);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint k = lane; k < 64; k += 32) {
+        C sum = 2;
+        for (uint n = 0; n < 8; n++)
+            sum += C(a[k / 8 * 8 + n]) * C(b[n * 8 + k % 8]);
+        CHECK(out[k] == sum);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    // Transposed on the way in; without C; transposed on the way out.
+    simdgroup_load(mt, a, 8, ulong2(0, 0), true);
+    simdgroup_multiply(md, mt, mb);
+    simdgroup_store(md, out, 8, ulong2(0, 0), true);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint k = lane; k < 64; k += 32) {
+        C sum = 0;
+        for (uint n = 0; n < 8; n++)
+            sum += C(a[n * 8 + k % 8]) * C(b[n * 8 + k / 8]);
+        CHECK(out[k] == sum);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    // The diagonal, and each thread's own two elements.
+    simdgroup_matrix<C, 8, 8> diagonal(C(3));
+    thread auto &own = diagonal.thread_elements();
+    own[0] += C(1);
+    own[1] += C(1);
+    simdgroup_store(diagonal, out, 8);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint k = lane; k < 64; k += 32)
+        CHECK(out[k] == (k / 8 == k % 8 ? C(4) : C(1)));
+}
+
+#define WHOLE_SIMDGROUPS                                                                           \
+    if (size % 32)                                                                                 \
+        return;
+#define ARGUMENTS(C)                                                                               \
+    device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],                        \
+            device uint *scratch [[buffer(2)]], uint i [[thread_position_in_grid]],                \
+            uint lane [[thread_index_in_simdgroup]], uint sg [[simdgroup_index_in_threadgroup]],   \
+            uint size [[threads_per_threadgroup]]
+kernel void of_a_simdgroup_float(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 64];
+    WHOLE_SIMDGROUPS
+    multiply_8x8<float>(line, data, scratch, shared, i, lane, sg);
+}
+kernel void of_a_simdgroup_half(ARGUMENTS(half))
+{
+    threadgroup half shared[8 * 64];
+    WHOLE_SIMDGROUPS
+    multiply_8x8<half>(line, data, scratch, shared, i, lane, sg);
+}
+kernel void of_a_simdgroup_half_to_float(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 64];
+    WHOLE_SIMDGROUPS
+    multiply_8x8<half>(line, data, scratch, shared, i, lane, sg);
+}
+kernel void of_a_simdgroup_bfloat(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 64];
+    WHOLE_SIMDGROUPS
+    multiply_8x8<bfloat>(line, data, scratch, shared, i, lane, sg);
+}
+// Part of a larger matrix, by origin and elements per row.
+kernel void of_a_tile(ARGUMENTS(float))
+{
+    WHOLE_SIMDGROUPS
+    device float *a = (device float *)(scratch + (i - lane) * 16 * 2);
+    for (uint k = lane; k < 256; k += 32)
+        a[k] = float(k);
+    simdgroup_barrier(mem_flags::mem_device);
+    simdgroup_float8x8 tile;
+    simdgroup_load(tile, a, 16, ulong2(8, 0));
+    simdgroup_store(tile, a, 16, ulong2(0, 8));
+    simdgroup_barrier(mem_flags::mem_device);
+    for (uint k = lane; k < 64; k += 32)
+        CHECK(a[(k / 8 + 8) * 16 + k % 8] == float(k / 8 * 16 + k % 8 + 8));
+}
