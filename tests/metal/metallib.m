@@ -1,11 +1,12 @@
-/* Precompiled libraries through Apple's API: a .metallib file made from tests/metallib/kernels.ll, in
- * the form that Apple's tools give it. What it says of itself, what its kernels compute, what is
+/* Precompiled libraries through Apple's API: a .metallib file made from tests/metallib/kernels.ll,
+ * in the form that Apple's tools give it. What it says of itself, what its kernels compute, what is
  * refused and how. */
 #include "program.h"
 
 #include <math.h>
 
 #define THREADS 256u
+#define CHANGED 24
 
 static id<MTLLibrary> library;
 static NSString *path;
@@ -22,12 +23,12 @@ static void run_kernel(id<MTLComputePipelineState> state, NSArray<id<MTLBuffer>>
         NSUInteger threads, NSUInteger group)
 {
     CHECK_DONE(run(^(id<MTLComputeCommandEncoder> encoder) {
-        [encoder setComputePipelineState:state];
-        for (NSUInteger i = 0; i < buffers.count; i++)
-            [encoder setBuffer:buffers[i] offset:0 atIndex:i];
-        [encoder setThreadgroupMemoryLength:128 atIndex:0];
-        [encoder dispatchThreads:MTLSizeMake(threads, 1, 1)
-                threadsPerThreadgroup:MTLSizeMake(group, 1, 1)];
+      [encoder setComputePipelineState:state];
+      for (NSUInteger i = 0; i < buffers.count; i++)
+          [encoder setBuffer:buffers[i] offset:0 atIndex:i];
+      [encoder setThreadgroupMemoryLength:128 atIndex:0];
+      [encoder dispatchThreads:MTLSizeMake(threads, 1, 1)
+              threadsPerThreadgroup:MTLSizeMake(group, 1, 1)];
     }));
 }
 
@@ -40,9 +41,9 @@ static void test_load(void)
     CHECK(library && !error);
     CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 12);
     CHECK([library.functionNames containsObject:@"reduce"]);
-    id<MTLLibrary> again = [device
-            newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
-                         error:&error];
+    id<MTLLibrary> again =
+            [device newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
+                                 error:&error];
     CHECK(again && [again.functionNames isEqual:library.functionNames]);
     CHECK([library newFunctionWithName:@"scale"].functionType == MTLFunctionTypeKernel);
     CHECK([library newFunctionWithName:@"corner"].functionType == MTLFunctionTypeVertex);
@@ -80,12 +81,12 @@ static void test_scale(void)
     id<MTLBuffer> out = buffer_of(NULL, sizeof y), in = buffer_of(x, sizeof x);
     id<MTLComputePipelineState> state = pipeline_of(library, @"scale");
     CHECK_DONE(run(^(id<MTLComputeCommandEncoder> encoder) {
-        [encoder setComputePipelineState:state];
-        [encoder setBuffer:in offset:0 atIndex:0];
-        [encoder setBuffer:out offset:0 atIndex:1];
-        [encoder setBytes:&k length:sizeof k atIndex:5];
-        [encoder dispatchThreads:MTLSizeMake(THREADS, 1, 1)
-                threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
+      [encoder setComputePipelineState:state];
+      [encoder setBuffer:in offset:0 atIndex:0];
+      [encoder setBuffer:out offset:0 atIndex:1];
+      [encoder setBytes:&k length:sizeof k atIndex:5];
+      [encoder dispatchThreads:MTLSizeMake(THREADS, 1, 1)
+              threadsPerThreadgroup:MTLSizeMake(64, 1, 1)];
     }));
     for (unsigned i = 0; i < THREADS; i++)
         CHECK(((float *)out.contents)[i] == (float)x[i] * k);
@@ -97,7 +98,7 @@ static void test_reduce(void)
     for (unsigned i = 0; i < THREADS; i++)
         x[i] = (float)(i % 19);
     id<MTLBuffer> in = buffer_of(x, sizeof x), out = buffer_of(NULL, 8);
-    run_kernel(pipeline_of(library, @"reduce"), @[in, out], THREADS, THREADS / 2);
+    run_kernel(pipeline_of(library, @"reduce"), @[ in, out ], THREADS, THREADS / 2);
     for (unsigned g = 0; g < 2; g++) {
         float sum = 0;
         for (unsigned i = 0; i < THREADS / 2; i++)
@@ -128,9 +129,10 @@ static void test_constants(void)
     MTLFunctionConstantValues *values = [MTLFunctionConstantValues new];
     [values setConstantValue:&times type:MTLDataTypeInt atIndex:7];
     CHECK(!constants_pipeline(@"constants", values, &error));
-    CHECK_ERROR(error, @"MTLPipelineErrorDomain", 3, @"function constant 'add' (index 3) is not set");
+    CHECK_ERROR(
+            error, @"MTLPipelineErrorDomain", 3, @"function constant 'add' (index 3) is not set");
     [values setConstantValue:&add type:MTLDataTypeBool withName:@"add"];
-    run_kernel(constants_pipeline(@"constants", values, &error), @[out, other], 4, 4);
+    run_kernel(constants_pipeline(@"constants", values, &error), @[ out, other ], 4, 4);
     for (int i = 0; i < 4; i++)
         CHECK(((int *)out.contents)[i] == x[i] + 2 * times);
     add = false;
@@ -138,14 +140,14 @@ static void test_constants(void)
     [values setConstantValue:&times type:MTLDataTypeInt atIndex:7];
     [values setConstantValue:&add type:MTLDataTypeBool atIndex:3];
     [values setConstantValue:offset type:MTLDataTypeInt2 atIndex:8];
-    run_kernel(constants_pipeline(@"constants", values, &error), @[out], 4, 4);
+    run_kernel(constants_pipeline(@"constants", values, &error), @[ out ], 4, 4);
     for (int i = 0; i < 4; i++)
         CHECK(((int *)out.contents)[i] == 2 * times + 3);
     CHECK(!constants_pipeline(@"other_constants", values, &error)); /* of another type there */
     error = nil;
     [values reset];
     [values setConstantValue:&factor type:MTLDataTypeFloat atIndex:7];
-    run_kernel(constants_pipeline(@"other_constants", values, &error), @[out], 4, 4);
+    run_kernel(constants_pipeline(@"other_constants", values, &error), @[ out ], 4, 4);
     CHECK(((float *)out.contents)[2] == factor);
 }
 
@@ -153,7 +155,7 @@ static void test_atomics(void)
 {
     const unsigned start[7] = {10, 500, 3, 1, 0, 0, 0};
     id<MTLBuffer> c = buffer_of(start, sizeof start);
-    run_kernel(pipeline_of(library, @"atomics"), @[c], THREADS, 64);
+    run_kernel(pipeline_of(library, @"atomics"), @[ c ], THREADS, 64);
     const unsigned *n = c.contents;
     CHECK(n[0] == 10 + 2 * THREADS && n[1] == 0 && n[2] == THREADS - 1);
     CHECK(n[3] == 1 + 3 * THREADS && ((const float *)n)[4] == 0.5f * THREADS);
@@ -170,7 +172,7 @@ static void test_matrices(void)
     }
     id<MTLBuffer> c = buffer_of(NULL, sizeof a);
     run_kernel(pipeline_of(library, @"matrices"),
-            @[buffer_of(a, sizeof a), buffer_of(b, sizeof b), c], 32, 32);
+            @[ buffer_of(a, sizeof a), buffer_of(b, sizeof b), c ], 32, 32);
     for (int row = 0; row < 8; row++)
         for (int column = 0; column < 8; column++) {
             expected = 2;
@@ -189,7 +191,7 @@ static void test_functions(void)
 {
     const float x[4] = {0.25f, 0.5f, 3.7f, -1};
     id<MTLBuffer> out = buffer_of(NULL, 64);
-    run_kernel(pipeline_of(library, @"functions"), @[buffer_of(x, sizeof x), out], 1, 1);
+    run_kernel(pipeline_of(library, @"functions"), @[ buffer_of(x, sizeof x), out ], 1, 1);
     const float *f = out.contents;
     const unsigned *u = out.contents;
     double dot3 = 0.25 * 0.25 + 0.25 + 3.7 * 3.7;
@@ -231,12 +233,47 @@ static void test_damaged(void)
     }
 }
 
+/* Bitcode that is not what it was: the compiler may refuse it or end, and the next one is none the
+ * worse for it. */
+static void test_changed(void)
+{
+    NSData *whole = [NSData dataWithContentsOfFile:path];
+    unsigned state = 12345, libraries = 0, pipelines = 0;
+    uint64_t code;
+    memcpy(&code, (const char *)whole.bytes + 72, sizeof code);
+    for (int i = 0; i < CHANGED; i++) {
+        NSMutableData *data = [whole mutableCopy];
+        for (int k = 0; k < 1 + i % 4; k++) {
+            state = state * 1664525u + 1013904223u;
+            ((char *)data.mutableBytes)[code + (state >> 4) % (data.length - code)] ^=
+                    (char)(1 << (state & 7));
+        }
+        NSError *error = nil;
+        id<MTLLibrary> changed =
+                [device newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
+                                     error:&error];
+        CHECK(changed || error);
+        libraries += changed != nil;
+        for (NSString *name in changed.functionNames) {
+            id<MTLFunction> function = [changed newFunctionWithName:name];
+            error = nil;
+            id<MTLComputePipelineState> made = [device newComputePipelineStateWithFunction:function
+                                                                                     error:&error];
+            CHECK(made || error);
+            pipelines += made != nil;
+        }
+    }
+    printf("of %d changed libraries %u were taken, with %u pipelines\n", CHANGED, libraries,
+            pipelines);
+    test_reduce();
+}
+
 int main(int argc, char **argv)
 {
     const struct test tests[] = {{"load", test_load}, {"reflection", test_reflection},
             {"scale", test_scale}, {"reduce", test_reduce}, {"constants", test_constants},
             {"atomics", test_atomics}, {"matrices", test_matrices}, {"functions", test_functions},
-            {"refused", test_refused}, {"damaged", test_damaged}};
+            {"refused", test_refused}, {"damaged", test_damaged}, {"changed", test_changed}};
     CHECK(argc == 2);
     @autoreleasepool {
         path = [NSString stringWithUTF8String:argv[1]];
