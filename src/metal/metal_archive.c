@@ -5,13 +5,11 @@
  * host's key of the library (which changes with its compiler), the function, its constants. Adding
  * a pipeline compiles it; finding one in an archive means that the host has it, or had.
  *
- * The file: struct head, `count` identities in ascending order, the SHA-256 of all that. */
-#include <fcntl.h>
-#include <stdio.h>
+ * The file (metal_file.h): struct head, `count` identities in ascending order. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "metal/metal_file.h"
 #include "metal/metal_internal.h"
 
 #define DOMAIN "MTLBinaryArchiveDomain"
@@ -133,79 +131,47 @@ bool abx_metal_archives_have(
 
 /* ---- the file */
 
-/* A whole, undamaged archive. The entries are the file's own: `data` stays the caller's. */
-static const char *damage(const uint8_t *data, size_t bytes)
+/* NULL, or what is wrong with it. */
+static const char *malformed(const uint8_t *data, size_t bytes, struct head *ret)
 {
-    struct head head;
-    uint8_t digest[32];
-    struct abx_sha256 h;
-    if (bytes < sizeof head + 32)
+    if (bytes < sizeof *ret)
         return "it is too short";
-    memcpy(&head, data, sizeof head);
-    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0)
+    memcpy(ret, data, sizeof *ret);
+    if (memcmp(ret->magic, MAGIC, sizeof ret->magic) != 0)
         return "it is not a binary archive of ArcBox's";
-    if (head.count > MAX_ENTRIES || bytes != sizeof head + (head.count + 1) * 32)
+    if (ret->count > MAX_ENTRIES || bytes != sizeof *ret + ret->count * 32)
         return "it was cut off";
-    abx_sha256_init(&h);
-    abx_sha256_add(&h, data, bytes - 32);
-    abx_sha256_finish(&h, digest);
-    if (memcmp(digest, data + bytes - 32, 32) != 0)
-        return "it is damaged";
-    for (uint64_t i = 1; i < head.count; i++)
-        if (memcmp(data + sizeof head + 32 * (i - 1), data + sizeof head + 32 * i, 32) >= 0)
+    for (uint64_t i = 1; i < ret->count; i++)
+        if (memcmp(data + sizeof *ret + 32 * (i - 1), data + sizeof *ret + 32 * i, 32) >= 0)
             return "it is damaged";
     return NULL;
 }
 
 static bool load(struct abx_metal_archive *archive, id url, id *error)
 {
-    const char *path = abx_ns_url_path(url);
-    void *data;
+    const char *path = abx_ns_url_path(url), *wrong = "it is damaged";
+    void *data = NULL;
     size_t bytes;
-    int r = path ? abx_read_file(path, sizeof(struct head) + (MAX_ENTRIES + 1) * 32, &data, &bytes)
-                 : -EINVAL;
-    if (r < 0) {
+    struct head head = {0};
+    int r = abx_metal_file_read(path, sizeof head + MAX_ENTRIES * 32, &data, &bytes);
+    if (r < 0 && r != -EBADMSG) {
         abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInvalidFile,
                 "the binary archive %s cannot be read: %s", path ? path : "(not a file's URL)",
                 strerror(-r));
         return false;
     }
-    const char *wrong = damage(data, bytes);
-    uint64_t count = wrong ? 0 : bytes / 32 - 1;
-    if (count)
-        archive->entries = malloc(count * 32);
-    if (wrong || (count && !archive->entries)) {
+    if (r == 0)
+        wrong = malformed(data, bytes, &head);
+    if (!wrong && head.count && !(archive->entries = malloc(head.count * 32)))
+        wrong = "there is no memory for it";
+    if (wrong)
         abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInvalidFile,
-                "the binary archive %s is invalid: %s", path, wrong ? wrong : "no memory");
-        free(data);
-        return false;
-    }
-    if (count)
-        memcpy(archive->entries, (uint8_t *)data + sizeof(struct head), count * 32);
-    archive->count = archive->capacity = (uint32_t)count;
+                "the binary archive %s is invalid: %s", path, wrong);
+    else if (head.count)
+        memcpy(archive->entries, (uint8_t *)data + sizeof head, head.count * 32);
+    archive->count = archive->capacity = wrong ? 0 : (uint32_t)head.count;
     free(data);
-    return true;
-}
-
-/* Beside the path and then in its place: a full disk leaves the old archive. */
-static int write_file(const char *path, const void *data, size_t bytes)
-{
-    struct abx_string temporary = {0};
-    abx_string_printf(&temporary, "%s.%d", path, (int)getpid());
-    if (temporary.failed) {
-        abx_string_finish(&temporary);
-        return -ENOMEM;
-    }
-    int fd = open(temporary.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int r = fd < 0 ? -errno : abx_write_all(fd, data, bytes);
-    if (fd >= 0 && close(fd) < 0 && r == 0)
-        r = -errno;
-    if (r == 0 && rename(temporary.data, path) < 0)
-        r = -errno;
-    if (r < 0 && fd >= 0)
-        unlink(temporary.data);
-    abx_string_finish(&temporary);
-    return r;
+    return !wrong;
 }
 
 abx_objc_bool MTLBinaryArchive_serializeToURL_error_(id self, SEL cmd, id url, id *error)
@@ -213,19 +179,13 @@ abx_objc_bool MTLBinaryArchive_serializeToURL_error_(id self, SEL cmd, id url, i
     struct abx_metal_archive *archive = archive_of(self);
     const char *path = abx_ns_url_path(url);
     struct abx_string file = {0};
-    struct abx_sha256 h;
-    uint8_t digest[32];
     struct head head = {.magic = MAGIC};
     pthread_mutex_lock(&archive->lock);
     head.count = archive->count;
     abx_string_add(&file, &head, sizeof head);
     abx_string_add(&file, archive->entries, archive->count * 32);
     pthread_mutex_unlock(&archive->lock);
-    abx_sha256_init(&h);
-    abx_sha256_add(&h, file.data, file.length);
-    abx_sha256_finish(&h, digest);
-    abx_string_add(&file, digest, sizeof digest);
-    int r = file.failed ? -ENOMEM : path ? write_file(path, file.data, file.length) : -EINVAL;
+    int r = abx_metal_file_write(path, &file);
     abx_string_finish(&file);
     if (r < 0)
         abx_ns_error_set(error, DOMAIN, MTLBinaryArchiveErrorInternalError,

@@ -57,6 +57,7 @@ COMMON(MTLFunction)
 COMMON(MTLArgumentEncoder)
 COMMON(MTLCaptureScope)
 COMMON(MTLBinaryArchive)
+COMMON(MTLDynamicLibrary)
 DEVICE_OF(MTLFunctionHandle)
 DEVICE_OF(MTLComputePipelineState)
 LABEL_OF(MTLComputePipelineState)
@@ -138,6 +139,8 @@ static void define_libraries(void)
     SIMPLE(ABX_METAL_FUNCTION, MTLFunction, struct abx_metal_function, MTLFunction_dealloc);
     SIMPLE(ABX_METAL_PIPELINE, MTLComputePipelineState, struct abx_metal_pipeline,
             MTLComputePipelineState_dealloc);
+    SIMPLE(ABX_METAL_DYNAMIC, MTLDynamicLibrary, struct abx_metal_dynamic,
+            MTLDynamicLibrary_dealloc);
     SIMPLE(ABX_METAL_FUNCTION_HANDLE, MTLFunctionHandle, struct abx_metal_function_handle,
             MTLFunctionHandle_dealloc);
     SIMPLE(ABX_METAL_ARCHIVE, MTLBinaryArchive, struct abx_metal_archive, MTLBinaryArchive_dealloc);

@@ -187,12 +187,16 @@ ANSWERS_NO(supportsRaytracing)
 ANSWERS_NO(supportsFunctionPointersFromRender)
 ANSWERS_NO(supportsRaytracingFromRender)
 ANSWERS_NO(supportsPrimitiveMotionBlur)
-ANSWERS_NO(supportsDynamicLibraries)
 ANSWERS_NO(supportsRenderDynamicLibraries)
 ANSWERS_NO(areProgrammableSamplePositionsSupported)
 
 /* Visible functions and their tables, of kernels. */
 abx_objc_bool MTLDevice_supportsFunctionPointers(id self, SEL cmd)
+{
+    return 1;
+}
+
+abx_objc_bool MTLDevice_supportsDynamicLibraries(id self, SEL cmd)
 {
     return 1;
 }

@@ -86,6 +86,11 @@ struct abx_metal_library {
     abx_handle handle;
     struct abx_reflection *reflection;
     uint8_t key[32]; /* of what was compiled (struct abx_client_compile) */
+    id libraries;    /* dynamic ones that it was compiled against, an array or nil */
+    /* A dynamic library only. */
+    id install_name;
+    void *request; /* what compiled it */
+    size_t request_bytes;
 };
 
 struct abx_metal_constant {
@@ -187,6 +192,11 @@ struct abx_metal_archive {
     uint32_t count, capacity;
 };
 
+struct abx_metal_dynamic {
+    struct abx_metal_object base;
+    struct abx_metal_library *library; /* retained; has a request */
+};
+
 struct abx_metal_capture_scope {
     struct abx_metal_object base;
     id queue;
@@ -282,6 +292,7 @@ enum abx_metal_class {
     ABX_METAL_ARCHIVE,
     ABX_METAL_FUNCTION_HANDLE,
     ABX_METAL_TABLE,
+    ABX_METAL_DYNAMIC,
     ABX_METAL_CLASSES,
 };
 extern Class abx_metal_classes[ABX_METAL_CLASSES];
@@ -335,6 +346,7 @@ void abx_metal_binding_dealloc(id self, SEL cmd);
 void MTLCaptureScope_dealloc(id self, SEL cmd);
 void MTLBinaryArchive_dealloc(id self, SEL cmd);
 void MTLFunctionHandle_dealloc(id self, SEL cmd);
+void MTLDynamicLibrary_dealloc(id self, SEL cmd);
 void MTLVisibleFunctionTable_dealloc(id self, SEL cmd);
 
 void abx_metal_define_listener(void);
@@ -379,6 +391,9 @@ id abx_metal_library_from_source(
         id device, const char *source, size_t bytes, id options, id *error);
 id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *error);
 id abx_metal_library_from_request(id device, const void *request, size_t bytes, id *error);
+/* Keeps a copy of the request that compiled it. False without memory. */
+bool abx_metal_library_make_dynamic(struct abx_metal_library *library, const void *request,
+        size_t bytes, id install_name, id libraries);
 
 /* pipeline.c */
 /* descriptor: a MTLComputePipelineDescriptor or nil. wait: until its code is ready. */
@@ -391,8 +406,11 @@ void abx_metal_constants_write(
         const struct abx_metal_function *function, struct abx_wire_constant *to);
 
 /* linked.c */
-/* Adds what a MTLComputePipelineDescriptor (or nil) names. False: an error is set. */
-bool abx_metal_links_collect(struct abx_metal_links *links, id descriptor, id *error);
+/* Adds what a kernel and its MTLComputePipelineDescriptor (or nil) name. False: an error is set. */
+bool abx_metal_links_collect(
+        struct abx_metal_links *links, struct abx_metal_function *kernel, id descriptor, id *error);
+bool abx_metal_links_add_library(
+        struct abx_metal_links *links, struct abx_metal_library *library, id *error);
 bool abx_metal_links_copy(
         struct abx_metal_links *links, const struct abx_metal_links *from, id *error);
 /* Adds an array of functions, to be called through tables. */
@@ -401,6 +419,9 @@ void abx_metal_links_finish(struct abx_metal_links *links);
 /* Tells the host to make the pipeline. 0 or -errno. */
 int abx_metal_links_send(const struct abx_metal_links *links, struct abx_metal_function *kernel,
         abx_handle pipeline);
+
+/* dynamic.c: adds an array of dynamic libraries (or nil), and what they need */
+bool abx_metal_dynamic_link(struct abx_metal_links *links, id libraries, id *error);
 
 /* archive.c: whether one of an array of archives (or nil) has the function, with its constants and
  * links (or NULL) */

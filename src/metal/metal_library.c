@@ -83,9 +83,52 @@ static id library_from_text(
     return library;
 }
 
+bool abx_metal_library_make_dynamic(struct abx_metal_library *library, const void *request,
+        size_t bytes, id install_name, id libraries)
+{
+    library->request = malloc(bytes);
+    if (!library->request)
+        return false;
+    memcpy(library->request, request, bytes);
+    library->request_bytes = bytes;
+    library->install_name = ABX_MSG(id, (id, SEL), install_name, "copy");
+    library->libraries = objc_retain(libraries);
+    return true;
+}
+
+/* What the options say of linking. */
+static bool apply_options(struct abx_metal_library *library, const struct abx_string *request,
+        const struct MTLCompileOptions *options)
+{
+    if (options->libraryType == MTLLibraryTypeDynamic)
+        return abx_metal_library_make_dynamic(
+                library, request->data, request->length, options->installName, options->libraries);
+    library->libraries = objc_retain(options->libraries);
+    return true;
+}
+
 id abx_metal_library_from_source(id device, const char *source, size_t bytes, id options, id *error)
 {
-    return library_from_text(device, source, bytes, options, MTLLibraryErrorCompileFailure, error);
+    const struct MTLCompileOptions *o = (void *)options;
+    struct abx_string request = {0};
+    if (o && o->libraryType == MTLLibraryTypeDynamic &&
+            (!o->installName || !*abx_ns_string_utf8(o->installName))) {
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorCompileFailure,
+                "a dynamic library needs an installName");
+        return NULL;
+    }
+    abx_metal_request_build(&request, source, bytes, options);
+    id library = NULL;
+    if (!request.failed)
+        library = abx_metal_library_from_request(device, request.data, request.length, error);
+    if (request.failed ||
+            (library && o && !apply_options((struct abx_metal_library *)library, &request, o))) {
+        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "out of memory");
+        objc_release(library);
+        library = NULL;
+    }
+    abx_string_finish(&request);
+    return library;
 }
 
 static id precompiled(id device, const void *request, size_t bytes)
@@ -248,6 +291,9 @@ void MTLLibrary_dealloc(id self, SEL cmd)
     struct abx_metal_library *library = library_of(self);
     abx_client_destroy(library->base.client, library->handle);
     free(library->reflection);
+    free(library->request);
+    objc_release(library->install_name);
+    objc_release(library->libraries);
     abx_metal_dealloc(self, ABX_METAL_LIBRARY);
 }
 
@@ -263,10 +309,10 @@ id MTLLibrary_functionNames(id self, SEL cmd)
 
 MTLLibraryType MTLLibrary_type(id self, SEL cmd)
 {
-    return MTLLibraryTypeExecutable;
+    return library_of(self)->request ? MTLLibraryTypeDynamic : MTLLibraryTypeExecutable;
 }
 
 id MTLLibrary_installName(id self, SEL cmd)
 {
-    return NULL;
+    return library_of(self)->install_name;
 }

@@ -105,7 +105,33 @@ bool abx_metal_links_add(struct abx_metal_links *links, id functions, id *error)
     return add_functions(links, functions, ABX_LINK_TABLE, error);
 }
 
-bool abx_metal_links_collect(struct abx_metal_links *links, id object, id *error)
+bool abx_metal_links_add_library(
+        struct abx_metal_links *links, struct abx_metal_library *library, id *error)
+{
+    for (uint32_t i = 0; i < links->count; i++)
+        if (links->list[i].object == library)
+            return true;
+    return add(links, library, ABX_LINK_LIBRARY, error);
+}
+
+/* Of the kernel's library, the linked functions', and the descriptor. */
+static bool add_libraries(struct abx_metal_links *links, struct abx_metal_function *kernel,
+        const struct MTLComputePipelineDescriptor *d, id *error)
+{
+    uint32_t functions = links->count;
+    if (!abx_metal_dynamic_link(links, d ? d->insertLibraries : NULL, error) ||
+            !abx_metal_dynamic_link(links, d ? d->preloadedLibraries : NULL, error) ||
+            !abx_metal_dynamic_link(links, kernel->library->libraries, error))
+        return false;
+    for (uint32_t i = 0; i < functions; i++) {
+        const struct abx_metal_function *f = links->list[i].object;
+        if (!abx_metal_dynamic_link(links, f->library->libraries, error))
+            return false;
+    }
+    return true;
+}
+
+static bool collect_functions(struct abx_metal_links *links, id object, id *error)
 {
     const struct MTLComputePipelineDescriptor *d = (void *)object;
     const struct MTLLinkedFunctions *l = d ? (void *)d->linkedFunctions : NULL;
@@ -119,6 +145,13 @@ bool abx_metal_links_collect(struct abx_metal_links *links, id object, id *error
     if (l->groups)
         abx_ns_dictionary_each(l->groups, check_group, &g);
     return g.links != NULL;
+}
+
+bool abx_metal_links_collect(
+        struct abx_metal_links *links, struct abx_metal_function *kernel, id descriptor, id *error)
+{
+    return collect_functions(links, descriptor, error) &&
+           add_libraries(links, kernel, (void *)descriptor, error);
 }
 
 void abx_metal_links_finish(struct abx_metal_links *links)

@@ -285,7 +285,7 @@ id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id des
     if (!pipeline)
         return NULL;
     limits(pipeline, (struct MTLComputePipelineDescriptor *)descriptor);
-    if (!abx_metal_links_collect(&pipeline->links, descriptor, error) ||
+    if (!abx_metal_links_collect(&pipeline->links, function, descriptor, error) ||
             archive_miss(pipeline, descriptor, options, error)) {
         objc_release((id)pipeline);
         return NULL;
