@@ -55,12 +55,28 @@ struct air_text {
     const char *data;
     unsigned length;
 };
+bool air_text_is(struct air_text t, const char *word);
+
+/* A node's operands: the longest are of structures, five a member. */
+#define AIR_MAX_OPERANDS 1024u
+struct air_node {
+    LLVMValueRef operands[AIR_MAX_OPERANDS];
+    unsigned count;
+};
+/* False when it is no node, or too long a one. */
+bool air_node_open(LLVMValueRef value, struct air_node *ret);
+/* NULL, "" and false when there is no such operand. */
+LLVMValueRef air_node_operand(const struct air_node *n, unsigned i);
+struct air_text air_node_text(const struct air_node *n, unsigned i);
+bool air_node_number(const struct air_node *n, unsigned i, uint32_t *ret);
+
 struct air_argument {
     enum abx_argument_kind kind;
     uint32_t position; /* of the parameter */
     uint32_t index, access, size, alignment;
     int builtin; /* ABX_BUILTIN_x */
     struct air_text name, type_name;
+    LLVMValueRef members; /* what is known of the structure it points to; NULL: nothing */
 };
 struct air_kernel {
     LLVMValueRef function;
@@ -89,6 +105,20 @@ int air_builtin(const char *name, size_t length);
 
 /* Errors become text in `message` (struct abx_string) instead of ending the process. */
 void air_handle_diagnostics(LLVMContextRef context, struct abx_string *message);
+
+/* ---- air_types.c: the structures that arguments point to, for the reflection */
+struct air_types {
+    struct abx_reflection_type *types; /* malloc()ed, as the others */
+    struct abx_reflection_member *members;
+    uint32_t type_count, member_count;
+    uint32_t type_capacity, member_capacity;
+    struct air_known_type *known;
+    uint32_t (*add_text)(void *context, struct air_text text); /* the offset of a string */
+    void *context;
+};
+/* The type of an argument's pointee: 1 + its index; 0 when its members are not known. */
+uint32_t air_types_add(struct air_types *t, const struct air_argument *a);
+void air_types_finish(struct air_types *t);
 
 /* ---- air_load.c: function `name` of the module in place `function`, as g->module and g->kernel */
 int air_load(struct codegen *g, const struct air_index *index, size_t bytes, uint32_t function,

@@ -21,6 +21,7 @@ struct library {
     struct abx_reflection_argument *arguments;
     struct abx_reflection_constant *constants;
     uint32_t argument_capacity, constant_capacity;
+    struct air_types types;
     struct abx_string strings;
     uint32_t *texts; /* TEXT_SLOTS offsets; 0: free */
     struct abx_string message;
@@ -32,8 +33,9 @@ static int fail(struct library *l, const char *what)
     return -EINVAL;
 }
 
-static uint32_t add_text(struct library *l, struct air_text t)
+static uint32_t add_text(void *library, struct air_text t)
 {
+    struct library *l = library;
     uint32_t hash = 2166136261u;
     if (memchr(t.data, 0, t.length))
         t.length = (unsigned)strlen(t.data);
@@ -81,7 +83,8 @@ static int add_argument(struct library *l, const struct air_argument *a)
             .access = a->access,
             .data_size = a->size,
             .data_alignment = a->alignment,
-            .data_type = air_data_type(a->type_name)};
+            .data_type = air_data_type(a->type_name),
+            .type = air_types_add(&l->types, a)};
     l->header.argument_count++;
     return 0;
 }
@@ -199,9 +202,13 @@ static size_t lay_out(struct library *l, struct abx_shader_library *ret)
 {
     struct abx_reflection *h = &l->header;
     h->string_bytes = (uint32_t)l->strings.length;
+    h->type_count = l->types.type_count;
+    h->member_count = l->types.member_count;
     size_t bytes = sizeof(*h) + h->function_count * sizeof(*l->functions) +
                    h->argument_count * sizeof(*l->arguments) +
-                   h->constant_count * sizeof(*l->constants) + l->strings.length;
+                   h->constant_count * sizeof(*l->constants) +
+                   h->type_count * sizeof(*l->types.types) +
+                   h->member_count * sizeof(*l->types.members) + l->strings.length;
     h->total_bytes = (uint32_t)abx_align_up(bytes, 8);
     ret->reflection_bytes = h->total_bytes;
     ret->code_offset = abx_align_up(ret->reflection_offset + h->total_bytes, 16);
@@ -241,6 +248,8 @@ static int build_blob(struct library *l, const struct abx_shader_options *option
     } parts[] = {{h, sizeof(*h)}, {l->functions, h->function_count * sizeof(*l->functions)},
             {l->arguments, h->argument_count * sizeof(*l->arguments)},
             {l->constants, h->constant_count * sizeof(*l->constants)},
+            {l->types.types, h->type_count * sizeof(*l->types.types)},
+            {l->types.members, h->member_count * sizeof(*l->types.members)},
             {l->strings.data, l->strings.length}};
     char *blob = calloc(1, total);
     if (!blob)
@@ -258,7 +267,7 @@ static int build_blob(struct library *l, const struct abx_shader_options *option
 int abx_air_compile(const void *metallib, size_t bytes, const struct abx_shader_options *options,
         struct abx_shader_result *result)
 {
-    struct library l = {0};
+    struct library l = {.types = {.add_text = add_text, .context = &l}};
     const char *why;
     *result = (struct abx_shader_result){0};
     int rc = air_container_open(metallib, bytes, &l.container, &why);
@@ -287,6 +296,7 @@ int abx_air_compile(const void *metallib, size_t bytes, const struct abx_shader_
     air_container_close(&l.container);
     abx_string_finish(&l.strings);
     abx_string_finish(&l.message);
+    air_types_finish(&l.types);
     free(l.functions), free(l.arguments), free(l.constants), free(l.texts);
     return rc;
 }

@@ -11,42 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Operands of one node: the longest argument has some forty. */
-#define MAX_OPERANDS 128u
 #define MAX_KERNELS 65536u
 
-struct node {
-    LLVMValueRef operands[MAX_OPERANDS];
-    unsigned count;
-};
-
-static bool open_node(LLVMValueRef value, struct node *ret)
+bool air_node_open(LLVMValueRef value, struct air_node *ret)
 {
     ret->count = 0;
-    if (!value || !LLVMIsAMDNode(value) || LLVMGetMDNodeNumOperands(value) > MAX_OPERANDS)
+    if (!value || !LLVMIsAMDNode(value) || LLVMGetMDNodeNumOperands(value) > AIR_MAX_OPERANDS)
         return false;
     ret->count = LLVMGetMDNodeNumOperands(value);
     LLVMGetMDNodeOperands(value, ret->operands);
     return true;
 }
 
-static LLVMValueRef operand(const struct node *n, unsigned i)
+LLVMValueRef air_node_operand(const struct air_node *n, unsigned i)
 {
     return i < n->count ? n->operands[i] : NULL;
 }
 
-static struct air_text text_at(const struct node *n, unsigned i)
+struct air_text air_node_text(const struct air_node *n, unsigned i)
 {
     struct air_text t = {"", 0};
-    LLVMValueRef v = operand(n, i);
+    LLVMValueRef v = air_node_operand(n, i);
     if (v && LLVMIsAMDString(v))
         t.data = LLVMGetMDString(v, &t.length);
     return t;
 }
 
-static bool number_at(const struct node *n, unsigned i, uint32_t *ret)
+bool air_node_number(const struct air_node *n, unsigned i, uint32_t *ret)
 {
-    LLVMValueRef v = operand(n, i);
+    LLVMValueRef v = air_node_operand(n, i);
     if (!v || !LLVMIsAConstantInt(v) || LLVMGetIntTypeWidth(LLVMTypeOf(v)) > 64)
         return false;
     uint64_t number = LLVMConstIntGetZExtValue(v);
@@ -54,7 +47,7 @@ static bool number_at(const struct node *n, unsigned i, uint32_t *ret)
     return number <= UINT32_MAX;
 }
 
-static bool is(struct air_text t, const char *word)
+bool air_text_is(struct air_text t, const char *word)
 {
     return t.length == strlen(word) && !memcmp(t.data, word, t.length);
 }
@@ -71,9 +64,9 @@ static LLVMValueRef *named_nodes(LLVMModuleRef module, const char *name, unsigne
     return nodes;
 }
 
-static int read_kernel(const struct node *n, struct air_kernel *ret)
+static int read_kernel(const struct air_node *n, struct air_kernel *ret)
 {
-    LLVMValueRef list = operand(n, 2);
+    LLVMValueRef list = air_node_operand(n, 2);
     *ret = (struct air_kernel){.function = n->operands[0]};
     if (!list || !LLVMIsAMDNode(list))
         return -EINVAL;
@@ -83,15 +76,15 @@ static int read_kernel(const struct node *n, struct air_kernel *ret)
         return -ENOMEM;
     LLVMGetMDNodeOperands(list, ret->arguments);
     for (unsigned i = 3; i < n->count; i++) {
-        struct node attribute;
-        if (!open_node(n->operands[i], &attribute))
+        struct air_node attribute;
+        if (!air_node_open(n->operands[i], &attribute))
             continue;
-        struct air_text key = text_at(&attribute, 0);
-        if (is(key, "air.max_work_group_size"))
-            number_at(&attribute, 1, &ret->max_threads);
-        else if (is(key, "air.reqd_work_group_size"))
+        struct air_text key = air_node_text(&attribute, 0);
+        if (air_text_is(key, "air.max_work_group_size"))
+            air_node_number(&attribute, 1, &ret->max_threads);
+        else if (air_text_is(key, "air.reqd_work_group_size"))
             for (unsigned d = 0; d < 3; d++)
-                number_at(&attribute, d + 1, &ret->required_threads[d]);
+                air_node_number(&attribute, d + 1, &ret->required_threads[d]);
     }
     return 0;
 }
@@ -102,9 +95,10 @@ int air_kernel_find(LLVMModuleRef module, const char *name, struct air_kernel *r
     LLVMValueRef *nodes = named_nodes(module, "air.kernel", &count);
     int rc = -EINVAL;
     for (unsigned i = 0; i < count && rc == -EINVAL; i++) {
-        struct node n;
+        struct air_node n;
         size_t length;
-        if (!open_node(nodes[i], &n) || !operand(&n, 0) || !LLVMIsAFunction(n.operands[0]))
+        if (!air_node_open(nodes[i], &n) || !air_node_operand(&n, 0) ||
+                !LLVMIsAFunction(n.operands[0]))
             continue;
         if (count == 1 || !strcmp(LLVMGetValueName2(n.operands[0], &length), name))
             rc = read_kernel(&n, ret);
@@ -182,42 +176,45 @@ uint32_t air_data_type(struct air_text name)
 }
 
 /* What stands between an argument's kind and its end: keys with a value, and words without. */
-static void read_keys(const struct node *n, unsigned i, struct air_argument *ret, uint32_t *space)
+static void read_keys(
+        const struct air_node *n, unsigned i, struct air_argument *ret, uint32_t *space)
 {
     for (; i < n->count; i++) {
-        struct air_text key = text_at(n, i);
-        if (is(key, "air.location_index"))
-            number_at(n, ++i, &ret->index);
-        else if (is(key, "air.address_space"))
-            number_at(n, ++i, space);
-        else if (is(key, "air.arg_type_size"))
-            number_at(n, ++i, &ret->size);
-        else if (is(key, "air.arg_type_align_size"))
-            number_at(n, ++i, &ret->alignment);
-        else if (is(key, "air.arg_type_name"))
-            ret->type_name = text_at(n, ++i);
-        else if (is(key, "air.arg_name"))
-            ret->name = text_at(n, ++i);
-        else if (is(key, "air.read_write"))
+        struct air_text key = air_node_text(n, i);
+        if (air_text_is(key, "air.location_index"))
+            air_node_number(n, ++i, &ret->index);
+        else if (air_text_is(key, "air.address_space"))
+            air_node_number(n, ++i, space);
+        else if (air_text_is(key, "air.arg_type_size"))
+            air_node_number(n, ++i, &ret->size);
+        else if (air_text_is(key, "air.arg_type_align_size"))
+            air_node_number(n, ++i, &ret->alignment);
+        else if (air_text_is(key, "air.struct_type_info"))
+            ret->members = air_node_operand(n, ++i);
+        else if (air_text_is(key, "air.arg_type_name"))
+            ret->type_name = air_node_text(n, ++i);
+        else if (air_text_is(key, "air.arg_name"))
+            ret->name = air_node_text(n, ++i);
+        else if (air_text_is(key, "air.read_write"))
             ret->access = ABX_ACCESS_READ_WRITE;
-        else if (is(key, "air.write"))
+        else if (air_text_is(key, "air.write"))
             ret->access = ABX_ACCESS_WRITE_ONLY;
     }
 }
 
 int air_argument_read(LLVMValueRef node, struct air_argument *ret)
 {
-    struct node n;
+    struct air_node n;
     unsigned i = 1;
     uint32_t space = 0;
     *ret = (struct air_argument){.name = {"", 0}, .type_name = {"", 0}, .alignment = 1};
-    if (!open_node(node, &n) || !number_at(&n, 0, &ret->position))
+    if (!air_node_open(node, &n) || !air_node_number(&n, 0, &ret->position))
         return -EINVAL;
-    if (is(text_at(&n, i), "air.function_constant"))
+    if (air_text_is(air_node_text(&n, i), "air.function_constant"))
         i += 2;
-    struct air_text kind = text_at(&n, i++);
+    struct air_text kind = air_node_text(&n, i++);
     read_keys(&n, i, ret, &space);
-    if (is(kind, "air.buffer") || is(kind, "air.indirect_buffer")) {
+    if (air_text_is(kind, "air.buffer") || air_text_is(kind, "air.indirect_buffer")) {
         ret->kind = space == 3 ? ABX_ARGUMENT_THREADGROUP : ABX_ARGUMENT_BUFFER;
         uint32_t most = space == 3 ? ABX_MAX_THREADGROUP_BINDINGS : ABX_MAX_BUFFER_BINDINGS;
         return ret->index < most ? 0 : -EINVAL;
@@ -241,20 +238,22 @@ int air_constant_read(LLVMModuleRef module, uint32_t i, struct air_constant *ret
 {
     unsigned count;
     LLVMValueRef *nodes = named_nodes(module, "air.function_constants", &count);
-    struct node n;
+    struct air_node n;
     uint32_t required = 1;
-    bool ok = i < count && open_node(nodes[i], &n);
+    bool ok = i < count && air_node_open(nodes[i], &n);
     free(nodes);
-    if (!ok || !operand(&n, 0) || !LLVMIsAGlobalVariable(n.operands[0]))
+    if (!ok || !air_node_operand(&n, 0) || !LLVMIsAGlobalVariable(n.operands[0]))
         return -EINVAL;
-    *ret = (struct air_constant){
-            .global = n.operands[0], .name = text_at(&n, 2), .type = air_data_type(text_at(&n, 1))};
+    *ret = (struct air_constant){.global = n.operands[0],
+            .name = air_node_text(&n, 2),
+            .type = air_data_type(air_node_text(&n, 1))};
     uint64_t size = LLVMStoreSizeOfType(
             LLVMGetModuleDataLayout(module), LLVMGlobalGetValueType(ret->global));
-    if (!number_at(&n, 3, &ret->index) || ret->index > UINT16_MAX || ret->type <= 1 || size > 16)
+    if (!air_node_number(&n, 3, &ret->index) || ret->index > UINT16_MAX || ret->type <= 1 ||
+            size > 16)
         return -EINVAL;
     ret->size = (uint32_t)size;
-    number_at(&n, 4, &required);
+    air_node_number(&n, 4, &required);
     ret->required = required != 0;
     return 0;
 }

@@ -39,7 +39,7 @@ static void test_load(void)
     CHECK(data);
     library = [device newLibraryWithURL:[NSURL fileURLWithPath:path] error:&error];
     CHECK(library && !error);
-    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 12);
+    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 13);
     CHECK([library.functionNames containsObject:@"reduce"]);
     id<MTLLibrary> again =
             [device newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
@@ -48,6 +48,28 @@ static void test_load(void)
     CHECK([library newFunctionWithName:@"scale"].functionType == MTLFunctionTypeKernel);
     CHECK([library newFunctionWithName:@"corner"].functionType == MTLFunctionTypeVertex);
     CHECK(![library newFunctionWithName:@"nothing"]);
+}
+
+static void test_members(void)
+{
+    NSError *error = nil;
+    MTLComputePipelineReflection *reflection = nil;
+    id<MTLComputePipelineState> state =
+            [device newComputePipelineStateWithFunction:[library newFunctionWithName:@"structures"]
+                                                options:MTLPipelineOptionBufferTypeInfo |
+                                                        MTLPipelineOptionBindingInfo
+                                             reflection:&reflection
+                                                  error:&error];
+    CHECK(state && reflection.bindings.count == 1);
+    MTLStructType *type = ((id<MTLBufferBinding>)reflection.bindings[0]).bufferStructType;
+    CHECK(type.members.count == 3);
+    MTLStructMember *numbers = [type memberByName:@"numbers"];
+    CHECK(numbers.dataType == MTLDataTypeArray && numbers.offset == 4);
+    CHECK(numbers.arrayType.arrayLength == 3 && numbers.arrayType.elementType == MTLDataTypeFloat);
+    MTLStructMember *out = [type memberByName:@"out"];
+    CHECK(out.dataType == MTLDataTypePointer && out.offset == 16);
+    CHECK(out.pointerType.elementType == MTLDataTypeInt);
+    CHECK(out.pointerType.access == MTLBindingAccessReadWrite);
 }
 
 static void test_reflection(void)
@@ -68,6 +90,7 @@ static void test_reflection(void)
     CHECK([k.name isEqualToString:@"k"] && k.index == 5 && k.bufferDataType == MTLDataTypeFloat);
     CHECK(reflection.bindings[1].access == MTLBindingAccessReadWrite);
     CHECK(state.maxTotalThreadsPerThreadgroup == 256);
+    test_members();
     state = pipeline_of(library, @"reduce");
     CHECK(state.staticThreadgroupMemoryLength == 128);
 }

@@ -331,6 +331,25 @@ declare i16 @air.get_simdgroup_size.i16()
 !3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_size", i32 16, !"air.arg_type_align_size", i32 16, !"air.arg_type_name", !"float4", !"air.arg_name", !"x"}
 !4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"float", !"air.arg_name", !"out"}
 
+;; structures kernel
+; an argument buffer: a number, an array and a pointer
+%struct.Table = type { i32, [3 x float], ptr addrspace(1) }
+define void @structures(ptr addrspace(2) %table) {
+  %p = getelementptr inbounds %struct.Table, ptr addrspace(2) %table, i64 0, i32 2
+  %out = load ptr addrspace(1), ptr addrspace(2) %p, align 8
+  %n = load i32, ptr addrspace(2) %table, align 8
+  store i32 %n, ptr addrspace(1) %out, align 4
+  ret void
+}
+!air.kernel = !{!0}
+!0 = !{ptr @structures, !1, !2}
+!1 = !{}
+!2 = !{!3}
+!3 = !{i32 0, !"air.indirect_buffer", !"air.buffer_size", i32 24, !"air.location_index", i32 0, i32 1, !"air.read", !"air.address_space", i32 2, !"air.struct_type_info", !4, !"air.arg_type_size", i32 24, !"air.arg_type_align_size", i32 8, !"air.arg_type_name", !"Table", !"air.arg_name", !"table"}
+!4 = !{i32 0, i32 4, i32 0, !"int", !"n", !"air.indirect_argument", !5, i32 4, i32 4, i32 3, !"float", !"numbers", i32 16, i32 8, i32 0, !"int", !"out", !"air.indirect_argument", !6}
+!5 = !{i32 0, !"air.indirect_constant", !"air.location_index", i32 0, i32 1, !"air.arg_type_name", !"int", !"air.arg_name", !"n"}
+!6 = !{i32 2, !"air.buffer", !"air.location_index", i32 4, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"int", !"air.arg_name", !"out"}
+
 ;; textured kernel
 ; an argument that is not supported yet
 define void @textured(ptr addrspace(1) %t, ptr addrspace(1) %out) {
