@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# mlx.metallib, which Apple's compiler made of MLX's kernels, from MLX's package for macOS on PyPI.
-# Nothing of it is kept here.
+# mlx.metallib, which Apple's compiler made of MLX's kernels, and the headers that MLX compiles when it
+# runs, from MLX's package for macOS on PyPI. Nothing of it is kept here.
 #
 #   run.sh BUILD kernels [STEP]   code can be made of every STEPth of its 17,248 functions
 #   run.sh BUILD results          mlx.m: kernels of each kind compute what they should
+#   run.sh BUILD sources          the headers compile, and the kernels in them that sources.txt names
 set -eu
 build=$(realpath "$1")
 suite=$2
@@ -24,6 +25,10 @@ fi
 
 case $suite in
 kernels) exec "$build/tests/metallib/metallib-tool" -n "${3:-1}" "$library" ;;
+sources)
+    exec python3 -B "$here/compile_sources.py" "$build/tests/shader/shader-tool" "$work/sources" \
+        "$here/sources.txt" "$work/mlx/include"
+    ;;
 results)
     exec "$here/../metal/with_worker.sh" "$build/src/host/arcboxd" cpu \
         "$build/tests/metallib/mlx_program" "$library"
