@@ -17,14 +17,28 @@ static const char *const builtins[] = {"thread_position_in_grid", "thread_positi
         "thread_index_in_quadgroup", "quadgroup_index_in_threadgroup", "quadgroups_per_threadgroup",
         "dispatch_quadgroups_per_threadgroup"};
 
-/* Attributes of parameters that change nothing here. */
-static const char *const ignored[] = {
-        "function_constant", "raster_order_group", "maybe_unused", "unused", "host_name"};
+/* Attributes of parameters that Metal has and ArcBox does not. Any other unknown one changes
+ * nothing, as with clang, unless it looks like one of the above misspelt. */
+static const char *const unsupported[] = {"amplification_count", "amplification_id",
+        "barycentric_coord", "base_instance", "base_vertex", "color", "front_facing",
+        "imageblock_data", "instance_id", "patch", "patch_id", "payload", "point_coord", "position",
+        "position_in_patch", "primitive_id", "render_target_array_index", "sample_id",
+        "sample_mask", "stage_in", "vertex_id", "viewport_array_index"};
+static const char *const beginnings[] = {"thread", "grid", "simdgroup", "quadgroup", "dispatch"};
 
 static bool in_list(const struct rewriter *r, uint32_t token, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (token_is(r, token, list[i]))
+            return true;
+    return false;
+}
+
+static bool is_misspelt(const struct rewriter *r, uint32_t token)
+{
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(beginnings); i++)
+        if (token_length(r, token) > strlen(beginnings[i]) &&
+                !memcmp(r->text + r->tokens[token].start, beginnings[i], strlen(beginnings[i])))
             return true;
     return false;
 }
@@ -54,7 +68,7 @@ static void describe_attribute(
         } else if (token_is(r, i, "texture") || token_is(r, i, "sampler")) {
             rewriter_refuse(r, i, "%ss are not supported yet",
                     token_is(r, i, "texture") ? "texture" : "sampler");
-        } else if (!in_list(r, i, ignored, ABX_ARRAY_SIZE(ignored))) {
+        } else if (in_list(r, i, unsupported, ABX_ARRAY_SIZE(unsupported)) || is_misspelt(r, i)) {
             rewriter_refuse(r, i, "the parameter attribute '%.*s' is not supported yet",
                     (int)(token_length(r, i) > 64 ? 64 : token_length(r, i)),
                     r->text + r->tokens[i].start);
@@ -84,6 +98,10 @@ static uint32_t parameter_name(const struct rewriter *r, uint32_t first, uint32_
             name = i;
         }
     }
+    /* `device float *`: no name. */
+    for (uint32_t i = name; name != NO_TOKEN && i <= last; i++)
+        if (token_punct(r, i, '*') || token_punct(r, i, '&'))
+            return NO_TOKEN;
     return name;
 }
 
@@ -301,6 +319,8 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
         return;
     }
     struct abx_string function = {0};
+    /* Qualified: metal_stdlib may have functions of that name. */
+    abx_string_printf(&function, "::%s", r->space.data ? r->space.data : "");
     rewriter_append(r, &function, name, d->open - 1);
     const char *host =
             d->host_name != NO_TOKEN
@@ -318,6 +338,8 @@ static void append_types(struct rewriter *r, const struct declaration *d, struct
     for (uint32_t i = d->open + 1; i <= d->close; i++) {
         if (i == d->close || token_punct(r, i, ',')) {
             uint32_t name = i > first ? parameter_name(r, first, i - 1) : NO_TOKEN;
+            if (name == NO_TOKEN && i > first)
+                rewriter_append(r, to, first, i - 1);
             if (name != NO_TOKEN && name > first)
                 rewriter_append(r, to, first, name - 1);
             if (name != NO_TOKEN)

@@ -126,6 +126,38 @@ def packing():
         yield "pack_%s_to_unorm565(%s3(1))" % (t, t), "ushort"
 
 
+def mixed():
+    """A scalar or a packed vector where a function takes a vector."""
+    for scalar, two, three in (
+            ("float", MATH2 + ["dot"], MATH3), ("half", MATH2 + ["distance"], MATH3),
+            ("int", "max min addsat mulhi rotate".split(), "clamp min3 max3 median3 madsat".split()),
+            ("ushort", "max min absdiff hadd".split(), "clamp median3 madhi".split())):
+        for n in COUNTS[1:]:
+            v, p = scalar + n + "(1)", "packed_" + scalar + n + "(1)"
+            for name in two:
+                t = scalar if name in ("dot", "distance") else scalar + n
+                for other in ("1", scalar + "(1)", p):
+                    yield "%s(%s, %s)" % (name, v, other), t
+                    yield "%s(%s, %s)" % (name, other, v), t
+                yield "%s(%s, %s)" % (name, p, p), t
+            for name in three:
+                for other in ("1", scalar + "(1)", p):
+                    for places in ("vvo", "vov", "ovv", "voo", "ovo", "oov"):
+                        arguments = ", ".join(v if c == "v" else other for c in places)
+                        yield "%s(%s)" % (name, arguments), scalar + n
+            for other in ("0", scalar + "(0)", p):
+                for condition in ("true", "bool%s(true)" % n):
+                    yield "select(%s, %s, %s)" % (other, v, condition), scalar + n
+                    yield "select(%s, %s, %s)" % (v, other, condition), scalar + n
+    for t in FLOATS:
+        for n in COUNTS[1:]:
+            for name in ("sqrt", "sin", "fabs", "abs", "floor", "fract", "normalize"):
+                yield "%s(packed_%s%s(1))" % (name, t, n), t + n
+            yield "length(packed_%s%s(1))" % (t, n), t
+            yield "precise::clamp(packed_float%s(1), 0, 1)" % n, "float" + n
+            yield "fast::max(0, float%s(1))" % n, "float" + n
+
+
 def types():
     """sizeof and alignof as in the specification's tables."""
     sizes = {"bool": 1, "char": 1, "short": 2, "int": 4, "long": 8, "half": 2, "bfloat": 2, "float": 4}
@@ -151,6 +183,7 @@ FILES = {
              for pair in math(space)],
     "relational": relational(), "geometric": geometric(), "integer": integer(),
     "simdgroup": groups("simd"), "quadgroup": groups("quad"), "packing": packing(),
+    "mixed": mixed(),
 }
 
 

@@ -136,16 +136,6 @@ __MSL_CFN auto select(A a, B b, bool c) -> decltype(a + b)
 {
     return c ? b : a;
 }
-template <class T, int N, class U, class C, class = enable_if_t<__is_number<U>>>
-__MSL_FN vec<T, N> select(vec<T, N> a, U b, C c)
-{
-    return select(a, vec<T, N>(b), c);
-}
-template <class T, int N, class U, class C, class = enable_if_t<__is_number<U>>>
-__MSL_FN vec<T, N> select(U a, vec<T, N> b, C c)
-{
-    return select(vec<T, N>(a), b, c);
-}
 #define __MSL_FLOAT_SELECTION(name, generic)                                                       \
     __MSL_CFN float name(float a, float b, float c)                                                \
     {                                                                                              \
@@ -163,32 +153,25 @@ __MSL_FN vec<T, N> select(U a, vec<T, N> b, C c)
 __MSL_FLOAT_SELECTION(fmin3, min3)
 __MSL_FLOAT_SELECTION(fmax3, max3)
 __MSL_FLOAT_SELECTION(fmedian3, median3)
+#define __MSL_USING_COMMON                                                                         \
+    using metal::abs;                                                                              \
+    using metal::clamp;                                                                            \
+    using metal::fmax3;                                                                            \
+    using metal::fmedian3;                                                                         \
+    using metal::fmin3;                                                                            \
+    using metal::max;                                                                              \
+    using metal::max3;                                                                             \
+    using metal::median3;                                                                          \
+    using metal::min;                                                                              \
+    using metal::min3;
 namespace precise
 {
-using metal::abs;
-using metal::clamp;
-using metal::fmax3;
-using metal::fmedian3;
-using metal::fmin3;
-using metal::max;
-using metal::max3;
-using metal::median3;
-using metal::min;
-using metal::min3;
-} // namespace precise
+__MSL_USING_COMMON
+}
 namespace fast
 {
-using metal::abs;
-using metal::clamp;
-using metal::fmax3;
-using metal::fmedian3;
-using metal::fmin3;
-using metal::max;
-using metal::max3;
-using metal::median3;
-using metal::min;
-using metal::min3;
-} // namespace fast
+__MSL_USING_COMMON
+}
 
 // Classification looks at the bits: it must hold under fast math too.
 #define __MSL_CLASSIFY(T, U, EXPONENT, MANTISSA)                                                   \

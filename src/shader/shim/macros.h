@@ -18,6 +18,8 @@
 #define __HAVE_NATIVE_DOUBLE__ 0
 #define __METAL_MEMORY_SCOPE_SYSTEM__ 3
 
+#define assert(condition) ((void)0) /* as with NDEBUG */
+
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST static constant constexpr const
 #define METAL_ASM(...)

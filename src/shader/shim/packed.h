@@ -100,6 +100,10 @@ namespace metal
     __MSL_AI constexpr explicit packed_vec(vec<U, N> o) : packed_vec(vec<T, N>(o))                 \
     {                                                                                              \
     }                                                                                              \
+    template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
+    __MSL_AI constexpr explicit packed_vec(packed_vec<U, N> o) : packed_vec(vec<U, N>(o))          \
+    {                                                                                              \
+    }                                                                                              \
     template <class A, class B, class... C>                                                        \
     __MSL_AI constexpr packed_vec(A a, B b, C... c) : packed_vec(vec<T, N>(a, b, c...))            \
     {                                                                                              \
@@ -128,6 +132,34 @@ namespace metal
     __MSL_PACKED_COMPARE(>)                                                                        \
     __MSL_PACKED_COMPARE(<=)                                                                       \
     __MSL_PACKED_COMPARE(>=)                                                                       \
+    __MSL_AI constexpr vec<T, N> operator~() const                                                 \
+    {                                                                                              \
+        return ~vec<T, N>(*this);                                                                  \
+    }                                                                                              \
+    __MSL_AI constexpr vec<bool, N> operator!() const                                              \
+    {                                                                                              \
+        return !vec<T, N>(*this);                                                                  \
+    }                                                                                              \
+    __MSL_AI constexpr packed_vec &operator++()                                                    \
+    {                                                                                              \
+        return *this = packed_vec(vec<T, N>(*this) + vec<T, N>(1));                                \
+    }                                                                                              \
+    __MSL_AI constexpr packed_vec operator++(int)                                                  \
+    {                                                                                              \
+        packed_vec t = *this;                                                                      \
+        ++*this;                                                                                   \
+        return t;                                                                                  \
+    }                                                                                              \
+    __MSL_AI constexpr packed_vec &operator--()                                                    \
+    {                                                                                              \
+        return *this = packed_vec(vec<T, N>(*this) - vec<T, N>(1));                                \
+    }                                                                                              \
+    __MSL_AI constexpr packed_vec operator--(int)                                                  \
+    {                                                                                              \
+        packed_vec t = *this;                                                                      \
+        --*this;                                                                                   \
+        return t;                                                                                  \
+    }                                                                                              \
     __MSL_AI constexpr vec<T, N> operator-() const                                                 \
     {                                                                                              \
         return -vec<T, N>(*this);                                                                  \

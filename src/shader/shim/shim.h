@@ -12,6 +12,7 @@
 #include "math.h"
 #include "common.h"
 #include "integer.h"
+#include "mixed.h"
 #include "pack.h"
 #include "simdgroup.h"
 #include "atomic.h"

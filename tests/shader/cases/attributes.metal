@@ -65,7 +65,7 @@ template [[host_name("tt_int")]] [[kernel]] void tt<int>(
 typedef decltype(tt<half>) tt_t;
 template [[host_name("tt_half")]] kernel tt_t tt<half>;
 template [[host_name("tt_dc")]] kernel decltype(tt<short>) tt<short>;
-template [[host_name("tt_deduced")]] kernel void tt(device uchar *x, uint i);
+template [[host_name("tt_deduced")]] kernel void tt(device uchar *, uint);
 [[clang::always_inline]] inline int ai()
 {
     return 1;
@@ -95,6 +95,17 @@ kernel void vals(constant float &a [[buffer(0)]], constant uint3 &dims [[buffer(
     p[0] = a * dims.x + q[0] + w[0];
     tg = float4(1);
 }
+kernel void all(device int *x [[buffer(0), access(read)]], uint i [[thread_position_in_grid, mine]])
+{
+    x[i] = 1;
+}
+namespace q
+{
+kernel void min(device int *x [[some_day]])
+{
+    x[0] = 1;
+}
+} // namespace q
 // expect: kernel a
 // expect: kernel b
 // expect: kernel c
@@ -114,3 +125,5 @@ kernel void vals(constant float &a [[buffer(0)]], constant uint3 &dims [[buffer(
 // expect: kernel arr
 // expect: kernel stg
 // expect: kernel vals
+// expect: kernel all
+// expect: kernel q::min
