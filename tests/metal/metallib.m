@@ -3,7 +3,9 @@
  * refused and how. */
 #include "program.h"
 
+#include <limits.h>
 #include <math.h>
+#include <unistd.h>
 
 #define THREADS 256u
 #define CHANGED 24
@@ -48,6 +50,23 @@ static void test_load(void)
     CHECK([library newFunctionWithName:@"scale"].functionType == MTLFunctionTypeKernel);
     CHECK([library newFunctionWithName:@"corner"].functionType == MTLFunctionTypeVertex);
     CHECK(![library newFunctionWithName:@"nothing"]);
+}
+
+/* default.metallib of a bundle. */
+static void test_default(void)
+{
+    NSError *error = nil;
+    char folder[] = "/tmp/arcbox-test.XXXXXX", link[64], whole[PATH_MAX];
+    CHECK(mkdtemp(folder) && realpath(path.UTF8String, whole));
+    snprintf(link, sizeof link, "%s/default.metallib", folder);
+    CHECK(symlink(whole, link) == 0);
+    NSBundle *bundle = [NSBundle bundleWithPath:[NSString stringWithUTF8String:folder]];
+    id<MTLLibrary> found = [device newDefaultLibraryWithBundle:bundle error:&error];
+    CHECK(found && [found.functionNames isEqual:library.functionNames]);
+    CHECK(unlink(link) == 0);
+    CHECK(![device newDefaultLibraryWithBundle:bundle error:&error]);
+    CHECK_ERROR(error, @"MTLLibraryErrorDomain", 6, @"no default.metallib");
+    CHECK(rmdir(folder) == 0);
 }
 
 static void test_members(void)
@@ -293,10 +312,11 @@ static void test_changed(void)
 
 int main(int argc, char **argv)
 {
-    const struct test tests[] = {{"load", test_load}, {"reflection", test_reflection},
-            {"scale", test_scale}, {"reduce", test_reduce}, {"constants", test_constants},
-            {"atomics", test_atomics}, {"matrices", test_matrices}, {"functions", test_functions},
-            {"refused", test_refused}, {"damaged", test_damaged}, {"changed", test_changed}};
+    const struct test tests[] = {{"load", test_load}, {"default", test_default},
+            {"reflection", test_reflection}, {"scale", test_scale}, {"reduce", test_reduce},
+            {"constants", test_constants}, {"atomics", test_atomics}, {"matrices", test_matrices},
+            {"functions", test_functions}, {"refused", test_refused}, {"damaged", test_damaged},
+            {"changed", test_changed}};
     CHECK(argc == 2);
     @autoreleasepool {
         path = [NSString stringWithUTF8String:argv[1]];

@@ -1,9 +1,10 @@
 /* Makes code of the functions of a .metallib file, as the compiler process does, and says which
  * fail and why. For tests and for people.
  *
- *   metallib-tool [-n STEP] [-f FIRST] [-v VALUE] [-e EXPECTED] FILE [FUNCTION...]
+ *   metallib-tool [-n STEP] [-f FIRST] [-v VALUE] [-e EXPECTED] [-t TARGET] FILE [FUNCTION...]
  *
- * Without names: every STEPth function from FIRST on. Function constants are set to VALUE (1).
+ * Without names: every STEPth function from FIRST on. Function constants are set to VALUE
+ * (1). TARGET: a number of enum abx_shader_target.
  * Functions that take more threadgroup memory than Metal allows are counted by themselves: no
  * device makes pipelines of those. Exit: 0 when of the others all but EXPECTED (0) were made, 1
  * otherwise, 2: the file cannot be used. */
@@ -25,6 +26,7 @@ struct run {
     size_t bytes;
     const struct abx_reflection *reflection;
     int value;
+    uint32_t target;
     unsigned made, failed, large;
 };
 
@@ -97,7 +99,7 @@ static bool check_named(struct run *run, const char *name)
 
 static bool open_library(struct run *run, const char *path)
 {
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {.target = run->target};
     struct abx_shader_result result = {0};
     void *data;
     size_t bytes;
@@ -119,9 +121,9 @@ static bool open_library(struct run *run, const char *path)
 
 int main(int argc, char **argv)
 {
-    struct run run = {.value = 1};
+    struct run run = {.value = 1, .target = ABX_TARGET_HOST};
     unsigned step = 1, first = 0, expected = 0;
-    for (int c; (c = getopt(argc, argv, "n:f:v:e:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "n:f:v:e:t:")) != -1;) {
         if (c == 'n')
             step = (unsigned)atoi(optarg);
         else if (c == 'f')
@@ -130,6 +132,8 @@ int main(int argc, char **argv)
             run.value = atoi(optarg);
         else if (c == 'e')
             expected = (unsigned)atoi(optarg);
+        else if (c == 't')
+            run.target = (uint32_t)atoi(optarg);
         else
             return 2;
     }
