@@ -209,7 +209,7 @@ static void read_declaration(
         } else if (token_word(r, i)) {
             i = read_word(r, d, &k, i, end, in_class);
         } else if (r->tokens[i].kind == TOKEN_STRING) {
-            if (i > 0 && token_is(r, i - 1, "extern"))
+            if (i > 0 && token_is(r, i - 1, "extern") && token_punct(r, i + 1, '{'))
                 k.name_space = true, k.space_first = k.space_last = i;
         } else if (r->tokens[i].kind != TOKEN_PUNCT || token_length(r, i) != 1) {
             continue;
