@@ -82,6 +82,9 @@ struct codegen_loop {
 };
 struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name);
 void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count);
+/* By `step` instead of one; the steps must come to `count` exactly. */
+void codegen_loop_end_by(
+        struct codegen *g, struct codegen_loop *l, LLVMValueRef step, LLVMValueRef count);
 /* In `function`: the builtin, buffer and threadgroup markers become the place's values; mutable
  * globals (threadgroup variables) become offsets into static threadgroup memory. */
 int codegen_lower_markers(
@@ -91,6 +94,8 @@ int codegen_lower_statics(struct codegen *g);
 /* Asks LLVM to unroll loops that index private arrays, which then become registers. */
 void codegen_unroll_private(struct codegen *g, LLVMValueRef function);
 void codegen_open_vectors(struct codegen *g, LLVMValueRef function);
+/* The whole kernel in scalars: vectors left in it block the vectoriser. */
+int codegen_scalarize(struct codegen *g);
 /* codegen_matrix.c: a marker of an 8x8 matrix; its constant flags, -1 when they are not; and all of
  * them turned into exchanges between lanes. */
 bool codegen_is_matrix(LLVMValueRef in);

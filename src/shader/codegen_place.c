@@ -99,9 +99,14 @@ struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, cons
 
 void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count)
 {
+    codegen_loop_end_by(g, l, LLVMConstInt(LLVMTypeOf(l->i), 1, 0), count);
+}
+
+void codegen_loop_end_by(
+        struct codegen *g, struct codegen_loop *l, LLVMValueRef step, LLVMValueRef count)
+{
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->builder);
-    LLVMValueRef next =
-            LLVMBuildNUWAdd(g->builder, l->i, LLVMConstInt(LLVMTypeOf(l->i), 1, 0), "next");
+    LLVMValueRef next = LLVMBuildNUWAdd(g->builder, l->i, step, "next");
     LLVMAddIncoming(l->i, &next, &latch, 1);
     LLVMBuildCondBr(
             g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, next, count, ""), l->after, l->body);
@@ -118,10 +123,11 @@ void codegen_place_group(struct codegen *g, struct codegen_place *p)
 void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueRef linear)
 {
     for (int d = 0; d < 3; d++) {
-        LLVMValueRef start = LLVMBuildMul(g->builder, p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d],
+        /* A thread's position is below the grid's size: nothing wraps. */
+        LLVMValueRef start = LLVMBuildNUWMul(g->builder, p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d],
                 p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d], "");
         p->builtin[ABX_BUILTIN_THREAD_IN_GRID][d] =
-                LLVMBuildAdd(g->builder, start, p->builtin[ABX_BUILTIN_THREAD_IN_GROUP][d], "");
+                LLVMBuildNUWAdd(g->builder, start, p->builtin[ABX_BUILTIN_THREAD_IN_GROUP][d], "");
     }
     p->builtin[ABX_BUILTIN_THREAD_INDEX][0] = linear;
     p->builtin[ABX_BUILTIN_LANE][0] = LLVMBuildAnd(g->builder, linear, codegen_i32(g, 31), "");

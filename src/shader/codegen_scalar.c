@@ -29,8 +29,63 @@ static int inline_kernel(struct codegen *g)
     return codegen_run_passes(g, "always-inline,globaldce");
 }
 
+/* True when a thread cannot tell which threadgroup it is in: then a row of groups is one loop,
+ * which the vectoriser sees as a whole, and groups of one thread cost no more than others. */
+static bool groups_do_not_matter(struct codegen *g)
+{
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+            if (codegen_is_call(in, "__abx_threadgroup") || codegen_is_call(in, "__abx_statics"))
+                return false;
+            if (!codegen_is_call(in, "__abx_builtin"))
+                continue;
+            if (!LLVMIsAConstantInt(LLVMGetOperand(in, 0)))
+                return false;
+            switch (LLVMConstIntGetZExtValue(LLVMGetOperand(in, 0)) / 4) {
+            case ABX_BUILTIN_THREAD_IN_GRID:
+            case ABX_BUILTIN_DISPATCH_GROUP_SIZE:
+            case ABX_BUILTIN_GROUPS:
+            case ABX_BUILTIN_GRID:
+            case ABX_BUILTIN_SIMD_WIDTH:
+            case ABX_BUILTIN_DISPATCH_SIMDGROUPS:
+            case ABX_BUILTIN_GRID_ORIGIN:
+                break;
+            default:
+                return false;
+            }
+        }
+    return true;
+}
+
+static LLVMValueRef least(struct codegen *g, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildSelect(g->builder, LLVMBuildICmp(g->builder, LLVMIntULT, a, b, ""), a, b, "");
+}
+
+/* From the placed group, number `i` of `count`, on to the end of its row or of them all: how many
+ * groups, and (x, 32 bits) how many threads wide they are together. */
+static LLVMValueRef join_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef i,
+        LLVMValueRef count, LLVMValueRef *ret_x)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMValueRef at = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUP_IN_GRID][0], g->i64, "");
+    LLVMValueRef groups = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUPS][0], g->i64, "");
+    LLVMValueRef full =
+            LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][0], g->i64, "");
+    LLVMValueRef grid = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GRID][0], g->i64, "");
+    LLVMValueRef run = least(g, LLVMBuildSub(b, groups, at, ""), LLVMBuildSub(b, count, i, "left"));
+    LLVMValueRef end = LLVMBuildMul(b, LLVMBuildAdd(b, at, run, ""), full, "");
+    LLVMValueRef x = LLVMBuildSub(b, least(g, end, grid), LLVMBuildMul(b, at, full, ""), "");
+    *ret_x = LLVMBuildTrunc(b, x, g->i32, "width");
+    return run;
+}
+
 static int build_groups(struct codegen *g)
 {
+    int r = codegen_scalarize(g);
+    if (r < 0)
+        return r;
+    bool joined = groups_do_not_matter(g);
     LLVMTypeRef params[3] = {g->ptr, g->i64, g->i64};
     g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY,
             LLVMFunctionType(LLVMVoidTypeInContext(g->context), params, 3, 0));
@@ -40,7 +95,10 @@ static int build_groups(struct codegen *g)
     codegen_place_dispatch(g, &p, param(g, 0));
     struct codegen_loop groups = codegen_loop_begin(g, g->i64, "groups");
     codegen_place_in_groups(g, &p, LLVMBuildAdd(b, param(g, 1), groups.i, "group"));
-    LLVMValueRef *size = p.builtin[ABX_BUILTIN_GROUP_SIZE];
+    LLVMValueRef *size = p.builtin[ABX_BUILTIN_GROUP_SIZE], width = size[0];
+    LLVMValueRef step = codegen_i64(g, 1);
+    if (joined)
+        step = join_groups(g, &p, groups.i, param(g, 2), &width);
     struct codegen_loop lz = codegen_loop_begin(g, g->i32, "z");
     struct codegen_loop ly = codegen_loop_begin(g, g->i32, "y");
     LLVMValueRef rows = LLVMBuildMul(b, lz.i, size[1], "");
@@ -52,12 +110,12 @@ static int build_groups(struct codegen *g)
     codegen_place_thread(g, &p, LLVMBuildAdd(b, rows, lx.i, "thread"));
     LLVMValueRef at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
     call_kernel(g);
-    codegen_loop_end(g, &lx, size[0]);
+    codegen_loop_end(g, &lx, width);
     codegen_loop_end(g, &ly, size[1]);
     codegen_loop_end(g, &lz, size[2]);
-    codegen_loop_end(g, &groups, param(g, 2));
+    codegen_loop_end_by(g, &groups, step, param(g, 2));
     LLVMBuildRetVoid(b);
-    int r = inline_kernel(g);
+    r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
     g->object.form = ABX_FORM_GROUPS;

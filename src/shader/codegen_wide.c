@@ -6,7 +6,6 @@
  * threadgroup's); and `linear`, lanes by their index in the threadgroup, the last vector masked. */
 #include "shader/codegen_wide.h"
 
-#include <llvm-c/Support.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -733,11 +732,6 @@ static bool coroutine(struct wide *w)
  * their simple form. */
 static int prepare(struct codegen *g)
 {
-    static const char *const arguments[] = {"arcbox", "-scalarize-load-store"};
-    static bool once;
-    if (!once) /* LLVM 19 takes this option from nowhere else */
-        LLVMParseCommandLineOptions(2, arguments, NULL);
-    once = true;
     int r = codegen_run_passes(g,
             "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
             "loop-simplify,lcssa,loop-mssa(loop-rotate,licm))");
@@ -745,12 +739,11 @@ static int prepare(struct codegen *g)
     if (r == 0)
         r = codegen_run_passes(g,
                 "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,"
-                "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg,scalarizer,"
-                "sroa)");
-    codegen_open_vectors(g, g->kernel);
+                "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg)");
+    if (r == 0)
+        r = codegen_scalarize(g);
     return r < 0 ? r
-                 : codegen_run_passes(g, "function(scalarizer,sroa,instcombine<no-verify-fixpoint>,"
-                                         "simplifycfg,gvn,scalarizer,"
+                 : codegen_run_passes(g, "function(gvn,scalarizer,"
                                          "instsimplify,lower-switch,mergereturn,simplifycfg<no-"
                                          "switch-to-lookup>,lower-switch,"
                                          "mergereturn,loop-simplify,lcssa,dce)");

@@ -28,6 +28,7 @@
 struct abx_pipeline {
     struct abx_object info;
     struct abx_cpu_object object;
+    _Atomic uint32_t group_cost; /* pool.c */
 };
 
 struct abx_buffer {

@@ -162,11 +162,27 @@ static void withdraw(struct abx_cpu_pool *p, struct abx_cpu_job *job)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* What a threadgroup took when this pipeline ran last, in 1/16 ns: where to begin, not to be relied
+ * on, since arguments differ. */
+static void note_cost(struct abx_pipeline *p, uint64_t took, uint64_t count)
+{
+    uint64_t each = took * 16 / count;
+    uint32_t cost = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+    atomic_store_explicit(&p->group_cost, cost ? cost : 1, memory_order_relaxed);
+}
+
+static uint64_t first_chunk(const struct abx_cpu_job *job)
+{
+    uint64_t cost = atomic_load_explicit(&job->pipeline->group_cost, memory_order_relaxed);
+    uint64_t chunk = cost ? CHUNK_NS * 4 / cost : 1; /* a quarter of the aim */
+    return chunk ? chunk : 1;
+}
+
 /* Runs chunks alone, growing them towards CHUNK_NS, until the job is done (true) or has run long
  * enough to share. */
 static bool run_alone(struct abx_cpu_executor *e, struct abx_cpu_job *job, bool share)
 {
-    uint64_t begin = abx_now_ns(), chunk = 1;
+    uint64_t begin = abx_now_ns(), chunk = first_chunk(job);
     while (job->next < job->groups) {
         uint64_t first = job->next, left = job->groups - first;
         uint64_t now, count = left < chunk ? left : chunk;
@@ -175,7 +191,8 @@ static bool run_alone(struct abx_cpu_executor *e, struct abx_cpu_job *job, bool 
         job->next = first + count;
         now = abx_now_ns();
         uint64_t took = now - before + 1;
-        chunk = took * 2 < CHUNK_NS                ? chunk * 2
+        note_cost(job->pipeline, took, count);
+        chunk = took * 4 < CHUNK_NS                ? chunk * 4
                 : took > CHUNK_NS * 2 && chunk > 1 ? chunk / 2
                                                    : chunk;
         if (share && now - begin > ALONE_NS) {
