@@ -97,6 +97,10 @@ static void find_counter(struct wide *w, LLVMValueRef phi, LLVMValueRef start)
     v->first_slot = wide_slot(w, pointer ? w->g->i64 : type, "counter");
     v->lanes = s.lanes;
     v->base = s.base;
+    if (pointer) {
+        v->base_slot = wide_slot(w, w->g->ptr, "base");
+        LLVMBuildStore(w->g->builder, s.base, v->base_slot);
+    }
     v->no_signed_wrap = steps.exact && s.no_signed_wrap;
     v->not_negative = v->no_signed_wrap && steps.rising && s.not_negative && !pointer;
     v->align = pointer ? 1 : steps.align < s.align ? steps.align : s.align;
@@ -109,6 +113,8 @@ static void load_counter(struct wide *w, LLVMValueRef phi)
     LLVMBuilderRef b = w->g->builder;
     v->first = LLVMBuildLoad2(b, LLVMGetAllocatedType(v->first_slot), v->first_slot, "");
     v->vector = NULL;
+    if (v->base_slot)
+        v->base = LLVMBuildLoad2(b, w->g->ptr, v->base_slot, "base");
     if (v->base) /* an address: its offsets are made when they are wanted */
         return;
     LLVMValueRef lane[WIDE_MAX_WIDTH];

@@ -32,6 +32,7 @@ struct wide_value {
     LLVMValueRef first;
     uint64_t align, limit;
     LLVMValueRef first_slot; /* phi: lanes[] does not change, only `first` does */
+    LLVMValueRef base_slot;  /* and `base`, set where the loop is entered: maybe a skipped block */
     /* root + delta: values with one root are a constant apart (integers, and addresses in bytes) */
     void *root, *root_base;
     uint64_t root_size;
