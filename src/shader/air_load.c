@@ -1,7 +1,7 @@
 /* shader: one kernel of a .metallib file as the code generator takes it: its module read, function
  * constants set, pointers brought to one address space, what it calls linked in, and an entry built
  * that fetches its arguments through markers (shim/markers.h). Compiler process; the module is the
- * guest's, so it is verified first and names that are ours are refused in it. */
+ * guest's, so it is verified and checked first, and names that are ours are refused in it. */
 #include "shader/air.h"
 
 #include <llvm-c/BitReader.h>
@@ -31,7 +31,8 @@ static int open_module(struct codegen *g, const struct air_index *index, size_t 
     char *triple = LLVMGetTargetMachineTriple(g->machine);
     LLVMSetTarget(g->module, triple);
     LLVMDisposeMessage(triple);
-    return codegen_verify(g, "reading");
+    int r = codegen_verify(g, "reading");
+    return r < 0 ? r : codegen_check(g);
 }
 
 static bool is_ours(LLVMValueRef v)
@@ -44,9 +45,6 @@ static bool is_ours(LLVMValueRef v)
 static int refuse_foreign(struct codegen *g)
 {
     bool bad = false;
-    size_t length;
-    LLVMGetModuleInlineAsm(g->module, &length);
-    bad |= length || LLVMGetFirstGlobalAlias(g->module) || LLVMGetFirstGlobalIFunc(g->module);
     for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v))
         bad |= is_ours(v) || LLVMIsThreadLocal(v);
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
