@@ -173,7 +173,7 @@ static size_t inline_bytes(const struct decoder *d, uint32_t used)
 /* Buffer bindings the pipeline's function has arguments for; the rest is left out. */
 static void fill_bindings(struct decoder *d, struct abx_exec_dispatch *c, size_t data_at)
 {
-    uint32_t used = d->pipeline->buffers_used & d->bound;
+    uint32_t used = (d->pipeline->buffers_used | 1u << ABX_LOG_BUFFER) & d->bound;
     for (uint32_t i = 0; i < c->binding_count; i++) {
         struct abx_exec_binding *to = &c->bindings[i];
         const struct abx_binding *b = &d->bindings[i];
@@ -206,9 +206,10 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
             !check_threadgroup_memory(d))
         return;
     struct abx_pipeline_object *p = d->pipeline;
+    /* The log comes after all others, and only where there is one. */
+    uint32_t bindings = d->bound >> ABX_LOG_BUFFER ? ABX_BUFFER_SLOTS : p->binding_count;
     size_t fixed = abx_align_up(
-            sizeof(struct abx_exec_dispatch) + p->binding_count * sizeof(struct abx_exec_binding),
-            16);
+            sizeof(struct abx_exec_dispatch) + bindings * sizeof(struct abx_exec_binding), 16);
     size_t bytes = fixed + inline_bytes(d, p->buffers_used);
     struct abx_exec_dispatch *c =
             append_raw(d, indirect ? ABX_EXEC_DISPATCH_INDIRECT : ABX_EXEC_DISPATCH, bytes);
@@ -224,7 +225,7 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
     memcpy(c->grid, size, sizeof size);
     memcpy(c->threadgroup, threads, sizeof c->threadgroup);
     memcpy(c->threadgroup_bytes, d->threadgroup_bytes, sizeof c->threadgroup_bytes);
-    c->binding_count = p->binding_count;
+    c->binding_count = bindings;
     c->indirect = indirect ? indirect->backend : NULL;
     c->indirect_offset = indirect_offset;
     fill_bindings(d, c, fixed);
@@ -236,7 +237,7 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
 static bool slot_buffers(
         struct decoder *d, const struct abx_icb_object *icb, const struct abx_icb_slot *slot)
 {
-    d->bound = 0;
+    d->bound &= 1u << ABX_LOG_BUFFER;
     for (uint32_t m = slot->bound; m; m &= m - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(m);
         abx_handle handle = i < icb->max_buffers ? slot->buffers[i].buffer : 0;

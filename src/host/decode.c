@@ -229,6 +229,17 @@ static void on_set_pipeline(
     d->pipeline = (struct abx_pipeline_object *)pipeline;
 }
 
+static void on_set_log(
+        struct decoder *d, const struct abx_rec_set_log *r, struct abx_object *object)
+{
+    struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
+    d->bound &= ~(1u << ABX_LOG_BUFFER);
+    if (!buffer)
+        return;
+    d->bindings[ABX_LOG_BUFFER] = (struct abx_binding){buffer, 0, NULL, 0};
+    d->bound |= 1u << ABX_LOG_BUFFER;
+}
+
 static void on_set_buffer(
         struct decoder *d, const struct abx_rec_set_buffer *r, struct abx_object *object)
 {

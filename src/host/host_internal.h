@@ -212,7 +212,7 @@ struct decoder {
     bool concurrent;
     struct abx_pipeline_object *pipeline;
     uint32_t bound; /* bit i: bindings[i] is set */
-    struct abx_binding bindings[ABX_MAX_BUFFER_BINDINGS];
+    struct abx_binding bindings[ABX_BUFFER_SLOTS];
     uint32_t threadgroup_bytes[ABX_MAX_THREADGROUP_BINDINGS];
 };
 

@@ -139,6 +139,7 @@ static void define_libraries(void)
     SIMPLE(ABX_METAL_FUNCTION, MTLFunction, struct abx_metal_function, MTLFunction_dealloc);
     SIMPLE(ABX_METAL_PIPELINE, MTLComputePipelineState, struct abx_metal_pipeline,
             MTLComputePipelineState_dealloc);
+    SIMPLE(ABX_METAL_LOG_STATE, MTLLogState, struct abx_metal_log_state, MTLLogState_dealloc);
     SIMPLE(ABX_METAL_DYNAMIC, MTLDynamicLibrary, struct abx_metal_dynamic,
             MTLDynamicLibrary_dealloc);
     SIMPLE(ABX_METAL_FUNCTION_HANDLE, MTLFunctionHandle, struct abx_metal_function_handle,

@@ -90,6 +90,7 @@ void MTLCommandBuffer_dealloc(id self, SEL cmd)
             _Block_release(h->blocks[i]);
         free(h->blocks);
     }
+    abx_metal_log_finish(buffer);
     free(buffer->fault);
     objc_release(buffer->error_object);
     objc_release((id)buffer->queue);

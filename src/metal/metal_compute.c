@@ -159,6 +159,12 @@ void MTLComputeCommandEncoder_setComputePipelineState_(id self, SEL cmd, id obje
     encoder->pipeline = (struct abx_metal_pipeline *)object;
     abx_metal_hold(encoder->buffer, object);
     abx_encode_set_pipeline(records(encoder), encoder->pipeline->handle);
+    if (__builtin_expect(encoder->buffer->log != NULL, 0) &&
+            encoder->logs != encoder->pipeline->function->library->logging) {
+        encoder->logs = !encoder->logs;
+        abx_encode_set_log(
+                records(encoder), encoder->logs ? encoder->buffer->log->resource.handle : 0);
+    }
 }
 
 /* ---- dispatches */

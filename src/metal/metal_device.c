@@ -291,5 +291,9 @@ id MTLDevice_newCommandQueueWithMaxCommandBufferCount_(id self, SEL cmd, NSUInte
 id MTLDevice_newCommandQueueWithDescriptor_(id self, SEL cmd, id object)
 {
     struct MTLCommandQueueDescriptor *descriptor = (struct MTLCommandQueueDescriptor *)object;
-    return (id)abx_metal_queue_new(self, descriptor ? descriptor->maxCommandBufferCount : 64);
+    struct abx_metal_queue *queue =
+            abx_metal_queue_new(self, descriptor ? descriptor->maxCommandBufferCount : 64);
+    if (queue && descriptor)
+        queue->log_state = objc_retain(descriptor->logState);
+    return (id)queue;
 }

@@ -86,6 +86,7 @@ struct abx_metal_library {
     abx_handle handle;
     struct abx_reflection *reflection;
     uint8_t key[32]; /* of what was compiled (struct abx_client_compile) */
+    bool logging;    /* compiled with enableLogging */
     id libraries;    /* dynamic ones that it was compiled against, an array or nil */
     /* A dynamic library only. */
     id install_name;
@@ -210,6 +211,19 @@ struct abx_metal_binding {
     uint32_t type;
 };
 
+struct abx_metal_handlers {
+    void **blocks;
+    uint32_t count, capacity;
+};
+
+struct abx_metal_log_state {
+    struct abx_metal_object base;
+    pthread_mutex_t lock;
+    struct abx_metal_handlers handlers;
+    NSInteger level;
+    uint32_t bytes;
+};
+
 /* ---- queues. The state outlives the object while its completion thread runs. */
 struct abx_metal_command_buffer;
 
@@ -232,6 +246,7 @@ struct abx_metal_queue {
     struct abx_metal_queue_state *state;
     uint32_t max_buffers;
     id residency; /* array */
+    id log_state; /* of command buffers that have none of their own */
 };
 
 struct abx_metal_command_buffer {
@@ -251,12 +266,11 @@ struct abx_metal_command_buffer {
     uint32_t error; /* MTLCommandBufferError */
     char *fault;    /* the first wrong call, malloc()ed */
     id error_object, residency;
-    struct abx_metal_handlers {
-        void **blocks;
-        uint32_t count, capacity;
-    } scheduled, completed;
+    struct abx_metal_handlers scheduled, completed;
     uint32_t debug_depth;
     NSUInteger error_options;
+    struct abx_metal_buffer *log; /* what kernels write; NULL: none. Both retained */
+    struct abx_metal_log_state *log_state;
 };
 
 struct abx_metal_encoder {
@@ -264,7 +278,7 @@ struct abx_metal_encoder {
     struct abx_metal_command_buffer *buffer; /* retained */
     struct abx_metal_pipeline *pipeline;     /* not retained: the command buffer does */
     uint32_t dispatch_type, debug_depth;
-    bool ended;
+    bool ended, logs; /* logs: the host has the command buffer's log */
 };
 
 /* ---- classes, defined by metal_classes.c before any constructor of the program runs */
@@ -293,6 +307,7 @@ enum abx_metal_class {
     ABX_METAL_FUNCTION_HANDLE,
     ABX_METAL_TABLE,
     ABX_METAL_DYNAMIC,
+    ABX_METAL_LOG_STATE,
     ABX_METAL_CLASSES,
 };
 extern Class abx_metal_classes[ABX_METAL_CLASSES];
@@ -347,6 +362,7 @@ void MTLCaptureScope_dealloc(id self, SEL cmd);
 void MTLBinaryArchive_dealloc(id self, SEL cmd);
 void MTLFunctionHandle_dealloc(id self, SEL cmd);
 void MTLDynamicLibrary_dealloc(id self, SEL cmd);
+void MTLLogState_dealloc(id self, SEL cmd);
 void MTLVisibleFunctionTable_dealloc(id self, SEL cmd);
 
 void abx_metal_define_listener(void);
@@ -422,6 +438,12 @@ int abx_metal_links_send(const struct abx_metal_links *links, struct abx_metal_f
 
 /* dynamic.c: adds an array of dynamic libraries (or nil), and what they need */
 bool abx_metal_dynamic_link(struct abx_metal_links *links, id libraries, id *error);
+
+/* log.c: gives the command buffer a log of the state's (or nil's none) */
+void abx_metal_log_open(struct abx_metal_command_buffer *buffer, id state);
+/* Hands the messages to the state's handlers: it is complete. */
+void abx_metal_log_deliver(struct abx_metal_command_buffer *buffer);
+void abx_metal_log_finish(struct abx_metal_command_buffer *buffer);
 
 /* archive.c: whether one of an array of archives (or nil) has the function, with its constants and
  * links (or NULL) */

@@ -100,6 +100,7 @@ bool abx_metal_library_make_dynamic(struct abx_metal_library *library, const voi
 static bool apply_options(struct abx_metal_library *library, const struct abx_string *request,
         const struct MTLCompileOptions *options)
 {
+    library->logging = options->enableLogging;
     if (options->libraryType == MTLLibraryTypeDynamic)
         return abx_metal_library_make_dynamic(
                 library, request->data, request->length, options->installName, options->libraries);

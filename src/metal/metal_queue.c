@@ -89,6 +89,12 @@ static struct abx_metal_command_buffer *list_take(
 
 /* ---- completion */
 
+/* Whether something is to be called when it is complete. */
+static bool has_handlers(const struct abx_metal_command_buffer *buffer)
+{
+    return buffer->completed.count || buffer->scheduled.count || buffer->log;
+}
+
 /* Takes the outcome over; lock held. */
 static void finish(
         struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, bool lost)
@@ -109,7 +115,7 @@ static void finish(
                             ? (buffer->error ? buffer->error : MTLCommandBufferErrorInternal)
                             : buffer->result.error;
     buffer->finished = true;
-    buffer->handled = !buffer->completed.count && !buffer->scheduled.count;
+    buffer->handled = !has_handlers(buffer);
     atomic_store(&buffer->status,
             buffer->error ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted);
     state->outstanding--;
@@ -210,6 +216,8 @@ static void run_ready(struct abx_metal_queue_state *state)
         pthread_mutex_unlock(&state->lock);
         abx_metal_command_buffer_drop(buffer);
         call_handlers(buffer, &scheduled);
+        if (buffer->log)
+            abx_metal_log_deliver(buffer);
         call_handlers(buffer, &completed);
         pthread_mutex_lock(&state->lock);
         buffer->handled = true;
@@ -242,7 +250,7 @@ static bool run_scheduled(struct abx_metal_queue_state *state)
 static struct abx_metal_command_buffer *awaited(struct abx_metal_queue_state *state)
 {
     struct abx_metal_command_buffer *buffer = state->flying;
-    while (buffer && !buffer->completed.count)
+    while (buffer && !buffer->completed.count && !buffer->log)
         buffer = buffer->next;
     return buffer;
 }
@@ -325,7 +333,7 @@ static void fail_unsent(
     buffer->error = lost ? MTLCommandBufferErrorDeviceRemoved : MTLCommandBufferErrorOutOfMemory;
     buffer->result.error_reason = lost ? ABX_REASON_LOST : ABX_REASON_MEMORY;
     buffer->finished = true;
-    buffer->handled = !buffer->completed.count && !buffer->scheduled.count;
+    buffer->handled = !has_handlers(buffer);
     atomic_store(&buffer->status, MTLCommandBufferStatusError);
     state->outstanding--;
     if (!buffer->handled)
@@ -361,7 +369,7 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
         atomic_store(&buffer->status, MTLCommandBufferStatusScheduled);
         list_add(&state->flying_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
     }
-    if (buffer->completed.count || buffer->scheduled.count) {
+    if (has_handlers(buffer)) {
         start_thread(state);
         pthread_cond_broadcast(&state->changed);
     }
@@ -505,6 +513,7 @@ void MTLCommandQueue_dealloc(id self, SEL cmd)
     struct abx_metal_queue *queue = (struct abx_metal_queue *)self;
     abx_metal_queue_release(queue->state);
     objc_release(queue->residency);
+    objc_release(queue->log_state);
     abx_metal_dealloc(self, ABX_METAL_QUEUE);
 }
 
@@ -540,6 +549,8 @@ static id command_buffer(struct abx_metal_queue *queue, bool retains)
     pthread_mutex_lock(&queue->state->lock);
     queue->state->outstanding++;
     pthread_mutex_unlock(&queue->state->lock);
+    if (queue->log_state)
+        abx_metal_log_open(buffer, queue->log_state);
     return objc_autorelease((id)buffer);
 }
 
@@ -560,6 +571,11 @@ id MTLCommandQueue_commandBufferWithDescriptor_(id self, SEL cmd, id descriptor)
     if (buffer && descriptor)
         ((struct abx_metal_command_buffer *)buffer)->error_options =
                 ABX_MSG(NSUInteger, (id, SEL), descriptor, "errorOptions");
+    id state = descriptor ? ABX_MSG(id, (id, SEL), descriptor, "logState") : NULL;
+    if (buffer && state) {
+        abx_metal_log_finish((struct abx_metal_command_buffer *)buffer);
+        abx_metal_log_open((struct abx_metal_command_buffer *)buffer, state);
+    }
     return buffer;
 }
 

@@ -59,7 +59,7 @@ struct codegen_place {
     LLVMValueRef call; /* struct abx_kernel_call */
     LLVMValueRef builtin[ABX_BUILTIN_COUNT][3];
     /* Addresses; NULL: loaded from *call. */
-    LLVMValueRef buffer[ABX_MAX_BUFFER_BINDINGS], threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
+    LLVMValueRef buffer[ABX_BUFFER_SLOTS], threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
     LLVMValueRef statics;
 };
 /* Loads what is the same for a whole dispatch (grid, group size, counts). */

@@ -144,7 +144,7 @@ static void lower_orders(struct codegen *g)
 /* Which buffers and threadgroup arguments the kernel uses, in the order of their indices. */
 static int find_arguments(struct nvptx *n)
 {
-    bool buffer[ABX_MAX_BUFFER_BINDINGS] = {0}, group[ABX_MAX_THREADGROUP_BINDINGS] = {0};
+    bool buffer[ABX_BUFFER_SLOTS] = {0}, group[ABX_MAX_THREADGROUP_BINDINGS] = {0};
     LLVMValueRef kernel = n->g->kernel;
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(kernel); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
@@ -153,11 +153,11 @@ static int find_arguments(struct nvptx *n)
                 continue;
             LLVMValueRef index = LLVMGetOperand(in, 0);
             uint64_t i = LLVMIsAConstantInt(index) ? LLVMConstIntGetZExtValue(index) : ~0ull;
-            if (i >= (is_buffer ? ABX_MAX_BUFFER_BINDINGS : ABX_MAX_THREADGROUP_BINDINGS))
+            if (i >= (is_buffer ? ABX_BUFFER_SLOTS : ABX_MAX_THREADGROUP_BINDINGS))
                 return codegen_fail(n->g, -EINVAL, "an argument's index is out of range");
             (is_buffer ? buffer : group)[i] = true;
         }
-    for (uint32_t i = 0; i < ABX_MAX_BUFFER_BINDINGS; i++)
+    for (uint32_t i = 0; i < ABX_BUFFER_SLOTS; i++)
         if (buffer[i])
             n->head.buffers[n->head.buffer_count++] = (uint8_t)i;
     for (uint32_t i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
@@ -173,7 +173,7 @@ static int find_arguments(struct nvptx *n)
 static void add_entry(struct nvptx *n)
 {
     struct codegen *g = n->g;
-    LLVMTypeRef types[DISPATCH_WORDS + ABX_MAX_BUFFER_BINDINGS + ABX_MAX_THREADGROUP_BINDINGS];
+    LLVMTypeRef types[DISPATCH_WORDS + ABX_BUFFER_SLOTS + ABX_MAX_THREADGROUP_BINDINGS];
     unsigned count = 0;
     while (count < DISPATCH_WORDS)
         types[count++] = g->i32;

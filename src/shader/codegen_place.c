@@ -162,7 +162,7 @@ static LLVMValueRef replacement(
         return p->builtin[n / 4][n % 4];
     }
     bool buffer = codegen_is_call(in, "__abx_buffer");
-    if (n >= (buffer ? ABX_MAX_BUFFER_BINDINGS : ABX_MAX_THREADGROUP_BINDINGS)) {
+    if (n >= (buffer ? ABX_BUFFER_SLOTS : ABX_MAX_THREADGROUP_BINDINGS)) {
         codegen_fail(g, -EINVAL, "%s index %llu is out of range", buffer ? "buffer" : "threadgroup",
                 (unsigned long long)n);
         return NULL;

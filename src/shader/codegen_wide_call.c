@@ -225,7 +225,7 @@ static void take_place(struct wide *w, LLVMValueRef in, uint64_t which)
 static bool argument(struct wide *w, LLVMValueRef in, uint64_t n, bool buffer)
 {
     struct codegen *g = w->g;
-    if (n >= (buffer ? ABX_MAX_BUFFER_BINDINGS : ABX_MAX_THREADGROUP_BINDINGS)) {
+    if (n >= (buffer ? ABX_BUFFER_SLOTS : ABX_MAX_THREADGROUP_BINDINGS)) {
         w->refused = "an argument index out of range";
         return false;
     }

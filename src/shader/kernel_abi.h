@@ -59,7 +59,7 @@ static inline int abx_object_check(const void *blob, size_t bytes)
 
 /* What a kernel knows of its surroundings. One a worker thread; the kernel only reads it. */
 struct abx_kernel_call {
-    void *buffers[ABX_MAX_BUFFER_BINDINGS];
+    void *buffers[ABX_BUFFER_SLOTS];
     void *threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
     void *static_threadgroup;
     uint32_t grid[3];       /* threads */

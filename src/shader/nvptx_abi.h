@@ -41,7 +41,7 @@ struct abx_ptx {
     uint32_t uses_simd;                /* 1: lanes of a SIMD-group, which is a warp, meet */
     uint32_t parameter_bytes;
     uint32_t buffer_count, threadgroup_count;
-    uint8_t buffers[ABX_MAX_BUFFER_BINDINGS];          /* [[buffer(n)]] of each */
+    uint8_t buffers[ABX_BUFFER_SLOTS];                 /* [[buffer(n)]] of each */
     uint8_t threadgroup[ABX_MAX_THREADGROUP_BINDINGS]; /* [[threadgroup(n)]] of each */
     uint64_t ptx_offset, ptx_bytes;                    /* 8-byte aligned; the NUL counted */
 };
@@ -58,13 +58,12 @@ static inline int abx_ptx_check(const void *blob, size_t bytes)
             p->static_threadgroup_bytes > ABX_MAX_THREADGROUP_BYTES ||
             p->private_bytes > ABX_PTX_MAX_PRIVATE_BYTES)
         return -EBADMSG;
-    if (p->buffer_count > ABX_MAX_BUFFER_BINDINGS ||
-            p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
+    if (p->buffer_count > ABX_BUFFER_SLOTS || p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
             p->parameter_bytes != sizeof(struct abx_ptx_dispatch) + 8 * p->buffer_count +
                                           4 * p->threadgroup_count)
         return -EBADMSG;
     for (uint32_t i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i] >= ABX_MAX_BUFFER_BINDINGS)
+        if (p->buffers[i] >= ABX_BUFFER_SLOTS)
             return -EBADMSG;
     for (uint32_t i = 0; i < p->threadgroup_count; i++)
         if (p->threadgroup[i] >= ABX_MAX_THREADGROUP_BINDINGS)

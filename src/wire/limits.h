@@ -5,6 +5,9 @@
 
 #define ABX_MAX_BUFFER_BINDINGS 31u
 #define ABX_MAX_THREADGROUP_BINDINGS 31u
+/* Where kernels find the command buffer's log: behind the buffers a program can bind. */
+#define ABX_LOG_BUFFER 31
+#define ABX_BUFFER_SLOTS 32u
 #define ABX_MAX_THREADS_PER_THREADGROUP 1024u
 #define ABX_MAX_THREADGROUP_BYTES 32768u
 #define ABX_MAX_SETBYTES_BYTES 4096u

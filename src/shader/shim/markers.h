@@ -30,6 +30,9 @@
 #ifndef ABX_SHIM_MARKERS_H
 #define ABX_SHIM_MARKERS_H
 
+/* As in wire/limits.h: __abx_buffer() of it is the log (logging.h), or null. */
+#define ABX_LOG_BUFFER 31
+
 #define ABX_BUILTIN_THREAD_IN_GRID 0
 #define ABX_BUILTIN_THREAD_IN_GROUP 1
 #define ABX_BUILTIN_GROUP_IN_GRID 2

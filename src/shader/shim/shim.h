@@ -20,5 +20,6 @@
 #include "simd.h"
 #include "entry.h"
 #include "visible.h"
+#include "logging.h"
 #include "names.h"
 #include "record.h"

@@ -93,25 +93,4 @@ template <class T> __MSL_CFN T make_uniform(T v)
 {
     return v;
 }
-
-// Logging from kernels goes nowhere: the API says it may be dropped.
-struct os_log {
-    constexpr os_log()
-    {
-    }
-    constexpr os_log(const char *, const char *)
-    {
-    }
-#define __MSL_LOG(name)                                                                            \
-    template <class... A> void name(A...) const                                                    \
-    {                                                                                              \
-    }
-    __MSL_LOG(log)
-    __MSL_LOG(log_debug)
-    __MSL_LOG(log_info)
-    __MSL_LOG(log_error)
-    __MSL_LOG(log_fault)
-#undef __MSL_LOG
-};
-constexpr constant os_log os_log_default;
 } // namespace metal
