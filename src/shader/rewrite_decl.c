@@ -7,6 +7,7 @@
 /* What is known of a declaration while it is being read, besides what it ends up as. */
 struct reading {
     bool class_keyword, enumeration, name_space, operator_name;
+    bool linkage;                     /* a name space without a name: extern "C" */
     uint32_t space_first, space_last; /* a namespace's name */
 };
 
@@ -141,7 +142,9 @@ static void read_namespace(struct rewriter *r, const struct reading *k, uint32_t
         if (token_word(r, i))
             abx_string_printf(
                     &r->space, "%.*s::", (int)token_length(r, i), r->text + r->tokens[i].start);
+    r->linkages += k->linkage;
     rewriter_scope(r, open + 1, token_close(r, open), false);
+    r->linkages -= k->linkage;
     if (r->space.data) {
         r->space.length = length;
         r->space.data[length] = 0;
@@ -184,6 +187,20 @@ static void read_parenthesis(struct rewriter *r, struct declaration *d, uint32_t
     }
 }
 
+/* extern "C" { ... }, or before one declaration. A class has no linkage, and C's would forbid the
+ * template that rewrite_members.c gives it. */
+static void read_linkage(struct rewriter *r, struct reading *k, uint32_t string)
+{
+    uint32_t next = string + 1;
+    if (string == 0 || !token_is(r, string - 1, "extern"))
+        return;
+    if (token_punct(r, next, '{'))
+        k->name_space = k->linkage = true, k->space_first = k->space_last = string;
+    else if (token_is(r, next, "struct") || token_is(r, next, "class") ||
+             token_is(r, next, "union"))
+        rewriter_remove(r, string - 1, string);
+}
+
 /* Reads one declaration from token i on; d->end is its last token. */
 static void read_declaration(
         struct rewriter *r, struct declaration *d, uint32_t i, uint32_t end, bool in_class)
@@ -209,8 +226,7 @@ static void read_declaration(
         } else if (token_word(r, i)) {
             i = read_word(r, d, &k, i, end, in_class);
         } else if (r->tokens[i].kind == TOKEN_STRING) {
-            if (i > 0 && token_is(r, i - 1, "extern") && token_punct(r, i + 1, '{'))
-                k.name_space = true, k.space_first = k.space_last = i;
+            read_linkage(r, &k, i);
         } else if (r->tokens[i].kind != TOKEN_PUNCT || token_length(r, i) != 1) {
             continue;
         } else if (c == '<' && d->open == NO_TOKEN) {

@@ -65,6 +65,7 @@ struct rewriter {
     struct abx_string space;       /* the enclosing namespaces: "a::b::" */
     struct class_members *members; /* of the class being read; NULL: none are noted */
     uint32_t bodies;               /* functions being read, inside one another */
+    uint32_t linkages;             /* extern "C" { around what is read */
     uint32_t depth;
     int error; /* sticky: -E2BIG or -ENOMEM */
 };

@@ -155,8 +155,8 @@ static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t
 void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
 {
     struct class_members own = {0}, *outer = r->members;
-    /* Classes inside functions may not have templates of their own. */
-    bool wanted = !r->bodies && close > open && has_name(r, start, open, close);
+    /* Classes inside functions or extern "C" may not have templates of their own. */
+    bool wanted = !r->bodies && !r->linkages && close > open && has_name(r, start, open, close);
     r->members = wanted ? &own : NULL;
     rewriter_scope(r, open + 1, close, true);
     r->members = outer;
