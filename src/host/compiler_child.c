@@ -96,7 +96,9 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
             tools.shim, tools.pch, NULL};
     abx_sandbox_basics(CHILD_OUT + 1, 64);
     limit(RLIMIT_CPU, work->cpu_seconds);
+#ifndef __SANITIZE_ADDRESS__ /* its shadow alone is larger */
     limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
+#endif
     limit(RLIMIT_FSIZE, CHILD_FILE_BYTES);
     abx_sandbox_max_processes(CHILD_PROCESSES);
     abx_sandbox_expendable();

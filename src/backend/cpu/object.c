@@ -163,9 +163,10 @@ static uint64_t slot_of(struct loader *l, uint32_t index)
     return l->slot[index] - 1u;
 }
 
-static int store32(char *to, int64_t value, bool is_signed)
+/* A signed number of 32 bits. Sums wrap on the way: addends are anything. */
+static int store32(char *to, uint64_t value)
 {
-    if (is_signed ? value != (int32_t)value : (uint64_t)value != (uint32_t)value)
+    if ((int64_t)value != (int32_t)value)
         return -EBADMSG;
     uint32_t v = (uint32_t)value;
     memcpy(to, &v, 4);
@@ -181,15 +182,14 @@ static uint64_t stub_for(struct loader *l, uint64_t slot)
     char *to = l->memory + l->got + 8 * slot;
     stub[0] = (char)0xff;
     stub[1] = 0x25;
-    store32(stub + 2, to - (stub + 6), true);
+    store32(stub + 2, (uint64_t)(to - (stub + 6)));
     return (uint64_t)(uintptr_t)stub;
 }
 
 static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Rela *r)
 {
     uint32_t type = ELF64_R_TYPE(r->r_info), symbol = ELF64_R_SYM(r->r_info);
-    int64_t here = (int64_t)(uintptr_t)where;
-    uint64_t value = address_of(l, symbol), slot;
+    uint64_t here = (uint64_t)(uintptr_t)where, value = address_of(l, symbol), slot;
     bool outside = symbol < l->symbol_count && l->symbols[symbol].st_shndx == SHN_UNDEF;
     if (type == R_X86_64_NONE)
         return 0;
@@ -201,7 +201,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
         memcpy(where, &value, 8);
         return 0;
     case R_X86_64_PC64:
-        value += (uint64_t)r->r_addend - (uint64_t)here;
+        value += (uint64_t)r->r_addend - here;
         memcpy(where, &value, 8);
         return 0;
     case R_X86_64_PC32:
@@ -212,7 +212,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
                 return -EBADMSG;
             value = stub_for(l, slot);
         }
-        return store32(where, (int64_t)value + r->r_addend - here, true);
+        return store32(where, value + (uint64_t)r->r_addend - here);
     case R_X86_64_GOTPCREL:
     case R_X86_64_GOTPCRELX:
     case R_X86_64_REX_GOTPCRELX:
@@ -220,7 +220,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
         if (slot == ~0ull)
             return -EBADMSG;
         value = (uint64_t)(uintptr_t)(l->memory + l->got + 8 * slot);
-        return store32(where, (int64_t)value + r->r_addend - here, true);
+        return store32(where, value + (uint64_t)r->r_addend - here);
     default:
         return -EBADMSG;
     }
@@ -249,7 +249,7 @@ static int patch(char *where, uint32_t clear, uint64_t bits)
 
 static int patch_page(char *where, uint64_t target, uint64_t here)
 {
-    int64_t pages = ((int64_t)(target & ~0xfffull) - (int64_t)(here & ~0xfffull)) >> 12;
+    int64_t pages = (int64_t)((target & ~0xfffull) - (here & ~0xfffull)) >> 12;
     if (pages < -(1 << 20) || pages >= 1 << 20)
         return -EBADMSG;
     return patch(where, 0x60ffffe0u,
@@ -280,7 +280,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
         memcpy(where, &target, 8);
         return 0;
     case R_AARCH64_PREL32:
-        return store32(where, (int64_t)(target - here), true);
+        return store32(where, target - here);
     case R_AARCH64_CALL26:
     case R_AARCH64_JUMP26: {
         if (outside) {

@@ -38,8 +38,9 @@ size_t abx_cpu_running(
 static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     if (current != e) { /* first kernel of this thread */
-        stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack};
-        sigaltstack(&stack, NULL);
+        stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack}, old;
+        if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE))
+            sigaltstack(&stack, NULL);
     }
     current = e;
     atomic_store_explicit(&e->since_ns, abx_now_ns(), memory_order_relaxed);
