@@ -65,8 +65,10 @@ static size_t make_stream(uint8_t *space, size_t capacity)
     struct abx_encoder e = {.at = space + 8, .end = space + capacity};
     struct abx_wire_segment segments[3] = {{1, 8, 0}, {2, 16, 8}, {3, 24, 16}};
     struct abx_wire_constant constants[2] = {{0, 1, 2, 3}, {4, 5, 6, 7}};
+    uint8_t bytes[40];
     bool ring = next() & 1;
 
+    memset(bytes, (int)next(), sizeof bytes);
     space[7] = (uint8_t)(ring << 7 | next() % 3);
     for (uint32_t count = next() % 8; count > 0; count--) {
         if (ring && next() & 1)
@@ -74,7 +76,7 @@ static size_t make_stream(uint8_t *space, size_t capacity)
         else if (ring)
             abx_encode_pipeline_create(&e, PIPELINE, BUFFER, 0, next() % 3, constants);
         else if (next() & 1)
-            abx_encode_set_bytes(&e, 1, 1 + next() % 40, space);
+            abx_encode_set_bytes(&e, 1, 1 + next() % 40, bytes);
         else
             abx_encode_set_buffer(&e, BUFFER, 8, 1);
     }

@@ -56,6 +56,8 @@ int main(int argc, char **argv)
     fprintf(stderr, "%u refused, LLVM crashed on %u\n", refused, crashed);
     CHECK(refused > 0);
     guest_close(&guest);
+    free(data);
+    free(file);
     daemon_stop(control);
     return 0;
 }
