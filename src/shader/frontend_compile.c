@@ -98,6 +98,29 @@ static void forget(struct frontend *f)
 
 /* ---- at once */
 
+/* Operations on a half and a bfloat are what clang 19 compiles to an invalid module; asked, it says
+ * where it widens one to the other. */
+static int find_mixed_halves(
+        struct frontend *f, const struct abx_string *text, struct abx_shader_result *result)
+{
+    struct clang_arguments arguments;
+    clang_compile_arguments(&arguments, f->tools->clang, f->overlay.data, SHIM_PCH);
+    clang_argument(&arguments, "-fsyntax-only");
+    clang_argument(&arguments, "-Wdouble-promotion");
+    clang_argument(&arguments, "-");
+    struct clang_run one = {.arguments = arguments.list,
+            .input = text->data,
+            .input_bytes = text->length,
+            .output_cap = ABX_SHADER_MAX_LIBRARY_BYTES};
+    int rc = run(&one, 1, result);
+    if (!rc)
+        diagnose_mixed_halves(&f->diagnosed, f->map, &f->rewrite, one.errors.data);
+    if (!rc && !f->diagnosed.errors)
+        rc = frontend_fail(result, -EIO, "clang's output cannot be read back");
+    clang_run_finish(&one);
+    return rc ? rc : -EINVAL;
+}
+
 static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_result *result)
 {
     struct clang_arguments arguments;
@@ -116,6 +139,8 @@ static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_
         struct library_code code = {
                 .form = ABX_LIBRARY_BITCODE, .data = one.output.data, .bytes = one.output.length};
         rc = reflect(&one.output, &code, &f->rewrite, f->map, f->options, &f->diagnosed, result);
+        if (rc == -EBADMSG)
+            rc = find_mixed_halves(f, &text, result);
     }
     clang_run_finish(&one);
     abx_string_finish(&text);

@@ -333,6 +333,25 @@ void diagnose_refusals(
         diagnose_at(d, map, rewrite->refusals[i].position, rewrite->refusals[i].message);
 }
 
+void diagnose_mixed_halves(struct diagnosed *d, const struct line_map *map,
+        const struct abx_rewrite *rewrite, const char *errors)
+{
+    static const char promotion[] = "implicit conversion increases floating-point precision";
+    static const char message[] =
+            "half and bfloat cannot be operands of one operation; convert one of them";
+    struct complaint c;
+    while (read_complaint(&errors, &c) && d->errors < ABX_SHADER_MAX_ERRORS) {
+        if (!c.own || c.message_bytes < strlen(promotion) ||
+                memcmp(c.message, promotion, strlen(promotion)) ||
+                !memmem(c.message, c.message_bytes, "__bf16", 6) ||
+                !memmem(c.message, c.message_bytes, "_Float16", 8))
+            continue;
+        struct place place = locate(map, rewrite, &c);
+        add_complaint(d, &place, LEVEL_ERROR, message, strlen(message));
+        d->errors++;
+    }
+}
+
 /* ---- operands of different types */
 
 static int compare_ranges(const void *a, const void *b)

@@ -286,10 +286,18 @@ static int build_blob(struct reflector *r, const struct library_code *code,
 
 /* ---- the whole */
 
+/* LLVM's own handler ends the process. */
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *unused)
+{
+    (void)info, (void)unused;
+}
+
+/* -EBADMSG: clang wrote what LLVM cannot read. */
 static int open_module(struct reflector *r, const struct abx_string *bitcode)
 {
     char *error = NULL;
     r->context = LLVMContextCreate();
+    LLVMContextSetDiagnosticHandler(r->context, on_diagnostic, NULL);
     LLVMMemoryBufferRef buffer =
             LLVMCreateMemoryBufferWithMemoryRange(bitcode->data, bitcode->length, "library", 0);
     if (!buffer)
@@ -297,7 +305,7 @@ static int open_module(struct reflector *r, const struct abx_string *bitcode)
     bool bad = LLVMParseBitcodeInContext2(r->context, buffer, &r->module);
     LLVMDisposeMemoryBuffer(buffer);
     if (bad)
-        return complain(r, 0, "clang's output cannot be read back");
+        return -EBADMSG;
     if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &error)) {
         abx_string_printf(&r->message, "clang made an invalid module: %s\n", error);
         LLVMDisposeMessage(error);

@@ -6,19 +6,21 @@
     // error: LINE:COLUMN TEXT  the compilation fails, and says so there; these are all its errors
     // warning: LINE:COLUMN TEXT
     // shows: TEXT              the diagnostics contain this line exactly (source line or caret)
+    // only: direct          not for libraries compiled in stages (ARCBOX_SHADER_FORM)
 A case without `error:` must compile without any diagnostic but the warnings it names.
 Usage: run_cases.py SHADER_TOOL CASE...
 """
+import os
 import re
 import subprocess
 import sys
 
 
 def directives(path):
-    found = {"option": [], "expect": [], "error": [], "warning": [], "shows": []}
+    found = {"option": [], "expect": [], "error": [], "warning": [], "shows": [], "only": []}
     with open(path, encoding="utf-8") as file:
         for line in file:
-            match = re.match(r"\s*// (option|expect|error|warning|shows): ?(.*)$", line)
+            match = re.match(r"\s*// (option|expect|error|warning|shows|only): ?(.*)$", line)
             if match:
                 found[match.group(1)].append(match.group(2))
     return found
@@ -30,6 +32,10 @@ def located(kind, stderr):
 
 def check(tool, path):
     wanted = directives(path)
+    form = os.environ.get("ARCBOX_SHADER_FORM", "direct")
+    if form not in (wanted["only"] or [form]):
+        print("%s: not in the form %s" % (os.path.basename(path), form))
+        return True
     options = [word for option in wanted["option"] for word in option.split()]
     done = subprocess.run([tool] + options + [path], capture_output=True, text=True, check=False)
     problems = []
