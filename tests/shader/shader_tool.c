@@ -4,6 +4,7 @@
  *   shader-tool [-q] [-m safe|relaxed|fast] [-l MAJOR.MINOR] [-D NAME=VALUE] [-o BLOB] FILE
  *     [--target host|x86-64|aarch64|nvptx]  (any number) generates code for it as well, of
  *     [--kernel NAME]                       one kernel; without, of all
+ *     [--every N]                           of the first, the N-th after it, and so on
  *     [--constant NAME=VALUE]               function constants; others are 1
  *     [--save FOLDER]                       gets the objects or PTX, and the blobs
  *     [-j N]                                kernels at a time
@@ -80,8 +81,9 @@ int main(int argc, char **argv)
     const char *output = NULL;
     bool quiet = false;
     static const struct option longs[] = {{"target", 1, 0, 't'}, {"kernel", 1, 0, 'k'},
-            {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'}, {0}};
-    struct kernels kernels = {.constants = calloc((size_t)argc, sizeof(char *)), .jobs = 1};
+            {"every", 1, 0, 'e'}, {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'}, {0}};
+    struct kernels kernels = {
+            .constants = calloc((size_t)argc, sizeof(char *)), .jobs = 1, .every = 1};
     char **constants = (char **)kernels.constants;
     for (int c; (c = getopt_long(argc, argv, "qm:l:D:o:j:", longs, NULL)) != -1;) {
         unsigned major, minor;
@@ -101,6 +103,8 @@ int main(int argc, char **argv)
             targets[target_count++] = find_target(optarg);
         else if (c == 'k')
             kernels.name = optarg;
+        else if (c == 'e' && atoi(optarg) > 0)
+            kernels.every = (unsigned)atoi(optarg);
         else if (c == 'c')
             constants[kernels.constant_count++] = optarg;
         else if (c == 's')

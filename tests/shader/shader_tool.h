@@ -12,6 +12,7 @@ struct kernels {
     const void *library;
     size_t library_bytes;
     const char *name;       /* of one kernel; NULL: all */
+    unsigned every;         /* 1: all; n: only each n-th */
     char *const *constants; /* "NAME=VALUE" */
     size_t constant_count;
     const char *folder; /* for the results; NULL: not kept */

@@ -121,11 +121,12 @@ int specialize_kernels(const struct kernels *k)
     const struct abx_shader_library *head = k->library;
     const struct abx_reflection *r =
             (const void *)((const char *)k->library + head->reflection_offset);
-    unsigned running = 0, good = 0, all = 0;
+    unsigned running = 0, good = 0, all = 0, seen = 0;
     for (uint32_t i = 0; i < r->function_count; i++) {
         const struct abx_reflection_function *f = &abx_reflection_functions(r)[i];
         const char *name = abx_reflection_string(r, f->name);
-        if (f->kind != ABX_FUNCTION_KERNEL || (k->name && strcmp(name, k->name)))
+        if (f->kind != ABX_FUNCTION_KERNEL || (k->name && strcmp(name, k->name)) ||
+                seen++ % k->every)
             continue;
         all++;
         if (running == k->jobs) {
