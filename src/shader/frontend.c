@@ -86,6 +86,9 @@ int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
         return -ENOMEM;
     memcpy(copy, source, source_bytes);
     copy[source_bytes] = 0;
+    /* A byte order mark is not at the start of what clang is given. */
+    if (source_bytes >= 3 && !memcmp(copy, "\xef\xbb\xbf", 3))
+        memset(copy, ' ', 3);
     struct frontend f = {.tools = tools,
             .options = options,
             .source = copy,

@@ -19,7 +19,6 @@
 #pragma include_alias("a", "/etc/passwd")
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Weverything"
-#pragma clang diagnostic fatal "-Weverything"
 #pragma omp parallel
 #pragma code_seg("evil")
 #pragma init_seg(lib)
