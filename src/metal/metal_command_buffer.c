@@ -255,6 +255,16 @@ static const char *call_name(uint32_t op)
     }
 }
 
+/* The host, asked again, says why. */
+static void describe_pipeline(
+        const struct abx_metal_command_buffer *buffer, abx_handle pipeline, struct abx_string *s)
+{
+    char why[512] = "";
+    uint32_t bytes;
+    abx_client_prepare(buffer->base.client, pipeline, &bytes, why);
+    abx_string_printf(s, "the pipeline's kernel did not compile%s%s", *why ? ": " : "", why);
+}
+
 static void describe(const struct abx_metal_command_buffer *buffer, struct abx_string *s)
 {
     const struct abx_result *r = &buffer->result;
@@ -296,7 +306,7 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         abx_string_printf(s, "out of memory (%llu bytes; the cap is %llu)", value, limit);
         break;
     case ABX_REASON_PIPELINE:
-        abx_string_printf(s, "the pipeline's kernel did not compile");
+        describe_pipeline(buffer, value, s);
         break;
     case ABX_REASON_TIMEOUT:
         if (limit || value)

@@ -143,24 +143,18 @@ NSUInteger MTLThreadgroupBinding_threadgroupMemoryDataSize(id self, SEL cmd)
 
 /* ---- making pipelines */
 
-/* A pipeline may yet fail, and only the host can say so: its code comes from another compiler, or a
- * constant that the kernel cannot do without was not given, perhaps: the reflection knows which
+/* A pipeline may yet fail, and only the host can say so: its code comes from another compiler, or
+ * no constants were given and the kernel cannot do without, perhaps: the reflection knows which
  * constants a function may use, not which it does use. */
 static bool may_fail(const struct abx_metal_function *function)
 {
     const struct abx_reflection *r = function->library->reflection;
     const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
     const struct abx_reflection_constant *c = abx_reflection_constants(r) + f->first_constant;
-    if (r->precompiled)
-        return true;
-    for (uint32_t i = 0; i < f->constant_count; i++) {
-        uint32_t k = 0;
-        while (k < function->constant_count && function->constants[k].index != c[i].index)
-            k++;
-        if (c[i].required && k == function->constant_count)
-            return true;
-    }
-    return false;
+    bool needs = r->precompiled;
+    for (uint32_t i = 0; i < f->constant_count && !function->constant_count; i++)
+        needs |= c[i].required;
+    return needs;
 }
 
 void abx_metal_constants_write(

@@ -103,9 +103,6 @@ uint32_t air_data_type(struct air_text name);
 /* The builtin (ABX_BUILTIN_x) of this name, without "air."; -1: none. */
 int air_builtin(const char *name, size_t length);
 
-/* Errors become text in `message` (struct abx_string) instead of ending the process. */
-void air_handle_diagnostics(LLVMContextRef context, struct abx_string *message);
-
 /* ---- air_types.c: the structures that arguments point to, for the reflection */
 struct air_types {
     struct abx_reflection_type *types; /* malloc()ed, as the others */

@@ -179,7 +179,7 @@ static int read_function(struct library *l, uint32_t i)
             .first_constant = l->header.constant_count};
     l->functions[i].entry = l->functions[i].name;
     LLVMContextRef context = LLVMContextCreate();
-    air_handle_diagnostics(context, &why);
+    codegen_handle_diagnostics(context, &why);
     LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange(
             (const char *)l->container.bitcode + from->offset, from->bytes, "metallib", 0);
     int rc = 0;

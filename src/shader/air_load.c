@@ -120,11 +120,10 @@ static int set_constant(struct codegen *g, const struct air_constant *c,
         const struct abx_shader_constant *constants, uint32_t count)
 {
     uint8_t bytes[16] = {0};
-    bool given = false;
-    for (uint32_t i = 0; i < count && !given; i++)
-        if ((given = constants[i].index == c->index))
+    for (uint32_t i = 0; i < count; i++)
+        if (constants[i].index == c->index)
             memcpy(bytes, constants[i].value, sizeof(bytes));
-    if (!given && c->required)
+    if (!count && c->required) /* as for source: codegen_load.c */
         return codegen_fail(g, -EINVAL, "function constant '%.*s' (index %u) is not set",
                 (int)c->name.length, c->name.data, c->index);
     LLVMValueRef value = constant_from(g, LLVMGlobalGetValueType(c->global), bytes);
@@ -301,7 +300,6 @@ static int find_kernel(struct codegen *g, const char *name)
 int air_load(struct codegen *g, const struct air_index *index, size_t bytes, uint32_t function,
         const char *name, const struct abx_shader_constant *constants, uint32_t constant_count)
 {
-    air_handle_diagnostics(g->context, &g->message);
     int r = open_module(g, index, bytes, function);
     if (r == 0)
         r = refuse_foreign(g);

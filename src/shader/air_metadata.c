@@ -257,19 +257,3 @@ int air_constant_read(LLVMModuleRef module, uint32_t i, struct air_constant *ret
     ret->required = required != 0;
     return 0;
 }
-
-/* ---- */
-
-static void on_diagnostic(LLVMDiagnosticInfoRef info, void *context)
-{
-    struct abx_string *message = context;
-    char *text = LLVMGetDiagInfoDescription(info);
-    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError && message->length < 4096)
-        abx_string_printf(message, "%.1000s\n", text);
-    LLVMDisposeMessage(text);
-}
-
-void air_handle_diagnostics(LLVMContextRef context, struct abx_string *message)
-{
-    LLVMContextSetDiagnosticHandler(context, on_diagnostic, message);
-}

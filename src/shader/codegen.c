@@ -17,6 +17,7 @@ static int codegen_open(struct codegen *g, uint32_t target)
 {
     g->verbose = getenv("ARCBOX_CODEGEN_VERBOSE") != NULL;
     g->context = LLVMContextCreate();
+    codegen_handle_diagnostics(g->context, &g->message);
     g->builder = LLVMCreateBuilderInContext(g->context);
     g->i1 = LLVMInt1TypeInContext(g->context);
     g->i8 = LLVMInt8TypeInContext(g->context);

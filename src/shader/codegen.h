@@ -32,6 +32,9 @@ struct codegen {
     struct abx_string message;
 };
 
+/* LLVM's errors become text in `message`, which must outlive the context, instead of ending the
+ * process. */
+void codegen_handle_diagnostics(LLVMContextRef context, struct abx_string *message);
 /* Adds a line to the message; returns `error` so that callers can `return codegen_fail(...)`. */
 int codegen_fail(struct codegen *g, int error, const char *format, ...) ABX_PRINTF(3, 4);
 int codegen_run_passes(struct codegen *g, const char *passes);

@@ -179,15 +179,6 @@ static int find_function(struct linker *l, LLVMModuleRef module, uint32_t i, LLV
 
 /* ---- merging */
 
-static void on_diagnostic(LLVMDiagnosticInfoRef info, void *user)
-{
-    struct codegen *g = user;
-    char *text = LLVMGetDiagInfoDescription(info);
-    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError)
-        codegen_fail(g, -EINVAL, "linking failed: %s", text);
-    LLVMDisposeMessage(text);
-}
-
 /* Keeps only `roots` of the part, sets its constants, and merges it. */
 static int merge(struct linker *l, struct part *part, const LLVMValueRef *roots, uint32_t count)
 {
@@ -376,7 +367,6 @@ int codegen_link(struct codegen *g, const struct abx_shader_tools *tools, uint32
         return codegen_fail(g, -EINVAL, "more than %u linked functions", ABX_SHADER_MAX_LINKS);
     l.parts = calloc(count + 1, sizeof *l.parts);
     l.linked = calloc(count + 1, sizeof *l.linked);
-    LLVMContextSetDiagnosticHandler(g->context, on_diagnostic, g);
     int r = l.parts && l.linked ? load_parts(&l, target) : -ENOMEM;
     if (r == 0)
         r = merge_all(&l);

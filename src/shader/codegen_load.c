@@ -54,8 +54,9 @@ int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
         LLVMValueRef global = LLVMGetNamedGlobal(g->module, abx_reflection_string(r, c[i].symbol));
         if (!global)
             continue;
-        /* Unused ones were removed by globaldce before this. */
-        if (!given && c[i].required)
+        /* Unused ones were removed by globaldce before this. Of a function that was specialised,
+         * what was not given counts as 0: clients rely on it (ggml's accumulation). */
+        if (!count && c[i].required)
             return codegen_fail(g, -EINVAL, "function constant '%s' (index %u) is not set",
                     abx_reflection_string(r, c[i].name), c[i].index);
         define_constant(g, global, given ? given->value : zero,

@@ -7,6 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *context)
+{
+    struct abx_string *message = context;
+    char *text = LLVMGetDiagInfoDescription(info);
+    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError && message->length < 4096)
+        abx_string_printf(message, "%.1000s\n", text);
+    LLVMDisposeMessage(text);
+}
+
+void codegen_handle_diagnostics(LLVMContextRef context, struct abx_string *message)
+{
+    LLVMContextSetDiagnosticHandler(context, on_diagnostic, message);
+}
+
 int codegen_fail(struct codegen *g, int error, const char *format, ...)
 {
     char line[1024];

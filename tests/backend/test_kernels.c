@@ -263,6 +263,10 @@ static int test_constants(void)
     memcpy(rig.constant[1].value, &mode, 4);
     RUN(7, eight, eight, out);
     CHECK(out[3] == 17);
+    rig.constant_count = 1; /* without `gain`: 0 */
+    rig.constant[0] = rig.constant[1];
+    RUN(7, eight, eight, out);
+    CHECK(out[3] == 7);
     rig.constant_count = 0; /* `gain` is required */
     fprintf(stderr, "(expected) ");
     CHECK(rig_pipeline(&rig, 7) == NULL);

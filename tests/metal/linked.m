@@ -211,7 +211,7 @@ static void test_names(void)
         [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
     });
     CHECK(commands.status == MTLCommandBufferStatusError);
-    CHECK([commands.error.localizedDescription containsString:@"did not compile"]);
+    CHECK([commands.error.localizedDescription containsString:@"did not compile: undefined function"]);
     MTLLinkedFunctions *l = [MTLLinkedFunctions linkedFunctions];
     l.privateFunctions = named(@[ @"adjust" ]);
     l.binaryFunctions = named(@[ @"twice" ]);
