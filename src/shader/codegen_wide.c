@@ -755,13 +755,36 @@ static int prepare(struct codegen *g)
                                          "mergereturn,loop-simplify,lcssa,dce)");
 }
 
+/* Processors without masked memory instructions (NEON; AVX2 for most types) get a branch a lane for
+ * each masked access, and LLVM takes minutes over thousands of blocks: more than this many accesses
+ * are left to the scalar form. */
+#define MAX_EMULATED_ACCESSES 64u
+
+static bool too_many_masked(struct wide *w)
+{
+    unsigned count = 0;
+    if (w->g->vector_bytes >= 64)
+        return false;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(w->function); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+            const char *name = codegen_callee(in);
+            if (!name || strncmp(name, "llvm.masked.", 12))
+                continue;
+            bool store = LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVoidTypeKind;
+            count += !LLVMIsAConstant(LLVMGetOperand(in, store ? 3 : 2));
+        }
+    if (count > MAX_EMULATED_ACCESSES)
+        w->refused = "too many masked accesses for this processor";
+    return w->refused != NULL;
+}
+
 static int build(struct codegen *g, struct wide *w)
 {
     bool wait = g->barriers;
     w->g = g;
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;
     bool ok = wide_graph(w, g->kernel) && (wait ? coroutine(w) : groups(w));
-    if (!ok) {
+    if (!ok || too_many_masked(w)) {
         if (g->verbose)
             codegen_fail(g, 0, "wide form refused: %s", w->refused ? w->refused : "?");
         if (g->entry)
