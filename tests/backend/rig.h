@@ -25,6 +25,8 @@ struct rig {
     uint32_t constant_count;
 };
 
+/* What test_kernels.c runs on: rig_cpu.c or rig_cuda.c. */
+extern const struct abx_backend *const rig_suite_backend;
 int rig_open(struct rig *rig, const struct abx_backend *backend, unsigned threads);
 void rig_close(struct rig *rig);
 /* Library blob around the suite's bitcode, for a target; the caller frees. */

@@ -443,7 +443,7 @@ int main(int argc, char **argv)
             "unaligned", "scattered"};
     int failed = 0;
     rig.bitcode = argc > 1 ? argv[1] : "kernels.bc";
-    CHECK(rig_open(&rig, &abx_backend_cpu, 3) == 0);
+    CHECK(rig_open(&rig, rig_suite_backend, 3) == 0);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {
         if (argc > 2 && strcmp(argv[2], names[i]))
             continue;

@@ -29,6 +29,9 @@ template <typename T> struct Number {
     Number(B b)
     {
         const uint m = Format<T>::mantissa, e = Format<T>::exponent, top = (1u << e) - 1;
+        // Signalling NaNs need not be supported: aarch64's minimum gives them back.
+        if (((b >> m) & top) == top && (b & ((1u << m) - 1)) != 0)
+            b |= B(1) << (m - 1);
         bits = b, value = as_type<T>(b);
         exponent = (b >> m) & top;
         fraction = B(b & ((1u << m) - 1));

@@ -5,7 +5,8 @@
  *     [--target host|x86-64|aarch64|nvptx]  (any number) generates code for it as well, of
  *     [--kernel NAME]                       one kernel; without, of all
  *     [--every N]                           of the first, the N-th after it, and so on
- *     [--constant NAME=VALUE]               function constants; others are 1
+ *     [--constant NAME=VALUE]               function constants; others are 1,
+ *     [--unset]                             or not set
  *     [--save FOLDER]                       gets the objects or PTX, and the blobs
  *     [-j N]                                kernels at a time
  *
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
     const char *output = NULL;
     bool quiet = false;
     static const struct option longs[] = {{"target", 1, 0, 't'}, {"kernel", 1, 0, 'k'},
-            {"every", 1, 0, 'e'}, {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'}, {0}};
+            {"every", 1, 0, 'e'}, {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'},
+            {"unset", 0, 0, 'u'}, {0}};
     struct kernels kernels = {
             .constants = calloc((size_t)argc, sizeof(char *)), .jobs = 1, .every = 1};
     char **constants = (char **)kernels.constants;
@@ -109,6 +111,8 @@ int main(int argc, char **argv)
             constants[kernels.constant_count++] = optarg;
         else if (c == 's')
             kernels.folder = optarg;
+        else if (c == 'u')
+            kernels.unset = true;
         else if (c == 'j' && atoi(optarg) > 0)
             kernels.jobs = (unsigned)atoi(optarg);
         else

@@ -17,7 +17,7 @@ struct kernels {
     size_t constant_count;
     const char *folder; /* for the results; NULL: not kept */
     unsigned jobs;
-    bool quiet;
+    bool quiet, unset; /* unset: constants without a value stay so; else they are 1 */
 };
 /* 0 when all of them were generated; says what went wrong with others. */
 int specialize_kernels(const struct kernels *k);

@@ -36,21 +36,25 @@ static void encode(
     memcpy(to->value, from, c->size < 8 ? c->size : 8);
 }
 
-/* Every constant gets a value: the one in `given` ("NAME=VALUE"), or 1, because 0 tends to divide
- * something. */
-static uint32_t fill_constants(const struct abx_reflection *r, char *const *given, size_t count,
-        struct abx_shader_constant *to)
+/* Constants get the value given ("NAME=VALUE"), others 1, because 0 tends to divide something; or
+ * none at all. */
+static uint32_t fill_constants(
+        const struct kernels *k, const struct abx_reflection *r, struct abx_shader_constant *to)
 {
-    uint32_t used = r->constant_count < ABX_SHADER_MAX_CONSTANTS ? r->constant_count
-                                                                 : ABX_SHADER_MAX_CONSTANTS;
-    for (uint32_t i = 0; i < used; i++) {
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < r->constant_count && used < ABX_SHADER_MAX_CONSTANTS; i++) {
         const struct abx_reflection_constant *c = &abx_reflection_constants(r)[i];
         const char *name = abx_reflection_string(r, c->name);
         double value = 1;
-        for (size_t k = 0; k < count; k++)
-            if (!strncmp(given[k], name, strlen(name)) && given[k][strlen(name)] == '=')
-                value = strtod(given[k] + strlen(name) + 1, NULL);
-        encode(c, value, &to[i]);
+        bool given = false;
+        for (size_t n = 0; n < k->constant_count; n++)
+            if (!strncmp(k->constants[n], name, strlen(name)) &&
+                    k->constants[n][strlen(name)] == '=') {
+                value = strtod(k->constants[n] + strlen(name) + 1, NULL);
+                given = true;
+            }
+        if (given || !k->unset)
+            encode(c, value, &to[used++]);
     }
     return used;
 }
@@ -81,7 +85,7 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
             (const void *)((const char *)k->library + head->reflection_offset);
     static struct abx_shader_constant constants[ABX_SHADER_MAX_CONSTANTS];
     struct abx_shader_result result = {0};
-    uint32_t count = fill_constants(r, k->constants, k->constant_count, constants);
+    uint32_t count = fill_constants(k, r, constants);
     bool ptx = head->target == ABX_TARGET_NVPTX;
     uint64_t start = abx_now_ns();
     static struct abx_shader_link links[ABX_SHADER_MAX_LINKS];

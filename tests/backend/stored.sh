@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Kernels compiled here for another processor, and run on it: those of the conformance suite, and the
+# programs of tests/semantics.
+#
+#   stored.sh aarch64|nvptx TEST_KERNELS BITCODE SHADER_TOOL ROOT SOURCE...
+#
+# The suite's own programs are built for aarch64 from the SOURCEs and emulated; for nvptx they are built
+# for this computer, and open its NVIDIA driver. With ARCBOX_TEST_KEEP=FOLDER everything that running them
+# on another computer takes is left there.
+set -eu
+target=$1 suite=$2 bitcode=$3 tool=$4 root=$5
+shift 5
+work=${ARCBOX_TEST_KEEP:-$(mktemp -d)}
+mkdir -p "$work"
+[ -n "${ARCBOX_TEST_KEEP:-}" ] || trap 'rm -rf "$work"' EXIT
+case $target in
+aarch64)
+    for needed in aarch64-linux-gnu-gcc qemu-aarch64; do
+        command -v "$needed" >/dev/null || { echo "skipped: $needed is not installed"; exit 77; }
+    done
+    compile=(aarch64-linux-gnu-gcc -static) run=(qemu-aarch64) backend=rig_cpu.c forms="wide scalar"
+    ;;
+nvptx)
+    ldconfig -p | grep -q 'libcuda\.so\.1' || [ -n "${ARCBOX_TEST_KEEP:-}" ] ||
+        { echo "skipped: there is no NVIDIA driver"; exit 77; }
+    compile=(cc) run=() backend=rig_cuda.c forms=ptx
+    ;;
+esac
+
+build() {
+    local to=$1
+    shift
+    "${compile[@]}" -O1 -g -std=gnu17 -D_GNU_SOURCE -I"$root" -I"$root/src" -I"$root/include" "$@" \
+        "$root/tests/backend/rig.c" "$root/tests/backend/$backend" -o "$to" -lm -lpthread -ldl
+}
+build "$work/suite" "$root/tests/backend/test_kernels.c" "$root/tests/backend/rig_stored.c" "$@"
+build "$work/programs" "$root/tests/semantics/programs.c" "$root/tests/semantics/run_stored.c" "$@"
+
+for form in $forms; do
+    mkdir "$work/$form"
+    ARCBOX_CODEGEN_FORM=$form ARCBOX_TEST_TARGET=$target ARCBOX_TEST_RECORD=$work/$form \
+        "$suite" "$bitcode" >"$work/log" || { cat "$work/log"; exit 1; }
+done
+for mode in safe fast; do
+    for program in "$root"/tests/semantics/*.metal; do
+        to=$work/$mode/$(basename "$program" .metal)
+        mkdir -p "$to"
+        "$tool" -q -j 2 -m $mode --unset --target "$target" --save "$to" "$program"
+    done
+done
+[ -z "${ARCBOX_TEST_KEEP:-}" ] || exit 0
+for form in $forms; do
+    echo "suite, $form: $(ls "$work/$form" | wc -l) objects"
+    "${run[@]}" "$work/suite" "$work/$form"
+done
+"${run[@]}" "$work/programs" "$work"/{safe,fast}/*/*.blob
