@@ -18,6 +18,8 @@ work=$build/ggml-$version
 source=$work/llama_cpp_python-$version/vendor/llama.cpp
 arcbox=$build/src/cli/arcbox
 limit=3600 # seconds an operator may take: FLASH_ATTN_EXT has 4,800 cases
+# A convolution of 22 GFLOP is one kernel: seconds on two idle cores, more on busy ones.
+export ARCBOX_TIME_LIMIT_MS=120000
 
 get() {
     [ ! -e "$work/source.done" ] || return 0
