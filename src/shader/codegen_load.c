@@ -165,12 +165,20 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
  */
 #define MEMORY_ALIGNMENT 4u
 
+static void relax_argument(LLVMValueRef call, unsigned argument)
+{
+    LLVMAttributeRef align = LLVMGetCallSiteEnumAttribute(
+            call, argument, LLVMGetEnumAttributeKindForName("align", 5));
+    if (align && LLVMGetEnumAttributeValue(align) > MEMORY_ALIGNMENT)
+        LLVMSetInstrParamAlignment(call, argument, MEMORY_ALIGNMENT);
+}
+
 static void relax_alignment(struct codegen *g, LLVMValueRef in)
 {
     if (LLVMIsAMemIntrinsic(in)) {
         unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
         for (unsigned i = 1; i <= pointers; i++)
-            LLVMSetInstrParamAlignment(in, i, 1);
+            relax_argument(in, i);
         return;
     }
     if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic &&
