@@ -350,7 +350,8 @@ static int check_externals(struct codegen *g)
     for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v)) {
         size_t length;
         const char *name = LLVMGetValueName2(v, &length);
-        bool shared = !strcmp(name, DYNAMIC) || !strcmp(name, STATIC);
+        /* By what it is: the optimiser takes threadgroup memory apart and names the parts. */
+        bool shared = LLVMGetPointerAddressSpace(LLVMTypeOf(v)) == SHARED_SPACE;
         if (!LLVMGetInitializer(v) && LLVMGetFirstUse(v) && !shared)
             return codegen_fail(g, -EINVAL, "undefined variable '%s'", name);
         if (LLVMGetInitializer(v) && !LLVMIsGlobalConstant(v) && !shared &&
@@ -423,6 +424,11 @@ int codegen_nvptx(struct codegen *g, const struct abx_reflection *reflection, ui
     n.head.max_threads = limit && limit < ABX_MAX_THREADS_PER_THREADGROUP
                                  ? limit
                                  : ABX_MAX_THREADS_PER_THREADGROUP;
+    /* Seen on an H100 (ptxas 12.9 and driver 580): lanes that return from a recursive function one
+     * by one, and code behind the call that keeps values in registers of the whole warp. */
+    if (g->recursive)
+        return codegen_fail(
+                g, -EINVAL, "recursive functions are not supported on NVIDIA's processors");
     LLVMPassBuilderOptionsSetLoopVectorization(g->options, 0);
     LLVMPassBuilderOptionsSetSLPVectorization(g->options, 0);
     int r = codegen_expand_matrices(g, g->kernel);

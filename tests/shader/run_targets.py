@@ -2,7 +2,8 @@
 """Generates code for every target from every case that compiles, and assembles the PTX where ptxas is.
 
 Usage: run_targets.py SHADER_TOOL CASE...
-A case may say `// no code: TEXT`: it compiles, and its kernel is refused with that text.
+A case may say `// no code for TARGET: TEXT`: it compiles, and its kernel is refused there with that
+text.
 ptxas is looked for in $ARCBOX_PTXAS and on the path.
 """
 import os
@@ -16,14 +17,14 @@ TARGETS = ("x86-64", "aarch64", "nvptx")
 
 
 def directives(path):
-    """None for a case that does not compile; else its options, and what its refusal says."""
+    """None for a case that does not compile; else its options, and what refusals say, by target."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if re.search(r"^\s*// error:", text, flags=re.M):
         return None
-    refusal = re.search(r"^\s*// no code: (.*)$", text, flags=re.M)
+    refusals = dict(re.findall(r"^\s*// no code for (\S+): (.*)$", text, flags=re.M))
     return [word for found in re.findall(r"^\s*// option: ?(.*)$", text, flags=re.M)
-            for word in found.split()], refusal and refusal.group(1)
+            for word in found.split()], refusals
 
 
 def assemble(ptxas, folder):
@@ -39,12 +40,14 @@ def assemble(ptxas, folder):
     return bad
 
 
-def check(tool, case, options, refusal, ptxas):
+def check(tool, case, options, refusals, ptxas):
     wrong = False
     with tempfile.TemporaryDirectory() as folder:
         command = [tool, "-q", "-j", "2", "--save", folder] + options
-        targets = [["--target", t] for t in TARGETS]
-        for chosen in targets if refusal else [sum(targets, [])]:
+        groups = [[t for t in TARGETS if t not in refusals]] + [[t] for t in refusals]
+        for targets in groups:
+            chosen = sum((["--target", t] for t in targets), [])
+            refusal = refusals.get(targets[0])
             done = subprocess.run(command + chosen + [case], capture_output=True, text=True,
                                   check=False)
             if (done.returncode != 0) != bool(refusal) or refusal and refusal not in done.stdout:
