@@ -5,8 +5,8 @@
 #   stored.sh aarch64|nvptx TEST_KERNELS BITCODE SHADER_TOOL ROOT SOURCE...
 #
 # The suite's own programs are built for aarch64 from the SOURCEs and emulated; for nvptx they are built
-# for this computer, and open its NVIDIA driver; without one the kernels are compiled only. With ARCBOX_TEST_KEEP=FOLDER everything that running them
-# on another computer takes is left there.
+# for this computer, and open its NVIDIA driver; without one the kernels are compiled only. With
+# ARCBOX_TEST_KEEP=FOLDER everything that running them on another computer takes is left there.
 set -eu
 target=$1 suite=$2 bitcode=$3 tool=$4 root=$5
 shift 5
@@ -41,10 +41,10 @@ for form in $forms; do
 done
 for mode in safe fast; do
     for program in "$root"/tests/semantics/*.metal; do
-        [ "$target/$(basename "$program")" != nvptx/recursion.metal ] || continue # refused there
         to=$work/$mode/$(basename "$program" .metal)
         mkdir -p "$to"
-        "$tool" -q -j 2 -m $mode --unset --target "$target" --save "$to" "$program"
+        said=$("$tool" -q -j 2 -m $mode --unset --target "$target" --save "$to" "$program") ||
+            ! grep -vE '^$|kernels for nvptx$|recursive functions are not supported on NVIDIA' <<<"$said"
     done
 done
 [ -z "${ARCBOX_TEST_KEEP:-}" ] || exit 0
