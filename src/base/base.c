@@ -132,6 +132,19 @@ int abx_write_file(const char *path, const void *data, size_t length)
     return r;
 }
 
+bool abx_grow(void **array, uint32_t *capacity, uint32_t count, size_t element_bytes, uint32_t cap)
+{
+    if (count < *capacity)
+        return true;
+    uint32_t more = *capacity ? *capacity * 2 : 64;
+    void *bigger = count < cap ? realloc(*array, more * element_bytes) : NULL;
+    if (!bigger)
+        return false;
+    *array = bigger;
+    *capacity = more;
+    return true;
+}
+
 union fd_buffer {
     struct cmsghdr header;
     char space[CMSG_SPACE(ABX_SOCK_MAX_FDS * sizeof(int))];

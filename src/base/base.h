@@ -52,6 +52,12 @@ int abx_read_file(const char *path, size_t cap, void **ret_data, size_t *ret_len
 int abx_write_file(const char *path, const void *data, size_t length);
 int abx_read_fd(int fd, size_t cap, void **ret_data, size_t *ret_length);
 
+/* ---- arrays */
+
+/* Room for one more of `count` elements. False, with nothing changed, at `cap` elements or without
+ * memory. */
+bool abx_grow(void **array, uint32_t *capacity, uint32_t count, size_t element_bytes, uint32_t cap);
+
 /* ---- sockets (SOCK_SEQPACKET) with descriptors */
 #define ABX_SOCK_MAX_FDS 8
 

@@ -53,20 +53,6 @@ static uint32_t add_text(void *library, struct air_text t)
     return *slot = at;
 }
 
-/* Room for one more of `count` elements. */
-static bool grow(void *array, uint32_t count, uint32_t *capacity, size_t size)
-{
-    void **at = array;
-    if (count < *capacity)
-        return true;
-    uint32_t more = *capacity ? 2 * *capacity : 64;
-    void *p = realloc(*at, more * size);
-    if (!p)
-        return false;
-    *at = p, *capacity = more;
-    return true;
-}
-
 /* ---- one module */
 
 static int add_argument(struct library *l, const struct air_argument *a)
@@ -74,7 +60,8 @@ static int add_argument(struct library *l, const struct air_argument *a)
     uint32_t n = l->header.argument_count;
     if (n >= ABX_REFLECTION_MAX_ARGUMENTS)
         return fail(l, "it has more arguments than are supported");
-    if (!grow(&l->arguments, n, &l->argument_capacity, sizeof(*l->arguments)))
+    if (!abx_grow((void **)&l->arguments, &l->argument_capacity, n, sizeof(*l->arguments),
+                ABX_REFLECTION_MAX_ARGUMENTS))
         return -ENOMEM;
     l->arguments[n] = (struct abx_reflection_argument){.kind = a->kind,
             .name = add_text(l, a->name),
@@ -94,7 +81,8 @@ static int add_constant(struct library *l, const struct air_constant *c)
     uint32_t n = l->header.constant_count;
     if (n >= ABX_REFLECTION_MAX_CONSTANTS)
         return fail(l, "it has more function constants than are supported");
-    if (!grow(&l->constants, n, &l->constant_capacity, sizeof(*l->constants)))
+    if (!abx_grow((void **)&l->constants, &l->constant_capacity, n, sizeof(*l->constants),
+                ABX_REFLECTION_MAX_CONSTANTS))
         return -ENOMEM;
     l->constants[n] = (struct abx_reflection_constant){.name = add_text(l, c->name),
             .index = c->index,

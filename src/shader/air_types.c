@@ -20,22 +20,9 @@ struct air_known_type {
     uint32_t type;
 };
 
-static bool grow(void **array, uint32_t *capacity, uint32_t count, size_t bytes, uint32_t cap)
-{
-    if (count < *capacity)
-        return true;
-    uint32_t more = *capacity ? *capacity * 2 : 64;
-    void *bigger = count < cap ? realloc(*array, more * bytes) : NULL;
-    if (!bigger)
-        return false;
-    *array = bigger;
-    *capacity = more;
-    return true;
-}
-
 static uint32_t push(struct air_types *t, const struct abx_reflection_type *type)
 {
-    if (!grow((void **)&t->types, &t->type_capacity, t->type_count, sizeof *t->types,
+    if (!abx_grow((void **)&t->types, &t->type_capacity, t->type_count, sizeof *t->types,
                 ABX_REFLECTION_MAX_TYPES))
         return 0;
     t->types[t->type_count++] = *type;
@@ -151,8 +138,8 @@ static bool push_members(
 {
     uint32_t first = t->member_count;
     for (uint32_t i = 0; i < count; i++) {
-        if (!grow((void **)&t->members, &t->member_capacity, t->member_count, sizeof *t->members,
-                    ABX_REFLECTION_MAX_MEMBERS)) {
+        if (!abx_grow((void **)&t->members, &t->member_capacity, t->member_count,
+                    sizeof *t->members, ABX_REFLECTION_MAX_MEMBERS)) {
             t->member_count = first;
             return false;
         }

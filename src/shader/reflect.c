@@ -140,15 +140,11 @@ static int read_argument(struct reflector *r, LLVMValueRef info, LLVMValueRef ty
                      : reflect_type(&r->types, LLVMGetAggregateElement(full, i));
     a.name = argument_name(r, known_as);
     a.type_name = argument_type(r, known_as, a.data_type);
-    if (r->header.argument_count == r->argument_capacity) {
-        uint32_t capacity = r->argument_capacity ? 2 * r->argument_capacity : 256;
-        void *more = realloc(r->arguments, capacity * sizeof(*r->arguments));
-        if (!more)
-            return -ENOMEM;
-        r->arguments = more, r->argument_capacity = capacity;
-    }
     if (r->header.argument_count >= ABX_REFLECTION_MAX_ARGUMENTS)
         return complain(r, position, "the library has more arguments than are supported");
+    if (!abx_grow((void **)&r->arguments, &r->argument_capacity, r->header.argument_count,
+                sizeof(*r->arguments), ABX_REFLECTION_MAX_ARGUMENTS))
+        return -ENOMEM;
     r->arguments[r->header.argument_count++] = a;
     return 0;
 }

@@ -45,19 +45,6 @@ static uint32_t add_name(struct reflected_types *t, LLVMValueRef pointer)
 
 /* ---- tables */
 
-static bool grow(void **array, uint32_t *capacity, uint32_t count, size_t bytes, uint32_t cap)
-{
-    if (count < *capacity)
-        return true;
-    uint32_t more = *capacity ? *capacity * 2 : 64;
-    void *bigger = count < cap ? realloc(*array, more * bytes) : NULL;
-    if (!bigger)
-        return false;
-    *array = bigger;
-    *capacity = more;
-    return true;
-}
-
 static uint32_t hash(LLVMValueRef global)
 {
     return (uint32_t)((uintptr_t)global >> 4) * 2654435761u;
@@ -118,8 +105,8 @@ static bool add_members(struct reflected_types *t, const struct abx_reflection_m
 {
     type->first_member = t->member_count;
     for (uint32_t i = 0; i < count; i++) {
-        if (!grow((void **)&t->members, &t->member_capacity, t->member_count, sizeof *t->members,
-                    ABX_REFLECTION_MAX_MEMBERS)) {
+        if (!abx_grow((void **)&t->members, &t->member_capacity, t->member_count,
+                    sizeof *t->members, ABX_REFLECTION_MAX_MEMBERS)) {
             t->member_count = type->first_member;
             return false;
         }
@@ -148,7 +135,7 @@ static uint32_t add_type(struct reflected_types *t, LLVMValueRef record, unsigne
     free(rows);
     if (!whole)
         type.member_count = 0; /* known to be a structure, not of what */
-    if (!grow((void **)&t->types, &t->type_capacity, t->type_count, sizeof *t->types,
+    if (!abx_grow((void **)&t->types, &t->type_capacity, t->type_count, sizeof *t->types,
                 ABX_REFLECTION_MAX_TYPES)) {
         t->member_count -= type.member_count;
         return 0;

@@ -75,13 +75,10 @@ bool rewriter_grow(struct rewriter *r, void **array, uint32_t *capacity, uint32_
         r->error = -E2BIG;
         return false;
     }
-    uint32_t bigger = *capacity ? *capacity * 2 : 64;
-    void *moved = realloc(*array, bigger * element_bytes);
-    if (!moved) {
+    if (!abx_grow(array, capacity, count, element_bytes, cap)) {
         r->error = -ENOMEM;
         return false;
     }
-    *array = moved, *capacity = bigger;
     return true;
 }
 

@@ -67,19 +67,6 @@ static uint64_t address_span(uint64_t bytes)
     return abx_align_up(bytes, ADDRESS_UNIT) + ADDRESS_UNIT;
 }
 
-static bool grow_array(void **array, uint32_t *capacity, uint32_t count, size_t size)
-{
-    if (count < *capacity)
-        return true;
-    uint32_t more = *capacity ? *capacity * 2 : 64;
-    void *bigger = realloc(*array, more * size);
-    if (!bigger)
-        return false;
-    *array = bigger;
-    *capacity = more;
-    return true;
-}
-
 /* An address or id that cannot be remembered is never used again; harmless. */
 static void address_give(struct abx_client_memory *m, uint64_t address, uint64_t bytes)
 {
@@ -98,8 +85,8 @@ static void address_give(struct abx_client_memory *m, uint64_t address, uint64_t
     } else if (right) {
         m->ranges[at].address = address;
         m->ranges[at].bytes += bytes;
-    } else if (grow_array((void **)&m->ranges, &m->range_capacity, m->range_count,
-                       sizeof *m->ranges)) {
+    } else if (abx_grow((void **)&m->ranges, &m->range_capacity, m->range_count, sizeof *m->ranges,
+                       UINT32_MAX)) {
         memmove(&m->ranges[at + 1], &m->ranges[at], (m->range_count - at) * sizeof *m->ranges);
         m->ranges[at] = (struct range){address, bytes};
         m->range_count++;
@@ -149,7 +136,8 @@ static void collect_rested(struct abx_client *client)
         if (!m->resting_first)
             m->resting_last = NULL;
         address_give(m, chunk->address, address_span(chunk->bytes));
-        if (chunk->id && grow_array((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids))
+        if (chunk->id && abx_grow((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids,
+                                 UINT32_MAX))
             m->ids[m->id_count++] = chunk->id;
         free(chunk);
     }
@@ -238,7 +226,8 @@ static void chunk_undo(struct abx_client *client, struct abx_chunk *chunk)
     struct abx_client_memory *m = client->memory;
     chunk_unlink(m, chunk);
     address_give(m, chunk->address, address_span(chunk->bytes));
-    if (chunk->id && grow_array((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids))
+    if (chunk->id &&
+            abx_grow((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids, UINT32_MAX))
         m->ids[m->id_count++] = chunk->id;
     free(chunk->slab);
     free(chunk);
