@@ -29,6 +29,13 @@ void bench_add(struct bench *b, const char *name, const char *unit, double value
 
 /* ---- running programs */
 
+char *bench_tool(const char *name)
+{
+    char *built = abx_xprintf("../bench/%s", name), *path = abx_place_tool(built);
+    free(built);
+    return path ? path : abx_place_tool(name);
+}
+
 struct bench_run bench_run(char *const argv[], char *const env[], bool quiet)
 {
     struct bench_run r = {.code = -1};
@@ -196,12 +203,7 @@ static double start_time(char *const argv[], char *const env[], long *ret_rss)
 
 static void measure_load(struct bench *b)
 {
-    char *with = abx_place_tool("../bench/arcbox-empty-linked");
-    char *without = abx_place_tool("../bench/arcbox-empty");
-    if (!with)
-        with = abx_place_tool("arcbox-empty-linked");
-    if (!without)
-        without = abx_place_tool("arcbox-empty");
+    char *with = bench_tool("arcbox-empty-linked"), *without = bench_tool("arcbox-empty");
     if (!with || !without) {
         abx_say("guest_load_ms could not be measured: the empty programs are missing");
         return;
@@ -311,9 +313,7 @@ static void add_lines(struct bench *b, char *text)
 
 static void measure_cpu(struct bench *b, const char *ggml)
 {
-    char *program = abx_place_tool("../bench/arcbox-bench-cpu");
-    if (!program)
-        program = abx_place_tool("arcbox-bench-cpu");
+    char *program = bench_tool("arcbox-bench-cpu");
     if (!program) {
         abx_say("the cpu backend was not measured: arcbox-bench-cpu is missing: build again");
         return;
@@ -386,9 +386,7 @@ static void find_parts(struct bench *b)
     path[n > 0 ? n : 0] = 0;
     b->self = abx_xstrdup(path);
     char *stage = abx_place_guest_root();
-    b->probe = abx_place_tool("../bench/arcbox-probe");
-    if (!b->probe)
-        b->probe = abx_place_tool("arcbox-probe");
+    b->probe = bench_tool("arcbox-probe");
     if (!stage || !b->probe)
         abx_die(ABX_EXIT_OWN, "the guest library or arcbox-probe is missing: build again");
 #if defined(__x86_64__)

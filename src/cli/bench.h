@@ -28,6 +28,9 @@ struct bench_run {
     long rss_kib;
 };
 
+/* The path of one of src/bench's programs, built or installed, the caller's to free; NULL: missing.
+ */
+char *bench_tool(const char *name);
 /* env: pairs to set, NULL-terminated; a pair without "=" is unset. `quiet` drops what the program
  * says on its standard error. */
 struct bench_run bench_run(char *const argv[], char *const env[], bool quiet);

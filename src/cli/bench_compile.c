@@ -14,9 +14,7 @@
 
 static bool write_source(const char *ggml, const char *path)
 {
-    char *program = abx_place_tool("../bench/arcbox-bench-cpu");
-    if (!program)
-        program = abx_place_tool("arcbox-bench-cpu");
+    char *program = bench_tool("arcbox-bench-cpu");
     if (!program) {
         abx_say("arcbox-bench-cpu is missing: build again");
         return false;
