@@ -1,25 +1,10 @@
 /* Compute through Apple's API, as a program on a Mac would write it: Objective-C with ARC, against a
  * real worker. Every result is compared with what the processor computes. */
-#import <Foundation/Foundation.h>
-#import <Metal/Metal.h>
+#import "program.h"
+
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-#define CHECK_DONE(commands)                                                                       \
-    do {                                                                                           \
-        [(commands) waitUntilCompleted];                                                           \
-        if ([(commands) status] != MTLCommandBufferStatusCompleted)                                \
-            fprintf(stderr, "%s\n", [[(commands) error] localizedDescription].UTF8String);         \
-        CHECK([(commands) status] == MTLCommandBufferStatusCompleted);                             \
-    } while (0)
 
 static NSString *const source = @""
     "#include <metal_stdlib>\n"
@@ -47,9 +32,7 @@ static NSString *const source = @""
     "kernel void gather(constant Table &t [[buffer(0)]], device float *out [[buffer(1)]],\n"
     "        uint i [[thread_position_in_grid]]) { out[i] = t.rows[i][i]; }\n";
 
-static id<MTLDevice> device;
 static id<MTLLibrary> library;
-static id<MTLCommandQueue> queue;
 
 static id<MTLComputePipelineState> pipeline(NSString *name)
 {
