@@ -70,8 +70,31 @@ static LLVMValueRef inserted(LLVMValueRef v, unsigned i)
     }
 }
 
+/* False when element i of v is seen to be a number. */
+static bool maybe_poison(LLVMValueRef v, unsigned i, unsigned depth)
+{
+    LLVMValueRef known = inserted(v, i);
+    if (known)
+        return LLVMIsAPoisonValue(known) || LLVMIsUndef(known);
+    if (LLVMIsALoadInst(v))
+        return false;
+    bool elementwise = LLVMIsABinaryOperator(v) || LLVMIsAUnaryOperator(v) ||
+                       LLVMIsASelectInst(v) || LLVMIsAIntrinsicInst(v) || LLVMIsACastInst(v);
+    if (!depth || !elementwise)
+        return true;
+    for (int k = 0; k < LLVMGetNumOperands(v); k++) {
+        LLVMValueRef x = LLVMGetOperand(v, (unsigned)k);
+        if (LLVMGetTypeKind(LLVMTypeOf(x)) != LLVMVectorTypeKind)
+            continue;
+        if (LLVMGetVectorSize(LLVMTypeOf(x)) != LLVMGetVectorSize(LLVMTypeOf(v)) ||
+                maybe_poison(x, i, depth - 1))
+            return true;
+    }
+    return false;
+}
+
 /* Element i of v as an integer. The fourth element of three is poison, which must not spread to
- * what it is joined with. */
+ * what it is joined with; a freeze stands in the way of later passes, so only where needed. */
 static LLVMValueRef part(struct codegen *g, LLVMValueRef v, const struct shape *s, unsigned i)
 {
     LLVMTypeRef type = integer(g, s->bits);
@@ -79,9 +102,9 @@ static LLVMValueRef part(struct codegen *g, LLVMValueRef v, const struct shape *
         LLVMValueRef known = inserted(v, i);
         if (known && (LLVMIsAPoisonValue(known) || LLVMIsUndef(known)))
             return LLVMConstNull(type);
-        bool loaded = LLVMIsALoadInst(v);
+        bool frozen = maybe_poison(v, i, 8);
         v = known ? known : LLVMBuildExtractElement(g->builder, v, codegen_i32(g, i), "");
-        if (!known && !loaded)
+        if (frozen)
             v = LLVMBuildFreeze(g->builder, v, "");
     }
     return LLVMBuildBitCast(g->builder, v, type, "");

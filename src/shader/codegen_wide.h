@@ -64,6 +64,10 @@ struct wide_strided {
     LLVMValueRef pointer; /* the lanes' addresses, where their distances are not constants */
     int64_t offset;       /* from the address of its group's first access */
     unsigned align, bytes;
+    bool waits;         /* loads: not made yet */
+    bool narrow;        /* of elements of less than 4 bytes */
+    bool ahead;         /* from a buffer */
+    LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
 struct wide {

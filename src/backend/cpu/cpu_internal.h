@@ -46,6 +46,8 @@ struct abx_cpu_executor {
     struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
     _Atomic(struct abx_submission *) submission;
     _Atomic uint64_t since_ns;
+    uint64_t clock_ns; /* when the command before ended; 0: look at the clock, a tenth of what a
+                        * small dispatch costs */
     char signal_stack[ABX_CPU_SIGNAL_STACK_BYTES];
 };
 

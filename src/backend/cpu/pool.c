@@ -35,7 +35,7 @@ size_t abx_cpu_running(
     return n;
 }
 
-static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
+static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t now)
 {
     if (current != e) { /* first kernel of this thread */
         stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack}, old;
@@ -43,7 +43,7 @@ static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
             sigaltstack(&stack, NULL);
     }
     current = e;
-    atomic_store_explicit(&e->since_ns, abx_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&e->since_ns, now, memory_order_relaxed);
     atomic_store_explicit(&e->submission, job->submission, memory_order_release);
 }
 
@@ -119,7 +119,7 @@ static void *helper(void *arg)
             continue;
         }
         if (abx_cpu_prepare(e, job) == ABX_EXEC_OK) {
-            enter(e, job);
+            enter(e, job, abx_now_ns());
             run_chunks(e, job);
             leave(e);
         }
@@ -181,17 +181,17 @@ static uint64_t first_chunk(const struct abx_cpu_job *job)
 
 /* Runs chunks alone, growing them towards CHUNK_NS, until the job is done (true) or has run long
  * enough to share. */
-static bool run_alone(struct abx_cpu_executor *e, struct abx_cpu_job *job, bool share)
+static bool run_alone(
+        struct abx_cpu_executor *e, struct abx_cpu_job *job, bool share, uint64_t begin)
 {
-    uint64_t begin = abx_now_ns(), chunk = first_chunk(job);
+    uint64_t before = begin, chunk = first_chunk(job);
     while (job->next < job->groups) {
         uint64_t first = job->next, left = job->groups - first;
-        uint64_t now, count = left < chunk ? left : chunk;
-        uint64_t before = abx_now_ns();
+        uint64_t count = left < chunk ? left : chunk;
         abx_cpu_run_groups(e, job->pipeline, first, count);
         job->next = first + count;
-        now = abx_now_ns();
-        uint64_t took = now - before + 1;
+        uint64_t now = abx_now_ns(), took = now - before + 1;
+        before = e->clock_ns = now;
         note_cost(job->pipeline, took, count);
         chunk = took * 4 < CHUNK_NS                ? chunk * 4
                 : took > CHUNK_NS * 2 && chunk > 1 ? chunk / 2
@@ -211,13 +211,15 @@ void abx_cpu_pool_run(
         struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     struct abx_cpu_pool *p = &device->pool;
-    enter(e, job);
-    if (!run_alone(e, job, p->count > 0)) {
+    uint64_t now = e->clock_ns ? e->clock_ns : abx_now_ns();
+    enter(e, job, now);
+    if (!run_alone(e, job, p->count > 0, now)) {
         job->helpers = 0;
         atomic_store(&job->idle, 1);
         post(p, job);
         run_chunks(e, job);
         withdraw(p, job);
+        e->clock_ns = 0;
     }
     leave(e);
 }

@@ -148,10 +148,13 @@ static int dispatch(
 static int run_command(
         struct abx_queue *q, struct abx_submission *s, const struct abx_exec_command *head)
 {
+    if (head->op == ABX_EXEC_DISPATCH || head->op == ABX_EXEC_DISPATCH_INDIRECT)
+        return dispatch(q, s, (const struct abx_exec_dispatch *)head);
+    q->executor->clock_ns = 0; /* what follows may take long */
     switch ((enum abx_exec_op)head->op) {
     case ABX_EXEC_DISPATCH:
     case ABX_EXEC_DISPATCH_INDIRECT:
-        return dispatch(q, s, (const struct abx_exec_dispatch *)head);
+        break;
     case ABX_EXEC_COPY: {
         const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
         memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
@@ -199,6 +202,7 @@ static void run(struct abx_queue *q, struct abx_submission *s)
     int error = ABX_EXEC_OK;
     uint32_t source = 0;
     s->kernels = 0;
+    q->executor->clock_ns = start;
     if (atomic_load(&q->cancelled) > atomic_load(&q->finished))
         error = ABX_EXEC_DEVICE_REMOVED;
     for (size_t at = 0; at < s->bytes && error == ABX_EXEC_OK;) {

@@ -1,0 +1,372 @@
+/* shader: loads of whole vectors whose lanes do not lie side by side. A group of them becomes
+ *  - where the lanes' distances are constants that lie close together: plain vectors over the whole
+ *    span, and permutations of them;
+ *  - else, where several elements of each lane are wanted: one short vector a lane, transposed;
+ *  - else gathers, which are slow on all processors.
+ *
+ * What is read lies between the first and the last byte really accessed, at most SPAN apart, so
+ * that no page is touched that would not have been. See codegen_wide_stride.h. */
+#include "shader/codegen_wide_stride.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPAN 4096
+#define MAX_CHUNKS (SPAN / 16)
+
+/* The lanes' elements, in registers. The mark, which others have seen as the value, becomes it;
+ * wide_strided_end() removes it. */
+static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
+{
+    s->waits = false;
+    if (!s->mark) {
+        memcpy(s->part, part, w->width / strided_lanes(w, s) * sizeof *part);
+        return;
+    }
+    LLVMValueRef v = strided_join_all(w, part, strided_lanes(w, s));
+    LLVMSetOperand(s->mark, 0, LLVMBuildBitCast(w->g->builder, v, LLVMTypeOf(s->mark), ""));
+}
+
+/* ---- constant distances: loads */
+
+struct span {
+    int64_t least, end; /* bytes, relative to the address's `first` */
+    unsigned unit;      /* bytes that all elements begin at a multiple of */
+    unsigned chunk;     /* units of a vector */
+    unsigned count;
+    LLVMValueRef vector[MAX_CHUNKS];
+    int64_t start[MAX_CHUNKS];
+};
+
+/* Where the group's elements lie. False when that is too far apart, or too thin to pay. */
+static bool measure(struct wide *w, struct wide_strided **at, unsigned count, struct span *ret)
+{
+    const struct wide_strided *s = at[0];
+    uint64_t places = s->bytes;
+    ret->least = INT64_MAX, ret->end = INT64_MIN;
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned i = 0; i < w->width; i++) {
+            int64_t from = at[k]->address.lanes[i] + at[k]->offset;
+            ret->least = from < ret->least ? from : ret->least;
+            ret->end = from + s->bytes > ret->end ? from + s->bytes : ret->end;
+        }
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned i = 0; i < w->width; i++)
+            places |= (uint64_t)(at[k]->address.lanes[i] + at[k]->offset - ret->least);
+    int64_t span = ret->end - ret->least;
+    ret->unit = (unsigned)(places & -places);
+    ret->chunk = w->g->vector_bytes / ret->unit;
+    /* Many processors permute no single bytes. */
+    return (ret->unit > 1 || s->bytes == 1) && span <= SPAN &&
+           span <= 8ll * count * w->width * s->bytes;
+}
+
+static void load_chunks(
+        struct wide *w, struct wide_strided **member, unsigned count, struct span *p)
+{
+    LLVMBuilderRef b = w->g->builder;
+    int64_t bytes = (int64_t)p->chunk * p->unit;
+    unsigned align = p->unit;
+    for (unsigned k = 0; k < count; k++)
+        align = member[k]->align < align ? member[k]->align : align;
+    while (p->chunk > 1 && bytes > p->end - p->least)
+        p->chunk /= 2, bytes /= 2;
+    for (int64_t at = p->least; at < p->end; at += bytes) {
+        p->start[p->count] = at + bytes > p->end ? p->end - bytes : at;
+        LLVMValueRef v = LLVMBuildLoad2(b, strided_vector(w, p->unit, p->chunk),
+                strided_address(w, member[0], p->start[p->count]), "");
+        LLVMSetAlignment(v, align);
+        p->vector[p->count++] = v;
+    }
+}
+
+static void from_chunks(struct wide *w, struct wide_strided *s, struct span *p)
+{
+    unsigned each = strided_lanes(w, s), units = s->bytes / p->unit;
+    LLVMValueRef part[WIDE_MAX_WIDTH];
+    for (unsigned lane = 0; lane < w->width; lane += each) {
+        struct strided_pick k = {.count = each * units, .length = p->chunk};
+        for (unsigned i = 0; i < k.count; i++) {
+            int64_t at = s->address.lanes[lane + i / units] + s->offset + i % units * p->unit;
+            unsigned n = p->count - 1; /* the last one may overlap the one before */
+            if (at < p->start[n])
+                n = (unsigned)((at - p->least) / ((int64_t)p->chunk * p->unit));
+            k.source[i] = (int)n;
+            k.at[i] = (int)((at - p->start[n]) / p->unit);
+        }
+        part[lane / each] = LLVMBuildBitCast(w->g->builder, strided_pick(w, &k, p->vector),
+                strided_vector(w, s->bytes, each), "");
+    }
+    loaded(w, s, part);
+}
+
+/* ---- any distances: a short vector a lane */
+
+/* Columns [0, span) of `lanes` lanes' rows. */
+static void load_rows(struct wide *w, const struct wide_strided *s, unsigned first, unsigned lanes,
+        unsigned span, LLVMValueRef *column)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef r[WIDE_MAX_WIDTH];
+    for (unsigned i = 0; i < lanes; i++) {
+        r[i] = LLVMBuildLoad2(b, strided_vector(w, s->bytes, span),
+                strided_lane_address(w, s, first + i, s->offset), "");
+        LLVMSetAlignment(r[i], s->align < s->bytes ? s->align : s->bytes);
+    }
+    /* Shorter rows share vectors: i, i + span, i + 2 * span ... lie side by side. */
+    for (unsigned i = 0; i < span; i++) {
+        LLVMValueRef v[WIDE_MAX_WIDTH];
+        unsigned count = lanes / span;
+        for (unsigned k = 0; k < count; k++)
+            v[k] = r[i + k * span];
+        for (unsigned each = span; count > 1; count /= 2, each *= 2)
+            for (unsigned k = 0; k < count / 2; k++)
+                v[k] = strided_join(w, v[2 * k], v[2 * k + 1], each);
+        column[i] = v[0];
+    }
+    strided_transpose(w, column, span, lanes);
+}
+
+static void gather(struct wide *w, struct wide_strided *s)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef p = s->pointer;
+    if (!p) {
+        LLVMValueRef lane[WIDE_MAX_WIDTH];
+        for (unsigned i = 0; i < w->width; i++)
+            lane[i] = codegen_i64(g, (uint64_t)(s->address.lanes[i]));
+        LLVMValueRef offset = LLVMBuildAdd(
+                g->builder, wide_splat(w, s->address.first), LLVMConstVector(lane, w->width), "");
+        p = LLVMBuildGEP2(g->builder, g->i8, s->address.base, &offset, 1, "");
+    }
+    LLVMValueRef more = codegen_i64(g, (uint64_t)s->offset);
+    p = LLVMBuildGEP2(g->builder, g->i8, p, &more, 1, "");
+    LLVMTypeRef types[2] = {wide_type(w, s->type), LLVMTypeOf(p)};
+    LLVMValueRef all = wide_splat(w, LLVMConstInt(g->i1, 1, 0));
+    LLVMValueRef a[4] = {p, codegen_i32(g, s->align), all, LLVMConstNull(types[0])};
+    LLVMValueRef v = codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
+    LLVMValueRef part[WIDE_MAX_WIDTH];
+    unsigned each = strided_lanes(w, s);
+    v = LLVMBuildBitCast(g->builder, v, strided_vector(w, s->bytes, w->width), "");
+    for (unsigned i = 0; i < w->width / each; i++)
+        part[i] = strided_slice(w, v, i * each, each);
+    loaded(w, s, part);
+}
+
+/* The widest run of elements from at[0] on of which more than half are wanted, the last among
+ * them. */
+static unsigned widest(struct wide_strided **at, unsigned limit)
+{
+    unsigned span = 1;
+    for (unsigned n = 2; n <= limit; n *= 2) {
+        unsigned used = 0;
+        for (unsigned i = 0; i < n; i++)
+            used += at[i] != NULL;
+        if (at[n - 1] && used * 2 > n)
+            span = n;
+    }
+    return span;
+}
+
+/* Rows of some of a group's elements: those within reach of the lowest one. */
+static void load_lowest(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct wide_strided *at[STRIDED_MAX_COLUMNS] = {0}, *lowest = NULL;
+    for (unsigned k = 0; k < count; k++)
+        if (member[k]->waits && (!lowest || member[k]->offset < lowest->offset))
+            lowest = member[k];
+    for (unsigned k = 0; k < count; k++) {
+        int64_t d = member[k]->offset - lowest->offset;
+        if (member[k]->waits && d % lowest->bytes == 0 && d / lowest->bytes < STRIDED_MAX_COLUMNS &&
+                !at[d / lowest->bytes])
+            at[d / lowest->bytes] = member[k];
+    }
+    unsigned lanes = strided_lanes(w, lowest);
+    unsigned span = widest(at, lanes < STRIDED_MAX_COLUMNS ? lanes : STRIDED_MAX_COLUMNS);
+    if (span == 1) {
+        gather(w, lowest);
+        return;
+    }
+    LLVMValueRef column[STRIDED_MAX_COLUMNS][WIDE_MAX_WIDTH], c[STRIDED_MAX_COLUMNS];
+    for (unsigned first = 0; first < w->width; first += lanes) {
+        load_rows(w, lowest, first, lanes, span, c);
+        for (unsigned i = 0; i < span; i++)
+            column[i][first / lanes] = c[i];
+    }
+    for (unsigned i = 0; i < span; i++)
+        if (at[i])
+            loaded(w, at[i], column[i]);
+}
+
+/* Instructions that taking a group's elements out of the span's vectors takes. */
+static unsigned picking_cost(
+        struct wide *w, struct wide_strided **member, unsigned count, const struct span *p)
+{
+    unsigned each = strided_lanes(w, member[0]), sum = 0, size = member[0]->bytes;
+    int64_t bytes = (int64_t)p->chunk * p->unit;
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned lane = 0; lane < w->width; lane += each) {
+            uint64_t seen[(MAX_CHUNKS + 63) / 64] = {0};
+            unsigned sources = 0;
+            for (unsigned i = 0; i < 2 * each; i++) { /* where an element begins, and ends */
+                int64_t at = member[k]->address.lanes[lane + i / 2] + member[k]->offset - p->least;
+                unsigned n = (unsigned)((at + (i & 1 ? size - 1 : 0)) / bytes);
+                sources += !(seen[n / 64] >> n % 64 & 1);
+                seen[n / 64] |= 1ull << n % 64;
+            }
+            sum += sources > 1 ? sources - 1 : 1;
+        }
+    return sum + (unsigned)((p->end - p->least) / bytes);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct wide_strided *x = *(struct wide_strided *const *)a,
+                              *y = *(struct wide_strided *const *)b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* The same for a vector a lane and transpositions, as load_lowest() would go about it. */
+static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct wide_strided *sorted[WIDE_MAX_STRIDED];
+    unsigned lanes = strided_lanes(w, member[0]), sum = 0;
+    memcpy(sorted, member, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_offset);
+    for (unsigned k = 0; k < count;) {
+        unsigned span = 1, used = 1;
+        for (unsigned n = 2; n <= lanes && n <= STRIDED_MAX_COLUMNS; n *= 2) {
+            unsigned in = 0;
+            int64_t end = sorted[k]->offset + (int64_t)n * member[0]->bytes;
+            while (k + in < count && sorted[k + in]->offset < end)
+                in++;
+            if (in * 2 > n)
+                span = n, used = in;
+        }
+        if (span == 1)
+            sum += 2 * w->width;
+        else
+            sum += w->width +
+                   w->width / lanes * (lanes - span + span * (unsigned)__builtin_ctz(span));
+        k += used;
+    }
+    return sum;
+}
+
+/* Threadgroups mostly read what follows what others before them read, but in pieces, a row here and
+ * a row there, which processors do not foresee. From here on it takes longer than memory does. */
+#define AHEAD 16384
+#define LINE 64
+
+static void prefetch(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct span p;
+    enum { READ = 0, SECOND_LEVEL = 1, DATA = 1 };
+    if (!member[0]->ahead || !member[0]->address.lanes || !measure(w, member, count, &p) ||
+            p.end - p.least > 2ll * count * w->width * member[0]->bytes)
+        return;
+    for (int64_t at = p.least; at < p.end; at += LINE) {
+        LLVMValueRef a[4] = {strided_address(w, member[0], at + AHEAD), codegen_i32(w->g, READ),
+                codegen_i32(w->g, SECOND_LEVEL), codegen_i32(w->g, DATA)};
+        LLVMTypeRef type = LLVMTypeOf(a[0]);
+        codegen_call_intrinsic(w->g, "llvm.prefetch", &type, 1, a, 4);
+    }
+}
+
+static void load_elements(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct span p = {0};
+    if (member[0]->address.lanes && measure(w, member, count, &p) &&
+            picking_cost(w, member, count, &p) <= rows_cost(w, member, count)) {
+        load_chunks(w, member, count, &p);
+        for (unsigned k = 0; k < count; k++)
+            from_chunks(w, member[k], &p);
+        return;
+    }
+    for (unsigned left = count; left;) {
+        load_lowest(w, member, count);
+        left = 0;
+        for (unsigned k = 0; k < count; k++)
+            left += member[k]->waits;
+    }
+}
+
+/* ---- narrow elements: neighbours are loaded as one of twice the size, and those again */
+
+struct pair {
+    struct wide_strided both, *half[2];
+    LLVMValueRef part[WIDE_MAX_WIDTH];
+};
+
+/* The lower or upper halves of a register's elements, or of two registers'. LLVM makes truncations
+ * of what it sees in one piece, which are slower. */
+static LLVMValueRef halves(
+        struct wide *w, const struct wide_strided *s, LLVMValueRef *part, unsigned lanes, bool high)
+{
+    LLVMBuilderRef b = w->g->builder;
+    bool two = strided_lanes(w, s) > lanes;
+    unsigned count = two ? 2 * lanes : lanes;
+    int index[64];
+    if (s->bytes < 4 && LLVMGetTypeKind(s->type) == LLVMIntegerTypeKind) {
+        /* The program will make 32 bits of it: then a mask is all that this takes. */
+        LLVMValueRef v = two ? strided_join(w, part[0], part[1], lanes) : part[0];
+        LLVMValueRef by[64];
+        for (unsigned i = 0; i < count; i++)
+            by[i] = LLVMConstInt(LLVMGetElementType(LLVMTypeOf(v)), s->bytes * 8, 0);
+        if (high)
+            v = LLVMBuildLShr(b, v, LLVMConstVector(by, count), "");
+        return LLVMBuildTrunc(b, v, strided_vector(w, s->bytes, count), "");
+    }
+    for (unsigned i = 0; i < count; i++)
+        index[i] = (int)(2 * i + high);
+    LLVMTypeRef type = strided_vector(w, s->bytes, 2 * lanes);
+    LLVMValueRef x = LLVMBuildBitCast(b, part[0], type, "");
+    LLVMValueRef y = two ? LLVMBuildBitCast(b, part[1], type, "") : LLVMGetPoison(type);
+    return strided_shuffle(w, x, y, index, count);
+}
+
+static void take_apart(struct wide *w, struct pair *p)
+{
+    unsigned from = strided_lanes(w, &p->both);
+    for (int high = 0; high < 2; high++) {
+        struct wide_strided *s = p->half[high];
+        LLVMValueRef part[WIDE_MAX_WIDTH];
+        unsigned each = strided_lanes(w, s);
+        for (unsigned i = 0; i < w->width / each; i++)
+            part[i] = halves(w, s, &p->part[i * each / from], from, high);
+        loaded(w, s, part);
+    }
+}
+
+void strided_load_group(struct wide *w, struct wide_strided **member, unsigned count)
+{
+    struct pair pair[WIDE_MAX_STRIDED / 2];
+    struct wide_strided *both[WIDE_MAX_STRIDED / 2];
+    unsigned n = 0, left = 0;
+    qsort(member, count, sizeof *member, by_offset);
+    for (unsigned k = 0; k < count; k++) {
+        struct wide_strided *s = member[k];
+        if (!s->narrow || s->bytes == 8 || k + 1 == count || member[k + 1]->type != s->type ||
+                member[k + 1]->offset != s->offset + s->bytes) {
+            member[left++] = s;
+            continue;
+        }
+        struct pair *p = &pair[n];
+        p->both = *s;
+        p->both.bytes *= 2;
+        p->both.type = LLVMIntTypeInContext(w->g->context, p->both.bytes * 8);
+        p->both.mark = NULL;
+        p->both.part = p->part;
+        p->half[0] = s;
+        p->half[1] = member[++k];
+        both[n++] = &p->both;
+    }
+    if (n)
+        strided_load_group(w, both, n);
+    for (unsigned k = 0; k < n; k++)
+        take_apart(w, &pair[k]);
+    if (left) {
+        prefetch(w, member, left);
+        load_elements(w, member, left);
+    }
+}

@@ -1,0 +1,44 @@
+/* shader, private: what loads (codegen_wide_load.c) and stores (codegen_wide_store.c) at addresses
+ * that are not side by side share. Elements are integers of the access's size. Compiler process. */
+#ifndef ABX_SHADER_CODEGEN_WIDE_STRIDE_H
+#define ABX_SHADER_CODEGEN_WIDE_STRIDE_H
+
+#include "shader/codegen_wide.h"
+
+#define STRIDED_MAX_COLUMNS 16u /* elements of a lane that are transposed at once */
+
+/* A group of accesses that strided_together() holds of: becomes code at the builder's place. Loads
+ * are put in the order of their offsets. */
+void strided_load_group(struct wide *w, struct wide_strided **member, unsigned count);
+void strided_store_group(struct wide *w, struct wide_strided *s, unsigned count);
+/* True when the addresses of two accesses are the same distance apart in every lane. */
+bool strided_together(struct wide *w, const struct wide_strided *a, const struct wide_strided *b);
+
+/* The address of what lies `bytes` after `first`, and after a lane's address. */
+LLVMValueRef strided_address(struct wide *w, const struct wide_strided *s, int64_t bytes);
+LLVMValueRef strided_lane_address(
+        struct wide *w, const struct wide_strided *s, unsigned lane, int64_t bytes);
+
+/* ---- vectors of up to 64 elements (codegen_wide_vector.c) */
+LLVMTypeRef strided_vector(struct wide *w, unsigned bytes, unsigned count);
+/* Lanes that are moved together: a register of elements. */
+unsigned strided_lanes(struct wide *w, const struct wide_strided *s);
+/* index -1: any value */
+LLVMValueRef strided_shuffle(
+        struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count);
+LLVMValueRef strided_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count);
+LLVMValueRef strided_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each);
+/* Parts of `each` elements as one vector of all lanes; the array is used up. */
+LLVMValueRef strided_join_all(struct wide *w, LLVMValueRef *part, unsigned each);
+
+/* Elements [0, count) of a result, each from one of many vectors of `length`: source[i] is the
+ * vector, at[i] the element. */
+struct strided_pick {
+    unsigned count, length;
+    int source[64], at[64]; /* source -1: any value */
+};
+LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector);
+/* Of `rows` vectors of `length` elements each block of rows x rows. */
+void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length);
+
+#endif
