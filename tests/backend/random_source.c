@@ -202,10 +202,30 @@ static void simd(struct gen *g)
     line(g, "v%u += %s%u%s;", below(g, 4), text, v, text + strlen(text) + 2);
 }
 
+/* Some of a row of narrow elements that each thread has for itself, as packed weights are read. */
+static void block(struct gen *g)
+{
+    static const char *const types[] = {"uchar", "char", "ushort", "short"};
+    char e[200];
+    unsigned v = below(g, 4), often = 1 + below(g, 4);
+    if (below(g, 3))
+        snprintf(e, sizeof e, "lane / %u * %u + lane %% %u * %u + %u", 1u << below(g, 4),
+                1 + below(g, 40), 1u << below(g, 4), 1 + below(g, 17), below(g, 50));
+    else
+        expression(g, 1, e, sizeof e);
+    const char *type = types[below(g, ABX_ARRAY_SIZE(types))];
+    line(g, "{ device const %s *q = (device const %s *)in + ((%.180s) & 4095);", type, type, e);
+    for (unsigned i = 0; i < 16; i++)
+        if (below(g, 5) < often)
+            line(g, "  v%u = v%u * 3 + uint(q[%u] %s %u);", v, v, i, below(g, 2) ? "&" : "+",
+                    below(g, 256));
+    line(g, "}");
+}
+
 static void statement(struct gen *g, unsigned depth)
 {
     char e[512];
-    unsigned what = below(g, 20);
+    unsigned what = below(g, 22);
     expression(g, 2, e, sizeof e);
     if (what < 4 && depth)
         branch(g, depth);
@@ -223,6 +243,8 @@ static void statement(struct gen *g, unsigned depth)
         exchange(g);
     else if (what < 16 && !g->looping && !(g->divergent && g->loops))
         simd(g);
+    else if (what > 19)
+        block(g);
     else
         line(g, "v%u %s %.400s;", below(g, 4), below(g, 3) ? "=" : "+=", e);
 }

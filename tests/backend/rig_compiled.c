@@ -77,9 +77,12 @@ static int record(const char *folder, const struct rig *rig, uint32_t id)
     const char *target = getenv("ARCBOX_TEST_TARGET");
     struct abx_shader_result result;
     char path[4096];
+    uint32_t id_of = !target                     ? ABX_TARGET_AARCH64
+                     : !strcmp(target, "nvptx")  ? ABX_TARGET_NVPTX
+                     : !strcmp(target, "x86-64") ? ABX_TARGET_X86_64
+                                                 : ABX_TARGET_AARCH64;
     if (!library)
-        library = rig_library(rig->bitcode,
-                target && !strcmp(target, "nvptx") ? ABX_TARGET_NVPTX : ABX_TARGET_AARCH64, &bytes);
+        library = rig_library(rig->bitcode, id_of, &bytes);
     if (!library)
         return -1;
     int r = abx_shader_specialize(

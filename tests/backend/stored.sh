@@ -2,10 +2,11 @@
 # Kernels compiled here for another processor, and run on it: those of the conformance suite, and the
 # programs of tests/semantics.
 #
-#   stored.sh aarch64|nvptx TEST_KERNELS BITCODE SHADER_TOOL ROOT SOURCE...
+#   stored.sh x86-64|aarch64|nvptx TEST_KERNELS BITCODE SHADER_TOOL ROOT SOURCE...
 #
-# The suite's own programs are built for aarch64 from the SOURCEs and emulated; for nvptx they are built
-# for this computer, and open its NVIDIA driver; without one the kernels are compiled only. With
+# The suite's own programs are built for aarch64 from the SOURCEs and emulated; for the others they are
+# built for this computer. For nvptx they open its NVIDIA driver; without one the kernels are compiled
+# only. With
 # ARCBOX_TEST_KEEP=FOLDER everything that running them on another computer takes is left there.
 set -eu
 target=$1 suite=$2 bitcode=$3 tool=$4 root=$5
@@ -19,6 +20,10 @@ aarch64)
         command -v "$needed" >/dev/null || { echo "skipped: $needed is not installed"; exit 77; }
     done
     compile=(aarch64-linux-gnu-gcc -static) run=(qemu-aarch64) backend=rig_cpu.c forms="wide scalar"
+    ;;
+x86-64)
+    grep -qw avx2 /proc/cpuinfo || { echo "skipped: this processor has no AVX2"; exit 77; }
+    compile=(cc) run=() backend=rig_cpu.c forms="wide scalar"
     ;;
 nvptx)
     compile=(cc) run=() backend=rig_cuda.c forms=ptx
