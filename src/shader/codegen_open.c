@@ -5,7 +5,6 @@
 #include "shader/codegen.h"
 
 #include <llvm-c/DebugInfo.h>
-#include <llvm-c/Support.h>
 
 #define MAX_BITS 1024u
 #define MAX_PARTS 64u
@@ -256,11 +255,6 @@ void codegen_open_vectors(struct codegen *g, LLVMValueRef function)
 
 int codegen_scalarize(struct codegen *g)
 {
-    static const char *const arguments[] = {"arcbox", "-scalarize-load-store"};
-    static bool once;
-    if (!once) /* LLVM 19 takes this option from nowhere else */
-        LLVMParseCommandLineOptions(2, arguments, NULL);
-    once = true;
     int r = codegen_run_passes(g, "function(scalarizer,sroa)");
     codegen_open_vectors(g, g->kernel);
     return r < 0 ? r

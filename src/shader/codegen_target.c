@@ -1,6 +1,7 @@
 /* shader: see codegen_target.h. */
 #include "shader/codegen_target.h"
 
+#include <llvm-c/Support.h>
 #include <string.h>
 
 static void initialize_host(void)
@@ -69,12 +70,27 @@ static int open_machine(
     return 0;
 }
 
+/* LLVM 19 takes these from nowhere else. */
+static void set_options(void)
+{
+    static const char *const arguments[] = {"arcbox", "-scalarize-load-store",
+            /* Lanes come in an order that needs few registers. Two schedulers that change it, for
+             * processors which order instructions themselves, cost a tenth to a half of a kernel's
+             * speed in spilled registers, and take time that is quadratic in a block's accesses. */
+            "-enable-misched=false", "-post-RA-scheduler=false", "-pre-RA-sched=source"};
+    static bool once;
+    if (!once)
+        LLVMParseCommandLineOptions(ABX_ARRAY_SIZE(arguments), arguments, NULL);
+    once = true;
+}
+
 int codegen_target_open(struct codegen *g, uint32_t id)
 {
     const struct codegen_target *t = g->target = codegen_target_find(id);
     if (!t)
         return codegen_fail(g, -EINVAL, "the library is for an unknown target");
     t->initialize();
+    set_options();
     if (t->triple)
         return open_machine(g, t->triple, t->cpu, t->features);
     char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName(),
