@@ -811,6 +811,7 @@ int codegen_build_wide(struct codegen *g)
     struct wide *w = r == 0 ? calloc(1, sizeof *w) : NULL;
     if (r < 0)
         return r;
+    wide_gather_products(g);
     if (!w)
         return -ENOMEM;
     r = build(g, w);

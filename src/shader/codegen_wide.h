@@ -70,6 +70,13 @@ struct wide_strided {
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
+/* A product of matrices (codegen_wide_matrix.c): the call for its first half. */
+#define WIDE_MAX_PRODUCTS 4u
+struct wide_product {
+    LLVMValueRef in, value[2];
+    int left; /* calls that have not taken their half yet */
+};
+
 struct wide {
     struct codegen *g;
     unsigned width;
@@ -106,7 +113,9 @@ struct wide {
     struct wide_strided strided[WIDE_MAX_STRIDED];
     uint32_t strided_count;
     bool strided_stores;                  /* all of strided[] are stores; else loads */
-    LLVMValueRef matrix, matrix_value[2]; /* the matrix made last, and the call that asked */
+    LLVMValueRef matrix, matrix_value[2]; /* the matrix loaded last, and the call that asked */
+    struct wide_product product[WIDE_MAX_PRODUCTS];
+    uint32_t product_count;
 };
 
 struct wide_value *wide_get(struct wide *w, void *key); /* made when new */
@@ -128,6 +137,8 @@ bool wide_instruction(struct wide *w, LLVMValueRef in);
 bool wide_call(struct wide *w, LLVMValueRef in);
 bool wide_simd(struct wide *w, LLVMValueRef in);
 bool wide_matrix(struct wide *w, LLVMValueRef in);
+/* Before translation: moves what stands between products of matrices out of the way. */
+void wide_gather_products(struct codegen *g);
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column);
 /* Anything, one lane after the other. */
 bool wide_serial(struct wide *w, LLVMValueRef in);

@@ -10,6 +10,7 @@
 
 #define ROW 8u
 #define ELEMENTS 64u
+#define MAX_GATHERED 64u
 
 /* Where Apple's layout keeps an element: e0's lanes are 0 to 31, e1's 32 to 63. */
 static unsigned apples(unsigned row, unsigned column)
@@ -94,27 +95,140 @@ static LLVMValueRef spread(struct wide *w, LLVMValueRef pair, unsigned k)
     return shuffle(w, pair, LLVMGetPoison(LLVMTypeOf(pair)), index, 2 * ROW);
 }
 
-static void multiply(struct wide *w, LLVMValueRef in, LLVMValueRef result[2])
+/* Two of a call's operands: both halves of a matrix, as rows. */
+static void operand(struct wide *w, LLVMValueRef in, unsigned first, LLVMValueRef e[2])
 {
-    LLVMValueRef v[3][2], sum[4];
-    for (unsigned i = 0; i < 3; i++) {
-        for (unsigned e = 0; e < 2; e++)
-            v[i][e] = wide_vector(w, LLVMGetOperand(in, 1 + 2 * i + e));
-        arrange(w, v[i], true);
+    for (unsigned i = 0; i < 2; i++)
+        e[i] = wide_vector(w, LLVMGetOperand(in, first + i));
+    arrange(w, e, true);
+}
+
+/* Multiplications with one left factor, step by step together: the factor's permutations serve all
+ * of them, and in this order all the sums stay in registers. */
+static void multiply(struct wide *w)
+{
+    unsigned count = w->product_count;
+    LLVMValueRef left[2], right[WIDE_MAX_PRODUCTS][2], sum[WIDE_MAX_PRODUCTS][4];
+    operand(w, w->product[0].in, 1, left);
+    for (unsigned i = 0; i < count; i++) {
+        LLVMValueRef c[2];
+        operand(w, w->product[i].in, 3, right[i]);
+        operand(w, w->product[i].in, 5, c);
+        for (unsigned p = 0; p < 4; p++)
+            sum[i][p] = two_rows(w, c, p);
     }
-    for (unsigned p = 0; p < 4; p++)
-        sum[p] = two_rows(w, v[2], p);
-    LLVMTypeRef type = LLVMTypeOf(sum[0]);
+    LLVMTypeRef type = LLVMTypeOf(sum[0][0]);
     for (unsigned k = 0; k < ROW; k++) {
-        LLVMValueRef row = twice(w, two_rows(w, v[1], k / 2), k);
+        LLVMValueRef row[WIDE_MAX_PRODUCTS];
+        for (unsigned i = 0; i < count; i++)
+            row[i] = twice(w, two_rows(w, right[i], k / 2), k);
         for (unsigned p = 0; p < 4; p++) {
-            LLVMValueRef a[3] = {spread(w, two_rows(w, v[0], p), k), row, sum[p]};
-            sum[p] = codegen_call_intrinsic(w->g, "llvm.fma", &type, 1, a, 3);
+            LLVMValueRef factor = spread(w, two_rows(w, left, p), k);
+            for (unsigned i = 0; i < count; i++) {
+                LLVMValueRef a[3] = {factor, row[i], sum[i][p]};
+                sum[i][p] = codegen_call_intrinsic(w->g, "llvm.fma", &type, 1, a, 3);
+            }
         }
     }
-    result[0] = join(w, sum[0], sum[1], 2 * ROW);
-    result[1] = join(w, sum[2], sum[3], 2 * ROW);
-    arrange(w, result, false);
+    for (unsigned i = 0; i < count; i++) {
+        struct wide_product *r = &w->product[i];
+        r->value[0] = join(w, sum[i][0], sum[i][1], 2 * ROW);
+        r->value[1] = join(w, sum[i][2], sum[i][3], 2 * ROW);
+        arrange(w, r->value, false);
+    }
+}
+
+static bool is_product(LLVMValueRef in)
+{
+    return codegen_is_call(in, "__abx_matrix_multiply");
+}
+
+/* The same operands but for the flags: they say which half of the product is wanted. */
+static bool same_operands(LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++)
+        if (LLVMGetOperand(a, i) != LLVMGetOperand(b, i))
+            return false;
+    return true;
+}
+
+static bool uses_any(LLVMValueRef in, LLVMValueRef *of, unsigned count)
+{
+    for (int i = 0; i < LLVMGetNumOperands(in); i++)
+        for (unsigned k = 0; k < count; k++)
+            if (LLVMGetOperand(in, (unsigned)i) == of[k])
+                return true;
+    return false;
+}
+
+/* The product that `in` is a half of; if it is not there yet, it is made, with those that follow.
+ */
+static struct wide_product *product(struct wide *w, LLVMValueRef in)
+{
+    for (unsigned i = 0; i < w->product_count; i++)
+        if (w->product[i].in && same_operands(w->product[i].in, in, 1, 7) &&
+                LLVMGetInstructionParent(w->product[i].in) == LLVMGetInstructionParent(in) &&
+                w->product[i].left-- > 0)
+            return &w->product[i];
+    /* The sums of one take four of AVX-512's 32 registers. */
+    unsigned most = w->g->vector_bytes < 64 ? 1 : WIDE_MAX_PRODUCTS, seen = 0;
+    LLVMValueRef call[2 * WIDE_MAX_PRODUCTS];
+    w->product_count = 0;
+    for (LLVMValueRef x = in; x && is_product(x); x = LLVMGetNextInstruction(x)) {
+        if (!same_operands(in, x, 1, 3) || uses_any(x, call, seen) || seen == ABX_ARRAY_SIZE(call))
+            break;
+        struct wide_product *last = &w->product[w->product_count - 1];
+        if (w->product_count && same_operands(last->in, x, 1, 7)) {
+            last->left++;
+        } else {
+            if (w->product_count == most)
+                break;
+            w->product[w->product_count++] = (struct wide_product){.in = x, .left = 1};
+        }
+        call[seen++] = x;
+    }
+    multiply(w);
+    w->product[0].left--;
+    return &w->product[0];
+}
+
+/* Pure, and gives the same wherever it stands. */
+static bool movable(LLVMValueRef in)
+{
+    return LLVMIsABinaryOperator(in) || LLVMIsACastInst(in) || LLVMIsAUnaryOperator(in) ||
+           LLVMIsAGetElementPtrInst(in) || LLVMIsACmpInst(in) || LLVMIsASelectInst(in);
+}
+
+static void move_before(struct codegen *g, LLVMValueRef in, LLVMValueRef place)
+{
+    if (in == place)
+        return;
+    LLVMPositionBuilderBefore(g->builder, place);
+    LLVMInstructionRemoveFromParent(in);
+    LLVMInsertIntoBuilder(g->builder, in);
+}
+
+void wide_gather_products(struct codegen *g)
+{
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b)) {
+        LLVMValueRef behind[MAX_GATHERED], first = NULL, last = NULL, next;
+        unsigned count = 0; /* of the products, and of what needs them */
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = next) {
+            next = LLVMGetNextInstruction(in);
+            if (count == MAX_GATHERED || (!movable(in) && !is_product(in))) {
+                count = 0;
+                first = NULL;
+            } else if (!first && is_product(in)) {
+                first = last = behind[count++] = in;
+            } else if (first && !uses_any(in, behind, count)) {
+                move_before(g, in, is_product(in) ? LLVMGetNextInstruction(last) : first);
+                if (is_product(in))
+                    last = behind[count++] = in;
+            } else if (first) {
+                behind[count++] = in;
+            }
+        }
+    }
 }
 
 /* ---- memory */
@@ -193,19 +307,15 @@ static void store(struct wide *w, LLVMValueRef in, int flags)
     }
 }
 
-/* The two calls that give one matrix stand side by side: the second finds the first one's work. */
+/* The two calls that load one matrix stand side by side: the second finds the first one's work. */
 static bool other_half(struct wide *w, LLVMValueRef in)
 {
     LLVMValueRef last = w->matrix;
-    unsigned flags = codegen_is_call(in, "__abx_matrix_multiply") ? 0 : 2;
-    if (!last || LLVMGetCalledValue(last) != LLVMGetCalledValue(in) ||
-            LLVMGetInstructionParent(last) != LLVMGetInstructionParent(in))
-        return false;
-    for (unsigned i = 0; i < LLVMGetNumArgOperands(in); i++)
-        if (i != flags && LLVMGetOperand(last, i) != LLVMGetOperand(in, i))
-            return false;
-    return (codegen_matrix_flags(last) & ABX_MATRIX_TRANSPOSE) ==
-           (codegen_matrix_flags(in) & ABX_MATRIX_TRANSPOSE);
+    return last && LLVMGetCalledValue(last) == LLVMGetCalledValue(in) &&
+           LLVMGetInstructionParent(last) == LLVMGetInstructionParent(in) &&
+           same_operands(last, in, 0, 2) &&
+           (codegen_matrix_flags(last) & ABX_MATRIX_TRANSPOSE) ==
+                   (codegen_matrix_flags(in) & ABX_MATRIX_TRANSPOSE);
 }
 
 bool wide_matrix(struct wide *w, LLVMValueRef in)
@@ -215,18 +325,20 @@ bool wide_matrix(struct wide *w, LLVMValueRef in)
         w->refused = "a matrix operation in divergent control flow";
         return false;
     }
+    unsigned half = flags & ABX_MATRIX_E1 ? 1 : 0;
+    if (is_product(in)) {
+        wide_set_vector(w, in, product(w, in)->value[half]);
+        return true;
+    }
     if (LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVoidTypeKind) {
         store(w, in, flags);
         w->matrix = NULL;
         return true;
     }
     if (!other_half(w, in)) {
-        if (codegen_is_call(in, "__abx_matrix_multiply"))
-            multiply(w, in, w->matrix_value);
-        else
-            load(w, in, flags, w->matrix_value);
+        load(w, in, flags, w->matrix_value);
         w->matrix = in;
     }
-    wide_set_vector(w, in, w->matrix_value[flags & ABX_MATRIX_E1 ? 1 : 0]);
+    wide_set_vector(w, in, w->matrix_value[half]);
     return true;
 }

@@ -1,6 +1,8 @@
 /* shader: vectors of lanes' elements, moved about. See codegen_wide_stride.h. */
 #include "shader/codegen_wide_stride.h"
 
+#include <string.h>
+
 LLVMTypeRef strided_vector(struct wide *w, unsigned bytes, unsigned count)
 {
     return LLVMVectorType(LLVMIntTypeInContext(w->g->context, bytes * 8), count);
@@ -53,49 +55,58 @@ LLVMValueRef strided_address(struct wide *w, const struct wide_strided *s, int64
     return LLVMBuildGEP2(g->builder, g->i8, s->address.base, &offset, 1, "");
 }
 
+/* What the vectors x and y give; y -1: only x. The elements get owner `part`. */
+static LLVMValueRef pick_two(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector,
+        int x, int y, int *owner, int part)
+{
+    int index[64];
+    for (unsigned i = 0; i < p->count; i++) {
+        bool first = p->source[i] == x, second = y >= 0 && p->source[i] == y;
+        index[i] = first ? p->at[i] : second ? (int)p->length + p->at[i] : -1;
+        if (first || second)
+            owner[i] = part;
+    }
+    LLVMValueRef other = y >= 0 ? vector[y] : LLVMGetPoison(LLVMTypeOf(vector[x]));
+    return strided_shuffle(w, vector[x], other, index, p->count);
+}
+
+/* Two vectors at a time are permuted to where their elements belong, and the results blended. */
 LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector)
 {
-    LLVMValueRef sum = NULL;
-    bool done[64] = {0};
-    int have = -1; /* the first vector, not yet permuted */
+    LLVMValueRef part[64];
+    int owner[64], waits = -1;
+    unsigned count = 0;
+    memset(owner, -1, sizeof owner);
     for (unsigned i = 0; i < p->count; i++) {
-        int k = p->source[i], index[64];
-        if (done[i] || k < 0)
+        if (p->source[i] < 0 || owner[i] >= 0 || p->source[i] == waits)
             continue;
-        if (have < 0 && !sum) {
-            have = k;
-            for (unsigned n = i; n < p->count; n++)
-                done[n] |= p->source[n] == k;
+        if (waits < 0) {
+            waits = p->source[i];
             continue;
         }
-        for (unsigned n = 0; n < p->count; n++) {
-            bool now = p->source[n] == k;
-            if (!sum) /* two vectors, from their own elements */
-                index[n] = now ? (int)p->length + p->at[n] : p->source[n] == have ? p->at[n] : -1;
-            else /* count elements so far, and this vector's */
-                index[n] = now ? (int)p->count + p->at[n] : done[n] ? (int)n : -1;
-        }
-        LLVMValueRef other = vector[k];
-        if (sum && p->length != p->count) { /* shuffles want equal lengths */
-            int grown[64];
-            for (unsigned n = 0; n < p->count; n++)
-                grown[n] = p->source[n] == k ? p->at[n] : -1;
-            other = strided_shuffle(w, other, LLVMGetPoison(LLVMTypeOf(other)), grown, p->count);
-            for (unsigned n = 0; n < p->count; n++)
-                if (p->source[n] == k)
-                    index[n] = (int)(p->count + n);
-        }
-        sum = strided_shuffle(w, sum ? sum : vector[have], other, index, p->count);
-        for (unsigned n = 0; n < p->count; n++)
-            done[n] |= p->source[n] == k;
+        part[count] = pick_two(w, p, vector, waits, p->source[i], owner, (int)count);
+        count++;
+        waits = -1;
     }
-    if (sum || have < 0)
-        return sum;
-    int index[64];
-    for (unsigned n = 0; n < p->count; n++)
-        index[n] = p->source[n] == have ? p->at[n] : -1;
-    return strided_shuffle(
-            w, vector[have], LLVMGetPoison(LLVMTypeOf(vector[have])), index, p->count);
+    if (waits >= 0) {
+        part[count] = pick_two(w, p, vector, waits, -1, owner, (int)count);
+        count++;
+    }
+    for (; count > 1; count = (count + 1) / 2) {
+        for (unsigned k = 0; k + 1 < count; k += 2) {
+            int index[64];
+            for (unsigned i = 0; i < p->count; i++)
+                index[i] = owner[i] == (int)k       ? (int)i
+                           : owner[i] == (int)k + 1 ? (int)(p->count + i)
+                                                    : -1;
+            part[k / 2] = strided_shuffle(w, part[k], part[k + 1], index, p->count);
+        }
+        if (count % 2)
+            part[count / 2] = part[count - 1];
+        for (unsigned i = 0; i < p->count; i++)
+            owner[i] = owner[i] < 0 ? -1 : owner[i] / 2;
+    }
+    return part[0];
 }
 
 LLVMValueRef strided_lane_address(
