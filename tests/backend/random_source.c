@@ -180,6 +180,34 @@ static void exchange(struct gen *g)
     line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
 }
 
+/* Sums of products of small whole numbers, which are the same in any order. */
+static void matrices(struct gen *g)
+{
+    unsigned v = below(g, 4), count = 2 + below(g, 10);
+    line(g, "for (uint i = tix; i < 1024; i += total)");
+    line(g, "    ((threadgroup float *)sh)[i] = float((i * %u + v%u) & 7);", 1 + below(g, 30), v);
+    line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
+    line(g, "if (total %% 32 == 0) {");
+    line(g, "    simdgroup_float8x8 a[4], r[4];");
+    for (unsigned i = 0; i < 4; i++) {
+        line(g, "    simdgroup_load(a[%u], (threadgroup float *)sh + %u);", i, below(g, 512));
+        line(g, "    r[%u] = make_filled_simdgroup_matrix<float, 8, 8>(%u);", i, below(g, 9));
+    }
+    for (unsigned i = 0, left = below(g, 4); i < count; i++) {
+        left = below(g, 3) ? left : below(g, 4);
+        line(g, "    simdgroup_multiply_accumulate(r[%u], a[%u], a[%u], r[%u]);", below(g, 4), left,
+                below(g, 4), below(g, 4));
+    }
+    line(g, "    threadgroup_barrier(mem_flags::mem_threadgroup);");
+    for (unsigned i = 0; i < 4; i++)
+        line(g, "    simdgroup_store(r[%u], (threadgroup float *)sh + %u);", i, 64 * i);
+    line(g, "    threadgroup_barrier(mem_flags::mem_threadgroup);");
+    line(g, "    for (uint i = tix %% 32; i < 256; i += 32)");
+    line(g, "        v%u = v%u * 5 + uint(((threadgroup float *)sh)[i]);", v, v);
+    line(g, "}");
+    line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
+}
+
 static void simd(struct gen *g)
 {
     static const char *const any[] = {"simd_sum(v%u)", "simd_max(v%u)", "simd_min(v%u)",
@@ -240,7 +268,7 @@ static void statement(struct gen *g, unsigned depth)
     else if (what == 10)
         line(g, "*(device uint4 *)(mine + 4) += uint4(v0, v1, v2, v3);");
     else if (what < 13 && g->barriers && !g->divergent)
-        exchange(g);
+        (what < 12 ? exchange : matrices)(g);
     else if (what < 16 && !g->looping && !(g->divergent && g->loops))
         simd(g);
     else if (what > 19)
