@@ -15,6 +15,25 @@ constant bool wide = !have_width && width > 4;
 constant float scale_given [[function_constant(3)]];
 constant float scale = is_function_constant_defined(scale_given) ? scale_given : 2.5;
 constant float4 scales = float4(scale, 1, 2, width);
+constant uint3 sides = uint3(width, 20, 1);
+constant uint along = sides.y + sides.x;
+constant half4 halves = half4(half(scale), 1.0h, sides.x, 2.0h);
+constant float2x2 turn = float2x2(float2(scale, 0), float2(0, sides.y));
+struct Halving {
+    float value[300];
+};
+Halving halving(int k)
+{
+    Halving h;
+    float s = 1;
+    for (int n = 0; n < 300; n++) {
+        s = s * 0.5f + k;
+        h.value[n] = s;
+    }
+    return h;
+}
+constant Halving halved = halving(width);
+constant float2x2 product = turn * float2x2(2);
 constant int steps[3] = {width, width * 2, -width};
 constant int unset [[function_constant(4)]];
 constant int never = unset + 1; // no kernel uses it: no kernel needs `unset`
@@ -46,6 +65,9 @@ kernel void computed(device uint *line [[buffer(0)]], device const uint *data [[
     CHECK(through_function(1) == 114 && through_function(2) == 93);
     CHECK(pair.sum() == 22 && steps[data[0] + 2] == -7);
     CHECK(Scaled<3>::value == 21);
+    CHECK(along == 27 && all(sides.zyx == uint3(1, 20, 7)) && halves.z == 7.0h && halves.x == 2.5h);
+    CHECK(halved.value[data[0]] == 7.5f && halved.value[299 - data[0]] == 14 && product[1].y == 40);
+    CHECK(turn[1].y == 20 && turn[data[0]].x == 2.5f);
 }
 
 kernel void not_needed(device uint *line [[buffer(0)]], uint i [[thread_position_in_grid]])
