@@ -1,9 +1,12 @@
 /* shader: members of classes. Metal lets methods be overloaded on the address space of the object;
  * here every object is reachable through the default space, so the qualifier goes, and so do the
- * methods that differed in nothing else. Compiler process, hostile text. */
+ * methods that differed in nothing else. Where the result is a reference or pointer into an address
+ * space, another method calls the one that is left: C++23's explicit object parameters can be
+ * qualified. Compiler process, hostile text. */
 #include "shader/rewrite_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Hashes of signatures, open addressing; a program that makes two collide loses a method of its
  * own.
@@ -11,6 +14,8 @@
 struct method_set {
     uint64_t *hashes;
     uint32_t count, capacity;
+    uint32_t defaulted[8][2], defaulted_count; /* constructors: first and last token */
+    bool constructs;                           /* and others */
 };
 
 struct method_set *method_set_create(void)
@@ -131,6 +136,117 @@ static void remove_qualifiers(
                     token_is(r, i, "constant") ? "const" : NULL, r->tokens[i].start);
 }
 
+/* Words that are no part of the type that a method returns. */
+static bool is_specifier(const struct rewriter *r, uint32_t i)
+{
+    return token_is(r, i, "constexpr") || token_is(r, i, "inline") || token_is(r, i, "METAL_FUNC");
+}
+
+/* The type before a method's name, when it leads into an address space; "" otherwise. */
+static struct abx_string returned_type(
+        struct rewriter *r, const struct declaration *d, uint32_t name)
+{
+    struct abx_string type = {0};
+    bool space = false, plain = name > d->start;
+    for (uint32_t i = d->start; i < name; i++) {
+        plain = plain && !token_is(r, i, "friend") && !token_is(r, i, "static") &&
+                !token_is(r, i, "virtual") && !token_is(r, i, "__attribute__");
+        space = space || (token_address_space(r, i) && !token_is(r, i, "thread"));
+        if (!is_specifier(r, i))
+            rewriter_append(r, &type, i, i);
+    }
+    if (!plain || !space || (!token_punct(r, name - 1, '&') && !token_punct(r, name - 1, '*')))
+        type.length = 0;
+    return type;
+}
+
+/* The names of a method's parameters, separated by commas; false when they are not all plain. */
+static bool parameter_names(struct rewriter *r, const struct declaration *d, struct abx_string *ret)
+{
+    uint32_t words = 0;
+    for (uint32_t i = d->open + 1; i <= d->close; i++) {
+        if (token_punct(r, i, '<')) {
+            uint32_t end = token_close_angle(r, i, d->close);
+            if (end == NO_TOKEN)
+                return false;
+            i = end;
+            words++;
+        } else if (token_punct(r, i, ',') || (i == d->close && i > d->open + 1)) {
+            if (words < 2 || !token_word(r, i - 1))
+                return false;
+            abx_string_printf(ret, "%s%.*s", ret->length ? ", " : "", (int)token_length(r, i - 1),
+                    r->text + r->tokens[i - 1].start);
+            words = 0;
+        } else if (token_word(r, i)) {
+            words++;
+        } else if (!token_punct(r, i, '&') && !token_punct(r, i, '*') && !token_is(r, i, "::")) {
+            return i == d->close;
+        }
+    }
+    return true;
+}
+
+static void add_qualified(
+        struct rewriter *r, const struct declaration *d, uint32_t name, bool is_const)
+{
+    uint32_t space = d->qualifier, of = r->class_name;
+    bool assigns = r->text[r->tokens[d->open - 1].end - 1] == '=';
+    if (of == NO_TOKEN || d->is_template || !d->has_body || assigns || token_is(r, space, "thread"))
+        return;
+    struct abx_string type = returned_type(r, d, name), arguments = {0}, method = {0}, list = {0};
+    if (type.length && parameter_names(r, d, &arguments)) {
+        const char *qualifier = token_is(r, space, "constant")      ? "constant"
+                                : token_is(r, space, "threadgroup") ? "threadgroup"
+                                                                    : "device";
+        bool constant = token_is(r, space, "constant");
+        rewriter_append(r, &method, name, d->open - 1);
+        if (d->close > d->open + 1)
+            rewriter_append(r, &list, d->open + 1, d->close - 1);
+        const char *self =
+                rewriter_format(r, "%.*s", (int)token_length(r, of), r->text + r->tokens[of].start);
+        rewriter_insert_after(r, d->end,
+                rewriter_format(r,
+                        " inline %s %s(this %s%s %s &__abx_self%s%s) { return (%s)((%s%s "
+                        "&)__abx_self).%s(%s); }",
+                        type.data, method.data, is_const && !constant ? "const " : "", qualifier,
+                        self, list.length ? ", " : "", list.data ? list.data : "", type.data,
+                        is_const || constant ? "const " : "", self, method.data,
+                        arguments.data ? arguments.data : ""),
+                name);
+    }
+    abx_string_finish(&type);
+    abx_string_finish(&arguments);
+    abx_string_finish(&method);
+    abx_string_finish(&list);
+}
+
+/* `Name() = default;` makes a class of C++20 and later no aggregate; in Metal it stays one. */
+static void note_constructor(
+        struct rewriter *r, struct method_set *set, const struct declaration *d, uint32_t name)
+{
+    uint32_t end = qualifiers_end(r, d);
+    if (token_punct(r, name, '>') && d->angle != NO_TOKEN && d->angle > d->start)
+        name = d->angle - 1; /* Name<T>() */
+    if (r->class_name == NO_TOKEN || token_length(r, name) != token_length(r, r->class_name) ||
+            memcmp(r->text + r->tokens[name].start, r->text + r->tokens[r->class_name].start,
+                    token_length(r, name)) ||
+            !has_no_type(r, d, name) || (name > d->start && token_punct(r, name - 1, '~')))
+        return;
+    bool defaulted = token_punct(r, end, '=') && token_is(r, end + 1, "default");
+    if (defaulted && set->defaulted_count < ABX_ARRAY_SIZE(set->defaulted)) {
+        set->defaulted[set->defaulted_count][0] = d->start;
+        set->defaulted[set->defaulted_count++][1] = d->end;
+    } else {
+        set->constructs = true;
+    }
+}
+
+void rewriter_constructors(struct rewriter *r, const struct method_set *set)
+{
+    for (uint32_t i = 0; i < set->defaulted_count && !set->constructs; i++)
+        rewriter_remove(r, set->defaulted[i][0], set->defaulted[i][1]);
+}
+
 void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d)
 {
     uint32_t name = name_token(r, d), end = qualifiers_end(r, d);
@@ -146,8 +262,10 @@ void rewriter_method(struct rewriter *r, struct method_set *set, const struct de
         r->error = known;
         return;
     }
+    note_constructor(r, set, d, name);
     if (d->qualifier == NO_TOKEN)
         return;
+    add_qualified(r, d, name, is_const);
     if (known)
         rewriter_remove(r, d->start, d->end);
     else

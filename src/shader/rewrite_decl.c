@@ -333,6 +333,8 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
         }
         i = d.end + 1;
     }
+    if (methods)
+        rewriter_constructors(r, methods);
     r->depth--;
     method_set_destroy(methods);
 }

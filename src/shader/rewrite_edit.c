@@ -246,6 +246,7 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
         return -E2BIG;
     uint64_t angle_budget = 0;
     struct rewriter r = {.text = text,
+            .class_name = NO_TOKEN,
             .length = (uint32_t)length,
             .angle_budget = &angle_budget,
             .options = options,

@@ -64,6 +64,7 @@ struct rewriter {
 
     struct abx_string space;       /* the enclosing namespaces: "a::b::" */
     struct class_members *members; /* of the class being read; NULL: none are noted */
+    uint32_t class_name;           /* of the same class: a token, or NO_TOKEN */
     uint32_t bodies;               /* functions being read, inside one another */
     uint32_t linkages;             /* extern "C" { around what is read */
     uint32_t depth;
@@ -189,6 +190,7 @@ struct method_set; /* signatures seen in one class */
 struct method_set *method_set_create(void);
 void method_set_destroy(struct method_set *set);
 void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d);
+void rewriter_constructors(struct rewriter *r, const struct method_set *set); /* at the end */
 void rewriter_member(struct rewriter *r, const struct declaration *d);
 
 #endif

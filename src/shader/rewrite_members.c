@@ -3,6 +3,8 @@
  * its members are not known. Compiler process, hostile text. */
 #include "shader/rewrite_internal.h"
 
+#define MAX_HEAD 512u /* tokens before a class's brace that are looked at */
+
 struct class_members {
     struct abx_string text; /* __MSL_MEMBER(...) of each so far */
     bool unknown;
@@ -123,11 +125,13 @@ void rewriter_note_member(struct rewriter *r, const struct declaration *d)
 
 /* ---- the class */
 
-/* True when something can be appended to the class: it has a name, perhaps given now.
- * `typedef struct { ... } Name;` names nothing that C++ lets a method table stand in. */
-static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
+/* The token of a class's name; `open` when it has none, NO_TOKEN when it is no class. */
+static uint32_t name_of(
+        const struct rewriter *r, uint32_t start, uint32_t open, uint32_t *ret_keyword)
 {
     uint32_t keyword = NO_TOKEN;
+    if (open - start > MAX_HEAD) /* `struct {} struct {} ...` is one declaration */
+        start = open - MAX_HEAD;
     for (uint32_t i = start; i < open; i++)
         if (token_punct(r, i, '<')) {
             uint32_t end = token_close_angle(r, i, open);
@@ -135,11 +139,22 @@ static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t
         } else if (is_class_keyword(r, i)) {
             keyword = i;
         }
+    *ret_keyword = keyword;
     if (keyword == NO_TOKEN)
-        return false;
+        return NO_TOKEN;
     uint32_t name = keyword + 1;
     while (name < open && (token_attribute(r, name) || takes_parentheses(r, name)))
         name = token_close(r, token_attribute(r, name) ? name : name + 1) + 1;
+    return name < open ? name : open;
+}
+
+/* True when something can be appended to the class: it has a name, perhaps given now.
+ * `typedef struct { ... } Name;` names nothing that C++ lets a method table stand in. */
+static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
+{
+    uint32_t keyword, name = name_of(r, start, open, &keyword);
+    if (name == NO_TOKEN)
+        return false;
     if (name < open)
         return token_word(r, name);
     if (!token_is(r, start, "typedef") || name != keyword + 1 || !token_word(r, close + 1) ||
@@ -155,11 +170,14 @@ static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t
 void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
 {
     struct class_members own = {0}, *outer = r->members;
+    uint32_t outer_name = r->class_name, keyword, name = name_of(r, start, open, &keyword);
     /* Classes inside functions or extern "C" may not have templates of their own. */
     bool wanted = !r->bodies && !r->linkages && close > open && has_name(r, start, open, close);
     r->members = wanted ? &own : NULL;
+    r->class_name = name < open && token_word(r, name) ? name : NO_TOKEN;
     rewriter_scope(r, open + 1, close, true);
     r->members = outer;
+    r->class_name = outer_name;
     if (wanted && own.text.length && !own.unknown && !r->error)
         rewriter_insert_before(r, close, rewriter_format(r, " __MSL_MEMBERS(%s) ", own.text.data));
     abx_string_finish(&own.text);

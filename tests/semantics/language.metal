@@ -196,6 +196,72 @@ kernel void address_spaces(ARGUMENTS, uint size [[threads_per_threadgroup]])
     CHECK(!none && none == nullptr);
 }
 
+// What methods and columns refer to is in the object's address space.
+template <class T, size_t N> struct Cells {
+    T cell[N ? N : 1];
+    thread T &operator[](size_t n) thread { return cell[n]; }
+    constexpr const thread T &operator[](size_t n) const thread { return cell[n]; }
+    device T &operator[](size_t n) device { return cell[n]; }
+    constexpr const device T &operator[](size_t n) const device { return cell[n]; }
+    constexpr const constant T &operator[](size_t n) const constant { return cell[n]; }
+    threadgroup T &operator[](size_t n) threadgroup { return cell[n]; }
+    constexpr const threadgroup T &operator[](size_t n) const threadgroup { return cell[n]; }
+    device T *end() device { return cell + N; }
+};
+struct Table {
+    Cells<Cells<uint, 2>, 4> rows;
+    float2x2 turn;
+};
+constant Cells<int, 3> fixed = {{7, 8, 9}};
+uint kind_of(device const uint *) { return 1; }
+uint kind_of(threadgroup const uint *) { return 2; }
+uint kind_of(thread const uint *) { return 3; }
+int from_constant(constant const int *p) { return *p; }
+float from_column(device const float2 *c) { return c->x; }
+
+kernel void spaces_of_results(ARGUMENTS)
+{
+    threadgroup Cells<uint, 4> shared;
+    device Table &mine = *(device Table *)(scratch + i * 16);
+    device const Table &read = mine;
+    Cells<uint, 2> own = {{1, 2}};
+    mine.rows[3][1] = data[0] + 5;
+    mine.turn = float2x2(float2(1, 2), float2(3, float(data[1])));
+    if (t == 0)
+        shared[2] = 11;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    CHECK(kind_of(&mine.rows[3][1]) == 1 && kind_of(&read.rows[3][1]) == 1);
+    CHECK(kind_of(&shared[2]) == 2 && kind_of(&own[1]) == 3 && own[1] == 2);
+    device uint *const cell = &mine.rows[3][1];
+    threadgroup uint *const other = &shared[2];
+    *cell += 1;
+    CHECK(read.rows[3][1] == data[0] + 6 && *other == 11 && scratch[i * 16 + 7] == *cell);
+    CHECK(from_constant(&fixed[2]) == 9 && mine.rows.end() - &mine.rows[0] == 4);
+    device float2 *column = &mine.turn[1];
+    column->y += 1;
+    CHECK(from_column(&read.turn[1]) == 3 && read.turn[1].y == float(data[1]) + 1);
+    threadgroup uchar bytes[64];
+    threadgroup half *halves = reinterpret_cast<threadgroup half *>(&bytes[2]);
+    CHECK((threadgroup uchar *)halves == bytes + 2);
+}
+
+struct Defaulted {
+    Defaulted() = default;
+    int a, b;
+};
+
+// Words that are none of Metal's C++.
+kernel void older_language(ARGUMENTS)
+{
+    int concept = 1, requires = 2, consteval = 3, co_await = 4;
+    CHECK(concept + requires + consteval + co_await == 10);
+    Defaulted d = {5, int(data[0])};
+    CHECK(d.a == 5 && d.b == int(data[0]));
+    CHECK(all((int2(-8, 8) >> uint2(1, 2)) == int2(-4, 2)) && all((uint3(1) << int3(0, 1, 2)) == uint3(1, 2, 4)));
+    float3 v = float3(3, 0, 4) * float(data[1]);
+    CHECK(fast::length(v) == 5 && precise::distance(v, float3(0)) == 5 && fast::normalize(v).z == 0.8f);
+}
+
 kernel void control(ARGUMENTS)
 {
     int x = int(data[i % 4096] % 100), steps = 0, n = x;

@@ -7,6 +7,15 @@
 #define constant const __attribute__((opencl_global_host))
 #define threadgroup __attribute__((opencl_local))
 #define thread
+// Words that Metal's C++ leaves to the program.
+#define char8_t __program_char8_t
+#define co_await __program_co_await
+#define co_return __program_co_return
+#define co_yield __program_co_yield
+#define concept __program_concept
+#define consteval __program_consteval
+#define constinit __program_constinit
+#define requires __program_requires
 // A library's kernels are compiled one by one: only those that are asked for.
 #define kernel inline
 

@@ -153,6 +153,12 @@ __MSL_CFN auto select(A a, B b, bool c) -> decltype(a + b)
 __MSL_FLOAT_SELECTION(fmin3, min3)
 __MSL_FLOAT_SELECTION(fmax3, max3)
 __MSL_FLOAT_SELECTION(fmedian3, median3)
+#define __MSL_USING_GEOMETRIC                                                                      \
+    using metal::distance;                                                                         \
+    using metal::distance_squared;                                                                 \
+    using metal::length;                                                                           \
+    using metal::length_squared;                                                                   \
+    using metal::normalize;
 #define __MSL_USING_COMMON                                                                         \
     using metal::abs;                                                                              \
     using metal::clamp;                                                                            \

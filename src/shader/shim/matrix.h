@@ -44,7 +44,7 @@ template <class T, int C, int R> struct matrix {
         for (int i = 0; i < C; i++)
             columns[i] = vec<T, R>(o.columns[i]);
     }
-    __MSL_AI constexpr vec<T, R> operator[](int i) const
+    __MSL_AI constexpr const vec<T, R> &operator[](int i) const
     {
         return columns[i];
     }
@@ -52,6 +52,18 @@ template <class T, int C, int R> struct matrix {
     {
         return columns[i];
     }
+    // A column's address is in the matrix's address space.
+#define __MSL_COLUMN(space)                                                                        \
+    __MSL_AI space vec<T, R> &operator[](this space matrix &m, int i)                              \
+    {                                                                                              \
+        return m.columns[i];                                                                       \
+    }
+    __MSL_COLUMN(device)
+    __MSL_COLUMN(const device)
+    __MSL_COLUMN(threadgroup)
+    __MSL_COLUMN(const threadgroup)
+    __MSL_COLUMN(constant)
+#undef __MSL_COLUMN
 #define __MSL_MATRIX_SUM(op)                                                                       \
     friend __MSL_AI constexpr matrix operator op(const matrix &a, const matrix &b)                 \
     {                                                                                              \

@@ -59,11 +59,13 @@ namespace precise
 {
 __MSL_USING_MATH
 __MSL_USING_COMMON
+__MSL_USING_GEOMETRIC
 } // namespace precise
 namespace fast
 {
 __MSL_USING_MATH
 __MSL_USING_COMMON
+__MSL_USING_GEOMETRIC
 } // namespace fast
 template <class A, class B, int N, class V = __mixed<A, B>>
 __MSL_FN V select(A a, B b, vec<bool, N> c)

@@ -83,10 +83,15 @@ template <> struct __vec_storage<bool> {
         __v = __v op b.__v;                                                                        \
     }
 // Metal takes a shift count modulo the width; in C++ a larger one is undefined.
-#define __MSL_VEC_SHIFT(op)                                                                        \
+#define __MSL_VEC_SHIFT(N, op)                                                                     \
     friend __MSL_AI constexpr vec operator op(vec a, vec b)                                        \
     {                                                                                              \
         return vec(__raw{}, a.__v op(b.__v &(__V)(__S)(sizeof(T) * 8 - 1)));                       \
+    }                                                                                              \
+    template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
+    friend __MSL_AI constexpr vec operator op(vec a, vec<U, N> b)                                  \
+    {                                                                                              \
+        return a op vec(b);                                                                        \
     }                                                                                              \
     __MSL_AI constexpr vec &operator op##=(vec b)                                                  \
     {                                                                                              \
@@ -164,8 +169,8 @@ template <> struct __vec_storage<bool> {
     __MSL_VEC_BINARY(&)                                                                            \
     __MSL_VEC_BINARY(|)                                                                            \
     __MSL_VEC_BINARY(^)                                                                            \
-    __MSL_VEC_SHIFT(<<)                                                                            \
-    __MSL_VEC_SHIFT(>>)                                                                            \
+    __MSL_VEC_SHIFT(N, <<)                                                                         \
+    __MSL_VEC_SHIFT(N, >>)                                                                         \
     __MSL_VEC_COMPARE(N, <)                                                                        \
     __MSL_VEC_COMPARE(N, >)                                                                        \
     __MSL_VEC_COMPARE(N, <=)                                                                       \
