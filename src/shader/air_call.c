@@ -150,7 +150,7 @@ static int call_exchange_if(struct air *a, struct air_call *c)
     if (c->argument_count < 4 || !is_pointer(LLVMTypeOf(c->arguments[1])))
         return unknown(a, c);
     LLVMTypeRef type = LLVMTypeOf(c->arguments[2]);
-    if (!is_atomic_type(a, type) || c->type != a->g->i1)
+    if (!is_atomic_type(a, type) || (c->type != a->g->i1 && c->type != type))
         return unknown(a, c);
     LLVMTypeRef bits =
             LLVMIntTypeInContext(a->g->context, (unsigned)LLVMSizeOfTypeInBits(a->g->layout, type));
@@ -159,8 +159,10 @@ static int call_exchange_if(struct air *a, struct air_call *c)
     LLVMAtomicOrdering order = order_of(c, 3);
     LLVMValueRef pair =
             LLVMBuildAtomicCmpXchg(b, c->arguments[0], expected, wanted, order, order, 0);
-    LLVMBuildStore(b, LLVMBuildExtractValue(b, pair, 0, ""), c->arguments[1]);
-    c->result = LLVMBuildExtractValue(b, pair, 1, "");
+    LLVMValueRef old = LLVMBuildExtractValue(b, pair, 0, "");
+    LLVMBuildStore(b, old, c->arguments[1]);
+    c->result = c->type == type ? LLVMBuildBitCast(b, old, type, "")
+                                : LLVMBuildExtractValue(b, pair, 1, "");
     return 1;
 }
 
@@ -376,6 +378,18 @@ static int call_builtin(struct air *a, struct air_call *c)
     return c->result ? 1 : unknown(a, c);
 }
 
+/* any.v<n>i1, all.v<n>i1 */
+static int call_vote(struct air *a, struct air_call *c, bool all)
+{
+    LLVMTypeRef type = c->argument_count == 1 ? LLVMTypeOf(c->arguments[0]) : c->type;
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind || c->type != a->g->i1 ||
+            LLVMGetElementType(type) != a->g->i1)
+        return unknown(a, c);
+    c->result = codegen_call_intrinsic(a->g,
+            all ? "llvm.vector.reduce.and" : "llvm.vector.reduce.or", &type, 1, c->arguments, 1);
+    return 1;
+}
+
 /* The condition under which an argument exists, from a function constant of any value. */
 static int call_predicate(struct air *a, struct air_call *c)
 {
@@ -396,6 +410,8 @@ int air_call_direct(struct air *a, struct air_call *c)
         return call_atomic(a, c, rest);
     if ((rest = after(c->name, "simdgroup_matrix_8x8_")))
         return call_matrix(a, c, rest);
+    if (after(c->name, "any.") || after(c->name, "all."))
+        return call_vote(a, c, after(c->name, "all.") != NULL);
     if (after(c->name, "normalize_function_constant_predicate."))
         return call_predicate(a, c);
     if (after(c->name, "is_uniform.") && c->type == a->g->i1) { /* a hint: programs assume it */

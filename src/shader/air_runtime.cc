@@ -32,6 +32,7 @@ typedef bool b1;
     MATH1_OF(half, ".f16", "", metal, name)                                                        \
     MATH1_OF(bfloat, ".bf16", "", metal, name)
 __MSL_FOR_MATH1(MATH1)
+MATH1(fract)
 
 #define MATH2_OF(T, suffix, prefix, space, name)                                                   \
     DEFINE(T, "air." prefix #name suffix, (T x, T y), return space::name(x, y))
@@ -41,6 +42,7 @@ __MSL_FOR_MATH1(MATH1)
     MATH2_OF(half, ".f16", "", metal, name)                                                        \
     MATH2_OF(bfloat, ".bf16", "", metal, name)
 __MSL_FOR_MATH2(MATH2)
+MATH2(nextafter)
 
 #define MATH3_OF(T, suffix, name, call)                                                            \
     DEFINE(T, "air." name suffix, (T x, T y, T z), return call(x, y, z))

@@ -240,6 +240,7 @@ static void test_functions(void)
     CHECK(u[4] == 0x00ff8040 && f[5] == 126.0f / 127);
     CHECK(u[6] == 30 && u[7] == 15 && (int)u[8] == -3 && u[9] == 16 && u[10] == 255);
     CHECK(f[11] == 1.5f && u[12] == 32);
+    CHECK(near(f[13], 0.25 * 0.25 + 0.5 * 0.5 + 0.7 * 0.7) && u[14] == 0x3f800001 && u[15] == 1);
 }
 
 static void refused(NSString *name, NSString *words)

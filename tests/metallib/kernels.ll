@@ -194,7 +194,8 @@ define void @atomics(ptr addrspace(1) %c, i32 %i) {
 again:
   %now = load i32, ptr %e, align 4
   %new = add i32 %now, 3
-  %ok = call i1 @air.atomic.global.cmpxchg.weak.i32(ptr addrspace(1) %p3, ptr %e, i32 %new, i32 0, i32 0, i32 2, i1 true)
+  %was = call i32 @air.atomic.global.cmpxchg.weak.i32(ptr addrspace(1) %p3, ptr %e, i32 %new, i32 0, i32 0, i32 2, i1 true)
+  %ok = icmp eq i32 %was, %now
   br i1 %ok, label %end, label %again
 end:
   call void @air.atomic.global.store.i32(ptr addrspace(1) %p6, i32 77, i32 0, i32 2, i1 true)
@@ -207,7 +208,7 @@ declare i32 @air.atomic.global.or.u.i32(ptr addrspace(1), i32, i32, i32, i1)
 declare float @air.atomic.global.add.f32(ptr addrspace(1), float, i32, i32, i1)
 declare i32 @air.atomic.global.load.i32(ptr addrspace(1), i32, i32, i1)
 declare void @air.atomic.global.store.i32(ptr addrspace(1), i32, i32, i32, i1)
-declare i1 @air.atomic.global.cmpxchg.weak.i32(ptr addrspace(1), ptr, i32, i32, i32, i32, i1)
+declare i32 @air.atomic.global.cmpxchg.weak.i32(ptr addrspace(1), ptr, i32, i32, i32, i32, i1)
 !air.kernel = !{!0}
 !0 = !{ptr @atomics, !1, !2}
 !1 = !{}
@@ -307,9 +308,28 @@ define void @functions(ptr addrspace(1) %x, ptr addrspace(1) %out) {
   %w32 = zext i16 %w to i32
   %o12 = getelementptr inbounds i32, ptr addrspace(1) %out, i64 12
   store i32 %w32, ptr addrspace(1) %o12, align 4
+  %fr = call <4 x float> @air.fract.v4f32(<4 x float> %v)
+  %frs = call float @air.dot.v4f32(<4 x float> %fr, <4 x float> %fr)
+  %o13 = getelementptr inbounds float, ptr addrspace(1) %out, i64 13
+  store float %frs, ptr addrspace(1) %o13, align 4
+  %next = call float @air.nextafter.f32(float 1.0, float 2.0)
+  %o14 = getelementptr inbounds float, ptr addrspace(1) %out, i64 14
+  store float %next, ptr addrspace(1) %o14, align 4
+  %above = fcmp ogt <4 x float> %v, zeroinitializer
+  %some = call i1 @air.any.v4i1(<4 x i1> %above)
+  %every = call i1 @air.all.v4i1(<4 x i1> %above)
+  %some32 = zext i1 %some to i32
+  %every2 = select i1 %every, i32 2, i32 0
+  %votes = or i32 %some32, %every2
+  %o15 = getelementptr inbounds i32, ptr addrspace(1) %out, i64 15
+  store i32 %votes, ptr addrspace(1) %o15, align 4
   ret void
 }
 declare <4 x float> @air.fast_sin.v4f32(<4 x float>)
+declare <4 x float> @air.fract.v4f32(<4 x float>)
+declare float @air.nextafter.f32(float, float)
+declare i1 @air.any.v4i1(<4 x i1>)
+declare i1 @air.all.v4i1(<4 x i1>)
 declare float @air.dot.v4f32(<4 x float>, <4 x float>)
 declare <4 x float> @air.sincos.v4f32(<4 x float>, ptr)
 declare <3 x float> @air.fast_normalize.v3f32(<3 x float>)
