@@ -52,8 +52,12 @@ void clang_compile_arguments(
             "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
             "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
             "-Wno-pass-failed", "-Wno-invalid-offsetof", "-Wno-unknown-warning-option",
-            "-Wunused-variable", "-Wuninitialized", "-Wsometimes-uninitialized",
-            "-Werror=vla-cxx-extension"};
+            /* What C++20 and later find old is not old in Metal. */
+            "-Wno-deprecated-volatile", "-Wno-deprecated-enum-enum-conversion",
+            "-Wno-deprecated-enum-float-conversion", "-Wno-deprecated-anon-enum-enum-conversion",
+            "-Wno-deprecated-array-compare", "-Wno-deprecated-comma-subscript",
+            "-Wno-deprecated-this-capture", "-Wno-ambiguous-reversed-operator", "-Wunused-variable",
+            "-Wuninitialized", "-Wsometimes-uninitialized", "-Werror=vla-cxx-extension"};
     ret->count = 0;
     ret->full = false;
     clang_argument(ret, clang);
