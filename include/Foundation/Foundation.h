@@ -38,6 +38,7 @@
 #import <Foundation/NSNull.h>
 #import <Foundation/NSPathUtilities.h>
 #import <Foundation/NSProcessInfo.h>
+#import <Foundation/NSScanner.h>
 #import <Foundation/NSSet.h>
 #import <Foundation/NSString.h>
 #import <Foundation/NSThread.h>

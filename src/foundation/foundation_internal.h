@@ -107,6 +107,7 @@ NSUInteger abx_ns_hash(id object);
 bool abx_ns_is_equal(id a, id b);
 id abx_ns_copy(id object); /* retained */
 bool abx_ns_character_set_has(id set, uint32_t code_point);
+id abx_ns_blank_characters(void); /* whitespaceAndNewlineCharacterSet */
 id abx_ns_array_new(Class cls, const id *objects, NSUInteger count); /* retained */
 id abx_ns_set_new(Class cls, const id *objects, NSUInteger count);
 id abx_ns_data_new(Class cls, const void *bytes, size_t length); /* retained */

@@ -127,6 +127,11 @@ STANDARD_SET(set_uppercase, SET_UPPERCASE)
 STANDARD_SET(set_lowercase, SET_LOWERCASE)
 STANDARD_SET(set_punctuation, SET_PUNCTUATION)
 
+id abx_ns_blank_characters(void)
+{
+    return set_new(SET_WHITESPACE_NEWLINE, false, nil);
+}
+
 static id set_with_string(id cls, SEL cmd, id string)
 {
     return set_new(SET_LISTED, false, string);

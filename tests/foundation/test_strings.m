@@ -111,6 +111,33 @@ static void mutable_strings(void)
     TEXT(s, "JéLLLLo");
 }
 
+static void scanning(void)
+{
+    NSScanner *s = [NSScanner scannerWithString:@"  # Include \"é/a.h\" 12 -7 0x1F 99999999999 2.5e1x"];
+    NSString *name = nil;
+    int n = 0;
+    unsigned hex = 0;
+    double d = 0;
+    CHECK(![s scanString:@"include" intoString:NULL] && s.scanLocation == 0);
+    CHECK([s scanString:@"#" intoString:NULL] && [s scanString:@"include" intoString:&name]);
+    CHECK([name isEqualToString:@"Include"] && [s scanString:@"\"" intoString:NULL]);
+    CHECK([s scanUpToString:@"\"" intoString:&name] && [name isEqualToString:@"é/a.h"]);
+    CHECK(s.scanLocation == 18 && ![s scanUpToString:@"\"" intoString:NULL]);
+    s.scanLocation = 19;
+    CHECK([s scanInt:&n] && n == 12 && [s scanInt:&n] && n == -7);
+    CHECK([s scanHexInt:&hex] && hex == 31 && [s scanInt:&n] && n == INT_MAX);
+    CHECK([s scanDouble:&d] && d == 25 && !s.atEnd);
+    CHECK([s scanCharactersFromSet:NSCharacterSet.letterCharacterSet intoString:&name]);
+    CHECK([name isEqualToString:@"x"] && s.atEnd && ![s scanInt:NULL]);
+    s = [[NSScanner alloc] initWithString:@"a b"];
+    s.charactersToBeSkipped = nil;
+    s.caseSensitive = YES;
+    CHECK(![s scanString:@"A" intoString:NULL] && [s scanString:@"a" intoString:NULL]);
+    CHECK(![s scanString:@"b" intoString:NULL]);
+    CHECK([s scanUpToCharactersFromSet:NSCharacterSet.letterCharacterSet intoString:&name]);
+    CHECK([name isEqualToString:@" "]);
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -119,6 +146,7 @@ int main(void)
         searching();
         paths();
         mutable_strings();
+        scanning();
     }
     printf("ok\n");
     return 0;
