@@ -150,6 +150,15 @@ bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value);
 void wide_strided_flush(struct wide *w);
 void wide_strided_end(struct wide *w); /* once all is translated */
 
+/* ---- vectors of up to 64 elements (codegen_wide_vector.c) */
+/* index -1: any value */
+LLVMValueRef wide_shuffle(
+        struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count);
+LLVMValueRef wide_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count);
+LLVMValueRef wide_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each);
+/* Parts of `each` elements as one vector of all lanes; the array is used up. */
+LLVMValueRef wide_join_all(struct wide *w, LLVMValueRef *part, unsigned each);
+
 /* A new lanes[], zeros; kept until wide_free(). */
 int64_t *wide_lanes(struct wide *w);
 /* True when each lane's value is `step` above the one before. */
@@ -176,6 +185,5 @@ LLVMValueRef wide_any(struct wide *w, LLVMValueRef mask);  /* i1 */
 LLVMValueRef wide_bits(struct wide *w, LLVMValueRef mask); /* i<width> */
 LLVMValueRef wide_first_active(struct wide *w);            /* i32; some lane when none is */
 LLVMValueRef wide_slot(struct wide *w, LLVMTypeRef type, const char *name); /* at the entry */
-LLVMValueRef wide_shuffle(struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index);
 
 #endif

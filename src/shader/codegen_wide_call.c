@@ -398,7 +398,7 @@ static LLVMValueRef reduce(struct simd *s, LLVMValueRef v)
     for (unsigned half = s->group / 2; half; half /= 2) {
         for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
             index[i] = (int)(i % s->group < half ? i + half : i);
-        v = combine(s, s->op, v, wide_shuffle(s->w, v, v, index));
+        v = combine(s, s->op, v, wide_shuffle(s->w, v, v, index, s->w->width));
     }
     return v;
 }
@@ -412,14 +412,14 @@ static LLVMValueRef scan(struct simd *s, LLVMValueRef v, unsigned base, bool exc
     for (unsigned distance = 1; distance < s->group; distance *= 2) {
         for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
             index[i] = (int)(i % s->group >= distance ? i - distance : WIDE_MAX_WIDTH + i);
-        v = combine(s, base, wide_shuffle(w, v, none, index), v);
+        v = combine(s, base, wide_shuffle(w, v, none, index, w->width), v);
     }
     if (!exclusive)
         return v;
     for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
         index[i] = (int)(i % s->group ? i - 1 : WIDE_MAX_WIDTH + i);
     LLVMValueRef start = base == ABX_SIMD_ADD ? LLVMConstNull(s->element) : identity(s, base);
-    return wide_shuffle(w, v, wide_splat(w, start), index);
+    return wide_shuffle(w, v, wide_splat(w, start), index, w->width);
 }
 
 /* Constant lane numbers become one permutation, others go through memory. */
@@ -435,7 +435,7 @@ static LLVMValueRef permute(struct simd *s, LLVMValueRef v, LLVMValueRef from)
         index[i] = constant ? (int)(LLVMConstIntGetZExtValue(e) & 31) : 0;
     }
     if (constant)
-        return wide_shuffle(w, v, v, index);
+        return wide_shuffle(w, v, v, index, w->width);
     LLVMValueRef slot = wide_slot(w, LLVMTypeOf(v), "exchange");
     LLVMBuildStore(g->builder, v, slot);
     from = LLVMBuildAnd(g->builder, from, wide_splat(w, codegen_i64(g, 31)), "");
@@ -477,7 +477,7 @@ static LLVMValueRef spread(struct simd *s, LLVMValueRef v)
     int index[WIDE_MAX_WIDTH];
     for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
         index[i] = (int)(i - i % s->group);
-    return wide_shuffle(s->w, v, v, index);
+    return wide_shuffle(s->w, v, v, index, s->w->width);
 }
 
 bool wide_simd(struct wide *w, LLVMValueRef in)

@@ -23,7 +23,7 @@ static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
         memcpy(s->part, part, w->width / strided_lanes(w, s) * sizeof *part);
         return;
     }
-    LLVMValueRef v = strided_join_all(w, part, strided_lanes(w, s));
+    LLVMValueRef v = wide_join_all(w, part, strided_lanes(w, s));
     LLVMSetOperand(s->mark, 0, LLVMBuildBitCast(w->g->builder, v, LLVMTypeOf(s->mark), ""));
 }
 
@@ -121,7 +121,7 @@ static void load_rows(struct wide *w, const struct wide_strided *s, unsigned fir
             v[k] = r[i + k * span];
         for (unsigned each = span; count > 1; count /= 2, each *= 2)
             for (unsigned k = 0; k < count / 2; k++)
-                v[k] = strided_join(w, v[2 * k], v[2 * k + 1], each);
+                v[k] = wide_join(w, v[2 * k], v[2 * k + 1], each);
         column[i] = v[0];
     }
     strided_transpose(w, column, span, lanes);
@@ -130,17 +130,7 @@ static void load_rows(struct wide *w, const struct wide_strided *s, unsigned fir
 static void gather(struct wide *w, struct wide_strided *s)
 {
     struct codegen *g = w->g;
-    LLVMValueRef p = s->pointer;
-    if (!p) {
-        LLVMValueRef lane[WIDE_MAX_WIDTH];
-        for (unsigned i = 0; i < w->width; i++)
-            lane[i] = codegen_i64(g, (uint64_t)(s->address.lanes[i]));
-        LLVMValueRef offset = LLVMBuildAdd(
-                g->builder, wide_splat(w, s->address.first), LLVMConstVector(lane, w->width), "");
-        p = LLVMBuildGEP2(g->builder, g->i8, s->address.base, &offset, 1, "");
-    }
-    LLVMValueRef more = codegen_i64(g, (uint64_t)s->offset);
-    p = LLVMBuildGEP2(g->builder, g->i8, p, &more, 1, "");
+    LLVMValueRef p = strided_addresses(w, s);
     LLVMTypeRef types[2] = {wide_type(w, s->type), LLVMTypeOf(p)};
     LLVMValueRef all = wide_splat(w, LLVMConstInt(g->i1, 1, 0));
     LLVMValueRef a[4] = {p, codegen_i32(g, s->align), all, LLVMConstNull(types[0])};
@@ -149,7 +139,7 @@ static void gather(struct wide *w, struct wide_strided *s)
     unsigned each = strided_lanes(w, s);
     v = LLVMBuildBitCast(g->builder, v, strided_vector(w, s->bytes, w->width), "");
     for (unsigned i = 0; i < w->width / each; i++)
-        part[i] = strided_slice(w, v, i * each, each);
+        part[i] = wide_slice(w, v, i * each, each);
     loaded(w, s, part);
 }
 
@@ -309,7 +299,7 @@ static LLVMValueRef halves(
     int index[64];
     if (s->bytes < 4 && LLVMGetTypeKind(s->type) == LLVMIntegerTypeKind) {
         /* The program will make 32 bits of it: then a mask is all that this takes. */
-        LLVMValueRef v = two ? strided_join(w, part[0], part[1], lanes) : part[0];
+        LLVMValueRef v = two ? wide_join(w, part[0], part[1], lanes) : part[0];
         LLVMValueRef by[64];
         for (unsigned i = 0; i < count; i++)
             by[i] = LLVMConstInt(LLVMGetElementType(LLVMTypeOf(v)), s->bytes * 8, 0);
@@ -322,7 +312,7 @@ static LLVMValueRef halves(
     LLVMTypeRef type = strided_vector(w, s->bytes, 2 * lanes);
     LLVMValueRef x = LLVMBuildBitCast(b, part[0], type, "");
     LLVMValueRef y = two ? LLVMBuildBitCast(b, part[1], type, "") : LLVMGetPoison(type);
-    return strided_shuffle(w, x, y, index, count);
+    return wide_shuffle(w, x, y, index, count);
 }
 
 static void take_apart(struct wide *w, struct pair *p)

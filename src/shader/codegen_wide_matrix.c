@@ -19,31 +19,22 @@ static unsigned apples(unsigned row, unsigned column)
            (column & 1) << 5;
 }
 
-static LLVMValueRef shuffle(
-        struct wide *w, LLVMValueRef a, LLVMValueRef b, const unsigned *index, unsigned count)
-{
-    LLVMValueRef mask[ELEMENTS];
-    for (unsigned i = 0; i < count; i++)
-        mask[i] = codegen_i32(w->g, index[i]);
-    return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, count), "");
-}
-
 /* Both halves of a matrix, from the lanes' layout to rows (or back). */
 static void arrange(struct wide *w, LLVMValueRef e[2], bool to_rows)
 {
-    unsigned index[2][ELEMENTS / 2];
+    int index[2][ELEMENTS / 2];
     if (!w->g->matrix_elements)
         return;
     for (unsigned i = 0; i < ELEMENTS; i++) {
         unsigned lane = apples(i / ROW, i % ROW);
         if (to_rows)
-            index[i / 32][i % 32] = lane;
+            index[i / 32][i % 32] = (int)lane;
         else
-            index[lane / 32][lane % 32] = i;
+            index[lane / 32][lane % 32] = (int)i;
     }
     LLVMValueRef a = e[0], b = e[1];
-    e[0] = shuffle(w, a, b, index[0], 32);
-    e[1] = shuffle(w, a, b, index[1], 32);
+    e[0] = wide_shuffle(w, a, b, index[0], 32);
+    e[1] = wide_shuffle(w, a, b, index[1], 32);
 }
 
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column)
@@ -63,36 +54,28 @@ LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column)
 /* Rows 2 * pair and 2 * pair + 1, <16 x T>. */
 static LLVMValueRef two_rows(struct wide *w, LLVMValueRef e[2], unsigned pair)
 {
-    unsigned index[2 * ROW];
+    int index[2 * ROW];
     for (unsigned i = 0; i < 2 * ROW; i++)
-        index[i] = pair % 2 * 2 * ROW + i;
-    return shuffle(w, e[pair / 2], LLVMGetPoison(LLVMTypeOf(e[0])), index, 2 * ROW);
-}
-
-static LLVMValueRef join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each)
-{
-    unsigned index[ELEMENTS];
-    for (unsigned i = 0; i < 2 * each; i++)
-        index[i] = i;
-    return shuffle(w, a, b, index, 2 * each);
+        index[i] = (int)(pair % 2 * 2 * ROW + i);
+    return wide_shuffle(w, e[pair / 2], LLVMGetPoison(LLVMTypeOf(e[0])), index, 2 * ROW);
 }
 
 /* The same row of b twice, <16 x float>. */
 static LLVMValueRef twice(struct wide *w, LLVMValueRef pair, unsigned row)
 {
-    unsigned index[2 * ROW];
+    int index[2 * ROW];
     for (unsigned i = 0; i < 2 * ROW; i++)
-        index[i] = row % 2 * ROW + i % ROW;
-    return shuffle(w, pair, LLVMGetPoison(LLVMTypeOf(pair)), index, 2 * ROW);
+        index[i] = (int)(row % 2 * ROW + i % ROW);
+    return wide_shuffle(w, pair, LLVMGetPoison(LLVMTypeOf(pair)), index, 2 * ROW);
 }
 
 /* Element k of each of two rows of a, eight times. */
 static LLVMValueRef spread(struct wide *w, LLVMValueRef pair, unsigned k)
 {
-    unsigned index[2 * ROW];
+    int index[2 * ROW];
     for (unsigned i = 0; i < 2 * ROW; i++)
-        index[i] = i / ROW * ROW + k;
-    return shuffle(w, pair, LLVMGetPoison(LLVMTypeOf(pair)), index, 2 * ROW);
+        index[i] = (int)(i / ROW * ROW + k);
+    return wide_shuffle(w, pair, LLVMGetPoison(LLVMTypeOf(pair)), index, 2 * ROW);
 }
 
 /* Two of a call's operands: both halves of a matrix, as rows. */
@@ -132,8 +115,8 @@ static void multiply(struct wide *w)
     }
     for (unsigned i = 0; i < count; i++) {
         struct wide_product *r = &w->product[i];
-        r->value[0] = join(w, sum[i][0], sum[i][1], 2 * ROW);
-        r->value[1] = join(w, sum[i][2], sum[i][3], 2 * ROW);
+        r->value[0] = wide_join(w, sum[i][0], sum[i][1], 2 * ROW);
+        r->value[1] = wide_join(w, sum[i][2], sum[i][3], 2 * ROW);
         arrange(w, r->value, false);
     }
 }
@@ -177,8 +160,8 @@ static struct wide_product *product(struct wide *w, LLVMValueRef in)
     for (LLVMValueRef x = in; x && is_product(x); x = LLVMGetNextInstruction(x)) {
         if (!same_operands(in, x, 1, 3) || uses_any(x, call, seen) || seen == ABX_ARRAY_SIZE(call))
             break;
-        struct wide_product *last = &w->product[w->product_count - 1];
-        if (w->product_count && same_operands(last->in, x, 1, 7)) {
+        struct wide_product *last = w->product_count ? &w->product[w->product_count - 1] : NULL;
+        if (last && same_operands(last->in, x, 1, 7)) {
             last->left++;
         } else {
             if (w->product_count == most)
@@ -257,12 +240,12 @@ static unsigned rows_together(LLVMValueRef per_row)
 
 static void transpose(struct wide *w, LLVMValueRef e[2])
 {
-    unsigned index[2][ELEMENTS / 2];
+    int index[2][ELEMENTS / 2];
     for (unsigned i = 0; i < ELEMENTS; i++)
-        index[i / 32][i % 32] = i % ROW * ROW + i / ROW;
+        index[i / 32][i % 32] = (int)(i % ROW * ROW + i / ROW);
     LLVMValueRef a = e[0], b = e[1];
-    e[0] = shuffle(w, a, b, index[0], 32);
-    e[1] = shuffle(w, a, b, index[1], 32);
+    e[0] = wide_shuffle(w, a, b, index[0], 32);
+    e[1] = wide_shuffle(w, a, b, index[1], 32);
 }
 
 static void load(struct wide *w, LLVMValueRef in, int flags, LLVMValueRef result[2])
@@ -279,7 +262,7 @@ static void load(struct wide *w, LLVMValueRef in, int flags, LLVMValueRef result
     }
     for (unsigned each = together * ROW; count > 2; each *= 2, count /= 2)
         for (unsigned i = 0; i < count / 2; i++)
-            rows[i] = join(w, rows[2 * i], rows[2 * i + 1], each);
+            rows[i] = wide_join(w, rows[2 * i], rows[2 * i + 1], each);
     result[0] = rows[0], result[1] = rows[1];
     if (flags & ABX_MATRIX_TRANSPOSE)
         transpose(w, result);
@@ -298,10 +281,12 @@ static void store(struct wide *w, LLVMValueRef in, int flags)
         transpose(w, e);
     unsigned together = rows_together(per_row), count = ROW / together;
     for (unsigned i = 0; i < count; i++) {
-        unsigned index[ELEMENTS], n = together * ROW;
+        int index[ELEMENTS];
+        unsigned n = together * ROW;
         for (unsigned k = 0; k < n; k++)
-            index[k] = (i * n + k) % 32;
-        LLVMValueRef row = shuffle(w, e[i * n / 32], LLVMGetPoison(LLVMTypeOf(e[0])), index, n);
+            index[k] = (int)((i * n + k) % 32);
+        LLVMValueRef row =
+                wide_shuffle(w, e[i * n / 32], LLVMGetPoison(LLVMTypeOf(e[0])), index, n);
         LLVMValueRef at = row_address(w, base, per_row, type, i * together);
         LLVMSetAlignment(LLVMBuildStore(b, row, at), LLVMABIAlignmentOfType(w->g->layout, type));
     }

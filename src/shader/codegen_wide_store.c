@@ -11,7 +11,7 @@ static void store_rows(struct wide *w, const struct wide_strided *s, unsigned fi
     strided_transpose(w, column, span, lanes);
     for (unsigned i = 0; i < lanes; i++) {
         /* Row i lies in vector i % span, at (i / span) * span. */
-        LLVMValueRef row = strided_slice(w, column[i % span], i / span * span, span);
+        LLVMValueRef row = wide_slice(w, column[i % span], i / span * span, span);
         LLVMValueRef at = strided_lane_address(w, s, first + i, s->offset);
         LLVMSetAlignment(
                 LLVMBuildStore(w->g->builder, row, at), s->align < s->bytes ? s->align : s->bytes);
@@ -76,18 +76,7 @@ static bool store_runs(struct wide *w, struct wide_strided *s, unsigned count)
 static void scatter(struct wide *w, struct wide_strided *s)
 {
     struct codegen *g = w->g;
-    LLVMValueRef p = s->pointer;
-    if (!p) {
-        LLVMValueRef lane[WIDE_MAX_WIDTH];
-        for (unsigned i = 0; i < w->width; i++)
-            lane[i] = codegen_i64(g, (uint64_t)(s->address.lanes[i] + s->offset));
-        LLVMValueRef offset = LLVMBuildAdd(
-                g->builder, wide_splat(w, s->address.first), LLVMConstVector(lane, w->width), "");
-        p = LLVMBuildGEP2(g->builder, g->i8, s->address.base, &offset, 1, "");
-    } else {
-        LLVMValueRef more = codegen_i64(g, (uint64_t)s->offset);
-        p = LLVMBuildGEP2(g->builder, g->i8, p, &more, 1, "");
-    }
+    LLVMValueRef p = strided_addresses(w, s);
     LLVMTypeRef types[2] = {wide_type(w, s->type), LLVMTypeOf(p)};
     LLVMValueRef all = wide_splat(w, LLVMConstInt(g->i1, 1, 0));
     LLVMValueRef a[4] = {s->value, p, codegen_i32(g, s->align), all};
@@ -122,7 +111,7 @@ void strided_store_group(struct wide *w, struct wide_strided *s, unsigned count)
             LLVMTypeRef type = strided_vector(w, s->bytes, w->width);
             LLVMValueRef column[STRIDED_MAX_COLUMNS];
             for (unsigned c = 0; c < span; c++)
-                column[c] = strided_slice(
+                column[c] = wide_slice(
                         w, LLVMBuildBitCast(w->g->builder, s[c].value, type, ""), first, lanes);
             store_rows(w, s, first, lanes, span, column);
         }

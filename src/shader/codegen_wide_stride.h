@@ -18,18 +18,13 @@ bool strided_together(struct wide *w, const struct wide_strided *a, const struct
 LLVMValueRef strided_address(struct wide *w, const struct wide_strided *s, int64_t bytes);
 LLVMValueRef strided_lane_address(
         struct wide *w, const struct wide_strided *s, unsigned lane, int64_t bytes);
+/* The addresses of all lanes, as a vector. */
+LLVMValueRef strided_addresses(struct wide *w, const struct wide_strided *s);
 
 /* ---- vectors of up to 64 elements (codegen_wide_vector.c) */
 LLVMTypeRef strided_vector(struct wide *w, unsigned bytes, unsigned count);
 /* Lanes that are moved together: a register of elements. */
 unsigned strided_lanes(struct wide *w, const struct wide_strided *s);
-/* index -1: any value */
-LLVMValueRef strided_shuffle(
-        struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count);
-LLVMValueRef strided_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count);
-LLVMValueRef strided_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each);
-/* Parts of `each` elements as one vector of all lanes; the array is used up. */
-LLVMValueRef strided_join_all(struct wide *w, LLVMValueRef *part, unsigned each);
 
 /* Elements [0, count) of a result, each from one of many vectors of `length`: source[i] is the
  * vector, at[i] the element. */

@@ -26,14 +26,6 @@ LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar)
             b, one, poison, LLVMConstNull(LLVMVectorType(w->g->i32, w->width)), "splat");
 }
 
-LLVMValueRef wide_shuffle(struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index)
-{
-    LLVMValueRef mask[WIDE_MAX_WIDTH];
-    for (unsigned i = 0; i < w->width; i++)
-        mask[i] = codegen_i32(w->g, (uint64_t)index[i]);
-    return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, w->width), "");
-}
-
 LLVMValueRef wide_slot(struct wide *w, LLVMTypeRef type, const char *name)
 {
     LLVMBuilderRef b = w->g->builder;

@@ -8,7 +8,7 @@ LLVMTypeRef strided_vector(struct wide *w, unsigned bytes, unsigned count)
     return LLVMVectorType(LLVMIntTypeInContext(w->g->context, bytes * 8), count);
 }
 
-LLVMValueRef strided_shuffle(
+LLVMValueRef wide_shuffle(
         struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count)
 {
     LLVMValueRef mask[64];
@@ -17,27 +17,27 @@ LLVMValueRef strided_shuffle(
     return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, count), "");
 }
 
-LLVMValueRef strided_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count)
+LLVMValueRef wide_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count)
 {
     int index[64];
     for (unsigned i = 0; i < count; i++)
         index[i] = (int)(start + i);
-    return strided_shuffle(w, v, LLVMGetPoison(LLVMTypeOf(v)), index, count);
+    return wide_shuffle(w, v, LLVMGetPoison(LLVMTypeOf(v)), index, count);
 }
 
-LLVMValueRef strided_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each)
+LLVMValueRef wide_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned each)
 {
     int index[64];
     for (unsigned i = 0; i < 2 * each; i++)
         index[i] = (int)i;
-    return strided_shuffle(w, a, b, index, 2 * each);
+    return wide_shuffle(w, a, b, index, 2 * each);
 }
 
-LLVMValueRef strided_join_all(struct wide *w, LLVMValueRef *part, unsigned each)
+LLVMValueRef wide_join_all(struct wide *w, LLVMValueRef *part, unsigned each)
 {
     for (unsigned count = w->width / each; count > 1; count /= 2, each *= 2)
         for (unsigned i = 0; i < count / 2; i++)
-            part[i] = strided_join(w, part[2 * i], part[2 * i + 1], each);
+            part[i] = wide_join(w, part[2 * i], part[2 * i + 1], each);
     return part[0];
 }
 
@@ -67,7 +67,7 @@ static LLVMValueRef pick_two(struct wide *w, const struct strided_pick *p, LLVMV
             owner[i] = part;
     }
     LLVMValueRef other = y >= 0 ? vector[y] : LLVMGetPoison(LLVMTypeOf(vector[x]));
-    return strided_shuffle(w, vector[x], other, index, p->count);
+    return wide_shuffle(w, vector[x], other, index, p->count);
 }
 
 /* Two vectors at a time are permuted to where their elements belong, and the results blended. */
@@ -99,7 +99,7 @@ LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, LLVMValu
                 index[i] = owner[i] == (int)k       ? (int)i
                            : owner[i] == (int)k + 1 ? (int)(p->count + i)
                                                     : -1;
-            part[k / 2] = strided_shuffle(w, part[k], part[k + 1], index, p->count);
+            part[k / 2] = wide_shuffle(w, part[k], part[k + 1], index, p->count);
         }
         if (count % 2)
             part[count / 2] = part[count - 1];
@@ -133,7 +133,23 @@ void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned 
                 high[k] = (int)(k & d ? length + k : k + d);
             }
             LLVMValueRef a = r[i], b = r[i + d];
-            r[i] = strided_shuffle(w, a, b, low, length);
-            r[i + d] = strided_shuffle(w, a, b, high, length);
+            r[i] = wide_shuffle(w, a, b, low, length);
+            r[i + d] = wide_shuffle(w, a, b, high, length);
         }
+}
+
+LLVMValueRef strided_addresses(struct wide *w, const struct wide_strided *s)
+{
+    struct codegen *g = w->g;
+    LLVMValueRef p = s->pointer;
+    if (!p) {
+        LLVMValueRef lane[WIDE_MAX_WIDTH];
+        for (unsigned i = 0; i < w->width; i++)
+            lane[i] = codegen_i64(g, (uint64_t)(s->address.lanes[i]));
+        LLVMValueRef offset = LLVMBuildAdd(
+                g->builder, wide_splat(w, s->address.first), LLVMConstVector(lane, w->width), "");
+        p = LLVMBuildGEP2(g->builder, g->i8, s->address.base, &offset, 1, "");
+    }
+    LLVMValueRef more = codegen_i64(g, (uint64_t)s->offset);
+    return LLVMBuildGEP2(g->builder, g->i8, p, &more, 1, "");
 }
