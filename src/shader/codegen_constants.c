@@ -12,7 +12,7 @@
 /* A list without repetition. */
 struct set {
     LLVMValueRef *items;
-    size_t count, capacity;
+    uint32_t count, capacity;
     bool failed;
 };
 
@@ -21,14 +21,9 @@ static void set_add(struct set *s, LLVMValueRef v)
     for (size_t i = 0; i < s->count; i++)
         if (s->items[i] == v)
             return;
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 64;
-        LLVMValueRef *items = realloc(s->items, capacity * sizeof *items);
-        if (!items) {
-            s->failed = true;
-            return;
-        }
-        s->items = items, s->capacity = capacity;
+    if (!abx_grow((void **)&s->items, &s->capacity, s->count, sizeof *s->items, UINT32_MAX)) {
+        s->failed = true;
+        return;
     }
     s->items[s->count++] = v;
 }
@@ -203,9 +198,9 @@ static bool put(struct image *m, uint64_t at, LLVMValueRef v)
     LLVMTypeKind kind = LLVMGetTypeKind(type);
     uint64_t bytes = LLVMStoreSizeOfType(g->layout, type);
     if (LLVMIsNull(v) || LLVMIsUndef(v)) {
-        for (uint64_t i = 0; i < bytes; i++)
-            if (!put_word(m, at + i, 0, 1))
-                return false;
+        if (at > m->size || bytes > m->size - at)
+            return false;
+        memset(m->bytes + at, 0, bytes);
         return true;
     }
     if (kind == LLVMHalfTypeKind || kind == LLVMBFloatTypeKind || kind == LLVMFloatTypeKind ||
@@ -298,13 +293,20 @@ static struct image *image_of(struct run *r, LLVMValueRef variable)
     return put(m, 0, initial) ? m : NULL;
 }
 
-/* `bytes` bytes at a constant address; NULL: not known, or outside. */
+/* The image that has `bytes` bytes at a constant address; NULL: not known, or outside. */
+static struct image *image_at(
+        struct run *r, LLVMValueRef address, uint64_t bytes, uint64_t *ret_offset)
+{
+    LLVMValueRef variable = address ? variable_at(r->g, address, ret_offset) : NULL;
+    struct image *m = variable ? image_of(r, variable) : NULL;
+    return m && *ret_offset <= m->size && bytes <= m->size - *ret_offset ? m : NULL;
+}
+
 static unsigned char *memory_at(struct run *r, LLVMValueRef address, uint64_t bytes)
 {
     uint64_t offset;
-    LLVMValueRef variable = address ? variable_at(r->g, address, &offset) : NULL;
-    struct image *m = variable ? image_of(r, variable) : NULL;
-    return m && offset <= m->size && bytes <= m->size - offset ? m->bytes + offset : NULL;
+    struct image *m = image_at(r, address, bytes, &offset);
+    return m ? m->bytes + offset : NULL;
 }
 
 static LLVMValueRef known(const struct run *r, LLVMValueRef v)
@@ -358,13 +360,10 @@ static bool access_memory(struct run *r, LLVMValueRef in)
     LLVMValueRef v = store ? known(r, LLVMGetOperand(in, 0)) : NULL;
     LLVMTypeRef type = LLVMTypeOf(store ? LLVMGetOperand(in, 0) : in);
     uint64_t offset, bytes = LLVMStoreSizeOfType(r->g->layout, type);
-    unsigned char *at = memory_at(r, address, bytes);
-    if (!at)
+    struct image *m = image_at(r, address, bytes, &offset);
+    if (!m)
         return false;
-    if (!store)
-        return know(r, in, get(r, at, type));
-    LLVMValueRef variable = variable_at(r->g, address, &offset);
-    return v && put(image_of(r, variable), offset, v);
+    return store ? v && put(m, offset, v) : know(r, in, get(r, m->bytes + offset, type));
 }
 
 static bool call(struct run *r, LLVMValueRef in, const char *name)
@@ -386,10 +385,13 @@ static bool call(struct run *r, LLVMValueRef in, const char *name)
         return false;
     if (!copies)
         memset(to, (int)LLVMConstIntGetZExtValue(from), bytes);
-    else if (memory_at(r, from, bytes)) /* which may move the images' list, not their bytes */
-        memmove(to, memory_at(r, from, bytes), bytes);
-    else
-        return false;
+    else {
+        unsigned char *source =
+                memory_at(r, from, bytes); /* may move the images, not their bytes */
+        if (!source)
+            return false;
+        memmove(to, source, bytes);
+    }
     return true;
 }
 

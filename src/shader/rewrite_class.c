@@ -195,9 +195,8 @@ static void add_qualified(
         return;
     struct abx_string type = returned_type(r, d, name), arguments = {0}, method = {0}, list = {0};
     if (type.length && parameter_names(r, d, &arguments)) {
-        const char *qualifier = token_is(r, space, "constant")      ? "constant"
-                                : token_is(r, space, "threadgroup") ? "threadgroup"
-                                                                    : "device";
+        const char *qualifier = rewriter_format(
+                r, "%.*s", (int)token_length(r, space), r->text + r->tokens[space].start);
         bool constant = token_is(r, space, "constant");
         rewriter_append(r, &method, name, d->open - 1);
         if (d->close > d->open + 1)

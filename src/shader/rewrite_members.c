@@ -150,9 +150,9 @@ static uint32_t name_of(
 
 /* True when something can be appended to the class: it has a name, perhaps given now.
  * `typedef struct { ... } Name;` names nothing that C++ lets a method table stand in. */
-static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
+static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close,
+        uint32_t keyword, uint32_t name)
 {
-    uint32_t keyword, name = name_of(r, start, open, &keyword);
     if (name == NO_TOKEN)
         return false;
     if (name < open)
@@ -172,7 +172,8 @@ void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t 
     struct class_members own = {0}, *outer = r->members;
     uint32_t outer_name = r->class_name, keyword, name = name_of(r, start, open, &keyword);
     /* Classes inside functions or extern "C" may not have templates of their own. */
-    bool wanted = !r->bodies && !r->linkages && close > open && has_name(r, start, open, close);
+    bool wanted = !r->bodies && !r->linkages && close > open &&
+                  has_name(r, start, open, close, keyword, name);
     r->members = wanted ? &own : NULL;
     r->class_name = name < open && token_word(r, name) ? name : NO_TOKEN;
     rewriter_scope(r, open + 1, close, true);

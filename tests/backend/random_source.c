@@ -34,6 +34,13 @@ static void line(struct gen *g, const char *format, ...)
     abx_string_printf(g->out, "%*s%s\n", (int)g->indent * 4, "", text);
 }
 
+/* A place that is a uniform number plus a constant for each lane. */
+static void lane_pattern(struct gen *g, unsigned stride, char *text, size_t size)
+{
+    snprintf(text, size, "lane / %u * %u + lane %% %u * %u + %u", 1u << below(g, 4),
+            1 + below(g, 40), 1u << below(g, 4), 1 + below(g, stride), below(g, 50));
+}
+
 /* An expression of type uint (signed numbers must not overflow), in text[size]. */
 static void expression(struct gen *g, unsigned depth, char *text, size_t size)
 {
@@ -56,8 +63,8 @@ static void expression(struct gen *g, unsigned depth, char *text, size_t size)
         snprintf(text, size, "uint(in[(tix * %u + %u) & 4095])", 1 + below(g, 5), below(g, 9));
         break;
     case 2:
-        snprintf(text, size, "uint(in[lane / %u * %u + lane %% %u * %u + %u])", 1u << below(g, 4),
-                1 + below(g, 40), 1u << below(g, 4), 1 + below(g, 9), below(g, 50));
+        lane_pattern(g, 9, a, sizeof a);
+        snprintf(text, size, "uint(in[%s])", a);
         break;
     case 3:
         snprintf(text, size, "uint(((device const uchar *)in)[(%s) & 4095])", a);
@@ -237,8 +244,7 @@ static void block(struct gen *g)
     char e[200];
     unsigned v = below(g, 4), often = 1 + below(g, 4);
     if (below(g, 3))
-        snprintf(e, sizeof e, "lane / %u * %u + lane %% %u * %u + %u", 1u << below(g, 4),
-                1 + below(g, 40), 1u << below(g, 4), 1 + below(g, 17), below(g, 50));
+        lane_pattern(g, 17, e, sizeof e);
     else
         expression(g, 1, e, sizeof e);
     const char *type = types[below(g, ABX_ARRAY_SIZE(types))];

@@ -148,13 +148,12 @@ static int dispatch(
 static int run_command(
         struct abx_queue *q, struct abx_submission *s, const struct abx_exec_command *head)
 {
-    if (head->op == ABX_EXEC_DISPATCH || head->op == ABX_EXEC_DISPATCH_INDIRECT)
-        return dispatch(q, s, (const struct abx_exec_dispatch *)head);
-    q->executor->clock_ns = 0; /* what follows may take long */
+    if (head->op != ABX_EXEC_DISPATCH && head->op != ABX_EXEC_DISPATCH_INDIRECT)
+        q->executor->clock_ns = 0; /* it may take long */
     switch ((enum abx_exec_op)head->op) {
     case ABX_EXEC_DISPATCH:
     case ABX_EXEC_DISPATCH_INDIRECT:
-        break;
+        return dispatch(q, s, (const struct abx_exec_dispatch *)head);
     case ABX_EXEC_COPY: {
         const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
         memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
