@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define SIZE 512
-#define MV_ROWS 8192
 #define MV_COLUMNS 4096
 
 /* ggml_metal_kargs_mul_mm and _mul_mv of ggml, 2026. */
@@ -169,7 +168,8 @@ static void read_all(void *user)
 
 struct weights {
     const char *kernel, *figure;
-    int bits16; /* _Float16, else q4_0: blocks of 32 in 18 bytes */
+    int matrix_rows; /* so many that no cache holds the matrix, as with a model's */
+    int bits16;      /* _Float16, else q4_0: blocks of 32 in 18 bytes */
     int16_t simdgroups, rows;
     uint32_t threadgroup_bytes;
 };
@@ -210,15 +210,17 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
         return;
     struct abx_shader_constant fc[5] = {constant(FC, w->simdgroups), constant(FC + 1, 1),
             constant(FC + 2, 1), constant(FC + 3, 1), constant(FC + 4, 1)};
-    size_t row = w->bits16 ? 2 * MV_COLUMNS : MV_COLUMNS / 32 * 18, bytes = row * MV_ROWS;
+    size_t row = w->bits16 ? 2 * MV_COLUMNS : MV_COLUMNS / 32 * 18,
+           bytes = row * (size_t)w->matrix_rows;
     char *data = aligned_alloc(64, bytes);
-    float *v = aligned_alloc(64, 4 * MV_COLUMNS), *r = aligned_alloc(64, 4 * MV_ROWS);
+    float *v = aligned_alloc(64, 4 * MV_COLUMNS),
+          *r = aligned_alloc(64, 4 * (size_t)w->matrix_rows);
     uint32_t state = 3;
     fill_weights(w, data, bytes);
     for (int i = 0; i < MV_COLUMNS; i++)
         v[i] = pseudo_random(&state);
     struct mul_mv a = {.ne00 = MV_COLUMNS,
-            .ne01 = MV_ROWS,
+            .ne01 = w->matrix_rows,
             .ne02 = 1,
             .nb00 = w->bits16 ? 2 : 18,
             .nb01 = row,
@@ -231,14 +233,14 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
             .nb11 = 4 * MV_COLUMNS,
             .nb12 = 4 * MV_COLUMNS,
             .nb13 = 4 * MV_COLUMNS,
-            .ne0 = MV_ROWS,
+            .ne0 = w->matrix_rows,
             .ne1 = 1,
             .nr0 = w->rows,
             .r2 = 1,
             .r3 = 1};
     uint32_t rows = (uint32_t)(w->bits16 ? w->rows : w->rows * w->simdgroups);
     struct cpu_dispatch d = {.pipeline = cpu_pipeline(b, l, w->kernel, fc, 5),
-            .grid = {MV_ROWS / rows * 32, (uint32_t)w->simdgroups, 1},
+            .grid = {(uint32_t)w->matrix_rows / rows * 32, (uint32_t)w->simdgroups, 1},
             .group = {32, (uint32_t)w->simdgroups, 1},
             .threadgroup_bytes = w->threadgroup_bytes,
             .arguments = &a,
@@ -247,7 +249,7 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
     double ours = cpu_measure(b, &d, 1);
     bool right = !isnan(ours);
     for (int i = 0; i < 64 && right; i++) {
-        int at = i * 127 % MV_ROWS;
+        int at = i * 127 % w->matrix_rows;
         double e = expected(w, data + at * row, v);
         right = fabs(e - r[at]) < 0.01 + 1e-3 * fabs(e);
         if (!right)
@@ -267,9 +269,9 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
 void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
 {
     static const struct weights weights[] = {
-            {"kernel_mul_mv_q4_0_f32", "cpu_mul_mv_q4_0_gbs", 0, 2, 4, 0},
-            {"kernel_mul_mv_f16_f32_4", "cpu_mul_mv_f16_gbs", 1, 4, 2, 256},
-            {"kernel_mul_mv_f16_f32", "cpu_mul_mv_f16_scalar_gbs", 1, 4, 2, 256}};
+            {"kernel_mul_mv_q4_0_f32", "cpu_mul_mv_q4_0_gbs", 32768, 0, 2, 4, 0},
+            {"kernel_mul_mv_f16_f32_4", "cpu_mul_mv_f16_gbs", 8192, 1, 4, 2, 256},
+            {"kernel_mul_mv_f16_f32", "cpu_mul_mv_f16_scalar_gbs", 8192, 1, 4, 2, 256}};
     if (!ggml) {
         fprintf(stderr, "cpu_mul_mm_gflops and cpu_mul_mv_*_gbs need ggml's Metal source: "
                         "arcbox bench --ggml .../ggml-metal.metal\n");

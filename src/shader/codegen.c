@@ -85,6 +85,12 @@ static void set_function_attributes(struct codegen *g)
         if (g->vector_bytes == 64)
             LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex,
                     LLVMCreateStringAttribute(g->context, "prefer-vector-width", 19, "512", 3));
+        /* The stack is aligned to 16 bytes, and of its own accord LLVM aligns it for variables
+         * only: spilled vectors would lie across cache lines. */
+        if (g->vector_bytes > 16)
+            LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex,
+                    LLVMCreateEnumAttribute(g->context,
+                            LLVMGetEnumAttributeKindForName("alignstack", 10), g->vector_bytes));
         codegen_add_attribute(g, f, "nounwind");
     }
 }

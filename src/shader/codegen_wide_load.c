@@ -102,29 +102,52 @@ static void from_chunks(struct wide *w, struct wide_strided *s, struct span *p)
 
 /* ---- any distances: a short vector a lane */
 
+/* Lanes whose rows lie side by side in memory, so that one vector holds them: a power of two. Only
+ * where a processor permutes vectors freely does that not cost more than it saves. */
+static unsigned neighbours(
+        struct wide *w, const struct wide_strided *s, unsigned first, unsigned lanes, unsigned span)
+{
+    const int64_t *at = s->address.lanes;
+    if (!at || w->g->vector_bytes < 64)
+        return 1;
+    for (unsigned run = lanes / span; run > 1; run /= 2) {
+        bool all = true;
+        for (unsigned i = first; i < first + lanes; i++)
+            all &= i % run == 0 || at[i] - at[i - 1] == (int64_t)span * s->bytes;
+        if (all)
+            return run;
+    }
+    return 1;
+}
+
 /* Columns [0, span) of `lanes` lanes' rows. */
 static void load_rows(struct wide *w, const struct wide_strided *s, unsigned first, unsigned lanes,
         unsigned span, LLVMValueRef *column)
 {
     LLVMBuilderRef b = w->g->builder;
+    unsigned run = neighbours(w, s, first, lanes, span), runs = lanes / run, place[64];
     LLVMValueRef r[WIDE_MAX_WIDTH];
-    for (unsigned i = 0; i < lanes; i++) {
-        r[i] = LLVMBuildLoad2(b, strided_vector(w, s->bytes, span),
-                strided_lane_address(w, s, first + i, s->offset), "");
+    for (unsigned i = 0; i < runs; i++) {
+        r[i] = LLVMBuildLoad2(b, strided_vector(w, s->bytes, span * run),
+                strided_lane_address(w, s, first + i * run, s->offset), "");
         LLVMSetAlignment(r[i], s->align < s->bytes ? s->align : s->bytes);
     }
     /* Shorter rows share vectors: i, i + span, i + 2 * span ... lie side by side. */
     for (unsigned i = 0; i < span; i++) {
         LLVMValueRef v[WIDE_MAX_WIDTH];
-        unsigned count = lanes / span;
+        unsigned count = runs / span;
         for (unsigned k = 0; k < count; k++)
             v[k] = r[i + k * span];
-        for (unsigned each = span; count > 1; count /= 2, each *= 2)
+        for (unsigned each = span * run; count > 1; count /= 2, each *= 2)
             for (unsigned k = 0; k < count / 2; k++)
                 v[k] = wide_join(w, v[2 * k], v[2 * k + 1], each);
         column[i] = v[0];
     }
-    strided_transpose(w, column, span, lanes);
+    for (unsigned i = 0; i < lanes; i++) { /* row i % span of block i / span */
+        unsigned block = i / span;
+        place[i] = (i % span + block / run * span) * run + block % run;
+    }
+    strided_transpose(w, column, span, lanes, s->bytes, run > 1 ? place : NULL);
 }
 
 static void gather(struct wide *w, struct wide_strided *s)
@@ -251,13 +274,13 @@ static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned
 static void prefetch(struct wide *w, struct wide_strided **member, unsigned count)
 {
     struct span p;
-    enum { READ = 0, SECOND_LEVEL = 1, DATA = 1 };
+    enum { READ = 0, EVERY_LEVEL = 3, DATA = 1 };
     if (!member[0]->ahead || !member[0]->address.lanes || !measure(w, member, count, &p) ||
             p.end - p.least > 2ll * count * w->width * member[0]->bytes)
         return;
     for (int64_t at = p.least; at < p.end; at += LINE) {
         LLVMValueRef a[4] = {strided_address(w, member[0], at + AHEAD), codegen_i32(w->g, READ),
-                codegen_i32(w->g, SECOND_LEVEL), codegen_i32(w->g, DATA)};
+                codegen_i32(w->g, EVERY_LEVEL), codegen_i32(w->g, DATA)};
         LLVMTypeRef type = LLVMTypeOf(a[0]);
         codegen_call_intrinsic(w->g, "llvm.prefetch", &type, 1, a, 4);
     }

@@ -8,7 +8,7 @@
 static void store_rows(struct wide *w, const struct wide_strided *s, unsigned first, unsigned lanes,
         unsigned span, LLVMValueRef *column)
 {
-    strided_transpose(w, column, span, lanes);
+    strided_transpose(w, column, span, lanes, s->bytes, NULL);
     for (unsigned i = 0; i < lanes; i++) {
         /* Row i lies in vector i % span, at (i / span) * span. */
         LLVMValueRef row = wide_slice(w, column[i % span], i / span * span, span);

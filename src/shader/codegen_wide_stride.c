@@ -116,9 +116,41 @@ static void join_group(struct wide_strided *m, const struct wide_strided *head)
     m->pointer = head->pointer;
 }
 
-/* Everything of one group goes where its first load was. */
+static bool is_before(LLVMValueRef in, LLVMValueRef point)
+{
+    for (LLVMValueRef i = point; i; i = LLVMGetNextInstruction(i))
+        if (i == in)
+            return false;
+    return true;
+}
+
+/* Makes a value available at `point`, an earlier place of the same block: moves the arithmetic that
+ * it comes from. False when it comes from anything else. */
+static bool hoist(LLVMValueRef v, LLVMValueRef point, unsigned depth)
+{
+    if (!LLVMIsAInstruction(v) || LLVMGetInstructionParent(v) != LLVMGetInstructionParent(point) ||
+            is_before(v, point))
+        return true;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    if (!depth || (op != LLVMAdd && op != LLVMSub && op != LLVMMul && op != LLVMShl &&
+                          op != LLVMOr && op != LLVMGetElementPtr && !LLVMIsACastInst(v)))
+        return false;
+    for (int i = 0; i < LLVMGetNumOperands(v); i++)
+        if (!hoist(LLVMGetOperand(v, (unsigned)i), point, depth - 1))
+            return false;
+    LLVMBuilderRef b = LLVMCreateBuilderInContext(LLVMGetTypeContext(LLVMTypeOf(v)));
+    LLVMPositionBuilderBefore(b, point);
+    LLVMInstructionRemoveFromParent(v);
+    LLVMInsertIntoBuilder(b, v);
+    LLVMDisposeBuilder(b);
+    return true;
+}
+
+/* Everything of one group goes where its first load was, or better where the group before it went:
+ * what is loaded takes long to bring into lanes, and meanwhile there is something to do. */
 static void flush_loads(struct wide *w)
 {
+    LLVMValueRef before = NULL;
     for (uint32_t i = 0; i < w->strided_count; i++) {
         struct wide_strided *member[WIDE_MAX_STRIDED], head = w->strided[i];
         unsigned count = 0;
@@ -129,7 +161,10 @@ static void flush_loads(struct wide *w)
                 member[count++] = &w->strided[k];
                 join_group(&w->strided[k], &head);
             }
-        LLVMPositionBuilderBefore(w->g->builder, head.mark);
+        bool early = before && head.address.lanes && hoist(head.address.first, before, 16) &&
+                     hoist(head.address.base, before, 16);
+        LLVMPositionBuilderBefore(w->g->builder, early ? before : head.mark);
+        before = head.mark;
         strided_load_group(w, member, count);
     }
 }

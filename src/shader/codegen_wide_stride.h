@@ -33,7 +33,9 @@ struct strided_pick {
     int source[64], at[64]; /* source -1: any value */
 };
 LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector);
-/* Of `rows` vectors of `length` elements each block of rows x rows. */
-void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length);
+/* Of `rows` vectors of `length` elements of `bytes` each block of rows x rows. place: where in a
+ * result what would be element i belongs, the same in all; or NULL. */
+void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length,
+        unsigned bytes, const unsigned *place);
 
 #endif

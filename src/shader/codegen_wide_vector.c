@@ -120,22 +120,52 @@ LLVMValueRef strided_lane_address(
     return LLVMBuildGEP2(g->builder, g->i8, p, &offset, 1, "");
 }
 
-/* Swaps the blocks off the diagonal, at ever smaller distances. */
-void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length)
+/* r[i] and r[j] become what low[] and high[] pick of them. */
+static void exchange(struct wide *w, LLVMValueRef *r, unsigned i, unsigned j, const int *low,
+        const int *high, unsigned length)
 {
-    for (unsigned d = rows / 2; d; d /= 2)
-        for (unsigned i = 0; i < rows; i++) {
-            int low[64], high[64];
-            if (i & d)
-                continue;
-            for (unsigned k = 0; k < length; k++) {
-                low[k] = (int)(k & d ? length + k - d : k);
-                high[k] = (int)(k & d ? length + k : k + d);
-            }
-            LLVMValueRef a = r[i], b = r[i + d];
-            r[i] = wide_shuffle(w, a, b, low, length);
-            r[i + d] = wide_shuffle(w, a, b, high, length);
+    LLVMValueRef a = r[i], b = r[j];
+    r[i] = wide_shuffle(w, a, b, low, length);
+    r[j] = wide_shuffle(w, a, b, high, length);
+}
+
+/* Within each 16 bytes, of `n` elements: every processor has instructions that interleave two
+ * vectors' lower or upper halves there, and AMD's have twice as many of them in a cycle as of free
+ * permutations. */
+static void transpose_within(
+        struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length, unsigned n)
+{
+    int low[64], high[64];
+    for (unsigned k = 0; k < length; k++) {
+        low[k] = (int)(k / n * n + k % n / 2 + (k & 1 ? length : 0));
+        high[k] = low[k] + (int)n / 2;
+    }
+    for (unsigned d = n / 2; d; d /= 2)
+        for (unsigned i = 0; i < rows; i++)
+            if (!(i & d))
+                exchange(w, r, i, i + d, low, high, length);
+}
+
+/* Swaps the blocks off the diagonal, at ever smaller distances. */
+void strided_transpose(struct wide *w, LLVMValueRef *r, unsigned rows, unsigned length,
+        unsigned bytes, const unsigned *place)
+{
+    unsigned n = 16 / bytes, last = 1;
+    if (n > 1 && (rows > n || (rows == n && !place))) {
+        transpose_within(w, r, rows, length, n);
+        last = n;
+    }
+    for (unsigned d = rows / 2; d >= last; d /= 2) {
+        int low[64], high[64];
+        for (unsigned k = 0; k < length; k++) {
+            unsigned to = place && d == last ? place[k] : k;
+            low[to] = (int)(k & d ? length + k - d : k);
+            high[to] = (int)(k & d ? length + k : k + d);
         }
+        for (unsigned i = 0; i < rows; i++)
+            if (!(i & d))
+                exchange(w, r, i, i + d, low, high, length);
+    }
 }
 
 LLVMValueRef strided_addresses(struct wide *w, const struct wide_strided *s)
