@@ -293,6 +293,14 @@ static void job_answer(struct job *job, struct artifact *artifact, bool cached)
         free(artifact);
 }
 
+static unsigned waiting(void)
+{
+    unsigned n = 0;
+    for (struct job *j = jobs; j; j = j->next)
+        n += !j->pid;
+    return n;
+}
+
 static void start(struct job *job)
 {
     static bool verbose = true;
@@ -306,6 +314,7 @@ static void start(struct job *job)
             .links = job->links,
             .link_count = job->link_count,
             .cpu_seconds = c->cpu_seconds,
+            .cores = most_running / (running + waiting()),
             .verbose = verbose};
     verbose = false;
     pid_t pid = child_start(&work, &job->out);

@@ -130,6 +130,7 @@ static int compile(const struct child_work *work, struct abx_shader_result *resu
         result->message = tools_message;
         return tools_error;
     }
+    tools.cores = work->cores;
     return abx_shader_compile(&tools, r.payload, r.payload_bytes, &r.options, r.macros, result);
 }
 

@@ -43,7 +43,8 @@ struct child_work {
     const struct abx_shader_link *links;
     uint32_t link_count;
     unsigned cpu_seconds;
-    bool verbose; /* say what the sandbox lacks: the first child does */
+    unsigned cores; /* that it may use */
+    bool verbose;   /* say what the sandbox lacks: the first child does */
 };
 /* Finds the tools once. The message is kept for every later compile. */
 void child_setup(void);

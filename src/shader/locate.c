@@ -94,6 +94,8 @@ int abx_shader_locate(struct abx_shader_tools *ret_tools, char **ret_message)
                               "found; reinstall, or set ARCBOX_SHADER_DIR to it");
         return -ENOENT;
     }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    tools.cores = cores > 0 ? (uint32_t)cores : 1;
     *ret_tools = tools;
     return 0;
 }

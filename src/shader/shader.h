@@ -64,6 +64,7 @@ struct abx_shader_tools {
     char clang[256]; /* path of clang 19 */
     char shim[256];  /* folder of the shim headers */
     char pch[256];   /* precompiled shim for ABX_TARGET_HOST */
+    uint32_t cores;  /* clangs that may run beside each other, 0: one; found: the computer's */
 };
 /* Fills *ret_tools from the environment (ARCBOX_SHADER_DIR, ARCBOX_CLANG), the installed folders,
  * or the build folder the running binary lies in. -ENOENT: *ret_message (malloc()ed) says what is

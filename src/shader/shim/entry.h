@@ -190,8 +190,10 @@ template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
 #define __ABX_UNPACK(...) __VA_ARGS__
 #define __ABX_KERNEL(attributes, ...)                                                              \
     __abx::kernel_of<__remove_reference_t(decltype(__VA_ARGS__)), __abx::list<__ABX_UNPACK attributes>>::type
+/* The front end makes it `inline` for entries that are to be instantiated, but not made. */
+#define __ABX_ENTRY_KIND __attribute__((used))
 #define __ABX_ENTRY(id, attributes, ...)                                                           \
-    extern "C" __attribute__((used)) void __ABX_CAT(__abx_k_, id)(void)                            \
+    extern "C" __ABX_ENTRY_KIND void __ABX_CAT(__abx_k_, id)(void)                            \
     {                                                                                              \
         __ABX_KERNEL(attributes, __VA_ARGS__)::go(&__VA_ARGS__);                                   \
     }
