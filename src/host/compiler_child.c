@@ -6,6 +6,7 @@
 #include "host/sandbox.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,12 +27,33 @@
 static struct abx_shader_tools tools;
 static char *tools_message; /* why there are none */
 static int tools_error;
+static bool clang_loaded; /* no program is needed */
 
 void child_setup(void)
 {
     tools_error = abx_shader_locate(&tools, &tools_message);
     if (tools_error < 0)
         compiler_log("%s", tools_message ? tools_message : strerror(-tools_error));
+}
+
+/* Once, in the parent, when it first has to compile source: a run that finds all in the cache never
+ * pays for it. */
+static void load_clang(void)
+{
+    static bool tried;
+    char path[PATH_MAX];
+    const char *given = getenv("ARCBOX_CLANG"), *message;
+    if (tried || (given && *given))
+        return;
+    tried = true;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "/arcbox-clang.so");
+    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    if (!slash)
+        return;
+    strcpy(slash, "/arcbox-clang.so");
+    clang_loaded = abx_shader_load_clang(path, &message) == 0;
+    if (!clang_loaded)
+        compiler_log("compiling takes longer: %s", message);
 }
 
 bool artifact_check(const struct artifact *a, size_t bytes)
@@ -92,8 +114,10 @@ static bool needs_clang(const struct child_work *work)
 
 static void give_up_rights(const struct child_work *work, struct abx_string *lacking)
 {
-    const char *paths[] = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", tools.clang,
-            tools.shim, tools.pch, NULL};
+    const char *paths[] = {tools.shim, tools.pch, tools.clang, "/usr", "/lib", "/lib64", "/bin",
+            "/etc/ld.so.cache", NULL};
+    if (clang_loaded)
+        paths[2] = NULL;
     abx_sandbox_basics(CHILD_OUT + 1, 64);
     limit(RLIMIT_CPU, work->cpu_seconds);
 #ifndef __SANITIZE_ADDRESS__ /* its shadow alone is larger */
@@ -183,6 +207,8 @@ pid_t child_start(const struct child_work *work, int *ret_out)
         tools_message = NULL;
         tools_error = abx_shader_locate(&tools, &tools_message);
     }
+    if (tools_error == 0 && needs_clang(work))
+        load_clang();
     struct abx_string lacking = {0};
     pid_t pid = abx_sandbox_fork(&lacking);
     if (pid == 0) {

@@ -135,6 +135,7 @@ int abx_sandbox_codegen_calls(void)
  * list keeps the kernel's large and dangerous corners away from it. */
 static const struct rule compiler_only[] = {
         {SCMP_SYS(execve), "clang"},
+        {SCMP_SYS(close_range), "descriptors that a clang should not have"},
         {SCMP_SYS(clone), "clang's sub-processes"},
         {SCMP_SYS(clone3), "clang's sub-processes"},
         {SCMP_SYS(fork), "clang's sub-processes"},

@@ -71,6 +71,11 @@ struct abx_shader_tools {
  * missing and how to get it. */
 int abx_shader_locate(struct abx_shader_tools *ret_tools, char **ret_message);
 
+/* Loads clang as a library (arcbox-clang.so): from then on this process and its children run clang
+ * as forks of themselves, 18 ms sooner each than the program. Before any thread is started.
+ * -ENOENT: *ret_message says why; all goes on with the program. */
+int abx_shader_load_clang(const char *path, const char **ret_message);
+
 /* Front end. `source` need not be NUL-terminated; `macros` has options->macro_bytes bytes.
  * Returns 0 with result->blob set; -EINVAL when the user's source has errors (result->message says
  * which); another -errno when the compiler itself failed (message says how). The caller frees
