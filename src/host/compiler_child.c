@@ -114,10 +114,9 @@ static bool needs_clang(const struct child_work *work)
 
 static void give_up_rights(const struct child_work *work, struct abx_string *lacking)
 {
-    const char *paths[] = {tools.shim, tools.pch, tools.clang, "/usr", "/lib", "/lib64", "/bin",
-            "/etc/ld.so.cache", NULL};
-    if (clang_loaded)
-        paths[2] = NULL;
+    const char *program[] = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", tools.clang,
+            tools.shim, tools.pch, NULL};
+    const char *library[] = {tools.shim, tools.pch, NULL};
     abx_sandbox_basics(CHILD_OUT + 1, 64);
     limit(RLIMIT_CPU, work->cpu_seconds);
 #ifndef __SANITIZE_ADDRESS__ /* its shadow alone is larger */
@@ -127,7 +126,7 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
     abx_sandbox_max_processes(CHILD_PROCESSES);
     abx_sandbox_expendable();
     if (needs_clang(work))
-        abx_sandbox_only(paths, CHILD_TMP_BYTES, lacking);
+        abx_sandbox_only(clang_loaded ? library : program, CHILD_TMP_BYTES, lacking);
     else
         abx_sandbox_empty_root(lacking);
     abx_sandbox_drop_capabilities(lacking);
