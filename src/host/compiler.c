@@ -108,7 +108,7 @@ static void library_unref(struct library *library)
     while (*at != library)
         at = &(*at)->next;
     *at = library->next;
-    free(library->artifact);
+    guarded_free(library->artifact);
     free(library);
 }
 
@@ -117,7 +117,7 @@ static struct library *library_new(const uint8_t key[32], struct artifact *artif
 {
     struct library *library = calloc(1, sizeof *library);
     if (!library) {
-        free(artifact);
+        guarded_free(artifact);
         return NULL;
     }
     memcpy(library->key, key, 32);
@@ -255,7 +255,7 @@ static void job_free(struct job *job)
         library_unref(job->linked[i]);
     free(job->linked);
     free(job->links);
-    free(job->request);
+    guarded_free(job->request);
     free(job->constants);
     free(job);
 }
@@ -290,7 +290,7 @@ static void job_answer(struct job *job, struct artifact *artifact, bool cached)
     if (library)
         library_unref(library);
     else
-        free(artifact);
+        guarded_free(artifact);
 }
 
 static unsigned waiting(void)
@@ -299,6 +299,17 @@ static unsigned waiting(void)
     for (struct job *j = jobs; j; j = j->next)
         n += !j->pid;
     return n;
+}
+
+/* A child gets what it works on, and nothing of what else is in memory. */
+static int show(const struct job *job, bool visible)
+{
+    int r = guarded_inherit(job->request, visible);
+    if (r == 0 && job->library)
+        r = guarded_inherit(job->library->artifact, visible);
+    for (uint32_t i = 0; r == 0 && i < job->link_count; i++)
+        r = guarded_inherit(job->linked[i]->artifact, visible);
+    return r;
 }
 
 static void start(struct job *job)
@@ -317,7 +328,10 @@ static void start(struct job *job)
             .cores = most_running / (running + waiting()),
             .verbose = verbose};
     verbose = false;
-    pid_t pid = child_start(&work, &job->out);
+    pid_t pid = show(job, true);
+    if (pid == 0)
+        pid = child_start(&work, &job->out);
+    show(job, false);
     if (pid < 0) {
         job_answer_error(job, pid, "the shader compiler could not be started");
         job_unlink(job);
@@ -350,8 +364,7 @@ static void schedule(void)
 static struct artifact *job_artifact(struct job *job, size_t *ret_bytes)
 {
     void *data;
-    if (lseek(job->out, 0, SEEK_SET) < 0 ||
-            abx_read_fd(job->out, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, ret_bytes) < 0)
+    if (guarded_read(job->out, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, ret_bytes) < 0)
         return NULL;
     struct artifact *a = data;
     bool ok = artifact_check(a, *ret_bytes);
@@ -359,7 +372,7 @@ static struct artifact *job_artifact(struct job *job, size_t *ret_bytes)
         ok = abx_shader_library_check(artifact_blob(a), a->blob_bytes) == 0;
     if (ok)
         return a;
-    free(data);
+    guarded_free(data);
     return NULL;
 }
 
@@ -461,7 +474,7 @@ static void submit(struct connection *c, struct job *job, uint64_t id)
     }
     if (artifact && !job->library &&
             abx_shader_library_check(artifact_blob(artifact), artifact->blob_bytes) < 0) {
-        free(artifact);
+        guarded_free(artifact);
         artifact = NULL;
     }
     struct job *same = jobs;
@@ -474,7 +487,7 @@ static void submit(struct connection *c, struct job *job, uint64_t id)
         else if (wait_for(job, c, id, start_ns))
             job_answer(job, artifact, true);
         else
-            free(artifact);
+            guarded_free(artifact);
         job_free(job);
     } else if (same)
         job_free(job);
@@ -503,7 +516,7 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
                 : !abx_range_ok(waiting_bytes(c), r->bytes, MAX_WAITING_BYTES)
                         ? -EAGAIN
                         : abx_memfd_check(fd, r->bytes);
-    if (error == 0 && !(job->request = malloc(r->bytes)))
+    if (error == 0 && !(job->request = guarded_alloc(r->bytes)))
         error = -ENOMEM;
     /* Its writer may still have the file: what is hashed and compiled is this copy. */
     for (size_t at = 0; error == 0 && at < r->bytes;) {

@@ -169,7 +169,7 @@ struct artifact *cache_get(const uint8_t key[32])
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return NULL;
-    int r = abx_read_fd(fd, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, &bytes);
+    int r = guarded_read(fd, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, &bytes);
     if (r == 0)
         futimens(fd, NULL); /* used just now */
     close(fd);
@@ -183,7 +183,7 @@ struct artifact *cache_get(const uint8_t key[32])
             return data;
     }
     compiler_log("the cache entry %s was damaged", name);
-    free(data);
+    guarded_free(data);
     unlinkat(folder, name, 0);
     return NULL;
 }

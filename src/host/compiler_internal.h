@@ -27,9 +27,17 @@ static inline const uint8_t *artifact_blob(const struct artifact *a)
 /* True when `bytes` at `a` are a whole artifact within the caps of the shader module. */
 bool artifact_check(const struct artifact *a, size_t bytes);
 
+/* ---- compiler_memory.c: what children do not inherit: sources and artifacts, of any tenant */
+void *guarded_alloc(size_t bytes); /* zeros, or NULL */
+void guarded_free(void *p);
+/* Whether children started from now on inherit it; NULL is ignored. -errno. */
+int guarded_inherit(const void *p, bool inherit);
+/* A regular file's bytes, at most `cap`; the caller's to guarded_free(). -errno. */
+int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes);
+
 /* ---- compiler_cache.c: <cache folder>/<2 hex>/<62 hex>. A cache that fails is no error. */
 void cache_open(void);
-/* The artifact (malloc()ed) or NULL. */
+/* The artifact, the caller's to guarded_free(), or NULL. */
 struct artifact *cache_get(const uint8_t key[32]);
 void cache_put(const uint8_t key[32], const struct artifact *a, size_t bytes);
 

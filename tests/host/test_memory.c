@@ -1,0 +1,63 @@
+/* The compiler's memory: a child has what it was given to work on, and nothing of anybody else's.
+ */
+#include "guest.h"
+#include "host/compiler_internal.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How a child ends that reads a byte of it: 0, or the signal. */
+static int read_in_child(const char *p)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(*(volatile const char *)p != 'x');
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void check_size(size_t bytes)
+{
+    char *mine = guarded_alloc(bytes), *other = guarded_alloc(bytes);
+    CHECK(mine && other);
+    memset(mine, 'x', bytes);
+    memset(other, 'x', bytes);
+    CHECK(read_in_child(mine) == SIGSEGV && read_in_child(other) == SIGSEGV);
+    CHECK(guarded_inherit(mine, true) == 0);
+    CHECK(read_in_child(mine + bytes - 1) == 0 && read_in_child(other + bytes - 1) == SIGSEGV);
+    CHECK(guarded_inherit(mine, false) == 0);
+    CHECK(read_in_child(mine) == SIGSEGV);
+    guarded_free(mine);
+    guarded_free(other);
+}
+
+static void check_read(void)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    size_t bytes;
+    void *data;
+    CHECK(fd >= 0 && write(fd, "xyz", 3) == 3);
+    CHECK(guarded_read(fd, 2, &data, &bytes) == -EFBIG);
+    CHECK(guarded_read(fd, 3, &data, &bytes) == 0 && bytes == 3 && !memcmp(data, "xyz", 3));
+    CHECK(read_in_child(data) == SIGSEGV);
+    guarded_free(data);
+    close(fd);
+}
+
+int main(void)
+{
+    CHECK(!guarded_alloc(SIZE_MAX) && guarded_inherit(NULL, true) == 0);
+    guarded_free(NULL);
+    check_size(1);
+    check_size(4096 - 64);
+    check_size(4096);
+    check_size(3 << 20);
+    check_read();
+    return 0;
+}
