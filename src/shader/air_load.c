@@ -12,6 +12,22 @@
 
 /* ---- reading */
 
+/* Before anything else is found: their sizes are only known at run time, which no other code's are.
+ */
+static int refuse_tensors(struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        size_t length;
+        const char *name = LLVMGetValueName2(f, &length);
+        if (LLVMIsDeclaration(f) && LLVMGetFirstUse(f) &&
+                (!strncmp(name, "__tensorops_", 12) ||
+                        (!strncmp(name, "air.", 4) && strstr(name, "tensor"))))
+            return codegen_fail(
+                    g, -EINVAL, "tensors are not supported yet: function '%.200s'", name);
+    }
+    return 0;
+}
+
 static int open_module(struct codegen *g, const struct air_index *index, size_t bytes, uint32_t i)
 {
     if (bytes < sizeof(*index) || i >= index->count ||
@@ -32,6 +48,8 @@ static int open_module(struct codegen *g, const struct air_index *index, size_t 
     LLVMSetTarget(g->module, triple);
     LLVMDisposeMessage(triple);
     int r = codegen_verify(g, "reading");
+    if (r == 0)
+        r = refuse_tensors(g);
     return r < 0 ? r : codegen_check(g);
 }
 
