@@ -2,8 +2,8 @@
 # Installs what is missing of the packages that building, running and testing need.
 set -eu
 packages=(gcc g++ pkg-config meson ninja-build cmake python3 python3-venv ca-certificates clang-19 llvm-19-dev
-    libclang-19-dev     clang-format-19 libclang-rt-19-dev libseccomp-dev bubblewrap podman runc netavark slirp4netns uidmap
-    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross spirv-cross glslang-tools)
+    libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev bubblewrap podman runc netavark
+    slirp4netns uidmap qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross spirv-cross glslang-tools)
 missing=()
 for p in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")

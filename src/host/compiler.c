@@ -1,6 +1,7 @@
 /* host: the compiler process: takes requests from workers, answers from memory or disk, or starts a
  * sandboxed child (compiler_child.c). It owns the disk cache and never looks into a request beyond
- * its hash. Workers may be in a guest's hands: every request is checked; files are copied first. */
+ * its hash, and whether it is a .metallib file. Workers may be in a guest's hands: every request is
+ * checked; files are copied first. */
 #include "host/compiler_internal.h"
 
 #include <fcntl.h>
@@ -516,16 +517,9 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
                 : !abx_range_ok(waiting_bytes(c), r->bytes, MAX_WAITING_BYTES)
                         ? -EAGAIN
                         : abx_memfd_check(fd, r->bytes);
-    if (error == 0 && !(job->request = guarded_alloc(r->bytes)))
-        error = -ENOMEM;
     /* Its writer may still have the file: what is hashed and compiled is this copy. */
-    for (size_t at = 0; error == 0 && at < r->bytes;) {
-        ssize_t n = pread(fd, (char *)job->request + at, r->bytes - at, (off_t)at);
-        if (n <= 0)
-            error = -EIO;
-        else
-            at += (size_t)n;
-    }
+    if (error == 0)
+        error = guarded_copy(fd, r->bytes, &job->request);
     if (error < 0) {
         answer_error(c, r->id, error, strerror(-error));
         if (job)

@@ -32,6 +32,8 @@ void *guarded_alloc(size_t bytes); /* zeros, or NULL */
 void guarded_free(void *p);
 /* Whether children started from now on inherit it; NULL is ignored. -errno. */
 int guarded_inherit(const void *p, bool inherit);
+/* The first bytes of a file, which must have them; the caller's to guarded_free(). -errno. */
+int guarded_copy(int fd, size_t bytes, void **ret_data);
 /* A regular file's bytes, at most `cap`; the caller's to guarded_free(). -errno. */
 int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes);
 

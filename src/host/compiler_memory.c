@@ -47,14 +47,8 @@ int guarded_inherit(const void *p, bool inherit)
     return -errno;
 }
 
-int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes)
+int guarded_copy(int fd, size_t bytes, void **ret_data)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > cap)
-        return -EFBIG;
-    size_t bytes = (size_t)st.st_size;
     char *data = guarded_alloc(bytes);
     if (!data)
         return -ENOMEM;
@@ -70,6 +64,16 @@ int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes)
         at += (size_t)n;
     }
     *ret_data = data;
-    *ret_bytes = bytes;
     return 0;
+}
+
+int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > cap)
+        return -EFBIG;
+    *ret_bytes = (size_t)st.st_size;
+    return guarded_copy(fd, *ret_bytes, ret_data);
 }

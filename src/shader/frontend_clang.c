@@ -100,7 +100,7 @@ int abx_shader_load_clang(const char *path, const char **ret_message)
     return 0;
 }
 
-static int spawn_loaded(pid_t *ret_pid, const char *const *arguments, int in, int out, int err)
+static int fork_loaded(pid_t *ret_pid, const char *const *arguments, int in, int out, int err)
 {
     unsigned count = 0;
     while (arguments[count])
@@ -123,8 +123,6 @@ static int spawn(pid_t *ret_pid, const char *const *arguments, int in, int out, 
      */
     static char *const environment[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
     posix_spawn_file_actions_t actions;
-    if (loaded)
-        return spawn_loaded(ret_pid, arguments, in, out, err);
     int rc = posix_spawn_file_actions_init(&actions);
     if (rc)
         return -rc;
@@ -218,7 +216,7 @@ static int start(struct clang_run *run)
     if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
         rc = -errno;
     if (!rc)
-        rc = spawn(&pid, run->arguments, in[0], out[1], err[1]);
+        rc = (loaded ? fork_loaded : spawn)(&pid, run->arguments, in[0], out[1], err[1]);
     if (!rc) {
         fcntl(in[1], F_SETFL, O_NONBLOCK);
         run->pid = pid;

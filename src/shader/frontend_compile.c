@@ -5,9 +5,9 @@
  * could run, so there
  *
  *   1. the text alone, its templates not instantiated, becomes a precompiled header: the library;
- *   2. on top of that, kernels' records are compiled, and all kernels are instantiated without
- * making code, so that every error is known before the library is ready; by as many processes as
- * there are cores to spare;
+ *   2. on top of that, kernels' records are compiled, and all kernels instantiated without making
+ *      code, so that every error is known before the library is ready: in shards, as many as there
+ *      are cores to spare;
  *   3. a pipeline compiles its one kernel on top of the header (frontend_kernel.c).
  *
  * Measured for ggml's 689 kernels: 0.2 s, 2.7 s of processor time divided by the cores, 0.15 s a
@@ -151,8 +151,7 @@ static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_
 struct stages {
     struct frontend *f;
     struct clang_arguments header_arguments, record_arguments, check_arguments;
-    struct clang_run
-            runs[1 + MAX_SHARDS]; /* the header, then the shards: the first has the records */
+    struct clang_run runs[1 + MAX_SHARDS]; /* the header; the shards, the first with the records */
     struct abx_string texts[1 + MAX_SHARDS];
     unsigned count;
     struct precompiled header;

@@ -1,5 +1,4 @@
-/* The compiler's memory: a child has what it was given to work on, and nothing of anybody else's.
- */
+/* The compiler's memory: a child has what it is given to work on, and nothing of others. */
 #include "guest.h"
 #include "host/compiler_internal.h"
 

@@ -193,7 +193,7 @@ template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
 /* The front end makes it `inline` for entries that are to be instantiated, but not made. */
 #define __ABX_ENTRY_KIND __attribute__((used))
 #define __ABX_ENTRY(id, attributes, ...)                                                           \
-    extern "C" __ABX_ENTRY_KIND void __ABX_CAT(__abx_k_, id)(void)                            \
+    extern "C" __ABX_ENTRY_KIND void __ABX_CAT(__abx_k_, id)(void)                                 \
     {                                                                                              \
         __ABX_KERNEL(attributes, __VA_ARGS__)::go(&__VA_ARGS__);                                   \
     }
