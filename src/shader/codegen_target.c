@@ -2,6 +2,7 @@
 #include "shader/codegen_target.h"
 
 #include <llvm-c/Support.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void initialize_host(void)
@@ -84,6 +85,27 @@ static void set_options(void)
     once = true;
 }
 
+/* ARCBOX_TARGET names one of targets[] whose code is to be used although this computer could run
+ * better: to measure and to test it. NULL: none is named. */
+static int find_lesser(struct codegen *g, const char *features, const struct codegen_target **ret)
+{
+    const char *name = getenv(ABX_TARGET_ENV);
+    *ret = NULL;
+    if (!name || !*name || !strcmp(name, "host"))
+        return 0;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(targets); i++)
+        if (targets[i].triple && !strcmp(targets[i].name, name))
+            *ret = &targets[i];
+#if defined(__x86_64__)
+    bool ours = *ret && (*ret)->id == ABX_TARGET_X86_64 && has_feature(features, "avx2");
+#else
+    bool ours = *ret && (*ret)->id == ABX_TARGET_AARCH64;
+#endif
+    return ours ? 0
+                : codegen_fail(
+                          g, -EINVAL, ABX_TARGET_ENV "=%s: this computer runs no such code", name);
+}
+
 int codegen_target_open(struct codegen *g, uint32_t id)
 {
     const struct codegen_target *t = g->target = codegen_target_find(id);
@@ -95,7 +117,11 @@ int codegen_target_open(struct codegen *g, uint32_t id)
         return open_machine(g, t->triple, t->cpu, t->features);
     char *triple = LLVMGetDefaultTargetTriple(), *cpu = LLVMGetHostCPUName(),
          *features = LLVMGetHostCPUFeatures();
-    int r = open_machine(g, triple, cpu, features);
+    const struct codegen_target *lesser;
+    int r = find_lesser(g, features, &lesser);
+    if (r == 0)
+        r = lesser ? open_machine(g, triple, lesser->cpu, lesser->features)
+                   : open_machine(g, triple, cpu, features);
     LLVMDisposeMessage(triple);
     LLVMDisposeMessage(cpu);
     LLVMDisposeMessage(features);

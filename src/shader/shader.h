@@ -59,6 +59,10 @@ struct abx_shader_result {
     char *message; /* malloc()ed; diagnostics in Apple's form (warnings too), or NULL */
 };
 
+/* Names a processor, "x86-64" (AVX2 alone) or "aarch64", whose code is made although this computer
+ * could run better: to measure and test it. */
+#define ABX_TARGET_ENV "ARCBOX_TARGET"
+
 /* Where the front end finds its tools; see abx_shader_locate(). */
 struct abx_shader_tools {
     char clang[256]; /* path of clang 19 */

@@ -4,11 +4,16 @@
 #include "shader/version_gen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Object blobs are made for the features of the processor they are made on. */
+/* Object blobs are made for the features of the processor they are made on, or for lesser ones that
+ * the environment asks for. */
 static void add_processor(struct abx_sha256 *hash)
 {
+    const char *lesser = getenv(ABX_TARGET_ENV);
+    if (lesser)
+        abx_sha256_add(hash, lesser, strlen(lesser));
     static const char *const wanted[] = {"model name", "flags", "Features", "CPU part"};
     char line[8192];
     bool seen[ABX_ARRAY_SIZE(wanted)] = {false};
