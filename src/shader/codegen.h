@@ -27,6 +27,7 @@ struct codegen {
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
     bool matrix_elements;               /* it looks at its matrices' elements */
     bool recursive;                     /* it calls functions */
+    bool bounded;                       /* private arrays keep to themselves */
     unsigned vector_bytes;              /* of the target's registers */
     bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
@@ -139,6 +140,12 @@ int codegen_check_stack(struct codegen *g);
  */
 int codegen_build_wide(struct codegen *g);
 int codegen_build_scalar(struct codegen *g); /* loops, or a coroutine a thread */
+/* Keeps what is stored past the ends of private arrays from everything else. Once, after loops have
+ * been unrolled: whatever is in registers by then cannot be left. */
+int codegen_bound_private(struct codegen *g, LLVMValueRef function);
+/* Puts the kernel's blocks, and stops at the ends of loops, where they let each SIMD-group function
+ * see the lanes that are at it in the same turn. */
+int codegen_order_waits(struct codegen *g);
 int codegen_finish(struct codegen *g, struct abx_shader_result *result);
 
 /* A coroutine around entry(call, frame, thread, lane): begun at the builder's place, ended by

@@ -160,6 +160,29 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
 }
 
+/* Floating-point numbers out of an integer's range become the nearest that is in it, and NaN 0, as
+ * on Apple's GPUs; LLVM's own conversion gives anything, another thing in each form of code. Clang
+ * does this for scalars (-fno-strict-float-cast-overflow) and not for vectors. */
+static void saturate(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef x = LLVMGetOperand(in, 0);
+    LLVMTypeRef types[2] = {LLVMTypeOf(in), LLVMTypeOf(x)};
+    const char *name =
+            LLVMGetInstructionOpcode(in) == LLVMFPToSI ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
+    LLVMPositionBuilderBefore(g->builder, in);
+    LLVMReplaceAllUsesWith(in, codegen_call_intrinsic(g, name, types, 2, &x, 1));
+    LLVMInstructionEraseFromParent(in);
+}
+
+/* The shim's arithmetic (shim/math_core.h) converts what it has clamped, or does not use. */
+static bool converts_barely(LLVMValueRef function)
+{
+    static const char core[] = "_ZN5metal6__core";
+    size_t length;
+    const char *name = LLVMGetValueName2(function, &length);
+    return length >= sizeof core - 1 && !memcmp(name, core, sizeof core - 1);
+}
+
 /* GPUs load a vector from wherever one of its elements may lie, and programs rely on it: ggml reads
  * float4 a float further in each row. x86-64's aligned moves would trap. Atomics stay as they are.
  */
@@ -192,15 +215,19 @@ static void relax_alignment(struct codegen *g, LLVMValueRef in)
 static void clean_instructions(struct codegen *g, LLVMValueRef f)
 {
     unsigned loop = LLVMGetMDKindIDInContext(g->context, "llvm.loop", 9);
+    bool barely = converts_barely(f);
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
             LLVMOpcode op = LLVMGetInstructionOpcode(in);
+            next = LLVMGetNextInstruction(in);
             if (op == LLVMSDiv || op == LLVMUDiv || op == LLVMSRem || op == LLVMURem)
                 soften_division(g, in);
             else if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
                 mask_shift(g, in);
             else if (op == LLVMLoad || op == LLVMStore || LLVMIsAMemIntrinsic(in))
                 relax_alignment(g, in);
+            else if (!barely && (op == LLVMFPToSI || op == LLVMFPToUI))
+                saturate(g, in);
             else if (op == LLVMBr) {
                 LLVMValueRef md = LLVMGetMetadata(in, loop);
                 if (md && promises_progress(g, md))

@@ -212,6 +212,9 @@ static void place_coroutine(struct codegen *g, struct codegen_place *p, LLVMValu
 static int build_coroutine(struct codegen *g)
 {
     LLVMTypeRef params[4] = {g->ptr, g->ptr, g->i32, g->ptr};
+    int r = (g->simd || g->simd_barriers) && !g->recursive ? codegen_order_waits(g) : 0;
+    if (r < 0)
+        return r;
     g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
     struct codegen_place p = {0};
     struct coroutine k = {.lane = param(g, 3)};
@@ -222,7 +225,7 @@ static int build_coroutine(struct codegen *g)
     call_kernel(g);
     codegen_coroutine_stop(g, &k.c, true, NULL);
     codegen_coroutine_end(g, &k.c);
-    int r = inline_kernel(g);
+    r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
     if (r < 0)
@@ -242,6 +245,8 @@ static int build_coroutine(struct codegen *g)
 int codegen_build_scalar(struct codegen *g)
 {
     int r = codegen_expand_matrices(g, g->kernel);
+    if (r == 0)
+        r = codegen_bound_private(g, g->kernel);
     if (r < 0)
         return r;
     return g->barriers || g->simd || g->simd_barriers ? build_coroutine(g) : build_groups(g);

@@ -291,17 +291,6 @@ static bool masked_block(struct wide *w, uint32_t b)
     return true;
 }
 
-/* The loop directly inside `level` that holds block b; -1 when b is at that level itself. */
-static int child_loop(struct wide *w, uint32_t b, int level)
-{
-    int l = w->loop_of[b];
-    if (l == level)
-        return -1;
-    while (l >= 0 && w->loops[l].parent != level)
-        l = w->loops[l].parent;
-    return l;
-}
-
 /* A loop that lanes leave one by one mostly runs with all of them: then it needs no masks, and its
  * memory accesses are whole vectors. Loops of some size inside others are not worth the code. */
 #define MAX_SECOND_VERSION 3000u
@@ -387,7 +376,7 @@ static bool layout(struct wide *w, const bool *region, int level)
         uint32_t b = w->order[o];
         if (!region[b] || done[b] || (level >= 0 && !w->loops[level].in[b]))
             continue;
-        int l = child_loop(w, b, level);
+        int l = wide_child_loop(w, b, level);
         if (l < 0) {
             if (!masked_block(w, b))
                 return false;
@@ -748,34 +737,13 @@ static int prepare(struct codegen *g)
                 "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg)");
     if (r == 0)
         r = codegen_scalarize(g);
+    if (r == 0)
+        r = codegen_bound_private(g, g->kernel);
     return r < 0 ? r
                  : codegen_run_passes(g, "function(gvn,scalarizer,"
                                          "instsimplify,lower-switch,mergereturn,simplifycfg<no-"
                                          "switch-to-lookup>,lower-switch,"
                                          "mergereturn,loop-simplify,lcssa,dce)");
-}
-
-/* Processors without masked memory instructions (NEON; AVX2 for most types) get a branch a lane for
- * each masked access, and LLVM takes minutes over thousands of blocks: more than this many accesses
- * are left to the scalar form. */
-#define MAX_EMULATED_ACCESSES 64u
-
-static bool too_many_masked(struct wide *w)
-{
-    unsigned count = 0;
-    if (w->g->vector_bytes >= 64)
-        return false;
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(w->function); b; b = LLVMGetNextBasicBlock(b))
-        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
-            const char *name = codegen_callee(in);
-            if (!name || strncmp(name, "llvm.masked.", 12))
-                continue;
-            bool store = LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVoidTypeKind;
-            count += !LLVMIsAConstant(LLVMGetOperand(in, store ? 3 : 2));
-        }
-    if (count > MAX_EMULATED_ACCESSES)
-        w->refused = "too many masked accesses for this processor";
-    return w->refused != NULL;
 }
 
 static int build(struct codegen *g, struct wide *w)
@@ -784,7 +752,7 @@ static int build(struct codegen *g, struct wide *w)
     w->g = g;
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;
     bool ok = wide_graph(w, g->kernel) && (wait ? coroutine(w) : groups(w));
-    if (!ok || too_many_masked(w)) {
+    if (!ok) {
         if (g->verbose)
             codegen_fail(g, 0, "wide form refused: %s", w->refused ? w->refused : "?");
         if (g->entry)

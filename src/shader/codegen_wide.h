@@ -127,6 +127,10 @@ uint64_t wide_marker(
 
 /* Builds the block graph (once), then decides what diverges in this variant. False: refused. */
 bool wide_graph(struct wide *w, LLVMValueRef function);
+bool wide_dominates(struct wide *w, uint32_t a, uint32_t b);
+/* The loop directly inside `level` (-1: outside all) that holds block b; -1 when b is at that level
+ * itself. */
+int wide_child_loop(struct wide *w, uint32_t b, int level);
 bool wide_analyse(struct wide *w);
 void wide_free(struct wide *w);
 
@@ -134,6 +138,12 @@ void wide_free(struct wide *w);
 bool wide_translate(struct wide *w, LLVMBasicBlockRef after);
 /* One instruction; wide_value.c holds what it needs. */
 bool wide_instruction(struct wide *w, LLVMValueRef in);
+bool wide_load(struct wide *w, LLVMValueRef in);
+bool wide_store(struct wide *w, LLVMValueRef in);
+/* Integer division, of lanes and of uniform numbers, which nothing that is off takes part in. */
+bool wide_is_division(LLVMOpcode op);
+LLVMValueRef wide_divide(struct wide *w, LLVMValueRef in, LLVMOpcode op);
+LLVMValueRef wide_uniform_divide(struct wide *w, LLVMValueRef in);
 bool wide_call(struct wide *w, LLVMValueRef in);
 bool wide_simd(struct wide *w, LLVMValueRef in);
 bool wide_matrix(struct wide *w, LLVMValueRef in);
@@ -142,6 +152,14 @@ void wide_gather_products(struct codegen *g);
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column);
 /* Anything, one lane after the other. */
 bool wide_serial(struct wide *w, LLVMValueRef in);
+/* A loop over the lanes of `mask` (NULL: all): begun at the builder's place, which then lies in its
+ * body; ended there, after which the builder lies behind it. */
+struct wide_lane_loop {
+    LLVMBasicBlockRef before, top, next, after;
+    LLVMValueRef lane; /* i64 */
+};
+struct wide_lane_loop wide_lane_loop_begin(struct wide *w, LLVMValueRef mask);
+void wide_lane_loop_end(struct wide *w, struct wide_lane_loop *l);
 
 /* Accesses of all lanes that are not side by side: false when it is not one. They take effect at
  * the next wide_strided_flush(), due before any other access to memory and at a block's end. */
@@ -178,6 +196,7 @@ LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar);
 LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar);
 LLVMValueRef wide_uniform(struct wide *w, LLVMValueRef source);
 LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source);
+LLVMValueRef wide_offsets(struct wide *w, const struct wide_value *v); /* of an address, in bytes */
 void wide_set_uniform(struct wide *w, LLVMValueRef source, LLVMValueRef v);
 void wide_set_vector(struct wide *w, LLVMValueRef source, LLVMValueRef v);
 LLVMValueRef wide_all(struct wide *w);                     /* the mask, as a vector */

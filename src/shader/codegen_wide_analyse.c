@@ -195,7 +195,7 @@ static bool post_dominators(struct wide *w)
     return true;
 }
 
-static bool dominates(struct wide *w, uint32_t a, uint32_t b)
+bool wide_dominates(struct wide *w, uint32_t a, uint32_t b)
 {
     for (;;) {
         if (a == b)
@@ -225,7 +225,7 @@ static bool find_loops(struct wide *w)
             uint32_t h = w->successor[b][s];
             if (w->rank[h] > w->rank[b])
                 continue;
-            if (!dominates(w, h, b)) {
+            if (!wide_dominates(w, h, b)) {
                 w->refused = "irreducible control flow";
                 return false;
             }
@@ -268,6 +268,16 @@ static bool find_loops(struct wide *w)
         }
     }
     return w->loops != NULL;
+}
+
+int wide_child_loop(struct wide *w, uint32_t b, int level)
+{
+    int l = w->loop_of[b];
+    if (l == level)
+        return -1;
+    while (l >= 0 && w->loops[l].parent != level)
+        l = w->loops[l].parent;
+    return l;
 }
 
 bool wide_graph(struct wide *w, LLVMValueRef function)

@@ -67,6 +67,45 @@ static void store_lane(struct wide *w, LLVMValueRef array, LLVMValueRef v, LLVMV
     LLVMBuildStore(b, v, lane_of(w, array, kept, lane));
 }
 
+struct wide_lane_loop wide_lane_loop_begin(struct wide *w, LLVMValueRef mask)
+{
+    struct codegen *g = w->g;
+    LLVMBuilderRef b = g->builder;
+    LLVMValueRef bits = mask ? LLVMBuildZExt(b, wide_bits(w, mask), g->i64, "") : NULL;
+    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(g->context, w->function, "active");
+    struct wide_lane_loop l = {.before = LLVMGetInsertBlock(b),
+            .top = LLVMAppendBasicBlockInContext(g->context, w->function, "lane"),
+            .next = LLVMAppendBasicBlockInContext(g->context, w->function, "next"),
+            .after = LLVMAppendBasicBlockInContext(g->context, w->function, "lanes")};
+    LLVMBuildBr(b, l.top);
+    LLVMPositionBuilderAtEnd(b, l.top);
+    l.lane = LLVMBuildPhi(b, g->i64, "lane");
+    if (bits) {
+        LLVMValueRef bit =
+                LLVMBuildAnd(b, LLVMBuildLShr(b, bits, l.lane, ""), codegen_i64(g, 1), "");
+        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntNE, bit, codegen_i64(g, 0), ""), body, l.next);
+    } else {
+        LLVMBuildBr(b, body);
+    }
+    LLVMPositionBuilderAtEnd(b, body);
+    return l;
+}
+
+void wide_lane_loop_end(struct wide *w, struct wide_lane_loop *l)
+{
+    struct codegen *g = w->g;
+    LLVMBuilderRef b = g->builder;
+    LLVMBuildBr(b, l->next);
+    LLVMPositionBuilderAtEnd(b, l->next);
+    LLVMValueRef sum = LLVMBuildAdd(b, l->lane, codegen_i64(g, 1), "");
+    LLVMValueRef end = LLVMBuildICmp(b, LLVMIntEQ, sum, codegen_i64(g, w->width), "");
+    LLVMBuildCondBr(b, end, l->after, l->top);
+    LLVMValueRef from[2] = {codegen_i64(g, 0), sum};
+    LLVMBasicBlockRef blocks[2] = {l->before, l->next};
+    LLVMAddIncoming(l->lane, from, blocks, 2);
+    LLVMPositionBuilderAtEnd(b, l->after);
+}
+
 /* for (lane = 0; lane < width; lane++) if (active) result[lane] = copy of `in` */
 bool wide_serial(struct wide *w, LLVMValueRef in)
 {
@@ -95,39 +134,17 @@ bool wide_serial(struct wide *w, LLVMValueRef in)
         result = wide_slot(w, LLVMArrayType2(kept, w->width), "results");
         LLVMBuildStore(b, LLVMConstNull(LLVMArrayType2(kept, w->width)), result);
     }
-    LLVMValueRef bits = w->mask ? LLVMBuildZExt(b, wide_bits(w, w->mask), g->i64, "") : NULL;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
-    LLVMBasicBlockRef loop = LLVMAppendBasicBlockInContext(g->context, w->function, "lane");
-    LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(g->context, w->function, "active");
-    LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(g->context, w->function, "next");
-    LLVMBasicBlockRef after = LLVMAppendBasicBlockInContext(g->context, w->function, "lanes");
-    LLVMBuildBr(b, loop);
-    LLVMPositionBuilderAtEnd(b, loop);
-    LLVMValueRef lane = LLVMBuildPhi(b, g->i64, "lane");
-    if (bits) {
-        LLVMValueRef bit = LLVMBuildAnd(b, LLVMBuildLShr(b, bits, lane, ""), codegen_i64(g, 1), "");
-        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntNE, bit, codegen_i64(g, 0), ""), body, next);
-    } else {
-        LLVMBuildBr(b, body);
-    }
-    LLVMPositionBuilderAtEnd(b, body);
+    struct wide_lane_loop loop = wide_lane_loop_begin(w, w->mask);
     LLVMValueRef copy = LLVMInstructionClone(in);
     for (int i = 0; i < operands; i++) {
         LLVMValueRef o = LLVMGetOperand(in, (unsigned)i);
         LLVMSetOperand(copy, (unsigned)i,
-                array[i] ? load_lane(w, array[i], LLVMTypeOf(o), lane) : wide_uniform(w, o));
+                array[i] ? load_lane(w, array[i], LLVMTypeOf(o), loop.lane) : wide_uniform(w, o));
     }
     LLVMInsertIntoBuilder(b, copy);
     if (result)
-        store_lane(w, result, copy, lane);
-    LLVMBuildBr(b, next);
-    LLVMPositionBuilderAtEnd(b, next);
-    LLVMValueRef sum = LLVMBuildAdd(b, lane, codegen_i64(g, 1), "");
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, sum, codegen_i64(g, w->width), ""), after, loop);
-    LLVMValueRef from[2] = {codegen_i64(g, 0), sum};
-    LLVMBasicBlockRef blocks[2] = {before, next};
-    LLVMAddIncoming(lane, from, blocks, 2);
-    LLVMPositionBuilderAtEnd(b, after);
+        store_lane(w, result, copy, loop.lane);
+    wide_lane_loop_end(w, &loop);
     if (!result)
         return true;
     if (!vectorisable(type)) {

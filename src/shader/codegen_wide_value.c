@@ -67,19 +67,6 @@ LLVMValueRef wide_first_active(struct wide *w)
     return LLVMBuildTrunc(g->builder, n, g->i32, "first_active");
 }
 
-static LLVMValueRef last_active(struct wide *w)
-{
-    struct codegen *g = w->g;
-    if (!w->mask)
-        return codegen_i32(g, w->width - 1);
-    LLVMValueRef bits = LLVMBuildZExt(g->builder, wide_bits(w, w->mask), g->i64, "");
-    LLVMValueRef a[2] = {
-            LLVMBuildOr(g->builder, bits, codegen_i64(g, 1), ""), LLVMConstInt(g->i1, 1, 0)};
-    LLVMValueRef n = codegen_call_intrinsic(g, "llvm.ctlz", &g->i64, 1, a, 2);
-    n = LLVMBuildSub(g->builder, codegen_i64(g, 63), n, "");
-    return LLVMBuildTrunc(g->builder, n, g->i32, "last_active");
-}
-
 void wide_set_uniform(struct wide *w, LLVMValueRef source, LLVMValueRef v)
 {
     wide_get(w, source)->uniform = v;
@@ -109,7 +96,7 @@ static LLVMValueRef lanes_vector(struct wide *w, const int64_t *lane, LLVMTypeRe
 }
 
 /* The byte offsets of an address, <width x i64>. */
-static LLVMValueRef offsets(struct wide *w, struct wide_value *v)
+LLVMValueRef wide_offsets(struct wide *w, const struct wide_value *v)
 {
     if (v->vector)
         return v->vector;
@@ -135,13 +122,14 @@ LLVMValueRef wide_vector(struct wide *w, LLVMValueRef source)
             each[i] = (int64_t)(i * (a->interleaved ? a->unit : a->bytes));
         LLVMValueRef lane = lanes_vector(w, each, w->g->i64);
         if (v->divergent)
-            return address_vector(w, v->base, LLVMBuildAdd(w->g->builder, offsets(w, v), lane, ""));
+            return address_vector(
+                    w, v->base, LLVMBuildAdd(w->g->builder, wide_offsets(w, v), lane, ""));
         return address_vector(w, wide_uniform(w, source), lane);
     }
     if (!v || !v->divergent)
         return wide_splat(w, wide_uniform(w, source));
     if (v->base)
-        return address_vector(w, v->base, offsets(w, v));
+        return address_vector(w, v->base, wide_offsets(w, v));
     if (!v->vector)
         w->refused = w->refused ? w->refused : "a value out of order";
     return v->vector ? v->vector : LLVMGetPoison(wide_type(w, LLVMTypeOf(source)));
@@ -244,7 +232,7 @@ static bool divergent_gep(struct wide *w, LLVMValueRef in)
         v->first = codegen_i64(g, 0);
     } else if (from) {
         v->base = from->base;
-        v->vector = offsets(w, from);
+        v->vector = wide_offsets(w, from);
         v->lanes = from->lanes, v->first = from->first;
         v->no_signed_wrap = from->no_signed_wrap;
     } else {
@@ -297,222 +285,7 @@ static bool uniform_gep(struct wide *w, LLVMValueRef in)
     return true;
 }
 
-/* ---- loads and stores */
-
-static LLVMValueRef dummy(struct wide *w)
-{
-    if (!w->dummy)
-        w->dummy = wide_slot(w, LLVMArrayType2(w->g->i8, 64), "dummy");
-    return w->dummy;
-}
-
-/* Under a mask a uniform access happens once, if any lane is active; else to a dummy. */
-static LLVMValueRef guarded(struct wide *w, LLVMValueRef pointer)
-{
-    if (!w->mask)
-        return pointer;
-    return LLVMBuildSelect(w->g->builder, wide_any(w, w->mask), pointer, dummy(w), "");
-}
-
-/* The address of the first of `width` neighbouring elements, or NULL when the lanes' addresses are
- * not `bytes` apart. Anchored at a lane that is active: the others' may have wrapped around. */
-static LLVMValueRef contiguous(struct wide *w, LLVMValueRef pointer, uint64_t bytes)
-{
-    struct codegen *g = w->g;
-    LLVMValueRef memory = wide_private(pointer);
-    struct wide_value *v = wide_get(w, pointer);
-    if (memory) {
-        struct wide_value *a = wide_get(w, memory);
-        return a->interleaved && a->unit == bytes && !v->divergent ? wide_uniform(w, pointer)
-                                                                   : NULL;
-    }
-    if (!v->base || !wide_rises(w, v, (int64_t)bytes))
-        return NULL;
-    LLVMValueRef first =
-            LLVMBuildAdd(g->builder, v->first, codegen_i64(g, (uint64_t)v->lanes[0]), "");
-    if (w->mask && !v->no_signed_wrap) {
-        LLVMValueRef lane = wide_first_active(w);
-        LLVMValueRef there = LLVMBuildExtractElement(g->builder, offsets(w, v), lane, "");
-        LLVMValueRef back = LLVMBuildMul(
-                g->builder, LLVMBuildZExt(g->builder, lane, g->i64, ""), codegen_i64(g, bytes), "");
-        first = LLVMBuildSub(g->builder, there, back, "");
-    }
-    return LLVMBuildGEP2(g->builder, g->i8, v->base, &first, 1, "row");
-}
-
-/* Elements below 32 bits: processors have no gathers and scatters for them, and what LLVM makes of
- * them, a branch a lane, takes seconds to compile in a kernel with many. Here lanes that are not
- * active use the dummy instead. */
-static LLVMValueRef narrow_places(struct wide *w, LLVMValueRef pointers)
-{
-    if (!w->mask)
-        return pointers;
-    return LLVMBuildSelect(
-            w->g->builder, w->mask, pointers, wide_splat(w, dummy(w)), "narrow_places");
-}
-
-/* An element that crosses no word of 32 bits is read with it: that word is in the same page. */
-static LLVMValueRef gather_in_words(struct wide *w, LLVMTypeRef scalar, LLVMValueRef pointers)
-{
-    struct codegen *g = w->g;
-    LLVMBuilderRef b = g->builder;
-    LLVMTypeRef words = wide_type(w, g->i32), bits = wide_type(w, g->i64);
-    LLVMValueRef three = wide_splat(w, codegen_i64(g, 3));
-    LLVMValueRef rest = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, pointers, bits, ""), three, "rest");
-    LLVMValueRef back = LLVMBuildNeg(b, rest, "");
-    LLVMValueRef from = LLVMBuildGEP2(b, g->i8, pointers, &back, 1, "words");
-    LLVMTypeRef types[2] = {words, LLVMTypeOf(from)};
-    LLVMValueRef a[4] = {from, codegen_i32(g, 4), wide_all(w), LLVMConstNull(words)};
-    LLVMValueRef v = codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
-    LLVMValueRef shift = LLVMBuildShl(
-            b, LLVMBuildTrunc(b, rest, words, ""), wide_splat(w, codegen_i32(g, 3)), "");
-    unsigned width = 8 * (unsigned)LLVMABISizeOfType(g->layout, scalar);
-    LLVMTypeRef narrow = wide_type(w, LLVMIntTypeInContext(g->context, width));
-    v = LLVMBuildTrunc(b, LLVMBuildLShr(b, v, shift, ""), narrow, "");
-    return LLVMBuildBitCast(b, v, wide_type(w, scalar), "");
-}
-
-static LLVMValueRef narrow_gather(
-        struct wide *w, LLVMTypeRef scalar, LLVMValueRef pointers, unsigned align)
-{
-    LLVMBuilderRef b = w->g->builder;
-    LLVMValueRef from = narrow_places(w, pointers);
-    LLVMTypeRef type = wide_type(w, scalar);
-    LLVMValueRef v = LLVMGetPoison(type);
-    for (unsigned i = 0; i < w->width; i++) {
-        LLVMValueRef lane = codegen_i32(w->g, i);
-        LLVMValueRef e =
-                LLVMBuildLoad2(b, scalar, LLVMBuildExtractElement(b, from, lane, ""), "narrow");
-        LLVMSetAlignment(e, align);
-        v = LLVMBuildInsertElement(b, v, e, lane, "");
-    }
-    return w->mask ? LLVMBuildSelect(b, w->mask, v, LLVMConstNull(type), "") : v;
-}
-
-static void narrow_scatter(struct wide *w, LLVMValueRef v, LLVMValueRef pointers, unsigned align)
-{
-    LLVMBuilderRef b = w->g->builder;
-    LLVMValueRef to = narrow_places(w, pointers);
-    for (unsigned i = 0; i < w->width; i++) {
-        LLVMValueRef lane = codegen_i32(w->g, i);
-        LLVMSetAlignment(LLVMBuildStore(b, LLVMBuildExtractElement(b, v, lane, ""),
-                                 LLVMBuildExtractElement(b, to, lane, "")),
-                align);
-    }
-}
-
-static bool vector_load(struct wide *w, LLVMValueRef in)
-{
-    struct codegen *g = w->g;
-    LLVMValueRef pointer = LLVMGetOperand(in, 0);
-    LLVMTypeRef scalar = LLVMTypeOf(in), type = wide_type(w, scalar);
-    uint64_t bytes = LLVMABISizeOfType(g->layout, scalar);
-    unsigned align = LLVMGetAlignment(in);
-    LLVMValueRef row = contiguous(w, pointer, bytes), v;
-    if (w->strided_stores && !wide_private(pointer))
-        wide_strided_flush(w);
-    if (!row && wide_strided_load(w, in))
-        return true;
-    if (row && !w->mask) {
-        v = LLVMBuildLoad2(g->builder, type, row, "");
-        LLVMSetAlignment(v, align);
-    } else if (row) {
-        LLVMTypeRef types[2] = {type, g->ptr};
-        LLVMValueRef a[4] = {row, codegen_i32(g, align), w->mask, LLVMConstNull(type)};
-        v = codegen_call_intrinsic(g, "llvm.masked.load", types, 2, a, 4);
-    } else if (bytes < 4) {
-        LLVMValueRef p = wide_vector(w, pointer);
-        v = align >= bytes && !wide_private(pointer) ? gather_in_words(w, scalar, p)
-                                                     : narrow_gather(w, scalar, p, align);
-    } else {
-        LLVMValueRef p = wide_vector(w, pointer);
-        LLVMTypeRef types[2] = {type, LLVMTypeOf(p)};
-        LLVMValueRef a[4] = {p, codegen_i32(g, align), wide_all(w), LLVMConstNull(type)};
-        v = codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
-    }
-    wide_set_vector(w, in, v);
-    return true;
-}
-
-static bool load(struct wide *w, LLVMValueRef in)
-{
-    LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(in));
-    bool plain = kind == LLVMIntegerTypeKind
-                         ? LLVMGetIntTypeWidth(LLVMTypeOf(in)) % 8 == 0
-                         : kind != LLVMVectorTypeKind && kind != LLVMStructTypeKind &&
-                                   kind != LLVMArrayTypeKind;
-    if (wide_is_divergent(w, in))
-        return plain && !LLVMGetVolatile(in) && LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic
-                       ? vector_load(w, in)
-                       : wide_serial(w, in);
-    if (w->strided_stores)
-        wide_strided_flush(w);
-    LLVMValueRef copy = LLVMInstructionClone(in);
-    LLVMSetOperand(copy, 0, guarded(w, wide_uniform(w, LLVMGetOperand(in, 0))));
-    LLVMInsertIntoBuilder(w->g->builder, copy);
-    wide_set_uniform(w, in, copy);
-    return true;
-}
-
-static bool vector_store(struct wide *w, LLVMValueRef in)
-{
-    struct codegen *g = w->g;
-    LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
-    uint64_t bytes = LLVMABISizeOfType(g->layout, LLVMTypeOf(source));
-    unsigned align = LLVMGetAlignment(in);
-    bool elsewhere = wide_private(pointer) != NULL;
-    if (!w->strided_stores && !elsewhere)
-        wide_strided_flush(w);
-    LLVMValueRef v = wide_vector(w, source), row = contiguous(w, pointer, bytes);
-    LLVMTypeRef type = LLVMTypeOf(v);
-    if (!row && wide_strided_store(w, in, v))
-        return true;
-    if (!elsewhere)
-        wide_strided_flush(w);
-    if (row && !w->mask) {
-        LLVMSetAlignment(LLVMBuildStore(g->builder, v, row), align);
-        return true;
-    }
-    if (!row && bytes < 4) {
-        narrow_scatter(w, v, wide_vector(w, pointer), align);
-        return true;
-    }
-    LLVMValueRef p = row ? row : wide_vector(w, pointer);
-    LLVMTypeRef types[2] = {type, LLVMTypeOf(p)};
-    LLVMValueRef a[4] = {v, p, codegen_i32(g, align), wide_all(w)};
-    codegen_call_intrinsic(g, row ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, a, 4);
-    return true;
-}
-
-static bool store(struct wide *w, LLVMValueRef in)
-{
-    w->matrix = NULL; /* a matrix read before may differ now */
-    LLVMValueRef source = LLVMGetOperand(in, 0), pointer = LLVMGetOperand(in, 1);
-    LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(source));
-    bool plain = kind == LLVMIntegerTypeKind
-                         ? LLVMGetIntTypeWidth(LLVMTypeOf(source)) % 8 == 0
-                         : kind != LLVMVectorTypeKind && kind != LLVMStructTypeKind &&
-                                   kind != LLVMArrayTypeKind;
-    bool atomic = LLVMGetVolatile(in) || LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic;
-    if (wide_private(pointer) || wide_is_divergent(w, pointer))
-        return plain && !atomic ? vector_store(w, in) : wide_serial(w, in);
-    wide_strided_flush(w);
-    /* One place for all lanes: the last active one's value stays. */
-    LLVMValueRef v;
-    if (!wide_is_divergent(w, source))
-        v = wide_uniform(w, source);
-    else if (plain)
-        v = LLVMBuildExtractElement(w->g->builder, wide_vector(w, source), last_active(w), "");
-    else
-        return wide_serial(w, in);
-    LLVMValueRef copy = LLVMInstructionClone(in);
-    LLVMSetOperand(copy, 0, v);
-    LLVMSetOperand(copy, 1, guarded(w, wide_uniform(w, pointer)));
-    LLVMInsertIntoBuilder(w->g->builder, copy);
-    return true;
-}
-
-/* ---- the rest */
+/* ---- everything else */
 
 static void copy_flags(LLVMValueRef from, LLVMValueRef to)
 {
@@ -548,6 +321,8 @@ static LLVMValueRef widen(struct wide *w, LLVMValueRef in, LLVMOpcode op)
         return LLVMBuildFNeg(b, x, "");
     if (op == LLVMFreeze)
         return LLVMBuildFreeze(b, x, "");
+    if (wide_is_division(op))
+        return wide_divide(w, in, op);
     LLVMValueRef y = wide_vector(w, LLVMGetOperand(in, 1));
     if (op == LLVMICmp)
         return LLVMBuildICmp(b, LLVMGetICmpPredicate(in), x, y, "");
@@ -564,6 +339,10 @@ static LLVMValueRef widen(struct wide *w, LLVMValueRef in, LLVMOpcode op)
 
 static bool uniform(struct wide *w, LLVMValueRef in)
 {
+    if (wide_is_division(LLVMGetInstructionOpcode(in))) {
+        wide_set_uniform(w, in, wide_uniform_divide(w, in));
+        return true;
+    }
     LLVMValueRef copy = LLVMInstructionClone(in);
     for (int i = 0; i < LLVMGetNumOperands(in); i++)
         LLVMSetOperand(copy, (unsigned)i, wide_uniform(w, LLVMGetOperand(in, (unsigned)i)));
@@ -597,9 +376,9 @@ bool wide_instruction(struct wide *w, LLVMValueRef in)
     case LLVMCall:
         return wide_call(w, in);
     case LLVMLoad:
-        return load(w, in);
+        return wide_load(w, in);
     case LLVMStore:
-        return store(w, in);
+        return wide_store(w, in);
     case LLVMGetElementPtr:
         return divergent ? divergent_gep(w, in) : uniform_gep(w, in);
     case LLVMAtomicRMW:

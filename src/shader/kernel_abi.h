@@ -11,7 +11,7 @@
 #include "wire/limits.h"
 
 #define ABX_OBJECT_MAGIC 0x4f425841u /* "AXBO" */
-#define ABX_OBJECT_VERSION 1u
+#define ABX_OBJECT_VERSION 2u
 #define ABX_OBJECT_ENTRY "abx_entry" /* the one symbol looked up */
 
 enum abx_kernel_form {
@@ -57,7 +57,8 @@ static inline int abx_object_check(const void *blob, size_t bytes)
     return 0;
 }
 
-/* What a kernel knows of its surroundings. One a worker thread; the kernel only reads it. */
+/* What a kernel knows of its surroundings. One a worker thread; the kernel reads it, and writes
+ * `nowhere`. */
 struct abx_kernel_call {
     void *buffers[ABX_BUFFER_SLOTS];
     void *threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
@@ -68,6 +69,7 @@ struct abx_kernel_call {
     /* ABX_FORM_COROUTINE only: the threadgroup being run, and its real size (edges may be less). */
     uint32_t group[3];
     uint32_t size[3];
+    uint64_t nowhere[8]; /* what lanes that are off read and write instead of their addresses */
 };
 
 /* ABX_FORM_GROUPS. Groups are numbered with x fastest. */
