@@ -14,8 +14,14 @@
 #define SPAN 4096
 #define MAX_CHUNKS (SPAN / 16)
 
-/* The lanes' elements, in registers. The mark, which others have seen as the value, becomes it;
- * wide_strided_end() removes it. */
+/* The mark, which others have seen as the value, becomes it; wide_strided_end() removes it. */
+static void becomes(struct wide *w, struct wide_strided *s, LLVMValueRef v)
+{
+    s->waits = false;
+    LLVMSetOperand(s->mark, 0, LLVMBuildBitCast(w->g->builder, v, LLVMTypeOf(s->mark), ""));
+}
+
+/* The lanes' elements, in registers. */
 static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
 {
     s->waits = false;
@@ -23,8 +29,7 @@ static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
         memcpy(s->part, part, w->width / strided_lanes(w, s) * sizeof *part);
         return;
     }
-    LLVMValueRef v = wide_join_all(w, part, strided_lanes(w, s));
-    LLVMSetOperand(s->mark, 0, LLVMBuildBitCast(w->g->builder, v, LLVMTypeOf(s->mark), ""));
+    becomes(w, s, wide_join_all(w, part, strided_lanes(w, s)));
 }
 
 /* ---- constant distances: loads */
@@ -320,16 +325,6 @@ static LLVMValueRef halves(
     bool two = strided_lanes(w, s) > lanes;
     unsigned count = two ? 2 * lanes : lanes;
     int index[64];
-    if (s->bytes < 4 && LLVMGetTypeKind(s->type) == LLVMIntegerTypeKind) {
-        /* The program will make 32 bits of it: then a mask is all that this takes. */
-        LLVMValueRef v = two ? wide_join(w, part[0], part[1], lanes) : part[0];
-        LLVMValueRef by[64];
-        for (unsigned i = 0; i < count; i++)
-            by[i] = LLVMConstInt(LLVMGetElementType(LLVMTypeOf(v)), s->bytes * 8, 0);
-        if (high)
-            v = LLVMBuildLShr(b, v, LLVMConstVector(by, count), "");
-        return LLVMBuildTrunc(b, v, strided_vector(w, s->bytes, count), "");
-    }
     for (unsigned i = 0; i < count; i++)
         index[i] = (int)(2 * i + high);
     LLVMTypeRef type = strided_vector(w, s->bytes, 2 * lanes);
@@ -338,17 +333,46 @@ static LLVMValueRef halves(
     return wide_shuffle(w, x, y, index, count);
 }
 
+/* Integers of less than 32 bits, of which the program will make 32: in one piece for all lanes, so
+ * that a mask is all that this takes. */
+static void narrow_halves(struct wide *w, struct pair *p, bool high)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMValueRef part[WIDE_MAX_WIDTH];
+    struct wide_strided *s = p->half[high];
+    unsigned from = strided_lanes(w, &p->both);
+    memcpy(part, p->part, w->width / from * sizeof *part);
+    LLVMValueRef v = wide_join_all(w, part, from);
+    if (high)
+        v = LLVMBuildLShr(b, v,
+                wide_splat(w, LLVMConstInt(LLVMGetElementType(LLVMTypeOf(v)), s->bytes * 8, 0)),
+                "");
+    becomes(w, s, LLVMBuildTrunc(b, v, strided_vector(w, s->bytes, w->width), ""));
+}
+
 static void take_apart(struct wide *w, struct pair *p)
 {
     unsigned from = strided_lanes(w, &p->both);
     for (int high = 0; high < 2; high++) {
         struct wide_strided *s = p->half[high];
         LLVMValueRef part[WIDE_MAX_WIDTH];
+        if (s->mark && s->bytes < 4 && LLVMGetTypeKind(s->type) == LLVMIntegerTypeKind) {
+            narrow_halves(w, p, high);
+            continue;
+        }
         unsigned each = strided_lanes(w, s);
         for (unsigned i = 0; i < w->width / each; i++)
             part[i] = halves(w, s, &p->part[i * each / from], from, high);
         loaded(w, s, part);
     }
+}
+
+/* Taking halves' pairs apart is a permutation across a register's 16 bytes, which costs nothing
+ * more than another only with AVX-512. Others transpose them as they are. */
+static bool stays_narrow(struct wide *w, const struct wide_strided *s)
+{
+    return w->g->vector_bytes < 64 && s->bytes == 2 &&
+           LLVMGetTypeKind(s->type) != LLVMIntegerTypeKind;
 }
 
 void strided_load_group(struct wide *w, struct wide_strided **member, unsigned count)
@@ -359,8 +383,8 @@ void strided_load_group(struct wide *w, struct wide_strided **member, unsigned c
     qsort(member, count, sizeof *member, by_offset);
     for (unsigned k = 0; k < count; k++) {
         struct wide_strided *s = member[k];
-        if (!s->narrow || s->bytes == 8 || k + 1 == count || member[k + 1]->type != s->type ||
-                member[k + 1]->offset != s->offset + s->bytes) {
+        if (!s->narrow || s->bytes == 8 || stays_narrow(w, s) || k + 1 == count ||
+                member[k + 1]->type != s->type || member[k + 1]->offset != s->offset + s->bytes) {
             member[left++] = s;
             continue;
         }

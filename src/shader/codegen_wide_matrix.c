@@ -86,38 +86,85 @@ static void operand(struct wide *w, LLVMValueRef in, unsigned first, LLVMValueRe
     arrange(w, e, true);
 }
 
-/* Multiplications with one left factor, step by step together: the factor's permutations serve all
- * of them, and in this order all the sums stay in registers. */
-static void multiply(struct wide *w)
+static LLVMValueRef one_row(struct wide *w, LLVMValueRef e[2], unsigned row)
+{
+    return wide_slice(w, e[row / 4], row % 4 * ROW, ROW);
+}
+
+static LLVMValueRef multiply_add(struct wide *w, LLVMValueRef x, LLVMValueRef y, LLVMValueRef sum)
+{
+    LLVMTypeRef type = LLVMTypeOf(sum);
+    LLVMValueRef a[3] = {x, y, sum};
+    return codegen_call_intrinsic(w->g, "llvm.fma", &type, 1, a, 3);
+}
+
+/* Registers of sixteen numbers: two rows of the left factor at a time. All the sums stay in
+ * registers, and one permutation serves a step of all products. */
+static void multiply_pairs(struct wide *w, LLVMValueRef left[2],
+        LLVMValueRef right[WIDE_MAX_PRODUCTS][2], LLVMValueRef c[WIDE_MAX_PRODUCTS][2])
 {
     unsigned count = w->product_count;
-    LLVMValueRef left[2], right[WIDE_MAX_PRODUCTS][2], sum[WIDE_MAX_PRODUCTS][4];
-    operand(w, w->product[0].in, 1, left);
-    for (unsigned i = 0; i < count; i++) {
-        LLVMValueRef c[2];
-        operand(w, w->product[i].in, 3, right[i]);
-        operand(w, w->product[i].in, 5, c);
+    LLVMValueRef sum[WIDE_MAX_PRODUCTS][4];
+    for (unsigned i = 0; i < count; i++)
         for (unsigned p = 0; p < 4; p++)
-            sum[i][p] = two_rows(w, c, p);
-    }
-    LLVMTypeRef type = LLVMTypeOf(sum[0][0]);
+            sum[i][p] = two_rows(w, c[i], p);
     for (unsigned k = 0; k < ROW; k++) {
         LLVMValueRef row[WIDE_MAX_PRODUCTS];
         for (unsigned i = 0; i < count; i++)
             row[i] = twice(w, two_rows(w, right[i], k / 2), k);
         for (unsigned p = 0; p < 4; p++) {
             LLVMValueRef factor = spread(w, two_rows(w, left, p), k);
-            for (unsigned i = 0; i < count; i++) {
-                LLVMValueRef a[3] = {factor, row[i], sum[i][p]};
-                sum[i][p] = codegen_call_intrinsic(w->g, "llvm.fma", &type, 1, a, 3);
-            }
+            for (unsigned i = 0; i < count; i++)
+                sum[i][p] = multiply_add(w, factor, row[i], sum[i][p]);
         }
     }
-    for (unsigned i = 0; i < count; i++) {
-        struct wide_product *r = &w->product[i];
-        r->value[0] = wide_join(w, sum[i][0], sum[i][1], 2 * ROW);
-        r->value[1] = wide_join(w, sum[i][2], sum[i][3], 2 * ROW);
-        arrange(w, r->value, false);
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned h = 0; h < 2; h++)
+            c[i][h] = wide_join(w, sum[i][2 * h], sum[i][2 * h + 1], 2 * ROW);
+}
+
+/* Few registers of eight numbers (or four): a row of the left factor at a time, whose sums stay in
+ * registers; the rows of the right factors are operands from memory. */
+static void multiply_rows(struct wide *w, LLVMValueRef left[2],
+        LLVMValueRef right[WIDE_MAX_PRODUCTS][2], LLVMValueRef c[WIDE_MAX_PRODUCTS][2])
+{
+    unsigned count = w->product_count;
+    LLVMValueRef sum[WIDE_MAX_PRODUCTS][ROW], row[WIDE_MAX_PRODUCTS][ROW];
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < ROW; k++)
+            row[i][k] = one_row(w, right[i], k);
+    for (unsigned r = 0; r < ROW; r++) {
+        LLVMValueRef from = one_row(w, left, r);
+        for (unsigned i = 0; i < count; i++)
+            sum[i][r] = one_row(w, c[i], r);
+        for (unsigned k = 0; k < ROW; k++) {
+            int index[ROW];
+            for (unsigned n = 0; n < ROW; n++)
+                index[n] = (int)k;
+            LLVMValueRef factor =
+                    wide_shuffle(w, from, LLVMGetPoison(LLVMTypeOf(from)), index, ROW);
+            for (unsigned i = 0; i < count; i++)
+                sum[i][r] = multiply_add(w, factor, row[i][k], sum[i][r]);
+        }
+    }
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned h = 0; h < 2; h++)
+            c[i][h] = wide_join_all(w, &sum[i][4 * h], ROW);
+}
+
+/* Multiplications with one left factor, step by step together. */
+static void multiply(struct wide *w)
+{
+    LLVMValueRef left[2], right[WIDE_MAX_PRODUCTS][2], c[WIDE_MAX_PRODUCTS][2];
+    operand(w, w->product[0].in, 1, left);
+    for (unsigned i = 0; i < w->product_count; i++) {
+        operand(w, w->product[i].in, 3, right[i]);
+        operand(w, w->product[i].in, 5, c[i]);
+    }
+    (w->g->vector_bytes < 64 ? multiply_rows : multiply_pairs)(w, left, right, c);
+    for (unsigned i = 0; i < w->product_count; i++) {
+        arrange(w, c[i], false);
+        memcpy(w->product[i].value, c[i], sizeof c[i]);
     }
 }
 
@@ -153,8 +200,7 @@ static struct wide_product *product(struct wide *w, LLVMValueRef in)
                 LLVMGetInstructionParent(w->product[i].in) == LLVMGetInstructionParent(in) &&
                 w->product[i].left-- > 0)
             return &w->product[i];
-    /* The sums of one take four of AVX-512's 32 registers. */
-    unsigned most = w->g->vector_bytes < 64 ? 1 : WIDE_MAX_PRODUCTS, seen = 0;
+    unsigned seen = 0;
     LLVMValueRef call[2 * WIDE_MAX_PRODUCTS];
     w->product_count = 0;
     for (LLVMValueRef x = in; x && is_product(x); x = LLVMGetNextInstruction(x)) {
@@ -164,7 +210,7 @@ static struct wide_product *product(struct wide *w, LLVMValueRef in)
         if (last && same_operands(last->in, x, 1, 7)) {
             last->left++;
         } else {
-            if (w->product_count == most)
+            if (w->product_count == WIDE_MAX_PRODUCTS)
                 break;
             w->product[w->product_count++] = (struct wide_product){.in = x, .left = 1};
         }
