@@ -177,6 +177,9 @@ LLVMValueRef wide_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned 
 /* Parts of `each` elements as one vector of all lanes; the array is used up. */
 LLVMValueRef wide_join_all(struct wide *w, LLVMValueRef *part, unsigned each);
 
+/* Permutations of permutations become one; once all is translated. */
+void wide_flatten(struct wide *w);
+
 /* A new lanes[], zeros; kept until wide_free(). */
 int64_t *wide_lanes(struct wide *w);
 /* True when each lane's value is `step` above the one before. */

@@ -36,11 +36,12 @@ static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
 
 struct span {
     int64_t least, end; /* bytes, relative to the address's `first` */
-    unsigned unit;      /* bytes that all elements begin at a multiple of */
+    unsigned unit;      /* bytes that all elements begin, and end, at a multiple of */
     unsigned chunk;     /* units of a vector */
     unsigned count;
     LLVMValueRef vector[MAX_CHUNKS];
     int64_t start[MAX_CHUNKS];
+    uint16_t chunk_of[SPAN]; /* of each wanted unit */
 };
 
 /* Where the group's elements lie. False when that is too far apart, or too thin to pay. */
@@ -66,22 +67,42 @@ static bool measure(struct wide *w, struct wide_strided **at, unsigned count, st
            span <= 8ll * count * w->width * s->bytes;
 }
 
+/* Where vectors begin that hold all the elements: each at the first that the one before has not. So
+ * rows that lie apart, as a matrix's, are a vector each. */
+static void place_chunks(
+        struct wide_strided **member, unsigned count, unsigned lanes, struct span *p)
+{
+    bool wanted[SPAN] = {false};
+    unsigned units = (unsigned)((p->end - p->least) / p->unit);
+    while (p->chunk > units)
+        p->chunk /= 2;
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned i = 0; i < lanes; i++) {
+            int64_t at = member[k]->address.lanes[i] + member[k]->offset - p->least;
+            memset(&wanted[at / p->unit], true, member[k]->bytes / p->unit);
+        }
+    p->count = 0;
+    for (unsigned u = 0; u < units; u++) {
+        if (!wanted[u])
+            continue;
+        unsigned start = u + p->chunk > units ? units - p->chunk : u;
+        for (; u < start + p->chunk; u++)
+            p->chunk_of[u] = (uint16_t)p->count;
+        p->start[p->count++] = p->least + (int64_t)start * p->unit;
+        u--;
+    }
+}
+
 static void load_chunks(
         struct wide *w, struct wide_strided **member, unsigned count, struct span *p)
 {
-    LLVMBuilderRef b = w->g->builder;
-    int64_t bytes = (int64_t)p->chunk * p->unit;
     unsigned align = p->unit;
     for (unsigned k = 0; k < count; k++)
         align = member[k]->align < align ? member[k]->align : align;
-    while (p->chunk > 1 && bytes > p->end - p->least)
-        p->chunk /= 2, bytes /= 2;
-    for (int64_t at = p->least; at < p->end; at += bytes) {
-        p->start[p->count] = at + bytes > p->end ? p->end - bytes : at;
-        LLVMValueRef v = LLVMBuildLoad2(b, strided_vector(w, p->unit, p->chunk),
-                strided_address(w, member[0], p->start[p->count]), "");
-        LLVMSetAlignment(v, align);
-        p->vector[p->count++] = v;
+    for (unsigned n = 0; n < p->count; n++) {
+        p->vector[n] = LLVMBuildLoad2(w->g->builder, strided_vector(w, p->unit, p->chunk),
+                strided_address(w, member[0], p->start[n]), "");
+        LLVMSetAlignment(p->vector[n], align);
     }
 }
 
@@ -93,9 +114,7 @@ static void from_chunks(struct wide *w, struct wide_strided *s, struct span *p)
         struct strided_pick k = {.count = each * units, .length = p->chunk};
         for (unsigned i = 0; i < k.count; i++) {
             int64_t at = s->address.lanes[lane + i / units] + s->offset + i % units * p->unit;
-            unsigned n = p->count - 1; /* the last one may overlap the one before */
-            if (at < p->start[n])
-                n = (unsigned)((at - p->least) / ((int64_t)p->chunk * p->unit));
+            unsigned n = p->chunk_of[(at - p->least) / p->unit];
             k.source[i] = (int)n;
             k.at[i] = (int)((at - p->start[n]) / p->unit);
         }
@@ -216,25 +235,24 @@ static void load_lowest(struct wide *w, struct wide_strided **member, unsigned c
             loaded(w, at[i], column[i]);
 }
 
-/* Instructions that taking a group's elements out of the span's vectors takes. */
+/* Instructions that taking a group's elements out of the placed vectors takes. */
 static unsigned picking_cost(
         struct wide *w, struct wide_strided **member, unsigned count, const struct span *p)
 {
     unsigned each = strided_lanes(w, member[0]), sum = 0, size = member[0]->bytes;
-    int64_t bytes = (int64_t)p->chunk * p->unit;
     for (unsigned k = 0; k < count; k++)
         for (unsigned lane = 0; lane < w->width; lane += each) {
             uint64_t seen[(MAX_CHUNKS + 63) / 64] = {0};
             unsigned sources = 0;
             for (unsigned i = 0; i < 2 * each; i++) { /* where an element begins, and ends */
                 int64_t at = member[k]->address.lanes[lane + i / 2] + member[k]->offset - p->least;
-                unsigned n = (unsigned)((at + (i & 1 ? size - 1 : 0)) / bytes);
+                unsigned n = p->chunk_of[(at + (i & 1 ? size - p->unit : 0)) / p->unit];
                 sources += !(seen[n / 64] >> n % 64 & 1);
                 seen[n / 64] |= 1ull << n % 64;
             }
             sum += sources > 1 ? sources - 1 : 1;
         }
-    return sum + (unsigned)((p->end - p->least) / bytes);
+    return sum + p->count;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -294,8 +312,10 @@ static void prefetch(struct wide *w, struct wide_strided **member, unsigned coun
 static void load_elements(struct wide *w, struct wide_strided **member, unsigned count)
 {
     struct span p = {0};
-    if (member[0]->address.lanes && measure(w, member, count, &p) &&
-            picking_cost(w, member, count, &p) <= rows_cost(w, member, count)) {
+    bool spans = member[0]->address.lanes && measure(w, member, count, &p);
+    if (spans)
+        place_chunks(member, count, w->width, &p);
+    if (spans && picking_cost(w, member, count, &p) <= rows_cost(w, member, count)) {
         load_chunks(w, member, count, &p);
         for (unsigned k = 0; k < count; k++)
             from_chunks(w, member[k], &p);

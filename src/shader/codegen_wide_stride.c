@@ -241,4 +241,5 @@ void wide_strided_end(struct wide *w)
         }
         spread_prefetches(w, b);
     }
+    wide_flatten(w);
 }
