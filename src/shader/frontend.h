@@ -121,9 +121,6 @@ void diagnose_refusals(
 /* One error found by ourselves. */
 void diagnose_at(
         struct diagnosed *d, const struct line_map *map, size_t position, const char *message);
-/* Of what clang says with -Wdouble-promotion, the operations on a half and a bfloat, as errors. */
-void diagnose_mixed_halves(struct diagnosed *d, const struct line_map *map,
-        const struct abx_rewrite *rewrite, const char *errors);
 /* Wraps the operands clang could not bring to one type (?: between an lvalue in an address space
  * and a value). Returns how many were wrapped. */
 unsigned wrap_operands(

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 65536
+#define MAX_ERROR_BYTES (4u << 20) /* of a clang's complaints, most of them not shown */
 
 static void close_pair(int pair[2])
 {
@@ -177,7 +178,7 @@ static int exchange_one(struct clang_run *run, const struct pollfd fds[3])
     if (run->out >= 0 && fds[1].revents)
         rc = drain(&run->out, &run->output, run->output_cap, true);
     if (!rc && run->err >= 0 && fds[2].revents)
-        rc = drain(&run->err, &run->errors, ABX_SHADER_MAX_MESSAGE_BYTES, false);
+        rc = drain(&run->err, &run->errors, MAX_ERROR_BYTES, false);
     return rc;
 }
 

@@ -24,6 +24,16 @@
 
 /* ---- what clang is given */
 
+/* Operations on a half and a bfloat are what clang 19 compiles to an invalid module; asked, it says
+ * where it widens one to the other, and much else, so a text without both is not asked about. */
+static void begin_arguments(
+        struct clang_arguments *ret, const struct frontend *f, const char *overlay, const char *pch)
+{
+    clang_compile_arguments(ret, f->tools->clang, overlay, pch);
+    if (strstr(f->rewrite.text, "half") && strstr(f->rewrite.text, "bfloat"))
+        clang_argument(ret, "-Wdouble-promotion");
+}
+
 enum parts { PART_RECORDS = 1, PART_ENTRIES = 2 };
 
 /* Line n + 1 of "<entry>" speaks of kernel n, which is how diagnostics find back. */
@@ -97,34 +107,11 @@ static void forget(struct frontend *f)
 
 /* ---- at once */
 
-/* Operations on a half and a bfloat are what clang 19 compiles to an invalid module; asked, it says
- * where it widens one to the other. */
-static int find_mixed_halves(
-        struct frontend *f, const struct abx_string *text, struct abx_shader_result *result)
-{
-    struct clang_arguments arguments;
-    clang_compile_arguments(&arguments, f->tools->clang, f->overlay.data, SHIM_PCH);
-    clang_argument(&arguments, "-fsyntax-only");
-    clang_argument(&arguments, "-Wdouble-promotion");
-    clang_argument(&arguments, "-");
-    struct clang_run one = {.arguments = arguments.list,
-            .input = text->data,
-            .input_bytes = text->length,
-            .output_cap = ABX_SHADER_MAX_LIBRARY_BYTES};
-    int rc = run(&one, 1, result);
-    if (!rc)
-        diagnose_mixed_halves(&f->diagnosed, f->map, &f->rewrite, one.errors.data);
-    if (!rc && !f->diagnosed.errors)
-        rc = frontend_fail(result, -EIO, "clang's output cannot be read back");
-    clang_run_finish(&one);
-    return rc ? rc : -EINVAL;
-}
-
 static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_result *result)
 {
     struct clang_arguments arguments;
     struct abx_string text = {0};
-    clang_compile_arguments(&arguments, f->tools->clang, f->overlay.data, SHIM_PCH);
+    begin_arguments(&arguments, f, f->overlay.data, SHIM_PCH);
     clang_emit_bitcode(&arguments);
     abx_string_add(&text, f->rewrite.text, f->rewrite.text_length);
     add_kernels(&f->rewrite, &text, 0, f->rewrite.kernel_count, PART_RECORDS | PART_ENTRIES);
@@ -139,7 +126,7 @@ static int compile_direct(struct frontend *f, bool may_amend, struct abx_shader_
                 .form = ABX_LIBRARY_BITCODE, .data = one.output.data, .bytes = one.output.length};
         rc = reflect(&one.output, &code, &f->rewrite, f->map, f->options, &f->diagnosed, result);
         if (rc == -EBADMSG)
-            rc = find_mixed_halves(f, &text, result);
+            frontend_fail(result, rc = -EIO, "clang's output cannot be read back");
     }
     clang_run_finish(&one);
     abx_string_finish(&text);
@@ -154,13 +141,14 @@ struct stages {
     struct clang_run runs[1 + MAX_SHARDS]; /* the header; the shards, the first with the records */
     struct abx_string texts[1 + MAX_SHARDS];
     unsigned count;
+    uint32_t block; /* kernels */
     struct precompiled header;
 };
 
 static void make_header(struct stages *s)
 {
     struct frontend *f = s->f;
-    clang_compile_arguments(&s->header_arguments, f->tools->clang, f->overlay.data, SHIM_PCH);
+    begin_arguments(&s->header_arguments, f, f->overlay.data, SHIM_PCH);
     clang_emit_header(&s->header_arguments);
     s->runs[0] = (struct clang_run){.arguments = s->header_arguments.list,
             .input = f->rewrite.text,
@@ -176,14 +164,14 @@ static void add_shard(struct stages *s, uint32_t index, uint32_t shards)
 {
     struct abx_string *text = &s->texts[s->count];
     const struct abx_rewrite *rewrite = &s->f->rewrite;
-    uint32_t kernels = rewrite->kernel_count;
+    uint32_t kernels = rewrite->kernel_count, block = s->block;
     if (index == 0) {
         add_kernels(rewrite, text, 0, kernels, PART_RECORDS);
         abx_string_printf(text, "\n#undef __ABX_ENTRY_KIND\n#define __ABX_ENTRY_KIND inline\n");
     }
-    for (uint64_t at = (uint64_t)index * SHARD_BLOCK; at < kernels; at += shards * SHARD_BLOCK)
+    for (uint64_t at = (uint64_t)index * block; at < kernels; at += (uint64_t)shards * block)
         add_kernels(rewrite, text, (uint32_t)at,
-                kernels - at < SHARD_BLOCK ? (uint32_t)(kernels - at) : SHARD_BLOCK, PART_ENTRIES);
+                kernels - at < block ? (uint32_t)(kernels - at) : block, PART_ENTRIES);
     s->runs[s->count++] = (struct clang_run){
             .arguments = index == 0 ? s->record_arguments.list : s->check_arguments.list,
             .input = text->data,
@@ -193,14 +181,13 @@ static void add_shard(struct stages *s, uint32_t index, uint32_t shards)
 
 static void make_shards(struct stages *s)
 {
-    const char *clang = s->f->tools->clang;
-    uint32_t blocks = (s->f->rewrite.kernel_count + SHARD_BLOCK - 1) / SHARD_BLOCK;
+    uint32_t blocks = (s->f->rewrite.kernel_count + s->block - 1) / s->block;
     uint32_t shards = s->f->tools->cores < blocks ? s->f->tools->cores : blocks;
     shards = shards < MAX_SHARDS ? shards : MAX_SHARDS;
     shards = shards ? shards : 1;
-    clang_compile_arguments(&s->record_arguments, clang, s->header.overlay, LIBRARY_PCH);
+    begin_arguments(&s->record_arguments, s->f, s->header.overlay, LIBRARY_PCH);
     clang_emit_bitcode(&s->record_arguments);
-    clang_compile_arguments(&s->check_arguments, clang, s->header.overlay, LIBRARY_PCH);
+    begin_arguments(&s->check_arguments, s->f, s->header.overlay, LIBRARY_PCH);
     clang_argument(&s->check_arguments, "-fsyntax-only");
     clang_argument(&s->check_arguments, "-");
     for (uint32_t i = 0; i < shards; i++)
@@ -226,9 +213,10 @@ static int finish_stages(struct stages *s, struct abx_shader_result *result)
     return rc;
 }
 
-static int compile_staged(struct frontend *f, bool may_amend, struct abx_shader_result *result)
+static int compile_staged(
+        struct frontend *f, uint32_t block, bool may_amend, struct abx_shader_result *result)
 {
-    struct stages s = {.f = f};
+    struct stages s = {.f = f, .block = block};
     make_header(&s);
     int rc = run(s.runs, 1, result);
     rc = rc ? rc : judge(f, s.runs, 1, may_amend, result);
@@ -261,11 +249,13 @@ int frontend_compile(struct frontend *f, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_SHADER_FORM"); /* for tests */
     bool direct = form ? !strcmp(form, "direct") : f->rewrite.kernel_count <= MAX_DIRECT_KERNELS;
+    uint32_t block = form && !strcmp(form, "sharded") ? 1 : SHARD_BLOCK;
     int rc = -EAGAIN;
     for (int round = 0; rc == -EAGAIN; round++) {
         bool may_amend = round < MAX_WRAP_ROUNDS;
         forget(f);
-        rc = direct ? compile_direct(f, may_amend, result) : compile_staged(f, may_amend, result);
+        rc = direct ? compile_direct(f, may_amend, result)
+                    : compile_staged(f, block, may_amend, result);
     }
     return rc;
 }

@@ -84,16 +84,23 @@ static bool read_level(const char *p, const char *end, struct complaint *c)
  * header, clang puts the folder it ran in before that. */
 static const char *after_text_name(const char *p, const char *end)
 {
-    static const char name[] = "<stdin>:";
-    const char *at = *p == '<'   ? p
-                     : *p == '/' ? memmem(p, (size_t)(end - p), "/<stdin>:", 9)
-                                 : NULL;
-    at = at && at != p ? at + 1 : at;
-    if (!at && *p == '/')
-        return NULL;
-    return at && (size_t)(end - at) >= strlen(name) && !memcmp(at, name, strlen(name))
-                   ? at + strlen(name)
-                   : NULL;
+    static const char name[] = "/<stdin>:";
+    size_t bytes = sizeof(name) - 1;
+    if (*p == '<')
+        return (size_t)(end - p) >= bytes - 1 && !memcmp(p, name + 1, bytes - 1) ? p + bytes - 1
+                                                                                 : NULL;
+    const char *at = *p == '/' ? memmem(p, (size_t)(end - p), name, bytes) : NULL;
+    return at ? at + bytes : NULL;
+}
+
+/* "anything: error: message" of a place that is neither the text nor ours: what is wrong is told
+ * without it. */
+static bool read_elsewhere(const char *p, const char *end, struct complaint *c)
+{
+    for (; (p = memmem(p, (size_t)(end - p), ": ", 2)); p += 2)
+        if (read_level(p + 2, end, c) && c->level >= LEVEL_ERROR)
+            return true;
+    return false;
 }
 
 /* Reads the next complaint at or after *at; lines that are none ("2 errors generated.") are
@@ -123,7 +130,7 @@ static bool read_complaint(const char **at, struct complaint *c)
             q = read_ranges(q, c);
             if (q[0] == ':' && q[1] == ' ' && read_level(q + 2, end, c))
                 return true;
-        } else if (read_level(p, end, c)) {
+        } else if (read_level(p, end, c) || read_elsewhere(p, end, c)) {
             return true;
         }
     }
@@ -299,13 +306,34 @@ static bool diagnose_one(struct diagnosed *d, const struct line_map *map,
     return !internal;
 }
 
+/* What clang says with -Wdouble-promotion: of a half and a bfloat it is an error, otherwise none of
+ * the user's business. */
+static bool is_promotion(struct complaint *c)
+{
+    static const char promotion[] = "implicit conversion increases floating-point precision";
+    static const char message[] =
+            "half and bfloat cannot be operands of one operation; convert one of them";
+    if (c->level != LEVEL_WARNING || c->message_bytes < strlen(promotion) ||
+            memcmp(c->message, promotion, strlen(promotion)))
+        return false;
+    if (memmem(c->message, c->message_bytes, "__bf16", 6) &&
+            memmem(c->message, c->message_bytes, "_Float16", 8)) {
+        c->level = LEVEL_ERROR;
+        c->message = message;
+        c->message_bytes = strlen(message);
+    }
+    return true;
+}
+
 void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_rewrite *rewrite,
         const char *errors)
 {
     struct complaint c;
     bool shown = true;
     while (read_complaint(&errors, &c)) {
-        if (c.level != LEVEL_NOTE) {
+        if (is_promotion(&c) && c.level == LEVEL_WARNING) {
+            shown = false;
+        } else if (c.level != LEVEL_NOTE) {
             if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
                 abx_string_printf(&d->text, "fatal error: too many errors emitted, stopping now\n");
                 return;
@@ -331,25 +359,6 @@ void diagnose_refusals(
 {
     for (uint32_t i = 0; i < rewrite->refusal_count; i++)
         diagnose_at(d, map, rewrite->refusals[i].position, rewrite->refusals[i].message);
-}
-
-void diagnose_mixed_halves(struct diagnosed *d, const struct line_map *map,
-        const struct abx_rewrite *rewrite, const char *errors)
-{
-    static const char promotion[] = "implicit conversion increases floating-point precision";
-    static const char message[] =
-            "half and bfloat cannot be operands of one operation; convert one of them";
-    struct complaint c;
-    while (read_complaint(&errors, &c) && d->errors < ABX_SHADER_MAX_ERRORS) {
-        if (!c.own || c.message_bytes < strlen(promotion) ||
-                memcmp(c.message, promotion, strlen(promotion)) ||
-                !memmem(c.message, c.message_bytes, "__bf16", 6) ||
-                !memmem(c.message, c.message_bytes, "_Float16", 8))
-            continue;
-        struct place place = locate(map, rewrite, &c);
-        add_complaint(d, &place, LEVEL_ERROR, message, strlen(message));
-        d->errors++;
-    }
 }
 
 /* ---- operands of different types */

@@ -10,6 +10,9 @@
  *     [--save FOLDER]                       gets the objects or PTX, and the blobs
  *     [-j N]                                kernels at a time
  *
+ * SHADER_TOOL_CLANG: the path of arcbox-clang.so, to run clang as the compiler process does, in forks
+ * of itself. ARCBOX_SHADER_FORM=direct|staged: see frontend_compile.c.
+ *
  * Exit: 0 compiled, 1 errors in the program, 2 anything else. */
 #include "shader_tool.h"
 
@@ -124,6 +127,11 @@ int main(int argc, char **argv)
     if (optind + 1 != argc ||
             abx_read_file(argv[optind], ABX_SHADER_MAX_LIBRARY_BYTES, &source, &source_bytes)) {
         fprintf(stderr, "shader-tool: cannot read the source\n");
+        return 2;
+    }
+    const char *clang = getenv("SHADER_TOOL_CLANG"), *message;
+    if (clang && *clang && abx_shader_load_clang(clang, &message)) {
+        fprintf(stderr, "shader-tool: %s\n", message);
         return 2;
     }
     struct abx_shader_tools tools;
