@@ -121,9 +121,8 @@ void diagnose_refusals(
 /* One error found by ourselves. */
 void diagnose_at(
         struct diagnosed *d, const struct line_map *map, size_t position, const char *message);
-/* Wraps the operands clang could not bring to one type (?: between an lvalue in an address space
- * and a value). Returns how many were wrapped. */
-unsigned wrap_operands(
+/* Amends the text where Metal takes what clang complained of. Returns how many places. */
+unsigned amend_text(
         struct abx_rewrite *rewrite, const char *text, size_t text_bytes, const char *errors);
 
 /* ---- reflect.c: the bitcode of the records and what the rewriter knows -> library blob */

@@ -54,7 +54,8 @@ void clang_compile_arguments(
             "-Wno-duplicate-decl-specifier", "-Wno-unknown-pragmas", "-Wno-c99-designator",
             "-Wno-unused-value", "-Wno-user-defined-literals", "-Wno-unknown-attributes",
             "-Wno-ignored-attributes", "-Wno-undefined-internal", "-Wno-undefined-inline",
-            "-Wno-pass-failed", "-Wno-invalid-offsetof", "-Wno-unknown-warning-option",
+            "-Wno-pass-failed", "-Wno-overloaded-shift-op-parentheses", "-Wno-invalid-offsetof",
+            "-Wno-unknown-warning-option",
             /* What C++20 and later find old is not old in Metal. */
             "-Wno-deprecated-volatile", "-Wno-deprecated-enum-enum-conversion",
             "-Wno-deprecated-enum-float-conversion", "-Wno-deprecated-anon-enum-enum-conversion",

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WRAP_ROUNDS 8      /* each round compiles again; nested conditionals need one each */
+#define MAX_AMENDING_ROUNDS 8      /* each round compiles again; nested conditionals need one each */
 #define MAX_DIRECT_KERNELS 24u /* compiled at once */
 #define SHARD_BLOCK 16u        /* kernels; fewer are not worth a clang of their own */
 #define MAX_SHARDS 8u          /* descriptors: three each */
@@ -75,10 +75,9 @@ static int judge(struct frontend *f, struct clang_run *runs, unsigned count, boo
 {
     struct abx_string errors = {0};
     for (unsigned i = 0; may_amend && i < count; i++)
-        if (runs[i].status)
-            abx_string_add(&errors, runs[i].errors.data, runs[i].errors.length);
+        abx_string_add(&errors, runs[i].errors.data, runs[i].errors.length);
     bool amended = errors.length && !errors.failed &&
-                   wrap_operands(&f->rewrite, f->text, f->text_bytes, errors.data);
+                   amend_text(&f->rewrite, f->text, f->text_bytes, errors.data);
     abx_string_finish(&errors);
     if (amended)
         return -EAGAIN;
@@ -252,7 +251,7 @@ int frontend_compile(struct frontend *f, struct abx_shader_result *result)
     uint32_t block = form && !strcmp(form, "sharded") ? 1 : SHARD_BLOCK;
     int rc = -EAGAIN;
     for (int round = 0; rc == -EAGAIN; round++) {
-        bool may_amend = round < MAX_WRAP_ROUNDS;
+        bool may_amend = round < MAX_AMENDING_ROUNDS;
         forget(f);
         rc = direct ? compile_direct(f, may_amend, result)
                     : compile_staged(f, block, may_amend, result);

@@ -361,39 +361,100 @@ void diagnose_refusals(
         diagnose_at(d, map, rewrite->refusals[i].position, rewrite->refusals[i].message);
 }
 
-/* ---- operands of different types */
+/* ---- what is amended
+ *
+ * Where Metal gives a meaning to what C++ does not, clang's complaint tells the place, and the text
+ * is changed there and compiled again. */
 
 static int compare_ranges(const void *a, const void *b)
 {
     return memcmp(a, b, 2 * sizeof(size_t));
 }
 
-#define MAX_WRAPS 256u /* a round; the next round finds the rest */
+#define MAX_AMENDMENTS 256u /* a round; the next round finds the rest */
 
-unsigned wrap_operands(
+struct amendments {
+    size_t found[MAX_AMENDMENTS][2]; /* output ranges */
+    unsigned count;
+};
+
+static void add_range(struct amendments *a, size_t from, size_t to)
+{
+    if (a->count < MAX_AMENDMENTS) {
+        a->found[a->count][0] = from;
+        a->found[a->count++][1] = to;
+    }
+}
+
+static bool says(const struct complaint *c, const char *what)
+{
+    return memmem(c->message, c->message_bytes, what, strlen(what));
+}
+
+/* Operands that clang could not bring to one type: ?: between an lvalue in an address space and a
+ * value. */
+static void find_operands(
+        struct amendments *a, const struct abx_rewrite *rewrite, const struct complaint *c)
+{
+    if (c->range_count != 2 || !says(c, "incompatible operand types ("))
+        return;
+    for (int k = 0; k < 2; k++)
+        add_range(a, find_position(rewrite->text, rewrite->text_length, c->ranges[k][0]),
+                find_position(rewrite->text, rewrite->text_length, c->ranges[k][1]));
+}
+
+/* Constant shift counts that C++ has no result for: warnings, and notes on why an expression is no
+ * constant. All of them are at the operator. */
+static void find_shifts(
+        struct amendments *a, const struct abx_rewrite *rewrite, const struct complaint *c)
+{
+    if (!says(c, "shift count"))
+        return;
+    size_t at = find_position(rewrite->text, rewrite->text_length, c->at);
+    const char *text = rewrite->text + at;
+    if (strncmp(text, "<<", 2) && strncmp(text, ">>", 2))
+        return;
+    add_range(a, at, at + (text[2] == '=' ? 3 : 2));
+}
+
+/* The count becomes one modulo the width; see shim/base.h. */
+static const char *shift_text(const struct abx_rewrite *rewrite, const size_t range[2])
+{
+    return range[1] - range[0] == 3         ? " __msl_modulo ="
+           : rewrite->text[range[0]] == '<' ? " __msl_modulo <<"
+                                            : " __msl_modulo >>";
+}
+
+static unsigned amend(struct abx_rewrite *rewrite, struct amendments *a, bool shifts,
+        const char *text, size_t text_bytes)
+{
+    unsigned amended = 0;
+    /* Instantiations of one template complain about the same place. */
+    qsort(a->found, a->count, sizeof(a->found[0]), compare_ranges);
+    for (unsigned i = 0; i < a->count; i++) {
+        const size_t *range = a->found[i];
+        if (i > 0 && !compare_ranges(range, a->found[i - 1]))
+            continue;
+        amended += !abx_rewrite_wrap(rewrite, text, text_bytes, range[0], range[1],
+                shifts ? "" : "__msl_rvalue(", shifts ? shift_text(rewrite, range) : ")");
+    }
+    return amended;
+}
+
+unsigned amend_text(
         struct abx_rewrite *rewrite, const char *text, size_t text_bytes, const char *errors)
 {
-    static const char complaint[] = "incompatible operand types (";
-    size_t found[MAX_WRAPS][2];
-    unsigned count = 0, wrapped = 0;
+    struct amendments operands = {.count = 0}, shifts = {.count = 0};
     struct complaint c;
     while (read_complaint(&errors, &c)) {
-        if (!c.own || c.range_count != 2 || strncmp(c.message, complaint, strlen(complaint)))
+        if (!c.own || c.entry)
             continue;
-        for (int k = 0; k < 2 && count < MAX_WRAPS; k++, count++)
-            for (int e = 0; e < 2; e++)
-                found[count][e] =
-                        find_position(rewrite->text, rewrite->text_length, c.ranges[k][e]);
+        find_operands(&operands, rewrite, &c);
+        find_shifts(&shifts, rewrite, &c);
     }
-    /* Instantiations of one template complain about the same place. */
-    qsort(found, count, sizeof(found[0]), compare_ranges);
-    for (unsigned i = 0; i < count; i++) {
-        if (i > 0 && !compare_ranges(found[i], found[i - 1]))
-            continue;
-        wrapped += !abx_rewrite_wrap(
-                rewrite, text, text_bytes, found[i][0], found[i][1], "__msl_rvalue(", ")");
-    }
-    if (wrapped && abx_rewrite_rebuild(rewrite, text, text_bytes))
+    unsigned amended = amend(rewrite, &operands, false, text, text_bytes);
+    amended += amend(rewrite, &shifts, true, text, text_bytes);
+    if (amended && abx_rewrite_rebuild(rewrite, text, text_bytes))
         return 0;
-    return wrapped;
+    return amended;
 }

@@ -71,6 +71,22 @@ static bool keep_pragma(struct range p)
     return true;
 }
 
+/* What a program does not want to be warned of, without the complaints that the front end itself
+ * goes by (frontend_diag.c); NULL when it may stay as it is. */
+static const char *ignored_warning(struct rewriter *r, struct range p)
+{
+    if (!take(&p, "clang") || !take(&p, "diagnostic") || !take(&p, "ignored") || !take(&p, "\""))
+        return NULL;
+    const char *end = memchr(p.text, '"', (size_t)(p.end - p.text));
+    if (!end || memchr(p.text, '\\', (size_t)(end - p.text)))
+        return NULL;
+    return rewriter_format(r,
+            "_Pragma(\"clang diagnostic ignored \\\"%.*s\\\"\") "
+            "_Pragma(\"clang diagnostic warning \\\"-Wshift-count-overflow\\\"\") "
+            "_Pragma(\"clang diagnostic warning \\\"-Wshift-count-negative\\\"\")",
+            (int)(end - p.text), p.text);
+}
+
 /* `option(value)` at the front of what follows `#pragma METAL fp`: clang's words for it, or NULL
  * when it is refused. Its length is taken off. */
 static const char *metal_fp_option(struct rewriter *r, uint32_t directive, struct range *p)
@@ -131,6 +147,8 @@ uint32_t rewriter_directive(struct rewriter *r, uint32_t at)
         bool first_line = !memchr(r->text, '\n', at);
         if (take(&metal, "METAL") && take(&metal, "fp"))
             replacement = metal_fp(r, at, metal);
+        else if ((replacement = ignored_warning(r, p)))
+            ;
         else if (keep_pragma(p) && !first_line)
             return end;
         else if (keep_pragma(p) && !memchr(p.text, '"', (size_t)(p.end - p.text)) &&

@@ -232,3 +232,49 @@ __MSL_CFN T as_type(U u)
 {
     return __builtin_bit_cast(T, u);
 }
+
+// A constant shift count that is not below the width is taken modulo the width, as in Metal, where
+// the front end (frontend_diag.c) puts __msl_modulo: `a << __msl_modulo << 40` for `a << 40`, and
+// `a <<= __msl_modulo = 40`: so no parentheses are needed around operands.
+struct __msl_count {
+    int n;
+};
+struct __msl_modulo_t {
+    template <class N> __MSL_AI constexpr __msl_count operator=(N n) const
+    {
+        return {(int)n};
+    }
+};
+inline constexpr __msl_modulo_t __msl_modulo{};
+template <class T> struct __msl_left {
+    T v;
+};
+template <class T> struct __msl_right {
+    T v;
+};
+template <class T> __MSL_CFN auto operator<<(T v, __msl_modulo_t)
+{
+    return __msl_left<decltype(+v)>{v};
+}
+template <class T> __MSL_CFN auto operator>>(T v, __msl_modulo_t)
+{
+    return __msl_right<decltype(+v)>{v};
+}
+template <class T, class N> __MSL_CFN T operator<<(__msl_left<T> left, N n)
+{
+    return left.v << ((int)n & (int)(8 * sizeof(T) - 1));
+}
+template <class T, class N> __MSL_CFN T operator>>(__msl_right<T> left, N n)
+{
+    return left.v >> ((int)n & (int)(8 * sizeof(T) - 1));
+}
+template <class T> __MSL_CFN T &operator<<=(T &v, __msl_count count)
+{
+    v = v << __msl_modulo << count.n;
+    return v;
+}
+template <class T> __MSL_CFN T &operator>>=(T &v, __msl_count count)
+{
+    v = v >> __msl_modulo >> count.n;
+    return v;
+}
