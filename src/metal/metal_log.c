@@ -18,7 +18,8 @@ struct message_head {
     uint32_t bytes, level, arguments, text_bytes;
 };
 struct argument {
-    uint64_t kind, value;
+    uint32_t kind, more; /* components of the same vector behind it */
+    uint64_t value;
 };
 
 /* ---- MTLLogState */
@@ -125,10 +126,24 @@ static void convert(struct abx_string *to, char *spec, char letter, const struct
 
 #pragma GCC diagnostic pop
 
+/* Components are separated by commas. */
+static void convert_vector(struct abx_string *to, const char *spec, char letter,
+        const struct argument *arguments, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char own[16];
+        memcpy(own, spec, sizeof own);
+        if (i)
+            abx_string_add(to, ",", 1);
+        convert(to, own, letter, &arguments[i]);
+    }
+}
+
 /* As printf: flags, width and precision; lengths are the arguments' own; %{public} is skipped. */
-static const char *read_spec(const char *p, char spec[16])
+static const char *read_spec(const char *p, char spec[16], uint32_t *ret_components)
 {
     size_t n = 1;
+    *ret_components = 1;
     spec[0] = '%';
     if (*p == '{') {
         const char *end = strchr(p, '}');
@@ -138,6 +153,10 @@ static const char *read_spec(const char *p, char spec[16])
         if (n < 9) /* widths of a few digits */
             spec[n++] = *p;
     spec[n] = 0;
+    if (*p == 'v') /* a vector: %v4hf */
+        for (p++, *ret_components = 0; *p >= '0' && *p <= '9'; p++)
+            *ret_components =
+                    *ret_components < 16 ? *ret_components * 10 + (uint32_t)(*p - '0') : 16;
     while (*p && strchr("hlqjztL", *p))
         p++;
     return p;
@@ -146,7 +165,7 @@ static const char *read_spec(const char *p, char spec[16])
 static void format_message(
         struct abx_string *to, const char *format, const struct argument *arguments, uint32_t count)
 {
-    uint32_t next = 0;
+    uint32_t next = 0, wanted;
     char spec[16];
     for (const char *p = format; *p; p++) {
         if (*p != '%' || p[1] == '%') {
@@ -154,13 +173,17 @@ static void format_message(
             p += *p == '%';
             continue;
         }
-        p = read_spec(p + 1, spec);
+        p = read_spec(p + 1, spec, &wanted);
         if (!*p)
             break;
-        if (next < count)
-            convert(to, spec, *p, &arguments[next++]);
-        else
+        if (next >= count) {
             abx_string_printf(to, "<missing>");
+            continue;
+        }
+        uint32_t rest = count - next - 1, more = arguments[next].more;
+        uint32_t end = next + 1 + (more < rest ? more : rest);
+        convert_vector(to, spec, *p, arguments + next, end - next < wanted ? end - next : wanted);
+        next = end;
     }
 }
 

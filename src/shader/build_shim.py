@@ -27,6 +27,12 @@ simd/geometry.h simd/packed.h simd/conversion.h simd/logic.h simd/vector_types.h
 simd/matrix_types.h simd/vector_make.h TargetConditionals.h stdint.h stddef.h
 """.split()
 
+# What is not there says so in one line.
+REFUSED = {
+    "MetalPerformancePrimitives/MetalPerformancePrimitives.h":
+        "MetalPerformancePrimitives (tensor operations) is not supported yet",
+}
+
 
 def write_if_changed(path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -67,8 +73,9 @@ def main():
     swizzles = [os.path.join(shim, "swizzle%d.h" % n) for n in (2, 3, 4)]
     subprocess.run([sys.executable, os.path.join(source, "gen_swizzles.py")] + swizzles, check=True)
     listed += ["shim/swizzle%d.h" % n for n in (2, 3, 4)]
-    for name in STUBS:
-        write_if_changed(os.path.join(os.path.abspath(output), "include", name), "")
+    for name in STUBS + list(REFUSED):
+        text = "#error %s\n" % REFUSED[name] if name in REFUSED else ""
+        write_if_changed(os.path.join(os.path.abspath(output), "include", name), text)
         listed.append("include/" + name)
     overlay = os.path.join(os.path.abspath(output), "vfs.yaml")
     write_if_changed(overlay, virtual_files(listed + ["shim.pch"]))

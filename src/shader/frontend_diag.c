@@ -3,12 +3,14 @@
  * text, so it is only copied, never trusted. */
 #include "shader/frontend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum level { LEVEL_NOTE, LEVEL_WARNING, LEVEL_ERROR, LEVEL_FATAL };
 static const char *const level_names[] = {"note", "warning", "error", "fatal error"};
 
+#define MAX_COUNTED 1024     /* bytes of a type, within which others are looked for */
 #define MAX_SHOWN_LINE 4096u /* bytes of a source line that are shown */
 
 struct point {
@@ -166,11 +168,49 @@ static const char *const spellings[][2] = {
         {"#pragma clang fp", "#pragma METAL fp"},
 };
 
+static void add_message(struct abx_string *to, const char *message, size_t bytes);
+
+/* The class of an array's type that stands for a template of a type and a count (shim/vec.h):
+ * "metal::__vec<float[4]>" at `at` becomes "vec<float, 4>". What is left after it; `at` when it is
+ * none. */
+static const char *add_counted(struct abx_string *to, const char *at, const char *end)
+{
+    static const char *const names[] = {"vec", "packed_vec", "array"};
+    for (size_t k = 0; k < ABX_ARRAY_SIZE(names); k++) {
+        char head[32];
+        int n = snprintf(head, sizeof(head), "__%s<", names[k]);
+        const char *type = at, *close = NULL, *open = NULL;
+        if (end - type > 7 && !memcmp(type, "metal::", 7))
+            type += 7;
+        if (end - type < n || memcmp(type, head, (size_t)n))
+            continue;
+        type += n;
+        int depth = 0;
+        for (close = type; close < end && close - type < MAX_COUNTED && depth >= 0; close++)
+            depth += *close == '<' ? 1 : *close == '>' ? -1 : 0;
+        open = depth < 0 && close - type > 1 && close[-2] == ']' ? close - 2 : NULL;
+        while (open && open > type && *open != '[')
+            open--;
+        if (!open || open == type)
+            return at;
+        abx_string_printf(to, "%s<", names[k]);
+        add_message(to, type, (size_t)(open - type));
+        abx_string_printf(to, ", %.*s>", (int)(close - open) - 3, open + 1);
+        return close;
+    }
+    return at;
+}
+
 static void add_message(struct abx_string *to, const char *message, size_t bytes)
 {
     const char *end = message + bytes;
     while (message < end) {
+        const char *next = add_counted(to, message, end);
         size_t k = 0, n = 0;
+        if (next != message) {
+            message = next;
+            continue;
+        }
         for (; k < ABX_ARRAY_SIZE(spellings); k++) {
             n = strlen(spellings[k][0]);
             if ((size_t)(end - message) >= n && !memcmp(message, spellings[k][0], n))

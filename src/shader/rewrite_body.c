@@ -124,6 +124,22 @@ static void array_parameter(struct rewriter *r, uint32_t first, uint32_t last)
     }
 }
 
+/* `coherent device T *p`, of Metal 3.2: all memory here is. With its scope, coherent(device), it is
+ * a macro. */
+void rewriter_coherent(struct rewriter *r)
+{
+    for (uint32_t i = 0; i + 1 < r->count; i++) {
+        uint32_t next = i + 1;
+        if (!token_is(r, i, "coherent"))
+            continue;
+        while (token_is(r, next, "const") || token_is(r, next, "volatile"))
+            next++;
+        if (token_address_space(r, next) ||
+                (i > 0 && token_address_space(r, i - 1) && token_word(r, i + 1)))
+            rewriter_remove(r, i, i);
+    }
+}
+
 void rewriter_parameters(struct rewriter *r, uint32_t open, uint32_t close)
 {
     uint32_t first = open + 1;

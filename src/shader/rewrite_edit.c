@@ -262,6 +262,10 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     if (!r.error)
         rewriter_conditionals(&r);
     if (!r.error)
+        rewriter_coherent(&r);
+    if (!r.error)
+        rewriter_count_functions(&r);
+    if (!r.error)
         rewriter_scope(&r, 0, r.count, false);
     if (!r.error)
         rewriter_tested_constants(&r);
@@ -274,6 +278,7 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     free(r.templates);
     free(r.template_names.slots);
     free(r.constant_names.slots);
+    free(r.defined.slots);
     abx_string_finish(&r.space);
     return r.error;
 }

@@ -61,6 +61,7 @@ struct rewriter {
     uint32_t template_count, template_capacity;
     uint32_t kernel_capacity, argument_capacity, constant_capacity;
     struct name_table template_names, constant_names;
+    struct name_table defined; /* how many functions a name's text defines */
 
     struct abx_string space;       /* the enclosing namespaces: "a::b::" */
     struct class_members *members; /* of the class being read; NULL: none are noted */
@@ -152,6 +153,7 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
 /* ---- rewrite_body.c */
 /* A function's body, between its braces. */
 void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close);
+void rewriter_coherent(struct rewriter *r);
 /* Array parameters in an address space become pointers. */
 void rewriter_parameters(struct rewriter *r, uint32_t open, uint32_t close);
 void rewriter_remove_attributes(struct rewriter *r, uint32_t first, uint32_t last);
@@ -175,6 +177,9 @@ void rewriter_constant(struct rewriter *r, const struct declaration *d);
 void rewriter_tested_constants(struct rewriter *r);
 /* What host_name("...") at the token says. */
 const char *rewriter_host_name(struct rewriter *r, uint32_t token);
+
+/* Before the others: counts the definitions of each name. */
+void rewriter_count_functions(struct rewriter *r);
 
 /* ---- rewrite_visible.c */
 void rewriter_visible(struct rewriter *r, const struct declaration *d);

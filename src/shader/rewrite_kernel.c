@@ -300,6 +300,66 @@ static void check_return_type(struct rewriter *r, const struct declaration *d, u
     rewriter_refuse(r, name, "a kernel function must return 'void'");
 }
 
+/* The parameters' types alone, for choosing among functions of one name. */
+static void append_types(struct rewriter *r, const struct declaration *d, struct abx_string *to)
+{
+    uint32_t first = d->open + 1;
+    for (uint32_t i = d->open + 1; i <= d->close; i++) {
+        if (i == d->close || token_punct(r, i, ',')) {
+            uint32_t name = i > first ? parameter_name(r, first, i - 1) : NO_TOKEN;
+            if (name == NO_TOKEN && i > first)
+                rewriter_append(r, to, first, i - 1);
+            if (name != NO_TOKEN && name > first)
+                rewriter_append(r, to, first, name - 1);
+            uint32_t rest = name > first ? name + 1 : name;
+            if (name != NO_TOKEN && token_punct(r, rest, '[') &&
+                    !token_attribute(r, rest)) { /* an array is a pointer */
+                abx_string_add(to, "(*)", 3);
+                rest = token_close(r, rest) + 1;
+            }
+            if (name != NO_TOKEN)
+                rewriter_append(r, to, rest, i - 1);
+            if (i < d->close)
+                abx_string_add(to, ",", 1);
+            first = i + 1;
+        } else if (token_punct(r, i, '(') || token_punct(r, i, '[')) {
+            i = token_close(r, i);
+        } else if (token_punct(r, i, '<')) {
+            uint32_t close = token_close_angle(r, i, d->close);
+            i = close == NO_TOKEN ? i : close;
+        }
+    }
+}
+
+void rewriter_count_functions(struct rewriter *r)
+{
+    for (uint32_t i = 1; i + 1 < r->count && !r->error; i++) {
+        bool follows_type = token_word(r, i - 1) || token_punct(r, i - 1, '*') ||
+                            token_punct(r, i - 1, '&') || token_punct(r, i - 1, '>');
+        if (!token_punct(r, i + 1, '(') || !token_word(r, i) || !follows_type ||
+                !token_punct(r, token_close(r, i + 1) + 1, '{'))
+            continue;
+        uint32_t count = name_table_get(r, &r->defined, i);
+        name_table_put(r, &r->defined, i, count == NO_NAME ? 1 : count + 1);
+    }
+}
+
+/* A kernel may have a function's name: the expression that means the one with the parameters of
+ * `d`. */
+static void choose_overload(
+        struct rewriter *r, const struct declaration *d, uint32_t name, struct abx_string *function)
+{
+    uint32_t count = name_table_get(r, &r->defined, name);
+    if (count == NO_NAME || count < 2 || d->open == NO_TOKEN)
+        return;
+    struct abx_string all = {0};
+    abx_string_printf(&all, "*static_cast<void (*)(");
+    append_types(r, d, &all);
+    abx_string_printf(&all, ")>(&%s)", function->data ? function->data : "");
+    abx_string_finish(function);
+    *function = all;
+}
+
 void rewriter_kernel(struct rewriter *r, const struct declaration *d)
 {
     uint32_t name = d->open - 1;
@@ -322,6 +382,7 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
     /* Qualified: metal_stdlib may have functions of that name. */
     abx_string_printf(&function, "::%s", r->space.data ? r->space.data : "");
     rewriter_append(r, &function, name, d->open - 1);
+    choose_overload(r, d, name, &function);
     const char *host =
             d->host_name != NO_TOKEN
                     ? rewriter_host_name(r, d->host_name)
@@ -329,31 +390,6 @@ void rewriter_kernel(struct rewriter *r, const struct declaration *d)
                               (int)token_length(r, name), r->text + r->tokens[name].start);
     add_kernel(r, name, &k, host, function.data ? function.data : "");
     abx_string_finish(&function);
-}
-
-/* The parameters' types alone, for choosing among a template's instantiations. */
-static void append_types(struct rewriter *r, const struct declaration *d, struct abx_string *to)
-{
-    uint32_t first = d->open + 1;
-    for (uint32_t i = d->open + 1; i <= d->close; i++) {
-        if (i == d->close || token_punct(r, i, ',')) {
-            uint32_t name = i > first ? parameter_name(r, first, i - 1) : NO_TOKEN;
-            if (name == NO_TOKEN && i > first)
-                rewriter_append(r, to, first, i - 1);
-            if (name != NO_TOKEN && name > first)
-                rewriter_append(r, to, first, name - 1);
-            if (name != NO_TOKEN)
-                rewriter_append(r, to, name > first ? name + 1 : name, i - 1);
-            if (i < d->close)
-                abx_string_add(to, ",", 1);
-            first = i + 1;
-        } else if (token_punct(r, i, '(') || token_punct(r, i, '[')) {
-            i = token_close(r, i);
-        } else if (token_punct(r, i, '<')) {
-            uint32_t close = token_close_angle(r, i, d->close);
-            i = close == NO_TOKEN ? i : close;
-        }
-    }
 }
 
 void rewriter_instantiation(struct rewriter *r, const struct declaration *d)
@@ -384,6 +420,8 @@ void rewriter_instantiation(struct rewriter *r, const struct declaration *d)
                 types.data ? types.data : "", (int)token_length(r, name),
                 r->text + r->tokens[name].start);
     }
+    if (arguments)
+        choose_overload(r, d, name, &function);
     struct kernel_template k = r->templates[index];
     add_kernel(
             r, name, &k, rewriter_host_name(r, d->host_name), function.data ? function.data : "");

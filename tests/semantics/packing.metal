@@ -37,7 +37,7 @@ kernel void unpack_and_pack(device uint *line [[buffer(0)]], device const uint *
         CHECK(fabs(five.y - float(x >> 5 & 63) / 63.0f) <= 6e-8f);
         CHECK(pack_half_to_unorm565(unpack_unorm565_to_half(ushort(x))) == ushort(x));
         float4 srgb = unpack_unorm4x8_srgb_to_float(x);
-        CHECK(pack_float_to_unorm4x8_srgb(srgb) == x);
+        CHECK(pack_float_to_srgb_unorm4x8(srgb) == x);
         float one = float(x & 255) / 255.0f;
         float linear = one <= 0.04045f ? one / 12.92f : pow((one + 0.055f) / 1.055f, 2.4f);
         CHECK(fabs(srgb.x - linear) < 1e-6f && fabs(srgb.w - float(x >> 24) / 255.0f) < 1e-6f);

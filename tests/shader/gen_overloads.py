@@ -121,6 +121,7 @@ def packing():
         for name, n in (("unorm4x8", 4), ("snorm4x8", 4), ("unorm2x16", 2), ("snorm2x16", 2),
                         ("unorm10a2", 4), ("unorm4x8_srgb", 4)):
             yield "unpack_%s_to_%s(1u)" % (name, t), "%s%d" % (t, n)
+            name = "srgb_unorm4x8" if "srgb" in name else name  # as Apple has it
             yield "pack_%s_to_%s(%s%d(1))" % (t, name, t, n), "uint"
         yield "unpack_unorm565_to_%s(ushort(1))" % t, t + "3"
         yield "pack_%s_to_unorm565(%s3(1))" % (t, t), "ushort"

@@ -96,9 +96,13 @@ __MSL_ATOMICS(threadgroup)
 
 #define ATOMIC_VAR_INIT(value) {value}
 #define ATOMIC_FLAG_INIT {false}
+namespace __flags
+{
 __MSL_FN void atomic_thread_fence(mem_flags, memory_order = memory_order_relaxed,
         thread_scope = thread_scope_device)
 {
     __atomic_thread_fence(memory_order_seq_cst);
 }
+} // namespace __flags
+using __flags::atomic_thread_fence;
 } // namespace metal

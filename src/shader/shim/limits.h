@@ -11,9 +11,7 @@ enum float_round_style {
     round_toward_neg_infinity = 3
 };
 
-template <class T> struct _numeric_limits_impl {
-    static constexpr constant bool is_specialized = false;
-};
+template <class T> struct _numeric_limits_impl;
 // Apple's own layering; clients specialise the implementation class for their own types.
 template <class T> struct numeric_limits : _numeric_limits_impl<T> {
 };
@@ -29,6 +27,28 @@ template <class T> struct numeric_limits<const volatile T> : numeric_limits<T> {
     {                                                                                              \
         return (T)(value);                                                                         \
     }
+// As in C++: what is known of no type.
+template <class T> struct _numeric_limits_impl {
+    static constexpr constant bool is_specialized = false, is_signed = false, is_integer = false,
+                                   is_exact = false, has_infinity = false, has_quiet_NaN = false,
+                                   has_signaling_NaN = false, is_bounded = false,
+                                   is_iec559 = false, is_modulo = false, traps = false,
+                                   tinyness_before = false, has_denorm_loss = false;
+    static constexpr constant float_denorm_style has_denorm = denorm_absent;
+    static constexpr constant float_round_style round_style = round_toward_zero;
+    static constexpr constant int digits = 0, digits10 = 0, max_digits10 = 0, radix = 0,
+                                  min_exponent = 0, min_exponent10 = 0, max_exponent = 0,
+                                  max_exponent10 = 0;
+    __MSL_LIMIT(T, min, T())
+    __MSL_LIMIT(T, max, T())
+    __MSL_LIMIT(T, lowest, T())
+    __MSL_LIMIT(T, epsilon, T())
+    __MSL_LIMIT(T, round_error, T())
+    __MSL_LIMIT(T, infinity, T())
+    __MSL_LIMIT(T, quiet_NaN, T())
+    __MSL_LIMIT(T, signaling_NaN, T())
+    __MSL_LIMIT(T, denorm_min, T())
+};
 #define __MSL_INTEGER_LIMITS(T, low, high, is_signed_, bits)                                       \
     template <> struct _numeric_limits_impl<T> {                                                   \
         static constexpr constant bool is_specialized = true, is_signed = is_signed_,              \

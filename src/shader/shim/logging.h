@@ -5,7 +5,8 @@
 //   buffer:  uint used (bytes asked for), uint capacity (bytes behind this), uint dropped, uint 0
 //   message: uint bytes (a multiple of 8), uint level (MTLLogLevel), uint arguments, uint text bytes,
 //            subsystem, category and format with their NULs, padded to 8; for each argument uint
-//            kind (1 signed, 2 unsigned, 3 float), uint 0, ulong value (floats: their bits)
+//            kind (1 signed, 2 unsigned, 3 float), uint how many more belong to it (a vector's
+//            components each take an argument's place), ulong value (floats: their bits)
 //
 // Formatting happens there; a message that does not fit is counted.
 #pragma GCC system_header
@@ -34,6 +35,27 @@ template <class T> inline ulong log_value(T x)
         return __builtin_bit_cast(uint, (float)x);
     else
         return (ulong)(long)x;
+}
+template <class T> struct log_size {
+    static constexpr uint value = 1;
+};
+template <class T, int N> struct log_size<metal::vec<T, N>> {
+    static constexpr uint value = N;
+};
+template <class T, int N> struct log_size<metal::packed_vec<T, N>> {
+    static constexpr uint value = N;
+};
+template <class T> inline device ulong *log_put(device ulong *to, T x, uint more = 0)
+{
+    if constexpr (log_size<T>::value > 1) {
+        for (uint i = 0; i < log_size<T>::value; i++)
+            to = log_put(to, x[i], i ? 0 : log_size<T>::value - 1);
+        return to;
+    } else {
+        to[0] = log_kind(x) | (ulong)more << 32;
+        to[1] = log_value(x);
+        return to + 2;
+    }
 }
 // Room for a message; null when there is none.
 inline device uint *log_take(device log_buffer *log, uint bytes)
@@ -68,17 +90,18 @@ inline void log_message(uint level, const char *subsystem, const char *category,
     if (!log)
         return;
     uint text = (log_length(subsystem) + log_length(category) + log_length(format) + 7) / 8 * 8;
-    uint bytes = 16 + text + 16 * (uint)sizeof...(T);
+    constexpr uint count = (0 + ... + log_size<T>::value);
+    uint bytes = 16 + text + 16 * count;
     device uint *to = log_take(log, bytes);
     if (!to)
         return;
-    to[0] = bytes, to[1] = level, to[2] = sizeof...(T), to[3] = text;
+    to[0] = bytes, to[1] = level, to[2] = count, to[3] = text;
     device char *at = (device char *)(to + 4);
     at += log_text(at, subsystem);
     at += log_text(at, category);
     log_text(at, format);
     device ulong *argument = (device ulong *)((device char *)(to + 4) + text);
-    ((argument[0] = log_kind(x), argument[1] = log_value(x), argument += 2), ...);
+    ((argument = log_put(argument, x)), ...);
 }
 } // namespace __abx
 

@@ -23,7 +23,37 @@
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST static constant constexpr const
 #define METAL_ASM(...)
-#define coherent(scope)
+#define coherent(scope) /* without a scope: rewrite_body.c */
+
+// What a Mac is.
+#define TARGET_OS_MAC 1
+#define TARGET_OS_OSX 1
+#define TARGET_OS_IPHONE 0
+#define TARGET_OS_IOS 0
+#define TARGET_OS_TV 0
+#define TARGET_OS_WATCH 0
+#define TARGET_OS_VISION 0
+#define TARGET_OS_BRIDGE 0
+#define TARGET_OS_MACCATALYST 0
+#define TARGET_OS_UIKITFORMAC 0
+#define TARGET_OS_DRIVERKIT 0
+#define TARGET_OS_SIMULATOR 0
+#define TARGET_OS_EMBEDDED 0
+#define TARGET_OS_NANO 0
+#define TARGET_OS_WIN32 0
+#define TARGET_OS_WINDOWS 0
+#define TARGET_OS_UNIX 0
+#define TARGET_OS_LINUX 0
+#define TARGET_IPHONE_SIMULATOR 0
+#define TARGET_CPU_ARM64 1
+#define TARGET_CPU_ARM 0
+#define TARGET_CPU_X86 0
+#define TARGET_CPU_X86_64 0
+#define TARGET_CPU_PPC 0
+#define TARGET_CPU_PPC64 0
+#define TARGET_RT_LITTLE_ENDIAN 1
+#define TARGET_RT_BIG_ENDIAN 0
+#define TARGET_RT_64_BIT 1
 
 #define INFINITY __builtin_inff()
 #define NAN __builtin_nanf("")

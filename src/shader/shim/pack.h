@@ -53,14 +53,14 @@ __MSL_FN half4 unpack_unorm4x8_srgb_to_half(uint x)
 {
     return half4(unpack_unorm4x8_srgb_to_float(x));
 }
-__MSL_FN uint pack_float_to_unorm4x8_srgb(float4 v)
+__MSL_FN uint pack_float_to_srgb_unorm4x8(float4 v)
 {
     return pack_float_to_unorm4x8(
             float4(__to_srgb(v.x), __to_srgb(v.y), __to_srgb(v.z), v.w));
 }
-__MSL_FN uint pack_half_to_unorm4x8_srgb(half4 v)
+__MSL_FN uint pack_half_to_srgb_unorm4x8(half4 v)
 {
-    return pack_float_to_unorm4x8_srgb(float4(v));
+    return pack_float_to_srgb_unorm4x8(float4(v));
 }
 
 __MSL_FN float4 unpack_unorm10a2_to_float(uint x)

@@ -22,48 +22,48 @@ namespace metal
         return o;                                                                                  \
     }
 #define __MSL_PACKED_BINARY(op)                                                                    \
-    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, packed_vec b)                  \
+    friend __MSL_AI constexpr vec<T, __n> operator op(__packed_vec a, __packed_vec b)              \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, __n> operator op(vec<T, __n> a, packed_vec b)                 \
+    friend __MSL_AI constexpr vec<T, __n> operator op(vec<T, __n> a, __packed_vec b)               \
     {                                                                                              \
         return a op vec<T, __n>(b);                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, vec<T, __n> b)                 \
+    friend __MSL_AI constexpr vec<T, __n> operator op(__packed_vec a, vec<T, __n> b)               \
     {                                                                                              \
         return vec<T, __n>(a) op b;                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, __n> operator op(packed_vec a, T b)                           \
+    friend __MSL_AI constexpr vec<T, __n> operator op(__packed_vec a, T b)                         \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<T, __n> operator op(T a, packed_vec b)                           \
+    friend __MSL_AI constexpr vec<T, __n> operator op(T a, __packed_vec b)                         \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec &operator op##=(vec<T, __n> b)                                   \
+    __MSL_AI constexpr __packed_vec &operator op##=(vec<T, __n> b)                                 \
     {                                                                                              \
-        return *this = packed_vec(vec<T, __n>(*this) op b);                                        \
+        return *this = __packed_vec(vec<T, __n>(*this) op b);                                      \
     }
 #define __MSL_PACKED_COMPARE(op)                                                                   \
-    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, packed_vec b)               \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(__packed_vec a, __packed_vec b)           \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<bool, __n> operator op(vec<T, __n> a, packed_vec b)              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(vec<T, __n> a, __packed_vec b)            \
     {                                                                                              \
         return a op vec<T, __n>(b);                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, vec<T, __n> b)              \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(__packed_vec a, vec<T, __n> b)            \
     {                                                                                              \
         return vec<T, __n>(a) op b;                                                                \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<bool, __n> operator op(packed_vec a, T b)                        \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(__packed_vec a, T b)                      \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }                                                                                              \
-    friend __MSL_AI constexpr vec<bool, __n> operator op(T a, packed_vec b)                        \
+    friend __MSL_AI constexpr vec<bool, __n> operator op(T a, __packed_vec b)                      \
     {                                                                                              \
         return vec<T, __n>(a) op vec<T, __n>(b);                                                   \
     }
@@ -72,22 +72,22 @@ namespace metal
     static constexpr constant int __n = N;                                                         \
     typedef T value_type;                                                                          \
     T __v[N];                                                                                      \
-    packed_vec() = default;                                                                        \
+    __packed_vec() = default;                                                                      \
     template <class U, class = enable_if_t<__is_number<U>>>                                        \
-    __MSL_AI constexpr packed_vec(U s) : packed_vec(vec<T, N>(s))                                  \
+    __MSL_AI constexpr __packed_vec(U s) : __packed_vec(vec<T, N>(s))                              \
     {                                                                                              \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec(vec<T, N> o) : __v{}                                             \
-    {                                                                                              \
-        for (int i = 0; i < N; i++)                                                                \
-            __v[i] = o.__v[i];                                                                     \
-    }                                                                                              \
-    template <class = void> __MSL_AI packed_vec(const volatile packed_vec &o)                      \
+    __MSL_AI constexpr __packed_vec(vec<T, N> o) : __v{}                                           \
     {                                                                                              \
         for (int i = 0; i < N; i++)                                                                \
             __v[i] = o.__v[i];                                                                     \
     }                                                                                              \
-    template <class = void> __MSL_AI void operator=(const packed_vec &o) volatile                  \
+    template <class = void> __MSL_AI __packed_vec(const volatile __packed_vec &o)                  \
+    {                                                                                              \
+        for (int i = 0; i < N; i++)                                                                \
+            __v[i] = o.__v[i];                                                                     \
+    }                                                                                              \
+    template <class = void> __MSL_AI void operator=(const __packed_vec &o) volatile                \
     {                                                                                              \
         for (int i = 0; i < N; i++)                                                                \
             __v[i] = o.__v[i];                                                                     \
@@ -97,15 +97,15 @@ namespace metal
         return __v[i];                                                                             \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
-    __MSL_AI constexpr explicit packed_vec(vec<U, N> o) : packed_vec(vec<T, N>(o))                 \
+    __MSL_AI constexpr explicit __packed_vec(vec<U, N> o) : __packed_vec(vec<T, N>(o))             \
     {                                                                                              \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
-    __MSL_AI constexpr explicit packed_vec(packed_vec<U, N> o) : packed_vec(vec<U, N>(o))          \
+    __MSL_AI constexpr explicit __packed_vec(packed_vec<U, N> o) : __packed_vec(vec<U, N>(o))      \
     {                                                                                              \
     }                                                                                              \
     template <class A, class B, class... C>                                                        \
-    __MSL_AI constexpr packed_vec(A a, B b, C... c) : packed_vec(vec<T, N>(a, b, c...))            \
+    __MSL_AI constexpr __packed_vec(A a, B b, C... c) : __packed_vec(vec<T, N>(a, b, c...))        \
     {                                                                                              \
     }                                                                                              \
     __MSL_AI constexpr T operator[](int i) const                                                   \
@@ -140,23 +140,23 @@ namespace metal
     {                                                                                              \
         return !vec<T, N>(*this);                                                                  \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec &operator++()                                                    \
+    __MSL_AI constexpr __packed_vec &operator++()                                                  \
     {                                                                                              \
-        return *this = packed_vec(vec<T, N>(*this) + vec<T, N>(1));                                \
+        return *this = __packed_vec(vec<T, N>(*this) + vec<T, N>(1));                              \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec operator++(int)                                                  \
+    __MSL_AI constexpr __packed_vec operator++(int)                                                \
     {                                                                                              \
-        packed_vec t = *this;                                                                      \
+        __packed_vec t = *this;                                                                    \
         ++*this;                                                                                   \
         return t;                                                                                  \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec &operator--()                                                    \
+    __MSL_AI constexpr __packed_vec &operator--()                                                  \
     {                                                                                              \
-        return *this = packed_vec(vec<T, N>(*this) - vec<T, N>(1));                                \
+        return *this = __packed_vec(vec<T, N>(*this) - vec<T, N>(1));                              \
     }                                                                                              \
-    __MSL_AI constexpr packed_vec operator--(int)                                                  \
+    __MSL_AI constexpr __packed_vec operator--(int)                                                \
     {                                                                                              \
-        packed_vec t = *this;                                                                      \
+        __packed_vec t = *this;                                                                    \
         --*this;                                                                                   \
         return t;                                                                                  \
     }                                                                                              \
@@ -165,7 +165,7 @@ namespace metal
         return -vec<T, N>(*this);                                                                  \
     }
 
-template <class T> struct packed_vec<T, 2> {
+template <class T> struct __packed_vec<T[2]> {
     __MSL_PACKED_COMMON(2)
     __MSL_PACKED_COMPONENT(x, 0)
     __MSL_PACKED_COMPONENT(y, 1)
@@ -173,7 +173,7 @@ template <class T> struct packed_vec<T, 2> {
     __MSL_PACKED_COMPONENT(g, 1)
 #include "swizzle2.h"
 };
-template <class T> struct packed_vec<T, 3> {
+template <class T> struct __packed_vec<T[3]> {
     __MSL_PACKED_COMMON(3)
     __MSL_PACKED_COMPONENT(x, 0)
     __MSL_PACKED_COMPONENT(y, 1)
@@ -183,7 +183,7 @@ template <class T> struct packed_vec<T, 3> {
     __MSL_PACKED_COMPONENT(b, 2)
 #include "swizzle3.h"
 };
-template <class T> struct packed_vec<T, 4> {
+template <class T> struct __packed_vec<T[4]> {
     __MSL_PACKED_COMMON(4)
     __MSL_PACKED_COMPONENT(x, 0)
     __MSL_PACKED_COMPONENT(y, 1)
@@ -197,7 +197,7 @@ template <class T> struct packed_vec<T, 4> {
 };
 
 #define __MSL_VEC_FROM_PACKED(N, ...)                                                              \
-    template <class T> constexpr vec<T, N>::vec(const packed_vec<T, N> &o) : __v{__VA_ARGS__}      \
+    template <class T> constexpr __vec<T[N]>::__vec(const packed_vec<T, N> &o) : __v{__VA_ARGS__} \
     {                                                                                              \
     }
 __MSL_VEC_FROM_PACKED(2, o.__v[0], o.__v[1])

@@ -33,7 +33,21 @@ __attribute__((convergent, nothrow)) void __abx_matrix_elements(void);
 
 namespace metal
 {
-/* In a namespace of their own, so that only these flags find the operators; see vec.h. */
+enum memory_order {
+    memory_order_relaxed = 0,
+    memory_order_acquire = 2,
+    memory_order_release = 3,
+    memory_order_acq_rel = 4,
+    memory_order_seq_cst = 5
+};
+enum thread_scope {
+    thread_scope_thread,
+    thread_scope_simdgroup,
+    thread_scope_threadgroup,
+    thread_scope_device
+};
+/* In a namespace of their own, so that only these flags find the operators; see vec.h. The barriers
+ * are there because a program may leave it to the flags to find them. */
 namespace __flags
 {
 enum class mem_flags : uint {
@@ -52,22 +66,6 @@ __ABX_FN constexpr mem_flags operator&(mem_flags a, mem_flags b)
 {
     return mem_flags(uint(a) & uint(b));
 }
-} // namespace __flags
-using __flags::mem_flags;
-enum memory_order {
-    memory_order_relaxed = 0,
-    memory_order_acquire = 2,
-    memory_order_release = 3,
-    memory_order_acq_rel = 4,
-    memory_order_seq_cst = 5
-};
-enum thread_scope {
-    thread_scope_thread,
-    thread_scope_simdgroup,
-    thread_scope_threadgroup,
-    thread_scope_device
-};
-
 __ABX_SYNC void threadgroup_barrier(mem_flags flags, thread_scope = thread_scope_threadgroup)
 {
     __abx_barrier((uint)flags);
@@ -76,6 +74,10 @@ __ABX_SYNC void simdgroup_barrier(mem_flags flags, thread_scope = thread_scope_s
 {
     __abx_simd_barrier((uint)flags);
 }
+} // namespace __flags
+using __flags::mem_flags;
+using __flags::simdgroup_barrier;
+using __flags::threadgroup_barrier;
 } // namespace metal
 
 /* ---- values to and from the marker's 64 bits */

@@ -30,7 +30,9 @@ template <class T> class initializer_list
 namespace metal
 {
 using std::initializer_list;
-template <class T, size_t N> struct array {
+template <class Array> struct __array;
+template <class T, size_t N> using array = __array<T[N]>; // see vec.h
+template <class T, size_t N> struct __array<T[N]> {
     T __e[N];
     typedef T value_type;
     constexpr T &operator[](size_t i)
@@ -94,3 +96,13 @@ template <class T> __MSL_CFN T make_uniform(T v)
     return v;
 }
 } // namespace metal
+
+// <metal_tessellation>: what a kernel writes for the tessellator.
+struct MTLQuadTessellationFactorsHalf {
+    half edgeTessellationFactor[4];
+    half insideTessellationFactor[2];
+};
+struct MTLTriangleTessellationFactorsHalf {
+    half edgeTessellationFactor[3];
+    half insideTessellationFactor;
+};

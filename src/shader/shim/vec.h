@@ -5,8 +5,12 @@
 #pragma GCC system_header
 namespace metal
 {
-template <class T, int N> struct vec;
-template <class T, int N> struct packed_vec;
+// Of an array's type: the count in `template <class T, uint N> void f(vec<T, N>)` is deduced whatever
+// its type, as only an array's is.
+template <class Array> struct __vec;
+template <class T, int N> using vec = __vec<T[N]>;
+template <class Array> struct __packed_vec;
+template <class T, int N> using packed_vec = __packed_vec<T[N]>;
 
 // bool components are stored as bytes.
 template <class T> struct __vec_storage {
@@ -69,41 +73,41 @@ template <> struct __vec_storage<bool> {
     }
 
 #define __MSL_VEC_BINARY(op)                                                                       \
-    friend __MSL_AI constexpr vec operator op(vec a, vec b)                                        \
+    friend __MSL_AI constexpr __vec operator op(__vec a, __vec b)                                  \
     {                                                                                              \
-        return vec(__raw{}, a.__v op b.__v);                                                       \
+        return __vec(__raw{}, a.__v op b.__v);                                                     \
     }                                                                                              \
-    __MSL_AI constexpr vec &operator op##=(vec b)                                                  \
+    __MSL_AI constexpr __vec &operator op##=(__vec b)                                              \
     {                                                                                              \
         __v = __v op b.__v;                                                                        \
         return *this;                                                                              \
     }                                                                                              \
-    template <class = void> __MSL_AI void operator op##=(vec b) volatile                           \
+    template <class = void> __MSL_AI void operator op##=(__vec b) volatile                         \
     {                                                                                              \
         __v = __v op b.__v;                                                                        \
     }
 // Metal takes a shift count modulo the width; in C++ a larger one is undefined.
 #define __MSL_VEC_SHIFT(N, op)                                                                     \
-    friend __MSL_AI constexpr vec operator op(vec a, vec b)                                        \
+    friend __MSL_AI constexpr __vec operator op(__vec a, __vec b)                                  \
     {                                                                                              \
-        return vec(__raw{}, a.__v op(b.__v &(__V)(__S)(sizeof(T) * 8 - 1)));                       \
+        return __vec(__raw{}, a.__v op(b.__v &(__V)(__S)(sizeof(T) * 8 - 1)));                     \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
-    friend __MSL_AI constexpr vec operator op(vec a, vec<U, N> b)                                  \
+    friend __MSL_AI constexpr __vec operator op(__vec a, vec<U, N> b)                              \
     {                                                                                              \
-        return a op vec(b);                                                                        \
+        return a op __vec(b);                                                                      \
     }                                                                                              \
-    __MSL_AI constexpr vec &operator op##=(vec b)                                                  \
+    __MSL_AI constexpr __vec &operator op##=(__vec b)                                              \
     {                                                                                              \
         return *this = *this op b;                                                                 \
     }
 #define __MSL_VEC_COMPARE(N, op)                                                                   \
-    friend __MSL_AI constexpr vec<bool, N> operator op(vec a, vec b)                               \
+    friend __MSL_AI constexpr vec<bool, N> operator op(__vec a, __vec b)                           \
     {                                                                                              \
         return vec<bool, N>::__from_mask(a.__v op b.__v);                                          \
     }
 #define __MSL_VEC_LOGICAL(N, op, bit_op)                                                           \
-    friend __MSL_AI constexpr vec<bool, N> operator op(vec a, vec b)                               \
+    friend __MSL_AI constexpr vec<bool, N> operator op(__vec a, __vec b)                           \
     {                                                                                              \
         return vec<bool, N>::__from_mask((a.__v != (__V)(__S)0)bit_op(b.__v != (__V)(__S)0));      \
     }
@@ -117,26 +121,26 @@ template <> struct __vec_storage<bool> {
     };                                                                                             \
     static constexpr constant int __n = N;                                                         \
     typedef T value_type;                                                                          \
-    vec() = default;                                                                               \
-    __MSL_AI constexpr vec(__raw, __V v) : __v(v)                                                  \
+    __vec() = default;                                                                             \
+    __MSL_AI constexpr __vec(__raw, __V v) : __v(v)                                                \
     {                                                                                              \
     }                                                                                              \
-    template <class M> static __MSL_AI constexpr vec __from_mask(M m)                              \
+    template <class M> static __MSL_AI constexpr __vec __from_mask(M m)                            \
     {                                                                                              \
-        return vec(__raw{}, __builtin_convertvector(-m, __V));                                     \
+        return __vec(__raw{}, __builtin_convertvector(-m, __V));                                   \
     }                                                                                              \
     template <class U, class = enable_if_t<__is_number<U>>>                                        \
-    __MSL_AI constexpr vec(U s) : __v((__V)(__S)__msl_cast<T>(s))                                              \
+    __MSL_AI constexpr __vec(U s) : __v((__V)(__S)__msl_cast<T>(s))                                \
     {                                                                                              \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
-    __MSL_AI constexpr explicit vec(vec<U, N> o) : __v(__convert<__V, T>(o))                       \
+    __MSL_AI constexpr explicit __vec(vec<U, N> o) : __v(__convert<__V, T>(o))                     \
     {                                                                                              \
     }                                                                                              \
-    template <class = void> __MSL_AI vec(const volatile vec &o) : __v(o.__v)                       \
+    template <class = void> __MSL_AI __vec(const volatile __vec &o) : __v(o.__v)                   \
     {                                                                                              \
     }                                                                                              \
-    template <class = void> __MSL_AI void operator=(const vec &o) volatile                         \
+    template <class = void> __MSL_AI void operator=(const __vec &o) volatile                       \
     {                                                                                              \
         __v = o.__v;                                                                               \
     }                                                                                              \
@@ -144,13 +148,13 @@ template <> struct __vec_storage<bool> {
     {                                                                                              \
         return ((volatile T *)&__v)[i];                                                            \
     }                                                                                              \
-    __MSL_AI constexpr vec(const packed_vec<T, N> &o);                                             \
+    __MSL_AI constexpr __vec(const packed_vec<T, N> &o);                                           \
     template <class = void>                                                                        \
-    __MSL_AI vec(const volatile packed_vec<T, N> &o) : vec(packed_vec<T, N>(o))                    \
+    __MSL_AI __vec(const volatile packed_vec<T, N> &o) : __vec(packed_vec<T, N>(o))                \
     {                                                                                              \
     }                                                                                              \
     template <class U, class = enable_if_t<!__is_same(U, T)>>                                      \
-    __MSL_AI constexpr explicit vec(const packed_vec<U, N> &o) : vec(vec<U, N>(o))                 \
+    __MSL_AI constexpr explicit __vec(const packed_vec<U, N> &o) : __vec(vec<U, N>(o))             \
     {                                                                                              \
     }                                                                                              \
     __MSL_AI constexpr T operator[](int i) const                                                   \
@@ -179,41 +183,41 @@ template <> struct __vec_storage<bool> {
     __MSL_VEC_COMPARE(N, !=)                                                                       \
     __MSL_VEC_LOGICAL(N, &&, &)                                                                    \
     __MSL_VEC_LOGICAL(N, ||, |)                                                                    \
-    __MSL_AI constexpr vec operator-() const                                                       \
+    __MSL_AI constexpr __vec operator-() const                                                     \
     {                                                                                              \
-        return vec(__raw{}, -__v);                                                                 \
+        return __vec(__raw{}, -__v);                                                               \
     }                                                                                              \
-    __MSL_AI constexpr vec operator+() const                                                       \
+    __MSL_AI constexpr __vec operator+() const                                                     \
     {                                                                                              \
         return *this;                                                                              \
     }                                                                                              \
-    __MSL_AI constexpr vec operator~() const                                                       \
+    __MSL_AI constexpr __vec operator~() const                                                     \
     {                                                                                              \
-        return vec(__raw{}, ~__v);                                                                 \
+        return __vec(__raw{}, ~__v);                                                               \
     }                                                                                              \
     __MSL_AI constexpr vec<bool, N> operator!() const                                              \
     {                                                                                              \
         return vec<bool, N>::__from_mask(__v == (__V)(__S)0);                                      \
     }                                                                                              \
-    __MSL_AI constexpr vec &operator++()                                                           \
+    __MSL_AI constexpr __vec &operator++()                                                         \
     {                                                                                              \
         __v = __v + (__V)(__S)1;                                                                   \
         return *this;                                                                              \
     }                                                                                              \
-    __MSL_AI constexpr vec operator++(int)                                                         \
+    __MSL_AI constexpr __vec operator++(int)                                                       \
     {                                                                                              \
-        vec t = *this;                                                                             \
+        __vec t = *this;                                                                           \
         ++*this;                                                                                   \
         return t;                                                                                  \
     }                                                                                              \
-    __MSL_AI constexpr vec &operator--()                                                           \
+    __MSL_AI constexpr __vec &operator--()                                                         \
     {                                                                                              \
         __v = __v - (__V)(__S)1;                                                                   \
         return *this;                                                                              \
     }                                                                                              \
-    __MSL_AI constexpr vec operator--(int)                                                         \
+    __MSL_AI constexpr __vec operator--(int)                                                       \
     {                                                                                              \
-        vec t = *this;                                                                             \
+        __vec t = *this;                                                                           \
         --*this;                                                                                   \
         return t;                                                                                  \
     }
@@ -238,7 +242,7 @@ template <class V, class T, class U, int N> __MSL_AI constexpr V __convert(vec<U
     }
 }
 
-template <class T> struct vec<T, 2> {
+template <class T> struct __vec<T[2]> {
     __MSL_VEC_COMMON(2)
     union {
         __V __v;
@@ -249,12 +253,12 @@ template <class T> struct vec<T, 2> {
             T r, g;
         };
     };
-    __MSL_AI constexpr vec(T a, T b) : __v{(__S)a, (__S)b}
+    __MSL_AI constexpr __vec(T a, T b) : __v{(__S)a, (__S)b}
     {
     }
 #include "swizzle2.h"
 };
-template <class T> struct vec<T, 3> {
+template <class T> struct __vec<T[3]> {
     __MSL_VEC_COMMON(3)
     union {
         __V __v;
@@ -265,22 +269,22 @@ template <class T> struct vec<T, 3> {
             T r, g, b;
         };
     };
-    __MSL_AI constexpr vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c}
+    __MSL_AI constexpr __vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c}
     {
     }
     // What an initialiser list leaves out is zero.
-    __MSL_AI constexpr vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0}
+    __MSL_AI constexpr __vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0}
     {
     }
-    __MSL_AI constexpr vec(vec<T, 2> a, T c) : __v{a.__v[0], a.__v[1], (__S)c}
+    __MSL_AI constexpr __vec(vec<T, 2> a, T c) : __v{a.__v[0], a.__v[1], (__S)c}
     {
     }
-    __MSL_AI constexpr vec(T c, vec<T, 2> a) : __v{(__S)c, a.__v[0], a.__v[1]}
+    __MSL_AI constexpr __vec(T c, vec<T, 2> a) : __v{(__S)c, a.__v[0], a.__v[1]}
     {
     }
 #include "swizzle3.h"
 };
-template <class T> struct vec<T, 4> {
+template <class T> struct __vec<T[4]> {
     __MSL_VEC_COMMON(4)
     union {
         __V __v;
@@ -291,32 +295,32 @@ template <class T> struct vec<T, 4> {
             T r, g, b, a;
         };
     };
-    __MSL_AI constexpr vec(T a, T b, T c, T d) : __v{(__S)a, (__S)b, (__S)c, (__S)d}
+    __MSL_AI constexpr __vec(T a, T b, T c, T d) : __v{(__S)a, (__S)b, (__S)c, (__S)d}
     {
     }
     // What an initialiser list leaves out is zero.
-    __MSL_AI constexpr vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c, (__S)0}
+    __MSL_AI constexpr __vec(T a, T b, T c) : __v{(__S)a, (__S)b, (__S)c, (__S)0}
     {
     }
-    __MSL_AI constexpr vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0, (__S)0}
+    __MSL_AI constexpr __vec(T a, T b) : __v{(__S)a, (__S)b, (__S)0, (__S)0}
     {
     }
-    __MSL_AI constexpr vec(vec<T, 2> a, T c, T d) : __v{a.__v[0], a.__v[1], (__S)c, (__S)d}
+    __MSL_AI constexpr __vec(vec<T, 2> a, T c, T d) : __v{a.__v[0], a.__v[1], (__S)c, (__S)d}
     {
     }
-    __MSL_AI constexpr vec(T c, vec<T, 2> a, T d) : __v{(__S)c, a.__v[0], a.__v[1], (__S)d}
+    __MSL_AI constexpr __vec(T c, vec<T, 2> a, T d) : __v{(__S)c, a.__v[0], a.__v[1], (__S)d}
     {
     }
-    __MSL_AI constexpr vec(T c, T d, vec<T, 2> a) : __v{(__S)c, (__S)d, a.__v[0], a.__v[1]}
+    __MSL_AI constexpr __vec(T c, T d, vec<T, 2> a) : __v{(__S)c, (__S)d, a.__v[0], a.__v[1]}
     {
     }
-    __MSL_AI constexpr vec(vec<T, 2> a, vec<T, 2> b) : __v{a.__v[0], a.__v[1], b.__v[0], b.__v[1]}
+    __MSL_AI constexpr __vec(vec<T, 2> a, vec<T, 2> b) : __v{a.__v[0], a.__v[1], b.__v[0], b.__v[1]}
     {
     }
-    __MSL_AI constexpr vec(vec<T, 3> a, T d) : __v{a.__v[0], a.__v[1], a.__v[2], (__S)d}
+    __MSL_AI constexpr __vec(vec<T, 3> a, T d) : __v{a.__v[0], a.__v[1], a.__v[2], (__S)d}
     {
     }
-    __MSL_AI constexpr vec(T d, vec<T, 3> a) : __v{(__S)d, a.__v[0], a.__v[1], a.__v[2]}
+    __MSL_AI constexpr __vec(T d, vec<T, 3> a) : __v{(__S)d, a.__v[0], a.__v[1], a.__v[2]}
     {
     }
 #include "swizzle4.h"
