@@ -1,5 +1,6 @@
 /* shader: members of classes. Metal lets methods be overloaded on the address space of the object;
- * here every object is reachable through the default space, so the qualifier goes, and so do the
+ * here rewrite_object.c makes the qualifier one of a parameter. Of what it leaves alone every object is
+ * reachable through the default space: the qualifier goes, and so do the
  * methods that differed in nothing else. Where the result is a reference or pointer into an address
  * space, another method calls the one that is left: C++23's explicit object parameters can be
  * qualified. Compiler process, hostile text. */
@@ -246,7 +247,7 @@ void rewriter_constructors(struct rewriter *r, const struct method_set *set)
         rewriter_remove(r, set->defaulted[i][0], set->defaulted[i][1]);
 }
 
-void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d)
+void rewriter_plain_method(struct rewriter *r, struct method_set *set, const struct declaration *d)
 {
     uint32_t name = name_token(r, d), end = qualifiers_end(r, d);
     bool is_const = false;
@@ -256,19 +257,29 @@ void rewriter_method(struct rewriter *r, struct method_set *set, const struct de
                     !has_no_type(r, d, name);
     uint64_t hash = hash_tokens(
             r, 14695981039346656037u + (is_const || constant), d->start, d->close, name);
-    int known = add_hash(set, hash ? hash : 1);
+    int known = set ? add_hash(set, hash ? hash : 1) : 0;
     if (known < 0) {
         r->error = known;
         return;
     }
-    note_constructor(r, set, d, name);
+    if (set)
+        note_constructor(r, set, d, name);
     if (d->qualifier == NO_TOKEN)
         return;
-    add_qualified(r, d, name, is_const);
+    if (set)
+        add_qualified(r, d, name, is_const);
     if (known)
         rewriter_remove(r, d->start, d->end);
     else
         remove_qualifiers(r, d, end, is_const);
+}
+
+void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d)
+{
+    if (!set)
+        rewriter_object_definition(r, d, name_token(r, d));
+    else if (!rewriter_object_method(r, d, name_token(r, d)))
+        rewriter_plain_method(r, set, d);
 }
 
 /* `static const constant T x = ...;` in a class needs no definition elsewhere in Metal. */

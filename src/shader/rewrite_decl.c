@@ -7,6 +7,7 @@
 /* What is known of a declaration while it is being read, besides what it ends up as. */
 struct reading {
     bool class_keyword, enumeration, name_space, operator_name;
+    bool arrow;                       /* before the type that a function returns */
     bool linkage;                     /* a name space without a name: extern "C" */
     uint32_t space_first, space_last; /* a namespace's name */
 };
@@ -129,7 +130,7 @@ static uint32_t read_word(struct rewriter *r, struct declaration *d, struct read
                token_word(r, i + 1) && !in_class) {
         rewriter_refuse(r, i, "%s functions are not supported yet",
                 token_is(r, i, "vertex") ? "vertex" : "fragment");
-    } else if (in_class && d->close != NO_TOKEN && token_address_space(r, i)) {
+    } else if (d->close != NO_TOKEN && token_address_space(r, i) && !k->arrow) {
         d->qualifier = i;
     }
     return i;
@@ -228,6 +229,7 @@ static void read_declaration(
         } else if (r->tokens[i].kind == TOKEN_STRING) {
             read_linkage(r, &k, i);
         } else if (r->tokens[i].kind != TOKEN_PUNCT || token_length(r, i) != 1) {
+            k.arrow = k.arrow || (d->close != NO_TOKEN && token_is(r, i, "->"));
             continue;
         } else if (c == '<' && d->open == NO_TOKEN) {
             uint32_t close = token_close_angle(r, i, end);
@@ -322,9 +324,10 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
             rewriter_instantiation(r, &d);
         else if (d.constant != NO_TOKEN && !d.has_body && !in_class)
             rewriter_constant(r, &d);
-        else if (in_class && d.open != NO_TOKEN)
+        else if (d.open != NO_TOKEN && (in_class || d.qualifier != NO_TOKEN))
             rewriter_method(r, methods, &d);
         else if (in_class) {
+            rewriter_object_data(r, &d);
             rewriter_member(r, &d);
             rewriter_note_member(r, &d);
         } else if (mutable_variable(r, &d) != NO_TOKEN) {
@@ -333,8 +336,10 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
         }
         i = d.end + 1;
     }
-    if (methods)
+    if (methods) {
+        rewriter_object_end(r, methods);
         rewriter_constructors(r, methods);
+    }
     r->depth--;
     method_set_destroy(methods);
 }

@@ -279,6 +279,7 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     free(r.template_names.slots);
     free(r.constant_names.slots);
     free(r.defined.slots);
+    rewriter_objects_finish(&r);
     abx_string_finish(&r.space);
     return r.error;
 }

@@ -64,6 +64,9 @@ struct rewriter {
     struct name_table defined; /* how many functions a name's text defines */
 
     struct abx_string space;       /* the enclosing namespaces: "a::b::" */
+    struct class_object *object, **objects; /* rewrite_object.c: the class being read; all */
+    uint32_t object_count, object_capacity;
+    struct name_table object_names;
     struct class_members *members; /* of the class being read; NULL: none are noted */
     uint32_t class_name;           /* of the same class: a token, or NO_TOKEN */
     uint32_t bodies;               /* functions being read, inside one another */
@@ -190,11 +193,23 @@ void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t 
 /* A member that is no method. */
 void rewriter_note_member(struct rewriter *r, const struct declaration *d);
 
+/* ---- rewrite_object.c */
+struct method_set;
+struct class_object *rewriter_object_begin(struct rewriter *r, uint32_t name, uint32_t open);
+void rewriter_object_data(struct rewriter *r, const struct declaration *d);
+bool rewriter_object_method(struct rewriter *r, const struct declaration *d, uint32_t name);
+void rewriter_object_end(struct rewriter *r, struct method_set *set);
+void rewriter_object_definition(struct rewriter *r, const struct declaration *d, uint32_t name);
+void rewriter_objects_finish(struct rewriter *r);
+
 /* ---- rewrite_class.c */
 struct method_set; /* signatures seen in one class */
 struct method_set *method_set_create(void);
 void method_set_destroy(struct method_set *set);
 void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d);
+/* One that was not taken by rewrite_object.c; `set` NULL: outside of its class. */
+void rewriter_plain_method(
+        struct rewriter *r, struct method_set *set, const struct declaration *d);
 void rewriter_constructors(struct rewriter *r, const struct method_set *set); /* at the end */
 void rewriter_member(struct rewriter *r, const struct declaration *d);
 

@@ -170,13 +170,18 @@ static bool has_name(struct rewriter *r, uint32_t start, uint32_t open, uint32_t
 void rewriter_class(struct rewriter *r, uint32_t start, uint32_t open, uint32_t close)
 {
     struct class_members own = {0}, *outer = r->members;
+    struct class_object *object = r->object;
     uint32_t outer_name = r->class_name, keyword, name = name_of(r, start, open, &keyword);
     /* Classes inside functions or extern "C" may not have templates of their own. */
     bool wanted = !r->bodies && !r->linkages && close > open &&
                   has_name(r, start, open, close, keyword, name);
     r->members = wanted ? &own : NULL;
     r->class_name = name < open && token_word(r, name) ? name : NO_TOKEN;
+    /* A class without a name lends its members to the one around it. */
+    if (r->class_name != NO_TOKEN && !r->bodies)
+        r->object = rewriter_object_begin(r, name, open);
     rewriter_scope(r, open + 1, close, true);
+    r->object = object;
     r->members = outer;
     r->class_name = outer_name;
     if (wanted && own.text.length && !own.unknown && !r->error)

@@ -364,3 +364,53 @@ kernel void vectors(ARGUMENTS)
     r.y = 9;
     CHECK(all(m == float4(4, 9, 3, 1)));
 }
+
+// ---- methods overloaded on the address space of their object
+
+struct Counted {
+    int n, d[2];
+    int get(int k) device const
+    {
+        return n + k;
+    }
+    int get(int k) const;
+    int get(int k) threadgroup const
+    {
+        return n * k;
+    }
+    int sum() device const
+    {
+        int s = 0;
+        for (int n = 0; n < 2; n++)
+            s += at(&d[n]);
+        return s + get(1) + this->get(2);
+    }
+    static int at(device const int *p)
+    {
+        return *p;
+    }
+    void put(int k) device;
+};
+int Counted::get(int k) const
+{
+    return n - k;
+}
+void Counted::put(int k) device
+{
+    n = k;
+    d[1] = get(k);
+}
+kernel void qualified(device uint *line, device const uint *data, device uint *scratch,
+        uint i [[thread_position_in_grid]])
+{
+    device Counted *c = (device Counted *)scratch + i;
+    threadgroup Counted shared[1024];
+    threadgroup Counted &t = shared[i & 1023];
+    Counted mine;
+    c->n = 5, c->d[0] = 7;
+    c->put(6);
+    mine.n = t.n = 10;
+    CHECK(c->n == 6 && c->d[1] == 12);
+    CHECK(c->get(3) == 9 && mine.get(3) == 7 && t.get(3) == 30);
+    CHECK(c->sum() == 7 + 12 + 7 + 8);
+}
