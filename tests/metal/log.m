@@ -15,6 +15,8 @@ static NSString *const source = @""
     "        mine.log_debug(\"quiet\");\n"
     "        mine.log_fault(\"wrong %s %d\", 1, 2);\n"
     "        mine.log_info(\"%d %d\", 1);\n"
+    "        mine.log_info(\"%v2hf %.1v4hlf|%v3d %d|%v4hhu\", half2(0.5, -1), float4(1, 2, 3, 4), int3(-1), 9, packed_uchar4(200));\n"
+    "        mine.log_info(\"%d %v4d %v2u\", int2(6, 7), 8, ulong2(1ul << 40, 2));\n"
     "    }\n"
     "    x[i] += 1;\n"
     "}\n"
@@ -81,6 +83,8 @@ static void test_messages(void)
         @"com.example.test kernels 1 quiet",
         @"com.example.test kernels 5 wrong <%s> 2",
         @"com.example.test kernels 2 1 <missing>",
+        @"com.example.test kernels 2 0.500000,-1.000000 1.0,2.0,3.0,4.0|-1,-1,-1 9|200,200,200,200",
+        @"com.example.test kernels 2 6 8 1099511627776,2",
     ];
     if (![lines isEqualToArray:expected])
         fprintf(stderr, "%s\n", lines.description.UTF8String);
@@ -99,7 +103,7 @@ static void test_who_asks(void)
     MTLCommandQueueDescriptor *d = [MTLCommandQueueDescriptor new];
     d.logState = state;
     go([device newCommandQueueWithDescriptor:d], nil, logging, @"talk", 40);
-    CHECK(lines.count == 5);
+    CHECK(lines.count == 7);
 }
 
 /* 48 bytes each: as many as fit, each once, from all threads. */
