@@ -133,6 +133,11 @@ DEFINE(uint, "air.mad24.u.i32", (uint x, uint y, uint z), return mad24(x, y, z))
 FOR_PLAIN(BITS)
 
 // ---- SIMD-groups and quad-groups
+// What a program may not say in Metal, its code may still contain.
+template <> struct metal::__is_valid_simdgroup_type<long> : metal::true_type {
+};
+template <> struct metal::__is_valid_simdgroup_type<ulong> : metal::true_type {
+};
 #define FOR_EXCHANGED(X)                                                                           \
     X(float, ".f32") X(half, ".f16") X(bfloat, ".bf16") FOR_SIGNED(X) FOR_UNSIGNED(X)
 #define REDUCTIONS(T, suffix, group)                                                               \

@@ -24,13 +24,18 @@
 
 /* ---- what clang is given */
 
-/* Operations on a half and a bfloat are what clang 19 compiles to an invalid module; asked, it says
- * where it widens one to the other, and much else, so a text without both is not asked about. */
+/* What clang lets pass of bfloat is found by warnings that say much else, so a text without it is not
+ * asked about: operations on a half and a bfloat, which clang 19 compiles to an invalid module, and
+ * floats that become a bfloat without a cast (frontend_diag.c). */
 static void begin_arguments(
         struct clang_arguments *ret, const struct frontend *f, const char *overlay, const char *pch)
 {
     clang_compile_arguments(ret, f->tools->clang, overlay, pch);
-    if (strstr(f->rewrite.text, "half") && strstr(f->rewrite.text, "bfloat"))
+    if (!strstr(f->rewrite.text, "bfloat"))
+        return;
+    clang_argument(ret, "-Wimplicit-float-conversion");
+    clang_argument(ret, "-Wno-implicit-int-float-conversion");
+    if (strstr(f->rewrite.text, "half"))
         clang_argument(ret, "-Wdouble-promotion");
 }
 

@@ -160,6 +160,12 @@ static const char *const spellings[][2] = {
         {"__global_host ", "constant "},
         {"__global_device ", "device "},
         {"__local ", "threadgroup "},
+        {"address space '__global_host'", "address space 'constant'"},
+        {"address space '__global_device'", "address space 'device'"},
+        {"address space '__local'", "address space 'threadgroup'"},
+        {"generic address space", "address space 'thread'"},
+        {" (aka '_Float16')", ""},
+        {" (aka '__bf16')", ""},
         {"_Float16", "half"},
         {"__bf16", "bfloat"},
         {"metal::vec<", "vec<"},
@@ -201,11 +207,22 @@ static const char *add_counted(struct abx_string *to, const char *at, const char
     return at;
 }
 
+/* " (aka 'vec<type-parameter-0-0, N>')" says nothing; what is behind it, `at` otherwise. */
+static const char *skip_aka(const char *at, const char *end)
+{
+    const char *close = end - at > 7 && !memcmp(at, " (aka '", 7)
+                                ? memmem(at, (size_t)(end - at), "')", 2)
+                                : NULL;
+    return close && memmem(at, (size_t)(close - at), "type-parameter-", 15) ? close + 2 : at;
+}
+
 static void add_message(struct abx_string *to, const char *message, size_t bytes)
 {
     const char *end = message + bytes;
     while (message < end) {
-        const char *next = add_counted(to, message, end);
+        const char *next = skip_aka(message, end);
+        if (next == message)
+            next = add_counted(to, message, end);
         size_t k = 0, n = 0;
         if (next != message) {
             message = next;
@@ -317,6 +334,26 @@ static bool was_said(
     return said;
 }
 
+#define LIBRARY_NAME "metal_stdlib"
+#define MAX_CANDIDATES 16u /* of our headers, an error */
+
+/* Functions of ours that a call does not fit: which and why, without a place that the user could
+ * look at. Those that are there for our own purposes are not told of. */
+static bool add_candidate(struct diagnosed *d, const struct complaint *c)
+{
+    static const char *const internal[] = {"__abx", "__msl", "__MSL", "__mixes", "__raw", "__schar",
+            "__llong", "__ullong", "__flags", "None =", "(the implicit ", "volatile"};
+    if (!c->at.line || c->message_bytes < 10 || memcmp(c->message, "candidate ", 10) ||
+            d->text.length > ABX_SHADER_MAX_MESSAGE_BYTES / 2)
+        return false;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(internal); i++)
+        if (memmem(c->message, c->message_bytes, internal[i], strlen(internal[i])))
+            return false;
+    abx_string_printf(&d->text, LIBRARY_NAME ": ");
+    add_head(&d->text, NULL, c->level, c->message, c->message_bytes);
+    return true;
+}
+
 /* An error or a warning; true when it is shown, and so its notes are. `rest` follows it. */
 static bool diagnose_one(struct diagnosed *d, const struct line_map *map,
         const struct abx_rewrite *rewrite, struct complaint *c, const char *rest)
@@ -346,18 +383,36 @@ static bool diagnose_one(struct diagnosed *d, const struct line_map *map,
     return !internal;
 }
 
-/* What clang says with -Wdouble-promotion: of a half and a bfloat it is an error, otherwise none of
- * the user's business. */
-static bool is_promotion(struct complaint *c)
+static bool says(const struct complaint *c, const char *what)
 {
-    static const char promotion[] = "implicit conversion increases floating-point precision";
-    static const char message[] =
+    return memmem(c->message, c->message_bytes, what, strlen(what));
+}
+
+static bool message_is(const struct complaint *c, const char *start)
+{
+    return c->message_bytes >= strlen(start) && !memcmp(c->message, start, strlen(start));
+}
+
+/* What clang says with -Wdouble-promotion and -Wimplicit-float-conversion: of some types it is an
+ * error, otherwise none of the user's business. (Constants that a bfloat can hold are not told of:
+ * those pass, though not on a Mac.) */
+static bool is_conversion(struct complaint *c)
+{
+    static const char mixed[] =
             "half and bfloat cannot be operands of one operation; convert one of them";
-    if (c->level != LEVEL_WARNING || c->message_bytes < strlen(promotion) ||
-            memcmp(c->message, promotion, strlen(promotion)))
+    static const char narrowed[] =
+            "'bfloat' cannot be given a value of type 'float' without a conversion";
+    bool widens = message_is(c, "implicit conversion increases floating-point precision");
+    bool narrows =
+            message_is(c, "implicit conversion ") && says(c, "loses floating-point precision");
+    const char *message = NULL, *to = memmem(c->message, c->message_bytes, "' to '", 6);
+    if (c->level != LEVEL_WARNING || (!widens && !narrows))
         return false;
-    if (memmem(c->message, c->message_bytes, "__bf16", 6) &&
-            memmem(c->message, c->message_bytes, "_Float16", 8)) {
+    if (widens && says(c, "__bf16") && says(c, "_Float16"))
+        message = mixed;
+    else if (narrows && to && memmem(to, (size_t)(c->message + c->message_bytes - to), "__bf16", 6))
+        message = narrowed;
+    if (message) {
         c->level = LEVEL_ERROR;
         c->message = message;
         c->message_bytes = strlen(message);
@@ -370,8 +425,9 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
 {
     struct complaint c;
     bool shown = true;
+    unsigned candidates = 0; /* of the same error */
     while (read_complaint(&errors, &c)) {
-        if (is_promotion(&c) && c.level == LEVEL_WARNING) {
+        if (is_conversion(&c) && c.level == LEVEL_WARNING) {
             shown = false;
         } else if (c.level != LEVEL_NOTE) {
             if (c.level >= LEVEL_ERROR && d->errors >= ABX_SHADER_MAX_ERRORS) {
@@ -379,6 +435,10 @@ void diagnose(struct diagnosed *d, const struct line_map *map, const struct abx_
                 return;
             }
             shown = diagnose_one(d, map, rewrite, &c, errors);
+            candidates = 0;
+        } else if (shown && !c.own) {
+            if (candidates < MAX_CANDIDATES)
+                candidates += add_candidate(d, &c);
         } else if (shown && c.own && !is_internal(&c)) {
             struct place place = locate(map, rewrite, &c);
             add_complaint(d, &place, c.level, c.message, c.message_bytes);
@@ -424,11 +484,6 @@ static void add_range(struct amendments *a, size_t from, size_t to)
         a->found[a->count][0] = from;
         a->found[a->count++][1] = to;
     }
-}
-
-static bool says(const struct complaint *c, const char *what)
-{
-    return memmem(c->message, c->message_bytes, what, strlen(what));
 }
 
 /* Operands that clang could not bring to one type: ?: between an lvalue in an address space and a

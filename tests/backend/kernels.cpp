@@ -2,6 +2,11 @@
 // __ABX_ENTRY a kernel. The number of an entry is its place in tests/backend/kernels.h.
 #include "markers.h"
 using namespace metal;
+// 64 bits: what precompiled libraries may hold.
+template <> struct metal::__is_valid_simdgroup_type<long> : metal::true_type {
+};
+template <> struct metal::__is_valid_simdgroup_type<ulong> : metal::true_type {
+};
 #define BUF(n) __abx::A<__abx::BUFFER, n>
 #define TG(n) __abx::A<__abx::THREADGROUP, n>
 #define AT(b) __abx::A<__abx::BUILTIN, __abx::b>

@@ -107,13 +107,11 @@ void every_reduction(device uint *line, device const uint *data, Place p, uint m
 {
     reductions<int>(line, data, p, mask);
     reductions<uint>(line, data, p, mask);
-    reductions<long>(line, data, p, mask);
     reductions<short>(line, data, p, mask);
     reductions<uchar>(line, data, p, mask);
     reductions<char>(line, data, p, mask);
     integer_reductions<int>(line, data, p, mask);
     integer_reductions<ushort>(line, data, p, mask);
-    integer_reductions<ulong>(line, data, p, mask);
     votes(line, data, p, mask);
 }
 
@@ -215,7 +213,6 @@ kernel void all_shuffles(ARGUMENTS)
     shuffles<float>(line, data, p);
     shuffles<half>(line, data, p);
     shuffles<bfloat>(line, data, p);
-    shuffles<long>(line, data, p);
     shuffles<uchar>(line, data, p);
 }
 

@@ -48,13 +48,6 @@ __MSL_FN float __metal_frexp(float x, thread int *e)
 {
     return metal::frexp(x, *e);
 }
-namespace metal
-{
-template <class T>
-struct __is_valid_simdgroup_type
-    : bool_constant<__is_integral(T) || __is_same(T, float) || __is_same(T, half)> {
-};
-} // namespace metal
 __MSL_FN uint __metal_get_thread_index_in_simdgroup(ushort)
 {
     return __abx::lane();

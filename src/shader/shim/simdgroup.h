@@ -130,9 +130,16 @@ template <class T> __ABX_SYNC T shuffle(T v, uint lane)
 
 namespace metal
 {
+/* Numbers of up to 32 bits; the name is Apple's, whose errors have it. Programs bring overloads of
+ * their own for 64 bits. */
+template <class T>
+struct __is_valid_simdgroup_type : bool_constant<__abx::is_number<T> && sizeof(T) < 8> {
+};
+
 /* One overload for scalars, one that applies it to each component of a vector. */
 #define __ABX_REDUCE(name, op)                                                                     \
-    template <class T, enable_if_t<__abx::is_number<T>, int> = 0> __ABX_SYNC T name(T v)           \
+    template <class T, enable_if_t<__is_valid_simdgroup_type<T>::value, int> = 0>                     \
+    __ABX_SYNC T name(T v)                                                                         \
     {                                                                                              \
         return __abx::simd<T>(op, v);                                                              \
     }                                                                                              \
@@ -171,7 +178,8 @@ __ABX_REDUCE(quad_prefix_exclusive_product, ABX_SIMD_XSCAN_MUL | ABX_SIMD_QUAD)
 
 /* A function of one value and a lane number, mask or distance `d`; `l` is the caller's lane. */
 #define __ABX_SHUFFLE(name, ...)                                                                   \
-    template <class T, enable_if_t<__abx::is_number<T>, int> = 0> __ABX_SYNC T name(T v, ushort d) \
+    template <class T, enable_if_t<__is_valid_simdgroup_type<T>::value, int> = 0>                     \
+    __ABX_SYNC T name(T v, ushort d)                                                               \
     {                                                                                              \
         uint l = __abx::lane();                                                                    \
         __VA_ARGS__                                                                                \
@@ -202,7 +210,7 @@ __ABX_SHUFFLE(quad_shuffle_rotate_up, return __abx::shuffle(v, (l & ~3u) | ((l -
 #undef __ABX_SHUFFLE
 
 #define __ABX_FILL(name, width, ...)                                                               \
-    template <class T, enable_if_t<__abx::is_number<T>, int> = 0>                                  \
+    template <class T, enable_if_t<__is_valid_simdgroup_type<T>::value, int> = 0>                     \
     __ABX_SYNC T name(T v, T fill, ushort d, ushort modulo = width)                                \
     {                                                                                              \
         uint l = __abx::lane(), m = modulo, i = l % m, start = l - i;                              \
