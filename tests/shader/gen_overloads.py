@@ -98,12 +98,13 @@ def integer():
 
 
 def groups(prefix):
-    for t in INTEGERS + FLOATS:
+    integers = [t for t in INTEGERS if "long" not in t]
+    for t in integers + list(FLOATS):
         for n in COUNTS:
             v = t + n
             for name in SHUFFLES:
                 yield "%s_%s(%s(1), ushort(1))" % (prefix, name, v), v
-            for name in REDUCTIONS + (["and", "or", "xor"] if t in INTEGERS else []):
+            for name in REDUCTIONS + (["and", "or", "xor"] if t in integers else []):
                 yield call("%s_%s" % (prefix, name), v), v
             for name in ("shuffle_and_fill_up", "shuffle_and_fill_down"):
                 yield "%s_%s(%s(1), %s(1), ushort(1))" % (prefix, name, v, v), v
