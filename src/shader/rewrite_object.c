@@ -109,6 +109,8 @@ bool rewriter_object_method(struct rewriter *r, const struct declaration *d, uin
     uint32_t q = d->qualifier;
     if (!c || r->bodies)
         return false;
+    if (token_punct(r, name, '>') && d->angle != NO_TOKEN && d->angle > d->start)
+        name = d->angle - 1; /* Name<T>() */
     bool of_class = token_length(r, name) == token_length(r, c->name) &&
                     !memcmp(r->text + r->tokens[name].start, r->text + r->tokens[c->name].start,
                             token_length(r, name));

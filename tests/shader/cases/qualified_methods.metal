@@ -96,6 +96,8 @@ void P::set(int k) device
 }
 template <typename T> struct Range {
     T low, high;
+    constexpr Range<T>() threadgroup = default;
+    constexpr Range<T>() thread = default;
     T length() device const;
     T length() const thread;
     bool has(T x) constant const
