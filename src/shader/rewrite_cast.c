@@ -89,8 +89,8 @@ static void functional_cast_at(struct rewriter *r, uint32_t i)
     uint32_t close = token_close(r, i + 1);
     if (close <= i + 2 || (i > 0 && token_is(r, i - 1, "operator")))
         return;
-    /* half (*f)(half): a pointer to a function */
-    if (token_punct(r, close + 1, '(') &&
+    /* half (*f)(half), half (&x)[4]: a pointer to a function, a reference to an array */
+    if ((token_punct(r, close + 1, '(') || token_punct(r, close + 1, '[')) &&
             (token_punct(r, i + 2, '*') || token_punct(r, i + 2, '&')))
         return;
     for (uint32_t j = i + 2; j < close; j++) {

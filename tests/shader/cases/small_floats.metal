@@ -18,3 +18,15 @@ kernel void k(device half *h, device bfloat *b, device float *f, device half4 *h
     b[i] += exp(b[i]) + max(b[i], b[0]) + abs(b[i]);
     f[i] += isnan(h[i]) ? 1.0 : isinf(b[i]) ? 2.e-1 : 0x1p-3;
 }
+inline void fill(threadgroup half (&tile)[2][4], thread bfloat (*row)[4], device half (&out)[4])
+{
+    tile[1][3] = half(3);
+    row[0][1] = bfloat(tile[1][3]);
+    out[0] = half(row[0][1]);
+}
+kernel void array_references(device half *x)
+{
+    threadgroup half tile[2][4];
+    bfloat row[1][4];
+    fill(tile, row, *(device half (*)[4])x);
+}
