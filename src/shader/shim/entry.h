@@ -53,9 +53,6 @@ template <int Kind, int Value> struct A {
     static constexpr int kind = Kind, value = Value;
 };
 template <class...> struct list {};
-template <class T> struct box {
-    typedef T type;
-};
 
 /* ---- what a parameter's type says */
 template <class T> constexpr uint size_of()
@@ -143,45 +140,57 @@ template <class Attribute, class T> struct argument {
     }
 };
 
-/* ---- AUTO: the next index free in the argument's table */
-template <int NextBuffer, int NextGroup, class Attributes, class Types, class Done> struct resolve;
-template <int NextBuffer, int NextGroup, class... D>
-struct resolve<NextBuffer, NextGroup, list<>, list<>, list<D...>> {
-    typedef list<D...> type;
-};
-template <int NextBuffer, int NextGroup, class A0, class... As, class T0, class... Ts, class... D>
-struct resolve<NextBuffer, NextGroup, list<A0, As...>, list<T0, Ts...>, list<D...>> {
-    static constexpr bool automatic = A0::kind == AUTO;
-    static constexpr bool group = pointee<typename T0::type>::space == SPACE_THREADGROUP;
-    typedef A<automatic ? (group ? THREADGROUP : BUFFER) : A0::kind,
-            automatic ? (group ? NextGroup : NextBuffer) : A0::value>
-            R;
-    typedef typename resolve<R::kind == BUFFER ? R::value + 1 : NextBuffer,
-            R::kind == THREADGROUP ? R::value + 1 : NextGroup, list<As...>, list<Ts...>,
-            list<D..., list<R, T0>>>::type type;
-};
-
 /* Read by the front end from the bitcode. */
 struct argument_info {
     int kind, index, space, writable;
     uint size, align;
 };
 
-template <class L> struct runner;
-template <class... R, class... T> struct runner<list<list<R, T>...>> {
-    static constexpr argument_info info[sizeof...(R) + 1] = {
-            {R::kind, R::value, pointee<typename T::type>::space,
-                    pointee<typename T::type>::writable, pointee<typename T::type>::size,
-                    pointee<typename T::type>::align}...,
+/* ---- AUTO: the next index free in the argument's table. A library has thousands of kernels with
+ * types of their own, so this makes one class each: loops over arrays, no list of types. */
+template <int N> struct places {
+    int kind[N + 1], index[N + 1];
+};
+template <int N> constexpr places<N> resolve(const int *kinds, const int *values, const int *spaces)
+{
+    places<N> r = {};
+    int next[2] = {0, 0}; /* buffer, threadgroup */
+    for (int i = 0; i < N; i++) {
+        bool automatic = kinds[i] == AUTO, group = spaces[i] == SPACE_THREADGROUP;
+        r.kind[i] = automatic ? group ? THREADGROUP : BUFFER : kinds[i];
+        r.index[i] = automatic ? next[group] : values[i];
+        if (r.kind[i] == BUFFER || r.kind[i] == THREADGROUP)
+            next[r.kind[i] == THREADGROUP] = r.index[i] + 1;
+    }
+    return r;
+}
+
+template <int...> struct numbers {};
+template <class T, T... I> struct sequence {
+    typedef numbers<I...> type;
+};
+
+template <class F, class Attributes, class Numbers, bool Same> struct runner;
+template <class... P, class... As, int... I>
+struct runner<void(P...), list<As...>, numbers<I...>, true> {
+    static constexpr int kinds[] = {As::kind..., 0}, values[] = {As::value..., 0},
+                         spaces[] = {pointee<P>::space..., 0};
+    static constexpr places<sizeof...(P)> at = resolve<sizeof...(P)>(kinds, values, spaces);
+    static constexpr argument_info info[] = {
+            {at.kind[I], at.index[I], pointee<P>::space, pointee<P>::writable, pointee<P>::size,
+                    pointee<P>::align}...,
             {0, 0, 0, 0, 0, 0}};
-    template <class F> static __attribute__((always_inline)) void go(F *f)
+    static __attribute__((always_inline)) void go(void (*f)(P...))
     {
-        f(argument<R, typename T::type>::get()...);
+        f(argument<A<at.kind[I], at.index[I]>, P>::get()...);
     }
 };
 template <class F, class Attributes> struct kernel_of;
 template <class... P, class... As> struct kernel_of<void(P...), list<As...>> {
-    typedef runner<typename resolve<0, 0, list<As...>, list<box<P>...>, list<>>::type> type;
+    typedef runner<void(P...), list<As...>,
+            typename __make_integer_seq<sequence, int, sizeof...(P)>::type,
+            sizeof...(P) == sizeof...(As)>
+            type;
 };
 } // namespace __abx
 
