@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metal/metal_internal.h"
+#include "metal/metal_wrap.h"
 
 #define KNOWN_OPTIONS 0x3ffu
 
@@ -133,28 +133,17 @@ id MTLDevice_newBufferWithBytesNoCopy_length_options_deallocator_(
         abx_metal_say("-[MTLDevice %s]: the storage must be shared or managed", what);
         return NULL;
     }
-    struct abx_memory memory;
-    int r = abx_client_adopt(client, pointer, length, &memory);
-    if (r == -ENOMEM) {
+    int r;
+    struct abx_metal_buffer *buffer = abx_metal_wrap_new(self, pointer, length, options, &r);
+    if (!buffer && r == -ENOMEM) {
         abx_metal_queue_reap_all(client);
-        r = abx_client_adopt(client, pointer, length, &memory);
+        buffer = abx_metal_wrap_new(self, pointer, length, options, &r);
     }
-    if (r < 0) {
-        if (r == -EINVAL)
-            abx_metal_say(
-                    "-[MTLDevice %s]: pointer %p and length %lu must be multiples of the page "
-                    "size, and not overlap another buffer's memory in part",
-                    what, pointer, (unsigned long)length);
-        else if (r == -EFAULT)
+    if (!buffer) {
+        if (r == -EFAULT || r == -EINVAL)
             abx_metal_say("-[MTLDevice %s]: nothing is mapped at %p", what, pointer);
         return NULL;
     }
-    struct abx_metal_buffer *buffer = abx_metal_buffer_in(self, &memory, 0, length, options);
-    if (!buffer) {
-        abx_client_free(client, &memory);
-        return NULL;
-    }
-    buffer->resource.memory = memory;
     if (deallocator) {
         buffer->deallocator = _Block_copy(deallocator);
         buffer->deallocator_pointer = pointer;
@@ -167,6 +156,8 @@ void MTLBuffer_dealloc(id self, SEL cmd)
     struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)self;
     struct abx_client *client = buffer->resource.base.client;
     abx_client_destroy(client, buffer->resource.handle);
+    if (buffer->wrap)
+        abx_metal_wrap_dealloc(buffer);
     if (buffer->resource.memory.owner)
         abx_client_free(client, &buffer->resource.memory);
     if (buffer->resource.heap) {
@@ -198,6 +189,8 @@ void MTLBuffer_didModifyRange_(id self, SEL cmd, NSRange range) {}
 uint64_t MTLBuffer_gpuAddress(id self, SEL cmd)
 {
     struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)self;
+    if (buffer->wrap)
+        abx_metal_wrap_expose(buffer);
     return abx_client_welcome(buffer->resource.base.client)->window + buffer->address;
 }
 
@@ -255,7 +248,7 @@ NSUInteger MTLResource_heapOffset(id self, SEL cmd)
 NSUInteger MTLResource_allocatedSize(id self, SEL cmd)
 {
     struct abx_metal_resource *r = resource(self);
-    if (r->heap)
+    if (r->heap || !r->memory.bytes)
         return ((struct abx_metal_buffer *)self)->length;
     return r->memory.bytes;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metal/metal_internal.h"
+#include "metal/metal_wrap.h"
 
 #define SAID_CAP 100u /* lines of complaint a process prints */
 
@@ -38,6 +38,15 @@ void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format,
 
 void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object)
 {
+    if (abx_metal_is(object, ABX_METAL_BUFFER)) {
+        struct abx_metal_buffer *b = (struct abx_metal_buffer *)object;
+        if (b->wrap)
+            abx_metal_wrap_use(buffer, b);
+        if (b->wrap || abx_client_is_adopted(&b->resource.memory))
+            buffer->keeps_pages = true;
+    }
+    if (!buffer->retains)
+        return;
     if (buffer->held_count == buffer->held_capacity) {
         uint32_t capacity = buffer->held_capacity ? buffer->held_capacity * 2 : 16;
         id *held = realloc(buffer->held, capacity * sizeof *held);
@@ -74,6 +83,7 @@ void abx_metal_command_buffer_drop(struct abx_metal_command_buffer *buffer)
     free(buffer->held);
     buffer->held = NULL;
     buffer->held_count = buffer->held_capacity = 0;
+    abx_metal_wrap_drop(buffer);
     objc_release(buffer->residency);
     buffer->residency = NULL;
 }

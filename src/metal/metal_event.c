@@ -4,7 +4,7 @@
  * thread an event has while somebody waits for a notification. */
 #include <stdlib.h>
 
-#include "metal/metal_internal.h"
+#include "metal/metal_wrap.h"
 
 struct abx_metal_notification {
     struct abx_metal_notification *next;
@@ -113,14 +113,25 @@ void abx_metal_event_dealloc(id self, SEL cmd)
     abx_metal_dealloc(self, event->shared ? ABX_METAL_SHARED_EVENT : ABX_METAL_EVENT);
 }
 
+/* By an event program and device hand memory to each other in the middle of command buffers. */
+static void take_copies(void)
+{
+    if (atomic_load(&abx_metal_wraps))
+        abx_metal_wrap_take();
+}
+
 uint64_t MTLSharedEvent_signaledValue(id self, SEL cmd)
 {
-    return abx_client_event_value(event_of(self)->base.client, event_of(self)->slot);
+    uint64_t value = abx_client_event_value(event_of(self)->base.client, event_of(self)->slot);
+    take_copies();
+    return value;
 }
 
 void MTLSharedEvent_setSignaledValue_(id self, SEL cmd, uint64_t value)
 {
     struct abx_metal_event *event = event_of(self);
+    if (atomic_load(&abx_metal_wraps))
+        abx_metal_wrap_send();
     abx_client_event_set(event->base.client, event->slot, event->handle, value);
 }
 
@@ -129,7 +140,9 @@ abx_objc_bool MTLSharedEvent_waitUntilSignaledValue_timeoutMS_(
 {
     struct abx_metal_event *event = event_of(self);
     int64_t limit = milliseconds > INT64_MAX / 1000000 ? -1 : (int64_t)(milliseconds * 1000000);
-    return abx_client_event_wait(event->base.client, event->slot, value, limit, 0) == 0;
+    int r = abx_client_event_wait(event->base.client, event->slot, value, limit, 0);
+    take_copies();
+    return r == 0;
 }
 
 /* ---- notifications */
@@ -169,6 +182,7 @@ extern void dispatch_async_f(void *queue, void *context, void (*work)(void *))
 static void notify(struct abx_metal_event *event, struct abx_metal_notification *n)
 {
     struct call *call = malloc(sizeof *call);
+    take_copies();
     id queue = n->listener ? ABX_MSG(id, (id, SEL), n->listener, "dispatchQueue") : NULL;
     if (call) {
         *call = (struct call){objc_retain((id)event), n->block,

@@ -2,7 +2,7 @@
  * times. Runs in the guest's process. The host copies and checks a slot each time it runs it. */
 #include <string.h>
 
-#include "metal/metal_internal.h"
+#include "metal/metal_wrap.h"
 
 #define MAX_COMMANDS ABX_MAX_ICB_COMMANDS
 
@@ -149,6 +149,8 @@ void MTLIndirectComputeCommand_setKernelBuffer_offset_atIndex_(
     else if (!buffer)
         command->slot->bound &= ~(1u << index);
     else {
+        if (buffer->wrap)
+            abx_metal_wrap_expose(buffer);
         command->slot->buffers[index].buffer = buffer->resource.handle;
         command->slot->buffers[index].offset = offset;
         command->slot->bound |= 1u << index;

@@ -51,6 +51,9 @@ struct abx_metal_buffer {
     void *contents;    /* NULL: private */
     void *deallocator; /* block */
     void *deallocator_pointer;
+    struct abx_metal_wrap *wrap; /* the program's memory, with a copy (metal_wrap.h), or NULL */
+    struct abx_metal_buffer *next_exposed;
+    bool exposed;
 };
 
 struct abx_metal_heap {
@@ -271,6 +274,14 @@ struct abx_metal_command_buffer {
     NSUInteger error_options;
     struct abx_metal_buffer *log; /* what kernels write; NULL: none. Both retained */
     struct abx_metal_log_state *log_state;
+    struct abx_metal_wrap_use *uses; /* metal_wrap.h */
+    uint32_t use_count, use_capacity;
+    bool wrapped;
+    struct abx_metal_command_buffer *next_wrapped;
+    /* It keeps memory that becomes the program's own again when it is let go of: nobody who waits
+     * goes on before. */
+    bool keeps_pages, let_go;
+    pthread_t letting_go; /* the thread that does */
 };
 
 struct abx_metal_encoder {
@@ -328,6 +339,8 @@ void abx_metal_say(const char *format, ...) ABX_PRINTF(1, 2);
 /* Fails the command buffer: the first failure is kept as its error, each is printed. */
 void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format, ...)
         ABX_PRINTF(2, 3);
+/* Buffers that have a copy (metal_wrap.h). */
+extern _Atomic uint64_t abx_metal_wraps;
 /* Keeps the object until the command buffer is complete. */
 void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object);
 static inline void abx_metal_hold(struct abx_metal_command_buffer *buffer, void *object)
@@ -337,7 +350,7 @@ static inline void abx_metal_hold(struct abx_metal_command_buffer *buffer, void 
     if (atomic_load_explicit(&o->held_by, memory_order_relaxed) == buffer->number)
         return;
     atomic_store_explicit(&o->held_by, buffer->number, memory_order_relaxed);
-    if (buffer->retains)
+    if (buffer->retains || atomic_load_explicit(&abx_metal_wraps, memory_order_relaxed))
         abx_metal_hold_slow(buffer, object);
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "metal/metal_internal.h"
+#include "metal/metal_wrap.h"
 
 /* ---- every queue, so that what is complete on one nobody touches any more is let go of too */
 
@@ -114,6 +114,8 @@ static void finish(
     buffer->error = buffer->fault && !lost
                             ? (buffer->error ? buffer->error : MTLCommandBufferErrorInternal)
                             : buffer->result.error;
+    if (buffer->use_count) /* before anybody can see that it is complete */
+        abx_metal_wrap_complete(buffer);
     buffer->finished = true;
     buffer->handled = !has_handlers(buffer);
     atomic_store(&buffer->status,
@@ -126,7 +128,14 @@ static void let_go(struct abx_metal_command_buffer *done)
     while (done) {
         struct abx_metal_command_buffer *next = done->next;
         done->next = NULL;
+        done->letting_go = pthread_self();
         abx_metal_command_buffer_drop(done);
+        if (done->keeps_pages) {
+            pthread_mutex_lock(&done->queue->state->lock);
+            done->let_go = true;
+            pthread_cond_broadcast(&done->queue->state->changed);
+            pthread_mutex_unlock(&done->queue->state->lock);
+        }
         objc_release((id)done);
         done = next;
     }
@@ -214,13 +223,14 @@ static void run_ready(struct abx_metal_queue_state *state)
         struct abx_metal_handlers scheduled = buffer->scheduled, completed = buffer->completed;
         buffer->scheduled = buffer->completed = (struct abx_metal_handlers){0};
         pthread_mutex_unlock(&state->lock);
+        buffer->letting_go = pthread_self();
         abx_metal_command_buffer_drop(buffer);
         call_handlers(buffer, &scheduled);
         if (buffer->log)
             abx_metal_log_deliver(buffer);
         call_handlers(buffer, &completed);
         pthread_mutex_lock(&state->lock);
-        buffer->handled = true;
+        buffer->handled = buffer->let_go = true;
         pthread_cond_broadcast(&state->changed);
         pthread_mutex_unlock(&state->lock);
         objc_release((id)buffer);
@@ -332,8 +342,10 @@ static void fail_unsent(
     buffer->result = (struct abx_result){0};
     buffer->error = lost ? MTLCommandBufferErrorDeviceRemoved : MTLCommandBufferErrorOutOfMemory;
     buffer->result.error_reason = lost ? ABX_REASON_LOST : ABX_REASON_MEMORY;
+    if (buffer->use_count)
+        abx_metal_wrap_complete(buffer);
     buffer->finished = true;
-    buffer->handled = !has_handlers(buffer);
+    buffer->handled = buffer->let_go = !has_handlers(buffer);
     atomic_store(&buffer->status, MTLCommandBufferStatusError);
     state->outstanding--;
     if (!buffer->handled)
@@ -408,6 +420,8 @@ void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer)
     struct abx_metal_queue_state *state = buffer->queue->state;
     struct abx_metal_command_buffer *done = NULL;
     objc_retain((id)buffer);
+    if (atomic_load(&abx_metal_wraps))
+        abx_metal_wrap_commit(buffer);
     pthread_mutex_lock(&state->lock);
     if (!buffer->enqueued)
         enqueue(state, buffer);
@@ -445,6 +459,9 @@ void abx_metal_queue_wait(struct abx_metal_command_buffer *buffer)
         pthread_cond_wait(&state->changed, &state->lock);
     if (!state->threaded)
         run_ready(state);
+    while (buffer->keeps_pages && !buffer->let_go && !self &&
+            !pthread_equal(buffer->letting_go, pthread_self()))
+        pthread_cond_wait(&state->changed, &state->lock);
     pthread_mutex_unlock(&state->lock);
 }
 

@@ -61,11 +61,20 @@ struct abx_memory {
 int abx_client_alloc(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
 /* Only an address range in the window, for memory the device alone sees. */
 int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
-/* Turns the caller's pages into shared memory in place: same addresses, same contents. `pages` and
- * `bytes` must be multiples of the page size. Writes by other threads during the call may be lost.
- * -EINVAL: not aligned, or only part of the range is shared already. */
+/* Turns the caller's memory into shared memory in place: same addresses, same contents. Whole pages
+ * are; where it begins or ends inside a page, that page stays the caller's, and the host has
+ * another, zeroed, whose contents the caller exchanges (abx_client_rims()). Memory that is shared
+ * already is shared once more. Writes by other threads during the call may be lost.
+ * -ENOTSUP: too small, or shared only in part: to be copied. -EFAULT: nothing is there. */
 int abx_client_adopt(
-        struct abx_client *client, void *pages, uint64_t bytes, struct abx_memory *ret);
+        struct abx_client *client, void *pointer, uint64_t bytes, struct abx_memory *ret);
+/* The parts of adopted memory that are not shared in place, and where the host sees them. */
+struct abx_rim {
+    uint8_t *user, *shared;
+    uint64_t bytes;
+};
+unsigned abx_client_rims(const struct abx_memory *memory, struct abx_rim ret[static 2]);
+bool abx_client_is_adopted(const struct abx_memory *memory);
 /* Gives memory back. The host must have been told before that the buffers in it are gone. Adopted
  * pages become ordinary private memory again, contents kept. */
 void abx_client_free(struct abx_client *client, struct abx_memory *memory);

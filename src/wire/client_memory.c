@@ -14,6 +14,9 @@
 #define SLAB_BYTES (2u << 20)
 #define SLAB_BLOCKS (SLAB_BYTES / BLOCK_BYTES)
 #define SMALL_BYTES (64u << 10) /* larger ones own a chunk */
+/* Caller's memory with less than this in whole pages is copied instead: cheaper than two changes of
+ * the address space, and nothing else that lies in its pages can be touched. */
+#define ADOPT_BYTES (1u << 20)
 #define ADDRESS_UNIT                                                                               \
     (64ull << 10) /* the largest page of our hosts; also the gap between chunks                    \
                    */
@@ -31,7 +34,12 @@ struct abx_chunk {
     uint32_t id;
     uint32_t references;
     struct slab *slab; /* NULL: one allocation */
+    /* Adopted: the pages [whole, whole + whole_bytes) of the caller's memory are the chunk's, and
+     * `pointer` is where its first byte would lie. The pages at its ends that the caller's memory
+     * fills in part are mapped here, NULL: none. */
     bool adopted;
+    uint8_t *whole, *rim[2];
+    uint64_t whole_bytes;
 };
 
 struct abx_client_memory {
@@ -262,18 +270,25 @@ static int chunk_map(struct abx_client *client, struct abx_chunk *chunk)
     return 0;
 }
 
+static uint64_t page_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The pages of an adopted chunk become ordinary memory again. When that fails they stay shared with
  * the host, which then no longer uses them. */
 static void unadopt(struct abx_chunk *chunk)
 {
-    void *copy =
-            mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t bytes = chunk->whole_bytes;
+    for (unsigned i = 0; i < 2; i++)
+        if (chunk->rim[i])
+            munmap(chunk->rim[i], page_bytes());
+    void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (copy == MAP_FAILED)
         return;
-    memcpy(copy, chunk->pointer, chunk->bytes);
-    if (mremap(copy, chunk->bytes, chunk->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->pointer) ==
-            MAP_FAILED)
-        munmap(copy, chunk->bytes);
+    memcpy(copy, chunk->whole, bytes);
+    if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->whole) == MAP_FAILED)
+        munmap(copy, bytes);
 }
 
 /* Lock held. */
@@ -399,7 +414,7 @@ static void free_small(
     chunk->slab->free_blocks += count;
     if (first < chunk->slab->hint)
         chunk->slab->hint = first;
-    if (chunk->slab->free_blocks < SLAB_BLOCKS)
+    if (chunk->slab->free_blocks < SLAB_BLOCKS || chunk->references > 1)
         return;
     for (struct abx_chunk *other = client->memory->chunks; other; other = other->next)
         if (other != chunk && other->slab && other->slab->free_blocks == SLAB_BLOCKS) {
@@ -469,57 +484,154 @@ int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx
     return r;
 }
 
-static int adopt_new(struct abx_client *client, void *pages, uint64_t bytes, struct abx_chunk **ret)
+/* ---- memory of the caller's */
+
+/* What is mapped where: [start, start + bytes) of the caller's, the pages that it touches, and
+ * those that it fills. */
+struct span {
+    uint64_t start, bytes, outer, outer_bytes, whole, whole_bytes;
+};
+
+static struct span span_of(const void *pointer, uint64_t bytes)
 {
-    int r = chunk_new(client, bytes, false, ret);
-    if (r < 0)
-        return r;
-    int fd = abx_memfd_create("arcbox-adopted", bytes);
-    r = fd < 0 ? fd : abx_write_all(fd, pages, bytes); /* EFAULT, not a crash, on a bad pointer */
-    if (r == 0)
-        r = chunk_send(client, *ret, fd);
-    if (r == 0 &&
-            mmap(pages, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
-        r = -errno;
-    if (fd >= 0)
-        close(fd);
-    if (r < 0) {
-        chunk_undo(client, *ret);
-        return r;
+    uint64_t page = page_bytes(), start = (uintptr_t)pointer, end = start + bytes;
+    struct span s = {.start = start, .bytes = bytes, .outer = start / page * page};
+    s.outer_bytes = abx_align_up(end, page) - s.outer;
+    s.whole = abx_align_up(start, page);
+    s.whole_bytes = end / page * page > s.whole ? end / page * page - s.whole : 0;
+    return s;
+}
+
+/* Maps the pages of the file that the caller's memory fills in part, elsewhere. */
+static int map_rims(struct abx_chunk *chunk, const struct span *s, int fd)
+{
+    const uint64_t page = page_bytes(), at[2] = {0, s->outer_bytes - page};
+    const bool there[2] = {
+            s->whole != s->outer, s->whole + s->whole_bytes != s->outer + s->outer_bytes};
+    for (unsigned i = 0; i < 2; i++) {
+        if (!there[i])
+            continue;
+        void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at[i]);
+        if (p == MAP_FAILED)
+            return -errno;
+        chunk->rim[i] = p;
     }
-    (*ret)->pointer = pages;
-    (*ret)->adopted = true;
     return 0;
 }
 
-int abx_client_adopt(struct abx_client *client, void *pages, uint64_t bytes, struct abx_memory *ret)
+static int map_whole(const struct span *s, int fd)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)pages;
-    if (!pages || !bytes || start % page || bytes % page || bytes > ABX_WINDOW_BYTES)
+    off_t at = (off_t)(s->whole - s->outer);
+    if (lseek(fd, at, SEEK_SET) < 0)
+        return -errno;
+    /* EFAULT, not a crash, on a bad pointer */
+    int r = abx_write_all(fd, (void *)(uintptr_t)s->whole, s->whole_bytes);
+    if (r < 0)
+        return r;
+    return mmap((void *)(uintptr_t)s->whole, s->whole_bytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED, fd, at) == MAP_FAILED
+                   ? -errno
+                   : 0;
+}
+
+static int adopt_new(struct abx_client *client, const struct span *s, struct abx_chunk **ret)
+{
+    int r = chunk_new(client, s->outer_bytes, false, ret);
+    if (r < 0)
+        return r;
+    struct abx_chunk *chunk = *ret;
+    int fd = abx_memfd_create("arcbox-adopted", s->outer_bytes);
+    r = fd < 0 ? fd : map_rims(chunk, s, fd);
+    if (r == 0)
+        r = chunk_send(client, chunk, fd);
+    bool sent = r == 0;
+    if (r == 0)
+        r = map_whole(s, fd);
+    if (fd >= 0)
+        close(fd);
+    if (r == 0) {
+        chunk->pointer = (uint8_t *)(uintptr_t)s->outer;
+        chunk->adopted = true;
+        chunk->whole = (uint8_t *)(uintptr_t)s->whole;
+        chunk->whole_bytes = s->whole_bytes;
+        return 0;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (chunk->rim[i])
+            munmap(chunk->rim[i], page_bytes());
+    if (sent)
+        chunk_release(client, chunk);
+    else
+        chunk_undo(client, chunk);
+    return r;
+}
+
+/* The chunk whose memory the span touches, NULL: none. Lock held. */
+static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct span *s)
+{
+    struct abx_chunk *chunk = m->chunks;
+    for (; chunk; chunk = chunk->next) {
+        uint64_t first = (uintptr_t)(chunk->adopted ? chunk->whole : chunk->pointer);
+        uint64_t bytes = chunk->adopted ? chunk->whole_bytes : chunk->bytes;
+        if (first && s->start < first + bytes && first < s->start + s->bytes)
+            break;
+    }
+    return chunk;
+}
+
+static bool inside(const struct abx_chunk *chunk, const struct span *s)
+{
+    uint64_t first = (uintptr_t)(chunk->adopted ? chunk->whole : chunk->pointer);
+    return s->start >= first && abx_range_ok(s->start - first, s->bytes,
+                                        chunk->adopted ? chunk->whole_bytes : chunk->bytes);
+}
+
+int abx_client_adopt(
+        struct abx_client *client, void *pointer, uint64_t bytes, struct abx_memory *ret)
+{
+    if (!pointer || !bytes || bytes > ABX_WINDOW_BYTES || (uintptr_t)pointer > UINTPTR_MAX - bytes)
         return -EINVAL;
     if (abx_client_known_lost(client))
         return -ENODEV;
+    struct span s = span_of(pointer, bytes);
     struct abx_client_memory *m = client->memory;
     pthread_mutex_lock(&m->lock);
+    struct abx_chunk *chunk = chunk_touched(m, &s);
     int r = 0;
-    struct abx_chunk *chunk = m->chunks;
-    for (; chunk; chunk = chunk->next) {
-        uint64_t first = (uintptr_t)chunk->pointer;
-        if (chunk->pointer && start < first + chunk->bytes && first < start + bytes)
-            break;
-    }
-    if (!chunk)
-        r = adopt_new(client, pages, bytes, &chunk);
-    else if (chunk->slab || !abx_range_ok(start - (uintptr_t)chunk->pointer, bytes, chunk->bytes))
-        r = -EINVAL;
-    else
+    if (chunk && inside(chunk, &s))
         chunk->references++;
+    else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES))
+        r = -ENOTSUP;
+    else
+        r = adopt_new(client, &s, &chunk);
     if (r == 0) {
-        describe(chunk, start - (uintptr_t)chunk->pointer, bytes, 0, ret);
+        describe(chunk, s.start - (uintptr_t)chunk->pointer, bytes, 0, ret);
         m->allocated += bytes;
     }
     pthread_mutex_unlock(&m->lock);
     return r;
+}
+
+unsigned abx_client_rims(const struct abx_memory *memory, struct abx_rim ret[static 2])
+{
+    const struct abx_chunk *chunk = memory->owner;
+    unsigned count = 0;
+    if (!chunk || !chunk->adopted)
+        return 0;
+    uint8_t *end = memory->pointer + memory->bytes, *whole_end = chunk->whole + chunk->whole_bytes;
+    if (memory->pointer < chunk->whole)
+        ret[count++] = (struct abx_rim){.user = memory->pointer,
+                .shared = chunk->rim[0] + (memory->pointer - chunk->pointer),
+                .bytes = (uint64_t)(chunk->whole - memory->pointer)};
+    if (end > whole_end)
+        ret[count++] = (struct abx_rim){
+                .user = whole_end, .shared = chunk->rim[1], .bytes = (uint64_t)(end - whole_end)};
+    return count;
+}
+
+bool abx_client_is_adopted(const struct abx_memory *memory)
+{
+    return memory->owner && memory->owner->adopted;
 }
 
 void abx_client_free(struct abx_client *client, struct abx_memory *memory)

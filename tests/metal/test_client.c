@@ -171,8 +171,11 @@ static void test_adopt(struct abx_client *c)
     uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(p, 42, bytes);
     struct abx_memory a, b;
-    CHECK(abx_client_adopt(c, p + 1, page, &a) == -EINVAL);
-    CHECK(abx_client_adopt(c, p, page + 1, &a) == -EINVAL);
+    /* Little memory that does not fill its pages is to be copied. */
+    CHECK(abx_client_adopt(c, p + 1, page, &a) == -ENOTSUP);
+    CHECK(abx_client_adopt(c, p, page + 1, &a) == -ENOTSUP);
+    CHECK(abx_client_adopt(c, NULL, page, &a) == -EINVAL);
+    CHECK(abx_client_adopt(c, p, UINT64_MAX - 1, &a) == -EINVAL);
     CHECK(abx_client_adopt(c, p, bytes, &a) == 0);
     CHECK(a.pointer == p && p[0] == 42 && p[bytes - 1] == 42);
     /* Written after adoption: the host sees it without being told. */
@@ -190,7 +193,9 @@ static void test_adopt(struct abx_client *c)
     /* A view into it shares; one that sticks out is refused. */
     CHECK(abx_client_adopt(c, p + page, page, &b) == 0 && b.chunk == a.chunk && b.offset == page);
     struct abx_memory out;
-    CHECK(abx_client_adopt(c, p - page, 2 * page, &out) == -EINVAL);
+    CHECK(abx_client_adopt(c, p - page, 2 * page, &out) == -ENOTSUP);
+    struct abx_rim rims[2];
+    CHECK(abx_client_rims(&a, rims) == 0 && abx_client_is_adopted(&a));
     abx_client_free(c, &a);
     CHECK(p[5] == 7);
     abx_client_free(c, &b);
@@ -199,6 +204,35 @@ static void test_adopt(struct abx_client *c)
     CHECK(abx_client_adopt(c, (void *)(16 * page), page, &a) == -EFAULT); /* nothing is there */
     munmap(p, bytes);
     abx_client_queue_destroy(&q);
+}
+
+/* Memory that begins and ends inside pages: those stay the program's. */
+static void test_adopt_rims(struct abx_client *c)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (4u << 20) + 2 * page;
+    uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(p, 42, bytes);
+    struct abx_memory a, b;
+    struct abx_rim rims[2];
+    CHECK(abx_client_adopt(c, p + 24, bytes - 25, &a) == 0 && a.pointer == p + 24);
+    CHECK(a.offset == 24 && a.bytes == bytes - 25 && p[24] == 42 && p[bytes / 2] == 42);
+    CHECK(abx_client_rims(&a, rims) == 2);
+    CHECK(rims[0].user == p + 24 && rims[0].bytes == page - 24 && rims[0].shared != p + 24);
+    CHECK(rims[1].user == p + bytes - page && rims[1].bytes == page - 1);
+    /* A part of what is shared in place has none; one that begins in a rim is to be copied. */
+    CHECK(abx_client_adopt(c, p + page + 1, page, &b) == 0 && abx_client_rims(&b, rims) == 0);
+    abx_client_free(c, &b);
+    CHECK(abx_client_adopt(c, p + 24, 2 * page, &b) == -ENOTSUP);
+    abx_client_free(c, &a);
+    CHECK(p[0] == 42 && p[24] == 42 && p[page] == 42 && p[bytes - 1] == 42);
+    /* A view of a small allocation outlives it. */
+    CHECK(abx_client_alloc(c, 100, &a) == 0);
+    a.pointer[50] = 9;
+    CHECK(abx_client_adopt(c, a.pointer + 50, 8, &b) == 0 && b.address == a.address + 50);
+    abx_client_free(c, &a);
+    CHECK(b.pointer[0] == 9);
+    abx_client_free(c, &b);
+    munmap(p, bytes);
 }
 
 static void test_events(struct abx_client *c)
@@ -356,6 +390,7 @@ int main(void)
     test_memory(c);
     test_random_memory(c);
     test_adopt(c);
+    test_adopt_rims(c);
     test_events(c);
     test_compile(c);
     test_threads(c);

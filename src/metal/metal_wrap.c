@@ -1,0 +1,437 @@
+/* metal: copies of the program's memory. See metal_wrap.h. Runs in the guest's process.
+ *
+ * Two buffers over the same memory, or one over a part of another's, share a copy. Two that overlap
+ * otherwise have one each: either sees what the other's commands wrote once those are complete.
+ *
+ * Locking: one lock for everything, the last to be taken: nothing is released or called under it.
+ */
+#include "metal/metal_wrap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Copies are found by where their memory begins: in a table of granules, each as large as the
+ * largest copy, so that what covers a byte begins in its granule or in the one before. Copies of
+ * the ends of large memory stand in a list of their own. */
+#define GRANULE (1ull << 20)
+#define BUCKETS 1024u
+#define STEP 4096u /* bytes compared at a time; on the stack */
+
+struct piece {
+    uint8_t *user, *shared, *base; /* base: what both last agreed on; malloc()ed */
+    uint64_t bytes;
+};
+
+struct abx_metal_wrap {
+    struct abx_metal_wrap *next; /* in its bucket, or the list */
+    struct abx_client *client;
+    struct abx_memory memory;
+    uint8_t *user;
+    uint64_t bytes;
+    struct piece pieces[2];
+    unsigned piece_count;
+    uint32_t references, buffers; /* of them: buffers; without one the memory is nobody's */
+    bool adopted, said;
+};
+
+_Atomic uint64_t abx_metal_wraps;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct abx_metal_wrap *buckets[BUCKETS], *large;
+static struct abx_metal_buffer *exposed;
+static struct abx_metal_command_buffer *flying;
+
+/* The parent's buffers are nothing to a child, and another thread may have held the lock. */
+static void forget_all(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    memset(buckets, 0, sizeof buckets);
+    large = NULL;
+    exposed = NULL;
+    flying = NULL;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_all);
+}
+
+/* ---- the table; lock held */
+
+static struct abx_metal_wrap **bucket_of(uint64_t granule)
+{
+    return &buckets[granule * 0x9e3779b97f4a7c15ull >> 54];
+}
+
+static struct abx_metal_wrap **list_of(const struct abx_metal_wrap *wrap)
+{
+    return wrap->adopted ? &large : bucket_of((uintptr_t)wrap->user / GRANULE);
+}
+
+static struct abx_metal_wrap *covers(
+        struct abx_metal_wrap *list, struct abx_client *client, uint8_t *pointer, uint64_t length)
+{
+    for (; list; list = list->next)
+        if (list->client == client && pointer >= list->user && list->buffers &&
+                abx_range_ok((uint64_t)(pointer - list->user), length, list->bytes))
+            break;
+    return list;
+}
+
+static struct abx_metal_wrap *find(struct abx_client *client, uint8_t *pointer, uint64_t length)
+{
+    uint64_t granule = (uintptr_t)pointer / GRANULE;
+    struct abx_metal_wrap *found = covers(*bucket_of(granule), client, pointer, length);
+    if (!found)
+        found = covers(*bucket_of(granule - 1), client, pointer, length);
+    return found ? found : covers(large, client, pointer, length);
+}
+
+/* ---- exchanging */
+
+/* Reads the program's memory, which may not be there any more. */
+static bool read_user(void *to, const uint8_t *from, size_t bytes)
+{
+    ssize_t n = process_vm_readv(getpid(), &(struct iovec){to, bytes}, 1,
+            &(struct iovec){(void *)(uintptr_t)from, bytes}, 1, 0);
+    if (n == (ssize_t)bytes)
+        return true;
+    if (n >= 0 || errno == EFAULT)
+        return false;
+    memcpy(to, from, bytes); /* a sandbox that forbids the call: as any program reads */
+    return true;
+}
+
+/* Whether a byte of the program's memory can be written, tried with the value it is to have. */
+static bool try_write(struct abx_metal_wrap *wrap, uint8_t *to, uint8_t value)
+{
+    ssize_t n = process_vm_writev(
+            getpid(), &(struct iovec){&value, 1}, 1, &(struct iovec){to, 1}, 1, 0);
+    if (n == 1 || errno != EFAULT)
+        return true;
+    if (!wrap->said)
+        abx_metal_say("the device wrote to a buffer over memory that the program cannot write, at "
+                      "%p: dropped",
+                (void *)to);
+    wrap->said = true;
+    return false;
+}
+
+/* Lock held. Bytes that the program changed go to the device's copy. */
+static void send_changes(const struct piece *p, uint64_t from, uint64_t to)
+{
+    uint8_t now[STEP];
+    for (uint64_t at = from; at < to; at += STEP) {
+        uint64_t n = to - at < STEP ? to - at : STEP;
+        if (!read_user(now, p->user + at, n))
+            return;
+        if (memcmp(now, p->base + at, n) == 0)
+            continue;
+        for (uint64_t i = 0; i < n; i++)
+            if (now[i] != p->base[at + i])
+                p->shared[at + i] = p->base[at + i] = now[i];
+    }
+}
+
+/* Lock held. Bytes that the device changed go to the program's memory. */
+static void take_changes(
+        struct abx_metal_wrap *wrap, const struct piece *p, uint64_t from, uint64_t to)
+{
+    for (uint64_t at = from; at < to; at += STEP) {
+        uint64_t n = to - at < STEP ? to - at : STEP, i = 0;
+        if (memcmp(p->shared + at, p->base + at, n) == 0)
+            continue;
+        while (i < n && p->shared[at + i] == p->base[at + i])
+            i++;
+        if (i < n && !try_write(wrap, p->user + at + i, p->shared[at + i]))
+            return;
+        for (; i < n; i++) {
+            uint8_t value = *(volatile uint8_t *)(p->shared + at + i);
+            if (value != p->base[at + i])
+                p->user[at + i] = p->base[at + i] = value;
+        }
+    }
+}
+
+/* Lock held. */
+static void exchange(const struct abx_metal_wrap_use *use, bool to_device)
+{
+    struct abx_metal_wrap *wrap = use->wrap;
+    for (unsigned i = 0; wrap->buffers && i < wrap->piece_count; i++) {
+        const struct piece *p = &wrap->pieces[i];
+        uint8_t *first = wrap->user + use->offset, *end = first + use->length;
+        if (first >= p->user + p->bytes || end <= p->user)
+            continue;
+        uint64_t from = first > p->user ? (uint64_t)(first - p->user) : 0;
+        uint64_t to = end < p->user + p->bytes ? (uint64_t)(end - p->user) : p->bytes;
+        if (to_device)
+            send_changes(p, from, to);
+        else
+            take_changes(wrap, p, from, to);
+    }
+}
+
+/* ---- copies */
+
+static void wrap_free(struct abx_metal_wrap *wrap)
+{
+    for (unsigned i = 0; i < wrap->piece_count; i++)
+        free(wrap->pieces[i].base);
+    if (wrap->memory.owner)
+        abx_client_free(wrap->client, &wrap->memory);
+    free(wrap);
+}
+
+/* Lock held; true: the caller frees it, without the lock. */
+static bool let_go(struct abx_metal_wrap *wrap)
+{
+    if (--wrap->references)
+        return false;
+    struct abx_metal_wrap **at = list_of(wrap);
+    while (*at != wrap)
+        at = &(*at)->next;
+    *at = wrap->next;
+    return true;
+}
+
+/* Where the copy is, and what of the memory is copied. */
+static int make_pieces(struct abx_metal_wrap *wrap)
+{
+    struct abx_rim rims[2] = {{.user = wrap->user, .bytes = wrap->bytes}};
+    unsigned count = 1;
+    int r = abx_client_adopt(wrap->client, wrap->user, wrap->bytes, &wrap->memory);
+    wrap->adopted = r == 0;
+    if (r == 0) {
+        count = abx_client_rims(&wrap->memory, rims);
+    } else if (r == -ENOTSUP) {
+        r = abx_metal_alloc(wrap->client, false, wrap->bytes, &wrap->memory);
+        rims[0].shared = wrap->memory.pointer;
+    }
+    uint8_t probe;
+    if (r == 0 && count &&
+            !(read_user(&probe, wrap->user, 1) &&
+                    read_user(&probe, wrap->user + wrap->bytes - 1, 1)))
+        r = -EFAULT;
+    for (unsigned i = 0; r == 0 && i < count; i++) {
+        wrap->pieces[i] = (struct piece){
+                rims[i].user, rims[i].shared, calloc(1, rims[i].bytes), rims[i].bytes};
+        wrap->piece_count++;
+        if (!wrap->pieces[i].base)
+            r = -ENOMEM;
+    }
+    return r;
+}
+
+static struct abx_metal_wrap *wrap_make(
+        struct abx_client *client, uint8_t *pointer, uint64_t length, int *ret_error)
+{
+    struct abx_metal_wrap *wrap = calloc(1, sizeof *wrap);
+    if (!wrap) {
+        *ret_error = -ENOMEM;
+        return NULL;
+    }
+    wrap->client = client;
+    wrap->user = pointer;
+    wrap->bytes = length;
+    wrap->references = wrap->buffers = 1;
+    *ret_error = make_pieces(wrap);
+    if (*ret_error < 0) {
+        wrap_free(wrap);
+        return NULL;
+    }
+    return wrap;
+}
+
+static void list_wrap(struct abx_metal_wrap *wrap)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&lock);
+    wrap->next = *list_of(wrap);
+    *list_of(wrap) = wrap;
+    pthread_mutex_unlock(&lock);
+}
+
+/* The buffer takes the reference, or it is given back. */
+static struct abx_metal_buffer *buffer_over(id device, struct abx_metal_wrap *wrap,
+        uint8_t *pointer, uint64_t length, NSUInteger options)
+{
+    struct abx_metal_buffer *buffer = abx_metal_buffer_in(
+            device, &wrap->memory, (uint64_t)(pointer - wrap->user), length, options);
+    if (buffer) {
+        buffer->wrap = wrap;
+        buffer->contents = pointer;
+        atomic_fetch_add(&abx_metal_wraps, 1);
+        return buffer;
+    }
+    pthread_mutex_lock(&lock);
+    wrap->buffers--;
+    bool last = let_go(wrap);
+    pthread_mutex_unlock(&lock);
+    if (last)
+        wrap_free(wrap);
+    return NULL;
+}
+
+/* All of it is shared in place: a buffer as any. */
+static struct abx_metal_buffer *buffer_plain(
+        id device, struct abx_metal_wrap *wrap, NSUInteger options)
+{
+    struct abx_metal_buffer *buffer =
+            abx_metal_buffer_in(device, &wrap->memory, 0, wrap->bytes, options);
+    if (buffer) {
+        buffer->resource.memory = wrap->memory;
+        wrap->memory.owner = NULL;
+    }
+    wrap_free(wrap);
+    return buffer;
+}
+
+struct abx_metal_buffer *abx_metal_wrap_new(
+        id device, uint8_t *pointer, uint64_t length, NSUInteger options, int *ret_error)
+{
+    struct abx_client *client = ((struct abx_metal_object *)device)->client;
+    *ret_error = -ENOMEM;
+    pthread_mutex_lock(&lock);
+    struct abx_metal_wrap *wrap = find(client, pointer, length);
+    if (wrap) {
+        wrap->references++;
+        wrap->buffers++;
+    }
+    pthread_mutex_unlock(&lock);
+    if (wrap)
+        return buffer_over(device, wrap, pointer, length, options);
+    wrap = wrap_make(client, pointer, length, ret_error);
+    if (!wrap)
+        return NULL;
+    *ret_error = -ENOMEM;
+    if (!wrap->piece_count)
+        return buffer_plain(device, wrap, options);
+    list_wrap(wrap);
+    return buffer_over(device, wrap, pointer, length, options);
+}
+
+void abx_metal_wrap_dealloc(struct abx_metal_buffer *buffer)
+{
+    struct abx_metal_wrap *wrap = buffer->wrap;
+    if (abx_client_forked(wrap->client))
+        return;
+    pthread_mutex_lock(&lock);
+    if (buffer->exposed) {
+        struct abx_metal_buffer **at = &exposed;
+        while (*at != buffer)
+            at = &(*at)->next_exposed;
+        *at = buffer->next_exposed;
+    }
+    wrap->buffers--;
+    bool last = let_go(wrap);
+    pthread_mutex_unlock(&lock);
+    if (last)
+        wrap_free(wrap);
+    atomic_fetch_sub(&abx_metal_wraps, 1);
+}
+
+void abx_metal_wrap_expose(struct abx_metal_buffer *buffer)
+{
+    if (abx_client_forked(buffer->wrap->client))
+        return;
+    pthread_mutex_lock(&lock);
+    if (!buffer->exposed) {
+        buffer->exposed = true;
+        buffer->next_exposed = exposed;
+        exposed = buffer;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- command buffers */
+
+/* Lock held. */
+static void add_use(
+        struct abx_metal_command_buffer *commands, const struct abx_metal_buffer *buffer)
+{
+    if (!abx_grow((void **)&commands->uses, &commands->use_capacity, commands->use_count,
+                sizeof *commands->uses, UINT32_MAX)) {
+        abx_metal_fail(commands, "no memory to keep the command buffer's resources");
+        return;
+    }
+    buffer->wrap->references++;
+    commands->uses[commands->use_count++] = (struct abx_metal_wrap_use){buffer->wrap,
+            (uint64_t)((uint8_t *)buffer->contents - buffer->wrap->user), buffer->length};
+}
+
+void abx_metal_wrap_use(struct abx_metal_command_buffer *commands, struct abx_metal_buffer *buffer)
+{
+    pthread_mutex_lock(&lock);
+    add_use(commands, buffer);
+    pthread_mutex_unlock(&lock);
+}
+
+void abx_metal_wrap_commit(struct abx_metal_command_buffer *commands)
+{
+    pthread_mutex_lock(&lock);
+    for (struct abx_metal_buffer *buffer = exposed; buffer; buffer = buffer->next_exposed)
+        if (buffer->wrap->client == commands->base.client)
+            add_use(commands, buffer);
+    for (uint32_t i = 0; i < commands->use_count; i++)
+        exchange(&commands->uses[i], true);
+    if (commands->use_count) {
+        commands->next_wrapped = flying;
+        flying = commands;
+        commands->wrapped = true;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void abx_metal_wrap_complete(struct abx_metal_command_buffer *commands)
+{
+    pthread_mutex_lock(&lock);
+    if (commands->wrapped) {
+        struct abx_metal_command_buffer **at = &flying;
+        while (*at != commands)
+            at = &(*at)->next_wrapped;
+        *at = commands->next_wrapped;
+        commands->wrapped = false;
+        for (uint32_t i = 0; i < commands->use_count; i++)
+            exchange(&commands->uses[i], false);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void abx_metal_wrap_drop(struct abx_metal_command_buffer *commands)
+{
+    if (!commands->uses || abx_client_forked(commands->base.client))
+        return;
+    for (uint32_t i = 0; i < commands->use_count; i++) {
+        pthread_mutex_lock(&lock);
+        bool last = let_go(commands->uses[i].wrap);
+        pthread_mutex_unlock(&lock);
+        if (last)
+            wrap_free(commands->uses[i].wrap);
+    }
+    free(commands->uses);
+    commands->uses = NULL;
+    commands->use_count = commands->use_capacity = 0;
+}
+
+static void exchange_all(bool to_device)
+{
+    pthread_mutex_lock(&lock);
+    for (struct abx_metal_command_buffer *c = flying; c; c = c->next_wrapped)
+        for (uint32_t i = 0; i < c->use_count; i++)
+            exchange(&c->uses[i], to_device);
+    pthread_mutex_unlock(&lock);
+}
+
+void abx_metal_wrap_send(void)
+{
+    exchange_all(true);
+}
+
+void abx_metal_wrap_take(void)
+{
+    exchange_all(false);
+}
