@@ -252,7 +252,7 @@ static bool slot_buffers(
                     buffer->head.poison_limit);
             return false;
         }
-        if (slot->buffers[i].offset >= buffer->length) {
+        if (slot->buffers[i].offset > buffer->length) {
             abx_commands_fail(d, ABX_REASON_RANGE, d->op, slot->buffers[i].offset, buffer->length);
             return false;
         }

@@ -248,7 +248,7 @@ static void on_set_buffer(
         d->bound &= ~(1u << r->index);
         return;
     }
-    if (r->offset >= buffer->length) {
+    if (r->offset > buffer->length) { /* at its end nothing is bound, which is no error */
         abx_commands_fail(d, ABX_REASON_RANGE, d->op, r->offset, buffer->length);
         return;
     }
@@ -259,11 +259,9 @@ static void on_set_buffer(
 static void on_set_buffer_offset(struct decoder *d, const struct abx_rec_set_buffer_offset *r)
 {
     struct abx_binding *b = &d->bindings[r->index];
-    if (!(d->bound >> r->index & 1) || !b->buffer) {
-        abx_commands_fail(d, ABX_REASON_STATE, d->op, r->index, 0);
-        return;
-    }
-    if (r->offset >= b->buffer->length) {
+    if (!(d->bound >> r->index & 1) || !b->buffer)
+        return; /* no buffer whose offset it would be: as on a Mac, nothing changes */
+    if (r->offset > b->buffer->length) {
         abx_commands_fail(d, ABX_REASON_RANGE, d->op, r->offset, b->buffer->length);
         return;
     }

@@ -325,7 +325,7 @@ void MTLArgumentEncoder_setBuffer_offset_atIndex_(
         abx_metal_say("-[MTLArgumentEncoder %s]: not a buffer", what);
         return;
     }
-    if (buffer && offset >= ((struct abx_metal_buffer *)buffer)->length) {
+    if (buffer && offset > ((struct abx_metal_buffer *)buffer)->length) {
         abx_metal_say("-[MTLArgumentEncoder %s]: offset %lu is past the buffer's end", what,
                 (unsigned long)offset);
         return;

@@ -78,13 +78,15 @@ id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options)
 {
     struct abx_client *client = ((struct abx_metal_object *)device)->client;
     unsigned storage = abx_metal_storage(options);
-    if ((options & ~(NSUInteger)KNOWN_OPTIONS) || storage > MTLStorageModePrivate) {
-        abx_metal_say("-[MTLDevice newBufferWithLength:options:]: options %#lx: %s",
-                (unsigned long)options,
-                storage == MTLStorageModeMemoryless ? "a buffer cannot be memoryless"
-                                                    : "unknown bits");
+    if (storage > MTLStorageModePrivate) {
+        abx_metal_say("-[MTLDevice newBufferWithLength:options:]: options %#lx: a buffer cannot be "
+                      "memoryless",
+                (unsigned long)options);
         return NULL;
     }
+    if (options & ~(NSUInteger)KNOWN_OPTIONS)
+        abx_metal_note("-[MTLDevice newBufferWithLength:options:]: options %#lx: unknown bits",
+                (unsigned long)options);
     struct abx_memory memory;
     int r = abx_metal_alloc(client, storage == MTLStorageModePrivate, length, &memory);
     if (r < 0)

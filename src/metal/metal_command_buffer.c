@@ -9,19 +9,35 @@
 
 #define SAID_CAP 100u /* lines of complaint a process prints */
 
-void abx_metal_say(const char *format, ...)
+static void say(const char *what, const char *format, va_list args)
 {
     static _Atomic unsigned said;
     unsigned n = atomic_fetch_add(&said, 1);
     if (n >= SAID_CAP)
         return;
     char line[512];
+    vsnprintf(line, sizeof line, format, args);
+    fprintf(stderr, "arcbox: %s: %s\n%s", what, line,
+            n == SAID_CAP - 1 ? "arcbox: Metal: more of these lines are not printed\n" : "");
+}
+
+void abx_metal_say(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    say("Metal", format, args);
     va_end(args);
-    fprintf(stderr, "arcbox: Metal: %s\n%s", line,
-            n == SAID_CAP - 1 ? "arcbox: Metal: more of these lines are not printed\n" : "");
+}
+
+void abx_metal_note(const char *format, ...)
+{
+    const char *on = getenv("ARCBOX_VALIDATION");
+    if (!on || !*on || strcmp(on, "0") == 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    say("Metal validation", format, args);
+    va_end(args);
 }
 
 void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format, ...)
@@ -45,8 +61,12 @@ void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object)
         if (b->wrap || abx_client_is_adopted(&b->resource.memory))
             buffer->keeps_pages = true;
     }
-    if (!buffer->retains)
-        return;
+    if (buffer->retains)
+        abx_metal_keep(buffer, object);
+}
+
+void abx_metal_keep(struct abx_metal_command_buffer *buffer, id object)
+{
     if (buffer->held_count == buffer->held_capacity) {
         uint32_t capacity = buffer->held_capacity ? buffer->held_capacity * 2 : 16;
         id *held = realloc(buffer->held, capacity * sizeof *held);
@@ -445,7 +465,7 @@ void MTLCommandBuffer_popDebugGroup(id self, SEL cmd)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
     if (!buffer->debug_depth)
-        abx_metal_say("-[MTLCommandBuffer popDebugGroup]: no group is open");
+        abx_metal_note("-[MTLCommandBuffer popDebugGroup]: no group is open");
     else
         buffer->debug_depth--;
 }
@@ -472,6 +492,10 @@ static struct abx_metal_event *event_of(
 {
     if (!abx_metal_open_encoder(buffer, what))
         return NULL;
+    if (!event) {
+        abx_metal_note("-[MTLCommandBuffer %s]: no event", what);
+        return NULL;
+    }
     if (!abx_metal_is(event, ABX_METAL_EVENT) && !abx_metal_is(event, ABX_METAL_SHARED_EVENT)) {
         abx_metal_fail(buffer, "-[MTLCommandBuffer %s]: not an event", what);
         return NULL;

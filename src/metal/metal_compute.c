@@ -1,5 +1,7 @@
 /* metal: MTLComputeCommandEncoder. Runs in the guest's process. The hot path of every program:
  * check, one record, nothing else. The host checks everything again. */
+#include <string.h>
+
 #include "metal/metal_internal.h"
 
 #define MAX_INDEX 30u
@@ -35,6 +37,28 @@ static __attribute__((noinline, cold)) void complain_buffer(struct abx_metal_enc
         abx_metal_fail(encoder->buffer,
                 "-[MTLComputeCommandEncoder %s]: offset %lu is past the buffer's length, %lu", what,
                 (unsigned long)offset, (unsigned long)buffer->length);
+}
+
+/* More than Apple's documentation allows, and works there: in a buffer of its own. */
+static __attribute__((noinline, cold)) void set_many_bytes(
+        struct abx_metal_encoder *encoder, const void *bytes, NSUInteger length, NSUInteger index)
+{
+    static const char what[] = "setBytes:length:atIndex:";
+    abx_metal_note("-[MTLComputeCommandEncoder %s]: %lu bytes: more than %u", what,
+            (unsigned long)length, MAX_BYTES);
+    id buffer = length <= abx_client_welcome(encoder->base.client)->max_buffer_length
+                        ? abx_metal_buffer_new(encoder->base.device, length, 0)
+                        : NULL;
+    if (!buffer) {
+        abx_metal_fail(encoder->buffer, "-[MTLComputeCommandEncoder %s]: no memory for %lu bytes",
+                what, (unsigned long)length);
+        return;
+    }
+    memcpy(((struct abx_metal_buffer *)buffer)->contents, bytes, length);
+    abx_metal_keep(encoder->buffer, buffer);
+    abx_encode_set_buffer(records(encoder), ((struct abx_metal_buffer *)buffer)->resource.handle, 0,
+            (uint32_t)index);
+    objc_release(buffer);
 }
 
 void MTLComputeCommandEncoder_setBuffer_offset_atIndex_(
@@ -85,11 +109,16 @@ void MTLComputeCommandEncoder_setBytes_length_atIndex_(
         return;
     if (index > MAX_INDEX)
         complain_buffer(encoder, NULL, 0, index, "setBytes:length:atIndex:");
-    else if (!bytes || !length || length > MAX_BYTES)
-        abx_metal_fail(encoder->buffer,
-                "-[MTLComputeCommandEncoder setBytes:length:atIndex:]: %lu bytes: 1 to %u are "
-                "possible",
-                (unsigned long)length, MAX_BYTES);
+    else if (!length)
+        abx_metal_note(
+                "-[MTLComputeCommandEncoder setBytes:length:atIndex:]: 0 bytes at index %lu: "
+                "nothing is bound",
+                (unsigned long)index);
+    else if (!bytes)
+        abx_metal_fail(
+                encoder->buffer, "-[MTLComputeCommandEncoder setBytes:length:atIndex:]: no bytes");
+    else if (length > MAX_BYTES)
+        set_many_bytes(encoder, bytes, length, index);
     else
         abx_encode_set_bytes(records(encoder), (uint32_t)index, (uint32_t)length, bytes);
 }
@@ -141,9 +170,15 @@ void MTLComputeCommandEncoder_setThreadgroupMemoryLength_atIndex_(
                 "-[MTLComputeCommandEncoder setThreadgroupMemoryLength:atIndex:]: %lu bytes: up to "
                 "%u are possible",
                 (unsigned long)length, limit);
-    else /* a multiple of 16 on paper, but Metal objects only where its validation is switched on */
+    else {
+        if (length % 16)
+            abx_metal_note(
+                    "-[MTLComputeCommandEncoder setThreadgroupMemoryLength:atIndex:]: %lu is "
+                    "no multiple of 16",
+                    (unsigned long)length);
         abx_encode_set_threadgroup_memory(
                 records(encoder), (uint32_t)index, (uint32_t)abx_align_up(length, 16));
+    }
 }
 
 void MTLComputeCommandEncoder_setComputePipelineState_(id self, SEL cmd, id object)
@@ -174,6 +209,11 @@ static bool fits(MTLSize size)
     return size.width <= UINT32_MAX && size.height <= UINT32_MAX && size.depth <= UINT32_MAX;
 }
 
+static bool is_empty(MTLSize size)
+{
+    return !size.width || !size.height || !size.depth;
+}
+
 /* Threads of a threadgroup within the pipeline's limit, as Metal's own validation wants it. */
 static bool threads_ok(struct abx_metal_encoder *encoder, MTLSize threads, const char *what)
 {
@@ -183,8 +223,7 @@ static bool threads_ok(struct abx_metal_encoder *encoder, MTLSize threads, const
         return false;
     }
     uint64_t limit = encoder->pipeline->max_threads;
-    bool ok = threads.width && threads.height && threads.depth && threads.width <= limit &&
-              threads.height <= limit && threads.depth <= limit &&
+    bool ok = threads.width <= limit && threads.height <= limit && threads.depth <= limit &&
               threads.width * threads.height * threads.depth <= limit;
     if (!ok)
         abx_metal_fail(encoder->buffer,
@@ -195,12 +234,16 @@ static bool threads_ok(struct abx_metal_encoder *encoder, MTLSize threads, const
     return ok;
 }
 
-/* Empty grids run nothing: tinygrad dispatches them to mention a pipeline. */
+/* Empty grids and threadgroups run nothing: tinygrad dispatches them to mention a pipeline. */
 static bool grid_ok(
         struct abx_metal_encoder *encoder, MTLSize grid, MTLSize threads, const char *what)
 {
-    if (!open(encoder, what) || !grid.width || !grid.height || !grid.depth)
+    if (!open(encoder, what))
         return false;
+    if (is_empty(grid) || is_empty(threads)) {
+        abx_metal_note("-[MTLComputeCommandEncoder %s]: a size of 0: nothing runs", what);
+        return false;
+    }
     if (!fits(grid)) {
         abx_metal_fail(encoder->buffer,
                 "-[MTLComputeCommandEncoder %s]: a grid of %lu x %lu x %lu is too large", what,
@@ -238,6 +281,10 @@ void MTLComputeCommandEncoder_dispatchThreadgroupsWithIndirectBuffer_indirectBuf
     struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)object;
     if (!open(encoder, what) || !threads_ok(encoder, threads, what))
         return;
+    if (is_empty(threads)) {
+        abx_metal_note("-[MTLComputeCommandEncoder %s]: a size of 0: nothing runs", what);
+        return;
+    }
     if (!abx_metal_is(buffer, ABX_METAL_BUFFER) || offset % 4 ||
             !abx_range_ok(offset, 12, buffer->length)) {
         abx_metal_fail(encoder->buffer,
@@ -263,11 +310,9 @@ void MTLComputeCommandEncoder_memoryBarrierWithScope_(id self, SEL cmd, NSUInteg
     if (!open(encoder, "memoryBarrierWithScope:"))
         return;
     if (scope > 7)
-        abx_metal_fail(encoder->buffer,
-                "-[MTLComputeCommandEncoder memoryBarrierWithScope:]: %lu is no scope",
+        abx_metal_note("-[MTLComputeCommandEncoder memoryBarrierWithScope:]: %lu is no scope",
                 (unsigned long)scope);
-    else
-        abx_encode_memory_barrier(records(encoder), (uint32_t)scope);
+    abx_encode_memory_barrier(records(encoder), (uint32_t)(scope & 7));
 }
 
 void MTLComputeCommandEncoder_memoryBarrierWithResources_count_(

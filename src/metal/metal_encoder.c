@@ -33,9 +33,8 @@ id MTLCommandBuffer_computeCommandEncoder(id self, SEL cmd)
 id MTLCommandBuffer_computeCommandEncoderWithDispatchType_(id self, SEL cmd, NSUInteger type)
 {
     if (type > 1) {
-        abx_metal_fail((struct abx_metal_command_buffer *)self,
-                "-[MTLCommandBuffer computeCommandEncoderWithDispatchType:]: %lu is no dispatch "
-                "type",
+        abx_metal_note("-[MTLCommandBuffer computeCommandEncoderWithDispatchType:]: %lu is no "
+                       "dispatch type",
                 (unsigned long)type);
         type = 0;
     }
@@ -115,7 +114,7 @@ void MTLCommandEncoder_popDebugGroup(id self, SEL cmd)
 {
     struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
     if (!encoder->debug_depth)
-        abx_metal_say("-[MTLCommandEncoder popDebugGroup]: no group is open");
+        abx_metal_note("-[MTLCommandEncoder popDebugGroup]: no group is open");
     else
         encoder->debug_depth--;
 }
@@ -150,12 +149,16 @@ void MTLBlitCommandEncoder_copyFromBuffer_sourceOffset_toBuffer_destinationOffse
 {
     static const char what[] = "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:";
     struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    if (!size) {
+        abx_metal_note("-[MTLBlitCommandEncoder %s]: a size of 0", what);
+        return;
+    }
     struct abx_metal_buffer *from =
             blit_buffer(encoder, source, source_offset, size, what, "sourceBuffer");
     struct abx_metal_buffer *to = from ? blit_buffer(encoder, destination, destination_offset, size,
                                                  what, "destinationBuffer")
                                        : NULL;
-    if (to && size)
+    if (to)
         abx_encode_copy_buffer(&encoder->buffer->arena.encoder, from->resource.handle,
                 source_offset, to->resource.handle, destination_offset, size);
 }
@@ -164,9 +167,13 @@ void MTLBlitCommandEncoder_fillBuffer_range_value_(
         id self, SEL cmd, id object, NSRange range, uint8_t value)
 {
     struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    if (!range.length) {
+        abx_metal_note("-[MTLBlitCommandEncoder fillBuffer:range:value:]: a length of 0");
+        return;
+    }
     struct abx_metal_buffer *buffer = blit_buffer(
             encoder, object, range.location, range.length, "fillBuffer:range:value:", "buffer");
-    if (buffer && range.length)
+    if (buffer)
         abx_encode_fill_buffer(&encoder->buffer->arena.encoder, buffer->resource.handle,
                 range.location, range.length, value);
 }
@@ -178,8 +185,10 @@ static struct abx_metal_fence *fence_of(struct abx_metal_encoder *encoder, id fe
 {
     if (encoder->ended)
         abx_metal_say("a fence on an encoder that was ended");
+    else if (!fence)
+        abx_metal_note("updateFence: or waitForFence: with no fence");
     else if (!abx_metal_is(fence, ABX_METAL_FENCE))
-        abx_metal_fail(encoder->buffer, "updateFence: or waitForFence: with no fence");
+        abx_metal_fail(encoder->buffer, "updateFence: or waitForFence: not a fence");
     else {
         abx_metal_hold(encoder->buffer, fence);
         return (struct abx_metal_fence *)fence;

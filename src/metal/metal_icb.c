@@ -163,13 +163,15 @@ static void dispatch(struct abx_metal_icb_command *command, uint32_t kind, MTLSi
     struct abx_icb_slot *slot = command->slot;
     uint64_t limit = 1024;
     if (grid.width > UINT32_MAX || grid.height > UINT32_MAX || grid.depth > UINT32_MAX ||
-            !threads.width || !threads.height || !threads.depth || threads.width > limit ||
-            threads.height > limit || threads.depth > limit ||
+            threads.width > limit || threads.height > limit || threads.depth > limit ||
             threads.width * threads.height * threads.depth > limit) {
         spoil(command, what, "the sizes are not possible");
         return;
     }
-    bool empty = !grid.width || !grid.height || !grid.depth;
+    bool empty = !grid.width || !grid.height || !grid.depth || !threads.width || !threads.height ||
+                 !threads.depth;
+    if (empty)
+        abx_metal_note("-[MTLIndirectComputeCommand %s]: a size of 0: nothing runs", what);
     slot->kind = empty ? 0 : kind;
     slot->grid[0] = (uint32_t)grid.width;
     slot->grid[1] = (uint32_t)grid.height;
@@ -212,10 +214,9 @@ void MTLIndirectComputeCommand_setThreadgroupMemoryLength_atIndex_(
         id self, SEL cmd, NSUInteger length, NSUInteger index)
 {
     struct abx_metal_icb_command *command = command_of(self);
-    if (index > 30 || length % 16 ||
-            length > abx_client_welcome(command->base.client)->max_threadgroup_bytes)
+    if (index > 30 || length > abx_client_welcome(command->base.client)->max_threadgroup_bytes)
         spoil(command, "setThreadgroupMemoryLength:atIndex:",
-                "a multiple of 16 up to maxThreadgroupMemoryLength, at 0 to 30, is possible");
+                "up to maxThreadgroupMemoryLength, at 0 to 30, is possible");
     else
-        command->slot->threadgroup_bytes[index] = (uint32_t)length;
+        command->slot->threadgroup_bytes[index] = (uint32_t)abx_align_up(length, 16);
 }

@@ -336,12 +336,18 @@ void abx_metal_dealloc(id self, enum abx_metal_class cls);
 /* A line on stderr that starts with "arcbox: Metal:". At most 100 a process. */
 void abx_metal_say(const char *format, ...) ABX_PRINTF(1, 2);
 
+/* The same, with ARCBOX_VALIDATION=1 only: what Metal's validation layer objects to, and a Mac
+ * without it (every user's) carries on with. */
+void abx_metal_note(const char *format, ...) ABX_PRINTF(1, 2);
+
 /* Fails the command buffer: the first failure is kept as its error, each is printed. */
 void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format, ...)
         ABX_PRINTF(2, 3);
 /* Buffers that have a copy (metal_wrap.h). */
 extern _Atomic uint64_t abx_metal_wraps;
-/* Keeps the object until the command buffer is complete. */
+/* Keeps the object until the command buffer is complete. _keep: even one without retained
+ * references. */
+void abx_metal_keep(struct abx_metal_command_buffer *buffer, id object);
 void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object);
 static inline void abx_metal_hold(struct abx_metal_command_buffer *buffer, void *object)
 {

@@ -296,7 +296,7 @@ static void test_arguments(id device)
     memcpy(&found, bytes + 64 + 16, 8);
     CHECK(found == 0);
     memset(bytes, 0x55, 256);
-    set_buffer(encoder, data, 1000, 2); /* past its end */
+    set_buffer(encoder, data, 1001, 2); /* past its end */
     set_buffer(encoder, data, 0, 0);    /* a constant */
     set_buffer(encoder, data, 0, 5);    /* past the array */
     set_buffer(encoder, device, 0, 2);
