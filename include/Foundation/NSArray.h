@@ -6,7 +6,7 @@
 #import <Foundation/NSEnumerator.h>
 
 #ifdef __OBJC__
-@class NSString;
+@class NSString, NSIndexSet;
 
 @interface NSArray<__covariant ObjectType> : NSObject <NSCopying, NSMutableCopying, NSSecureCoding, NSFastEnumeration>
 @property(readonly) NSUInteger count;
@@ -27,6 +27,9 @@
 - (NSArray<ObjectType> *)arrayByAddingObjectsFromArray:(NSArray<ObjectType> *)other;
 - (NSString *)componentsJoinedByString:(NSString *)separator;
 - (BOOL)containsObject:(ObjectType)object;
+- (void)getObjects:(ObjectType __unsafe_unretained[])objects;
+- (NSArray<ObjectType> *)objectsAtIndexes:(NSIndexSet *)indexes;
+- (ObjectType)firstObjectCommonWithArray:(NSArray<ObjectType> *)other;
 - (void)getObjects:(ObjectType __unsafe_unretained[])objects range:(NSRange)range;
 - (NSUInteger)indexOfObject:(ObjectType)object;
 - (NSUInteger)indexOfObject:(ObjectType)object inRange:(NSRange)range;

@@ -240,6 +240,33 @@ static void get_objects(id self, SEL cmd, id *to, NSRange range)
     memcpy(to, inner(self)->items + range.location, range.length * sizeof(id));
 }
 
+static void get_all_objects(id self, SEL cmd, id *to)
+{
+    memcpy(to, inner(self)->items, inner(self)->count * sizeof(id));
+}
+
+static id objects_at(id self, SEL cmd, id indexes)
+{
+    id result = abx_ns_mutable_array();
+    NSUInteger i = ABX_MSG(NSUInteger, (id, SEL), indexes, "firstIndex");
+    for (; i != NOT_FOUND;
+            i = ABX_MSG(NSUInteger, (id, SEL, NSUInteger), indexes, "indexGreaterThanIndex:", i)) {
+        check_index(self, i, "objectsAtIndexes:");
+        abx_ns_array_add(result, inner(self)->items[i]);
+    }
+    return result;
+}
+
+static id first_in_common(id self, SEL cmd, id other)
+{
+    struct ns_array *a = inner(self);
+    for (NSUInteger i = 0; i < a->count; i++)
+        for (NSUInteger k = 0; k < abx_ns_array_count(other); k++)
+            if (abx_ns_is_equal(a->items[i], inner(other)->items[k]))
+                return a->items[i];
+    return nil;
+}
+
 static NSUInteger index_in_range(id self, id object, NSRange range, bool identical)
 {
     struct ns_array *a = inner(self);
@@ -676,6 +703,9 @@ static const struct abx_objc_method array_methods[] = {
         METHOD("objectAtIndexedSubscript:", "@@:Q", object_at),
         METHOD("firstObject", "@@:", first_object),
         METHOD("lastObject", "@@:", last_object),
+        METHOD("getObjects:", "v@:^@", get_all_objects),
+        METHOD("objectsAtIndexes:", "@@:@", objects_at),
+        METHOD("firstObjectCommonWithArray:", "@@:@", first_in_common),
         METHOD("getObjects:range:", "v@:^@" RANGE, get_objects),
         METHOD("indexOfObject:", "Q@:@", index_of),
         METHOD("indexOfObject:inRange:", "Q@:@" RANGE, index_of_in_range),

@@ -229,8 +229,8 @@ static char *decode(const void *bytes, size_t length, NSUInteger encoding, size_
     switch (encoding) {
     case NSUTF8StringEncoding:
         return abx_ns_is_utf8(bytes, length) ? clean_copy(bytes, length, ret_length) : NULL;
-    case NSASCIIStringEncoding:
-        return abx_ns_is_ascii(bytes, length) ? clean_copy(bytes, length, ret_length) : NULL;
+    case NSASCIIStringEncoding: /* not only to 127: as Apple's, which never gives nil here */
+        return latin1_to_utf8(bytes, length, ret_length);
     case NSMacOSRomanStringEncoding:
         return abx_ns_is_ascii(bytes, length) ? clean_copy(bytes, length, ret_length) : NULL;
     case NSISOLatin1StringEncoding:

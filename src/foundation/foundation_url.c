@@ -65,6 +65,29 @@ static id init_path_directory(id self, SEL cmd, id path, BOOL is_directory)
     return self;
 }
 
+/* A relative path lies in the folder of `base`, as a relative link does. */
+static id init_path_base(id self, id path, bool is_directory, id base)
+{
+    struct text t = abx_ns_text(path);
+    if (base && path && (!t.length || t.data[0] != '/')) {
+        id folder = inner(base)->path;
+        if (!inner(base)->directory)
+            folder = ABX_MSG(id, (id, SEL), folder, "stringByDeletingLastPathComponent");
+        path = ABX_MSG(id, (id, SEL, id), folder, "stringByAppendingPathComponent:", path);
+    }
+    return init_path_directory(self, NULL, path, is_directory);
+}
+
+static id init_path_directory_relative(id self, SEL cmd, id path, BOOL is_directory, id base)
+{
+    return init_path_base(self, path, is_directory, base);
+}
+
+static id init_representation(id self, SEL cmd, const char *path, BOOL is_directory, id base)
+{
+    return init_path_base(self, abx_ns_string(path), is_directory, base);
+}
+
 static id init_path(id self, SEL cmd, id path)
 {
     struct stat info;
@@ -122,6 +145,45 @@ static id url_path_directory(id cls, SEL cmd, id path, BOOL is_directory)
     return objc_autorelease(init_path_directory(make(), cmd, path, is_directory));
 }
 
+static id url_path_relative(id cls, SEL cmd, id path, id base)
+{
+    return objc_autorelease(init_path_base(make(), path, false, base));
+}
+
+static id url_path_directory_relative(id cls, SEL cmd, id path, BOOL is_directory, id base)
+{
+    return objc_autorelease(init_path_base(make(), path, is_directory, base));
+}
+
+static id url_representation(id cls, SEL cmd, const char *path, BOOL is_directory, id base)
+{
+    return objc_autorelease(init_representation(make(), cmd, path, is_directory, base));
+}
+
+/* text, relative to base: a whole URL, an absolute path, or a path in base's folder. */
+static id init_string_base(id self, SEL cmd, id text, id base)
+{
+    const char *t = text ? abx_ns_string_utf8(text) : "";
+    size_t scheme = strcspn(t, ":/?#");
+    if (!base || t[scheme] == ':')
+        return init_string(self, cmd, text);
+    const char *whole = abx_ns_string_utf8(inner(base)->text);
+    const char *authority = strstr(whole, "://");
+    const char *path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : whole;
+    size_t length = (size_t)(path - whole), keep = 0;
+    if (*t != '/')
+        for (size_t i = 0; path[i] && !strchr("?#", path[i]); i++)
+            keep = path[i] == '/' ? i + 1 : keep;
+    return init_string(self, cmd,
+            abx_ns_string_printf(
+                    "%.*s%s%s", (int)(length + keep), whole, *t == '/' || keep ? "" : "/", t));
+}
+
+static id url_string_base(id cls, SEL cmd, id text, id base)
+{
+    return objc_autorelease(init_string_base(make(), cmd, text, base));
+}
+
 static id url_string(id cls, SEL cmd, id text)
 {
     return objc_autorelease(init_string(make(), cmd, text));
@@ -174,6 +236,45 @@ static id get_host(id self, SEL cmd)
 static const char *file_system_representation(id self, SEL cmd)
 {
     return abx_ns_string_utf8(inner(self)->path);
+}
+
+static abx_objc_bool get_representation(id self, SEL cmd, char *buffer, NSUInteger capacity)
+{
+    const char *path = abx_ns_url_path(self);
+    size_t length = path ? strlen(path) : 0;
+    if (!path || length >= capacity)
+        return 0;
+    memcpy(buffer, path, length + 1);
+    return 1;
+}
+
+/* What stands behind `before` up to one of `ends`, nil: nothing does. */
+static id part(id self, const char *before, const char *ends)
+{
+    const char *text = strpbrk(abx_ns_string_utf8(inner(self)->text), before);
+    return text ? abx_ns_string_bytes(text + 1, strcspn(text + 1, ends)) : nil;
+}
+
+static id get_query(id self, SEL cmd)
+{
+    return part(self, "?", "#");
+}
+
+static id get_fragment(id self, SEL cmd)
+{
+    return part(self, "#", "");
+}
+
+static id get_port(id self, SEL cmd)
+{
+    const char *text = strstr(abx_ns_string_utf8(inner(self)->text), "://");
+    size_t length = text ? strcspn(text + 3, ":/?#") : 0;
+    return text && text[3 + length] == ':' ? abx_ns_number_int(atoi(text + 4 + length)) : nil;
+}
+
+static id get_nil(id self, SEL cmd)
+{
+    return nil; /* every URL is absolute */
 }
 
 static id last_component(id self, SEL cmd)
@@ -276,7 +377,16 @@ static void url_dealloc(id self, SEL cmd)
 static const struct abx_objc_method methods[] = {
         METHOD("initFileURLWithPath:", "@@:@", init_path),
         METHOD("initFileURLWithPath:isDirectory:", "@@:@B", init_path_directory),
+        METHOD("initFileURLWithPath:isDirectory:relativeToURL:", "@@:@B@",
+                init_path_directory_relative),
+        METHOD("initFileURLWithFileSystemRepresentation:isDirectory:relativeToURL:", "@@:r*B@",
+                init_representation),
         METHOD("initWithString:", "@@:@", init_string),
+        METHOD("initWithString:relativeToURL:", "@@:@@", init_string_base),
+        METHOD("baseURL", "@@:", get_nil),
+        METHOD("query", "@@:", get_query),
+        METHOD("fragment", "@@:", get_fragment),
+        METHOD("port", "@@:", get_port),
         METHOD("path", "@@:", get_path),
         METHOD("absoluteString", "@@:", get_text),
         METHOD("relativeString", "@@:", get_text),
@@ -288,6 +398,7 @@ static const struct abx_objc_method methods[] = {
         METHOD("host", "@@:", get_host),
         METHOD("isFileURL", "B@:", is_file),
         METHOD("fileSystemRepresentation", "r*@:", file_system_representation),
+        METHOD("getFileSystemRepresentation:maxLength:", "B@:*Q", get_representation),
         METHOD("lastPathComponent", "@@:", last_component),
         METHOD("pathExtension", "@@:", path_extension),
         METHOD("pathComponents", "@@:", path_components),
@@ -309,7 +420,12 @@ static const struct abx_objc_method methods[] = {
 static const struct abx_objc_method class_methods[] = {
         METHOD("fileURLWithPath:", "@@:@", url_path),
         METHOD("fileURLWithPath:isDirectory:", "@@:@B", url_path_directory),
+        METHOD("fileURLWithPath:relativeToURL:", "@@:@@", url_path_relative),
+        METHOD("fileURLWithPath:isDirectory:relativeToURL:", "@@:@B@", url_path_directory_relative),
+        METHOD("fileURLWithFileSystemRepresentation:isDirectory:relativeToURL:", "@@:r*B@",
+                url_representation),
         METHOD("URLWithString:", "@@:@", url_string),
+        METHOD("URLWithString:relativeToURL:", "@@:@@", url_string_base),
         {NULL},
 };
 

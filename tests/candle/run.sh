@@ -4,6 +4,8 @@
 #
 #   run.sh BUILD kernels    every .metal file of the crate compiles
 #   run.sh BUILD tests      the crate's own tests, through the bridge
+#   run.sh BUILD core       candle-core of the same version builds with arcbox-rustc; its Metal device
+#                           starts and gives what its CPU device gives
 #
 # A failure that known-failures.txt does not explain, or fewer than 19 of 20 passes, fails the run.
 set -eu
@@ -72,7 +74,19 @@ for line in sys.stdin:
     [ "$passed" -gt 0 ] && [ $((passed * 20)) -ge $(((passed + failed) * 19)) ]
 }
 
+run_core() {
+    local folder=$work/core
+    mkdir -p "$folder/src"
+    printf '[package]\nname = "core"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\ncandle-core = { version = "=%s", features = ["metal"] }\n[workspace]\n' \
+        "$version" >"$folder/Cargo.toml"
+    cp "$here/core.rs" "$folder/src/main.rs"
+    RUSTC_WRAPPER=$build/scripts/arcbox-rustc CARGO_TARGET_DIR=$work/target \
+        cargo build -q --manifest-path "$folder/Cargo.toml"
+    "$build/src/cli/arcbox" run --gpu --mount "$build:$build" host "$work/target/debug/core"
+}
+
 case $suite in
+core) run_core ;;
 kernels) compile_kernels ;;
 tests) run_tests ;;
 *)

@@ -27,6 +27,15 @@ static void arrays(void)
     [a removeObject:@500];
     CHECK(a.count == 999 && [a indexOfObject:@501] == 500 && ![a containsObject:@500]);
     a[0] = @5;
+    NSNumber *__unsafe_unretained objects[999];
+    [a getObjects:objects];
+    CHECK(objects[0] == a[0] && objects[998] == a[998]);
+    [a getObjects:objects range:NSMakeRange(10, 2)];
+    CHECK(objects[0] == a[10] && objects[1] == a[11] && objects[2] == a[2]);
+    NSMutableIndexSet *indexes = [NSMutableIndexSet indexSetWithIndex:3];
+    [indexes addIndex:900];
+    CHECK([[a objectsAtIndexes:indexes] isEqual:(@[ a[3], a[900] ])]);
+    CHECK([[(@[ @-7, @9, @8 ]) firstObjectCommonWithArray:a] isEqual:@9]);
     int sum = 0;
     for (NSNumber *n in [a subarrayWithRange:NSMakeRange(0, 3)])
         sum += n.intValue;

@@ -31,6 +31,9 @@ static void unicode(void)
     CHECK(data.length == 8);
     TEXT([[NSString alloc] initWithData:data encoding:NSUTF16LittleEndianStringEncoding], "a😀é");
     CHECK([s dataUsingEncoding:NSASCIIStringEncoding] == nil);
+    /* Bytes above 127 that are called ASCII: a string, as Foundation gives. */
+    TEXT([NSString stringWithCString:"(c) \xe9" encoding:NSASCIIStringEncoding], "(c) é");
+    CHECK([NSString stringWithCString:"\xc2\xa9 x" encoding:NSASCIIStringEncoding].length == 4);
     TEXT([@"éÀ" uppercaseString], "ÉÀ");
     NSRange found = [s rangeOfString:@"é"];
     CHECK(found.location == 3 && found.length == 1);
@@ -93,6 +96,22 @@ static void paths(void)
     TEXT(url.path, "/tmp/a b");
     TEXT([url URLByAppendingPathComponent:@"c"].path, "/tmp/a b/c");
     TEXT([NSURL URLWithString:@"https://host/a%20b?q#f"].path, "/a b");
+    url = [NSURL fileURLWithFileSystemRepresentation:"/tmp/x y" isDirectory:NO relativeToURL:nil];
+    TEXT(url.absoluteString, "file:///tmp/x%20y");
+    NSURL *folder = [NSURL fileURLWithPath:@"/tmp/f" isDirectory:YES];
+    TEXT([NSURL fileURLWithFileSystemRepresentation:"a/b" isDirectory:YES relativeToURL:folder].path,
+            "/tmp/f/a/b");
+    TEXT([NSURL fileURLWithPath:@"b" relativeToURL:url].path, "/tmp/b");
+    char text[9];
+    CHECK([url getFileSystemRepresentation:text maxLength:9] && !strcmp(text, "/tmp/x y"));
+    CHECK(![url getFileSystemRepresentation:text maxLength:8]);
+    url = [NSURL URLWithString:@"https://host:81/a/b?q=1#f"];
+    TEXT(url.query, "q=1");
+    TEXT(url.fragment, "f");
+    CHECK(url.port.intValue == 81);
+    TEXT([NSURL URLWithString:@"c" relativeToURL:url].absoluteString, "https://host:81/a/c");
+    TEXT([NSURL URLWithString:@"/c" relativeToURL:url].absoluteString, "https://host:81/c");
+    TEXT([NSURL URLWithString:@"file:///c" relativeToURL:url].path, "/c");
 }
 
 static void mutable_strings(void)
