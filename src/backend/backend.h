@@ -78,6 +78,12 @@ struct abx_exec_dispatch {
      * command runs; the buffer is at least offset + 12 long. */
     struct abx_buffer *indirect;
     uint64_t indirect_offset;
+    /* Not NULL: a command of an indirect command buffer that runs only when range_index lies in the
+     * range (location, length: 2 x u32) read from here when its turn comes; the buffer is at least
+     * range_offset + 8 long. */
+    struct abx_buffer *range;
+    uint64_t range_offset;
+    uint32_t range_index, reserved;
     struct abx_exec_binding bindings[];
 };
 

@@ -102,6 +102,7 @@ void abx_commands_begin(struct decoder *d, bool concurrent)
     d->concurrent = concurrent;
     d->pipeline = NULL;
     d->bound = 0;
+    d->range = NULL;
     memset(d->threadgroup_bytes, 0, sizeof d->threadgroup_bytes);
 }
 
@@ -228,6 +229,9 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
     c->binding_count = bindings;
     c->indirect = indirect ? indirect->backend : NULL;
     c->indirect_offset = indirect_offset;
+    c->range = d->range ? d->range->backend : NULL;
+    c->range_offset = d->range_offset;
+    c->range_index = d->range_index;
     fill_bindings(d, c, fixed);
 }
 
@@ -307,22 +311,52 @@ static void run_slot(
     d->concurrent = true; /* the slots after the first may overlap, but for barriers */
 }
 
-void abx_commands_icb(struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count)
+static bool slots_ok(
+        struct decoder *d, const struct abx_icb_object *icb, uint32_t first, uint32_t count)
 {
-    if (!abx_range_ok(first, count, icb->count)) {
-        abx_commands_fail(d, ABX_REASON_RANGE, d->op, (uint64_t)first + count, icb->count);
+    if (abx_range_ok(first, count, icb->count))
+        return true;
+    abx_commands_fail(d, ABX_REASON_RANGE, d->op, (uint64_t)first + count, icb->count);
+    return false;
+}
+
+static uint8_t *slot_at(struct decoder *d, const struct abx_icb_object *icb, uint32_t index)
+{
+    return d->session->window + icb->range->address + icb->offset +
+           index * sizeof(struct abx_icb_slot);
+}
+
+void abx_commands_reset_icb(
+        struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count)
+{
+    if (slots_ok(d, icb, first, count))
+        memset(slot_at(d, icb, first), 0, count * sizeof(struct abx_icb_slot));
+}
+
+void abx_commands_copy_icb(struct decoder *d, struct abx_icb_object *from, uint32_t first,
+        uint32_t count, struct abx_icb_object *to, uint32_t at)
+{
+    if (slots_ok(d, from, first, count) && slots_ok(d, to, at, count))
+        memmove(slot_at(d, to, at), slot_at(d, from, first), count * sizeof(struct abx_icb_slot));
+}
+
+void abx_commands_icb(struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count,
+        struct abx_buffer_object *range, uint64_t range_offset)
+{
+    if (!slots_ok(d, icb, first, count))
         return;
-    }
     struct decoder *saved = malloc(sizeof *saved);
     if (!saved) {
         abx_commands_fail(d, ABX_REASON_MEMORY, d->op, sizeof *saved, 0);
         return;
     }
     memcpy(saved, d, sizeof *saved);
-    const uint8_t *slots = d->session->window + icb->range->address + icb->offset;
+    d->range = range;
+    d->range_offset = range_offset;
     for (uint32_t i = 0; i < count && d->submission->state != ABX_SUBMISSION_FAILED; i++) {
         struct abx_icb_slot slot; /* a private copy: the guest can write the original */
-        memcpy(&slot, slots + (uint64_t)(first + i) * sizeof slot, sizeof slot);
+        memcpy(&slot, slot_at(d, icb, first + i), sizeof slot);
+        d->range_index = first + i;
         run_slot(d, icb, &slot);
     }
     memcpy(d, saved, sizeof *d);

@@ -337,7 +337,35 @@ static void on_use_resource(
 static void on_execute_icb(
         struct decoder *d, const struct abx_rec_execute_icb *r, struct abx_object *icb)
 {
-    abx_commands_icb(d, (struct abx_icb_object *)icb, r->first, r->count);
+    abx_commands_icb(d, (struct abx_icb_object *)icb, r->first, r->count, NULL, 0);
+}
+
+/* Which commands run is known when their turn comes: all are taken along. */
+static void on_execute_icb_range(struct decoder *d, const struct abx_rec_execute_icb_range *r,
+        struct abx_object *icb, struct abx_object *object)
+{
+    struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
+    if (!abx_range_ok(r->offset, 8, buffer->length)) {
+        abx_commands_fail(d, ABX_REASON_RANGE, d->op, r->offset, buffer->length);
+        return;
+    }
+    uint32_t count = ((struct abx_icb_object *)icb)->count;
+    abx_commands_icb(d, (struct abx_icb_object *)icb, 0, count, buffer, r->offset);
+}
+
+/* Commands are read when a command buffer is decoded, in the order of commits: so they change then
+ * too. */
+static void on_reset_icb(
+        struct decoder *d, const struct abx_rec_reset_icb *r, struct abx_object *icb)
+{
+    abx_commands_reset_icb(d, (struct abx_icb_object *)icb, r->first, r->count);
+}
+
+static void on_copy_icb(struct decoder *d, const struct abx_rec_copy_icb *r,
+        struct abx_object *source, struct abx_object *destination)
+{
+    abx_commands_copy_icb(d, (struct abx_icb_object *)source, r->first, r->count,
+            (struct abx_icb_object *)destination, r->to);
 }
 
 static bool in_buffer(

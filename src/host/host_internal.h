@@ -214,6 +214,9 @@ struct decoder {
     uint32_t bound; /* bit i: bindings[i] is set */
     struct abx_binding bindings[ABX_BUFFER_SLOTS];
     uint32_t threadgroup_bytes[ABX_MAX_THREADGROUP_BINDINGS];
+    struct abx_buffer_object *range; /* of indirect commands, as in struct abx_exec_dispatch */
+    uint64_t range_offset;
+    uint32_t range_index;
 };
 
 struct abx_session {
@@ -328,8 +331,13 @@ uint64_t abx_threadgroup_memory(
         const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes);
 void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint32_t threads[3],
         bool in_groups, struct abx_buffer_object *indirect, uint64_t indirect_offset);
-void abx_commands_icb(
+/* range: NULL, or a buffer that says at range_offset which of them run. */
+void abx_commands_icb(struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count,
+        struct abx_buffer_object *range, uint64_t range_offset);
+void abx_commands_reset_icb(
         struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count);
+void abx_commands_copy_icb(struct decoder *d, struct abx_icb_object *from, uint32_t first,
+        uint32_t count, struct abx_icb_object *to, uint32_t at);
 /* Appends a command of `bytes` (zeroed, head filled in), NULL when the submission failed. The
  * pointer is good until the next append. */
 void *abx_commands_append(struct decoder *d, enum abx_exec_op op, size_t bytes);

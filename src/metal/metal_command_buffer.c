@@ -272,6 +272,12 @@ static const char *call_name(uint32_t op)
         return "useResource:usage:";
     case ABX_OP_EXECUTE_ICB:
         return "executeCommandsInBuffer:withRange:";
+    case ABX_OP_EXECUTE_ICB_RANGE:
+        return "executeCommandsInBuffer:indirectBuffer:indirectBufferOffset:";
+    case ABX_OP_RESET_ICB:
+        return "resetCommandsInBuffer:withRange:";
+    case ABX_OP_COPY_ICB:
+        return "copyIndirectCommandBuffer:sourceRange:destination:destinationIndex:";
     case ABX_OP_COPY_BUFFER:
         return "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:";
     case ABX_OP_FILL_BUFFER:

@@ -366,6 +366,33 @@ void MTLComputeCommandEncoder_useHeaps_count_(id self, SEL cmd, const id *heaps,
         MTLComputeCommandEncoder_useHeap_(self, cmd, heaps[i]);
 }
 
+void MTLComputeCommandEncoder_executeCommandsInBuffer_indirectBuffer_indirectBufferOffset_(
+        id self, SEL cmd, id object, id range, NSUInteger offset)
+{
+    static const char what[] = "executeCommandsInBuffer:indirectBuffer:indirectBufferOffset:";
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_icb *icb = (struct abx_metal_icb *)object;
+    struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)range;
+    if (!open(encoder, what))
+        return;
+    if (!abx_metal_is(icb, ABX_METAL_ICB)) {
+        abx_metal_fail(encoder->buffer,
+                "-[MTLComputeCommandEncoder %s]: not an indirect command buffer", what);
+    } else if (!abx_metal_is(buffer, ABX_METAL_BUFFER) || offset % 4 ||
+               !abx_range_ok(offset, 8, buffer->length)) {
+        abx_metal_fail(encoder->buffer,
+                "-[MTLComputeCommandEncoder %s]: two 32-bit numbers do not lie at offset %lu of "
+                "the "
+                "buffer",
+                what, (unsigned long)offset);
+    } else {
+        abx_metal_hold(encoder->buffer, icb);
+        abx_metal_hold(encoder->buffer, buffer);
+        abx_encode_execute_icb_range(
+                records(encoder), icb->resource.handle, buffer->resource.handle, offset);
+    }
+}
+
 void MTLComputeCommandEncoder_executeCommandsInBuffer_withRange_(
         id self, SEL cmd, id object, NSRange range)
 {

@@ -178,6 +178,63 @@ void MTLBlitCommandEncoder_fillBuffer_range_value_(
                 range.location, range.length, value);
 }
 
+/* The indirect command buffer, kept, when the encoder is open and the range lies in it. */
+static struct abx_metal_icb *blit_icb(
+        struct abx_metal_encoder *encoder, id object, NSRange range, const char *what)
+{
+    struct abx_metal_icb *icb = (struct abx_metal_icb *)object;
+    if (encoder->ended)
+        abx_metal_say("-[MTLBlitCommandEncoder %s]: the encoder was ended", what);
+    else if (!range.length)
+        abx_metal_note("-[MTLBlitCommandEncoder %s]: a length of 0", what);
+    else if (!abx_metal_is(icb, ABX_METAL_ICB))
+        abx_metal_fail(encoder->buffer,
+                "-[MTLBlitCommandEncoder %s]: not an indirect command buffer", what);
+    else if (!abx_range_ok(range.location, range.length, icb->count))
+        abx_metal_fail(encoder->buffer,
+                "-[MTLBlitCommandEncoder %s]: commands %lu + %lu are past the last of %u", what,
+                (unsigned long)range.location, (unsigned long)range.length, icb->count);
+    else {
+        abx_metal_hold(encoder->buffer, icb);
+        return icb;
+    }
+    return NULL;
+}
+
+void MTLBlitCommandEncoder_resetCommandsInBuffer_withRange_(
+        id self, SEL cmd, id object, NSRange range)
+{
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_icb *icb =
+            blit_icb(encoder, object, range, "resetCommandsInBuffer:withRange:");
+    if (icb)
+        abx_encode_reset_icb(&encoder->buffer->arena.encoder, icb->resource.handle,
+                (uint32_t)range.location, (uint32_t)range.length);
+}
+
+void MTLBlitCommandEncoder_copyIndirectCommandBuffer_sourceRange_destination_destinationIndex_(
+        id self, SEL cmd, id source, NSRange range, id destination, NSUInteger index)
+{
+    static const char what[] =
+            "copyIndirectCommandBuffer:sourceRange:destination:destinationIndex:";
+    struct abx_metal_encoder *encoder = (struct abx_metal_encoder *)self;
+    struct abx_metal_icb *from = blit_icb(encoder, source, range, what);
+    struct abx_metal_icb *to =
+            from ? blit_icb(encoder, destination, (NSRange){index, range.length}, what) : NULL;
+    if (to)
+        abx_encode_copy_icb(&encoder->buffer->arena.encoder, from->resource.handle,
+                to->resource.handle, (uint32_t)range.location, (uint32_t)range.length,
+                (uint32_t)index);
+}
+
+/* Nothing to be gained: a command is read when it runs. */
+void MTLBlitCommandEncoder_optimizeIndirectCommandBuffer_withRange_(
+        id self, SEL cmd, id object, NSRange range)
+{
+    blit_icb((struct abx_metal_encoder *)self, object, range,
+            "optimizeIndirectCommandBuffer:withRange:");
+}
+
 /* Managed storage is shared storage here. */
 void MTLBlitCommandEncoder_synchronizeResource_(id self, SEL cmd, id resource) {}
 

@@ -251,6 +251,55 @@ void MTLSharedEvent_notifyListener_atValue_block_(
     }
 }
 
+/* ---- MTLSharedEventHandle: keeps the event. It cannot leave the process. */
+
+ABX_OBJC_CLASS(MTLSharedEventHandle)
+
+struct event_handle {
+    Class isa;
+    id event;
+};
+
+id MTLSharedEvent_newSharedEventHandle(id self, SEL cmd)
+{
+    id handle = objc_alloc(ABX_CLASS(MTLSharedEventHandle));
+    if (handle)
+        ((struct event_handle *)handle)->event = objc_retain(self);
+    return handle;
+}
+
+id MTLDevice_newSharedEventWithHandle_(id self, SEL cmd, id handle)
+{
+    id event = handle && object_getClass(handle) == ABX_CLASS(MTLSharedEventHandle)
+                       ? ((struct event_handle *)handle)->event
+                       : NULL;
+    if (event && event_of(event)->base.client == ((struct abx_metal_object *)self)->client)
+        return objc_retain(event);
+    abx_metal_say("-[MTLDevice newSharedEventWithHandle:]: not the handle of an event of this "
+                  "process");
+    return NULL;
+}
+
+id MTLSharedEventHandle_label(id self, SEL cmd)
+{
+    return event_of(((struct event_handle *)self)->event)->base.label;
+}
+
+static void handle_dealloc(id self, SEL cmd)
+{
+    objc_release(((struct event_handle *)self)->event);
+    abx_objc_dealloc_super(self, ABX_CLASS(MTLSharedEventHandle));
+}
+
+static void define_handle(void)
+{
+    static const struct abx_objc_method dealloc[] = {{"dealloc", "v@:", handle_dealloc}, {NULL}};
+    abx_objc_define_class(&(struct abx_objc_class_spec){
+            ABX_OBJC_CLASS_STORAGE(MTLSharedEventHandle), .superclass = ABX_CLASS(NSObject),
+            .instance_size = sizeof(struct event_handle), .instance_methods = dealloc});
+    abx_objc_add_methods(ABX_CLASS(MTLSharedEventHandle), MTLSharedEventHandle_methods, NULL);
+}
+
 /* ---- MTLSharedEventListener */
 
 ABX_OBJC_CLASS(MTLSharedEventListener)
@@ -301,6 +350,7 @@ static void listener_dealloc(id self, SEL cmd)
 
 void abx_metal_define_listener(void)
 {
+    define_handle();
     static const struct abx_objc_method dealloc[] = {{"dealloc", "v@:", listener_dealloc}, {NULL}};
     listener_base =
             abx_objc_define_class(&(struct abx_objc_class_spec){.name = "_MTLSharedEventListener",

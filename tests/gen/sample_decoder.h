@@ -96,6 +96,7 @@ ON1(update_fence)
 ON1(wait_fence)
 ON1(use_resource)
 ON1(execute_icb)
+ON1(reset_icb)
 ON1(fill_buffer)
 ON1(signal_event)
 ON1(wait_event)
@@ -121,6 +122,22 @@ static void on_copy_buffer(struct decoder *d, const struct abx_rec_copy_buffer *
     d->calls++;
     d->last = destination;
     d->sum += r->length;
+}
+
+static void on_execute_icb_range(struct decoder *d, const struct abx_rec_execute_icb_range *r,
+        struct abx_object *icb, struct abx_object *buffer)
+{
+    d->calls++;
+    d->last = buffer;
+    d->sum += r->offset;
+}
+
+static void on_copy_icb(struct decoder *d, const struct abx_rec_copy_icb *r,
+        struct abx_object *source, struct abx_object *destination)
+{
+    d->calls++;
+    d->last = destination;
+    d->sum += r->count;
 }
 
 #include "decode_gen.h"

@@ -315,12 +315,15 @@ static size_t good_commands(uint8_t *to)
     if (next() % 2)
         abx_encode_dispatch_indirect(e, HANDLE(PRIVATE), 4 * (next() % 16), threads);
     abx_encode_execute_icb(e, HANDLE(ICB), next() % 8, next() % 4);
+    abx_encode_execute_icb_range(e, HANDLE(ICB), HANDLE(DATA), next() % 4096);
     abx_encode_update_fence(e, HANDLE(FENCE));
     abx_encode_encoder_end(e);
     abx_encode_blit_begin(e);
     abx_encode_wait_fence(e, HANDLE(FENCE));
     abx_encode_copy_buffer(e, HANDLE(PRIVATE), next() % 4096, HANDLE(DATA), next() % 4096, 64);
     abx_encode_fill_buffer(e, HANDLE(DATA), 4096, next() % 8192, 0);
+    abx_encode_copy_icb(e, HANDLE(ICB), HANDLE(ICB), next() % 8, next() % 4, next() % 8);
+    abx_encode_reset_icb(e, HANDLE(ICB), next() % 8, next() % 4);
     abx_encode_encoder_end(e);
     abx_encode_signal_event(e, HANDLE(EVENT), next() % 8);
     abx_encode_wait_event(e, HANDLE(EVENT), next() % 8);

@@ -289,7 +289,10 @@ static void test_events(void)
                             atomic_fetch_add(&called, 1);
                         dispatch_semaphore_signal(told);
                     }];
-    event.signaledValue = 1;
+    MTLSharedEventHandle *handle = [event newSharedEventHandle];
+    id<MTLSharedEvent> same = [device newSharedEventWithHandle:handle];
+    CHECK(handle && same && same.signaledValue == 0);
+    same.signaledValue = 1;
     CHECK([event waitUntilSignaledValue:3 timeoutMS:5000]);
     CHECK_DONE(waits);
     CHECK_DONE(signals);

@@ -225,6 +225,85 @@ static void test_wrong_commands(void)
     }));
 }
 
+/* Commands that add 1 to one word each; which of them run, a buffer says, which a kernel of the same
+ * command buffer may have written. Blits reset and copy commands. */
+static void test_ranges(void)
+{
+    enum { N = 8 };
+    MTLComputePipelineDescriptor *d = [MTLComputePipelineDescriptor new];
+    id<MTLLibrary> both = library_from(
+            @"kernel void one(device uint *x [[buffer(0)]]) { x[0]++; }\n"
+             "kernel void range(device uint *x [[buffer(0)]]) { x[2] = 3; x[3] = 4; }", nil);
+    d.computeFunction = [both newFunctionWithName:@"one"];
+    d.supportIndirectCommandBuffers = YES;
+    id<MTLComputePipelineState> one =
+            [device newComputePipelineStateWithDescriptor:d options:0 reflection:nil error:nil];
+    id<MTLComputePipelineState> write_range = pipeline_of(both, @"range");
+    id<MTLBuffer> x = [device newBufferWithLength:4 * N options:0];
+    id<MTLBuffer> range = [device newBufferWithLength:16 options:0];
+    uint32_t *p = x.contents;
+    id<MTLIndirectCommandBuffer> icb = commands_for(N, NO, NO), other = commands_for(N, NO, NO);
+    for (NSUInteger i = 0; i < N; i++) {
+        id<MTLIndirectComputeCommand> c = [icb indirectComputeCommandAtIndex:i];
+        [c setComputePipelineState:one];
+        [c setKernelBuffer:x offset:4 * i atIndex:0];
+        [c concurrentDispatchThreads:ONE threadsPerThreadgroup:ONE];
+    }
+    CHECK_DONE(run(^(id<MTLComputeCommandEncoder> e) {
+        [e setComputePipelineState:write_range];
+        [e setBuffer:range offset:0 atIndex:0];
+        [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
+        [e executeCommandsInBuffer:icb indirectBuffer:range indirectBufferOffset:8];
+        [e executeCommandsInBuffer:icb indirectBuffer:range indirectBufferOffset:0]; /* none */
+    }));
+    for (uint32_t i = 0; i < N; i++)
+        CHECK(p[i] == (i >= 3 && i < 7));
+    /* More than there are: those that are. */
+    ((uint32_t *)range.contents)[0] = 6;
+    ((uint32_t *)range.contents)[1] = UINT32_MAX;
+    CHECK_DONE(run(^(id<MTLComputeCommandEncoder> e) {
+        [e executeCommandsInBuffer:icb indirectBuffer:range indirectBufferOffset:0];
+    }));
+    CHECK(p[5] == 1 && p[6] == 2 && p[7] == 1);
+    NSString *call = @"executeCommandsInBuffer:indirectBuffer:indirectBufferOffset:";
+    for (NSNumber *offset in @[ @2, @12, @(UINT64_MAX - 3) ])
+        fails(call, [NSString stringWithFormat:@"offset %@", offset],
+                ^(id<MTLComputeCommandEncoder> e) {
+                    [e executeCommandsInBuffer:icb
+                                indirectBuffer:range
+                          indirectBufferOffset:offset.unsignedLongValue];
+                });
+
+    memset(p, 0, 4 * N);
+    id<MTLCommandBuffer> commands = [queue commandBuffer];
+    id<MTLBlitCommandEncoder> b = [commands blitCommandEncoder];
+    [b copyIndirectCommandBuffer:icb
+                     sourceRange:NSMakeRange(2, 3)
+                     destination:other
+                destinationIndex:4];
+    [b resetCommandsInBuffer:icb withRange:NSMakeRange(1, 6)];
+    [b optimizeIndirectCommandBuffer:icb withRange:NSMakeRange(0, N)];
+    [b endEncoding];
+    id<MTLComputeCommandEncoder> e = [commands computeCommandEncoder];
+    [e executeCommandsInBuffer:icb withRange:NSMakeRange(0, N)];
+    [e executeCommandsInBuffer:other withRange:NSMakeRange(0, N)];
+    [e endEncoding];
+    [commands commit];
+    CHECK_DONE(commands);
+    const uint32_t expected[N] = {1, 0, 1, 1, 1, 0, 0, 1};
+    CHECK(memcmp(p, expected, sizeof expected) == 0);
+    commands = [queue commandBuffer];
+    b = [commands blitCommandEncoder];
+    [b copyIndirectCommandBuffer:icb
+                     sourceRange:NSMakeRange(0, 5)
+                     destination:other
+                destinationIndex:4];
+    [b endEncoding];
+    [commands commit];
+    [commands waitUntilCompleted];
+    CHECK([commands.error.localizedDescription containsString:@"commands 4 + 5 are past the last"]);
+}
+
 static void test_threadgroup_memory(void)
 {
     enum { N = 64 };
@@ -282,7 +361,7 @@ int main(void)
 {
     static const struct test tests[] = {{"library", make_library}, {"grid", test_grid},
             {"wrong grids", test_wrong_grids}, {"inherit", test_inherit},
-            {"wrong commands", test_wrong_commands},
+            {"wrong commands", test_wrong_commands}, {"ranges", test_ranges},
             {"threadgroup memory", test_threadgroup_memory}, {"bytes", test_bytes}};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }

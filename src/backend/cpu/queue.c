@@ -120,10 +120,21 @@ static int read_grid(struct abx_kernel_call *call, const struct abx_exec_dispatc
     return ABX_EXEC_OK;
 }
 
+static bool is_outside(const struct abx_exec_dispatch *c)
+{
+    uint32_t range[2]; /* the guest's memory: any value is possible */
+    if (!c->range)
+        return false;
+    memcpy(range, c->range->address + c->range_offset, sizeof range);
+    return c->range_index < range[0] || c->range_index - range[0] >= range[1];
+}
+
 static int dispatch(
         struct abx_queue *q, struct abx_submission *s, const struct abx_exec_dispatch *c)
 {
     struct abx_cpu_job *job = &q->job;
+    if (is_outside(c))
+        return ABX_EXEC_OK;
     job->pipeline = c->pipeline;
     job->submission = s;
     int e = bind(job, c);
