@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+import emit_absent
 import emit_classes
 import emit_decode
 import emit_headers
@@ -29,6 +30,7 @@ WIRE_KINDS = {
     'dictionary': emit_decode.fuzz_dictionary,
 }
 API_KINDS = {
+    'absent-source': emit_absent.absent_source,
     'types': emit_methods.types_header,
     'methods-header': emit_methods.methods_header,
     'methods-source': emit_methods.methods_source,

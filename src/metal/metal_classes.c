@@ -160,6 +160,7 @@ __attribute__((constructor(104))) static void define_classes(void)
     define_commands();
     define_libraries();
     abx_metal_define_listener();
+    abx_metal_define_absent();
     abx_metal_define_constant_values();
     abx_metal_define_capture_manager();
 }

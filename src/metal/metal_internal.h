@@ -385,6 +385,7 @@ void MTLLogState_dealloc(id self, SEL cmd);
 void MTLVisibleFunctionTable_dealloc(id self, SEL cmd);
 
 void abx_metal_define_listener(void);
+void abx_metal_define_absent(void);
 void abx_metal_define_constant_values(void);
 void abx_metal_define_capture_manager(void);
 

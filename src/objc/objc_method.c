@@ -375,6 +375,13 @@ IMP abx_objc_lookup_or_forward_stret(id receiver, SEL selector, abx_class cls)
 }
 #endif
 
+static id (*more_forwarding)(id receiver, SEL selector);
+
+void abx_objc_set_forwarding(id (*target)(id receiver, SEL selector))
+{
+    more_forwarding = target;
+}
+
 /* Called by _objc_msgForward: the object to send the message to instead. Does not return when there
  * is none: doesNotRecognizeSelector: raises. */
 id abx_objc_forwarding_target(id receiver, SEL selector);
@@ -385,6 +392,8 @@ id abx_objc_forwarding_target(id receiver, SEL selector)
     id target = function ? ((id(*)(id, SEL, SEL))function)(
                                    receiver, abx_objc_sels.forwarding_target, selector)
                          : nil;
+    if (!target && more_forwarding)
+        target = more_forwarding(receiver, selector);
     if (target && target != receiver)
         return target;
     function = abx_objc_lookup(receiver, abx_objc_sels.does_not_recognize, cls);
