@@ -1,7 +1,8 @@
-/* Versions and availability marks. Everything declared is available; a program that asks takes its
- * newest path. */
+/* Versions and availability marks. Everything declared is available; a program that asks (@available)
+ * is told by the version that the system reports. */
 #ifndef __AVAILABILITY__
 #define __AVAILABILITY__
+#include <arcbox_available.h>
 #define __MAC_10_0 1000
 #define __MAC_10_5 1050
 #define __MAC_10_6 1060

@@ -1,5 +1,6 @@
 /* foundation: the calls of macOS's system library that Metal programs make: memory, time, facts
  * about the machine, unfair locks. Guest's process; trusts it. */
+#include "foundation_version.h"
 #include "foundation/foundation_internal.h"
 #include "mach/mach.h"
 #include "os/lock.h"
@@ -170,9 +171,9 @@ static int text_fact(const char *name, char *to, size_t size)
     if (strcmp(name, "machdep.cpu.brand_string") == 0)
         return cpu_name(to, size);
     const char *text = strcmp(name, "kern.ostype") == 0             ? "Darwin"
-                       : strcmp(name, "kern.osrelease") == 0        ? "24.5.0"
-                       : strcmp(name, "kern.osproductversion") == 0 ? "15.5"
-                       : strcmp(name, "kern.osversion") == 0        ? "24F74"
+                       : strcmp(name, "kern.osrelease") == 0        ? ABX_OS_KERNEL
+                       : strcmp(name, "kern.osproductversion") == 0 ? ABX_OS_VERSION
+                       : strcmp(name, "kern.osversion") == 0        ? ABX_OS_BUILD
                        : strcmp(name, "kern.hostname") == 0         ? system.nodename
                        : strcmp(name, "hw.model") == 0              ? "ArcBox"
                        : strcmp(name, "hw.machine") == 0

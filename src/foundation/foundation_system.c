@@ -1,5 +1,6 @@
 /* foundation: NSProcessInfo, NSBundle, NSUserDefaults, NSLog, and names of classes, selectors and
  * folders. Guest's process; trusts it. */
+#include "foundation_version.h"
 #include "foundation/foundation_internal.h"
 
 #include <limits.h>
@@ -19,7 +20,7 @@ extern char **environ;
 /* ---- NSProcessInfo */
 
 /* The macOS version this library's interface is of. */
-enum { OS_MAJOR = 15, OS_MINOR = 5, OS_PATCH = 0 };
+enum { OS_MAJOR = ABX_OS_MAJOR, OS_MINOR = ABX_OS_MINOR, OS_PATCH = ABX_OS_PATCH };
 struct os_version {
     NSInteger major, minor, patch;
 };
@@ -83,7 +84,7 @@ static id unique_string(id self, SEL cmd)
 
 static id os_version_string(id self, SEL cmd)
 {
-    return abx_ns_string("Version 15.5 (Build 24F74)");
+    return abx_ns_string("Version " ABX_OS_VERSION " (Build " ABX_OS_BUILD ")");
 }
 
 static struct os_version os_version(id self, SEL cmd)

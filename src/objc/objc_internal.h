@@ -94,8 +94,8 @@ Class abx_objc_define_class(const struct abx_objc_class_spec *spec);
 void abx_objc_add_methods(Class cls, const struct abx_objc_method *instance_methods,
         const struct abx_objc_method *class_methods);
 
-/* Who answers messages that an object does not: asked after forwardingTargetForSelector:, before the
- * exception. nil: nobody. One for the process, set once. */
+/* Who answers messages that an object does not: asked after forwardingTargetForSelector:, before
+ * the exception. nil: nobody. One for the process, set once. */
 void abx_objc_set_forwarding(id (*target)(id receiver, SEL selector));
 
 /* Makes a protocol (or finds it) and lets it inherit from the named ones (made on the fly).

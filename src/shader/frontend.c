@@ -33,15 +33,14 @@ static int refuse_version(uint32_t version, struct abx_shader_result *result)
     char text[160];
     snprintf(text, sizeof text,
             "Compilation failed: \n\nerror: language version %u.%u is not supported yet; the "
-            "newest "
-            "is 3.2\n",
+            "newest is 4.0\n",
             version >> 16, version & 0xffff);
     return frontend_fail(result, -EINVAL, text);
 }
 
 static int run_frontend(struct frontend *f, struct abx_shader_result *result)
 {
-    if (f->options->language_version > ABX_METAL_3_2)
+    if (f->options->language_version > ABX_METAL_NEWEST)
         return refuse_version(f->options->language_version, result);
     abx_string_printf(&f->overlay, "%s/vfs.yaml", f->tools->shim);
     if (f->overlay.failed)

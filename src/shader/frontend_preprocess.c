@@ -119,6 +119,8 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
             "-isystem", "/msl/include"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(flags); i++)
         clang_argument(&a, flags[i]);
+    if (f->options->math_mode == ABX_MATH_FAST)
+        clang_argument(&a, "-D__FAST_MATH__=1");
     if (language_macro(f->options, language))
         clang_argument(&a, language);
     int rc = add_macros(f, &a, &storage);

@@ -9,7 +9,8 @@
 
 #include "base/base.h"
 
-#define ABX_METAL_3_2 (3u << 16 | 2) /* the newest language version */
+#define ABX_METAL_3_2 (3u << 16 | 2)
+#define ABX_METAL_NEWEST (4u << 16) /* what 4.0 adds and is not there is refused by its name */
 
 #define ABX_REWRITE_MAX_TEXT (64u << 20) /* preprocessed text: macros may have multiplied it */
 #define ABX_REWRITE_MAX_OUTPUT (128u << 20)

@@ -5,9 +5,42 @@
 #include <sys/sysctl.h>
 #include "check.h"
 
+/* @available is true up to the version that everything else reports, and no further. */
+static void availability(NSProcessInfo *info)
+{
+    NSOperatingSystemVersion v = info.operatingSystemVersion;
+    char text[32], wanted[32];
+    size_t length = sizeof text;
+    CHECK(sysctlbyname("kern.osproductversion", text, &length, NULL, 0) == 0);
+    snprintf(wanted, sizeof wanted, "%ld.%ld", (long)v.majorVersion, (long)v.minorVersion);
+    CHECK_TEXT(text, wanted);
+    CHECK([info.operatingSystemVersionString containsString:[NSString stringWithUTF8String:text]]);
+    char list[64];
+    for (int more = -1; more <= 1; more++) {
+        snprintf(list, sizeof list, "macOS %ld.%ld, *", (long)v.majorVersion,
+                (long)v.minorVersion + more);
+        CHECK(abx_is_available(list) == (more <= 0));
+        snprintf(list, sizeof list, "iOS 1, macOS %ld, *", (long)v.majorVersion + more);
+        CHECK(abx_is_available(list) == (more <= 0));
+    }
+    int taken = 0;
+    if (@available(macOS 11.0, *))
+        taken |= 1;
+    if (!@available(macOS 99, iOS 99, *))
+        taken |= 2;
+    if (@available(iOS 99, *)) /* not this system */
+        taken |= 4;
+    if (__builtin_available(macOS 99.1, *) || @available(macos 98, *))
+        taken |= 8;
+    if (__builtin_available(macOS 10.15.4, *) && @available(macOS 14, *))
+        taken |= 16;
+    CHECK(taken == (1 | 2 | 4 | 16));
+}
+
 int main(int argc, char **argv)
 {
     @autoreleasepool {
+        availability([NSProcessInfo processInfo]);
         NSProcessInfo *info = [NSProcessInfo processInfo];
         CHECK(info.arguments.count >= 1 && info.environment.count > 0);
         CHECK([info isOperatingSystemAtLeastVersion:(NSOperatingSystemVersion){14, 0, 0}] &&

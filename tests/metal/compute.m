@@ -457,6 +457,53 @@ static void test_threads(void)
     CHECK(*(uint32_t *)n.contents == 8 * 50 * 3 + 1);
 }
 
+/* What a source sees of its language version and math mode. */
+static void test_source_macros(void)
+{
+    NSString *text = @"kernel void see(device int *x [[buffer(0)]])\n{\n    x[0] = __METAL_VERSION__;\n"
+                      "#if defined(__FAST_MATH__) && __FAST_MATH__ == 1\n    x[1] = 1;\n"
+                      "#elif defined(__FAST_MATH__)\n    x[1] = 2;\n#endif\n}\n";
+    const struct {
+        MTLLanguageVersion version;
+        MTLMathMode mode;
+        int number, fast;
+    } rows[] = {{MTLLanguageVersion3_0, MTLMathModeFast, 300, 1},
+            {MTLLanguageVersion3_2, MTLMathModeSafe, 320, 0},
+            {MTLLanguageVersion4_0, MTLMathModeFast, 400, 1},
+            {MTLLanguageVersion4_0, MTLMathModeRelaxed, 400, 0}};
+    id<MTLBuffer> x = [device newBufferWithLength:8 options:0];
+    int *values = x.contents;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        MTLCompileOptions *options = [MTLCompileOptions new];
+        options.languageVersion = rows[i].version;
+        options.mathMode = rows[i].mode;
+        NSError *error = nil;
+        id<MTLLibrary> made = [device newLibraryWithSource:text options:options error:&error];
+        if (!made)
+            fprintf(stderr, "%s\n", error.localizedDescription.UTF8String);
+        CHECK(made);
+        id<MTLComputePipelineState> state =
+                [device newComputePipelineStateWithFunction:[made newFunctionWithName:@"see"]
+                                                      error:&error];
+        CHECK(state);
+        values[0] = values[1] = 0;
+        id<MTLCommandBuffer> commands = [queue commandBuffer];
+        id<MTLComputeCommandEncoder> e = [commands computeCommandEncoder];
+        [e setComputePipelineState:state];
+        [e setBuffer:x offset:0 atIndex:0];
+        [e dispatchThreads:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
+        [e endEncoding];
+        [commands commit];
+        CHECK_DONE(commands);
+        CHECK(values[0] == rows[i].number && values[1] == rows[i].fast);
+    }
+    MTLCompileOptions *options = [MTLCompileOptions new];
+    options.languageVersion = MTLLanguageVersion4_0 + 1;
+    NSError *error = nil;
+    CHECK(![device newLibraryWithSource:text options:options error:&error]);
+    CHECK([error.localizedDescription containsString:@"language version 4.1"]);
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -471,9 +518,9 @@ int main(void)
         CHECK(queue.device == device);
         void (*const tests[])(void) = {test_add, test_threadgroups, test_blits, test_constants,
                 test_indirect, test_events, test_no_copy, test_heaps, test_addresses, test_errors,
-                test_threads};
+                test_threads, test_source_macros};
         static const char *const names[] = {"add", "threadgroups", "blits", "constants", "indirect",
-                "events", "no copy", "heaps", "addresses", "errors", "threads"};
+                "events", "no copy", "heaps", "addresses", "errors", "threads", "source macros"};
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
             @autoreleasepool {
                 tests[i]();
