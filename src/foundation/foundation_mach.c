@@ -99,6 +99,13 @@ ABX_EXPORT uint64_t mach_absolute_time(void)
     return abx_now_ns();
 }
 
+/* QuartzCore's name for the same clock. */
+ABX_EXPORT double CACurrentMediaTime(void);
+ABX_EXPORT double CACurrentMediaTime(void)
+{
+    return (double)abx_now_ns() / 1e9;
+}
+
 ABX_EXPORT uint64_t mach_approximate_time(void)
 {
     return abx_now_ns();

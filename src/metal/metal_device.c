@@ -130,7 +130,9 @@ uint32_t MTLDevice_peerCount(id self, SEL cmd)
     return 0;
 }
 
-/* ---- what it can do: exactly what works */
+/* ---- what it can do: the compute promises of the families it names all hold (docs/families.md);
+ * what families promise of textures and rendering is asked for by properties of its own, which say
+ * no. */
 
 abx_objc_bool MTLDevice_supportsFamily_(id self, SEL cmd, MTLGPUFamily family)
 {

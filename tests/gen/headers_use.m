@@ -1,5 +1,11 @@
 /* What clients do with the Metal headers, compiled as Objective-C and Objective-C++. */
 #import <Metal/Metal.h>
+#import <Metal/MTLIOCommandQueue.h>
+#if __has_include(<CoreFoundation/CoreFoundation.h>) /* not beside the stub of Foundation */
+#import <MetalKit/MetalKit.h>
+#import <QuartzCore/QuartzCore.h>
+#include <os/signpost.h>
+#endif
 
 int run(id<MTLDevice> device, NSString *source);
 int run(id<MTLDevice> device, NSString *source)

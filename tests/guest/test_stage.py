@@ -40,7 +40,7 @@ def test_names():
         return  # ldconfig lists its own machine's libraries only
     names = listed_by_the_loaders_cache()
     for name in ("libarcbox.so.0", "libobjc.so.228", "libMetal.so.0", "libFoundation.so.0",
-                 "libCoreGraphics.so.0"):
+                 "libCoreGraphics.so.0", "libQuartzCore.so.0", "libMetalKit.so.0"):
         assert name in names, (name, sorted(names))
 
 
@@ -53,7 +53,7 @@ def test_links_are_relative_and_whole():
 
 
 def test_found_as_tinygrad_looks():
-    for name in ("Metal", "CoreGraphics", "MTLCompiler"):
+    for name in ("Metal", "MetalKit", "CoreGraphics", "QuartzCore", "MTLCompiler"):
         found = [p for p in LIBRARIES.iterdir()
                  if p.is_file() and re.fullmatch(rf"lib{name}\.so\.?[0-9]*", p.name)]
         assert found, name

@@ -457,6 +457,17 @@ static void test_threads(void)
     CHECK(*(uint32_t *)n.contents == 8 * 50 * 3 + 1);
 }
 
+/* A family comes with those that no Mac has it without. */
+static void test_families(void)
+{
+    for (NSInteger f = MTLGPUFamilyApple2; f <= MTLGPUFamilyApple10; f++)
+        CHECK(![device supportsFamily:(MTLGPUFamily)f] || [device supportsFamily:(MTLGPUFamily)(f - 1)]);
+    CHECK([device supportsFamily:MTLGPUFamilyCommon3] || ![device supportsFamily:MTLGPUFamilyMac2]);
+    if ([device supportsFamily:MTLGPUFamilyApple7])
+        CHECK([device supportsFamily:MTLGPUFamilyMac2] && [device supportsFamily:MTLGPUFamilyMetal3]);
+    CHECK(![device supportsFamily:MTLGPUFamilyMetal4] || [device supportsFamily:MTLGPUFamilyMetal3]);
+}
+
 /* What a source sees of its language version and math mode. */
 static void test_source_macros(void)
 {
@@ -518,9 +529,9 @@ int main(void)
         CHECK(queue.device == device);
         void (*const tests[])(void) = {test_add, test_threadgroups, test_blits, test_constants,
                 test_indirect, test_events, test_no_copy, test_heaps, test_addresses, test_errors,
-                test_threads, test_source_macros};
+                test_threads, test_families, test_source_macros};
         static const char *const names[] = {"add", "threadgroups", "blits", "constants", "indirect",
-                "events", "no copy", "heaps", "addresses", "errors", "threads", "source macros"};
+                "events", "no copy", "heaps", "addresses", "errors", "threads", "families", "source macros"};
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
             @autoreleasepool {
                 tests[i]();

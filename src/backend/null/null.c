@@ -66,6 +66,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->max_threadgroup_bytes = ABX_MAX_THREADGROUP_BYTES;
     info->max_threads_per_threadgroup = ABX_MAX_THREADS_PER_THREADGROUP;
     info->apple_family = 7;
+    info->metal3 = 1;
 }
 
 static int buffer_new(uint64_t address, uint64_t length, struct abx_buffer **ret)
