@@ -41,6 +41,10 @@ OBJC_EXPORT void dispatch_sync_f(id queue, void *context, dispatch_function_t wo
 void abx_dispatch_call_block(void *block);
 void abx_dispatch_call_and_release(void *block);
 bool abx_dispatch_queue_is_concurrent(id queue);
+/* The main queue, run by the main thread's run loop: runs one item, false when there is none (wait:
+ * until there is); and what is called, under the queue's lock, when one comes. */
+bool abx_dispatch_main_run(bool wait);
+void abx_dispatch_main_wake(void (*wake)(void));
 Class abx_dispatch_define(const char *name, Class superclass, size_t size,
         const struct abx_objc_method *methods, unsigned options);
 

@@ -53,6 +53,7 @@ static __thread struct dispatch_queue *current __attribute__((tls_model("initial
 static struct {
     pthread_cond_t condition;
     struct item *first, *last; /* under _dispatch_main_q.mutex */
+    void (*wake)(void);        /* the main thread's run loop; takes no lock of ours */
 } main_items;
 
 static struct dispatch_queue *inner(id queue)
@@ -90,6 +91,8 @@ static void push_main(struct item *item)
         main_items.first = item;
     main_items.last = item;
     pthread_cond_signal(&main_items.condition);
+    if (main_items.wake)
+        main_items.wake();
 }
 
 static void run_on_target(void *item)
@@ -446,23 +449,38 @@ void dispatch_resume(id object)
     pthread_mutex_unlock(&inner(object)->mutex);
 }
 
+void abx_dispatch_main_wake(void (*wake)(void))
+{
+    pthread_mutex_lock(&_dispatch_main_q.mutex);
+    main_items.wake = wake;
+    pthread_mutex_unlock(&_dispatch_main_q.mutex);
+}
+
+bool abx_dispatch_main_run(bool wait)
+{
+    struct dispatch_queue *q = &_dispatch_main_q;
+    pthread_mutex_lock(&q->mutex);
+    while (wait && !main_items.first)
+        pthread_cond_wait(&main_items.condition, &q->mutex);
+    struct item *item = main_items.first;
+    if (item)
+        main_items.first = item->next;
+    if (!main_items.first)
+        main_items.last = NULL;
+    pthread_mutex_unlock(&q->mutex);
+    if (!item)
+        return false;
+    void *token = objc_autoreleasePoolPush();
+    run_job(&item->job);
+    objc_autoreleasePoolPop(token);
+    return true;
+}
+
 OBJC_EXPORT void dispatch_main(void) __attribute__((noreturn));
 void dispatch_main(void)
 {
-    struct dispatch_queue *q = &_dispatch_main_q;
-    for (;;) {
-        pthread_mutex_lock(&q->mutex);
-        while (!main_items.first)
-            pthread_cond_wait(&main_items.condition, &q->mutex);
-        struct item *item = main_items.first;
-        main_items.first = item->next;
-        if (!main_items.first)
-            main_items.last = NULL;
-        pthread_mutex_unlock(&q->mutex);
-        void *token = objc_autoreleasePoolPush();
-        run_job(&item->job);
-        objc_autoreleasePoolPop(token);
-    }
+    for (;;)
+        abx_dispatch_main_run(true);
 }
 
 /* ---- objects */
