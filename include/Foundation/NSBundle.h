@@ -5,7 +5,7 @@
 #import <Foundation/NSDictionary.h>
 
 #ifdef __OBJC__
-@class NSURL;
+@class NSURL, NSError;
 
 @interface NSBundle : NSObject
 @property(class, readonly, strong) NSBundle *mainBundle;
@@ -13,7 +13,12 @@
 + (instancetype)bundleWithPath:(NSString *)path;
 + (instancetype)bundleWithURL:(NSURL *)url;
 + (NSBundle *)bundleWithIdentifier:(NSString *)identifier;
+@property(class, readonly, copy) NSArray<NSBundle *> *allBundles;
+@property(class, readonly, copy) NSArray<NSBundle *> *allFrameworks;
 - (instancetype)initWithPath:(NSString *)path;
+- (BOOL)load;
+- (BOOL)loadAndReturnError:(NSError **)error;
+- (NSString *)localizedStringForKey:(NSString *)key value:(NSString *)value table:(NSString *)table;
 @property(readonly, copy) NSString *bundlePath;
 @property(readonly, copy) NSURL *bundleURL;
 @property(readonly, copy) NSString *resourcePath;

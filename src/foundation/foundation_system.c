@@ -280,6 +280,34 @@ static id url_in(id self, SEL cmd, id name, id extension, id folder)
     return url_of(path_in(self, cmd, name, extension, folder), false);
 }
 
+/* The program's own: there are no others. */
+static id all_bundles(id cls, SEL cmd)
+{
+    id main = ABX_MSG(id, (id, SEL), (id)ABX_CLASS(NSBundle), "mainBundle");
+    return abx_ns_array(&main, 1);
+}
+
+static id no_frameworks(id cls, SEL cmd)
+{
+    return abx_ns_array(NULL, 0);
+}
+
+/* Strings are in the language that they are written in. */
+static id localized_string(id self, SEL cmd, id key, id value, id table)
+{
+    return value && abx_ns_string_bytes_count(value) ? value : key;
+}
+
+static abx_objc_bool load_bundle(id self, SEL cmd)
+{
+    return 1; /* what it has is linked */
+}
+
+static abx_objc_bool load_bundle_error(id self, SEL cmd, id *error)
+{
+    return 1;
+}
+
 static id bundle_nothing(id self, SEL cmd)
 {
     return nil;
@@ -568,6 +596,9 @@ static const struct abx_objc_method bundle_methods[] = {
         METHOD("pathForResource:ofType:inDirectory:", "@@:@@@", path_in),
         METHOD("URLForResource:withExtension:", "@@:@@", url_for),
         METHOD("URLForResource:withExtension:subdirectory:", "@@:@@@", url_in),
+        METHOD("localizedStringForKey:value:table:", "@@:@@@", localized_string),
+        METHOD("load", "B@:", load_bundle),
+        METHOD("loadAndReturnError:", "B@:^@", load_bundle_error),
         METHOD("bundleIdentifier", "@@:", bundle_nothing),
         METHOD("infoDictionary", "@@:", bundle_no_info),
         METHOD("objectForInfoDictionaryKey:", "@@:@", bundle_no_key),
@@ -576,6 +607,8 @@ static const struct abx_objc_method bundle_methods[] = {
 };
 static const struct abx_objc_method bundle_class_methods[] = {
         METHOD("mainBundle", "@@:", main_bundle),
+        METHOD("allBundles", "@@:", all_bundles),
+        METHOD("allFrameworks", "@@:", no_frameworks),
         METHOD("bundleForClass:", "@@:#", bundle_for_class),
         METHOD("bundleWithPath:", "@@:@", bundle_with_path),
         METHOD("bundleWithURL:", "@@:@", bundle_with_url),

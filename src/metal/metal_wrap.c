@@ -13,9 +13,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Copies are found by where their memory begins: in a table of granules, each as large as the
- * largest copy, so that what covers a byte begins in its granule or in the one before. Copies of
- * the ends of large memory stand in a list of their own. */
+/* Copies are found by where their memory begins: in a table of granules, each as large as the largest
+ * copy in it, so that what covers a byte begins in its granule or in the one before. Larger copies,
+ * and those of the ends of large memory, stand in a list of their own. */
 #define GRANULE (1ull << 20)
 #define BUCKETS 1024u
 #define STEP 4096u /* bytes compared at a time; on the stack */
@@ -68,7 +68,7 @@ static struct abx_metal_wrap **bucket_of(uint64_t granule)
 
 static struct abx_metal_wrap **list_of(const struct abx_metal_wrap *wrap)
 {
-    return wrap->adopted ? &large : bucket_of((uintptr_t)wrap->user / GRANULE);
+    return wrap->adopted || wrap->bytes > GRANULE ? &large : bucket_of((uintptr_t)wrap->user / GRANULE);
 }
 
 static struct abx_metal_wrap *covers(

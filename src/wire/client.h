@@ -65,7 +65,8 @@ int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct a
  * are; where it begins or ends inside a page, that page stays the caller's, and the host has
  * another, zeroed, whose contents the caller exchanges (abx_client_rims()). Memory that is shared
  * already is shared once more. Writes by other threads during the call may be lost.
- * -ENOTSUP: too small, or shared only in part: to be copied. -EFAULT: nothing is there. */
+ * -ENOTSUP: too small, shared only in part, or a mapping that files or other processes see: to be
+ * copied. -EFAULT: nothing is there. */
 int abx_client_adopt(
         struct abx_client *client, void *pointer, uint64_t bytes, struct abx_memory *ret);
 /* The parts of adopted memory that are not shared in place, and where the host sees them. */

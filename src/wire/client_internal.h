@@ -57,6 +57,15 @@ struct abx_client {
     uint64_t commits; /* under ring_lock */
 };
 
+/* What is mapped in [start, end), in order, each cut to it; at most `capacity`, 0 when the kernel
+ * does not say. */
+struct abx_mapping {
+    uint64_t start, end, inode;
+    bool writable, shared;
+};
+unsigned abx_client_mappings(
+        uint64_t start, uint64_t end, struct abx_mapping *list, unsigned capacity);
+
 /* Marks the connection dead. The first reason is kept. */
 void abx_client_lose(struct abx_client *client, const char *why);
 /* Pushes while the caller holds ring_lock. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "wire/client_internal.h"
@@ -39,7 +40,7 @@ struct abx_chunk {
      * fills in part are mapped here, NULL: none. */
     bool adopted;
     uint8_t *whole, *rim[2];
-    uint64_t whole_bytes;
+    uint64_t whole_bytes, inode;
 };
 
 struct abx_client_memory {
@@ -275,20 +276,44 @@ static uint64_t page_bytes(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The pages of an adopted chunk become ordinary memory again. When that fails they stay shared with
- * the host, which then no longer uses them. */
-static void unadopt(struct abx_chunk *chunk)
+/* Pages become ordinary memory again, contents kept. */
+static void make_ordinary(uint8_t *pages, uint64_t bytes)
 {
-    uint64_t bytes = chunk->whole_bytes;
-    for (unsigned i = 0; i < 2; i++)
-        if (chunk->rim[i])
-            munmap(chunk->rim[i], page_bytes());
     void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (copy == MAP_FAILED)
         return;
-    memcpy(copy, chunk->whole, bytes);
-    if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, chunk->whole) == MAP_FAILED)
+    memcpy(copy, pages, bytes);
+    if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages) == MAP_FAILED)
         munmap(copy, bytes);
+}
+
+#define MOST_MAPPINGS 64u
+
+/* The pages of an adopted chunk become the program's again. It may have let go of its memory before
+ * the buffer over it, and others may lie there now: only what still is the chunk's is touched. When
+ * that fails they stay shared with the host, which then no longer uses them. */
+static void unadopt(struct abx_chunk *chunk)
+{
+    struct abx_mapping list[MOST_MAPPINGS];
+    uint64_t start = (uintptr_t)chunk->whole;
+    for (unsigned i = 0; i < 2; i++)
+        if (chunk->rim[i])
+            munmap(chunk->rim[i], page_bytes());
+    unsigned count = abx_client_mappings(start, start + chunk->whole_bytes, list, MOST_MAPPINGS);
+    for (unsigned i = 0; i < count; i++)
+        if (list[i].shared && list[i].inode == chunk->inode)
+            make_ordinary((uint8_t *)(uintptr_t)list[i].start, list[i].end - list[i].start);
+}
+
+/* Others see what is written there: a file, or another process. */
+static bool is_seen_by_others(uint64_t start, uint64_t bytes)
+{
+    struct abx_mapping list[MOST_MAPPINGS];
+    unsigned count = abx_client_mappings(start, start + bytes, list, MOST_MAPPINGS);
+    for (unsigned i = 0; i < count; i++)
+        if (list[i].shared && list[i].writable)
+            return true;
+    return false;
 }
 
 /* Lock held. */
@@ -541,7 +566,8 @@ static int adopt_new(struct abx_client *client, const struct span *s, struct abx
         return r;
     struct abx_chunk *chunk = *ret;
     int fd = abx_memfd_create("arcbox-adopted", s->outer_bytes);
-    r = fd < 0 ? fd : map_rims(chunk, s, fd);
+    struct stat info;
+    r = fd < 0 ? fd : fstat(fd, &info) < 0 ? -errno : map_rims(chunk, s, fd);
     if (r == 0)
         r = chunk_send(client, chunk, fd);
     bool sent = r == 0;
@@ -554,6 +580,7 @@ static int adopt_new(struct abx_client *client, const struct span *s, struct abx
         chunk->adopted = true;
         chunk->whole = (uint8_t *)(uintptr_t)s->whole;
         chunk->whole_bytes = s->whole_bytes;
+        chunk->inode = info.st_ino;
         return 0;
     }
     for (unsigned i = 0; i < 2; i++)
@@ -600,7 +627,8 @@ int abx_client_adopt(
     int r = 0;
     if (chunk && inside(chunk, &s))
         chunk->references++;
-    else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES))
+    else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES) ||
+             is_seen_by_others(s.start, s.bytes))
         r = -ENOTSUP;
     else
         r = adopt_new(client, &s, &chunk);

@@ -51,6 +51,9 @@ int main(int argc, char **argv)
                 [NSBundle bundleForClass:[NSBundle class]].bundlePath.length > 0);
         CHECK(bundle.resourcePath.isAbsolutePath && ![bundle pathForResource:@"none" ofType:@"x"]);
 
+        CHECK([[NSBundle allBundles] containsObject:bundle] && [NSBundle allFrameworks]);
+        CHECK_TEXT([bundle localizedStringForKey:@"k" value:@"" table:nil].UTF8String, "k");
+
         NSCondition *condition = [NSCondition new];
         __block BOOL ready = NO;
         NSThread *thread = [[NSThread alloc] initWithBlock:^{

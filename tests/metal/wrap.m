@@ -195,7 +195,27 @@ static void every_kind_of_memory(void)
     on_stack = 0;
     CHECK(sum_of(wrap(map + 1, (2u << 20) - 2), &on_stack) == (2u << 20) - 2);
     munmap(map, 2u << 20);
+    /* One that can be written: what the device writes comes into the file. */
+    map = mmap(NULL, 2u << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+    CHECK(map != MAP_FAILED);
+    finish(encode([queue commandBuffer], twice, wrap(map, 2u << 20)));
+    uint8_t byte = 0;
+    CHECK(pread(fileno(file), &byte, 1, 1u << 20) == 1 && byte == 2 && map[(2u << 20) - 1] == 2);
+    munmap(map, 2u << 20);
     fclose(file);
+    /* Memory that went before its buffer did: what lies there now is left alone. */
+    @autoreleasepool {
+        const size_t bytes = 2u << 20;
+        const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        uint8_t *gone = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+        id<MTLBuffer> late = wrap(gone + 1, bytes - 2);
+        finish(encode([queue commandBuffer], twice, late));
+        munmap(gone, bytes);
+        CHECK(mmap(gone, bytes, PROT_READ, flags | MAP_FIXED, -1, 0) == gone);
+        late = nil;
+        CHECK(gone[bytes / 2] == 0);
+        munmap(gone, bytes);
+    }
     /* What a buffer shows of itself is shared already. */
     id<MTLBuffer> small = [device newBufferWithLength:100 options:0];
     memset(small.contents, 5, 100);
