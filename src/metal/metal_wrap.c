@@ -13,12 +13,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Copies are found by where their memory begins: in a table of granules, each as large as the largest
- * copy in it, so that what covers a byte begins in its granule or in the one before. Larger copies,
- * and those of the ends of large memory, stand in a list of their own. */
+/* Copies are found by where their memory begins: in a table of granules, each as large as the
+ * largest copy in it, so that what covers a byte begins in its granule or in the one before. Larger
+ * copies, and those of the ends of large memory, stand in a list of their own. */
 #define GRANULE (1ull << 20)
 #define BUCKETS 1024u
-#define STEP 4096u /* bytes compared at a time; on the stack */
+#define STEP 16384u /* bytes compared at a time; on the stack */
 
 struct piece {
     uint8_t *user, *shared, *base; /* base: what both last agreed on; malloc()ed */
@@ -34,6 +34,7 @@ struct abx_metal_wrap {
     struct piece pieces[2];
     unsigned piece_count;
     uint32_t references, buffers; /* of them: buffers; without one the memory is nobody's */
+    uint32_t flying;              /* of them: uses of command buffers in flight */
     bool adopted, said;
 };
 
@@ -68,7 +69,8 @@ static struct abx_metal_wrap **bucket_of(uint64_t granule)
 
 static struct abx_metal_wrap **list_of(const struct abx_metal_wrap *wrap)
 {
-    return wrap->adopted || wrap->bytes > GRANULE ? &large : bucket_of((uintptr_t)wrap->user / GRANULE);
+    return wrap->adopted || wrap->bytes > GRANULE ? &large
+                                                  : bucket_of((uintptr_t)wrap->user / GRANULE);
 }
 
 static struct abx_metal_wrap *covers(
@@ -120,8 +122,36 @@ static bool try_write(struct abx_metal_wrap *wrap, uint8_t *to, uint8_t value)
     return false;
 }
 
-/* Lock held. Bytes that the program changed go to the device's copy. */
-static void send_changes(const struct piece *p, uint64_t from, uint64_t to)
+/* Where `now` differs from `base`, both `base` and `to` become `now`. Nothing else is written, so
+ * that what the other side writes beside it meanwhile stays. */
+static void carry(uint8_t *to, uint8_t *base, const uint8_t *now, size_t bytes)
+{
+    const uint64_t low = 0x0101010101010101u, high = low << 7;
+    for (size_t i = 0; i < bytes;) {
+        uint64_t new, old, changed = 0;
+        if (bytes - i >= 8) {
+            memcpy(&new, now + i, 8);
+            memcpy(&old, base + i, 8);
+            changed = new ^ old;
+            bool every_byte = !((changed - low) & ~changed & high);
+            if (!changed || every_byte) {
+                if (changed) {
+                    memcpy(to + i, &new, 8);
+                    memcpy(base + i, &new, 8);
+                }
+                i += 8;
+                continue;
+            }
+        }
+        if (now[i] != base[i])
+            to[i] = base[i] = now[i];
+        i++;
+    }
+}
+
+/* Lock held. Bytes that the program changed go to the device's copy. alone: nothing that is in
+ * flight uses it. */
+static void send_changes(const struct piece *p, uint64_t from, uint64_t to, bool alone)
 {
     uint8_t now[STEP];
     for (uint64_t at = from; at < to; at += STEP) {
@@ -130,9 +160,12 @@ static void send_changes(const struct piece *p, uint64_t from, uint64_t to)
             return;
         if (memcmp(now, p->base + at, n) == 0)
             continue;
-        for (uint64_t i = 0; i < n; i++)
-            if (now[i] != p->base[at + i])
-                p->shared[at + i] = p->base[at + i] = now[i];
+        if (alone) {
+            memcpy(p->shared + at, now, n);
+            memcpy(p->base + at, now, n);
+        } else {
+            carry(p->shared + at, p->base + at, now, n);
+        }
     }
 }
 
@@ -140,19 +173,17 @@ static void send_changes(const struct piece *p, uint64_t from, uint64_t to)
 static void take_changes(
         struct abx_metal_wrap *wrap, const struct piece *p, uint64_t from, uint64_t to)
 {
+    uint8_t now[STEP];
     for (uint64_t at = from; at < to; at += STEP) {
         uint64_t n = to - at < STEP ? to - at : STEP, i = 0;
         if (memcmp(p->shared + at, p->base + at, n) == 0)
             continue;
-        while (i < n && p->shared[at + i] == p->base[at + i])
+        memcpy(now, p->shared + at, n); /* others may be writing there: looked at once */
+        while (i < n && now[i] == p->base[at + i])
             i++;
-        if (i < n && !try_write(wrap, p->user + at + i, p->shared[at + i]))
+        if (i < n && !try_write(wrap, p->user + at + i, now[i]))
             return;
-        for (; i < n; i++) {
-            uint8_t value = *(volatile uint8_t *)(p->shared + at + i);
-            if (value != p->base[at + i])
-                p->user[at + i] = p->base[at + i] = value;
-        }
+        carry(p->user + at, p->base + at, now, n);
     }
 }
 
@@ -168,7 +199,7 @@ static void exchange(const struct abx_metal_wrap_use *use, bool to_device)
         uint64_t from = first > p->user ? (uint64_t)(first - p->user) : 0;
         uint64_t to = end < p->user + p->bytes ? (uint64_t)(end - p->user) : p->bytes;
         if (to_device)
-            send_changes(p, from, to);
+            send_changes(p, from, to, !wrap->flying);
         else
             take_changes(wrap, p, from, to);
     }
@@ -378,6 +409,8 @@ void abx_metal_wrap_commit(struct abx_metal_command_buffer *commands)
             add_use(commands, buffer);
     for (uint32_t i = 0; i < commands->use_count; i++)
         exchange(&commands->uses[i], true);
+    for (uint32_t i = 0; i < commands->use_count; i++)
+        commands->uses[i].wrap->flying++;
     if (commands->use_count) {
         commands->next_wrapped = flying;
         flying = commands;
@@ -395,8 +428,10 @@ void abx_metal_wrap_complete(struct abx_metal_command_buffer *commands)
             at = &(*at)->next_wrapped;
         *at = commands->next_wrapped;
         commands->wrapped = false;
-        for (uint32_t i = 0; i < commands->use_count; i++)
+        for (uint32_t i = 0; i < commands->use_count; i++) {
             exchange(&commands->uses[i], false);
+            commands->uses[i].wrap->flying--;
+        }
     }
     pthread_mutex_unlock(&lock);
 }
