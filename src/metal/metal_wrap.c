@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 /* Copies are found by where their memory begins: in a table of granules, each as large as the
- * largest copy in it, so that what covers a byte begins in its granule or in the one before. Larger
- * copies, and those of the ends of large memory, stand in a list of their own. */
-#define GRANULE (1ull << 20)
-#define BUCKETS 1024u
+ * largest copy in it, so that what covers a byte begins in its granule or in the one before. There
+ * is one for small copies and one for larger ones; the largest, and those of the ends of large
+ * memory, stand in a list of their own. */
+#define TABLES 2u
+#define BUCKETS 4096u
+static const uint64_t granules[TABLES] = {4096, 1 << 20};
 #define STEP 16384u /* bytes compared at a time; on the stack */
 
 struct piece {
@@ -41,7 +43,7 @@ struct abx_metal_wrap {
 _Atomic uint64_t abx_metal_wraps;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct abx_metal_wrap *buckets[BUCKETS], *large;
+static struct abx_metal_wrap *buckets[TABLES][BUCKETS], *large;
 static struct abx_metal_buffer *exposed;
 static struct abx_metal_command_buffer *flying;
 
@@ -62,15 +64,17 @@ static void watch_forks(void)
 
 /* ---- the table; lock held */
 
-static struct abx_metal_wrap **bucket_of(uint64_t granule)
+static struct abx_metal_wrap **bucket_of(unsigned table, uint64_t granule)
 {
-    return &buckets[granule * 0x9e3779b97f4a7c15ull >> 54];
+    return &buckets[table][granule * 0x9e3779b97f4a7c15ull >> 52];
 }
 
 static struct abx_metal_wrap **list_of(const struct abx_metal_wrap *wrap)
 {
-    return wrap->adopted || wrap->bytes > GRANULE ? &large
-                                                  : bucket_of((uintptr_t)wrap->user / GRANULE);
+    for (unsigned t = 0; !wrap->adopted && t < TABLES; t++)
+        if (wrap->bytes <= granules[t])
+            return bucket_of(t, (uintptr_t)wrap->user / granules[t]);
+    return &large;
 }
 
 static struct abx_metal_wrap *covers(
@@ -85,10 +89,11 @@ static struct abx_metal_wrap *covers(
 
 static struct abx_metal_wrap *find(struct abx_client *client, uint8_t *pointer, uint64_t length)
 {
-    uint64_t granule = (uintptr_t)pointer / GRANULE;
-    struct abx_metal_wrap *found = covers(*bucket_of(granule), client, pointer, length);
-    if (!found)
-        found = covers(*bucket_of(granule - 1), client, pointer, length);
+    struct abx_metal_wrap *found = NULL;
+    for (unsigned t = 0; t < TABLES && !found; t++)
+        for (uint64_t before = 0; before < 2 && !found; before++)
+            found = covers(*bucket_of(t, (uintptr_t)pointer / granules[t] - before), client,
+                    pointer, length);
     return found ? found : covers(large, client, pointer, length);
 }
 
