@@ -426,6 +426,21 @@ NSUInteger MTLComputePipelineState_threadExecutionWidth(id self, SEL cmd)
     return abx_client_welcome(pipeline_of(self)->base.client)->simd_width;
 }
 
+/* What the kernel's attribute asks for; zeros: nothing. */
+MTLSize MTLComputePipelineState_requiredThreadsPerThreadgroup(id self, SEL cmd)
+{
+    const struct abx_metal_function *function = pipeline_of(self)->function;
+    const uint32_t *required =
+            abx_reflection_functions(function->library->reflection)[function->index]
+                    .required_threads;
+    return (MTLSize){required[0], required[1], required[2]};
+}
+
+MTLShaderValidation MTLComputePipelineState_shaderValidation(id self, SEL cmd)
+{
+    return MTLShaderValidationDisabled;
+}
+
 NSUInteger MTLComputePipelineState_staticThreadgroupMemoryLength(id self, SEL cmd)
 {
     struct abx_metal_pipeline *pipeline = pipeline_of(self);

@@ -457,6 +457,27 @@ static void test_threads(void)
     CHECK(*(uint32_t *)n.contents == 8 * 50 * 3 + 1);
 }
 
+static void test_required_threads(void)
+{
+    NSError *error = nil;
+    NSString *text = @"[[required_threads_per_threadgroup(4, 2, 1)]] kernel void small(device int *x) {}\n"
+                      "kernel void any(device int *x) {}\n";
+    MTLCompileOptions *options = [MTLCompileOptions new];
+    options.languageVersion = MTLLanguageVersion4_0;
+    id<MTLLibrary> made = [device newLibraryWithSource:text options:options error:&error];
+    if (!made)
+        fprintf(stderr, "%s\n", error.localizedDescription.UTF8String);
+    CHECK(made);
+    id<MTLComputePipelineState> small =
+            [device newComputePipelineStateWithFunction:[made newFunctionWithName:@"small"] error:&error];
+    id<MTLComputePipelineState> any =
+            [device newComputePipelineStateWithFunction:[made newFunctionWithName:@"any"] error:&error];
+    MTLSize required = small.requiredThreadsPerThreadgroup;
+    CHECK(required.width == 4 && required.height == 2 && required.depth == 1);
+    CHECK(any.requiredThreadsPerThreadgroup.width == 0);
+    CHECK(any.shaderValidation == MTLShaderValidationDisabled);
+}
+
 /* A family comes with those that no Mac has it without. */
 static void test_families(void)
 {
@@ -529,9 +550,9 @@ int main(void)
         CHECK(queue.device == device);
         void (*const tests[])(void) = {test_add, test_threadgroups, test_blits, test_constants,
                 test_indirect, test_events, test_no_copy, test_heaps, test_addresses, test_errors,
-                test_threads, test_families, test_source_macros};
+                test_threads, test_required_threads, test_families, test_source_macros};
         static const char *const names[] = {"add", "threadgroups", "blits", "constants", "indirect",
-                "events", "no copy", "heaps", "addresses", "errors", "threads", "families", "source macros"};
+                "events", "no copy", "heaps", "addresses", "errors", "threads", "required threads", "families", "source macros"};
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
             @autoreleasepool {
                 tests[i]();
