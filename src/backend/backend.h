@@ -139,6 +139,9 @@ struct abx_submission {
     void *user;
     struct abx_submission *next; /* the backend's, while it holds the submission */
     uint64_t kernels;            /* out: dispatches that ran */
+    /* out, with PAGE_FAULT: the address, or 0, and the signal; with TIMEOUT: 0 and the limit in
+     * milliseconds; else 0 */
+    uint64_t error_value, error_limit;
 };
 
 /* ---- events: the host's, waited for by backends. */

@@ -19,11 +19,11 @@
 /* ---- caps of one tenant. 0 in a request: the daemon's default. */
 struct abx_control_limits {
     uint64_t memory_bytes; /* chunks and private buffers of all its clients; default: half of RAM */
-    uint64_t
-            command_buffer_ns; /* a kernel that runs longer ends its command buffer; default 10 s */
-    uint32_t clients;          /* connections at once; default 64, at most ABX_MAX_CLIENTS */
-    uint32_t compile_seconds;  /* CPU seconds of one compile; default 60 */
-    uint32_t threads;          /* of the cpu backend; default: one a CPU */
+    /* Processor time of one thread; a kernel that uses more fails its command buffer; 10 s. */
+    uint64_t command_buffer_ns;
+    uint32_t clients;         /* connections at once; default 64, at most ABX_MAX_CLIENTS */
+    uint32_t compile_seconds; /* CPU seconds of one compile; default 60 */
+    uint32_t threads;         /* of the cpu backend; default: one a CPU */
     uint32_t reserved;
 };
 #define ABX_MAX_CLIENTS 96u  /* of one worker: each owns a window of 2^40 of the 2^47 addresses */

@@ -9,9 +9,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define DEFAULT_COMMAND_BUFFER_NS                                                                  \
-    10000000000ull /* far above any one kernel, short for a person                                 \
-                    */
+/* Far above any one kernel, short for a person. */
+#define DEFAULT_COMMAND_BUFFER_NS 10000000000ull
 #define DEFAULT_CLIENTS 64u
 #define MAX_LINES_PER_SECOND 20u /* of a worker's log */
 #define DEFAULT_COMPILE_SECONDS 60u
@@ -160,7 +159,7 @@ static void wake_everyone(struct abx_host_page *page)
 static void fail_running(struct abx_host_submission *s, enum abx_reason reason)
 {
     struct abx_result *result = &s->queue->head.session->page->results[s->result_slot];
-    result->error = reason == ABX_REASON_TIMEOUT ? ABX_EXEC_TIMEOUT : ABX_EXEC_PAGE_FAULT;
+    result->error = ABX_EXEC_PAGE_FAULT;
     result->error_reason = reason;
     result->end_ns = abx_now_ns();
 }
@@ -206,39 +205,8 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
     lose_everyone(host, reason, text);
 }
 
-#define WATCHED 256u /* threads of a device looked at */
-
-/* The submission of a kernel that has run too long, or NULL. */
-static struct abx_submission *overdue(
-        struct abx_host *host, const struct abx_host_running *running, size_t count, uint64_t now)
-{
-    for (size_t i = 0; i < count; i++)
-        if (now > running[i].since_ns && now - running[i].since_ns > host->limits.command_buffer_ns)
-            return running[i].submission;
-    return NULL;
-}
-
 void abx_host_watchdog(struct abx_host *host)
 {
-    struct abx_host_running running[WATCHED];
-    if (!host->hooks || !host->hooks->running)
-        return;
-    size_t count = host->hooks->running(host->device, running, WATCHED);
-    struct abx_submission *base = overdue(host, running, count, abx_now_ns());
-    if (!base)
-        return;
-    /* It may have ended between the two looks: only what is still there is late. */
-    count = host->hooks->running(host->device, running, WATCHED);
-    if (overdue(host, running, count, abx_now_ns()) != base)
-        return;
-    struct abx_host_submission *s = base->user;
-    const struct abx_session *session = s->queue->head.session;
-    char text[160];
-    snprintf(text, sizeof text,
-            "a kernel of process %u (%s) ran longer than %.1f s; the device was reset",
-            session->pid, session->program, (double)host->limits.command_buffer_ns / 1e9);
-    abx_host_log(host, "%s", text);
-    fail_running(s, ABX_REASON_TIMEOUT);
-    lose_everyone(host, ABX_REASON_LOST, text);
-    _exit(ABX_EXIT_TIMEOUT); /* a kernel cannot be stopped but with its process */
+    if (host->hooks && host->hooks->watchdog)
+        host->hooks->watchdog(host->device, host->limits.command_buffer_ns);
 }

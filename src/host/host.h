@@ -29,25 +29,18 @@ struct abx_worker_stats {
     struct abx_client_stats clients[ABX_MAX_CLIENTS];
 };
 
-/* Exit statuses of a worker that ended itself; `lost` of its statistics says why. */
-#define ABX_EXIT_TIMEOUT 3
+/* Exit status of a worker that ended itself; `lost` of its statistics says why. */
 #define ABX_EXIT_FAULT 4
 
 struct abx_host;
 struct abx_session;
 
-/* What a backend that runs guest code in this process can tell beyond its vtables. Each optional.
- */
-struct abx_host_running {
-    struct abx_submission *submission;
-    uint64_t since_ns; /* CLOCK_MONOTONIC: when the kernel running now began */
-};
-
+/* What a backend that runs guest code in this process can do beyond its vtables. Each optional. */
 struct abx_host_hooks {
     /* The submission whose kernel the calling thread runs, or NULL. Async-signal-safe. */
     struct abx_submission *(*current)(void);
-    /* What each thread of the device runs: at most `capacity` entries; their number. Any thread. */
-    size_t (*running)(struct abx_device *device, struct abx_host_running *ret, size_t capacity);
+    /* Ends kernels that have used more than `limit_ns` of processor time. One thread. */
+    void (*watchdog)(struct abx_device *device, uint64_t limit_ns);
 };
 
 struct abx_host_config {
@@ -69,8 +62,8 @@ void abx_host_info(struct abx_host *host, struct abx_device_info *ret);
 /* After this no client is accepted, the tenant's limits included. Any thread. */
 void abx_host_set_tenant(
         struct abx_host *host, const char *tenant, const struct abx_control_limits *limits);
-/* Ends the process when one kernel ran longer than the limit: its command buffer's result says
- * TIMEOUT, the device is lost for every client. Call every 100 ms or so, from one thread. */
+/* Ends kernels that have used more processor time than the limit: their command buffers' results
+ * say TIMEOUT. Call every 100 ms or so, from one thread. */
 void abx_host_watchdog(struct abx_host *host);
 /* From a fault handler, so async-signal-safe. A kernel on this thread read at `address`, where
  * there is nothing: true when it reads zeros there from now on, as on GPUs. Not for writes. */

@@ -86,7 +86,7 @@ static int add_conditional(scmp_filter_ctx filter)
     /* Its flags are in memory, where a filter cannot look: glibc falls back to clone. */
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    /* Only itself: abort(). */
+    /* Only itself: abort(), and leaving a kernel that runs too long. */
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));

@@ -178,6 +178,25 @@ static uint32_t op_of(const struct abx_host_submission *s, uint32_t source)
     return 0;
 }
 
+/* For whoever runs the machine; the guest reads the same in its result. */
+static void log_failure(const struct abx_host_submission *s)
+{
+    const struct abx_session *session = s->queue->head.session;
+    const struct abx_result *r = &s->result;
+    if (r->error == ABX_EXEC_TIMEOUT)
+        abx_host_log(session->host,
+                "a kernel of process %u (%s) used more than %.1f s of processor time and was ended",
+                session->pid, session->program, (double)r->error_limit / 1e3);
+    else if (r->error == ABX_EXEC_PAGE_FAULT && r->error_value)
+        abx_host_log(session->host,
+                "a kernel of process %u (%s) touched memory outside its buffers at %#llx and was "
+                "ended",
+                session->pid, session->program, (unsigned long long)r->error_value);
+    else if (r->error == ABX_EXEC_PAGE_FAULT)
+        abx_host_log(session->host, "a kernel of process %u (%s) trapped (%s) and was ended",
+                session->pid, session->program, strsignal((int)r->error_limit));
+}
+
 static void backend_done(struct abx_submission *base, int error, uint32_t source, const char *text,
         uint64_t start_ns, uint64_t end_ns)
 {
@@ -190,6 +209,9 @@ static void backend_done(struct abx_submission *base, int error, uint32_t source
         s->result.error_reason = reason_of(error);
         s->result.error_record = source;
         s->result.error_op = op_of(s, source);
+        s->result.error_value = base->error_value;
+        s->result.error_limit = base->error_limit;
+        log_failure(s);
     }
     complete(s->queue, s);
 }

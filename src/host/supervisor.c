@@ -319,7 +319,8 @@ static const char usage[] =
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
         "The arcbox command starts it by itself. --idle 0: never stop.\n"
         "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
-        "ARCBOX_COMPILE_SECONDS give the same to a daemon that is started on first use.\n";
+        "ARCBOX_COMPILE_SECONDS give the same to a daemon that is started on first use.\n"
+        "--time-limit: processor time that one kernel may use, 10000 by default.\n";
 
 static uint64_t number(const char *text)
 {

@@ -21,13 +21,14 @@
 
 #include "backend/cpu/cpu.h"
 
-#define WATCHDOG_MS 100
+#define WATCHDOG_MS 50
 /* Descriptors: a client holds 3 and chunks' files are closed once mapped. */
 #define MAX_FILES 1024
 
 static struct abx_host *host; /* for the fault handler */
 
-/* ---- faults. Guest code on a backend thread, or a bug of ours: the process is over. */
+/* ---- faults. In guest code on a backend thread: its command buffer is over. Elsewhere, by a bug
+ * of ours or because a kernel wrote there: the process is over. */
 
 static const char *fault_name(int number)
 {
@@ -80,14 +81,15 @@ static void on_fault(int number, siginfo_t *info, void *context)
     if (number == SIGSEGV && info->si_code == SEGV_ACCERR && was_read(context) &&
             abx_host_stray_read(host, info->si_addr))
         return;
+    if (number != SIGABRT)
+        abx_cpu_fault(info, context); /* does not return when a kernel did it */
     static volatile int once;
     static char text[192];
     /* Other threads that fault meanwhile wait for the end. */
     if (__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST))
         for (;;)
             poll(NULL, 0, 1000); /* pause() is not among a worker's system calls */
-    bool kernel = abx_cpu_current_submission() != NULL;
-    append(text, sizeof text, kernel ? "a kernel " : "the GPU worker crashed: it ");
+    append(text, sizeof text, "the GPU worker crashed: it ");
     append(text, sizeof text, fault_name(number));
     if (number == SIGSEGV || number == SIGBUS) {
         append(text, sizeof text, " at ");
@@ -99,6 +101,13 @@ static void on_fault(int number, siginfo_t *info, void *context)
     _exit(ABX_EXIT_FAULT);
 }
 
+static void on_stop(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    abx_cpu_stop(context);
+}
+
 static void catch_faults(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -106,22 +115,13 @@ static void catch_faults(void)
     sigfillset(&action.sa_mask);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(signals); i++)
         sigaction(signals[i], &action, NULL);
+    action.sa_sigaction = on_stop;
+    action.sa_flags |= SA_RESTART;
+    sigaction(ABX_CPU_STOP_SIGNAL, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* ---- hooks into the cpu backend */
-
-static size_t running(
-        struct abx_device *device, struct abx_host_running *ret_running, size_t capacity)
-{
-    struct abx_cpu_running r[64];
-    size_t n = abx_cpu_running(device, r, capacity < 64 ? capacity : 64);
-    for (size_t i = 0; i < n; i++)
-        ret_running[i] = (struct abx_host_running){r[i].submission, r[i].since_ns};
-    return n;
-}
-
-static const struct abx_host_hooks cpu_hooks = {abx_cpu_current_submission, running};
+static const struct abx_host_hooks cpu_hooks = {abx_cpu_current_submission, abx_cpu_watchdog};
 
 /* ---- clients */
 

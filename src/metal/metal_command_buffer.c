@@ -1,5 +1,6 @@
 /* metal: MTLCommandBuffer: what it holds, how it ends, and the words of its errors.
  * Runs in the guest's process. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,13 +346,15 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         describe_pipeline(buffer, value, s);
         break;
     case ABX_REASON_TIMEOUT:
-        if (limit || value)
-            abx_string_printf(s, "ran longer than the limit of %llu ms", limit ? limit : value);
-        else
-            abx_string_printf(s, "ran longer than the tenant's time limit");
+        abx_string_printf(s, "a kernel used more than its limit of processor time");
+        if (limit)
+            abx_string_printf(s, ", %llu ms", limit);
+        abx_string_printf(s, " (arcboxd takes the limit from ARCBOX_TIME_LIMIT_MS)");
         break;
     case ABX_REASON_FAULT:
-        if (value)
+        if (limit && limit != SIGSEGV && limit != SIGBUS)
+            abx_string_printf(s, "the kernel trapped (%s)", strsignal((int)limit));
+        else if (value)
             abx_string_printf(
                     s, "the kernel touched memory outside its buffers (address %llx)", value);
         else

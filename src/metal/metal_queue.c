@@ -359,6 +359,11 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
     struct abx_arena *arena = &buffer->arena;
     if (buffer->fault || arena->error || arena->encoder.failed) {
         /* Its turn still comes in order: nothing in place of its commands. */
+        if (!buffer->fault && abx_client_lost(buffer->base.client)) {
+            buffer->error = MTLCommandBufferErrorDeviceRemoved;
+            abx_metal_fail(
+                    buffer, "the device was lost: %s", abx_client_lost_text(buffer->base.client));
+        }
         if (!buffer->fault) {
             bool full = arena->error == -E2BIG;
             buffer->error = full ? MTLCommandBufferErrorInternal : MTLCommandBufferErrorOutOfMemory;

@@ -98,8 +98,9 @@ enum abx_reason {
     ABX_REASON_OVERFLOW,
     ABX_REASON_MEMORY,   /* the host has no more, or the tenant's cap is reached */
     ABX_REASON_PIPELINE, /* the pipeline did not compile */
-    ABX_REASON_TIMEOUT,  /* ran longer than the tenant's limit */
-    ABX_REASON_FAULT,    /* the kernel touched memory outside its buffers, or trapped */
+    ABX_REASON_TIMEOUT,  /* used more processor time than error_limit milliseconds */
+    ABX_REASON_FAULT,    /* the kernel touched memory outside its buffers, at error_value, or
+                            trapped; error_limit: the signal */
     ABX_REASON_LOST,     /* the worker or the connection is gone */
     ABX_REASON_UNSUPPORTED,
 };

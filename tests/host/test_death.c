@@ -1,6 +1,7 @@
-/* Ends: a client killed in the middle of its work frees everything; a killed worker, a kernel that
- * faults and a kernel that never ends cost their own tenant its command buffers and nobody else
- * anything; the next connection works. */
+/* Ends: a client killed in the middle of its work frees everything; a kernel that faults or never
+ * ends costs its own command buffer, and what was made before and after works; a killed worker
+ * costs its tenant its command buffers and nobody else anything, and the next connection works. */
+#include "backend/backend.h"
 #include "guest.h"
 
 #include <dirent.h>
@@ -17,6 +18,14 @@ static const char source[] =
         "}\n"
         "kernel void wild(device uint *x [[buffer(0)]], device ulong *at [[buffer(1)]]) {\n"
         "  *(device uint *)(at[0]) = x[0];\n"
+        "}\n"
+        "kernel void turns(device atomic_uint *x [[buffer(0)]]) {\n"
+        "  threadgroup uint shared;\n"
+        "  do {\n"
+        "    threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "    shared = atomic_load_explicit(x, memory_order_relaxed);\n"
+        "    threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "  } while (shared == 0);\n"
         "}\n"
         "kernel void add(device uint *x [[buffer(0)]], uint i [[thread_position_in_grid]]) {\n"
         "  x[i] += 1;\n"
@@ -92,16 +101,22 @@ static void open_with_kernels(struct guest *g, const char *path)
     CHECK(r == 0);
 }
 
-static void dispatch(struct guest *g, abx_handle pipeline, uint32_t result)
+static void dispatch_many(struct guest *g, abx_handle pipeline, uint32_t result, uint32_t threads)
 {
     struct abx_encoder *e = guest_begin(g);
     abx_encode_compute_begin(e, 0);
     abx_encode_set_pipeline(e, pipeline);
     abx_encode_set_buffer(e, DATA, 0, 0);
     abx_encode_set_buffer(e, DATA, 4096, 1);
-    abx_encode_dispatch_threads(e, (uint32_t[]){1, 1, 1}, (uint32_t[]){1, 1, 1});
+    uint32_t group = threads < 64 ? threads : 64;
+    abx_encode_dispatch_threads(e, (uint32_t[]){threads, 1, 1}, (uint32_t[]){group, 1, 1});
     abx_encode_encoder_end(e);
     guest_commit(g, result);
+}
+
+static void dispatch(struct guest *g, abx_handle pipeline, uint32_t result)
+{
+    dispatch_many(g, pipeline, result, 1);
 }
 
 static void wait_no_clients(const char *tenant)
@@ -187,34 +202,83 @@ static void expect_reason(struct guest *g, uint32_t result, enum abx_reason reas
     }
 }
 
-/* `bad` ends the worker of tenant `name`: guilty and innocent command buffers, its other client,
- * and another tenant. */
-static void check_loss(const char *name, const char *function, enum abx_reason reason,
-        const char *text, uint64_t limit_ns)
+/* A kernel that goes wrong, often, between two that go right, with other work in flight: beside it
+ * on another client, and behind it in its queue. */
+static void check_bad_kernel(const char *name, const char *function, enum abx_exec_error error,
+        enum abx_reason reason, unsigned rounds, uint32_t threads)
 {
-    struct abx_control_limits limits = {.command_buffer_ns = limit_ns};
+    struct abx_control_limits limits = {.command_buffer_ns = 300000000};
+    struct abx_control_tenant t;
+    struct guest bad, sibling;
+    daemon_tenant(control, name, "cpu", &limits, &t);
+    open_with_kernels(&bad, t.socket);
+    open_with_kernels(&sibling, t.socket);
+    guest_pipeline(&sibling, "add", HANDLE(10), HANDLE(11));
+    guest_pipeline(&bad, "add", HANDLE(10), HANDLE(11));
+    guest_pipeline(&bad, function, HANDLE(10), HANDLE(12));
+    GUEST_PUSH(&bad, buffer_create_private, HANDLE(21), 256 << 20, 8 << 20);
+    struct abx_encoder *e = guest_begin(&bad);
+    abx_encode_blit_begin(e);
+    abx_encode_fill_buffer(e, HANDLE(21), 0, 8 << 20, 7);
+    abx_encode_encoder_end(e);
+    CHECK(guest_run(&bad).error == 0);
+    memset(bad.data, 0, DATA_BYTES);
+    ((uint64_t *)bad.data)[512] = 0x1000; /* where `wild` writes */
+    uint64_t sequence = bad.sequence;
+    for (unsigned i = 0; i < rounds; i++) {
+        uint32_t before = ((uint32_t *)bad.data)[0];
+        *(uint32_t *)bad.data = 0;
+        dispatch_many(&bad, HANDLE(12), 0, threads);
+        dispatch_many(&bad, HANDLE(11), 1, 1); /* behind it */
+        dispatch_many(&sibling, HANDLE(11), 0, 1);
+        sequence += 2;
+        CHECK(guest_wait(&bad, 0, sequence) && guest_wait(&sibling, 0, i + 1));
+        const struct abx_result *r = bad.host->results;
+        expect_reason(&bad, 0, reason);
+        CHECK(r[0].error == (uint32_t)error && r[0].error_op == ABX_OP_DISPATCH_THREADS);
+        CHECK(reason == ABX_REASON_TIMEOUT
+                        ? r[0].error_limit == 300
+                        : r[0].error_value == 0x1000 && r[0].error_limit == SIGSEGV);
+        CHECK(r[1].error == 0 && *(uint32_t *)bad.data == 1);
+        CHECK(sibling.host->results[0].error == 0);
+        CHECK(((uint32_t *)sibling.data)[0] == i + 1);
+        *(uint32_t *)bad.data = before;
+    }
+    /* Private memory is as it was; new objects can be made. */
+    GUEST_PUSH(&bad, buffer_create_private, HANDLE(22), 512 << 20, 8 << 20);
+    e = guest_begin(&bad);
+    abx_encode_blit_begin(e);
+    abx_encode_copy_buffer(e, HANDLE(21), (8 << 20) - 4096, HANDLE(22), 0, 4096);
+    abx_encode_copy_buffer(e, HANDLE(22), 0, DATA, 65536, 4096);
+    abx_encode_encoder_end(e);
+    CHECK(guest_run(&bad).error == 0);
+    for (unsigned i = 0; i < 4096; i++)
+        CHECK(bad.data[65536 + i] == 7);
+    CHECK(atomic_load(&bad.host->lost) == 0 && tenant_now(name).worker_deaths == 0);
+    guest_close(&bad);
+    guest_close(&sibling);
+}
+
+/* The worker of tenant `name` is killed: its clients' command buffers, its other client, and
+ * another tenant. */
+static void check_loss(const char *name, enum abx_reason reason, const char *text)
+{
     struct abx_control_tenant t, other;
     struct guest bad, sibling, neighbour;
     char other_name[64];
     snprintf(other_name, sizeof other_name, "beside-%s", name);
-    daemon_tenant(control, name, "cpu", &limits, &t);
+    daemon_tenant(control, name, "cpu", NULL, &t);
     daemon_tenant(control, other_name, "cpu", NULL, &other);
     open_with_kernels(&bad, t.socket);
     guest_open(&sibling, t.socket);
     open_with_kernels(&neighbour, other.socket);
     guest_pipeline(&neighbour, "add", HANDLE(10), HANDLE(11));
-    if (function)
-        guest_pipeline(&bad, function, HANDLE(10), HANDLE(11));
-    else
-        guest_pipeline(&bad, "forever", HANDLE(10), HANDLE(11));
-    ((uint64_t *)bad.data)[512] = 0x1000; /* where `wild` writes */
+    guest_pipeline(&bad, "forever", HANDLE(10), HANDLE(11));
     GUEST_PUSH(&bad, queue_create, HANDLE(30), 1);
     dispatch(&bad, HANDLE(11), 0);
     dispatch(&bad, HANDLE(11), 1); /* behind it */
-    if (!function) {
-        usleep(50000);
-        kill(tenant_now(name).worker_pid, SIGKILL);
-    }
+    usleep(50000);
+    kill(tenant_now(name).worker_pid, SIGKILL);
     CHECK(!guest_wait(&bad, 0, 1));
     CHECK(guest_is_dead(&bad) && guest_is_dead(&sibling));
     expect_reason(&bad, 0, reason);
@@ -246,9 +310,11 @@ int main(void)
 {
     control = daemon_start();
     check_client_killed();
-    check_loss("faulty", "wild", ABX_REASON_FAULT, "touched memory outside its buffers", 0);
-    check_loss("endless", "forever", ABX_REASON_TIMEOUT, "ran longer than 0.5 s", 500000000);
-    check_loss("shot", NULL, ABX_REASON_LOST, "killed by signal 9", 0);
+    check_bad_kernel("faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 300, 1);
+    check_bad_kernel("very-faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 100, 1 << 16);
+    check_bad_kernel("endless", "forever", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1);
+    check_bad_kernel("long", "turns", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1 << 10);
+    check_loss("shot", ABX_REASON_LOST, "killed by signal 9");
     daemon_stop(control);
     return 0;
 }

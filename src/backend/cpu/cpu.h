@@ -1,25 +1,34 @@
 /* backend/cpu: what the worker asks about kernels that misbehave. Guest code runs natively on the
- * threads of this backend; when it faults or never ends, only the process can be ended. Before
- * that, the worker uses these to fail the right command buffers. */
+ * threads of this backend. One that faults, or runs for too long, is left where it stands: a signal
+ * handler jumps out of it, its command buffer fails, and the thread goes on with the next. That is
+ * safe for us because kernels hold no lock and own nothing but memory that the next one overwrites;
+ * it does not make a process trustworthy whose memory a kernel may have written to. */
 #ifndef ABX_BACKEND_CPU_CPU_H
 #define ABX_BACKEND_CPU_CPU_H
 
 #include "backend/backend.h"
 
+#include <signal.h>
+
+/* Sent to threads whose kernel is to end; its handler calls abx_cpu_stop(). */
+#define ABX_CPU_STOP_SIGNAL SIGUSR1
+
 /* The submission whose kernel the calling thread is running, NULL when none. Async-signal-safe:
  * meant for the handler of SIGSEGV, SIGBUS, SIGFPE and SIGILL. */
 struct abx_submission *abx_cpu_current_submission(void);
 
-struct abx_cpu_running {
-    struct abx_submission *submission;
-    uint64_t since_ns; /* CLOCK_MONOTONIC: when the dispatch running now began */
-};
+/* From the handler of a fault, on a thread's signal stack. When the thread is inside a kernel or a
+ * copy, does not return: the command buffer fails with ABX_EXEC_PAGE_FAULT, its error_value being
+ * the address (SIGSEGV, SIGBUS; else 0) and its error_limit the signal. `context` is the handler's.
+ */
+void abx_cpu_fault(const siginfo_t *info, const void *context);
+/* From the handler of ABX_CPU_STOP_SIGNAL: leaves the kernel, or returns when it is over. */
+void abx_cpu_stop(const void *context);
 
-/* What each thread of the device runs now: at most `capacity` entries, one a thread that runs a
- * kernel (several can name one submission). Returns their number. For a watchdog; any thread,
- * async-signal-safe. An entry can be over by the time it is read: compare two readings, and take no
- * lock that done() takes before naming a submission dead. */
-size_t abx_cpu_running(
-        struct abx_device *device, struct abx_cpu_running *ret_running, size_t capacity);
+/* Ends kernels that have used more than `limit_ns` of processor time on one thread: their command
+ * buffers fail with ABX_EXEC_TIMEOUT, error_limit being the limit in milliseconds. Time in which
+ * the thread waits for a processor does not count. Call every 100 ms or so, from one thread; the
+ * signal must have a handler. What a kernel uses before the first call that sees it is free. */
+void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns);
 
 #endif

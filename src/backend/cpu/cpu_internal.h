@@ -9,6 +9,7 @@
 #include "shader/shim/markers.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 
 #define ABX_CPU_MAX_THREADS 256u
@@ -37,6 +38,21 @@ struct abx_buffer {
     bool owned;
 };
 
+/* fault.c: how a thread leaves a kernel before its end. */
+struct abx_cpu_guard {
+    sigjmp_buf landing;  /* set before `armed` */
+    volatile bool armed; /* inside code that may be left: the thread's own, and its handlers' */
+    int thread;          /* its kernel id */
+    struct abx_cpu_job *job;
+    _Atomic uint64_t turn;    /* counts the jobs entered */
+    _Atomic uint64_t overdue; /* the turn that is to end */
+    uint64_t limit_ms;
+    uint64_t seen_turn, seen_ns; /* the watchdog's: processor time when it first saw this turn */
+    /* why it was left */
+    int error;
+    uint64_t value, limit;
+};
+
 struct abx_cpu_executor {
     struct abx_kernel_call call;
     char *group_memory; /* ABX_CPU_GROUP_MEMORY; static variables first */
@@ -45,7 +61,7 @@ struct abx_cpu_executor {
     void *handles[ABX_MAX_THREADS_PER_THREADGROUP];
     struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
     _Atomic(struct abx_submission *) submission;
-    _Atomic uint64_t since_ns;
+    struct abx_cpu_guard guard;
     uint64_t clock_ns; /* when the command before ended; 0: look at the clock, a tenth of what a
                         * small dispatch costs */
     char signal_stack[ABX_CPU_SIGNAL_STACK_BYTES];
@@ -59,7 +75,8 @@ struct abx_cpu_job {
     uint32_t group_offset[ABX_MAX_THREADGROUP_BINDINGS]; /* ~0: none */
     uint64_t groups, chunk;
     _Atomic uint64_t next;
-    _Atomic uint32_t failed; /* enum abx_exec_error */
+    _Atomic uint32_t failed;           /* enum abx_exec_error: nothing more is begun */
+    uint64_t error_value, error_limit; /* of the thread that failed it */
     /* under the pool's lock */
     unsigned helpers;
     bool posted;
@@ -85,21 +102,42 @@ struct abx_device {
     uint32_t spin_ns;
 };
 
-/* An executor for the calling thread, known to abx_cpu_running(). NULL without memory. */
+/* An executor, known to abx_cpu_watchdog(). NULL without memory. */
 struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device);
 void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e);
+/* Ties it to the calling thread, for good. */
+void abx_cpu_executor_bind(struct abx_cpu_executor *e);
+
+/* fault.c. Use:
+ *     if (sigsetjmp(e->guard.landing, 0))
+ *         return abx_cpu_landed(e, job);
+ *     abx_cpu_arm(e); ...code that may be left...; abx_cpu_disarm(e);
+ * Between arm and disarm no lock is taken and nothing is allocated. */
+static inline void abx_cpu_arm(struct abx_cpu_executor *e)
+{
+    e->guard.armed = true;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+static inline void abx_cpu_disarm(struct abx_cpu_executor *e)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    e->guard.armed = false;
+}
+/* After a jump: the other threads of the job (or NULL) end, too. Returns the abx_exec_error. */
+int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 
 /* threadgroup.c: makes the executor ready for the job (0 or an abx_exec_error), then runs some of
- * its threadgroups. */
+ * its threadgroups; none once the job has failed. */
 int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 void abx_cpu_run_groups(
-        struct abx_cpu_executor *e, struct abx_pipeline *pipeline, uint64_t first, uint64_t count);
+        struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t first, uint64_t count);
 
 /* pool.c */
 int abx_cpu_pool_open(struct abx_device *device, unsigned helpers);
 void abx_cpu_pool_close(struct abx_device *device);
-/* Runs the whole job on the calling thread and, when it is long enough to pay, the helpers. */
-void abx_cpu_pool_run(
+/* Runs the whole job on the calling thread and, when it is long enough to pay, the helpers. An
+ * abx_exec_error. */
+int abx_cpu_pool_run(
         struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 
 extern const struct abx_queue_ops abx_cpu_queue_ops;

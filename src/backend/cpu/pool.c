@@ -6,44 +6,16 @@
  * atomic counter. The lock covers the list of posted jobs and who is inside one. */
 #include "backend/cpu/cpu_internal.h"
 
-#include <signal.h>
-#include <string.h>
-#include <time.h>
-
 /* A wake-up costs about 6 us: what is shorter than this stays on one thread. */
 #define ALONE_NS 15000u
 /* The first chunk is one group; later ones aim at this long. */
 #define CHUNK_NS 8000u
 
-static _Thread_local struct abx_cpu_executor *current;
-
-struct abx_submission *abx_cpu_current_submission(void)
+static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
-    return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
-}
-
-size_t abx_cpu_running(
-        struct abx_device *device, struct abx_cpu_running *ret_running, size_t capacity)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS && n < capacity; i++) {
-        struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
-        struct abx_submission *s = e ? atomic_load(&e->submission) : NULL;
-        if (s)
-            ret_running[n++] = (struct abx_cpu_running){s, atomic_load(&e->since_ns)};
-    }
-    return n;
-}
-
-static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t now)
-{
-    if (current != e) { /* first kernel of this thread */
-        stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack}, old;
-        if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE))
-            sigaltstack(&stack, NULL);
-    }
-    current = e;
-    atomic_store_explicit(&e->since_ns, now, memory_order_relaxed);
+    e->guard.job = job;
+    uint64_t turn = atomic_load_explicit(&e->guard.turn, memory_order_relaxed);
+    atomic_store_explicit(&e->guard.turn, turn + 1, memory_order_relaxed);
     atomic_store_explicit(&e->submission, job->submission, memory_order_release);
 }
 
@@ -54,13 +26,22 @@ static void leave(struct abx_cpu_executor *e)
 
 static void run_chunks(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
-    for (;;) {
+    while (!atomic_load_explicit(&job->failed, memory_order_relaxed)) {
         uint64_t first = atomic_fetch_add(&job->next, job->chunk);
         if (first >= job->groups)
             return;
         uint64_t left = job->groups - first;
-        abx_cpu_run_groups(e, job->pipeline, first, left < job->chunk ? left : job->chunk);
+        abx_cpu_run_groups(e, job, first, left < job->chunk ? left : job->chunk);
     }
+}
+
+static void run_guarded(
+        struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    if (sigsetjmp(e->guard.landing, 0))
+        abx_cpu_landed(device, e, job);
+    else
+        run_chunks(e, job);
 }
 
 /* ---- helpers */
@@ -111,6 +92,8 @@ static void *helper(void *arg)
     struct abx_device *d = arg;
     struct abx_cpu_pool *p = &d->pool;
     struct abx_cpu_executor *e = abx_cpu_executor_create(d);
+    if (e)
+        abx_cpu_executor_bind(e);
     while (e && !atomic_load(&p->stop)) {
         uint32_t seen = atomic_load(&p->epoch);
         struct abx_cpu_job *job = take_job(p);
@@ -119,8 +102,8 @@ static void *helper(void *arg)
             continue;
         }
         if (abx_cpu_prepare(e, job) == ABX_EXEC_OK) {
-            enter(e, job, abx_now_ns());
-            run_chunks(e, job);
+            enter(e, job);
+            run_guarded(d, e, job);
             leave(e);
         }
         put_job(p, job);
@@ -188,7 +171,7 @@ static bool run_alone(
     while (job->next < job->groups) {
         uint64_t first = job->next, left = job->groups - first;
         uint64_t count = left < chunk ? left : chunk;
-        abx_cpu_run_groups(e, job->pipeline, first, count);
+        abx_cpu_run_groups(e, job, first, count);
         job->next = first + count;
         uint64_t now = abx_now_ns(), took = now - before + 1;
         before = e->clock_ns = now;
@@ -207,21 +190,32 @@ static bool run_alone(
     return true;
 }
 
-void abx_cpu_pool_run(
-        struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
+static bool run_alone_guarded(struct abx_device *device, struct abx_cpu_executor *e,
+        struct abx_cpu_job *job, uint64_t begin)
+{
+    if (sigsetjmp(e->guard.landing, 0)) {
+        abx_cpu_landed(device, e, job);
+        return true;
+    }
+    return run_alone(e, job, device->pool.count > 0, begin);
+}
+
+int abx_cpu_pool_run(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     struct abx_cpu_pool *p = &device->pool;
     uint64_t now = e->clock_ns ? e->clock_ns : abx_now_ns();
-    enter(e, job, now);
-    if (!run_alone(e, job, p->count > 0, now)) {
+    atomic_store_explicit(&job->failed, ABX_EXEC_OK, memory_order_relaxed);
+    enter(e, job);
+    if (!run_alone_guarded(device, e, job, now)) {
         job->helpers = 0;
         atomic_store(&job->idle, 1);
         post(p, job);
-        run_chunks(e, job);
+        run_guarded(device, e, job);
         withdraw(p, job);
         e->clock_ns = 0;
     }
     leave(e);
+    return (int)atomic_load_explicit(&job->failed, memory_order_relaxed);
 }
 
 int abx_cpu_pool_open(struct abx_device *device, unsigned helpers)

@@ -152,7 +152,34 @@ static int dispatch(
     if (e != ABX_EXEC_OK)
         return e;
     atomic_store_explicit(&job->next, 0, memory_order_relaxed);
-    abx_cpu_pool_run(q->device, q->executor, job);
+    e = abx_cpu_pool_run(q->device, q->executor, job);
+    if (e != ABX_EXEC_OK) {
+        q->executor->clock_ns = 0;
+        s->error_value = job->error_value;
+        s->error_limit = job->error_limit;
+    }
+    return e;
+}
+
+/* The pages may be missing: the system has no memory for them. */
+static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_exec_command *head)
+{
+    struct abx_cpu_executor *e = q->executor;
+    if (sigsetjmp(e->guard.landing, 0)) {
+        s->error_value = e->guard.value;
+        s->error_limit = e->guard.limit;
+        return abx_cpu_landed(q->device, e, NULL);
+    }
+    e->guard.job = NULL;
+    abx_cpu_arm(e);
+    if (head->op == ABX_EXEC_COPY) {
+        const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
+        memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
+    } else {
+        const struct abx_exec_fill *c = (const struct abx_exec_fill *)head;
+        memset(c->to->address + c->offset, (int)c->value, c->length);
+    }
+    abx_cpu_disarm(e);
     return ABX_EXEC_OK;
 }
 
@@ -165,16 +192,9 @@ static int run_command(
     case ABX_EXEC_DISPATCH:
     case ABX_EXEC_DISPATCH_INDIRECT:
         return dispatch(q, s, (const struct abx_exec_dispatch *)head);
-    case ABX_EXEC_COPY: {
-        const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
-        memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
-        return ABX_EXEC_OK;
-    }
-    case ABX_EXEC_FILL: {
-        const struct abx_exec_fill *c = (const struct abx_exec_fill *)head;
-        memset(c->to->address + c->offset, (int)c->value, c->length);
-        return ABX_EXEC_OK;
-    }
+    case ABX_EXEC_COPY:
+    case ABX_EXEC_FILL:
+        return move(q, s, head);
     case ABX_EXEC_WAIT_EVENT:
         return wait_event(q, (const struct abx_exec_event *)head);
     case ABX_EXEC_SIGNAL_EVENT: {
@@ -201,6 +221,10 @@ static const char *error_text(int error)
         return "the dispatch's size or threadgroup memory is out of range";
     case ABX_EXEC_DEVICE_REMOVED:
         return "the queue was cancelled";
+    case ABX_EXEC_TIMEOUT:
+        return "a kernel used more processor time than the limit";
+    case ABX_EXEC_PAGE_FAULT:
+        return "a kernel faulted";
     default:
         return "unknown command";
     }
@@ -211,7 +235,7 @@ static void run(struct abx_queue *q, struct abx_submission *s)
     uint64_t start = abx_now_ns();
     int error = ABX_EXEC_OK;
     uint32_t source = 0;
-    s->kernels = 0;
+    s->kernels = s->error_value = s->error_limit = 0;
     q->executor->clock_ns = start;
     if (atomic_load(&q->cancelled) > atomic_load(&q->finished))
         error = ABX_EXEC_DEVICE_REMOVED;
@@ -257,6 +281,7 @@ static void wait_for_work(struct abx_queue *q)
 static void *queue_thread(void *arg)
 {
     struct abx_queue *q = arg;
+    abx_cpu_executor_bind(q->executor);
     for (;;) {
         struct abx_submission *s = take_all(q);
         if (!s && atomic_load(&q->stop))

@@ -138,7 +138,7 @@ static void run_group(struct abx_cpu_executor *e, struct abx_pipeline *p)
         run_barriers(e, (threads + p->info.lanes - 1) / p->info.lanes);
 }
 
-void abx_cpu_run_groups(
+static void run_groups(
         struct abx_cpu_executor *e, struct abx_pipeline *pipeline, uint64_t first, uint64_t count)
 {
     if (pipeline->info.form == ABX_FORM_GROUPS) {
@@ -152,4 +152,14 @@ void abx_cpu_run_groups(
         e->call.group[2] = (uint32_t)(i / groups[0] / groups[1]);
         run_group(e, pipeline);
     }
+}
+
+void abx_cpu_run_groups(
+        struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t first, uint64_t count)
+{
+    abx_cpu_arm(e);
+    /* Armed first: whoever fails the job looks for armed threads after that. */
+    if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
+        run_groups(e, job->pipeline, first, count);
+    abx_cpu_disarm(e);
 }

@@ -1,0 +1,131 @@
+/* backend/cpu: leaving kernels that fault or run too long. Worker process; signal handlers, the
+ * watchdog's thread and the threads of executors. The kernel is the guest's and may have written to
+ * anything in this process, whose only use it is to run that guest's kernels. */
+#include "backend/cpu/cpu_internal.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static _Thread_local struct abx_cpu_executor *current;
+
+void abx_cpu_executor_bind(struct abx_cpu_executor *e)
+{
+    stack_t stack = {.ss_sp = e->signal_stack, .ss_size = sizeof e->signal_stack}, old;
+    if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE))
+        sigaltstack(&stack, NULL);
+    e->guard.thread = (int)syscall(SYS_gettid);
+    current = e;
+}
+
+struct abx_submission *abx_cpu_current_submission(void)
+{
+    return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
+}
+
+/* ---- in handlers */
+
+static void leave(
+        struct abx_cpu_guard *g, const void *context, int error, uint64_t value, uint64_t limit)
+{
+    g->armed = false;
+    g->error = error;
+    g->value = value;
+    g->limit = limit;
+    /* The landing keeps no mask, since that would be a system call for every dispatch. */
+    pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
+    siglongjmp(g->landing, 1);
+}
+
+void abx_cpu_fault(const siginfo_t *info, const void *context)
+{
+    if (!current || !current->guard.armed)
+        return;
+    bool memory = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
+    leave(&current->guard, context, ABX_EXEC_PAGE_FAULT,
+            memory ? (uint64_t)(uintptr_t)info->si_addr : 0, (uint64_t)info->si_signo);
+}
+
+void abx_cpu_stop(const void *context)
+{
+    struct abx_cpu_guard *g = current ? &current->guard : NULL;
+    if (!g || !g->armed || !g->job)
+        return;
+    int failed = (int)atomic_load(&g->job->failed);
+    if (atomic_load(&g->overdue) == atomic_load(&g->turn))
+        leave(g, context, ABX_EXEC_TIMEOUT, 0, g->limit_ms);
+    if (failed) /* another thread of the job faulted */
+        leave(g, context, failed, 0, 0);
+}
+
+/* ---- after the jump */
+
+static void signal_thread(const struct abx_cpu_executor *e)
+{
+    /* A thread that is gone meanwhile, or in another job, takes no notice. */
+    syscall(SYS_tgkill, getpid(), e->guard.thread, ABX_CPU_STOP_SIGNAL);
+}
+
+int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    uint32_t none = ABX_EXEC_OK;
+    int error = e->guard.error;
+    if (!job || !atomic_compare_exchange_strong(&job->failed, &none, (uint32_t)error))
+        return error;
+    job->error_value = e->guard.value;
+    job->error_limit = e->guard.limit;
+    /* The others may be waiting for what this thread will not do any more. */
+    pthread_mutex_lock(&device->lock);
+    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
+        struct abx_cpu_executor *other = atomic_load(&device->executors[i]);
+        if (other && other != e && atomic_load(&other->submission) == job->submission)
+            signal_thread(other);
+    }
+    pthread_mutex_unlock(&device->lock);
+    return error;
+}
+
+/* ---- the watchdog */
+
+/* Processor time of a thread of this process, 0 when it is gone. The clock's number is the thread's
+ * (see clock_getcpuclockid): pthread_getcpuclockid() may not be asked about one that has ended. */
+static uint64_t thread_time_ns(int thread)
+{
+    enum { SCHEDULED = 2, OF_A_THREAD = 4 };
+    struct timespec t;
+    clockid_t clock = (clockid_t)((~(unsigned)thread << 3) | SCHEDULED | OF_A_THREAD);
+    if (clock_gettime(clock, &t) < 0)
+        return 0;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void watch(struct abx_cpu_executor *e, uint64_t limit_ns)
+{
+    struct abx_cpu_guard *g = &e->guard;
+    if (!atomic_load(&e->submission))
+        return;
+    uint64_t turn = atomic_load(&g->turn), now = thread_time_ns(g->thread);
+    if (!now)
+        return;
+    if (g->seen_turn != turn) {
+        g->seen_turn = turn;
+        g->seen_ns = now;
+    } else if (now - g->seen_ns > limit_ns) {
+        g->limit_ms = limit_ns / 1000000u;
+        atomic_store(&g->overdue, turn);
+        signal_thread(e);
+    }
+}
+
+void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
+{
+    pthread_mutex_lock(&device->lock); /* no executor goes away meanwhile */
+    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
+        struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
+        if (e)
+            watch(e, limit_ns);
+    }
+    pthread_mutex_unlock(&device->lock);
+}
