@@ -143,16 +143,17 @@ NSUInteger MTLThreadgroupBinding_threadgroupMemoryDataSize(id self, SEL cmd)
 
 /* ---- making pipelines */
 
-/* A pipeline may yet fail, and only the host can say so: its code comes from another compiler, or
- * no constants were given and the kernel cannot do without, perhaps: the reflection knows which
- * constants a function may use, not which it does use. */
+/* A pipeline may yet fail, and only the host can say so: its code comes from another compiler; it
+ * may call what nobody defines, or have too much threadgroup memory; or no constants were given and
+ * the kernel cannot do without, perhaps: the reflection knows which it may reach, not which it does
+ * use. (Of several, those not given count as 0.) */
 static bool may_fail(const struct abx_metal_function *function)
 {
     const struct abx_reflection *r = function->library->reflection;
     const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
-    const struct abx_reflection_constant *c = abx_reflection_constants(r) + f->first_constant;
-    bool needs = r->precompiled;
-    for (uint32_t i = 0; i < f->constant_count && !function->constant_count; i++)
+    const struct abx_reflection_constant *c = abx_reflection_constants(r) + f->first_needed;
+    bool needs = r->precompiled || f->unsure;
+    for (uint32_t i = 0; i < f->needed_count && !function->constant_count; i++)
         needs |= c[i].required;
     return needs;
 }

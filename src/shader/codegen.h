@@ -134,6 +134,8 @@ int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
 /* What a guest's module may not contain; the stack that its machine code would need. */
+/* A function without a body that code may call: a marker, an intrinsic, what workers provide. */
+bool codegen_callable(const char *name);
 int codegen_check(struct codegen *g);
 int codegen_check_stack(struct codegen *g);
 /* Vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit for it.

@@ -271,7 +271,7 @@ void codegen_keep(struct codegen *g, const LLVMValueRef *kept, uint32_t count)
 }
 
 /* What is still called, other than markers, intrinsics and what the worker provides. */
-static bool callable(const char *name)
+bool codegen_callable(const char *name)
 {
     static const char *const names[] = {
             "__abx_builtin", "__abx_buffer", "__abx_threadgroup", "__abx_barrier",
@@ -341,7 +341,7 @@ static int scan(struct codegen *g, bool *ret_again)
                         g, -EINVAL, "calls through function pointers are not supported");
             if (!LLVMIsDeclaration(callee))
                 *ret_again = true;
-            else if (!callable(name))
+            else if (!codegen_callable(name))
                 return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
             g->barriers |= !strcmp(name, "__abx_barrier");
             g->simd_barriers |= !strcmp(name, "__abx_simd_barrier");

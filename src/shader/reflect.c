@@ -2,6 +2,7 @@
  * The module is the guest's: records are read as data that may have any shape, and the module is
  * verified before it goes on. */
 #include "shader/frontend.h"
+#include "shader/reflect_sure.h"
 #include "shader/reflect_types.h"
 #include "wire/limits.h"
 
@@ -30,6 +31,7 @@ struct reflector {
     struct reflected_types types;
     struct abx_string strings;
     struct abx_string message;
+    bool whole; /* the module holds the kernels, too */
 };
 
 /* An error of the program's, at an input position. */
@@ -171,7 +173,9 @@ static int read_kernel(struct reflector *r, uint32_t id)
             .kind = k->visible ? ABX_FUNCTION_VISIBLE : ABX_FUNCTION_KERNEL,
             .first_argument = r->header.argument_count,
             .argument_count = k->argument_count,
-            .constant_count = r->rewrite->constant_count, /* any kernel may use any */
+            .constant_count = r->rewrite->constant_count, /* any kernel may be given any */
+            .first_needed = k->first_constant,
+            .needed_count = k->constant_end - k->first_constant,
             .max_threads = (uint32_t)number_at(threads, 0, 0)};
     for (unsigned i = 0; i < 3; i++)
         f->required_threads[i] = (uint32_t)number_at(threads, i + 1, 0);
@@ -184,6 +188,7 @@ static int read_kernel(struct reflector *r, uint32_t id)
     f->name = add_string(r, k->name);
     snprintf(name, sizeof(name), k->visible ? "__abx_v_%u" : "__abx_k_%u", id);
     f->entry = add_string(r, name);
+    f->unsure = r->whole ? !reflect_sure(r->module, name) : k->unsure;
     for (uint32_t i = 0; i < k->argument_count; i++) {
         int rc = read_argument(r, info, types, full, i, k->first_argument + i, k->position);
         if (rc)
@@ -341,7 +346,10 @@ int reflect(const struct abx_string *records, const struct library_code *code,
         const struct abx_shader_options *options, struct diagnosed *diagnosed,
         struct abx_shader_result *result)
 {
-    struct reflector r = {.rewrite = rewrite, .map = map, .diagnosed = diagnosed};
+    struct reflector r = {.rewrite = rewrite,
+            .map = map,
+            .diagnosed = diagnosed,
+            .whole = code->form == ABX_LIBRARY_BITCODE};
     int rc = open_module(&r, records);
     rc = rc ? rc : allocate(&r);
     rc = rc ? rc : read_records(&r);

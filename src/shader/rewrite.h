@@ -33,6 +33,9 @@ struct abx_rewrite_kernel {
     /* C++ that goes after the text, one line each; see shim/entry.h, shim/record.h. The entry makes
      * the compiler instantiate the kernel, the records only look at its type. */
     const char *entry, *record;
+    /* rewrite_sure.c: its code may turn out not to be makeable; the constants it may reach. */
+    bool unsure;
+    uint32_t first_constant, constant_end;
     bool visible; /* a [[visible]] function, no kernel: __abx_v_<id> tells which */
 };
 

@@ -269,6 +269,8 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
         rewriter_scope(&r, 0, r.count, false);
     if (!r.error)
         rewriter_tested_constants(&r);
+    if (!r.error)
+        rewriter_sure(&r);
     if (r.space.failed)
         r.error = -ENOMEM;
     if (!r.error)

@@ -111,6 +111,7 @@ bool token_address_space(const struct rewriter *r, uint32_t i);
 /* ---- rewrite_names.c */
 #define NO_NAME UINT32_MAX
 void name_table_put(struct rewriter *r, struct name_table *table, uint32_t token, uint32_t value);
+uint32_t name_table_find(const struct name_table *table, const char *name, uint32_t length);
 uint32_t name_table_get(const struct rewriter *r, const struct name_table *table, uint32_t token);
 /* Makes room for one more element; false (r->error set) beyond `cap`. */
 bool rewriter_grow(struct rewriter *r, void **array, uint32_t *capacity, uint32_t count,
@@ -201,6 +202,9 @@ bool rewriter_object_method(struct rewriter *r, const struct declaration *d, uin
 void rewriter_object_end(struct rewriter *r, struct method_set *set);
 void rewriter_object_definition(struct rewriter *r, const struct declaration *d, uint32_t name);
 void rewriter_objects_finish(struct rewriter *r);
+/* ---- rewrite_sure.c */
+/* Sets `unsure` of the kernels; after everything else. */
+void rewriter_sure(struct rewriter *r);
 
 /* ---- rewrite_class.c */
 struct method_set; /* signatures seen in one class */

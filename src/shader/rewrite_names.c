@@ -55,13 +55,17 @@ void name_table_put(struct rewriter *r, struct name_table *table, uint32_t token
     *slot = (struct name_slot){name, token_length(r, token), value};
 }
 
+uint32_t name_table_find(const struct name_table *table, const char *name, uint32_t length)
+{
+    const struct name_slot *slot = table->capacity ? find_slot(table, name, length) : NULL;
+    return slot && slot->name ? slot->value : NO_NAME;
+}
+
 uint32_t name_table_get(const struct rewriter *r, const struct name_table *table, uint32_t token)
 {
-    if (!table->capacity || token >= r->count)
+    if (token >= r->count)
         return NO_NAME;
-    const struct name_slot *slot =
-            find_slot(table, r->text + r->tokens[token].start, token_length(r, token));
-    return slot->name ? slot->value : NO_NAME;
+    return name_table_find(table, r->text + r->tokens[token].start, token_length(r, token));
 }
 
 bool rewriter_grow(struct rewriter *r, void **array, uint32_t *capacity, uint32_t count,

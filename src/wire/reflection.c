@@ -7,7 +7,8 @@ static bool functions_ok(const struct abx_reflection *r)
     for (uint32_t i = 0; i < r->function_count; i++, f++)
         if (f->name >= r->string_bytes || f->entry >= r->string_bytes ||
                 !abx_range_ok(f->first_argument, f->argument_count, r->argument_count) ||
-                !abx_range_ok(f->first_constant, f->constant_count, r->constant_count))
+                !abx_range_ok(f->first_constant, f->constant_count, r->constant_count) ||
+                !abx_range_ok(f->first_needed, f->needed_count, r->constant_count))
             return false;
     return true;
 }

@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 #define ABX_REFLECTION_MAGIC 0x58424c52u /* "RLBX" */
-#define ABX_REFLECTION_VERSION 4u
+#define ABX_REFLECTION_VERSION 5u
 
 /* Caps: a library is guest-made. ggml, the largest known client, has about 700 kernels. */
 #define ABX_REFLECTION_MAX_FUNCTIONS 65536u
@@ -58,11 +58,12 @@ struct abx_reflection_function {
     uint32_t name; /* what newFunctionWithName: finds ([[host_name]] or the C name) */
     uint32_t kind; /* enum abx_function_kind */
     uint32_t first_argument, argument_count;
-    uint32_t reserved;
+    uint32_t unsure; /* 1: whether its code can be made shows when it is */
     uint32_t max_threads;         /* [[max_total_threads_per_threadgroup]], 0 when not given */
     uint32_t required_threads[3]; /* [[required_threads_per_threadgroup]], 0 when not given */
     uint32_t entry;               /* string: the bitcode's symbol for this function */
-    uint32_t first_constant, constant_count; /* those it may use */
+    uint32_t first_constant, constant_count; /* those it may be given */
+    uint32_t first_needed, needed_count;     /* those that its code may reach */
 };
 
 struct abx_reflection_argument {

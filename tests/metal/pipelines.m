@@ -152,9 +152,89 @@ static void test_specialised(void)
     CHECK(library.functionNames.count == 1 && ![library newFunctionWithName:@"double"]);
 }
 
+/* What shows only when code is made is told by whoever makes the pipeline, in libraries of a few
+ * kernels and of many, and what is right is not waited for. */
+static NSString *const late = @""
+    "#include <metal_stdlib>\n"
+    "using namespace metal;\n"
+    "constant int needed [[function_constant(7)]];\n"
+    "constant int twice = needed * 2;\n"
+    "extern uint nowhere(uint x);\n"
+    "uint late_one(uint x);\n"
+    "uint somewhere(uint x) { return x + late_one(x); }\n"
+    "uint late_one(uint x) { return x * 2; }\n"
+    "uint deep(uint x) { return x ? nowhere(x) : 1; }\n"
+    "template <typename T, int N> T big(device T *x, uint i) {\n"
+    "  threadgroup T a[N * 4];\n"
+    "  a[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); return a[i ^ 1];\n"
+    "}\n"
+    "struct Wide { float rows[3000][4]; };\n"
+    "kernel void undefined(device uint *x [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
+    "{ x[i] = deep(i); }\n"
+    "kernel void defined(device uint *x [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
+    "{ x[i] = somewhere(i); }\n"
+    "kernel void too_big(device float *x [[buffer(0)]], uint i [[thread_index_in_threadgroup]])\n"
+    "{ x[i] = big<float, 4096>(x, i); }\n"
+    "kernel void fits(device float *x [[buffer(0)]], uint i [[thread_index_in_threadgroup]])\n"
+    "{ x[i] = big<float, 2048>(x, i); }\n"
+    "kernel void two(device float *x [[buffer(0)]], uint i [[thread_index_in_threadgroup]])\n"
+    "{ threadgroup float4 a[1024]; threadgroup float4 b[1025]; a[i] = b[i] = x[i];\n"
+    "  threadgroup_barrier(mem_flags::mem_threadgroup); x[i] = (a[i ^ 1] + b[i ^ 1]).x; }\n"
+    "kernel void structure(device float *x [[buffer(0)]], uint i [[thread_index_in_threadgroup]])\n"
+    "{ threadgroup Wide w; w.rows[i][0] = x[i];\n"
+    "  threadgroup_barrier(mem_flags::mem_threadgroup); x[i] = w.rows[i ^ 1][0]; }\n"
+    "kernel void constant_unset(device int *x [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
+    "{ x[i] = twice; }\n";
+
+static void check_late(id<MTLLibrary> library)
+{
+    NSDictionary *wants = @{
+        @"undefined" : @"nowhere",
+        @"too_big" : @"exceeds the maximum threadgroup memory",
+        @"two" : @"exceeds the maximum threadgroup memory",
+        @"structure" : @"exceeds the maximum threadgroup memory",
+        @"constant_unset" : @"needed",
+        @"defined" : @"",
+        @"fits" : @"",
+    };
+    for (NSString *name in wants) {
+        NSString *want = wants[name];
+        NSError *error = nil;
+        id<MTLFunction> function = [library newFunctionWithName:name];
+        id<MTLComputePipelineState> state =
+                [device newComputePipelineStateWithFunction:function error:&error];
+        __block NSString *said = nil;
+        dispatch_semaphore_t done = dispatch_semaphore_create(0);
+        [device newComputePipelineStateWithFunction:function
+                                  completionHandler:^(id<MTLComputePipelineState> s, NSError *e) {
+                                      said = e ? e.localizedDescription : s ? @"" : @"nothing";
+                                      dispatch_semaphore_signal(done);
+                                  }];
+        dispatch_semaphore_wait(done, DISPATCH_TIME_FOREVER);
+        if (!want.length)
+            CHECK(state && !error && [said isEqualToString:@""]);
+        else if (state || ![error.localizedDescription containsString:want] ||
+                ![said containsString:want]) {
+            fprintf(stderr, "%s: %s; %s\n", name.UTF8String,
+                    state ? "made" : error.localizedDescription.UTF8String, said.UTF8String);
+            exit(1);
+        }
+    }
+}
+
+static void test_late(void)
+{
+    check_late(library_from(late, nil));
+    NSMutableString *many = [late mutableCopy];
+    for (int i = 0; i < 40; i++)
+        [many appendFormat:@"kernel void more%d(device int *x [[buffer(0)]]) { x[0] = %d; }\n", i,
+              i];
+    check_late(library_from(many, nil));
+}
+
 int main(void)
 {
     static const struct test tests[] = {{"handlers", test_handlers}, {"overlap", test_overlap},
-            {"specialised", test_specialised}};
+            {"specialised", test_specialised}, {"late", test_late}};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }
