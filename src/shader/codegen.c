@@ -149,7 +149,11 @@ int codegen_finish(struct codegen *g, struct abx_shader_result *result)
 static int build_best(struct codegen *g, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_CODEGEN_FORM");
-    bool meets = g->barriers || g->simd || g->simd_barriers;
+    int found = codegen_find_spins(g);
+    if (found < 0)
+        return found;
+    g->object.yields = g->yields;
+    bool meets = g->barriers || g->simd || g->simd_barriers || g->yields;
     bool wide = (form ? strcmp(form, "wide") == 0 : meets) && !g->recursive;
     int r = wide ? codegen_build_wide(g) : -ENOTSUP;
     if (r == -ENOTSUP && (!form || !wide))

@@ -25,6 +25,7 @@ struct codegen {
     LLVMValueRef entry;                 /* abx_entry, once built */
     struct abx_object object;           /* filled as things are decided */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
+    bool yields; /* has loops that wait for other threads: codegen_spin.c */
     bool matrix_elements;               /* it looks at its matrices' elements */
     bool recursive;                     /* it calls functions */
     bool bounded;                       /* private arrays keep to themselves */
@@ -134,6 +135,8 @@ int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
 /* What a guest's module may not contain; the stack that its machine code would need. */
+/* Puts __abx_yield() into the kernel's loops that wait for other threads; sets `yields`. */
+int codegen_find_spins(struct codegen *g);
 /* A function without a body that code may call: a marker, an intrinsic, what workers provide. */
 bool codegen_callable(const char *name);
 int codegen_check(struct codegen *g);

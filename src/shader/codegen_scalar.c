@@ -172,9 +172,9 @@ static void lower_wait(struct codegen *g, struct coroutine *k, LLVMValueRef in)
     LLVMPositionBuilderAtEnd(g->builder, head);
     if (exchange)
         give(g, k, LLVMGetOperand(in, 1));
-    bool group = codegen_is_call(in, "__abx_barrier");
-    set_wait(g, k, group ? ABX_WAIT_GROUP : ABX_WAIT_SIMD);
-    if (!group && !exchange)
+    bool group = codegen_is_call(in, "__abx_barrier"), yield = codegen_is_call(in, "__abx_yield");
+    set_wait(g, k, group ? ABX_WAIT_GROUP : yield ? ABX_WAIT_YIELD : ABX_WAIT_SIMD);
+    if (!group && !exchange && !yield)
         set_site(g, k);
     codegen_coroutine_stop(g, &k->c, false, tail);
     if (exchange) {
@@ -189,7 +189,7 @@ static void lower_waits(struct codegen *g, struct coroutine *k)
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->entry); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
             if (codegen_is_call(in, "__abx_barrier") || codegen_is_call(in, "__abx_simd_barrier") ||
-                    codegen_is_call(in, "__abx_simd")) {
+                    codegen_is_call(in, "__abx_simd") || codegen_is_call(in, "__abx_yield")) {
                 lower_wait(g, k, in);
                 break; /* the rest of this block is the next one now */
             }
@@ -249,5 +249,6 @@ int codegen_build_scalar(struct codegen *g)
         r = codegen_bound_private(g, g->kernel);
     if (r < 0)
         return r;
-    return g->barriers || g->simd || g->simd_barriers ? build_coroutine(g) : build_groups(g);
+    bool waits = g->barriers || g->simd || g->simd_barriers || g->yields;
+    return waits ? build_coroutine(g) : build_groups(g);
 }

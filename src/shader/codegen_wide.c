@@ -748,7 +748,7 @@ static int prepare(struct codegen *g)
 
 static int build(struct codegen *g, struct wide *w)
 {
-    bool wait = g->barriers;
+    bool wait = g->barriers || g->yields;
     w->g = g;
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;
     bool ok = wide_graph(w, g->kernel) && (wait ? coroutine(w) : groups(w));

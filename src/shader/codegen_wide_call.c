@@ -256,12 +256,20 @@ static bool argument(struct wide *w, LLVMValueRef in, uint64_t n, bool buffer)
     return true;
 }
 
-static bool barrier(struct wide *w)
+/* All lanes stop, whatever the mask: of a barrier every lane is to be there; to yield is no more
+ * than a pause. */
+static bool stop(struct wide *w, uint32_t wait)
 {
     struct codegen *g = w->g;
-    if (!w->coroutine || w->mask != w->entry_mask) {
+    if (!w->coroutine || (wait == ABX_WAIT_GROUP && w->mask != w->entry_mask)) {
         w->refused = "a barrier in divergent control flow";
         return false;
+    }
+    if (g->yields) { /* else every stop is a barrier */
+        LLVMValueRef offset = codegen_i64(g, offsetof(struct abx_kernel_lane, wait));
+        LLVMValueRef lane = LLVMGetParam(w->function, 3);
+        LLVMBuildStore(g->builder, codegen_i32(g, wait),
+                LLVMBuildInBoundsGEP2(g->builder, g->i8, lane, &offset, 1, ""));
     }
     LLVMBasicBlockRef go_on = LLVMAppendBasicBlockInContext(g->context, w->function, "resumed");
     codegen_coroutine_stop(g, w->coroutine, false, go_on);
@@ -295,7 +303,11 @@ bool wide_call(struct wide *w, LLVMValueRef in)
     if (codegen_is_matrix(in))
         return wide_matrix(w, in);
     if (!strcmp(name, "__abx_barrier"))
-        return barrier(w);
+        return stop(w, ABX_WAIT_GROUP);
+    if (!strcmp(name, "__abx_yield")) {
+        wide_strided_flush(w);
+        return stop(w, ABX_WAIT_YIELD);
+    }
     if (!strcmp(name, "__abx_simd_barrier")) { /* lanes run side by side: memory order is enough */
         if (wide_marker(in, "__abx_simd_barrier") == 0)
             return true; /* of no memory */

@@ -11,7 +11,7 @@
 #include "wire/limits.h"
 
 #define ABX_OBJECT_MAGIC 0x4f425841u /* "AXBO" */
-#define ABX_OBJECT_VERSION 2u
+#define ABX_OBJECT_VERSION 3u
 #define ABX_OBJECT_ENTRY "abx_entry" /* the one symbol looked up */
 
 enum abx_kernel_form {
@@ -29,7 +29,7 @@ struct abx_object {
     uint32_t static_threadgroup_bytes; /* <= ABX_MAX_THREADGROUP_BYTES */
     uint32_t frame_bytes;              /* coroutine frame, a multiple of 64 */
     uint32_t uses_simd;                /* 1: lanes of a SIMD-group exchange values */
-    uint32_t reserved;
+    uint32_t yields;                   /* 1: its coroutines stop to let others go on, too */
     uint64_t elf_offset, elf_bytes; /* 8-byte aligned */
 };
 
@@ -78,6 +78,7 @@ typedef void abx_kernel_groups(const struct abx_kernel_call *call, uint64_t firs
 enum abx_kernel_wait {
     ABX_WAIT_SIMD = 1,  /* until every running lane of the SIMD-group waits */
     ABX_WAIT_GROUP = 2, /* until every running thread of the threadgroup waits */
+    ABX_WAIT_YIELD = 3, /* for nothing in particular: other threads may run */
 };
 
 /* A one-lane coroutine's mailbox (lanes == 1 only). */
@@ -93,7 +94,8 @@ struct abx_kernel_lane {
 /* ABX_FORM_COROUTINE. Starts threads [thread, thread + lanes) of call->group (those below the
  * group's size) in `frame` (frame_bytes, 64-byte aligned) and runs them to their first stop.
  * Returns a handle: its first word is a function that takes the handle and runs on to the next
- * stop, or NULL when the threads have ended. With lanes > 1 every stop is an ABX_WAIT_GROUP one. */
+ * stop, or NULL when the threads have ended. With lanes > 1 there is no ABX_WAIT_SIMD, and
+ * `wait` is written only by kernels that yield: every stop of the others is an ABX_WAIT_GROUP one. */
 typedef void *abx_kernel_start(const struct abx_kernel_call *call, void *frame, uint32_t thread,
         struct abx_kernel_lane *lane);
 

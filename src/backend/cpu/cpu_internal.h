@@ -53,7 +53,21 @@ struct abx_cpu_guard {
     uint64_t value, limit;
 };
 
+/* A threadgroup that is under way beside others (resident.c). */
+struct abx_cpu_group {
+    struct abx_kernel_call call;
+    char *group_memory, *frames;
+    size_t frame_bytes;
+    uint32_t count; /* coroutines; 0: no threadgroup */
+    void *handles[ABX_MAX_THREADS_PER_THREADGROUP];
+    struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
+};
+/* Threadgroups that one thread keeps under way when they wait for each other: more than any kernel
+ * that counts on it may start, since GPUs hold some tens for each core. */
+#define ABX_CPU_MAX_RESIDENT 256u
+
 struct abx_cpu_executor {
+    struct abx_cpu_group *resident[ABX_CPU_MAX_RESIDENT]; /* made when first needed */
     struct abx_kernel_call call;
     char *group_memory; /* ABX_CPU_GROUP_MEMORY; static variables first */
     char *frames;
@@ -131,6 +145,28 @@ int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct
 int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 void abx_cpu_run_groups(
         struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t first, uint64_t count);
+
+/* Private memory of a threadgroup's coroutines, and room for it. False: no memory. */
+uint64_t abx_cpu_frame_bytes(const struct abx_object *info, const uint32_t size[3]);
+bool abx_cpu_grow_frames(char **frames, size_t *frame_bytes, uint64_t bytes);
+/* Starts threadgroup call->group, whose size it sets: the number of coroutines in handles. */
+uint32_t abx_cpu_start_group(struct abx_pipeline *p, struct abx_kernel_call *call, char *frames,
+        void **handles, struct abx_kernel_lane *lanes);
+void abx_cpu_place_group(struct abx_kernel_call *call, uint64_t number);
+static inline bool abx_cpu_ended(void *handle)
+{
+    return *(void *const *)handle == NULL;
+}
+static inline void abx_cpu_resume(void *handle)
+{
+    (*(void (*const *)(void *))handle)(handle);
+}
+/* Lanes that wait for their SIMD-group go on until all wait for more than that, or one yields. */
+void abx_cpu_run_simdgroup(struct abx_kernel_lane *lane, void **handle, uint32_t count);
+
+/* resident.c: runs threadgroups of a pipeline that yields, several at a time, until none is left. */
+void abx_cpu_run_resident(struct abx_cpu_executor *e, struct abx_cpu_job *job);
+void abx_cpu_drop_resident(struct abx_cpu_executor *e);
 
 /* pool.c */
 int abx_cpu_pool_open(struct abx_device *device, unsigned helpers);

@@ -53,6 +53,7 @@ void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor
     pthread_mutex_unlock(&device->lock);
     if (e->frames)
         munmap(e->frames, e->frame_bytes);
+    abx_cpu_drop_resident(e);
     free(e->group_memory);
     free(e);
 }

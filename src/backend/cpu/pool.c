@@ -40,6 +40,8 @@ static void run_guarded(
 {
     if (sigsetjmp(e->guard.landing, 0))
         abx_cpu_landed(device, e, job);
+    else if (job->pipeline->info.yields)
+        abx_cpu_run_resident(e, job);
     else
         run_chunks(e, job);
 }
@@ -206,7 +208,10 @@ int abx_cpu_pool_run(struct abx_device *device, struct abx_cpu_executor *e, stru
     uint64_t now = e->clock_ns ? e->clock_ns : abx_now_ns();
     atomic_store_explicit(&job->failed, ABX_EXEC_OK, memory_order_relaxed);
     enter(e, job);
-    if (!run_alone_guarded(device, e, job, now)) {
+    bool together = job->pipeline->info.yields;
+    if (together)
+        job->chunk = 1;
+    if (together || !run_alone_guarded(device, e, job, now)) {
         job->helpers = 0;
         atomic_store(&job->idle, 1);
         post(p, job);

@@ -6,21 +6,27 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static bool grow_frames(struct abx_cpu_executor *e, uint64_t bytes)
+bool abx_cpu_grow_frames(char **frames, size_t *frame_bytes, uint64_t bytes)
 {
-    if (bytes <= e->frame_bytes)
+    if (bytes <= *frame_bytes)
         return true;
     if (bytes > ABX_CPU_MAX_FRAMES)
         return false;
-    bytes = abx_align_up(bytes, 2u << 20);
+    bytes = abx_align_up(bytes, *frames ? 2u << 20 : 4096);
     char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return false;
-    if (e->frames)
-        munmap(e->frames, e->frame_bytes);
-    e->frames = memory;
-    e->frame_bytes = bytes;
+    if (*frames)
+        munmap(*frames, *frame_bytes);
+    *frames = memory;
+    *frame_bytes = bytes;
     return true;
+}
+
+uint64_t abx_cpu_frame_bytes(const struct abx_object *info, const uint32_t size[3])
+{
+    uint64_t threads = (uint64_t)size[0] * size[1] * size[2];
+    return (threads + info->lanes - 1) / info->lanes * info->frame_bytes;
 }
 
 int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job)
@@ -33,36 +39,29 @@ int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job)
                 job->group_offset[i] == ~0u ? NULL : e->group_memory + job->group_offset[i];
     if (info->form != ABX_FORM_COROUTINE)
         return ABX_EXEC_OK;
-    const uint32_t *size = e->call.group_size;
-    uint64_t threads = (uint64_t)size[0] * size[1] * size[2];
-    uint64_t coroutines = (threads + info->lanes - 1) / info->lanes;
-    return grow_frames(e, coroutines * info->frame_bytes) ? ABX_EXEC_OK : ABX_EXEC_OUT_OF_MEMORY;
+    uint64_t bytes = abx_cpu_frame_bytes(info, e->call.group_size);
+    return abx_cpu_grow_frames(&e->frames, &e->frame_bytes, bytes) ? ABX_EXEC_OK
+                                                                   : ABX_EXEC_OUT_OF_MEMORY;
 }
 
 /* ---- coroutines: a handle's first word is the function that goes on, NULL at the end */
 
-typedef void resume_fn(void *handle);
-
-static bool ended(void *handle)
-{
-    return *(resume_fn *const *)handle == NULL;
-}
-
-static void resume(void *handle)
-{
-    (*(resume_fn *const *)handle)(handle);
-}
-
-static void start(struct abx_cpu_executor *e, struct abx_pipeline *p, uint32_t threads)
+uint32_t abx_cpu_start_group(struct abx_pipeline *p, struct abx_kernel_call *call, char *frames,
+        void **handles, struct abx_kernel_lane *lanes)
 {
     abx_kernel_start *entry = (abx_kernel_start *)p->object.entry;
-    uint32_t lanes = p->info.lanes;
-    char *frame = e->frames;
-    for (uint32_t t = 0, i = 0; t < threads; t += lanes, i++, frame += p->info.frame_bytes) {
-        e->lanes[i].index = i % ABX_SIMD_LANES;
-        e->lanes[i].wait = ABX_WAIT_GROUP;
-        e->handles[i] = entry(&e->call, frame, t, &e->lanes[i]);
+    uint32_t width = p->info.lanes, threads = 1, i = 0;
+    for (int d = 0; d < 3; d++) {
+        uint32_t left = call->grid[d] - call->group[d] * call->group_size[d];
+        call->size[d] = left < call->group_size[d] ? left : call->group_size[d];
+        threads *= call->size[d];
     }
+    for (uint32_t t = 0; t < threads; t += width, i++, frames += p->info.frame_bytes) {
+        lanes[i].index = i % ABX_SIMD_LANES;
+        lanes[i].wait = ABX_WAIT_GROUP;
+        handles[i] = entry(call, frames, t, &lanes[i]);
+    }
+    return i;
 }
 
 /* Every stop is a threadgroup barrier. */
@@ -71,8 +70,8 @@ static void run_barriers(struct abx_cpu_executor *e, uint32_t count)
     for (uint32_t left = count; left;) {
         left = 0;
         for (uint32_t i = 0; i < count; i++)
-            if (!ended(e->handles[i])) {
-                resume(e->handles[i]);
+            if (!abx_cpu_ended(e->handles[i])) {
+                abx_cpu_resume(e->handles[i]);
                 left++;
             }
     }
@@ -82,14 +81,16 @@ static void run_barriers(struct abx_cpu_executor *e, uint32_t count)
  * stop at one site exchange values; the others are inactive to them. Sites are numbered in the
  * order of the program and the first one goes on first, so that lanes which took another way, or
  * left a loop earlier, wait where the ways meet, as on a GPU. */
-static void run_simdgroup(struct abx_cpu_executor *e, uint32_t first, uint32_t count)
+void abx_cpu_run_simdgroup(struct abx_kernel_lane *lane, void **handle, uint32_t count)
 {
-    struct abx_kernel_lane *lane = &e->lanes[first];
-    void **handle = &e->handles[first];
     for (;;) {
         uint32_t waiting = 0, site = UINT32_MAX;
         for (uint32_t i = 0; i < count; i++) {
-            if (ended(handle[i]) || lane[i].wait != ABX_WAIT_SIMD || lane[i].site > site)
+            if (abx_cpu_ended(handle[i]))
+                continue;
+            if (lane[i].wait == ABX_WAIT_YIELD)
+                return; /* it may yet come to the same place */
+            if (lane[i].wait != ABX_WAIT_SIMD || lane[i].site > site)
                 continue;
             waiting = (lane[i].site < site ? 0 : waiting) | 1u << i;
             site = lane[i].site;
@@ -103,7 +104,7 @@ static void run_simdgroup(struct abx_cpu_executor *e, uint32_t first, uint32_t c
             }
         for (uint32_t i = 0; i < count; i++)
             if (waiting >> i & 1)
-                resume(handle[i]);
+                abx_cpu_resume(handle[i]);
     }
 }
 
@@ -113,11 +114,11 @@ static void run_exchanges(struct abx_cpu_executor *e, uint32_t threads)
         left = 0;
         for (uint32_t s = 0; s < threads; s += ABX_SIMD_LANES) {
             uint32_t count = threads - s < ABX_SIMD_LANES ? threads - s : ABX_SIMD_LANES;
-            run_simdgroup(e, s, count);
+            abx_cpu_run_simdgroup(&e->lanes[s], &e->handles[s], count);
         }
         for (uint32_t i = 0; i < threads; i++)
-            if (!ended(e->handles[i])) {
-                resume(e->handles[i]);
+            if (!abx_cpu_ended(e->handles[i])) {
+                abx_cpu_resume(e->handles[i]);
                 left++;
             }
     }
@@ -125,17 +126,19 @@ static void run_exchanges(struct abx_cpu_executor *e, uint32_t threads)
 
 static void run_group(struct abx_cpu_executor *e, struct abx_pipeline *p)
 {
-    uint32_t threads = 1;
-    for (int d = 0; d < 3; d++) {
-        uint32_t left = e->call.grid[d] - e->call.group[d] * e->call.group_size[d];
-        e->call.size[d] = left < e->call.group_size[d] ? left : e->call.group_size[d];
-        threads *= e->call.size[d];
-    }
-    start(e, p, threads);
+    uint32_t count = abx_cpu_start_group(p, &e->call, e->frames, e->handles, e->lanes);
     if (p->info.uses_simd && p->info.lanes == 1)
-        run_exchanges(e, threads);
+        run_exchanges(e, count);
     else
-        run_barriers(e, (threads + p->info.lanes - 1) / p->info.lanes);
+        run_barriers(e, count);
+}
+
+void abx_cpu_place_group(struct abx_kernel_call *call, uint64_t number)
+{
+    const uint32_t *groups = call->groups;
+    call->group[0] = (uint32_t)(number % groups[0]);
+    call->group[1] = (uint32_t)(number / groups[0] % groups[1]);
+    call->group[2] = (uint32_t)(number / groups[0] / groups[1]);
 }
 
 static void run_groups(
@@ -145,11 +148,8 @@ static void run_groups(
         ((abx_kernel_groups *)pipeline->object.entry)(&e->call, first, count);
         return;
     }
-    const uint32_t *groups = e->call.groups;
     for (uint64_t i = first; i < first + count; i++) {
-        e->call.group[0] = (uint32_t)(i % groups[0]);
-        e->call.group[1] = (uint32_t)(i / groups[0] % groups[1]);
-        e->call.group[2] = (uint32_t)(i / groups[0] / groups[1]);
+        abx_cpu_place_group(&e->call, i);
         run_group(e, pipeline);
     }
 }
