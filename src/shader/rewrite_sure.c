@@ -100,21 +100,25 @@ static uint32_t skip_template(struct sure *s, uint32_t i, uint32_t end)
     return i;
 }
 
+/* What was read of a declaration. */
+struct reading {
+    uint32_t generic, generic_close; /* name<...>: the name, and the > */
+    uint32_t operator_word;
+};
+
 /* The name of the function whose parameters may begin at the parenthesis `open`. */
-static uint32_t name_before(const struct rewriter *r, uint32_t first, uint32_t open)
+static uint32_t name_before(
+        const struct rewriter *r, const struct reading *k, uint32_t first, uint32_t open)
 {
     static const char *const others[] = {
             "decltype", "__attribute__", "alignas", "__declspec", "noexcept", NULL};
     if (open == first)
         return NO_TOKEN;
+    if (k->operator_word != NO_TOKEN)
+        return k->operator_word;
     if (token_word(r, open - 1))
         return begins(r, open - 1, others) ? NO_TOKEN : open - 1;
-    /* name<arguments>(, operator+( */
-    for (uint32_t i = first; i < open; i++)
-        if (token_is(r, i, "operator") || (token_word(r, i) && token_punct(r, i + 1, '<') &&
-                                                  token_close_angle(r, i + 1, open) == open - 1))
-            return i;
-    return NO_TOKEN;
+    return k->generic_close == open - 1 ? k->generic : NO_TOKEN;
 }
 
 /* One declaration from i; where the next begins. */
@@ -126,8 +130,19 @@ static uint32_t declaration(struct sure *s, uint32_t i, uint32_t end)
             "_Static_assert", "friend", "enum", NULL};
     const struct rewriter *r = s->r;
     uint32_t first = skip_template(s, i, end), name = NO_TOKEN, variable = NO_TOKEN;
+    struct reading k = {NO_TOKEN, NO_TOKEN, NO_TOKEN};
     bool assigned = false;
     for (i = first; i < end; i++) {
+        if (token_is(r, i, "operator"))
+            k.operator_word = i;
+        if (token_punct(r, i, '<') && i > first && token_word(r, i - 1) && !assigned) {
+            uint32_t close = token_close_angle(r, i, end);
+            if (close != NO_TOKEN) {
+                k.generic = i - 1;
+                i = k.generic_close = close;
+                continue;
+            }
+        }
         if (token_punct(r, i, ';')) {
             if (variable != NO_TOKEN && !begins(r, first, others))
                 note_body(s, variable, variable, i);
@@ -141,7 +156,7 @@ static uint32_t declaration(struct sure *s, uint32_t i, uint32_t end)
             assigned = true;
         } else if (token_punct(r, i, '[') || token_punct(r, i, '(')) {
             if (token_punct(r, i, '(') && name == NO_TOKEN)
-                name = name_before(r, first, i);
+                name = name_before(r, &k, first, i);
             i = token_close(r, i);
         } else if (token_punct(r, i, '{')) {
             uint32_t close = token_close(r, i);
