@@ -71,8 +71,9 @@ struct abx_control_daemon {
 
 struct abx_control_tenant {
     char name[ABX_TENANT_NAME_BYTES];
-    /* Its own client socket, <runtime>/tenants/NAME/gpu.sock: mount the folder into the container
-     * at /run/arcbox. "" for tenants that came by the default socket. */
+    /* Its own client socket; with ABX_TENANT_HOLD anywhere, else <runtime>/tenants/NAME/gpu.sock.
+     * Mount the folder into the container at /run/arcbox. "" for tenants that came by the default
+     * socket. */
     char socket[ABX_CONTROL_PATH_BYTES];
     char backend[16], device[64];
     struct abx_control_limits limits;

@@ -23,16 +23,16 @@ uint64_t supervisor_realtime_ns(void)
 }
 
 /* The folder is where every right comes from: ours alone, and no link. */
-static int own_folder(const char *path)
+static int own_folder(const char *path, mode_t mode)
 {
     struct stat st;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
         return -errno;
     if (lstat(path, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode) || st.st_uid != getuid())
         return -EPERM;
-    if ((st.st_mode & 077) && chmod(path, 0700) < 0)
+    if ((st.st_mode & 0777) != mode && chmod(path, mode) < 0)
         return -errno;
     return 0;
 }
@@ -109,12 +109,22 @@ static int open_sockets(struct supervisor *s)
     char path[ABX_CONTROL_PATH_BYTES];
     int r = join(path, s->runtime, "tenants");
     if (r == 0)
-        r = own_folder(path);
+        r = own_folder(path, 0711);
     if (r == 0)
-        r = join(path, s->runtime, "gpu.sock");
+        r = join(path, s->runtime, "private");
+    if (r == 0)
+        r = own_folder(path, 0700);
     /* Programs of any user of a container may connect; the folder keeps others of the host out. */
     if (r == 0)
+        r = join(path, s->runtime, "private/gpu.sock");
+    if (r == 0)
         r = s->clients = supervisor_listen(path, 0666);
+    if (r >= 0)
+        r = join(path, s->runtime, "gpu.sock");
+    if (r >= 0) {
+        unlink(path);
+        r = symlink("private/gpu.sock", path) < 0 ? -errno : 0;
+    }
     if (r >= 0)
         r = join(path, s->runtime, "control.sock");
     if (r >= 0)
@@ -128,7 +138,9 @@ int supervisor_setup(struct supervisor *s, struct abx_string *message)
     const char *what = "the runtime folder";
     if (r == 0) {
         what = s->runtime;
-        r = own_folder(s->runtime);
+        /* Searched, not read, by engines' hooks that are root of a container only: those mount its
+         * tenant's folder, whose name has the container's id. All else in it keeps others out. */
+        r = own_folder(s->runtime, 0711);
     }
     if (r == 0) {
         what = "the lock file";
@@ -155,7 +167,7 @@ int supervisor_setup(struct supervisor *s, struct abx_string *message)
 
 void supervisor_cleanup(struct supervisor *s)
 {
-    static const char *const leaves[] = {"control.sock", "gpu.sock"};
+    static const char *const leaves[] = {"control.sock", "gpu.sock", "private/gpu.sock"};
     char path[ABX_CONTROL_PATH_BYTES];
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(leaves); i++)
         if (join(path, s->runtime, leaves[i]) == 0)

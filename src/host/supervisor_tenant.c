@@ -34,15 +34,17 @@ static bool known_backend(const char *name)
     return strcmp(name, "cpu") == 0 || strcmp(name, "null") == 0;
 }
 
-/* <runtime>/tenants/NAME/gpu.sock */
-static int open_socket(struct supervisor *s, struct tenant *t)
+/* <runtime>/tenants/NAME/gpu.sock; of one that lives with a connection, whose name is easily
+ * guessed, <runtime>/private/NAME/gpu.sock */
+static int open_socket(struct supervisor *s, struct tenant *t, bool held)
 {
     char folder[ABX_CONTROL_PATH_BYTES];
-    int n = snprintf(folder, sizeof folder, "%.90s/tenants/%.63s", s->runtime, t->info.name);
+    int n = snprintf(folder, sizeof folder, "%.90s/%s/%.63s", s->runtime,
+            held ? "private" : "tenants", t->info.name);
     if (n >= (int)sizeof folder - 9)
         return -ENAMETOOLONG;
-    /* Mounted into a container whose users may be any: only this user can reach it from outside,
-     * since the runtime folder is 0700. */
+    /* Mounted into a container whose users may be any. From outside, others reach it only in
+     * `tenants`, if they know a container's id. */
     if (mkdir(folder, 0755) < 0 && errno != EEXIST)
         return -errno;
     chmod(folder, 0755);
@@ -109,7 +111,7 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
     t->info.limits = request->limits;
     fill_limits(s, &t->info.limits);
     t->info.since_ns = supervisor_realtime_ns();
-    int r = own_socket ? open_socket(s, t) : 0;
+    int r = own_socket ? open_socket(s, t, request->flags & ABX_TENANT_HOLD) : 0;
     if (r < 0) {
         abx_string_printf(message, "the tenant's socket: %s", strerror(-r));
         free(t);
