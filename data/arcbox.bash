@@ -17,7 +17,7 @@ _arcbox() {
     case $verb in
     run)
         if [[ $word == -* ]]; then
-            COMPREPLY=($(compgen -W "--gpu --gpus --mount -v -e --env-file -w -i -t -it -d --rm --name --hostname --network" -- "$word"))
+            COMPREPLY=($(compgen -W "--gpu --gpus --mount -v -e --env-file -w -i -t -it -d --rm --name --hostname --network --cpus" -- "$word"))
         else
             COMPREPLY=($(compgen -W host -- "$word") $(compgen -f -- "$word") $(compgen -c -- "$word"))
         fi ;;

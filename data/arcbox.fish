@@ -12,6 +12,7 @@ complete -c arcbox -n "__fish_seen_subcommand_from run" -s d -d "detached"
 complete -c arcbox -n "__fish_seen_subcommand_from run" -l rm -d "forget it when it ends"
 complete -c arcbox -n "__fish_seen_subcommand_from run" -l name -x
 complete -c arcbox -n "__fish_seen_subcommand_from run" -l network -x -a "host none"
+complete -c arcbox -n "__fish_seen_subcommand_from run" -l cpus -x
 complete -c arcbox -f -n "__fish_seen_subcommand_from stop logs" -a "(arcbox ps -q)"
 complete -c arcbox -f -n "__fish_seen_subcommand_from rm" -a "(arcbox ps -aq)"
 complete -c arcbox -f -n "__fish_seen_subcommand_from daemon" -a "start stop status"

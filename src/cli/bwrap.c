@@ -22,7 +22,7 @@ static pid_t holder;
 static void drop_record(void)
 {
     if (held && holder == getpid())
-        abx_remove_tree(held->folder);
+        abx_container_forget(held);
 }
 
 void abx_sandbox_hold(struct abx_container *c)
@@ -170,7 +170,11 @@ static void add_mounts(struct words *w, const struct sandbox *s, const char *roo
     ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
     for (unsigned i = 0; i < s->run->mount_count; i++) {
         const struct abx_mount *m = &s->run->mounts[i];
-        ADD(w, m->read_only ? "--ro-bind" : "--bind", m->source, m->target);
+        ADD(w,
+                m->is_device   ? "--dev-bind"
+                : m->read_only ? "--ro-bind"
+                               : "--bind",
+                m->source, m->target);
     }
 }
 

@@ -168,9 +168,10 @@ char *abx_cdi_text(void)
     return s.data;
 }
 
-static void write_file(const char *path, const char *text)
+void abx_write_whole(const char *path, const char *text)
 {
-    char *temporary = abx_xprintf("%s.new", path);
+    /* Of this process alone: several write the same file at once. */
+    char *temporary = abx_xprintf("%s.%d.new", path, (int)getpid());
     FILE *f = fopen(temporary, "we");
     if (!f || fputs(text, f) < 0 || fclose(f) != 0 || rename(temporary, path) < 0)
         abx_die(ABX_EXIT_OWN, "cannot write %s: %s", path, strerror(errno));
@@ -196,7 +197,7 @@ char *abx_hooks_folder(const char *backend)
         add_hook_body(&s, hooks[i][1], i == 0 ? backend : NULL);
         abx_string_printf(&s, "}}\n");
         char *path = abx_xprintf("%s/arcbox-%s.json", folder, hooks[i][1]);
-        write_file(path, s.data);
+        abx_write_whole(path, s.data);
         free(path);
         abx_string_finish(&s);
     }
@@ -224,7 +225,7 @@ static int cdi(int argc, char **argv)
             *slash = 0;
             abx_mkdir_p(parent, 0755);
         }
-        write_file(output, text);
+        abx_write_whole(output, text);
         free(parent);
     }
     free(text);

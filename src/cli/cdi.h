@@ -19,4 +19,10 @@ char *abx_cdi_text(void);
  * again each time. The caller's to free(). */
 char *abx_hooks_folder(const char *backend);
 
+/* Replaces a file by one with this text; dies when it cannot. */
+void abx_write_whole(const char *path, const char *text);
+
+/* On a container: how many processors its GPU work may use. */
+#define ABX_CPUS_ANNOTATION "dev.arcbox.cpus"
+
 #endif

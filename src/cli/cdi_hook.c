@@ -7,6 +7,7 @@
  *   attach           the tenant's socket appears at /run/arcbox, the loader's cache knows our
  *                    libraries
  *   end              the tenant is removed */
+#include "cli/cdi.h"
 #include "cli/json.h"
 #include "cli/run.h"
 #include "host/control.h"
@@ -56,15 +57,19 @@ static char *root_of(const char *state)
     return root;
 }
 
-static int start(const char *name, const char *backend)
+static int start(const char *state, const char *name, const char *backend)
 {
+    char *cpus =
+            abx_json_find(state, (const char *const[]){"annotations", ABX_CPUS_ANNOTATION, NULL});
+    struct abx_control_limits limits = {.threads = cpus ? (uint32_t)strtoul(cpus, NULL, 10) : 0};
+    free(cpus);
     struct abx_control *control;
     struct abx_control_tenant tenant;
     char *why = NULL;
     int r = abx_control_connect(true, &control, &why);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
-    r = abx_control_tenant_create(control, name, backend, 0, NULL, &tenant);
+    r = abx_control_tenant_create(control, name, backend, 0, &limits, &tenant);
     if (r < 0 && r != -EEXIST)
         abx_die(ABX_EXIT_OWN, "no GPU access for the container: %s", abx_control_error(control));
     abx_control_close(control);
@@ -113,7 +118,7 @@ static int cdi_hook(int argc, char **argv)
         abx_die(ABX_EXIT_OWN, "cannot read the container's state: %s", strerror(-r));
     char *name = tenant_name(state);
     if (argc >= 2 && strcmp(argv[1], "start") == 0)
-        return start(name, argc > 2 ? argv[2] : "");
+        return start(state, name, argc > 2 ? argv[2] : "");
     if (argc == 2 && strcmp(argv[1], "attach") == 0)
         return attach(name, root_of(state));
     if (argc == 2 && strcmp(argv[1], "end") == 0)

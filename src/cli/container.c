@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static void clean_stale(const char *name)
 {
     struct abx_container *c = abx_container_find(name);
     if (c && !c->running && c->remove)
-        abx_remove_tree(c->folder);
+        abx_container_forget(c);
     if (c)
         abx_container_free(c);
 }
@@ -148,10 +149,22 @@ void abx_container_free(struct abx_container *c)
     free(c);
 }
 
+void abx_container_forget(const struct abx_container *c)
+{
+    char *link_path = abx_container_file(c, "log"), log[PATH_MAX];
+    ssize_t n = readlink(link_path, log, sizeof log - 1);
+    if (n > 0) {
+        log[n] = 0;
+        unlink(log);
+    }
+    free(link_path);
+    abx_remove_tree(c->folder);
+}
+
 void abx_container_close(struct abx_container *c, bool forget)
 {
     if (forget)
-        abx_remove_tree(c->folder);
+        abx_container_forget(c);
     abx_container_free(c);
 }
 
@@ -212,6 +225,9 @@ struct abx_container *abx_container_find(const char *name)
     c->running = lock == -EBUSY;
     if (lock >= 0)
         close(lock);
+    /* podman's containers outlive an arcbox that was killed. */
+    if (lock >= 0 && strcmp(c->kind, "podman") == 0 && c->exit_code < 0)
+        c->running = abx_oci_runs(name);
     return c;
 }
 

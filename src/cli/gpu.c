@@ -18,6 +18,15 @@ static double mib(uint64_t bytes)
     return (double)bytes / 1048576.0;
 }
 
+/* What its dispatches use: all that its device has, unless it was told otherwise. */
+static uint32_t threads_of(const struct view *v, const struct abx_control_tenant *t)
+{
+    for (unsigned i = 0; i < v->device_count && !t->limits.threads; i++)
+        if (strcmp(v->devices[i].backend, t->backend) == 0)
+            return v->devices[i].threads;
+    return t->limits.threads;
+}
+
 static void print_tables(const struct view *v)
 {
     printf("%-3s %-10s %-40s %-10s %8s  %s\n", "#", "BACKEND", "DEVICE", "MEMORY", "THREADS", "");
@@ -31,13 +40,14 @@ static void print_tables(const struct view *v)
         printf("\nno tenants\n");
         return;
     }
-    printf("\n%-20s %-8s %8s %7s %12s %12s  %s\n", "TENANT", "BACKEND", "WORKER", "CLIENTS",
-            "MEMORY", "CAP", "WORKERS LOST");
+    printf("\n%-20s %-8s %8s %7s %7s %12s %12s  %s\n", "TENANT", "BACKEND", "WORKER", "CLIENTS",
+            "THREADS", "MEMORY", "CAP", "WORKERS LOST");
     for (unsigned i = 0; i < v->tenant_count; i++) {
         const struct abx_control_tenant *t = &v->tenants[i];
-        printf("%-20s %-8s %8d %7u %8.1f MiB %8.0f MiB  %u%s%s\n", t->name, t->backend,
-                t->worker_pid, t->clients, mib(t->memory_used), mib(t->limits.memory_bytes),
-                t->worker_deaths, t->last_death[0] ? ": " : "", t->last_death);
+        printf("%-20s %-8s %8d %7u %7u %8.1f MiB %8.0f MiB  %u%s%s\n", t->name, t->backend,
+                t->worker_pid, t->clients, threads_of(v, t), mib(t->memory_used),
+                mib(t->limits.memory_bytes), t->worker_deaths, t->last_death[0] ? ": " : "",
+                t->last_death);
     }
     if (!v->client_count)
         return;
@@ -82,10 +92,10 @@ static void print_json(const struct view *v)
         member(&s, "device", t->device);
         member(&s, "last_death", t->last_death);
         abx_string_printf(&s,
-                "\"worker_pid\": %d, \"clients\": %u, \"worker_deaths\": %u, "
+                "\"worker_pid\": %d, \"clients\": %u, \"threads\": %u, \"worker_deaths\": %u, "
                 "\"memory_used\": %llu, \"memory_cap\": %llu}",
-                t->worker_pid, t->clients, t->worker_deaths, (unsigned long long)t->memory_used,
-                (unsigned long long)t->limits.memory_bytes);
+                t->worker_pid, t->clients, threads_of(v, t), t->worker_deaths,
+                (unsigned long long)t->memory_used, (unsigned long long)t->limits.memory_bytes);
     }
     abx_string_printf(&s, "],\n \"clients\": [");
     for (unsigned i = 0; i < v->client_count; i++) {

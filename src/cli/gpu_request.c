@@ -110,16 +110,18 @@ static void choose_backend(
     free(devices);
 }
 
-struct abx_control *abx_gpu_tenant(const struct abx_gpu_request *gpu, const char *name,
-        uint32_t flags, struct abx_control_tenant *ret)
+struct abx_control *abx_gpu_tenant(
+        const struct abx_run *run, const char *name, uint32_t flags, struct abx_control_tenant *ret)
 {
+    const struct abx_gpu_request *gpu = &run->gpu;
+    struct abx_control_limits limits = {.threads = run->cpus};
     struct abx_control *control;
     char *why = NULL, backend[16];
     int r = abx_control_connect(true, &control, &why);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
     choose_backend(control, gpu, backend);
-    r = abx_control_tenant_create(control, name, backend, flags, NULL, ret);
+    r = abx_control_tenant_create(control, name, backend, flags, &limits, ret);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "no GPU access for the container: %s", abx_control_error(control));
     /* Never silently: a GPU was asked for, and a processor pretends to be one. */

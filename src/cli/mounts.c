@@ -1,4 +1,5 @@
-/* cli: mount options. Refuses what would hide a folder the system needs. */
+/* cli: mount options, in docker's and podman's spelling. Refuses what would hide a folder the
+ * system needs. */
 #include "cli/run.h"
 
 #include <limits.h>
@@ -30,12 +31,18 @@ char *abx_path_normal(const char *path)
     return out;
 }
 
-/* Nothing may be mounted on these or on a folder that holds one of them. */
-static const char *const needed[] = {"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64",
-        "/libx32", "/proc", "/run", "/run/arcbox", "/sbin", "/sys", "/System", "/tmp", "/usr",
-        "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/sbin",
-        "/usr/share", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var", "/var/lib",
-        "/var/run"};
+/* Nothing may be mounted on these, or on a folder that holds one of them: what ArcBox brings is
+ * there, or the program's own libraries. `images`: also where an image's owner has the say. */
+static const struct {
+    const char *path;
+    bool images;
+} needed[] = {{"/bin", true}, {"/boot", false}, {"/dev", true}, {"/etc", true}, {"/lib", true},
+        {"/lib32", true}, {"/lib64", true}, {"/libx32", true}, {"/proc", true}, {"/run", true},
+        {"/run/arcbox", true}, {"/sbin", true}, {"/sys", true}, {"/System", true}, {"/tmp", false},
+        {"/usr", true}, {"/usr/bin", true}, {"/usr/lib", true}, {"/usr/lib32", true},
+        {"/usr/lib64", true}, {"/usr/libexec", true}, {"/usr/sbin", true}, {"/usr/share", true},
+        {"/usr/local", false}, {"/usr/local/bin", false}, {"/usr/local/lib", false},
+        {"/var", false}, {"/var/lib", false}, {"/var/run", true}};
 /* Nothing at all may be mounted below these: they are the kernel's, or ours. */
 static const char *const closed[] = {"/dev", "/proc", "/sys", "/run/arcbox", "/System"};
 
@@ -45,12 +52,12 @@ static bool is_below(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
-static void refuse_hiding(const char *target)
+static void refuse_hiding(const char *target, bool image)
 {
     if (strcmp(target, "/") == 0)
         abx_die(ABX_EXIT_OWN, "a mount on / would hide the whole system: name a folder of its own");
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(needed); i++)
-        if (strcmp(target, needed[i]) == 0)
+        if (strcmp(target, needed[i].path) == 0 && (needed[i].images || !image))
             abx_die(ABX_EXIT_OWN,
                     "a mount on %s would hide a system folder: name a folder of its own", target);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(closed); i++)
@@ -63,7 +70,15 @@ static void refuse_hiding(const char *target)
         abx_die(ABX_EXIT_OWN, "a mount on %s would hide a system folder", target);
 }
 
-static void add(struct abx_run *run, const char *source, const char *target, bool read_only)
+void abx_mounts_check(const struct abx_run *run)
+{
+    for (unsigned i = 0; i < run->mount_count; i++)
+        refuse_hiding(run->mounts[i].target, run->kind != ABX_IMAGE_HOST);
+}
+
+/* `wanted` has the modes; its strings are not kept. */
+static void add(
+        struct abx_run *run, const char *source, const char *target, const struct abx_mount *wanted)
 {
     if (!*source)
         abx_die(ABX_EXIT_OWN, "the mount on '%s' names no source", target);
@@ -72,65 +87,129 @@ static void add(struct abx_run *run, const char *source, const char *target, boo
     if (run->mount_count == ABX_MAX_MOUNTS)
         abx_die(ABX_EXIT_OWN, "more than %d mounts", ABX_MAX_MOUNTS);
     struct abx_mount *m = &run->mounts[run->mount_count];
+    *m = *wanted;
     m->source = realpath(source, NULL);
     struct stat st;
     if (!m->source || stat(m->source, &st) < 0)
         abx_die(ABX_EXIT_OWN, "the mount source '%s' cannot be used: %s", source, strerror(errno));
     m->is_folder = S_ISDIR(st.st_mode);
+    m->is_device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
     m->target = abx_path_normal(target);
-    m->read_only = read_only;
-    refuse_hiding(m->target);
     for (unsigned i = 0; i < run->mount_count; i++)
         if (strcmp(run->mounts[i].target, m->target) == 0)
             abx_die(ABX_EXIT_OWN, "two mounts on %s", m->target);
     run->mount_count++;
 }
 
-void abx_mount_add(struct abx_run *run, const char *spec)
+/* Modes that say what is so here anyway: consistency is Docker Desktop's, and every mount is
+ * recursive and private. */
+static bool means_nothing(const char *mode)
 {
-    if (strncmp(spec, "type=", 5) == 0 || strstr(spec, "source=") || strstr(spec, "src=")) {
-        abx_mount_add_long(run, spec);
-        return;
-    }
+    static const char *const modes[] = {"", "rw", "cached", "delegated", "consistent", "default",
+            "rbind", "rprivate", "private"};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(modes); i++)
+        if (strcmp(mode, modes[i]) == 0)
+            return true;
+    return false;
+}
+
+void abx_volume_add(struct abx_run *run, const char *spec)
+{
     char *copy = abx_xstrdup(spec), *rest = copy;
     char *source = strsep(&rest, ":"), *target = strsep(&rest, ":"), *mode = strsep(&rest, ":");
+    struct abx_mount wanted = {0};
     if (!target || !*target || rest)
-        abx_die(ABX_EXIT_OWN, "the mount '%s' is not HOST:GUEST or HOST:GUEST:ro", spec);
-    bool read_only = false;
+        abx_die(ABX_EXIT_OWN,
+                "the mount '%s' is not HOST:GUEST or HOST:GUEST:ro (a path with ':' needs --mount "
+                "type=bind,source=...,target=...)",
+                spec);
     for (char *word; mode && (word = strsep(&mode, ","));) {
         if (strcmp(word, "ro") == 0)
-            read_only = true;
-        else if (strcmp(word, "rw") != 0 && strcmp(word, "z") != 0 && strcmp(word, "Z") != 0)
+            wanted.read_only = true;
+        else if (strcmp(word, "z") == 0 || strcmp(word, "Z") == 0)
+            wanted.relabel = *word;
+        else if (!means_nothing(word))
             abx_die(ABX_EXIT_OWN, "the mount '%s' has the unknown mode '%s': ro or rw", spec, word);
     }
-    add(run, source, target, read_only);
+    add(run, source, target, &wanted);
     free(copy);
 }
 
-void abx_mount_add_long(struct abx_run *run, const char *spec)
+/* ---- type=bind,source=...,target=...: one record of comma separated values, each of which may be
+ * in quotation marks ("" inside stands for one) */
+
+/* The next value, unquoted in place; NULL at the end. */
+static char *next_value(char **rest, const char *spec)
+{
+    char *word = *rest, *to = word, *from = word;
+    if (!word)
+        return NULL;
+    if (*from != '"')
+        return strsep(rest, ",");
+    for (from++; *from && (from[0] != '"' || from[1] == '"'); from++) {
+        from += from[0] == '"';
+        *to++ = *from;
+    }
+    if (*from != '"' || (from[1] && from[1] != ','))
+        abx_die(ABX_EXIT_OWN, "the mount '%s' has a quotation mark too many or too few", spec);
+    *rest = from[1] ? from + 2 : NULL;
+    *to = 0;
+    return word;
+}
+
+static bool is_true(const char *value)
+{
+    return !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+}
+
+static bool is(const char *word, const char *a, const char *b, const char *c)
+{
+    return strcmp(word, a) == 0 || (b && strcmp(word, b) == 0) || (c && strcmp(word, c) == 0);
+}
+
+static void add_long(struct abx_run *run, const char *spec)
 {
     char *copy = abx_xstrdup(spec), *rest = copy;
     const char *source = NULL, *target = NULL;
-    bool read_only = false;
-    for (char *word; (word = strsep(&rest, ","));) {
+    struct abx_mount wanted = {0};
+    for (char *word; (word = next_value(&rest, spec));) {
         char *value = strchr(word, '=');
         if (value)
             *value++ = 0;
         if (strcmp(word, "type") == 0) {
             if (!value || strcmp(value, "bind") != 0)
                 abx_die(ABX_EXIT_OWN, "the mount '%s': only type=bind is there", spec);
-        } else if (value && (strcmp(word, "source") == 0 || strcmp(word, "src") == 0))
+        } else if (value && is(word, "source", "src", NULL))
             source = value;
-        else if (value && (strcmp(word, "target") == 0 || strcmp(word, "dst") == 0 ||
-                                  strcmp(word, "destination") == 0))
+        else if (value && is(word, "target", "dst", "destination"))
             target = value;
-        else if (strcmp(word, "readonly") == 0 || strcmp(word, "ro") == 0)
-            read_only = !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
-        else
+        else if (is(word, "readonly", "ro", NULL))
+            wanted.read_only = is_true(value);
+        else if (value && strcmp(word, "relabel") == 0 && is(value, "shared", "private", NULL))
+            wanted.relabel = *value == 's' ? 'z' : 'Z';
+        else if (is(word, "Z", "z", NULL) && !value)
+            wanted.relabel = *word;
+        else if (!means_nothing(!value                                              ? word
+                                : is(word, "consistency", "bind-propagation", NULL) ? value
+                                                                                    : "?"))
             abx_die(ABX_EXIT_OWN, "the mount '%s' has the unknown part '%s'", spec, word);
     }
     if (!source || !target)
         abx_die(ABX_EXIT_OWN, "the mount '%s' needs source= and target=", spec);
-    add(run, source, target, read_only);
+    add(run, source, target, &wanted);
     free(copy);
+}
+
+/* A word of the long form stands at the start of one; a path may hold any of them. */
+void abx_mount_add(struct abx_run *run, const char *spec)
+{
+    static const char *const words[] = {"type=", "source=", "src=", "target=", "dst=",
+            "destination=", "readonly,", "ro,", "consistency=", "bind-propagation=", "relabel="};
+    const char *start = *spec == '"' ? spec + 1 : spec;
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(words); i++)
+        if (strncmp(start, words[i], strlen(words[i])) == 0) {
+            add_long(run, spec);
+            return;
+        }
+    abx_volume_add(run, spec);
 }

@@ -82,9 +82,7 @@ static void add_gpu(struct words *global, struct words *w, const struct abx_run 
         if (!strstr(text, named))
             abx_die(ABX_EXIT_OWN, "unknown device '%s' (see: arcbox gpu)", device);
         abx_mkdir_p("/run/cdi", 0755);
-        FILE *f = fopen(CDI_FILE ".new", "we");
-        if (!f || fputs(text, f) < 0 || fclose(f) != 0 || rename(CDI_FILE ".new", CDI_FILE) < 0)
-            abx_die(ABX_EXIT_OWN, "cannot write %s: %s", CDI_FILE, strerror(errno));
+        abx_write_whole(CDI_FILE, text);
         add2(w, "--device", abx_xprintf("arcbox.dev/gpu=%s", *device ? device : "all"));
         return;
     }
@@ -97,6 +95,27 @@ static void add_gpu(struct words *global, struct words *w, const struct abx_run 
     for (size_t i = 0; i < count; i++)
         add2(w, "--volume", abx_xprintf("%s:%s:ro", list[i].source, list[i].target));
     add2(global, "--hooks-dir", abx_hooks_folder(device));
+}
+
+/* podman's two spellings: one cannot hold a colon, the other not a comma. */
+static void add_mount(struct words *w, const struct abx_mount *m)
+{
+    bool colon = strchr(m->source, ':') || strchr(m->target, ':');
+    if (!colon) {
+        char relabel[3] = {m->relabel ? ',' : 0, m->relabel, 0};
+        add2(w, "--volume",
+                abx_xprintf(
+                        "%s:%s:%s%s", m->source, m->target, m->read_only ? "ro" : "rw", relabel));
+        return;
+    }
+    if (strchr(m->source, ',') || strchr(m->target, ','))
+        abx_die(ABX_EXIT_OWN, "podman mounts no path with both ',' and ':': %s", m->source);
+    add2(w, "--mount",
+            abx_xprintf("type=bind,source=%s,target=%s%s%s", m->source, m->target,
+                    m->read_only ? ",readonly" : "",
+                    m->relabel == 'z'   ? ",relabel=shared"
+                    : m->relabel == 'Z' ? ",relabel=private"
+                                        : ""));
 }
 
 static char **command_line(const struct abx_run *run, const char *podman, const char *name)
@@ -118,11 +137,8 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
     add_limits(&w);
     if (run->gpu.wanted)
         add_gpu(&global, &w, run);
-    for (unsigned i = 0; i < run->mount_count; i++) {
-        const struct abx_mount *m = &run->mounts[i];
-        add2(&w, "--volume",
-                abx_xprintf("%s:%s:%s", m->source, m->target, m->read_only ? "ro" : "rw"));
-    }
+    for (unsigned i = 0; i < run->mount_count; i++)
+        add_mount(&w, &run->mounts[i]);
     for (unsigned i = 0; i < run->env_count; i++)
         add2(&w, "--env", run->env[i]);
     if (run->workdir)
@@ -131,6 +147,12 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--hostname", run->hostname);
     if (run->no_network)
         add2(&w, "--network", "none");
+    if (run->host_network)
+        add2(&w, "--network", "host");
+    if (run->cpus) {
+        add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
+        add2(&w, "--annotation", abx_xprintf(ABX_CPUS_ANNOTATION "=%u", run->cpus));
+    }
     add(&w, run->image);
     for (int i = 0; i < run->command_count; i++)
         add(&w, run->command[i]);
@@ -245,6 +267,30 @@ void abx_oci_remove(const char *name)
 {
     char *argv[] = {NULL, "rm", "--force", "--ignore", (char *)name, NULL};
     podman_does(argv);
+}
+
+bool abx_oci_runs(const char *name)
+{
+    char *podman = abx_find_program("podman"), text[16] = "";
+    char *argv[] = {
+            podman, "container", "inspect", "--format", "{{.State.Running}}", (char *)name, NULL};
+    int out[2], status;
+    if (!podman || pipe2(out, O_CLOEXEC) < 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out[1], 1);
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+        execv(podman, argv);
+        _exit(ABX_EXIT_OWN);
+    }
+    close(out[1]);
+    (void)!read(out[0], text, sizeof text - 1);
+    close(out[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    free(podman);
+    return strncmp(text, "true", 4) == 0;
 }
 
 int abx_oci_logs(const char *name, bool follow, long lines)

@@ -38,9 +38,20 @@ static void add_env_file(struct abx_run *run, const char *path)
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "cannot read the environment file %s: %s", path, strerror(-r));
     char *rest = text;
-    for (char *line; (line = strsep(&rest, "\n"));)
-        if (*line && *line != '#')
-            add_env(run, line);
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        rest += 3;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        size_t n = strlen(line);
+        if (n && line[n - 1] == '\r')
+            line[n - 1] = 0;
+        line += strspn(line, " \t\v\f");
+        if (!*line || *line == '#')
+            continue;
+        n = strcspn(line, "=");
+        if (n == 0 || strcspn(line, " \t\v\f") < n)
+            abx_die(ABX_EXIT_OWN, "%s: '%.*s' is no name of a variable", path, (int)n, line);
+        add_env(run, line);
+    }
     free(text);
 }
 
@@ -58,10 +69,20 @@ static void add_device(struct abx_run *run, const char *device)
 
 static void set_network(struct abx_run *run, const char *value)
 {
-    if (strcmp(value, "none") == 0)
-        run->no_network = true;
-    else if (strcmp(value, "host") != 0)
+    run->no_network = strcmp(value, "none") == 0;
+    run->host_network = strcmp(value, "host") == 0;
+    if (!run->no_network && !run->host_network)
         abx_die(ABX_EXIT_OWN, "--network %s: host or none", value);
+}
+
+/* docker's takes parts of processors; a part of a thread is a thread. */
+static void set_cpus(struct abx_run *run, const char *value)
+{
+    char *end;
+    double n = strtod(value, &end);
+    if (!(*value >= '0' && *value <= '9') || *end || !(n > 0 && n <= 1024))
+        abx_die(ABX_EXIT_OWN, "--cpus %s: not a number of processors", value);
+    run->cpus = (unsigned)n + ((double)(unsigned)n < n);
 }
 
 static bool is(const char *name, const char *a, const char *b)
@@ -78,8 +99,12 @@ static void take_option(struct abx_run *run, struct abx_options *o, const char *
         abx_gpu_parse(&run->gpu, abx_options_value(o));
     else if (is(name, "--device", NULL))
         add_device(run, abx_options_value(o));
-    else if (is(name, "--mount", NULL) || is(name, "-v", "--volume"))
+    else if (is(name, "--mount", NULL))
         abx_mount_add(run, abx_options_value(o));
+    else if (is(name, "-v", "--volume"))
+        abx_volume_add(run, abx_options_value(o));
+    else if (is(name, "--cpus", NULL))
+        set_cpus(run, abx_options_value(o));
     else if (is(name, "-e", "--env"))
         add_env(run, abx_options_value(o));
     else if (is(name, "--env-file", NULL))
@@ -126,14 +151,24 @@ static void choose_image(struct abx_run *run, const char *image)
         abx_die(ABX_EXIT_OWN, "the image %s is not a folder", image);
     if (strcmp(path, "/") == 0)
         run->kind = ABX_IMAGE_HOST;
-    char *usr = abx_xprintf("%s/usr", path), *bin = abx_xprintf("%s/bin", path);
-    if (access(usr, F_OK) < 0 && access(bin, F_OK) < 0)
-        abx_die(ABX_EXIT_OWN, "the image folder %s holds no root file system (no usr, no bin)",
-                image);
-    free(usr);
-    free(bin);
     free(run->image);
     run->image = path;
+}
+
+/* A root file system has one of these; one made from nothing has at least the command. */
+static void check_folder(const struct abx_run *run)
+{
+    const char *const parts[] = {"/usr", "/bin", run->command[0]};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(parts); i++) {
+        char *path = abx_xprintf("%s%s", run->image, parts[i]);
+        struct stat st;
+        bool found = *parts[i] == '/' && lstat(path, &st) == 0;
+        free(path);
+        if (found)
+            return;
+    }
+    abx_die(ABX_EXIT_OWN, "the image folder %s holds no root file system (no usr, no bin, no %s)",
+            run->image, run->command[0]);
 }
 
 static int run_verb(int argc, char **argv)
@@ -155,6 +190,9 @@ static int run_verb(int argc, char **argv)
         abx_die(ABX_EXIT_OWN, "no command given: arcbox run [OPTIONS] %s COMMAND...", run->image);
     if (run->command_count && !*run->command[0])
         abx_die(ABX_EXIT_OWN, "the command's name is empty");
+    if (run->kind == ABX_IMAGE_FOLDER)
+        check_folder(run);
+    abx_mounts_check(run);
     if (run->tty && !run->detach && !isatty(0))
         abx_die(ABX_EXIT_OWN, "-t: the input is not a terminal");
     return run->kind == ABX_IMAGE_OCI ? abx_run_oci(run) : abx_run_sandbox(run);
@@ -176,7 +214,9 @@ const struct abx_verb abx_verb_run = {.name = "run",
                 "  -i, -t, -it               terminal for it; input is always passed on\n"
                 "  -d                        run it detached: prints its name\n"
                 "  --name NAME, --rm         name it; forget it when it ends\n"
-                "  --hostname NAME, --network host|none\n\n"
+                "  --hostname NAME, --network host|none\n"
+                "  --cpus N                  processors that its GPU work uses, where that is the\n"
+                "                            processor's; all unless told otherwise\n\n"
                 "Exit status: the command's, 128 + the signal that ended it, 127 when it is not\n"
                 "there, 126 when it cannot run, 125 when arcbox itself failed.\n",
         .run = run_verb};

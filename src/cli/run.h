@@ -10,7 +10,8 @@
 struct abx_mount {
     char *source; /* absolute, symbolic links resolved */
     char *target; /* absolute and normal */
-    bool read_only, is_folder;
+    bool read_only, is_folder, is_device;
+    char relabel; /* 'z', 'Z': for SELinux, or 0 */
 };
 
 struct abx_gpu_request {
@@ -29,7 +30,8 @@ struct abx_run {
     char **env; /* "K=V", NULL-terminated */
     unsigned env_count;
     char *workdir, *name, *hostname;
-    bool interactive, tty, detach, remove, no_network;
+    bool interactive, tty, detach, remove, no_network, host_network;
+    unsigned cpus; /* threads of the GPU's work; 0: the daemon's choice */
     enum abx_image_kind kind;
     char *image;    /* as the user wrote it; a folder's path once resolved */
     char **command; /* NULL-terminated; empty only for OCI images */
@@ -37,8 +39,9 @@ struct abx_run {
 };
 
 /* ---- mounts (mounts.c): die with one clear line on bad input. */
-void abx_mount_add(struct abx_run *run, const char *spec);      /* HOST:GUEST[:ro|rw] */
-void abx_mount_add_long(struct abx_run *run, const char *spec); /* type=bind,source=..,target=.. */
+void abx_volume_add(struct abx_run *run, const char *spec); /* -v: HOST:GUEST[:ro|rw] */
+void abx_mount_add(struct abx_run *run, const char *spec);  /* --mount: that, or type=bind,... */
+void abx_mounts_check(const struct abx_run *run);           /* once the image is known */
 /* "/a//b/../c" -> "/a/c"; the caller's to free(). */
 char *abx_path_normal(const char *path);
 
@@ -48,8 +51,8 @@ struct abx_control_tenant;
 void abx_gpu_parse(struct abx_gpu_request *gpu, const char *spec);
 /* Starts the daemon if need be and makes the container's tenant, which lives as long as the
  * connection; says which device it got. Dies when it cannot. */
-struct abx_control *abx_gpu_tenant(const struct abx_gpu_request *gpu, const char *name,
-        uint32_t flags, struct abx_control_tenant *ret);
+struct abx_control *abx_gpu_tenant(const struct abx_run *run, const char *name, uint32_t flags,
+        struct abx_control_tenant *ret);
 
 /* ---- containers' records (container.c): a folder under the state folder, locked while its
  * arcbox process lives, so that a record whose process is gone is seen as such. */
@@ -66,6 +69,8 @@ struct abx_container {
 /* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
 struct abx_container *abx_container_create(const char *name);
 int abx_container_save(const struct abx_container *c);
+/* Removes its record, and its log from the disk. */
+void abx_container_forget(const struct abx_container *c);
 /* Drops the lock and, with `forget`, the record. */
 void abx_container_close(struct abx_container *c, bool forget);
 void abx_container_free(struct abx_container *c);
@@ -107,6 +112,8 @@ int abx_run_sandbox(struct abx_run *run);
 int abx_run_oci(struct abx_run *run);
 bool abx_oci_stop(const char *name, unsigned seconds);
 void abx_oci_remove(const char *name);
+/* podman has a container of that name which runs. */
+bool abx_oci_runs(const char *name);
 /* Becomes `podman logs`; lines < 0: all. */
 int abx_oci_logs(const char *name, bool follow, long lines);
 

@@ -136,17 +136,38 @@ static void make_mount_points(struct sandbox *s, const struct abx_root *root)
     }
 }
 
-/* A folder image resolves names as the host does. */
-static void copy_network_files(const struct abx_root *root)
+#define NETWORK_FILE_CAP (1u << 20)
+
+/* The container knows the host's names, and its own: programs look themselves up. */
+static void write_hosts(const struct sandbox *s, const struct abx_root *root)
 {
-    static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts"};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(files); i++) {
-        void *data;
-        size_t length;
-        if (abx_read_file(files[i], 1 << 20, &data, &length) == 0) {
-            abx_root_put(root->path, files[i], data, length);
-            free(data);
-        }
+    struct abx_string text = {0};
+    void *data;
+    size_t length;
+    if (abx_read_file("/etc/hosts", NETWORK_FILE_CAP, &data, &length) == 0) {
+        abx_string_add(&text, data, length);
+        free(data);
+    } else
+        abx_string_printf(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
+    if (text.length && text.data[text.length - 1] != '\n')
+        abx_string_add(&text, "\n", 1);
+    abx_string_printf(&text, "127.0.1.1\t%s\n", s->run->hostname ? s->run->hostname : s->name);
+    if (!text.failed)
+        abx_root_put(root->path, "/etc/hosts", text.data, text.length);
+    abx_string_finish(&text);
+}
+
+/* A folder image resolves names as the host does. */
+static void write_network_files(const struct sandbox *s, const struct abx_root *root)
+{
+    static const char resolv[] = "/etc/resolv.conf";
+    void *data;
+    size_t length;
+    write_hosts(s, root);
+    if (s->run->kind == ABX_IMAGE_FOLDER &&
+            abx_read_file(resolv, NETWORK_FILE_CAP, &data, &length) == 0) {
+        abx_root_put(root->path, resolv, data, length);
+        free(data);
     }
 }
 
@@ -170,8 +191,8 @@ static _Noreturn void child(struct sandbox *s)
         abx_say("this system covers parts of /proc (as docker does): the container sees and can "
                 "signal this user's processes outside it");
     make_mount_points(s, &root);
-    if (s->run->kind == ABX_IMAGE_FOLDER && root.writable)
-        copy_network_files(&root);
+    if (root.writable)
+        write_network_files(s, &root);
     abx_sandbox_exec(s, root.path);
     child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
 }
@@ -332,7 +353,7 @@ static void use_gpu(struct sandbox *s, const char *name)
                 "the guest library is missing beside the arcbox program: build again, or set "
                 "ARCBOX_GUEST_ROOT");
     struct abx_control_tenant tenant;
-    s->control = abx_gpu_tenant(&s->run->gpu, name, ABX_TENANT_HOLD, &tenant);
+    s->control = abx_gpu_tenant(s->run, name, ABX_TENANT_HOLD, &tenant);
     s->socket_folder = abx_xstrdup(tenant.socket);
     *strrchr(s->socket_folder, '/') = 0;
 }
@@ -351,10 +372,24 @@ static int report_start(int fd, const char *name)
     return 0;
 }
 
-static void detach(struct abx_container *c)
+/* On a disk: the runtime folder is memory that the system needs. The record holds a link. */
+static int open_log(const struct sandbox *s, const char *link_path)
+{
+    char *path = abx_xprintf("%s.log-XXXXXX", s->layers);
+    int log = mkostemp(path, O_APPEND | O_CLOEXEC);
+    if (log >= 0 && symlink(path, link_path) < 0) {
+        unlink(path);
+        close(log);
+        log = -1;
+    }
+    free(path);
+    return log;
+}
+
+static void detach(const struct sandbox *s, struct abx_container *c)
 {
     char *path = abx_container_file(c, "log");
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log = open_log(s, path);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (log < 0 || null < 0)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
@@ -440,7 +475,7 @@ int abx_run_sandbox(struct abx_run *run)
         }
         close(pipes[0]);
         ready = pipes[1];
-        detach(c);
+        detach(&s, c);
         c->supervisor = (int)getpid();
     }
     int code = run_to_end(&s, c, ready);

@@ -319,7 +319,8 @@ static const char usage[] =
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
         "The arcbox command starts it by itself. --idle 0: never stop.\n"
         "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
-        "ARCBOX_COMPILE_SECONDS give the same to a daemon that is started on first use.\n"
+        "ARCBOX_COMPILE_SECONDS, and ARCBOX_CPUS for --threads, give the same to a daemon that is "
+        "started on first use.\n"
         "--time-limit: processor time that one kernel may use, 10000 by default.\n";
 
 static uint64_t number(const char *text)
@@ -344,6 +345,8 @@ static void from_environment(struct supervisor *s)
         s->limits.memory_bytes = number(text);
     if ((text = getenv("ARCBOX_COMPILE_SECONDS")) && *text)
         s->limits.compile_seconds = (uint32_t)number(text);
+    if ((text = getenv("ARCBOX_CPUS")) && *text)
+        s->limits.threads = (uint32_t)number(text);
     if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
         s->limits.command_buffer_ns = number(text) * 1000000u;
 }

@@ -25,6 +25,18 @@ for folder in /proc/self /dev/shm /sys/fs /run/arcbox/x; do
 done
 says "long mount part" 125 "unknown part 'colour'" \
     "$arcbox" run --mount type=bind,source=/etc,target=/x,colour=red host true
+says "quotation mark" 125 "quotation mark" "$arcbox" run --mount 'type=bind,"source=/etc,target=/x' host true
+says "colons in a volume" 125 "needs --mount" "$arcbox" run -v /a:b:/x:ro host true
+printf 'export D=1\n' >"$work/bad.env"
+says "name with a blank" 125 "'export D' is no name" "$arcbox" run --env-file "$work/bad.env" host true
+printf '=1\n' >"$work/bad.env"
+says "no name" 125 "is no name" "$arcbox" run --env-file "$work/bad.env" host true
+for cpus in 0 -1 x 2x ""; do
+    says "--cpus $cpus" 125 "not a number of processors" "$arcbox" run --cpus "$cpus" host true
+done
+mkdir "$work/empty"
+says "empty image folder" 125 "holds no root file system (no usr, no bin, no /app)" \
+    "$arcbox" run "$work/empty" /app
 says "volume type" 125 "only type=bind" "$arcbox" run --mount type=tmpfs,target=/x host true
 says "unknown option" 125 "unknown option --frobnicate" "$arcbox" run --frobnicate host true
 says "option without value" 125 "-w needs a value" "$arcbox" run -w

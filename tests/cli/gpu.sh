@@ -15,6 +15,17 @@ same "found by name" libobjc.so.228 \
     "$("$arcbox" run --gpus device=cpu host python3 -c 'import ctypes.util; print(ctypes.util.find_library("objc"))')"
 same "without overlays too" "$right" \
     "$(ARCBOX_NO_OVERLAY=1 "$arcbox" run --gpus device=cpu -v "$kernel:/tmp/kernel:ro" host /tmp/kernel 2>/dev/null | cut -c1-15)"
+threads() { "$arcbox" gpu --format json | python3 -c '
+import json, sys
+print([t["threads"] for t in json.load(sys.stdin)["tenants"] if t["name"] == sys.argv[1]][0])' "$1"; }
+"$arcbox" run -d --name all --gpus device=cpu host sleep 60 >/dev/null
+"$arcbox" run -d --name three --cpus 2.5 --gpus device=cpu -v "$kernel:/kernel:ro" host \
+    sh -c '/kernel; exec sleep 60' >/dev/null
+same "threads: all processors" "$(nproc)" "$(threads all)"
+same "threads: as many as were asked for" 3 "$(threads three)"
+for _ in $(seq 100); do [ -n "$("$arcbox" logs three)" ] && break; sleep 0.1; done
+same "they work" "$right" "$("$arcbox" logs three | cut -c1-15)"
+"$arcbox" rm -f all three >/dev/null
 "$arcbox" run -d --name tenant --gpus device=null host sleep 60 >/dev/null
 same "tenant listed" "null" "$("$arcbox" gpu --format json | python3 -c '
 import json, sys
@@ -51,8 +62,20 @@ podman_part() {
     cp /bin/sh "$root/bin/"
     cp /etc/ld.so.cache "$root/etc/"
     why=$(tar -C "$root" -c . | podman import - "$image" 2>&1 >/dev/null) || { skip "podman import: $why"; return; }
-    if why=$("$arcbox" run "$image" /bin/sh -c : 2>&1); then
-        same "OCI image" "$right" "$("$arcbox" run --gpus device=cpu "$image" /bin/kernel | cut -c1-15)"
+    if why=$("$arcbox" run --network none "$image" /bin/sh -c : 2>&1); then
+        same "OCI image" "$right" "$("$arcbox" run --network none --gpus device=cpu "$image" /bin/kernel | cut -c1-15)"
+        same "many at once" "24 $right" "$(for i in $(seq 24); do
+            "$arcbox" run --network none --gpus device=cpu "$image" /bin/kernel 2>&1 | cut -c1-15 &
+        done | sort | uniq -c | sed 's/^ *//')"
+        "$arcbox" run -d --name five --cpus 5 --network none --gpus device=cpu "$image" /bin/sh -c 'while :; do /bin/kernel; done' >/dev/null
+        same "its threads" 5 "$("$arcbox" gpu --format json | python3 -c '
+import json, sys
+print(*(t["threads"] for t in json.load(sys.stdin)["tenants"]))')"
+        "$arcbox" rm -f five >/dev/null
+        chmod 711 "$work" # as the folders above a runtime folder are
+        same "root of its own users" "$right" "$(podman run --rm --device arcbox.dev/gpu=all \
+            --ulimit nofile=512:512 --ulimit nproc=512:512 --network none --uidmap 0:100000:65536 \
+            "$image" /bin/kernel | cut -c1-15)"
         same "podman alone" "$right" "$(podman run --rm --device arcbox.dev/gpu=all \
             --ulimit nofile=512:512 --ulimit nproc=512:512 --network none "$image" /bin/kernel | cut -c1-15)"
         same "its tenants are gone" 0 "$("$arcbox" gpu --format json | python3 -c '

@@ -34,6 +34,26 @@ same "ro keeps" fromguest "$(cat ../data/f)"
 same "file mount" original "$("$arcbox" run -v "$PWD/file:/one/two/file" host cat /one/two/file)"
 same "long mount" fromguest \
     "$("$arcbox" run --mount "type=bind,src=$work/data,dst=/d,readonly" host cat /d/f)"
+mkdir -p "$work/source=s3/src=x" "$work/a,b" "$work/c:d"
+echo hive >"$work/source=s3/src=x/f"
+echo comma >"$work/a,b/f"
+echo colon >"$work/c:d/f"
+same "words of the long form in a path" hive \
+    "$("$arcbox" run -v "$work/source=s3/src=x:/d:ro,cached" host cat /d/f)"
+same "and with --mount" hive "$("$arcbox" run --mount "$work/source=s3:/d:delegated" host cat /d/src=x/f)"
+same "quoted part" comma \
+    "$("$arcbox" run --mount "type=bind,\"source=$work/a,b\",target=/d,consistency=cached" host cat /d/f)"
+same "colon in the long form" colon \
+    "$("$arcbox" run --mount "type=bind,source=$work/c:d,target=/d,readonly=true" host cat /d/f)"
+same "mode for SELinux" colon "$("$arcbox" run --mount "source=$work/c:d,target=/d,z" host cat /d/f)"
+same "device as a source" read \
+    "$("$arcbox" run -v /dev/null:/one/.env:ro host sh -c 'cat /one/.env && echo read')"
+printf '\xef\xbb\xbfB=1\r\n  C=two words \r\n\r\n\t# no\n#no\nA=x=y\r\nFROM_HERE\r\n' >"$work/env"
+same "environment file" "x=y|1|two words |here|" "$(FROM_HERE=here "$arcbox" run --env-file "$work/env" \
+    host sh -c 'printf "%s|" "$A" "$B" "$C" "$FROM_HERE"')"
+same "it finds itself" 127.0.1.1 "$("$arcbox" run host sh -c 'getent hosts "$(hostname)"' | cut -d' ' -f1)"
+same "by the name it was given" "127.0.1.1 own-name" "$("$arcbox" run --hostname own-name --network none host \
+    python3 -c 'import socket; n = socket.gethostname(); print(socket.gethostbyname(n), n)')"
 same "private /tmp" "" "$("$arcbox" run host ls /tmp | grep -v "^$(basename "$work")$")"
 same "no network" 1 "$("$arcbox" run --network none host sh -c 'ls /sys/class/net >/dev/null; wc -l </proc/net/dev' | awk '{print $1 - 2}')"
 same "python of the user" "$(python3 -c 'import sys; print(sys.prefix)')" \
@@ -68,4 +88,22 @@ same "fallback says so" 1 "$(grep -c '^arcbox: no overlay file system here' err)
 same "layer on disk" "changed" \
     "$(ARCBOX_LAYER_ON_DISK=1 "$arcbox" run host sh -c 'rm -r sub && mkdir sub && echo changed >sub/f && cat sub/f')"
 same "nothing left" "doomed" "$(ls -A "$work/state/containers" | grep -v '^doomed$' | sed 's/$/ left/')doomed"
+# A folder that was made from nothing: the program and its libraries.
+scratch=$work/scratch
+mkdir -p "$scratch/app"
+cp -L "$(command -v ls)" "$scratch/app/list"
+ldd "$scratch/app/list" | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "$scratch$(dirname "$library")"
+    cp -L "$library" "$scratch$library"
+done
+same "a folder without usr and bin" list "$("$arcbox" run "$scratch" /app/list /app)"
+same "images may be given /tmp" "$work" "$("$arcbox" run -v /tmp:/tmp "$scratch" /app/list -d "$work")"
+# What a detached container writes goes to a disk, and away with its record.
+"$arcbox" run -d --name writes host sh -c 'echo written; exec sleep 60' >/dev/null
+log=$(readlink "$work/state/containers/writes/log")
+same "its log is not in the runtime folder" /var/tmp/ "$(echo "$log" | cut -c1-9)"
+for _ in $(seq 100); do [ -s "$log" ] && break; sleep 0.05; done
+same "its words" written "$("$arcbox" logs writes)"
+"$arcbox" rm -f writes >/dev/null
+[ -e "$log" ] && fail "the log is left"
 finish
