@@ -500,6 +500,8 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     if (!queue) {
         if (r == -EMFILE)
             abx_metal_say("newCommandQueue: a process has at most %u queues", ABX_MAX_QUEUES);
+        else if (r == -ENODEV)
+            abx_metal_say("newCommandQueue: the device was lost: %s", abx_client_lost_text(client));
         abx_client_queue_destroy(&state->wire);
         free(state);
         return NULL;

@@ -51,6 +51,13 @@ static bool inside(const struct spin *s, LLVMValueRef in)
     return s->mark[index_of(s, LLVMGetInstructionParent(in))] == s->loop + 1;
 }
 
+/* Of memory that others may write meanwhile. */
+static bool is_shared_load(LLVMValueRef v)
+{
+    return LLVMGetInstructionOpcode(v) == LLVMLoad &&
+           (LLVMGetVolatile(v) || LLVMGetOrdering(v) != LLVMAtomicOrderingNotAtomic);
+}
+
 /* The same in every turn. What plain loads read counts as that: addresses come from there. */
 static bool is_steady(struct spin *s, LLVMValueRef v, unsigned depth)
 {
@@ -59,7 +66,7 @@ static bool is_steady(struct spin *s, LLVMValueRef v, unsigned depth)
     if (depth == 0 || ++s->steps > MAX_STEPS || LLVMIsAPHINode(v) || LLVMIsAAllocaInst(v))
         return false;
     LLVMOpcode op = LLVMGetInstructionOpcode(v);
-    if (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg || (op == LLVMLoad && LLVMGetVolatile(v)))
+    if (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg || is_shared_load(v))
         return false;
     const char *name = codegen_callee(v);
     if (op == LLVMCall && (!name || (strncmp(name, "__abx_b", 7) && strncmp(name, "llvm.", 5))))
@@ -93,9 +100,25 @@ static bool reads_others(struct spin *s, LLVMValueRef v)
 {
     LLVMOpcode op = LLVMGetInstructionOpcode(v);
     if (op == LLVMLoad)
-        return (LLVMGetVolatile(v) || LLVMGetOrdering(v) != LLVMAtomicOrderingNotAtomic) &&
-               is_steady(s, LLVMGetOperand(v, 0), MAX_DEPTH);
+        return is_shared_load(v) && is_steady(s, LLVMGetOperand(v, 0), MAX_DEPTH);
     return (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg) && repeats(s, v);
+}
+
+/* Of a comparison of what a compare-exchange found with what it was to find: that operation. */
+static LLVMValueRef success_of(LLVMValueRef v)
+{
+    if (LLVMGetInstructionOpcode(v) != LLVMICmp)
+        return NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        LLVMValueRef found = LLVMGetOperand(v, i);
+        if (!LLVMIsAExtractValueInst(found))
+            continue;
+        LLVMValueRef exchange = LLVMGetOperand(found, 0);
+        if (LLVMIsAAtomicCmpXchgInst(exchange) &&
+                LLVMGetOperand(exchange, 1) == LLVMGetOperand(v, 1 - i))
+            return exchange;
+    }
+    return NULL;
 }
 
 /* The exit's condition is computed from such a read of this turn. */
@@ -108,6 +131,9 @@ static bool depends(struct spin *s, LLVMValueRef v, unsigned depth)
     LLVMOpcode op = LLVMGetInstructionOpcode(v);
     if (op == LLVMLoad || op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg)
         return false;
+    LLVMValueRef exchange = success_of(v);
+    if (exchange)
+        return inside(s, exchange) && reads_others(s, exchange);
     for (int i = 0; i < LLVMGetNumOperands(v); i++)
         if (depends(s, LLVMGetOperand(v, (unsigned)i), depth - 1))
             return true;
@@ -178,9 +204,7 @@ static bool has_waiting_memory(LLVMValueRef kernel)
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(kernel); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
             LLVMOpcode op = LLVMGetInstructionOpcode(in);
-            if (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg ||
-                    (op == LLVMLoad && (LLVMGetVolatile(in) ||
-                                               LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic)))
+            if (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg || is_shared_load(in))
                 return true;
         }
     return false;
