@@ -24,5 +24,7 @@ void abx_write_whole(const char *path, const char *text);
 
 /* On a container: how many processors its GPU work may use. */
 #define ABX_CPUS_ANNOTATION "dev.arcbox.cpus"
+/* And how many milliseconds of processor time one kernel. */
+#define ABX_TIME_ANNOTATION "dev.arcbox.time-limit-ms"
 
 #endif

@@ -57,12 +57,19 @@ static char *root_of(const char *state)
     return root;
 }
 
+/* 0: none given. */
+static uint64_t annotation(const char *state, const char *name)
+{
+    char *text = abx_json_find(state, (const char *const[]){"annotations", name, NULL});
+    uint64_t value = text ? strtoull(text, NULL, 10) : 0;
+    free(text);
+    return value <= UINT32_MAX ? value : 0;
+}
+
 static int start(const char *state, const char *name, const char *backend)
 {
-    char *cpus =
-            abx_json_find(state, (const char *const[]){"annotations", ABX_CPUS_ANNOTATION, NULL});
-    struct abx_control_limits limits = {.threads = cpus ? (uint32_t)strtoul(cpus, NULL, 10) : 0};
-    free(cpus);
+    struct abx_control_limits limits = {.threads = (uint32_t)annotation(state, ABX_CPUS_ANNOTATION),
+            .command_buffer_ns = annotation(state, ABX_TIME_ANNOTATION) * 1000000u};
     struct abx_control *control;
     struct abx_control_tenant tenant;
     char *why = NULL;

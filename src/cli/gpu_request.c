@@ -110,11 +110,24 @@ static void choose_backend(
     free(devices);
 }
 
+uint64_t abx_gpu_time_limit_ms(void)
+{
+    const char *text = getenv("ARCBOX_TIME_LIMIT_MS");
+    char *end;
+    if (!text || !*text)
+        return 0;
+    unsigned long long ms = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || ms > UINT32_MAX)
+        abx_die(ABX_EXIT_OWN, "ARCBOX_TIME_LIMIT_MS=%s: not a number of milliseconds", text);
+    return ms;
+}
+
 struct abx_control *abx_gpu_tenant(
         const struct abx_run *run, const char *name, uint32_t flags, struct abx_control_tenant *ret)
 {
     const struct abx_gpu_request *gpu = &run->gpu;
-    struct abx_control_limits limits = {.threads = run->cpus};
+    struct abx_control_limits limits = {
+            .threads = run->cpus, .command_buffer_ns = abx_gpu_time_limit_ms() * 1000000u};
     struct abx_control *control;
     char *why = NULL, backend[16];
     int r = abx_control_connect(true, &control, &why);

@@ -153,6 +153,10 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
         add2(&w, "--annotation", abx_xprintf(ABX_CPUS_ANNOTATION "=%u", run->cpus));
     }
+    if (run->gpu.wanted && abx_gpu_time_limit_ms())
+        add2(&w, "--annotation",
+                abx_xprintf(
+                        ABX_TIME_ANNOTATION "=%llu", (unsigned long long)abx_gpu_time_limit_ms()));
     add(&w, run->image);
     for (int i = 0; i < run->command_count; i++)
         add(&w, run->command[i]);

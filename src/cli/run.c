@@ -217,6 +217,8 @@ const struct abx_verb abx_verb_run = {.name = "run",
                 "  --hostname NAME, --network host|none\n"
                 "  --cpus N                  processors that its GPU work uses, where that is the\n"
                 "                            processor's; all unless told otherwise\n\n"
+                "ARCBOX_TIME_LIMIT_MS in the environment: processor time that one kernel may use\n"
+                "(10000).\n\n"
                 "Exit status: the command's, 128 + the signal that ended it, 127 when it is not\n"
                 "there, 126 when it cannot run, 125 when arcbox itself failed.\n",
         .run = run_verb};

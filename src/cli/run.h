@@ -49,6 +49,8 @@ char *abx_path_normal(const char *path);
 struct abx_control;
 struct abx_control_tenant;
 void abx_gpu_parse(struct abx_gpu_request *gpu, const char *spec);
+/* ARCBOX_TIME_LIMIT_MS of this environment; 0: the daemon's. */
+uint64_t abx_gpu_time_limit_ms(void);
 /* Starts the daemon if need be and makes the container's tenant, which lives as long as the
  * connection; says which device it got. Dies when it cannot. */
 struct abx_control *abx_gpu_tenant(const struct abx_run *run, const char *name, uint32_t flags,

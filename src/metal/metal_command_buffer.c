@@ -349,7 +349,7 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         abx_string_printf(s, "a kernel used more than its limit of processor time");
         if (limit)
             abx_string_printf(s, ", %llu ms", limit);
-        abx_string_printf(s, " (arcboxd takes the limit from ARCBOX_TIME_LIMIT_MS)");
+        abx_string_printf(s, " (ARCBOX_TIME_LIMIT_MS raises it)");
         break;
     case ABX_REASON_FAULT:
         if (limit && limit != SIGSEGV && limit != SIGBUS)

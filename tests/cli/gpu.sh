@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Containers with the GPU: the device, the libraries' names, tenants, doctor; also through podman and
-# a CDI description, where podman can run. $2: arcbox-kernel-check.
+# a CDI description, where podman can run. $2: arcbox-kernel-check. $3: tests/metal/lost.m, maybe.
 . "$(dirname "$0")/lib.sh"
 kernel=$(realpath "$2")
 trap '"$arcbox" daemon stop >/dev/null; rm -rf "$work"' EXIT
@@ -26,6 +26,10 @@ same "threads: as many as were asked for" 3 "$(threads three)"
 for _ in $(seq 100); do [ -n "$("$arcbox" logs three)" ] && break; sleep 0.1; done
 same "they work" "$right" "$("$arcbox" logs three | cut -c1-15)"
 "$arcbox" rm -f all three >/dev/null
+says "a time limit that is none" 125 "not a number of milliseconds" \
+    env ARCBOX_TIME_LIMIT_MS=10s "$arcbox" run --gpus device=cpu host true
+[ -z "${3:-}" ] || same "its own time limit" 0 "$(ARCBOX_TIME_LIMIT_MS=500 "$arcbox" run --gpus device=cpu \
+    -v "$3:/lost:ro" host /lost forever >"$work/lost" 2>&1; echo $?)"
 "$arcbox" run -d --name tenant --gpus device=null host sleep 60 >/dev/null
 same "tenant listed" "null" "$("$arcbox" gpu --format json | python3 -c '
 import json, sys
