@@ -25,7 +25,7 @@ struct codegen {
     LLVMValueRef entry;                 /* abx_entry, once built */
     struct abx_object object;           /* filled as things are decided */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
-    bool yields; /* has loops that wait for other threads: codegen_spin.c */
+    bool yields;                        /* has loops that wait for other threads: codegen_spin.c */
     bool matrix_elements;               /* it looks at its matrices' elements */
     bool recursive;                     /* it calls functions */
     bool bounded;                       /* private arrays keep to themselves */

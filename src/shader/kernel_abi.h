@@ -30,7 +30,7 @@ struct abx_object {
     uint32_t frame_bytes;              /* coroutine frame, a multiple of 64 */
     uint32_t uses_simd;                /* 1: lanes of a SIMD-group exchange values */
     uint32_t yields;                   /* 1: its coroutines stop to let others go on, too */
-    uint64_t elf_offset, elf_bytes; /* 8-byte aligned */
+    uint64_t elf_offset, elf_bytes;    /* 8-byte aligned */
 };
 
 /* A frame holds the private memory of `lanes` threads; Apple's limit on a thread's stack is far
@@ -95,7 +95,8 @@ struct abx_kernel_lane {
  * group's size) in `frame` (frame_bytes, 64-byte aligned) and runs them to their first stop.
  * Returns a handle: its first word is a function that takes the handle and runs on to the next
  * stop, or NULL when the threads have ended. With lanes > 1 there is no ABX_WAIT_SIMD, and
- * `wait` is written only by kernels that yield: every stop of the others is an ABX_WAIT_GROUP one. */
+ * `wait` is written only by kernels that yield: every stop of the others is an ABX_WAIT_GROUP one.
+ */
 typedef void *abx_kernel_start(const struct abx_kernel_call *call, void *frame, uint32_t thread,
         struct abx_kernel_lane *lane);
 

@@ -58,7 +58,7 @@ struct abx_reflection_function {
     uint32_t name; /* what newFunctionWithName: finds ([[host_name]] or the C name) */
     uint32_t kind; /* enum abx_function_kind */
     uint32_t first_argument, argument_count;
-    uint32_t unsure; /* 1: whether its code can be made shows when it is */
+    uint32_t unsure;              /* 1: whether its code can be made shows when it is */
     uint32_t max_threads;         /* [[max_total_threads_per_threadgroup]], 0 when not given */
     uint32_t required_threads[3]; /* [[required_threads_per_threadgroup]], 0 when not given */
     uint32_t entry;               /* string: the bitcode's symbol for this function */

@@ -264,8 +264,8 @@ static void check_bad_kernel(const char *name, const char *function, enum abx_ex
     guest_close(&sibling);
 }
 
-/* The time limit is the kernel's own time: one that needs less is not ended by a machine that is busy
- * with other things, however long it takes. */
+/* The time limit is the kernel's own time: one that needs less is not ended by a machine that is
+ * busy with other things, however long it takes. */
 static void check_busy(void)
 {
     enum { BURNERS = 12 };

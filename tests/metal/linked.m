@@ -204,14 +204,8 @@ static void test_names(void)
 {
     NSError *error = nil;
     id<MTLComputePipelineState> lacks = link_kernel(@"by_name", nil, &error);
-    CHECK(lacks && !error); /* nobody waited for it: told when it is used */
-    id<MTLCommandBuffer> commands = run(^(id<MTLComputeCommandEncoder> e) {
-        [e setComputePipelineState:lacks];
-        [e setBuffer:numbers(1) offset:0 atIndex:0];
-        [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
-    });
-    CHECK(commands.status == MTLCommandBufferStatusError);
-    CHECK([commands.error.localizedDescription containsString:@"did not compile: undefined function"]);
+    CHECK(!lacks && [error.localizedDescription containsString:@"undefined function"]);
+    error = nil;
     MTLLinkedFunctions *l = [MTLLinkedFunctions linkedFunctions];
     l.privateFunctions = named(@[ @"adjust" ]);
     l.binaryFunctions = named(@[ @"twice" ]);

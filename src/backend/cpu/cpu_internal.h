@@ -164,7 +164,8 @@ static inline void abx_cpu_resume(void *handle)
 /* Lanes that wait for their SIMD-group go on until all wait for more than that, or one yields. */
 void abx_cpu_run_simdgroup(struct abx_kernel_lane *lane, void **handle, uint32_t count);
 
-/* resident.c: runs threadgroups of a pipeline that yields, several at a time, until none is left. */
+/* resident.c: runs threadgroups of a pipeline that yields, several at a time, until none is left.
+ */
 void abx_cpu_run_resident(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 void abx_cpu_drop_resident(struct abx_cpu_executor *e);
 
