@@ -119,8 +119,9 @@ struct abx_device {
 /* An executor, known to abx_cpu_watchdog(). NULL without memory. */
 struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device);
 void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e);
-/* Ties it to the calling thread, for good. */
+/* Ties it to the calling thread, until it is destroyed there or the thread has ended. */
 void abx_cpu_executor_bind(struct abx_cpu_executor *e);
+void abx_cpu_executor_unbind(struct abx_cpu_executor *e);
 
 /* fault.c. Use:
  *     if (sigsetjmp(e->guard.landing, 0))

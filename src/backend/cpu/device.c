@@ -46,6 +46,7 @@ struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device)
 
 void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e)
 {
+    abx_cpu_executor_unbind(e);
     pthread_mutex_lock(&device->lock);
     for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++)
         if (atomic_load(&device->executors[i]) == e)

@@ -20,6 +20,15 @@ void abx_cpu_executor_bind(struct abx_cpu_executor *e)
     current = e;
 }
 
+void abx_cpu_executor_unbind(struct abx_cpu_executor *e)
+{
+    stack_t off = {.ss_flags = SS_DISABLE};
+    if (current != e)
+        return;
+    current = NULL;
+    sigaltstack(&off, NULL);
+}
+
 struct abx_submission *abx_cpu_current_submission(void)
 {
     return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
