@@ -60,6 +60,8 @@ static size_t count_globals(LLVMModuleRef module)
         n++;
     for (LLVMValueRef v = LLVMGetFirstGlobal(module); v; v = LLVMGetNextGlobal(v))
         n++;
+    for (LLVMValueRef i = LLVMGetFirstGlobalIFunc(module); i; i = LLVMGetNextGlobalIFunc(i))
+        n++;
     return n;
 }
 
@@ -76,6 +78,8 @@ static bool is_sure(LLVMModuleRef module, struct seen *s)
             if (LLVMIsDeclaration(v) && !ours && !codegen_callable(name))
                 return false;
             see_body(s, v);
+        } else if (!LLVMIsAGlobalVariable(v)) {
+            return false; /* refused, and that is then said */
         } else if (LLVMIsDeclaration(v)) {
             if (strncmp(name, "__msl_", 6) && strncmp(name, "__abx_", 6))
                 return false;

@@ -130,7 +130,17 @@ static void check_folder(void)
     CHECK(unlink(path) == 0 && mkdir(path, 0777) == 0 && chmod(path, 0777) == 0);
     CHECK(abx_control_connect(true, &control, &message) == 0); /* ours: made private */
     struct stat st;
-    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0700);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0711);
+    static const struct {
+        const char *leaf;
+        unsigned mode;
+    } parts[] = {{"tenants", 0711}, {"private", 0700}, {"control.sock", 0600},
+            {"arcboxd.log", 0600}, {"lock", 0600}};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(parts); i++) {
+        char part[200];
+        snprintf(part, sizeof part, "%s/%s", path, parts[i].leaf);
+        CHECK(stat(part, &st) == 0 && (st.st_mode & 0777) == parts[i].mode);
+    }
     CHECK(abx_control_shutdown(control) == 0);
     abx_control_close(control);
     setenv("ARCBOXD", "/nowhere/arcboxd", 1);

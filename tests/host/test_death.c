@@ -268,7 +268,7 @@ static void check_bad_kernel(const char *name, const char *function, enum abx_ex
  * busy with other things, however long it takes. */
 static void check_busy(void)
 {
-    enum { BURNERS = 12 };
+    enum { BURNERS = 6 };
     struct abx_control_limits limits = {.command_buffer_ns = 600000000};
     struct abx_control_tenant t;
     struct guest g;
@@ -347,8 +347,8 @@ int main(void)
 {
     control = daemon_start();
     check_client_killed();
-    check_bad_kernel("faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 300, 1);
-    check_bad_kernel("very-faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 100, 1 << 16);
+    check_bad_kernel("faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 100, 1);
+    check_bad_kernel("very-faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 30, 1 << 16);
     check_bad_kernel("endless", "forever", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1);
     check_bad_kernel("long", "turns", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1 << 10);
     check_busy();
