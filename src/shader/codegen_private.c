@@ -221,7 +221,8 @@ int codegen_bound_private(struct codegen *g, LLVMValueRef function)
             erase_unused(in);
     }
     free(a);
-    /* Nothing that rewrites a loop's counters: from their form it is seen that lanes lie side by side. */
+    /* Nothing that rewrites a loop's counters: from their form it is seen that lanes lie side by
+     * side. */
     return any ? codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>,early-cse,dce)")
                : 0;
 }

@@ -17,16 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_AMENDING_ROUNDS 8      /* each round compiles again; nested conditionals need one each */
+#define MAX_AMENDING_ROUNDS 8  /* each round compiles again; nested conditionals need one each */
 #define MAX_DIRECT_KERNELS 24u /* compiled at once */
 #define SHARD_BLOCK 16u        /* kernels; fewer are not worth a clang of their own */
 #define MAX_SHARDS 8u          /* descriptors: three each */
 
 /* ---- what clang is given */
 
-/* What clang lets pass of bfloat is found by warnings that say much else, so a text without it is not
- * asked about: operations on a half and a bfloat, which clang 19 compiles to an invalid module, and
- * floats that become a bfloat without a cast (frontend_diag.c). */
+/* What clang lets pass of bfloat is found by warnings that say much else, so a text without it is
+ * not asked about: operations on a half and a bfloat, which clang 19 compiles to an invalid module,
+ * and floats that become a bfloat without a cast (frontend_diag.c). */
 static void begin_arguments(
         struct clang_arguments *ret, const struct frontend *f, const char *overlay, const char *pch)
 {

@@ -1,8 +1,8 @@
 /* shader: members of classes. Metal lets methods be overloaded on the address space of the object;
- * rewrite_object.c makes the qualifier one of a parameter. Of the methods it leaves alone every object
- * is reachable through the default space: the qualifier goes, and so do those that differed in nothing
- * else. Where the result is a reference or pointer into an address space, another method calls the one
- * that is left. Compiler process, hostile text. */
+ * rewrite_object.c makes the qualifier one of a parameter. Of the methods it leaves alone every
+ * object is reachable through the default space: the qualifier goes, and so do those that differed
+ * in nothing else. Where the result is a reference or pointer into an address space, another method
+ * calls the one that is left. Compiler process, hostile text. */
 #include "shader/rewrite_internal.h"
 
 #include <stdlib.h>

@@ -63,7 +63,7 @@ struct rewriter {
     struct name_table template_names, constant_names;
     struct name_table defined; /* how many functions a name's text defines */
 
-    struct abx_string space;       /* the enclosing namespaces: "a::b::" */
+    struct abx_string space;                /* the enclosing namespaces: "a::b::" */
     struct class_object *object, **objects; /* rewrite_object.c: the class being read; all */
     uint32_t object_count, object_capacity;
     struct name_table object_names;
@@ -212,8 +212,7 @@ struct method_set *method_set_create(void);
 void method_set_destroy(struct method_set *set);
 void rewriter_method(struct rewriter *r, struct method_set *set, const struct declaration *d);
 /* One that was not taken by rewrite_object.c; `set` NULL: outside of its class. */
-void rewriter_plain_method(
-        struct rewriter *r, struct method_set *set, const struct declaration *d);
+void rewriter_plain_method(struct rewriter *r, struct method_set *set, const struct declaration *d);
 void rewriter_constructors(struct rewriter *r, const struct method_set *set); /* at the end */
 void rewriter_member(struct rewriter *r, const struct declaration *d);
 

@@ -10,8 +10,8 @@
  *     [--save FOLDER]                       gets the objects or PTX, and the blobs
  *     [-j N]                                kernels at a time
  *
- * SHADER_TOOL_CLANG: the path of arcbox-clang.so, to run clang as the compiler process does, in forks
- * of itself. ARCBOX_SHADER_FORM=direct|staged: see frontend_compile.c.
+ * SHADER_TOOL_CLANG: the path of arcbox-clang.so, to run clang as the compiler process does, in
+ * forks of itself. ARCBOX_SHADER_FORM=direct|staged: see frontend_compile.c.
  *
  * Exit: 0 compiled, 1 errors in the program, 2 anything else. */
 #include "shader_tool.h"
