@@ -343,7 +343,9 @@ static bool add_candidate(struct diagnosed *d, const struct complaint *c)
 {
     static const char *const internal[] = {"__abx", "__msl", "__MSL", "__mixes", "__raw", "__schar",
             "__llong", "__ullong", "__flags", "None =", "(the implicit ", "volatile"};
-    if (!c->at.line || c->message_bytes < 10 || memcmp(c->message, "candidate ", 10) ||
+    bool reason = memmem(c->message, c->message_bytes, "viable", 6) ||
+                  memmem(c->message, c->message_bytes, "ignored", 7);
+    if (!c->at.line || c->message_bytes < 10 || memcmp(c->message, "candidate ", 10) || !reason ||
             d->text.length > ABX_SHADER_MAX_MESSAGE_BYTES / 2)
         return false;
     for (size_t i = 0; i < ABX_ARRAY_SIZE(internal); i++)
