@@ -13,7 +13,7 @@
  * in registers, and suit threadgroups that are eight wide. */
 #define FREE_WIDTH 8u
 
-static LLVMBasicBlockRef new_block(struct wide *w, const char *name)
+LLVMBasicBlockRef wide_new_block(struct wide *w, const char *name)
 {
     return LLVMAppendBasicBlockInContext(w->g->context, w->function, name);
 }
@@ -276,8 +276,8 @@ static bool masked_block(struct wide *w, uint32_t b)
     LLVMBuildStore(builder, LLVMConstNull(type), w->mask_slot[b]);
     LLVMBasicBlockRef after = NULL;
     if (may_skip(w, b)) {
-        LLVMBasicBlockRef body = new_block(w, "some");
-        after = new_block(w, "skip");
+        LLVMBasicBlockRef body = wide_new_block(w, "some");
+        after = wide_new_block(w, "skip");
         LLVMBuildCondBr(builder, wide_any(w, w->mask), body, after);
         LLVMPositionBuilderAtEnd(builder, body);
     }
@@ -348,12 +348,10 @@ static bool loop_turn(struct wide *w, const bool *region, int l)
     if (!has_full_version(w, l))
         return layout(w, region, l);
     LLVMTypeRef type = wide_type(w, w->g->i1);
-    LLVMBasicBlockRef full = new_block(w, "full"), some = new_block(w, "some"),
-                      turned = new_block(w, "turned");
+    LLVMBasicBlockRef full = wide_new_block(w, "full"), some = wide_new_block(w, "some"),
+                      turned = wide_new_block(w, "turned");
     LLVMValueRef mask = LLVMBuildLoad2(builder, type, w->mask_slot[w->loops[l].header], "");
-    LLVMValueRef bits = wide_bits(w, mask);
-    LLVMValueRef all = LLVMConstAllOnes(LLVMTypeOf(bits));
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, bits, all, ""), full, some);
+    LLVMBuildCondBr(builder, wide_full(w, mask), full, some);
     LLVMPositionBuilderAtEnd(builder, full);
     if (!full_version(w, l))
         return false;
@@ -387,7 +385,7 @@ static bool layout(struct wide *w, const bool *region, int level)
             w->refused = "a loop entered in the middle";
             return false;
         }
-        LLVMBasicBlockRef top = new_block(w, "loop"), after = new_block(w, "done");
+        LLVMBasicBlockRef top = wide_new_block(w, "loop"), after = wide_new_block(w, "done");
         LLVMBuildBr(builder, top);
         LLVMPositionBuilderAtEnd(builder, top);
         if (!loop_turn(w, region, l))
@@ -484,7 +482,7 @@ bool wide_translate(struct wide *w, LLVMBasicBlockRef after)
     if (!make_slots(w))
         return false;
     for (uint32_t b = 0; b < w->count; b++)
-        w->made[b] = w->masked[b] ? NULL : new_block(w, "b");
+        w->made[b] = w->masked[b] ? NULL : wide_new_block(w, "b");
     LLVMBuildBr(w->g->builder, w->made[0]);
     for (uint32_t o = 0; o < w->count; o++)
         if (!w->masked[w->order[o]] && !unmasked_block(w, w->order[o]))
@@ -613,7 +611,7 @@ static bool variant(
     if (!rows)
         w->entry_mask = LLVMBuildICmp(b, LLVMIntULT,
                 w->lane_place[ABX_BUILTIN_THREAD_INDEX][0].vector, wide_splat(w, total), "inside");
-    return wide_translate(w, new_block(w, "after"));
+    return wide_translate(w, wide_new_block(w, "after"));
 }
 
 static LLVMValueRef total_size(struct wide *w)
@@ -628,7 +626,7 @@ static LLVMBasicBlockRef choose(struct wide *w)
 {
     struct codegen *g = w->g;
     LLVMBuilderRef b = g->builder;
-    LLVMBasicBlockRef rows = new_block(w, "rows"), linear = new_block(w, "linear");
+    LLVMBasicBlockRef rows = wide_new_block(w, "rows"), linear = wide_new_block(w, "linear");
     LLVMValueRef x = w->place.builtin[ABX_BUILTIN_GROUP_SIZE][0];
     LLVMValueRef odd = LLVMBuildAnd(b, x, codegen_i32(g, w->width - 1), "");
     LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, odd, codegen_i32(g, 0), ""), rows, linear);
@@ -642,7 +640,7 @@ static void mark_entry(struct wide *w)
     LLVMBuilderRef b = g->builder;
     w->statics = codegen_load_field(g, w->place.call, g->ptr,
             offsetof(struct abx_kernel_call, static_threadgroup), "statics");
-    LLVMBasicBlockRef body = new_block(w, "body");
+    LLVMBasicBlockRef body = wide_new_block(w, "body");
     w->entry_mark = LLVMBuildBr(b, body);
     LLVMPositionBuilderAtEnd(b, body);
 }
@@ -654,14 +652,14 @@ static bool groups(struct wide *w)
     LLVMTypeRef params[3] = {g->ptr, g->i64, g->i64};
     w->function = g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY,
             LLVMFunctionType(LLVMVoidTypeInContext(g->context), params, 3, 0));
-    LLVMPositionBuilderAtEnd(b, new_block(w, "entry"));
+    LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
     codegen_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
     mark_entry(w);
     struct codegen_loop group = codegen_loop_begin(g, g->i64, "group");
     codegen_place_in_groups(g, &w->place, LLVMBuildAdd(b, LLVMGetParam(g->entry, 1), group.i, ""));
     LLVMValueRef *size = w->place.builtin[ABX_BUILTIN_GROUP_SIZE];
     LLVMValueRef total = total_size(w), width = codegen_i32(g, w->width);
-    LLVMBasicBlockRef next = new_block(w, "next"), linear = choose(w);
+    LLVMBasicBlockRef next = wide_new_block(w, "next"), linear = choose(w);
     struct codegen_loop z = codegen_loop_begin(g, g->i32, "z");
     struct codegen_loop y = codegen_loop_begin(g, g->i32, "y");
     struct codegen_loop x = codegen_loop_begin(g, g->i32, "x");
@@ -697,7 +695,7 @@ static bool coroutine(struct wide *w)
     w->function = g->entry =
             LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
     struct codegen_coroutine c;
-    LLVMPositionBuilderAtEnd(b, new_block(w, "entry"));
+    LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
     codegen_coroutine_begin(g, g->entry, LLVMGetParam(g->entry, 1), &c);
     w->coroutine = &c;
     codegen_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
@@ -705,7 +703,7 @@ static bool coroutine(struct wide *w)
     mark_entry(w);
     LLVMValueRef *size = w->place.builtin[ABX_BUILTIN_GROUP_SIZE], total = total_size(w);
     LLVMValueRef thread = LLVMGetParam(g->entry, 2);
-    LLVMBasicBlockRef end = new_block(w, "end"), linear = choose(w);
+    LLVMBasicBlockRef end = wide_new_block(w, "end"), linear = choose(w);
     LLVMValueRef row = LLVMBuildUDiv(b, thread, size[0], "");
     LLVMValueRef at[3] = {LLVMBuildURem(b, thread, size[0], ""), LLVMBuildURem(b, row, size[1], ""),
             LLVMBuildUDiv(b, row, size[1], "")};

@@ -195,6 +195,7 @@ void wide_track(struct wide *w, LLVMValueRef in);
 /* Fills lanes[] of an integer whose vector is a constant. */
 void wide_know_constant(struct wide *w, struct wide_value *v);
 
+LLVMBasicBlockRef wide_new_block(struct wide *w, const char *name); /* at the end */
 LLVMTypeRef wide_type(struct wide *w, LLVMTypeRef scalar);
 LLVMValueRef wide_splat(struct wide *w, LLVMValueRef scalar);
 LLVMValueRef wide_uniform(struct wide *w, LLVMValueRef source);
@@ -204,6 +205,7 @@ void wide_set_uniform(struct wide *w, LLVMValueRef source, LLVMValueRef v);
 void wide_set_vector(struct wide *w, LLVMValueRef source, LLVMValueRef v);
 LLVMValueRef wide_all(struct wide *w);                     /* the mask, as a vector */
 LLVMValueRef wide_any(struct wide *w, LLVMValueRef mask);  /* i1 */
+LLVMValueRef wide_full(struct wide *w, LLVMValueRef mask); /* i1: every lane */
 LLVMValueRef wide_bits(struct wide *w, LLVMValueRef mask); /* i<width> */
 LLVMValueRef wide_first_active(struct wide *w);            /* i32; some lane when none is */
 LLVMValueRef wide_slot(struct wide *w, LLVMTypeRef type, const char *name); /* at the entry */

@@ -111,22 +111,10 @@ static bool has_gathers(struct wide *w, uint64_t bytes)
     return w->g->vector_bytes >= 64 && bytes >= 4;
 }
 
-static LLVMBasicBlockRef new_block(struct wide *w, const char *name)
-{
-    return LLVMAppendBasicBlockInContext(w->g->context, w->function, name);
-}
-
 static LLVMValueRef element_at(
         struct wide *w, LLVMTypeRef scalar, LLVMValueRef array, LLVMValueRef lane)
 {
     return LLVMBuildGEP2(w->g->builder, scalar, array, &lane, 1, "");
-}
-
-static LLVMValueRef is_full(struct wide *w, LLVMValueRef mask)
-{
-    LLVMValueRef bits = wide_bits(w, mask);
-    LLVMValueRef all = LLVMConstAllOnes(LLVMTypeOf(bits));
-    return LLVMBuildICmp(w->g->builder, LLVMIntEQ, bits, all, "full");
 }
 
 /* Copies the active lanes' elements from one row to another, one by one. */
@@ -163,8 +151,8 @@ static LLVMValueRef masked_row_load(struct wide *w, const struct access *a)
         LLVMValueRef o[4] = {a->row, codegen_i32(g, a->align), w->mask, LLVMConstNull(a->type)};
         return codegen_call_intrinsic(g, "llvm.masked.load", types, 2, o, 4);
     }
-    LLVMBasicBlockRef whole = new_block(w, "whole"), some = new_block(w, "lanes"),
-                      after = new_block(w, "loaded");
+    LLVMBasicBlockRef whole = wide_new_block(w, "whole"), some = wide_new_block(w, "lanes"),
+                      after = wide_new_block(w, "loaded");
     LLVMValueRef slot = wide_slot(w, a->type, "row");
     LLVMBuildCondBr(b, readable(w, a), whole, some);
     LLVMPositionBuilderAtEnd(b, whole);
@@ -191,9 +179,9 @@ static void masked_row_store(struct wide *w, const struct access *a, LLVMValueRe
     bool native = has_masked_rows(w, a->bytes);
     LLVMBasicBlockRef after = NULL;
     if (w->g->vector_bytes < 64) { /* even where there is one, AMD's takes some 20 cycles */
-        LLVMBasicBlockRef whole = new_block(w, "whole"), some = new_block(w, "lanes");
-        after = new_block(w, "stored");
-        LLVMBuildCondBr(b, is_full(w, w->mask), whole, some);
+        LLVMBasicBlockRef whole = wide_new_block(w, "whole"), some = wide_new_block(w, "lanes");
+        after = wide_new_block(w, "stored");
+        LLVMBuildCondBr(b, wide_full(w, w->mask), whole, some);
         LLVMPositionBuilderAtEnd(b, whole);
         LLVMSetAlignment(LLVMBuildStore(b, v, a->row), a->align);
         LLVMBuildBr(b, after);

@@ -54,6 +54,13 @@ LLVMValueRef wide_any(struct wide *w, LLVMValueRef mask)
     return LLVMBuildICmp(w->g->builder, LLVMIntNE, bits, LLVMConstNull(LLVMTypeOf(bits)), "any");
 }
 
+LLVMValueRef wide_full(struct wide *w, LLVMValueRef mask)
+{
+    LLVMValueRef bits = wide_bits(w, mask);
+    LLVMValueRef all = LLVMConstAllOnes(LLVMTypeOf(bits));
+    return LLVMBuildICmp(w->g->builder, LLVMIntEQ, bits, all, "full");
+}
+
 LLVMValueRef wide_first_active(struct wide *w)
 {
     struct codegen *g = w->g;
