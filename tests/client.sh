@@ -15,6 +15,11 @@ client_run() {
     "$arcbox" run --gpus device=cpu --mount "$work:$work" -w "$work" host timeout 900 "$@"
 }
 
+# The same in the background; $! is to be ended. A function would be a shell of its own there.
+client_spawn() {
+    "$arcbox" run --gpus device=cpu --mount "$work:$work" -w "$work" host timeout 900 "$@" &
+}
+
 # pypi_source PACKAGE VERSION [PATTERN...]: its source distribution, or the parts named, unpacked in
 # the work folder.
 pypi_source() {

@@ -491,14 +491,34 @@ static void reach(struct wide *w, uint32_t b, uint32_t stop, bool *in)
     }
 }
 
-static bool mark_phis(struct wide *w, uint32_t b)
+/* True when lanes bring one value to where they meet, whichever way they came: one that was there
+ * before they parted. `region`: the blocks between; of a loop's, each turn's is another. */
+static bool brings_one(struct wide *w, LLVMValueRef phi, const bool *region, uint32_t parted)
+{
+    LLVMValueRef one = NULL;
+    for (unsigned i = 0; i < LLVMCountIncoming(phi); i++) {
+        uint32_t from = wide_block(w, LLVMGetIncomingBlock(phi, i));
+        LLVMValueRef v = LLVMGetIncomingValue(phi, i);
+        if (!region[from] && from != parted)
+            continue;
+        if ((one && one != v) || LLVMIsUndef(v))
+            return false;
+        one = v;
+    }
+    return one &&
+           (!LLVMIsAInstruction(one) || !region[wide_block(w, LLVMGetInstructionParent(one))]);
+}
+
+/* region: NULL when lanes come at different times. */
+static bool mark_phis(struct wide *w, uint32_t b, const bool *region, uint32_t parted)
 {
     bool changed = false;
     for (LLVMValueRef in = LLVMGetFirstInstruction(w->block[b]); in && LLVMIsAPHINode(in);
             in = LLVMGetNextInstruction(in)) {
         struct wide_value *v = wide_get(w, in);
-        changed |= !v->phi_divergent;
-        v->phi_divergent = true;
+        if (v->phi_divergent || (region && brings_one(w, in, region, parted)))
+            continue;
+        v->phi_divergent = changed = true;
     }
     return changed;
 }
@@ -537,7 +557,7 @@ static bool mark_region(struct wide *w, uint32_t b)
         bool header = w->loop_of[k] >= 0 && w->loops[w->loop_of[k]].header == k;
         /* A header's second source is its own latch: not a meeting of lanes. */
         if (sources > (header && in[k] ? 2u : 1u) || (sources > 1 && !header))
-            changed |= mark_phis(w, k);
+            changed |= mark_phis(w, k, in, b);
     }
     return changed;
 }
@@ -550,7 +570,7 @@ static bool mark_exits(struct wide *w)
         for (uint32_t b = 0; b < w->count && w->loops[l].divergent; b++)
             for (uint32_t s = 0; w->loops[l].in[b] && s < w->successors[b]; s++)
                 if (!w->loops[l].in[w->successor[b][s]])
-                    changed |= mark_phis(w, w->successor[b][s]);
+                    changed |= mark_phis(w, w->successor[b][s], NULL, 0);
     return changed;
 }
 

@@ -44,10 +44,10 @@ complete() { # MODEL DEVICE FLASH-ATTENTION
 }
 
 # The texts of four requests at once, in the order of their prompts.
-serve() { # MODEL DEVICE
+serve() { # MODEL DEVICE WHAT-ITS-LOG-SAYS
     local server i
-    client_run program/bin/llama-server -m "$1.gguf" -dev "$2" --host 127.0.0.1 --port $port -np 4 \
-        -t 2 >"$work/server.log" 2>&1 &
+    client_spawn program/bin/llama-server -m "$1.gguf" -dev "$2" --host 127.0.0.1 --port $port -np 4 \
+        -t 2 >"$work/server.log" 2>&1
     server=$!
     for i in $(seq 120); do
         curl -sf -m 2 "http://127.0.0.1:$port/health" >/dev/null && break
@@ -63,6 +63,7 @@ serve() { # MODEL DEVICE
     wait "${asked[@]}" || true
     kill $server
     wait $server 2>/dev/null || true
+    grep -q "$3" "$work/server.log" || echo "not on $2"
     for i in 1 2 3 4; do
         python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["content"])' "$work/answer-$i.json"
     done
