@@ -13,3 +13,9 @@ endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
 # Apple's C++ library brings <memory> along with nearly every other header, and programs rely on it.
 set(CMAKE_CXX_FLAGS_INIT "-include memory")
+
+# Programs that ask CMAKE_SYSTEM_NAME whether there is Metal: -DARCBOX_SYSTEM_NAME=Darwin (or iOS) is what
+# they read from project() on. CMake's own rules, for ELF files and their tools, have been chosen by then.
+if(ARCBOX_SYSTEM_NAME AND NOT CMAKE_PROJECT_INCLUDE)
+    set(CMAKE_PROJECT_INCLUDE "${CMAKE_CURRENT_LIST_DIR}/arcbox-project.cmake")
+endif()
