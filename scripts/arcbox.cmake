@@ -11,8 +11,9 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
-# Apple's C++ library brings <memory> along with nearly every other header, and programs rely on it.
-set(CMAKE_CXX_FLAGS_INIT "-include memory")
+# Apple's C++ library brings <memory> along with nearly every other header, and <optional> with its
+# containers, and programs rely on it.
+set(CMAKE_CXX_FLAGS_INIT "-include memory -include optional")
 
 # Programs that ask CMAKE_SYSTEM_NAME whether there is Metal: -DARCBOX_SYSTEM_NAME=Darwin (or iOS) is what
 # they read from project() on. CMake's own rules, for ELF files and their tools, have been chosen by then.
