@@ -6,6 +6,8 @@
 #   run.sh BUILD tests      the crate's own tests, through the bridge
 #   run.sh BUILD core       candle-core of the same version builds with arcbox-rustc; its Metal device
 #                           starts and gives what its CPU device gives
+#   run.sh BUILD train      networks learn with candle-nn, each step's loss as on its CPU device
+#   run.sh BUILD generate   llamas of candle-transformers choose the tokens of its CPU device
 #
 # A failure that known-failures.txt does not explain, or fewer than 19 of 20 passes, fails the run.
 set -eu
@@ -74,19 +76,26 @@ for line in sys.stdin:
     [ "$passed" -gt 0 ] && [ $((passed * 20)) -ge $(((passed + failed) * 19)) ]
 }
 
-run_core() {
-    local folder=$work/core
+# run_program NAME CRATE...: NAME.rs, a program of ours that uses those crates.
+run_program() {
+    local name=$1 folder=$work/$1 used
+    shift
     mkdir -p "$folder/src"
-    printf '[package]\nname = "core"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\ncandle-core = { version = "=%s", features = ["metal"] }\n[workspace]\n' \
-        "$version" >"$folder/Cargo.toml"
-    cp "$here/core.rs" "$folder/src/main.rs"
+    printf '[package]\nname = "%s"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\n' \
+        "$name" >"$folder/Cargo.toml"
+    for used; do
+        printf '%s = { version = "=%s", features = ["metal"] }\n' "$used" "$version" >>"$folder/Cargo.toml"
+    done
+    cp "$here/$name.rs" "$folder/src/main.rs"
     RUSTC_WRAPPER=$build/scripts/arcbox-rustc CARGO_TARGET_DIR=$work/target \
         cargo build -q --manifest-path "$folder/Cargo.toml"
-    "$build/src/cli/arcbox" run --gpu --mount "$build:$build" host "$work/target/debug/core"
+    "$build/src/cli/arcbox" run --gpus device=cpu --mount "$build:$build" host "$work/target/debug/$name"
 }
 
 case $suite in
-core) run_core ;;
+core) run_program core candle-core ;;
+train) run_program train candle-core candle-nn ;;
+generate) run_program generate candle-core candle-nn candle-transformers ;;
 kernels) compile_kernels ;;
 tests) run_tests ;;
 *)
