@@ -65,6 +65,11 @@ struct Counter {
     static constant constexpr int limit = 9;
 };
 
+template <int N> struct Indices {
+    const array<const device uint *, N> buffers;
+    const int ndim;
+};
+
 template <typename T, int N> struct Stack {
     array<T, N> items;
     int used = 0;
@@ -162,6 +167,10 @@ kernel void classes(ARGUMENTS)
     for (float2 v : a)
         most = max(most, v);
     CHECK(most.x == max(float(x), x % 3 == 2 ? 2.0f : 3.0f) && a.size() == 3);
+    const Indices<0> none = {{}, 1};
+    CHECK(none.buffers.size() == 0 && none.buffers.empty() && none.ndim == 1);
+    for (const device uint *p : none.buffers)
+        CHECK(!p && none.ndim == 2);
 }
 
 kernel void address_spaces(ARGUMENTS, uint size [[threads_per_threadgroup]])

@@ -30,7 +30,34 @@ template <class T> class initializer_list
 namespace metal
 {
 using std::initializer_list;
-template <class Array> struct __array;
+// An array of none: T[N] below is not deduced from T[0].
+template <class Array> struct __array {
+    typedef __remove_extent(Array) value_type;
+    constexpr size_t size() const
+    {
+        return 0;
+    }
+    constexpr bool empty() const
+    {
+        return true;
+    }
+    constexpr value_type *data() const
+    {
+        return nullptr;
+    }
+    constexpr value_type *begin() const
+    {
+        return nullptr;
+    }
+    constexpr value_type *end() const
+    {
+        return nullptr;
+    }
+    constexpr value_type &operator[](size_t) const
+    {
+        return *data();
+    }
+};
 template <class T, size_t N> using array = __array<T[N]>; // see vec.h
 template <class T, size_t N> struct __array<T[N]> {
     T __e[N];
