@@ -2,6 +2,8 @@
 # tinygrad's own tests on its METAL device, through the bridge. Nothing of tinygrad is kept here.
 #
 #   run.sh BUILD tiny               test_tiny.py, from tinygrad's source distribution on PyPI
+#   run.sh BUILD mnist              the network of tinygrad's examples/beautiful_mnist.py learns
+#   run.sh BUILD beam               a search with BEAM=2 comes to its end, with right results
 #   run.sh BUILD ops CHECKOUT       test/backend/test_ops.py of a checkout
 #   run.sh BUILD backend CHECKOUT [FILE...]
 #                                   the other files of test/backend (or those named), one by one
@@ -57,7 +59,17 @@ run_file() {
     fi
 }
 
+# run_program FILE [ARCBOX OPTION...]: a program of ours. CACHELEVEL=0: no search is remembered.
+run_program() {
+    local file=$1
+    shift
+    "$arcbox" run --gpus device=cpu --mount "$build:$build" --mount "$here:$here:ro" -e DEV=METAL \
+        -e CACHELEVEL=0 "$@" host "$venv/bin/python" "$here/$file"
+}
+
 case $suite in
+mnist) run_program mnist.py ;;
+beam) run_program beam.py -e BEAM=2 ;;
 tiny)
     work=$build/tinygrad-$version
     if [ ! -d "$work" ]; then
