@@ -44,7 +44,7 @@ complete() { # MODEL DEVICE FLASH-ATTENTION
 }
 
 # The texts of four requests at once, in the order of their prompts.
-serve() { # MODEL DEVICE WHAT-ITS-LOG-SAYS
+serve() { # MODEL DEVICE
     local server i
     client_spawn program/bin/llama-server -m "$1.gguf" -dev "$2" --host 127.0.0.1 --port $port -np 4 \
         -t 2 >"$work/server.log" 2>&1
@@ -54,6 +54,7 @@ serve() { # MODEL DEVICE WHAT-ITS-LOG-SAYS
         kill -0 $server 2>/dev/null || { tail -n 20 "$work/server.log" >&2; return 1; }
         sleep 0.5
     done
+    rm -f "$work"/answer-*.json
     local asked=()
     for i in 1 2 3 4; do
         curl -s -m 300 "http://127.0.0.1:$port/completion" -o "$work/answer-$i.json" \
@@ -63,7 +64,6 @@ serve() { # MODEL DEVICE WHAT-ITS-LOG-SAYS
     wait "${asked[@]}" || true
     kill $server
     wait $server 2>/dev/null || true
-    grep -q "$3" "$work/server.log" || echo "not on $2"
     for i in 1 2 3 4; do
         python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["content"])' "$work/answer-$i.json"
     done
