@@ -16,36 +16,13 @@ here=$(dirname "$(realpath "$0")")
 version=${GGML_FROM:-0.3.34}
 work=$build/ggml-$version
 source=$work/llama_cpp_python-$version/vendor/llama.cpp
-arcbox=$build/src/cli/arcbox
+. "$here/../client.sh"
 limit=3600 # seconds an operator may take: FLASH_ATTN_EXT has 4,800 cases
 # A convolution of 22 GFLOP is one kernel: seconds on two idle cores, more on busy ones.
 export ARCBOX_TIME_LIMIT_MS=120000
 
-get() {
-    [ ! -e "$work/source.done" ] || return 0
-    mkdir -p "$work"
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" download -q --disable-pip-version-check --no-deps \
-        --no-binary llama-cpp-python -d "$work" "llama-cpp-python==$version"
-    tar -C "$work" -xzf "$work/llama_cpp_python-$version.tar.gz" --wildcards \
-        '*/vendor/llama.cpp/ggml/*' '*/vendor/llama.cpp/tests/test-backend-ops.cpp'
-    rm "$work/llama_cpp_python-$version.tar.gz"
-    touch "$work/source.done"
-}
-
 make_tests() {
-    cmake -S "$here" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP="$source" \
-        -DCMAKE_TOOLCHAIN_FILE="$build/scripts/arcbox.cmake" >"$work/cmake.log" ||
-        { tail -n 20 "$work/cmake.log"; return 1; }
-    ninja -C "$work/build" "$@" >"$work/ninja.log" || { tail -n 40 "$work/ninja.log"; return 1; }
-}
-
-# A host runtime of our own: one that is there already may be of another build.
-start() {
-    ARCBOX_RUNTIME_DIR=$(mktemp -d)
-    export ARCBOX_RUNTIME_DIR ARCBOX_CACHE_DIR=$work/cache
-    mkdir -p "$ARCBOX_CACHE_DIR"
-    trap '"$arcbox" daemon stop >/dev/null || true; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
+    client_make "$here" build "$*" -DCMAKE_BUILD_TYPE=Release -DLLAMA_CPP="$source"
 }
 
 backend_ops() {
@@ -53,7 +30,7 @@ backend_ops() {
         timeout "$limit" ./test-backend-ops "$@"
 }
 
-passed=0 failed=0 status=0
+passed=0 failed=0
 
 # run_cases NAME ARGUMENTS...: one run of test-backend-ops.
 run_cases() {
@@ -92,13 +69,13 @@ summary() {
     [ "$passed" -gt 0 ] && [ $((failed * 100)) -le "$all" ] || status=1
 }
 
-get
+pypi_source llama-cpp-python "$version" '*/vendor/llama.cpp/ggml/*' '*/vendor/llama.cpp/tests/test-backend-ops.cpp'
 rm -rf "$work/logs"
 mkdir -p "$work/logs"
 case $what in
 sample)
     make_tests test-backend-ops
-    start
+    client_start
     while read -r operators parameters; do
         case $operators in
         '' | '#'*) continue ;;
@@ -109,7 +86,7 @@ sample)
     ;;
 ops)
     make_tests test-backend-ops
-    start
+    client_start
     [ $# -gt 0 ] || set -- $(supported)
     for operator; do
         before=$passed begun=$SECONDS

@@ -24,10 +24,9 @@ fi
 checkout=$(realpath "$checkout")
 work=$build/mlx
 nanobind=2.15.0
-arcbox=$build/src/cli/arcbox
+. "$here/../client.sh"
 device=${DEVICE:-gpu}
 limit=1800 # seconds a run may take
-status=0
 export ARCBOX_TIME_LIMIT_MS=120000
 
 # version_number NAME: MAJOR, MINOR or PATCH of the checkout.
@@ -71,14 +70,6 @@ make_target() {
         -DFETCHCONTENT_SOURCE_DIR_NANOBIND="$work/from/nanobind-$nanobind" >"$work/cmake.log" 2>&1 ||
         { tail -n 20 "$work/cmake.log"; return 1; }
     ninja -C "$work/build" "$1" >"$work/ninja.log" || { grep -A 20 FAILED "$work/ninja.log"; return 1; }
-}
-
-# A host runtime of our own: one that is there already may be of another build.
-start() {
-    ARCBOX_RUNTIME_DIR=$(mktemp -d)
-    export ARCBOX_RUNTIME_DIR ARCBOX_CACHE_DIR=$work/cache
-    mkdir -p "$ARCBOX_CACHE_DIR"
-    trap '"$arcbox" daemon stop >/dev/null || true; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
 }
 
 in_container() {
@@ -133,17 +124,17 @@ python_file() {
 get
 case $suite in
 small)
-    start
+    client_start
     make_target tests
     cpp_tests -tc='test arithmetic*,test matmul*,test reduction ops,test softmax*,test gather,test scatter,test random uniform'
     ;;
 cpp)
-    start
+    client_start
     make_target tests
     cpp_tests
     ;;
 python)
-    start
+    client_start
     make_target core
     make_package
     [ $# -gt 0 ] || set -- "$checkout"/python/tests/test_*.py
