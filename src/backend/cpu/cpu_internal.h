@@ -138,6 +138,10 @@ static inline void abx_cpu_disarm(struct abx_cpu_executor *e)
     atomic_signal_fence(memory_order_seq_cst);
     e->guard.armed = false;
 }
+/* Arms for some of the job. False, and not armed: the job has failed. Jumps when the thread's time
+ * is up: a signal that said so while nothing was armed has done nothing, and a thread that spends
+ * its time in system calls between two turns gets all its signals there. */
+bool abx_cpu_arm_job(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 /* After a jump: the other threads of the job (or NULL) end, too. Returns the abx_exec_error. */
 int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 

@@ -34,18 +34,41 @@ struct abx_submission *abx_cpu_current_submission(void)
     return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
 }
 
-/* ---- in handlers */
-
-static void leave(
-        struct abx_cpu_guard *g, const void *context, int error, uint64_t value, uint64_t limit)
+static void jump(struct abx_cpu_guard *g, int error, uint64_t value, uint64_t limit)
 {
     g->armed = false;
     g->error = error;
     g->value = value;
     g->limit = limit;
+    siglongjmp(g->landing, 1);
+}
+
+static bool is_overdue(const struct abx_cpu_guard *g)
+{
+    return atomic_load_explicit(&g->overdue, memory_order_acquire) ==
+           atomic_load_explicit(&g->turn, memory_order_relaxed);
+}
+
+bool abx_cpu_arm_job(struct abx_cpu_executor *e, struct abx_cpu_job *job)
+{
+    abx_cpu_arm(e);
+    /* Armed first: whoever fails the job looks for armed threads after that. */
+    if (is_overdue(&e->guard))
+        jump(&e->guard, ABX_EXEC_TIMEOUT, 0, e->guard.limit_ms);
+    if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
+        return true;
+    abx_cpu_disarm(e);
+    return false;
+}
+
+/* ---- in handlers */
+
+static void leave(
+        struct abx_cpu_guard *g, const void *context, int error, uint64_t value, uint64_t limit)
+{
     /* The landing keeps no mask, since that would be a system call for every dispatch. */
     pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
-    siglongjmp(g->landing, 1);
+    jump(g, error, value, limit);
 }
 
 void abx_cpu_fault(const siginfo_t *info, const void *context)
@@ -63,7 +86,7 @@ void abx_cpu_stop(const void *context)
     if (!g || !g->armed || !g->job)
         return;
     int failed = (int)atomic_load(&g->job->failed);
-    if (atomic_load(&g->overdue) == atomic_load(&g->turn))
+    if (is_overdue(g))
         leave(g, context, ABX_EXEC_TIMEOUT, 0, g->limit_ms);
     if (failed) /* another thread of the job faulted */
         leave(g, context, failed, 0, 0);

@@ -55,7 +55,8 @@ static void begin(struct abx_cpu_executor *e, struct abx_cpu_job *job, struct ab
         g->call.threadgroup[i] =
                 job->group_offset[i] == ~0u ? NULL : g->group_memory + job->group_offset[i];
     abx_cpu_place_group(&g->call, number);
-    abx_cpu_arm(e);
+    if (!abx_cpu_arm_job(e, job))
+        return;
     g->count = abx_cpu_start_group(job->pipeline, &g->call, g->frames, g->handles, g->lanes);
     abx_cpu_disarm(e);
 }
@@ -86,13 +87,10 @@ static bool advance(struct abx_cpu_executor *e, struct abx_cpu_job *job, struct 
 {
     bool exchanges = job->pipeline->info.uses_simd && job->pipeline->info.lanes == 1;
     bool under_way = true;
-    abx_cpu_arm(e);
-    /* Armed first: see abx_cpu_run_groups(). */
-    for (unsigned i = 0; i < 16 && under_way; i++) {
-        if (atomic_load_explicit(&job->failed, memory_order_relaxed))
-            break;
+    if (!abx_cpu_arm_job(e, job))
+        return false;
+    for (unsigned i = 0; i < 16 && under_way; i++)
         under_way = turn(g, exchanges);
-    }
     abx_cpu_disarm(e);
     return !under_way;
 }

@@ -157,9 +157,8 @@ static void run_groups(
 void abx_cpu_run_groups(
         struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t first, uint64_t count)
 {
-    abx_cpu_arm(e);
-    /* Armed first: whoever fails the job looks for armed threads after that. */
-    if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
-        run_groups(e, job->pipeline, first, count);
+    if (!abx_cpu_arm_job(e, job))
+        return;
+    run_groups(e, job->pipeline, first, count);
     abx_cpu_disarm(e);
 }
