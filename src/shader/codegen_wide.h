@@ -33,9 +33,9 @@ struct wide_value {
     uint64_t align, limit;
     LLVMValueRef first_slot; /* phi: lanes[] does not change, only `first` does */
     LLVMValueRef base_slot;  /* and `base`, set where the loop is entered: maybe a skipped block */
-    /* root + delta: values with one root are a constant apart (integers, and addresses in bytes) */
-    void *root, *root_base;
-    uint64_t root_size;
+    /* root + delta: values with one root are a constant apart (integers, and addresses in bytes);
+     * see wide_root() */
+    void *root;
     int64_t delta;
     /* addresses: uniform base plus byte offsets (lanes or vector above describe the offset) */
     LLVMValueRef base;
@@ -45,6 +45,13 @@ struct wide_lanes {
     struct wide_lanes *next;
     int64_t lane[WIDE_MAX_WIDTH];
 };
+
+struct wide_root {
+    struct wide_root *next, *same_hash;
+    void *a, *b;
+    int64_t times_a, times_b;
+};
+#define WIDE_ROOT_BUCKETS 256u
 
 struct wide_loop {
     uint32_t header, latch;
@@ -82,6 +89,7 @@ struct wide {
     unsigned width;
     bool rows;                     /* lanes are neighbours in x; else in the linear index */
     struct wide_lanes *lanes_kept; /* every lanes[] made, freed at the end */
+    struct wide_root *roots_kept, *root_bucket[WIDE_ROOT_BUCKETS];
     struct wide_value *map;
     size_t map_count, map_capacity;
 
@@ -106,8 +114,9 @@ struct wide {
     LLVMValueRef mask;                 /* of the block being translated; NULL: every lane */
     LLVMBasicBlockRef made[WIDE_MAX_BLOCKS], exit;
     LLVMValueRef mask_slot[WIDE_MAX_BLOCKS];
-    LLVMValueRef dummy;            /* memory that masked uniform accesses go to instead */
-    LLVMValueRef lanes32, lanes64; /* <0, 1, 2, ...> */
+    LLVMValueRef factors, factors_seen; /* codegen_wide_matrix.c; NULL: none yet */
+    LLVMValueRef dummy;                 /* memory that masked uniform accesses go to instead */
+    LLVMValueRef lanes32, lanes64;      /* <0, 1, 2, ...> */
     struct codegen_coroutine *coroutine;
     LLVMValueRef statics;
     struct wide_strided strided[WIDE_MAX_STRIDED];
@@ -182,6 +191,8 @@ void wide_flatten(struct wide *w);
 
 /* A new lanes[], zeros; kept until wide_free(). */
 int64_t *wide_lanes(struct wide *w);
+/* The root of a * times_a + b * times_b (b may be NULL): one for one sum, whoever asks. */
+void *wide_root(struct wide *w, void *a, int64_t times_a, void *b, int64_t times_b);
 /* True when each lane's value is `step` above the one before. */
 bool wide_rises(struct wide *w, const struct wide_value *v, int64_t step);
 /* Moves a multiple of `unit` (a power of two) from lanes[] to `first`, so that the least of them is

@@ -300,6 +300,10 @@ void wide_free(struct wide *w)
 {
     for (uint32_t i = 0; i < w->loop_count; i++)
         free(w->loops[i].in);
+    for (struct wide_root *r = w->roots_kept, *next; r; r = next) {
+        next = r->next;
+        free(r);
+    }
     for (struct wide_lanes *k = w->lanes_kept, *next; k; k = next) {
         next = k->next;
         free(k);

@@ -21,6 +21,32 @@ int64_t *wide_lanes(struct wide *w)
     return k->lane;
 }
 
+void *wide_root(struct wide *w, void *a, int64_t times_a, void *b, int64_t times_b)
+{
+    if ((uintptr_t)a > (uintptr_t)b && b) {
+        void *p = a;
+        int64_t n = times_a;
+        a = b, times_a = times_b;
+        b = p, times_b = n;
+    }
+    if (!b && times_a == 1)
+        return a;
+    uint64_t hash =
+            (uintptr_t)a * 31 + (uintptr_t)b * 17 + (uint64_t)times_a * 7 + (uint64_t)times_b;
+    struct wide_root **bucket = &w->root_bucket[(hash * 0x9e3779b97f4a7c15u) >> 56];
+    for (struct wide_root *r = *bucket; r; r = r->same_hash)
+        if (r->a == a && r->b == b && r->times_a == times_a && r->times_b == times_b)
+            return r;
+    struct wide_root *r = malloc(sizeof *r);
+    if (!r) {
+        w->refused = "no memory";
+        return a;
+    }
+    *r = (struct wide_root){w->roots_kept, *bucket, a, b, times_a, times_b};
+    w->roots_kept = *bucket = r;
+    return r;
+}
+
 bool wide_rises(struct wide *w, const struct wide_value *v, int64_t step)
 {
     for (unsigned i = 1; v->lanes && i < w->width; i++)
@@ -242,10 +268,14 @@ static void track_sum(struct track *t, LLVMOpcode op, bool disjoint)
     if (op != LLVMSub && x->limit && y->limit)
         set_limit(t, x->limit + y->limit - 1);
     LLVMValueRef c = LLVMGetOperand(t->in, 1);
-    if (LLVMIsAConstantInt(c) && x->root && (v->no_signed_wrap || t->bits == 64)) {
-        int64_t n = LLVMConstIntGetSExtValue(c);
+    bool exact = v->no_signed_wrap || t->bits == 64;
+    int64_t sign = op == LLVMSub ? -1 : 1;
+    if (LLVMIsAConstantInt(c) && x->root && exact) {
         v->root = x->root;
-        v->delta = x->delta + (op == LLVMSub ? -n : n);
+        v->delta = x->delta + sign * LLVMConstIntGetSExtValue(c);
+    } else if (x->root && y->root && exact) {
+        v->root = wide_root(t->w, x->root, 1, y->root, sign);
+        v->delta = x->delta + sign * y->delta;
     }
 }
 
@@ -270,6 +300,12 @@ static void track_product(struct track *t, LLVMOpcode op)
     t->v->not_negative = t->v->no_signed_wrap && x->not_negative && factor > 0;
     if (x->limit && factor > 0 && x->limit < INT32_MAX)
         set_limit(t, (x->limit - 1) * (uint64_t)factor + 1);
+    int64_t delta;
+    if (x->root && (t->v->no_signed_wrap || t->bits == 64) &&
+            !__builtin_mul_overflow(x->delta, factor, &delta)) {
+        t->v->root = wide_root(t->w, x->root, factor, NULL, 0);
+        t->v->delta = delta;
+    }
 }
 
 static bool multiples(struct wide *w, const struct wide_value *v, uint64_t of)

@@ -98,58 +98,105 @@ static LLVMValueRef multiply_add(struct wide *w, LLVMValueRef x, LLVMValueRef y,
     return codegen_call_intrinsic(w->g, "llvm.fma", &type, 1, a, 3);
 }
 
-/* Registers of sixteen numbers: two rows of the left factor at a time. All the sums stay in
- * registers, and one permutation serves a step of all products. */
-static void multiply_pairs(struct wide *w, LLVMValueRef left[2],
-        LLVMValueRef right[WIDE_MAX_PRODUCTS][2], LLVMValueRef c[WIDE_MAX_PRODUCTS][2])
+/* Registers of sixteen numbers and one right factor: two rows of the left factor at a time. */
+static void multiply_pairs(
+        struct wide *w, LLVMValueRef left[2], LLVMValueRef right[2], LLVMValueRef c[2])
 {
-    unsigned count = w->product_count;
-    LLVMValueRef sum[WIDE_MAX_PRODUCTS][4];
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned p = 0; p < 4; p++)
-            sum[i][p] = two_rows(w, c[i], p);
+    LLVMValueRef sum[4];
+    for (unsigned p = 0; p < 4; p++)
+        sum[p] = two_rows(w, c, p);
     for (unsigned k = 0; k < ROW; k++) {
-        LLVMValueRef row[WIDE_MAX_PRODUCTS];
-        for (unsigned i = 0; i < count; i++)
-            row[i] = twice(w, two_rows(w, right[i], k / 2), k);
-        for (unsigned p = 0; p < 4; p++) {
-            LLVMValueRef factor = spread(w, two_rows(w, left, p), k);
-            for (unsigned i = 0; i < count; i++)
-                sum[i][p] = multiply_add(w, factor, row[i], sum[i][p]);
-        }
+        LLVMValueRef row = twice(w, two_rows(w, right, k / 2), k);
+        for (unsigned p = 0; p < 4; p++)
+            sum[p] = multiply_add(w, spread(w, two_rows(w, left, p), k), row, sum[p]);
     }
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned h = 0; h < 2; h++)
-            c[i][h] = wide_join(w, sum[i][2 * h], sum[i][2 * h + 1], 2 * ROW);
+    for (unsigned h = 0; h < 2; h++)
+        c[h] = wide_join(w, sum[2 * h], sum[2 * h + 1], 2 * ROW);
 }
 
-/* Few registers of eight numbers (or four): a row of the left factor at a time, whose sums stay in
- * registers; the rows of the right factors are operands from memory. */
-static void multiply_rows(struct wide *w, LLVMValueRef left[2],
-        LLVMValueRef right[WIDE_MAX_PRODUCTS][2], LLVMValueRef c[WIDE_MAX_PRODUCTS][2])
+/* Where factors lie that are loaded into all of a register: a load costs nothing that multiply-adds
+ * need, a permutation does. Loads go through an address that LLVM cannot trace, or they become the
+ * permutations again. */
+static void open_factors(struct wide *w)
 {
-    unsigned count = w->product_count;
-    LLVMValueRef sum[WIDE_MAX_PRODUCTS][ROW], row[WIDE_MAX_PRODUCTS][ROW];
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned k = 0; k < ROW; k++)
-            row[i][k] = one_row(w, right[i], k);
-    for (unsigned r = 0; r < ROW; r++) {
-        LLVMValueRef from = one_row(w, left, r);
-        for (unsigned i = 0; i < count; i++)
-            sum[i][r] = one_row(w, c[i], r);
-        for (unsigned k = 0; k < ROW; k++) {
-            int index[ROW];
-            for (unsigned n = 0; n < ROW; n++)
-                index[n] = (int)k;
-            LLVMValueRef factor =
-                    wide_shuffle(w, from, LLVMGetPoison(LLVMTypeOf(from)), index, ROW);
-            for (unsigned i = 0; i < count; i++)
-                sum[i][r] = multiply_add(w, factor, row[i][k], sum[i][r]);
+    LLVMBuilderRef b = w->g->builder;
+    if (w->factors)
+        return;
+    LLVMTypeRef f32 = LLVMFloatTypeInContext(w->g->context), pointer = w->g->ptr,
+                type = LLVMFunctionType(pointer, &pointer, 1, 0);
+    w->factors = wide_slot(w, LLVMArrayType(f32, ELEMENTS), "factors");
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
+    LLVMPositionBuilderBefore(b, w->entry_mark);
+    LLVMValueRef hide = LLVMGetInlineAsm(type, "", 0, "=r,0", 4, 0, 0, LLVMInlineAsmDialectATT, 0);
+    w->factors_seen = LLVMBuildCall2(b, type, hide, &w->factors, 1, "factors");
+    LLVMPositionBuilderAtEnd(b, here);
+}
+
+static LLVMValueRef factor(struct wide *w, unsigned row, unsigned k, unsigned count)
+{
+    LLVMBuilderRef b = w->g->builder;
+    LLVMTypeRef f32 = LLVMFloatTypeInContext(w->g->context);
+    LLVMValueRef at = codegen_i64(w->g, row * ROW + k);
+    at = LLVMBuildInBoundsGEP2(b, f32, w->factors_seen, &at, 1, "");
+    LLVMValueRef v = LLVMBuildLoad2(b, f32, at, "");
+    LLVMValueRef none = LLVMGetPoison(LLVMVectorType(f32, count));
+    v = LLVMBuildInsertElement(b, none, v, codegen_i32(w->g, 0), "");
+    int index[2 * ROW] = {0};
+    return wide_shuffle(w, v, none, index, count);
+}
+
+/* Row `row` of as many matrices as a register holds. */
+static LLVMValueRef row_of(
+        struct wide *w, LLVMValueRef (*matrix)[2], unsigned per_register, unsigned row)
+{
+    LLVMValueRef v = one_row(w, matrix[0], row);
+    return per_register == 1 ? v : wide_join(w, v, one_row(w, matrix[1], row), ROW);
+}
+
+/* A block of sums that stays in registers: `rows` rows of the left factor, two registers of
+ * columns.
+ */
+static void multiply_block(struct wide *w, LLVMValueRef (*right)[2], LLVMValueRef (*c)[2],
+        LLVMValueRef (*result)[ROW], unsigned columns, unsigned per_register, unsigned first,
+        unsigned rows)
+{
+    LLVMValueRef sum[ROW][2];
+    for (unsigned r = 0; r < rows; r++)
+        for (unsigned i = 0; i < columns; i++)
+            sum[r][i] = row_of(w, &c[i * per_register], per_register, first + r);
+    for (unsigned k = 0; k < ROW; k++) {
+        LLVMValueRef row[2];
+        for (unsigned i = 0; i < columns; i++)
+            row[i] = row_of(w, &right[i * per_register], per_register, k);
+        for (unsigned r = 0; r < rows; r++) {
+            LLVMValueRef x = factor(w, first + r, k, per_register * ROW);
+            for (unsigned i = 0; i < columns; i++)
+                sum[r][i] = multiply_add(w, x, row[i], sum[r][i]);
         }
     }
+    for (unsigned r = 0; r < rows; r++)
+        for (unsigned i = 0; i < columns * per_register; i++)
+            result[i][first + r] =
+                    wide_slice(w, sum[r][i / per_register], i % per_register * ROW, ROW);
+}
+
+/* Several right factors: their rows side by side, times one number of the left factor. */
+static void multiply_rows(struct wide *w, LLVMValueRef left[2], LLVMValueRef (*right)[2],
+        LLVMValueRef (*c)[2], unsigned count, unsigned per_register)
+{
+    unsigned rows = w->g->vector_bytes < 64 ? 4 : ROW;
+    LLVMValueRef result[WIDE_MAX_PRODUCTS][ROW];
+    open_factors(w);
+    LLVMValueRef stored = wide_join(w, left[0], left[1], ELEMENTS / 2);
+    LLVMSetAlignment(LLVMBuildStore(w->g->builder, stored, w->factors), 64);
+    for (unsigned i = 0; i < count; i += 2 * per_register)
+        for (unsigned r = 0; r < ROW; r += rows) {
+            unsigned columns = (count - i) / per_register < 2 ? 1 : 2;
+            multiply_block(w, &right[i], &c[i], &result[i], columns, per_register, r, rows);
+        }
     for (unsigned i = 0; i < count; i++)
         for (unsigned h = 0; h < 2; h++)
-            c[i][h] = wide_join_all(w, &sum[i][4 * h], ROW);
+            c[i][h] = wide_join_all(w, &result[i][4 * h], ROW);
 }
 
 /* Multiplications with one left factor, step by step together. */
@@ -161,7 +208,12 @@ static void multiply(struct wide *w)
         operand(w, w->product[i].in, 3, right[i]);
         operand(w, w->product[i].in, 5, c[i]);
     }
-    (w->g->vector_bytes < 64 ? multiply_rows : multiply_pairs)(w, left, right, c);
+    unsigned per_register = w->g->vector_bytes < 64 ? 1 : 2;
+    unsigned whole = w->product_count / per_register * per_register;
+    if (whole)
+        multiply_rows(w, left, right, c, whole, per_register);
+    if (whole < w->product_count)
+        multiply_pairs(w, left, right[whole], c[whole]);
     for (unsigned i = 0; i < w->product_count; i++) {
         arrange(w, c[i], false);
         memcpy(w->product[i].value, c[i], sizeof c[i]);

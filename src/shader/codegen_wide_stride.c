@@ -23,11 +23,8 @@ static unsigned element_bytes(struct wide *w, LLVMTypeRef type)
 
 static bool fit(struct wide *w, LLVMValueRef pointer, LLVMTypeRef type)
 {
-    if (w->mask || wide_private(pointer) || !wide_is_divergent(w, pointer) ||
-            !element_bytes(w, type))
-        return false;
-    struct wide_value *v = wide_get(w, pointer);
-    return v->root != NULL;
+    return !w->mask && !wide_private(pointer) && wide_is_divergent(w, pointer) &&
+           element_bytes(w, type);
 }
 
 /* True when a threadgroup reads elsewhere in a buffer than its neighbour in x, as far as that can
@@ -72,6 +69,8 @@ static void add(
             .waits = !stores,
             .narrow = element_bytes(w, type) < 4,
             .ahead = !stores && moves(pointer)};
+    if (!s->address.root) /* whatever is at a distance from it has this for its root */
+        s->address.root = pointer;
     s->pointer = s->address.lanes ? NULL : wide_vector(w, pointer);
     s->mark =
             LLVMBuildFreeze(w->g->builder, LLVMGetPoison(stores ? type : wide_type(w, type)), MARK);
@@ -99,8 +98,7 @@ bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value)
 bool strided_together(struct wide *w, const struct wide_strided *a, const struct wide_strided *b)
 {
     const struct wide_value *x = &a->address, *y = &b->address;
-    if (a->bytes != b->bytes || x->root != y->root || x->root_base != y->root_base ||
-            x->root_size != y->root_size || !x->lanes != !y->lanes || x->base != y->base)
+    if (a->bytes != b->bytes || x->root != y->root || !x->lanes != !y->lanes || x->base != y->base)
         return false;
     for (unsigned i = 0; x->lanes && i < w->width; i++)
         if (x->lanes[i] - x->lanes[0] != y->lanes[i] - y->lanes[0])

@@ -200,29 +200,25 @@ static void track_root(struct wide *w, LLVMValueRef in, struct wide_value *v)
 {
     LLVMValueRef base = LLVMGetOperand(in, 0), index = LLVMGetOperand(in, 1);
     int64_t size = (int64_t)LLVMABISizeOfType(w->g->layout, LLVMGetGEPSourceElementType(in));
-    bool constant = LLVMIsAConstantInt(index) && LLVMGetNumOperands(in) == 2;
     v->root = in;
-    v->root_base = NULL;
-    v->root_size = 0;
     v->delta = 0;
     if (LLVMGetNumOperands(in) != 2)
         return;
+    void *root = base;
+    int64_t delta = 0;
     if (wide_is_divergent(w, base)) {
         struct wide_value *from = wide_get(w, base);
-        if (constant) {
-            v->root = from->root ? from->root : base;
-            v->root_base = from->root_base, v->root_size = from->root_size;
-            v->delta = from->delta + LLVMConstIntGetSExtValue(index) * size;
-        }
-        return;
+        root = from->root ? from->root : base;
+        delta = from->delta;
     }
-    if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) != 64)
-        return;
-    struct wide_value x = wide_known(w, index);
-    v->root = x.root ? x.root : (void *)index;
-    v->root_base = base;
-    v->root_size = (uint64_t)size;
-    v->delta = x.delta * size;
+    if (LLVMIsAConstantInt(index)) {
+        v->root = root;
+        v->delta = delta + LLVMConstIntGetSExtValue(index) * size;
+    } else if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) == 64) {
+        struct wide_value x = wide_known(w, index);
+        v->root = wide_root(w, root, 1, x.root ? x.root : (void *)index, size);
+        v->delta = delta + x.delta * size;
+    }
 }
 
 static bool divergent_gep(struct wide *w, LLVMValueRef in)
@@ -365,8 +361,8 @@ static void forget(struct wide *w, LLVMValueRef in)
     v->uniform = v->vector = v->first = v->base = v->memory = NULL;
     v->lanes = NULL;
     v->no_signed_wrap = v->no_unsigned_wrap = v->not_negative = false;
-    v->align = v->limit = v->root_size = 0;
-    v->root = v->root_base = NULL;
+    v->align = v->limit = 0;
+    v->root = NULL;
     v->delta = 0;
 }
 
