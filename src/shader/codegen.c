@@ -102,6 +102,7 @@ static void set_function_attributes(struct codegen *g)
 
 int codegen_finish(struct codegen *g, struct abx_shader_result *result)
 {
+    codegen_place_factors(g);
     set_function_attributes(g);
     int r = codegen_verify(g, "building");
     if (r == 0)

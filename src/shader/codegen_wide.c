@@ -478,7 +478,6 @@ bool wide_translate(struct wide *w, LLVMBasicBlockRef after)
 {
     w->exit = after;
     w->dummy = NULL;
-    w->factors = NULL;
     memset(w->mask_slot, 0, sizeof w->mask_slot);
     if (!make_slots(w))
         return false;

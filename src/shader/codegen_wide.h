@@ -77,11 +77,14 @@ struct wide_strided {
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
-/* A product of matrices (codegen_wide_matrix.c): the call for its first half. */
-#define WIDE_MAX_PRODUCTS 4u
+/* Products of matrices that are made together (codegen_wide_product.c). */
+#define WIDE_MAX_PRODUCTS 64u
 struct wide_product {
-    LLVMValueRef in, value[2];
-    int left; /* calls that have not taken their half yet */
+    LLVMValueRef call[2]; /* for its halves; NULL: there is none, or it has taken its value */
+    LLVMValueRef value[2];
+    unsigned left, right; /* which of the run's factors */
+    int next;             /* the product that adds to this one, and nothing else uses it; or -1 */
+    bool adds;            /* it adds to one of the run */
 };
 
 struct wide {
@@ -114,9 +117,9 @@ struct wide {
     LLVMValueRef mask;                 /* of the block being translated; NULL: every lane */
     LLVMBasicBlockRef made[WIDE_MAX_BLOCKS], exit;
     LLVMValueRef mask_slot[WIDE_MAX_BLOCKS];
-    LLVMValueRef factors, factors_seen; /* codegen_wide_matrix.c; NULL: none yet */
-    LLVMValueRef dummy;                 /* memory that masked uniform accesses go to instead */
-    LLVMValueRef lanes32, lanes64;      /* <0, 1, 2, ...> */
+    LLVMValueRef factors;          /* codegen_wide_product.c: memory; NULL: none yet */
+    LLVMValueRef dummy;            /* memory that masked uniform accesses go to instead */
+    LLVMValueRef lanes32, lanes64; /* <0, 1, 2, ...> */
     struct codegen_coroutine *coroutine;
     LLVMValueRef statics;
     struct wide_strided strided[WIDE_MAX_STRIDED];
@@ -156,6 +159,11 @@ LLVMValueRef wide_uniform_divide(struct wide *w, LLVMValueRef in);
 bool wide_call(struct wide *w, LLVMValueRef in);
 bool wide_simd(struct wide *w, LLVMValueRef in);
 bool wide_matrix(struct wide *w, LLVMValueRef in);
+/* Both halves of a matrix, from the lanes' layout to rows (or back). */
+void wide_arrange_matrix(struct wide *w, LLVMValueRef e[2], bool to_rows);
+bool wide_is_product(LLVMValueRef in);
+/* The half of a product that the call asks for. */
+LLVMValueRef wide_product(struct wide *w, LLVMValueRef in);
 /* Before translation: moves what stands between products of matrices out of the way. */
 void wide_gather_products(struct codegen *g);
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column);
