@@ -220,7 +220,7 @@ static LLVMValueRef call_of(const struct wide_product *p)
 struct block {
     unsigned from, registers; /* chains */
     unsigned first, rows;
-    LLVMValueRef (*sum)[MAX_STACKED * ROW]; /* each chain's rows */
+    LLVMValueRef (*sum)[MAX_STACKED * ROW]; /* each chain's rows, when they are done */
 };
 
 /* Where step `s` of some chains has its right factors. */
@@ -256,14 +256,24 @@ static void multiply_step(struct wide *w, struct run *r, const struct panel *p,
     }
 }
 
+/* A row that a chain begins with, fetched no earlier than it is needed. */
+static LLVMValueRef before(
+        struct wide *w, const struct panel *p, const struct block *k, unsigned chain, unsigned row)
+{
+    LLVMValueRef e[2];
+    operand(w, call_of(&w->product[p->chain[row / ROW][k->from + chain]]), 5, e);
+    return one_row(w, e, row % ROW);
+}
+
 static void multiply_block(
         struct wide *w, struct run *r, const struct panel *p, const struct block *k)
 {
     LLVMValueRef sum[MAX_BLOCK_ROWS][MAX_BLOCK_REGISTERS], factors = hidden(w, r->memory);
     for (unsigned y = 0; y < k->rows; y++)
         for (unsigned i = 0; i < k->registers; i++) {
-            LLVMValueRef v = k->sum[i * r->columns][k->first + y];
-            sum[y][i] = r->columns == 2 ? wide_join(w, v, k->sum[i * 2 + 1][k->first + y], ROW) : v;
+            sum[y][i] = before(w, p, k, i * r->columns, k->first + y);
+            if (r->columns == 2)
+                sum[y][i] = wide_join(w, sum[y][i], before(w, p, k, i * 2 + 1, k->first + y), ROW);
         }
     for (unsigned s = 0; s < p->steps; s++)
         multiply_step(w, r, p, k, s, factors, sum);
@@ -297,15 +307,9 @@ static void multiply_chain(struct wide *w, struct run *r, const struct panel *p,
 static void multiply_columns(
         struct wide *w, struct run *r, const struct panel *p, unsigned from, unsigned count)
 {
-    LLVMValueRef sum[MAX_BLOCK_REGISTERS * 2][MAX_STACKED * ROW], e[2];
+    LLVMValueRef sum[MAX_BLOCK_REGISTERS * 2][MAX_STACKED * ROW] = {0}, e[2];
     unsigned rows = p->stacked * ROW, most = w->g->vector_bytes < 64 ? 6 : MAX_BLOCK_ROWS;
     unsigned blocks = (rows + most - 1) / most;
-    for (unsigned a = 0; a < p->stacked; a++)
-        for (unsigned i = 0; i < count; i++) {
-            operand(w, call_of(&w->product[p->chain[a][from + i]]), 5, e);
-            for (unsigned n = 0; n < ROW; n++)
-                sum[i][a * ROW + n] = one_row(w, e, n);
-        }
     for (unsigned i = 0, first = 0; i < blocks; i++) {
         struct block k = {from, count / r->columns, first, (rows - first) / (blocks - i), sum};
         multiply_block(w, r, p, &k);
