@@ -194,6 +194,16 @@ LLVMValueRef wide_join(struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned 
 /* Parts of `each` elements as one vector of all lanes; the array is used up. */
 LLVMValueRef wide_join_all(struct wide *w, LLVMValueRef *part, unsigned each);
 
+/* Where element `at` of a vector was before all permutations. */
+struct wide_origin {
+    LLVMValueRef vector; /* NULL: any value */
+    unsigned at;
+};
+struct wide_origin wide_trace(struct wide *w, LLVMValueRef v, unsigned at);
+/* True of what stands for the result of a load that waits (codegen_wide_stride.c): a freeze of
+ * poison, and of the result once that is there. */
+bool wide_is_mark(LLVMValueRef v);
+
 /* Permutations of permutations become one; once all is translated. */
 void wide_flatten(struct wide *w);
 

@@ -9,26 +9,21 @@
 
 #define MAX_STEPS 64u
 
-struct origin {
-    LLVMValueRef vector; /* NULL: any value */
-    unsigned at;
-};
-
 static unsigned element_bits(struct wide *w, LLVMTypeRef vector)
 {
     return (unsigned)LLVMSizeOfTypeInBits(w->g->layout, LLVMGetElementType(vector));
 }
 
-static struct origin trace(struct wide *w, LLVMValueRef v, unsigned at)
+struct wide_origin wide_trace(struct wide *w, LLVMValueRef v, unsigned at)
 {
     for (unsigned step = 0; step < MAX_STEPS; step++) {
         if (LLVMIsAPoisonValue(v) || LLVMIsUndef(v))
-            return (struct origin){NULL, 0};
+            return (struct wide_origin){NULL, 0};
         if (LLVMIsAShuffleVectorInst(v)) {
             unsigned n = LLVMGetVectorSize(LLVMTypeOf(LLVMGetOperand(v, 0)));
             int from = LLVMGetMaskValue(v, at);
             if (from < 0)
-                return (struct origin){NULL, 0};
+                return (struct wide_origin){NULL, 0};
             v = LLVMGetOperand(v, (unsigned)from >= n);
             at = (unsigned)from % n;
         } else if (LLVMIsABitCastInst(v)) {
@@ -37,11 +32,13 @@ static struct origin trace(struct wide *w, LLVMValueRef v, unsigned at)
                     element_bits(w, LLVMTypeOf(x)) != element_bits(w, LLVMTypeOf(v)))
                 break;
             v = x;
+        } else if (wide_is_mark(v) && !LLVMIsAPoisonValue(LLVMGetOperand(v, 0))) {
+            v = LLVMGetOperand(v, 0);
         } else {
             break;
         }
     }
-    return (struct origin){v, at};
+    return (struct wide_origin){v, at};
 }
 
 /* The register that an element lies in: of a vector longer than one, its part. */
@@ -66,7 +63,7 @@ static void flatten(struct wide *w, LLVMValueRef in, unsigned length)
     bool deep = false, same = count == length;
     int index[64];
     for (unsigned i = 0; i < count; i++) {
-        struct origin o = trace(w, in, i);
+        struct wide_origin o = wide_trace(w, in, i);
         index[i] = -1;
         if (!o.vector)
             continue;

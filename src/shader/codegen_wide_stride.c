@@ -224,15 +224,19 @@ static void spread_prefetches(struct wide *w, LLVMBasicBlockRef b)
     }
 }
 
+bool wide_is_mark(LLVMValueRef v)
+{
+    size_t length;
+    return LLVMIsAFreezeInst(v) && !strncmp(LLVMGetValueName2(v, &length), MARK, strlen(MARK));
+}
+
 void wide_strided_end(struct wide *w)
 {
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(w->function); b;
             b = LLVMGetNextBasicBlock(b)) {
         for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
-            size_t length;
             next = LLVMGetNextInstruction(in);
-            if (LLVMGetInstructionOpcode(in) != LLVMFreeze ||
-                    strncmp(LLVMGetValueName2(in, &length), MARK, strlen(MARK)))
+            if (!wide_is_mark(in))
                 continue;
             LLVMReplaceAllUsesWith(in, LLVMGetOperand(in, 0));
             LLVMInstructionEraseFromParent(in);

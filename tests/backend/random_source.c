@@ -239,10 +239,30 @@ static void exchange(struct gen *g)
     line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
 }
 
+/* Some matrices times some others, added up over steps, as products of larger matrices are. */
+static void matrix_tiles(struct gen *g)
+{
+    unsigned rows = 1 + below(g, 2), columns = 1 + below(g, 4 / rows), steps = 1 + below(g, 4);
+    for (unsigned s = 0, from = below(g, 4); s < steps; s++, from++)
+        for (unsigned i = 0; i < rows * columns; i++)
+            line(g, "    simdgroup_multiply_accumulate(r[%u], a[%u], a[%u], r[%u]);", i,
+                    (from + i / columns) % 4, (from + 2 + i % columns) % 4, i);
+}
+
+static void matrix_products(struct gen *g)
+{
+    unsigned count = 2 + below(g, 10);
+    for (unsigned i = 0, left = below(g, 4); i < count; i++) {
+        left = below(g, 3) ? left : below(g, 4);
+        line(g, "    simdgroup_multiply_accumulate(r[%u], a[%u], a[%u], r[%u]);", below(g, 4), left,
+                below(g, 4), below(g, 4));
+    }
+}
+
 /* Sums of products of small whole numbers, which are the same in any order. */
 static void matrices(struct gen *g)
 {
-    unsigned v = below(g, 4), count = 2 + below(g, 10);
+    unsigned v = below(g, 4);
     line(g, "for (uint i = tix; i < 1024; i += total)");
     line(g, "    ((threadgroup float *)sh)[i] = float((i * %u + v%u) & 7);", 1 + below(g, 30), v);
     line(g, "threadgroup_barrier(mem_flags::mem_threadgroup);");
@@ -252,11 +272,10 @@ static void matrices(struct gen *g)
         line(g, "    simdgroup_load(a[%u], (threadgroup float *)sh + %u);", i, below(g, 512));
         line(g, "    r[%u] = make_filled_simdgroup_matrix<float, 8, 8>(%u);", i, below(g, 9));
     }
-    for (unsigned i = 0, left = below(g, 4); i < count; i++) {
-        left = below(g, 3) ? left : below(g, 4);
-        line(g, "    simdgroup_multiply_accumulate(r[%u], a[%u], a[%u], r[%u]);", below(g, 4), left,
-                below(g, 4), below(g, 4));
-    }
+    if (below(g, 2))
+        matrix_tiles(g);
+    else
+        matrix_products(g);
     line(g, "    threadgroup_barrier(mem_flags::mem_threadgroup);");
     for (unsigned i = 0; i < 4; i++)
         line(g, "    simdgroup_store(r[%u], (threadgroup float *)sh + %u);", i, 64 * i);

@@ -1,0 +1,64 @@
+// Kernels that are fast only when the code for lanes is what it should be. See lanes_code.py.
+#include <metal_stdlib>
+using namespace metal;
+
+// `rows` is alike in all lanes: where they meet after the inner branch, those that took it and those
+// that did not bring the same value, and none comes from the outer one. Attention kernels leave blocks
+// that are masked out so, through a variable that says where to go on.
+kernel void meets_with_one_value(device const half4 *k [[buffer(0)]], device float *out [[buffer(1)]],
+        constant uint2 &count [[buffer(2)]], threadgroup float *sum [[threadgroup(0)]],
+        uint lane [[thread_index_in_simdgroup]], uint group [[threadgroup_position_in_grid]])
+{
+    uint rows = count.x;
+    if (count.y > group) {
+        rows = count.y - group;
+        if (lane < 16)
+            sum[lane] = 1;
+    }
+    float total = 0;
+    for (uint n = 0; n < rows; n++)
+        total += simd_sum(dot(float4(k[n * 32 + lane]), float4(1)));
+    out[group * 32 + lane] = total + sum[lane];
+}
+
+// Two by four tiles of sums over four steps, the factors in threadgroup memory, as ggml multiplies: one
+// product of matrices, whose factors are loaded and not permuted.
+kernel void multiplies_tiles(device float *out [[buffer(0)]], threadgroup half *factors [[threadgroup(0)]],
+        uint group [[threadgroup_position_in_grid]])
+{
+    simdgroup_float8x8 sum[8];
+    for (int i = 0; i < 8; i++)
+        sum[i] = make_filled_simdgroup_matrix<float, 8, 8>(1);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        simdgroup_half8x8 left[2], right[4];
+        simdgroup_barrier(mem_flags::mem_none);
+        for (int i = 0; i < 4; i++)
+            simdgroup_load(right[i], factors + 64 * (4 * k + i));
+        simdgroup_barrier(mem_flags::mem_none);
+        for (int i = 0; i < 2; i++)
+            simdgroup_load(left[i], factors + 1024 + 64 * (2 * k + i));
+        for (int i = 0; i < 8; i++)
+            simdgroup_multiply_accumulate(sum[i], left[i / 4], right[i % 4], sum[i]);
+    }
+    for (int i = 0; i < 8; i++)
+        simdgroup_store(sum[i], out + 512 * group + 64 * i);
+}
+
+// Each lane's row of numbers, from addresses that nothing is known of, cut to half precision and stored
+// transposed: cut as memory has them, and the sixteen columns stored as one.
+kernel void fills_tile(device const float *rows [[buffer(0)]], device const uint *row [[buffer(1)]],
+        device half *out [[buffer(2)]], threadgroup half *tile [[threadgroup(0)]],
+        ushort lane [[thread_index_in_threadgroup]])
+{
+    device const float4x4 *from = (device const float4x4 *)(rows + 16 * row[lane]);
+    half4x4 cut = half4x4(*from);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    _Pragma("clang loop unroll(full)") for (short i = 0; i < 16; i++) {
+        const short block = 8 * (i / 8) + lane / 8;
+        *(tile + 64 * block + 8 * (i % 8) + lane % 8) = cut[i / 4][i % 4];
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (short i = 0; i < 16; i++)
+        out[32 * i + lane] = simd_max(tile[32 * i + lane]);
+}

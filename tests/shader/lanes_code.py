@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""What the code for lanes must have little of, kernel by kernel: each was many times as slow with more.
+
+    lanes_code.py SHADER-TOOL lanes_code.metal
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+tool, source = sys.argv[1:]
+# A kernel, what is counted in its code (for the threadgroups that are whole SIMD-groups), how many there
+# may be, and the processors that is for ("" : this one).
+CASES = [
+    # Those of a threadgroup that ends inside a SIMD-group are for its last one only.
+    ("meets_with_one_value", "gathers under masks",
+     r"= call .*@llvm\.masked\.gather.*<\d+ x i1> %(?!inside)", 0, ""),
+    # A permutation for each product was eight times as many.
+    ("multiplies_tiles", "permutations of factors, with AVX2",
+     r"= shufflevector .*<8 x i32> (?:splat \(i32 [1-9]|<i32 ([1-9]\d*), i32 \1,)", 0, "x86-64"),
+    # One for each of 16 columns and four runs of eight lanes were 64; and the cuts of threadgroups that
+    # end inside a SIMD-group are for its last one only.
+    ("fills_tile", "stores to threadgroup memory", r"store <(8|16|32) x i16>", 32, "x86-64"),
+    ("fills_tile", "cuts of lanes' numbers", r"= fptrunc <32 x float>", 16, "x86-64"),
+]
+
+failed = 0
+for kernel, what, pattern, allowed, target in CASES:
+    environment = dict(os.environ)
+    if target:
+        environment["ARCBOX_TARGET"] = target
+    with tempfile.TemporaryDirectory() as folder:
+        code = environment["ARCBOX_CODEGEN_VERBOSE"] = os.path.join(folder, "code.ll")
+        subprocess.run([tool, "-q", "--target", "host", "--kernel", kernel, source], check=True,
+                       env=environment)
+        text = open(code).read()
+    count = len(re.findall(pattern, text))
+    print(f"{kernel}: {count} {what}, {allowed} allowed")
+    failed += count > allowed or "define" not in text
+sys.exit(failed != 0)
