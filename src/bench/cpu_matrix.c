@@ -86,7 +86,7 @@ static double measure_blas(struct cpu_bench *b, const float *x, const float *y, 
 }
 
 /* Half precision in the tiles: 512 products of numbers below 1/2, each off by 2^-11 of itself. */
-static bool close_to(const float *x, const float *y, const float *r)
+static bool close_to(const char *figure, const float *x, const float *y, const float *r)
 {
     for (int i = 0; i < 64; i++) {
         int m = i * 37 % SIZE, n = i * 101 % SIZE;
@@ -94,32 +94,40 @@ static bool close_to(const float *x, const float *y, const float *r)
         for (int k = 0; k < SIZE; k++)
             sum += (double)x[m * SIZE + k] * y[n * SIZE + k];
         if (!(fabs(sum - r[n * SIZE + m]) < 0.02)) {
-            fprintf(stderr, "mul_mm is wrong at %d, %d: %g, not %g\n", m, n, r[n * SIZE + m], sum);
+            fprintf(stderr, "%s is wrong at %d, %d: %g, not %g\n", figure, m, n, r[n * SIZE + m],
+                    sum);
             return false;
         }
     }
     return true;
 }
 
-static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l)
+/* The weights are floats, or halves. */
+static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l, bool halves)
 {
     enum { FC = 700 };
-    if (!cpu_wanted(b, "cpu_mul_mm_gflops"))
+    const char *figure = halves ? "cpu_mul_mm_f16_gflops" : "cpu_mul_mm_gflops";
+    const char *kernel = halves ? "kernel_mul_mm_f16_f32" : "kernel_mul_mm_f32_f32";
+    if (!cpu_wanted(b, figure))
         return;
     struct abx_shader_constant fc[6] = {constant(FC, 0), constant(FC + 1, 0), constant(FC + 2, 1),
             constant(FC + 3, 1), constant(FC + 4, 1), constant(FC + 5, 1)};
     size_t bytes = sizeof(float) * SIZE * SIZE;
     float *x = aligned_alloc(64, bytes), *y = aligned_alloc(64, bytes),
           *r = aligned_alloc(64, bytes);
+    _Float16 *weights = aligned_alloc(64, bytes / 2);
+    uint64_t each = halves ? sizeof *weights : sizeof *x;
     uint32_t state = 1;
-    for (int i = 0; i < SIZE * SIZE; i++)
+    for (int i = 0; i < SIZE * SIZE; i++) {
         x[i] = pseudo_random(&state), y[i] = pseudo_random(&state);
+        weights[i] = (_Float16)x[i];
+    }
     memset(r, 0, bytes);
     struct mul_mm a = {.ne00 = SIZE,
             .ne02 = 1,
-            .nb01 = 4 * SIZE,
-            .nb02 = bytes,
-            .nb03 = bytes,
+            .nb01 = each * SIZE,
+            .nb02 = each * SIZE * SIZE,
+            .nb03 = each * SIZE * SIZE,
             .ne12 = 1,
             .nb10 = 4,
             .nb11 = 4 * SIZE,
@@ -129,21 +137,22 @@ static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l)
             .ne1 = SIZE,
             .r2 = 1,
             .r3 = 1};
-    struct cpu_dispatch d = {.pipeline = cpu_pipeline(b, l, "kernel_mul_mm_f32_f32", fc, 6),
+    struct cpu_dispatch d = {.pipeline = cpu_pipeline(b, l, kernel, fc, 6),
             .grid = {SIZE / 32 * 32, SIZE / 64 * 4, 1},
             .group = {32, 4, 1},
             .threadgroup_bytes = 4096 + 2048,
             .arguments = &a,
             .argument_bytes = sizeof a,
-            .buffer = {x, y, r}};
+            .buffer = {halves ? (void *)weights : x, y, r}};
     double ours = cpu_measure(b, &d, 1);
     double flops = 2.0 * SIZE * SIZE * SIZE;
-    if (!isnan(ours) && close_to(x, y, r)) {
+    if (!isnan(ours) && close_to(figure, x, y, r)) {
         double blas = measure_blas(b, x, y, r);
-        cpu_report("cpu_mul_mm_gflops", "GFLOP/s", flops / ours, flops / blas, blas / ours,
+        cpu_report(figure, "GFLOP/s", flops / ours, flops / blas, blas / ours,
                 "OpenBLAS sgemm, one thread");
     }
     cpu_pipeline_free(d.pipeline);
+    free(weights);
     free(x);
     free(y);
     free(r);
@@ -277,7 +286,7 @@ void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
             {"kernel_mul_mv_f16_f32_4", "cpu_mul_mv_f16_gbs", 8192, 1, 4, 2, 256},
             {"kernel_mul_mv_f16_f32", "cpu_mul_mv_f16_scalar_gbs", 8192, 1, 4, 2, 256}};
     if (!ggml) {
-        fprintf(stderr, "cpu_mul_mm_gflops and cpu_mul_mv_*_gbs need ggml's Metal source: "
+        fprintf(stderr, "cpu_mul_mm_*gflops and cpu_mul_mv_*_gbs need ggml's Metal source: "
                         "arcbox bench --ggml .../ggml-metal.metal\n");
         return;
     }
@@ -287,7 +296,8 @@ void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
     abx_string_finish(&source);
     if (!l)
         return;
-    measure_mul_mm(b, l);
+    measure_mul_mm(b, l, false);
+    measure_mul_mm(b, l, true);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(weights); i++)
         measure_mul_mv(b, l, &weights[i]);
     cpu_library_free(l);
