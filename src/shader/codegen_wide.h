@@ -73,7 +73,7 @@ struct wide_strided {
     unsigned align, bytes;
     bool waits;         /* loads: not made yet */
     bool narrow;        /* of elements of less than 4 bytes */
-    bool ahead;         /* from a buffer */
+    LLVMValueRef ahead; /* loads: bytes to what a later threadgroup reads here; NULL: not known */
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
@@ -184,6 +184,14 @@ bool wide_strided_load(struct wide *w, LLVMValueRef in);
 bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value);
 void wide_strided_flush(struct wide *w);
 void wide_strided_end(struct wide *w); /* once all is translated */
+
+/* How far it is, in bytes, from an address of the source to what a threadgroup will read there that
+ * begins when memory has had the time to bring it. NULL: this one's neighbour reads the same, or
+ * cannot be told. */
+LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer);
+/* Spreads a block's prefetches over what follows the first of them: a processor has room for some
+ * 16 to 24 misses, and loads that come when it is full wait as long as memory does. */
+void wide_spread_prefetches(struct wide *w, LLVMBasicBlockRef b);
 
 /* ---- vectors of up to 64 elements (codegen_wide_vector.c) */
 /* index -1: any value */

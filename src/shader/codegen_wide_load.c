@@ -289,12 +289,9 @@ static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned
     return sum;
 }
 
-/* Threadgroups mostly read what follows what others before them read, but in pieces, a row here and
- * a row there, which processors do not foresee. From here on it takes longer than memory does. */
-#define AHEAD 16384
 #define LINE 64
 
-static void prefetch(struct wide *w, struct wide_strided **member, unsigned count)
+void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count)
 {
     struct span p;
     enum { READ = 0, EVERY_LEVEL = 3, DATA = 1 };
@@ -302,8 +299,10 @@ static void prefetch(struct wide *w, struct wide_strided **member, unsigned coun
             p.end - p.least > 2ll * count * w->width * member[0]->bytes)
         return;
     for (int64_t at = p.least; at < p.end; at += LINE) {
-        LLVMValueRef a[4] = {strided_address(w, member[0], at + AHEAD), codegen_i32(w->g, READ),
-                codegen_i32(w->g, EVERY_LEVEL), codegen_i32(w->g, DATA)};
+        LLVMValueRef there = strided_address(w, member[0], at);
+        there = LLVMBuildGEP2(w->g->builder, w->g->i8, there, &member[0]->ahead, 1, "");
+        LLVMValueRef a[4] = {there, codegen_i32(w->g, READ), codegen_i32(w->g, EVERY_LEVEL),
+                codegen_i32(w->g, DATA)};
         LLVMTypeRef type = LLVMTypeOf(a[0]);
         codegen_call_intrinsic(w->g, "llvm.prefetch", &type, 1, a, 4);
     }
@@ -422,8 +421,6 @@ void strided_load_group(struct wide *w, struct wide_strided **member, unsigned c
         strided_load_group(w, both, n);
     for (unsigned k = 0; k < n; k++)
         take_apart(w, &pair[k]);
-    if (left) {
-        prefetch(w, member, left);
+    if (left)
         load_elements(w, member, left);
-    }
 }

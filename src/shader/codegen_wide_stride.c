@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define MARK "lanes.loaded"
-#define MAX_SPREAD 256u /* prefetches of a block that are moved */
 
 static unsigned element_bytes(struct wide *w, LLVMTypeRef type)
 {
@@ -27,32 +26,6 @@ static bool fit(struct wide *w, LLVMValueRef pointer, LLVMTypeRef type)
            element_bytes(w, type);
 }
 
-/* True when a threadgroup reads elsewhere in a buffer than its neighbour in x, as far as that can
- * be seen: what both read is in the cache. */
-static bool moves(LLVMValueRef pointer)
-{
-    LLVMValueRef seen[64] = {pointer};
-    unsigned count = 1;
-    bool buffer = false, place = false;
-    for (unsigned at = 0; at < count; at++) {
-        LLVMValueRef v = seen[at];
-        uint64_t n = wide_marker(v, "__abx_builtin");
-        place |= n == 4 * ABX_BUILTIN_THREAD_IN_GRID || n == 4 * ABX_BUILTIN_GROUP_IN_GRID;
-        buffer |= codegen_is_call(v, "__abx_buffer");
-        if (LLVMIsALoadInst(v) || LLVMIsACallInst(v))
-            continue;
-        for (int i = 0; i < LLVMGetNumOperands(v); i++) {
-            LLVMValueRef x = LLVMGetOperand(v, (unsigned)i);
-            unsigned k = 0;
-            while (k < count && seen[k] != x)
-                k++;
-            if (k == count && count < ABX_ARRAY_SIZE(seen) && LLVMIsAInstruction(x))
-                seen[count++] = x;
-        }
-    }
-    return buffer && place;
-}
-
 static void add(
         struct wide *w, LLVMValueRef pointer, LLVMTypeRef type, unsigned align, LLVMValueRef value)
 {
@@ -68,7 +41,7 @@ static void add(
             .bytes = element_bytes(w, type),
             .waits = !stores,
             .narrow = element_bytes(w, type) < 4,
-            .ahead = !stores && moves(pointer)};
+            .ahead = stores ? NULL : wide_ahead(w, pointer)};
     if (!s->address.root) /* whatever is at a distance from it has this for its root */
         s->address.root = pointer;
     s->pointer = s->address.lanes ? NULL : wide_vector(w, pointer);
@@ -159,6 +132,8 @@ static void flush_loads(struct wide *w)
                 member[count++] = &w->strided[k];
                 join_group(&w->strided[k], &head);
             }
+        LLVMPositionBuilderBefore(w->g->builder, head.mark);
+        strided_prefetch(w, member, count);
         bool early = before && head.address.lanes && hoist(head.address.first, before, 16) &&
                      hoist(head.address.base, before, 16);
         LLVMPositionBuilderBefore(w->g->builder, early ? before : head.mark);
@@ -192,38 +167,6 @@ void wide_strided_flush(struct wide *w)
     LLVMPositionBuilderAtEnd(w->g->builder, here);
 }
 
-static bool is_prefetch(LLVMValueRef in)
-{
-    const char *name = codegen_callee(in);
-    return name && !strncmp(name, "llvm.prefetch", 13);
-}
-
-/* Spreads a block's prefetches over what follows the first of them: a processor has room for some
- * 16 to 24 misses, and loads that come when it is full wait as long as memory does. */
-static void spread_prefetches(struct wide *w, LLVMBasicBlockRef b)
-{
-    LLVMValueRef wait[MAX_SPREAD], next;
-    uint32_t count = 0, after = 0, first = 0, last = 0, since = 0;
-    for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
-        count += is_prefetch(in);
-        after += count && !is_prefetch(in);
-    }
-    for (LLVMValueRef in = LLVMGetFirstInstruction(b); in && count; in = next) {
-        next = LLVMGetNextInstruction(in);
-        if (is_prefetch(in) && last < MAX_SPREAD) {
-            LLVMInstructionRemoveFromParent(in);
-            wait[last++] = in;
-            continue;
-        }
-        bool due = since++ >= after / count;
-        LLVMPositionBuilderBefore(w->g->builder, in);
-        while (first < last && (due || LLVMIsATerminatorInst(in))) {
-            LLVMInsertIntoBuilder(w->g->builder, wait[first++]);
-            since = 0, due = false;
-        }
-    }
-}
-
 bool wide_is_mark(LLVMValueRef v)
 {
     size_t length;
@@ -241,7 +184,7 @@ void wide_strided_end(struct wide *w)
             LLVMReplaceAllUsesWith(in, LLVMGetOperand(in, 0));
             LLVMInstructionEraseFromParent(in);
         }
-        spread_prefetches(w, b);
+        wide_spread_prefetches(w, b);
     }
     wide_flatten(w);
 }

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""What is fetched early lies where a later threadgroup reads: rows of 16 KB were half as fast when it
+lay 16 KB on, in a row that this threadgroup reads.
+
+    ahead.py SHADER-TOOL ahead.metal
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+tool, source = sys.argv[1:]
+failed = 0
+
+
+def code(kernel):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "code.ll")
+        subprocess.run([tool, "-q", "--target", "host", "--kernel", kernel, source], check=True,
+                       env=dict(os.environ, ARCBOX_CODEGEN_VERBOSE=path))
+        return open(path).read()
+
+
+def check(what, right):
+    global failed
+    print(what + (": yes" if right else ": NO"))
+    failed += not right
+
+
+rows = code("rows")
+fetched = re.findall(r"call void @llvm\.prefetch\.p0\(ptr (?:nonnull )?(%\w+)", rows)
+places = [re.search(re.escape(p) + r" = getelementptr i8, ptr %\w+, i64 (\S+)", rows) for p in fetched]
+check("rows are fetched early", len(fetched) >= 16)
+check("at a distance that is computed", all(p and p[1].startswith("%ahead") for p in places))
+check("what all threadgroups read is not", "call void @llvm.prefetch" not in code("same"))
+sys.exit(failed != 0)
