@@ -64,8 +64,9 @@ struct wide_loop {
  * (codegen_wide_stride.c). */
 #define WIDE_MAX_STRIDED 96u
 struct wide_strided {
-    LLVMValueRef mark;  /* loads: stands for the result; stores: where it was */
-    LLVMValueRef value; /* stores: what to write */
+    LLVMValueRef mark;   /* loads: stands for the result; stores: where it was */
+    LLVMValueRef value;  /* stores: what to write */
+    LLVMValueRef source; /* loads: in the source */
     LLVMTypeRef type;
     struct wide_value address;
     LLVMValueRef pointer; /* the lanes' addresses, where their distances are not constants */
@@ -74,6 +75,8 @@ struct wide_strided {
     bool waits;         /* loads: not made yet */
     bool narrow;        /* of elements of less than 4 bytes */
     LLVMValueRef ahead; /* loads: bytes to what a later threadgroup reads here; NULL: not known */
+    int number;         /* loads in memory's order: of the element in a lane's row; else -1 */
+    unsigned group;     /* and which rows these are */
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 

@@ -298,9 +298,11 @@ void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned cou
     if (!member[0]->ahead || !member[0]->address.lanes || !measure(w, member, count, &p) ||
             p.end - p.least > 2ll * count * w->width * member[0]->bytes)
         return;
+    LLVMValueRef base = strided_address(w, member[0], 0);
+    base = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &member[0]->ahead, 1, "");
     for (int64_t at = p.least; at < p.end; at += LINE) {
-        LLVMValueRef there = strided_address(w, member[0], at);
-        there = LLVMBuildGEP2(w->g->builder, w->g->i8, there, &member[0]->ahead, 1, "");
+        LLVMValueRef far = codegen_i64(w->g, (uint64_t)at);
+        LLVMValueRef there = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &far, 1, "");
         LLVMValueRef a[4] = {there, codegen_i32(w->g, READ), codegen_i32(w->g, EVERY_LEVEL),
                 codegen_i32(w->g, DATA)};
         LLVMTypeRef type = LLVMTypeOf(a[0]);

@@ -11,6 +11,11 @@
  * are put in the order of their offsets. */
 void strided_load_group(struct wide *w, struct wide_strided **member, unsigned count);
 void strided_store_group(struct wide *w, struct wide_strided *s, unsigned count);
+/* Finds, among the loads that wait, those whose elements may stay in memory's order: sets their
+ * `number` and `group`. */
+void strided_find_sums(struct wide *w);
+/* The loads of such a group, at the builder's place. */
+void strided_load_in_order(struct wide *w, struct wide_strided **member, unsigned count);
 /* Asks for what a later threadgroup will load where this group does. */
 void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count);
 /* True when the addresses of two accesses are the same distance apart in every lane. */
