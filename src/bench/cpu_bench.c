@@ -30,7 +30,8 @@ static const struct abx_event_ops no_events = {no_value, no_signal, no_notify};
 
 struct cpu_library *cpu_compile(struct cpu_bench *b, const char *source, size_t bytes)
 {
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    /* What Metal does unless told otherwise. */
+    struct abx_shader_options options = {.target = ABX_TARGET_HOST, .math_mode = ABX_MATH_FAST};
     struct abx_shader_result result = {0};
     int r = abx_shader_compile(&b->tools, source, bytes, &options, NULL, &result);
     if (r < 0)

@@ -110,6 +110,8 @@ int codegen_finish(struct codegen *g, struct abx_shader_result *result)
     LLVMValueRef resume = LLVMGetNamedFunction(g->module, "abx_entry.resume");
     if (r == 0 && resume && g->object.lanes > 1)
         codegen_load_late(g, resume);
+    if (r == 0 && g->object.lanes > 1)
+        codegen_sink(g);
     if (r == 0)
         r = codegen_verify(g, "optimising");
     if (r == 0)

@@ -156,6 +156,8 @@ int codegen_bound_private(struct codegen *g, LLVMValueRef function);
 /* Puts the kernel's blocks, and stops at the ends of loops, where they let each SIMD-group function
  * see the lanes that are at it in the same turn. */
 int codegen_order_waits(struct codegen *g);
+/* Once all is optimised: moves loads and conversions of vectors to where they are used. */
+void codegen_sink(struct codegen *g);
 int codegen_finish(struct codegen *g, struct abx_shader_result *result);
 
 /* A coroutine around entry(call, frame, thread, lane): begun at the builder's place, ended by

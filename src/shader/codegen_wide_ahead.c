@@ -10,8 +10,8 @@
 #define MAX_SPREAD 256u /* prefetches of a block that are moved */
 #define MAX_LOOKED 256u /* instructions from an address to the threadgroup's place */
 
-/* From here on it takes longer than memory does. */
-#define AHEAD 16384
+/* From here on it takes longer than memory does: 16 KB. */
+#define AHEAD_BITS 14
 
 /* How far a number or address moves from a threadgroup to its neighbour in x. `step` NULL: not at
  * all. Overflow is of no account: the answer is a hint. */
@@ -182,13 +182,16 @@ LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer)
     struct slope s = slope_of(w, pointer, &left);
     if (!s.known || !s.step)
         return NULL;
+    LLVMTypeRef i64 = w->g->i64;
     LLVMValueRef a[2] = {s.step, LLVMBuildNeg(b, s.step, "")};
-    LLVMValueRef length = codegen_call_intrinsic(w->g, "llvm.smax", &w->g->i64, 1, a, 2);
-    /* A divisor that is never 0 lets this move out of loops. */
-    length = LLVMBuildOr(b, length, codegen_i64(w->g, 1), "");
-    LLVMValueRef groups = LLVMBuildUDiv(b, codegen_i64(w->g, AHEAD - 1), length, "");
-    groups = LLVMBuildAdd(b, groups, codegen_i64(w->g, 1), "");
-    return LLVMBuildMul(b, groups, s.step, "ahead");
+    LLVMValueRef length = codegen_call_intrinsic(w->g, "llvm.smax", &i64, 1, a, 2);
+    /* A power of two of threadgroups. A division would not move out of the loop. */
+    LLVMValueRef z[2] = {length, LLVMConstInt(w->g->i1, 0, 0)};
+    LLVMValueRef zeros = codegen_call_intrinsic(w->g, "llvm.ctlz", &i64, 1, z, 2);
+    LLVMValueRef m[2] = {
+            LLVMBuildSub(b, zeros, codegen_i64(w->g, 63 - AHEAD_BITS), ""), codegen_i64(w->g, 0)};
+    LLVMValueRef groups = codegen_call_intrinsic(w->g, "llvm.smax", &i64, 1, m, 2);
+    return LLVMBuildShl(b, s.step, groups, "ahead");
 }
 
 static bool is_prefetch(LLVMValueRef in)
