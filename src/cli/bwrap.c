@@ -1,6 +1,7 @@
 /* cli: the command line for bubblewrap, the container's environment, and its system call filter. */
 #include "cli/sandbox.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/audit.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -142,6 +144,21 @@ static void keep_open(int fd)
     fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC);
 }
 
+/* What our caller left open goes to the command, as pipes should; but from a folder of the host's
+ * the whole host would be in reach. */
+static void keep_folders_out(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        int fd = atoi(e->d_name);
+        if (fd > 2 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (d)
+        closedir(d);
+}
+
 static void add_capabilities(struct words *w)
 {
     /* As container engines leave them to root; in our user namespace they reach nothing outside. */
@@ -153,29 +170,41 @@ static void add_capabilities(struct words *w)
         ADD(w, "--cap-add", kept[i]);
 }
 
+/* The kernel's settings and what it tells of the machine, as container engines cover them.
+ * bubblewrap leaves writable what a mapped root may write although the folder refuses it. */
+static void cover_kernel(struct words *w)
+{
+    static const char *const read_only[] = {"/proc/bus", "/proc/driver", "/proc/dynamic_debug",
+            "/proc/fs", "/proc/irq", "/proc/mtrr", "/proc/sys", "/proc/sysrq-trigger", "/proc/tty"};
+    static const char *const hidden[] = {"/proc/acpi", "/proc/asound", "/proc/kcore",
+            "/proc/key-users", "/proc/keys", "/proc/kmsg", "/proc/latency_stats",
+            "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+            "/sys/devices/virtual/powercap", "/sys/firmware"};
+    struct stat st;
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(read_only); i++)
+        if (stat(read_only[i], &st) == 0)
+            ADD(w, "--ro-bind", read_only[i], read_only[i]);
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(hidden); i++)
+        if (stat(hidden[i], &st) == 0 && S_ISDIR(st.st_mode))
+            ADD(w, "--tmpfs", hidden[i], "--remount-ro", hidden[i]);
+        else if (stat(hidden[i], &st) == 0)
+            ADD(w, "--ro-bind", "/dev/null", hidden[i]);
+}
+
 static void add_mounts(struct words *w, const struct sandbox *s, const char *root)
 {
-    ADD(w, "--bind", root, "/");
+    ADD(w, "--dev-bind", root, "/"); /* each mount in it has its flags: a device may be one */
     if (s->shares_processes)
         ADD(w, "--bind", "/proc", "/proc");
     else
         ADD(w, "--proc", "/proc");
     ADD(w, "--dev", "/dev", "--ro-bind-try", "/sys", "/sys");
+    cover_kernel(w);
     char resolv[PATH_MAX];
     if (s->run->kind == ABX_IMAGE_HOST && realpath("/etc/resolv.conf", resolv) &&
             strncmp(resolv, "/run/", 5) == 0)
         ADD(w, "--ro-bind", abx_xstrdup(resolv), abx_xstrdup(resolv));
-    if (s->socket_folder)
-        ADD(w, "--bind", s->socket_folder, "/run/arcbox");
     ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
-    for (unsigned i = 0; i < s->run->mount_count; i++) {
-        const struct abx_mount *m = &s->run->mounts[i];
-        ADD(w,
-                m->is_device   ? "--dev-bind"
-                : m->read_only ? "--ro-bind"
-                               : "--bind",
-                m->source, m->target);
-    }
 }
 
 void abx_sandbox_exec(struct sandbox *s, const char *root)
@@ -185,6 +214,7 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
     int filter = filter_fd();
     if (filter < 0)
         return;
+    keep_folders_out();
     keep_open(s->info);
     ADD(&w, s->bwrap, "--die-with-parent", "--unshare-ipc", "--unshare-uts", "--info-fd",
             abx_xprintf("%d", s->info), "--seccomp", abx_xprintf("%d", filter), "--hostname",

@@ -8,10 +8,12 @@
  *                    libraries
  *   end              the tenant is removed */
 #include "cli/cdi.h"
+#include "cli/inside.h"
 #include "cli/json.h"
 #include "cli/run.h"
 #include "host/control.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,24 @@ static int start(const char *state, const char *name, const char *backend)
     return 0;
 }
 
+/* In the file that the image has, when it has one. */
+static void renew_cache(int root)
+{
+    void *data;
+    size_t length;
+    int old = abx_inside_open(root, "/etc/ld.so.cache", O_PATH, 0);
+    if (old < 0)
+        return;
+    close(old);
+    int r = abx_ldcache_make(root, &data, &length);
+    if (r == 0) {
+        r = abx_inside_put(root, "/etc/ld.so.cache", data, length);
+        free(data);
+    }
+    if (r < 0)
+        abx_say("the loader's cache was not renewed: %s", strerror(-r));
+}
+
 /* The tenant's folder, by the layout control.h promises; the daemon is not asked from in here,
  * where its folder is visible but a daemon must not be started. */
 static int attach(const char *name, const char *root)
@@ -91,18 +111,19 @@ static int attach(const char *name, const char *root)
     if (abx_control_runtime_dir(runtime) < 0)
         abx_die(ABX_EXIT_OWN, "the runtime folder's path is too long");
     char *folder = abx_xprintf("%s/tenants/%s", runtime, name);
-    char *target = abx_xprintf("%s/run/arcbox", root);
-    int r = abx_mkdir_p(target, 0755);
+    int inside = abx_inside_root(root);
+    if (inside < 0)
+        abx_die(ABX_EXIT_OWN, "cannot open the container's root: %s", strerror(-inside));
+    renew_cache(inside);
+    int tree = abx_tree_open(AT_FDCWD, folder, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
+    if (tree < 0)
+        abx_die(ABX_EXIT_OWN, "cannot open %s: %s", folder, strerror(-tree));
+    int target = abx_inside_folder(inside, "/run/arcbox");
+    if (target < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make /run/arcbox in the container: %s", strerror(-target));
+    int r = abx_tree_attach(tree, target);
     if (r < 0)
-        abx_die(ABX_EXIT_OWN, "cannot make /run/arcbox in the container: %s", strerror(-r));
-    if (mount(folder, target, NULL, MS_BIND, NULL) < 0)
-        abx_die(ABX_EXIT_OWN, "cannot mount %s in the container: %s", folder, strerror(errno));
-    char *cache = abx_xprintf("%s/etc/ld.so.cache", root);
-    if (access(cache, F_OK) == 0) {
-        r = abx_ldcache_make(root, cache);
-        if (r < 0)
-            abx_say("the loader's cache was not renewed: %s", strerror(-r));
-    }
+        abx_die(ABX_EXIT_OWN, "cannot mount %s in the container: %s", folder, strerror(-r));
     return 0;
 }
 

@@ -97,10 +97,6 @@ static void check_namespaces(struct report *r)
         ;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         say(r, GOOD, "user namespaces", "this user may make them");
-    else if (geteuid() == 0)
-        say(r, LACKS, "user namespaces",
-                "not allowed here: containers of root are less apart (sysctl "
-                "user.max_user_namespaces)");
     else
         say(r, FAULTY, "user namespaces",
                 "not allowed: sysctl -w kernel.unprivileged_userns_clone=1 "

@@ -3,16 +3,51 @@
 #include "cli/root.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CACHE_CAP (64u << 20)
+#define WORK_FOLDER "/run/arcbox"
+
+static void limit(int what, rlim_t value)
+{
+    struct rlimit r = {value, value};
+    setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/* It reads an image's files, which may be made to harm it: nobody's rights, in the image alone.
+ * Where there is one user only (an ordinary one's name space), that user's. */
+static void give_up_rights(void)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0}, {0}};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    limit(RLIMIT_CPU, 30);
+    limit(RLIMIT_FSIZE, CACHE_CAP);
+    limit(RLIMIT_AS, 1u << 30);
+    limit(RLIMIT_CORE, 0);
+    if (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
+            setresuid(65534, 65534, 65534) < 0) {
+        /* One user only. */
+    }
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (syscall(SYS_capset, &head, none) < 0)
+        _exit(126);
+}
+
 /* The host's own ldconfig (a static program) is opened before chroot: nothing of the image runs. */
-static int run_ldconfig(const char *root, const char *to_in_root)
+static int run_ldconfig(int root)
 {
     int program = open("/sbin/ldconfig", O_RDONLY | O_CLOEXEC);
     if (program < 0)
@@ -27,12 +62,13 @@ static int run_ldconfig(const char *root, const char *to_in_root)
     }
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
-        if (chroot(root) < 0 || chdir("/") < 0)
+        if (fchdir(root) < 0 || chroot(".") < 0)
             _exit(126);
         dup2(null, 0);
         dup2(null, 1);
         dup2(null, 2);
-        char *argv[] = {"ldconfig", "-X", "-i", "-C", (char *)to_in_root, NULL};
+        give_up_rights();
+        char *argv[] = {"ldconfig", "-X", "-i", "-C", WORK_FOLDER "/cache", NULL};
         char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
         fexecve(program, argv, env);
         _exit(127);
@@ -45,51 +81,38 @@ static int run_ldconfig(const char *root, const char *to_in_root)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
-int abx_ldcache_make(const char *root, const char *to)
+/* A file system in memory, not attached. */
+static int work_tree(void)
 {
-    /* A folder of our own in the private root, so that an ordinary user's ldconfig may write. */
-    char *folder = abx_xprintf("%s/.arcbox-ldconfig", root);
-    char *inside = abx_xprintf("%s/cache", folder);
-    void *data = NULL;
-    size_t length;
-    int r = mkdir(folder, 0700) < 0 && errno != EEXIST ? -errno : 0;
-    if (r == 0)
-        r = run_ldconfig(root, "/.arcbox-ldconfig/cache");
-    if (r == 0)
-        r = abx_read_file(inside, 64 << 20, &data, &length);
-    unlink(inside);
-    rmdir(folder);
-    if (r == 0) {
-        char *temporary = abx_xprintf("%s.%d", to, (int)getpid());
-        int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        r = fd < 0 ? -errno : abx_write_all(fd, data, length);
-        if (fd >= 0)
-            close(fd);
-        if (r == 0 && rename(temporary, to) < 0)
-            r = -errno;
-        if (r < 0)
-            unlink(temporary);
-        free(temporary);
-    }
-    free(data);
-    free(inside);
-    free(folder);
+    int context = fsopen("tmpfs", FSOPEN_CLOEXEC), tree = -1;
+    if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "mode", "0777", 0) == 0 &&
+            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        tree = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    int r = tree < 0 ? -errno : tree;
+    if (context >= 0)
+        close(context);
     return r;
 }
 
-int abx_root_put(const char *root, const char *rel, const void *data, size_t length)
+int abx_ldcache_make(int root, void **ret_data, size_t *ret_length)
 {
-    char *to = abx_xprintf("%s%s", root, rel), *temporary = abx_xprintf("%s.arcbox", to);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    int r = fd < 0 ? -errno : abx_write_all(fd, data, length);
-    if (fd >= 0)
-        close(fd);
-    if (r == 0 && rename(temporary, to) < 0)
-        r = -errno;
-    if (r < 0 && fd >= 0)
-        unlink(temporary);
-    free(temporary);
-    free(to);
+    int tree = work_tree(), point = tree < 0 ? tree : abx_inside_folder(root, WORK_FOLDER);
+    int r = point < 0 ? point : abx_tree_attach(tree, point);
+    if (r == 0) {
+        char *attached = abx_xprintf("/proc/self/fd/%d", tree);
+        r = run_ldconfig(root);
+        if (r == 0)
+            r = abx_inside_read(tree, "cache", CACHE_CAP, ret_data, ret_length);
+        if (umount2(attached, MNT_DETACH) < 0 && r == 0) {
+            r = -errno;
+            free(*ret_data);
+        }
+        free(attached);
+    }
+    if (point >= 0)
+        close(point);
+    if (tree >= 0)
+        close(tree);
     return r;
 }
 
@@ -128,6 +151,16 @@ static bool cache_key(struct assembly *a, char hex[65])
     return true;
 }
 
+/* For the next time; without it that takes longer. */
+static void keep(const char *folder, const char *cached, const void *data, size_t length)
+{
+    char *temporary = abx_xprintf("%s.%d", cached, (int)getpid());
+    abx_mkdir_p(folder, 0700);
+    if (abx_write_file(temporary, data, length) < 0 || rename(temporary, cached) < 0)
+        unlink(temporary);
+    free(temporary);
+}
+
 void abx_root_ldcache(struct assembly *a)
 {
     char hex[65];
@@ -137,17 +170,17 @@ void abx_root_ldcache(struct assembly *a)
     char *cached = abx_xprintf("%s/%.32s", folder, hex);
     void *data;
     size_t length;
-    int r = abx_read_file(cached, 64 << 20, &data, &length);
+    int root = abx_inside_root(a->root->path), r = abx_read_file(cached, CACHE_CAP, &data, &length);
     if (r < 0) {
-        abx_mkdir_p(folder, 0700);
-        r = abx_ldcache_make(a->root->path, cached);
+        r = abx_ldcache_make(root, &data, &length);
         if (r == 0)
-            r = abx_read_file(cached, 64 << 20, &data, &length);
+            keep(folder, cached, data, length);
     }
     if (r == 0) {
-        r = abx_root_put(a->root->path, "/etc/ld.so.cache", data, length);
+        r = abx_inside_put(root, "/etc/ld.so.cache", data, length);
         free(data);
     }
+    close(root);
     if (r < 0 && !a->root->notice[0])
         snprintf(a->root->notice, sizeof a->root->notice,
                 "the loader's cache was not renewed (%s): programs that look libraries up with "

@@ -88,25 +88,21 @@ static int mount_overlay(struct assembly *a, const char *lower, const char *stag
     add_escaped(&data, work);
     abx_string_printf(&data, ",userxattr");
     int r = data.failed ? -ENOMEM : 0;
-    if (r == 0 && mount("overlay", to, "overlay", MS_NODEV, data.data) < 0)
+    if (r == 0 && mount("overlay", to, "overlay", MS_NODEV | MS_NOSUID, data.data) < 0)
         r = -errno;
     abx_string_finish(&data);
     return r;
 }
 
-static int bind_read_only(struct assembly *a, const char *from, const char *to)
+int abx_root_bind(const char *from, const char *to)
 {
-    if (mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
-        return -errno;
-    /* Locked flags of the original must be repeated, or the remount is refused. */
-    static const unsigned long tries[] = {MS_NOSUID | MS_NODEV, MS_NOSUID | MS_NODEV | MS_NOEXEC,
-            MS_NOSUID | MS_NODEV | MS_RELATIME, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME,
-            MS_NOSUID | MS_NODEV | MS_NOATIME};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(tries); i++)
-        if (mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | tries[i], NULL) == 0)
-            return 0;
-    int r = -errno;
-    umount2(to, MNT_DETACH);
+    int tree = abx_tree_open(AT_FDCWD, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
+    int point = tree < 0 ? -1 : open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int r = tree < 0 ? tree : point < 0 ? -errno : abx_tree_attach(tree, point);
+    if (point >= 0)
+        close(point);
+    if (tree >= 0)
+        close(tree);
     return r;
 }
 
@@ -134,7 +130,7 @@ int abx_root_overlay(struct assembly *a, const char *rel)
         r = mount_overlay(a, use_lower ? lower : NULL, use_stage ? stage : NULL, to, upper, work);
     }
     if (r < 0 && use_lower && !use_stage)
-        r = bind_read_only(a, lower, to);
+        r = abx_root_bind(lower, to);
     if (r < 0)
         fail(a, r, "put a writable layer over", lower);
     free(work);
@@ -165,7 +161,7 @@ static int place_entry(struct assembly *a, const char *from, const char *to)
     if (fd < 0)
         return errno == EEXIST ? 0 : -errno;
     close(fd);
-    int r = bind_read_only(a, from, to);
+    int r = abx_root_bind(from, to);
     if (r < 0)
         unlink(to);
     return 0; /* what cannot be shown is left out */
@@ -206,13 +202,24 @@ static int split_tree(struct assembly *a, const char *tree, const char *rel, uns
     return r;
 }
 
-/* Left empty: private folders, and those the sandbox mounts. */
+/* Private folders, and those the sandbox mounts. They are there before anything of the image's,
+ * which may have links of these names. */
+static int make_own_folders(struct assembly *a)
+{
+    static const char *const own[] = {"/proc", "/dev", "/sys", "/run", "/tmp", "/.arcbox"};
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < ABX_ARRAY_SIZE(own) - !a->without_overlay; i++) {
+        char *to = abx_root_upper_path(a, own[i]);
+        if (mkdir(to, 0755) < 0 || (strcmp(own[i], "/tmp") == 0 && chmod(to, 01777) < 0))
+            r = fail(a, -errno, "make", to);
+        free(to);
+    }
+    return r;
+}
+
+/* Left empty. */
 static bool is_private(const struct assembly *a, const char *rel)
 {
-    static const char *const own[] = {"/proc", "/dev", "/sys", "/run", "/tmp"};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++)
-        if (strcmp(rel, own[i]) == 0)
-            return true;
     /* The layers themselves: an overlay must not contain its own upper folder. */
     char *lower = abx_root_lower(a, rel);
     bool ours = strcmp(lower, a->root->scratch) == 0 || strcmp(lower, a->root->layers) == 0;
@@ -230,8 +237,6 @@ static int folder_at(struct assembly *a, const char *rel, unsigned depth)
         /* done already, from the other tree */
     } else if (is_private(a, rel)) {
         r = mkdir(to, 0755) < 0 ? -errno : 0;
-        if (r == 0 && strcmp(rel, "/tmp") == 0)
-            chmod(to, 01777);
     } else if (*rel && !has_mounts_below(a, lower)) {
         r = a->make_folder(a, rel);
         if (r == -EACCES || r == -EPERM || r == -ENOENT)
@@ -281,7 +286,9 @@ static int make_scratch(struct assembly *a)
 
 static int assemble(struct assembly *a)
 {
-    int r = folder_at(a, "", 0);
+    int r = make_own_folders(a);
+    if (r == 0)
+        r = folder_at(a, "", 0);
     for (unsigned i = 0; r == 0 && a->root->keep && a->root->keep[i]; i++) {
         const char *rel = a->root->keep[i];
         char *to = abx_root_upper_path(a, rel);

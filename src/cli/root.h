@@ -2,6 +2,7 @@
 #ifndef ABX_CLI_ROOT_H
 #define ABX_CLI_ROOT_H
 
+#include "cli/inside.h"
 #include "cli/run.h"
 
 struct assembly {
@@ -18,6 +19,8 @@ struct assembly {
 
 char *abx_root_lower(const struct assembly *a, const char *rel);
 char *abx_root_upper_path(const struct assembly *a, const char *rel);
+/* Shows `from` and what is mounted below it at `to`, read-only all of it or not at all. */
+int abx_root_bind(const char *from, const char *to);
 int abx_root_overlay(struct assembly *a, const char *rel);
 /* The same without overlays: links to the entries of both trees. */
 int abx_root_farm(struct assembly *a, const char *rel);

@@ -24,10 +24,8 @@ static int bind_aside(struct assembly *a, const char *from, char **ret_inside)
     char *inside = abx_xprintf("/.arcbox/%u", a->serial++);
     char *to = abx_xprintf("%s%s", a->root->path, inside);
     int r = abx_mkdir_p(to, 0755);
-    if (r == 0 && mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
-        r = -errno;
     if (r == 0)
-        mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+        r = abx_root_bind(from, to);
     free(to);
     if (r == 0)
         *ret_inside = inside;
@@ -86,12 +84,8 @@ int abx_root_farm(struct assembly *a, const char *rel)
         r = link_entries(a, a->stage, rel);
         if (r == 0)
             r = link_entries(a, a->lower, rel);
-    } else if (r == 0 && only) {
-        if (mount(only, to, NULL, MS_BIND | MS_REC, NULL) < 0)
-            r = -errno;
-        else
-            mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
-    }
+    } else if (r == 0 && only)
+        r = abx_root_bind(only, to);
     if (r < 0 && !a->root->error[0])
         snprintf(a->root->error, sizeof a->root->error, "cannot show %s in the container: %s",
                 only ? only : rel, strerror(-r));

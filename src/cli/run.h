@@ -100,14 +100,13 @@ struct abx_root {
 /* 0, or -errno with `error` filled. Needs CAP_SYS_ADMIN in its user namespace. */
 int abx_root_assemble(struct abx_root *root);
 
-/* Writes a file into an assembled root, replacing what is there. */
-int abx_root_put(const char *root, const char *rel, const void *data, size_t length);
-
 /* Mount points strictly below `folder` (absolute, normal), and `also` if it is there. */
 char **abx_mounts_below(const char *folder, const char *also, size_t *ret_count);
 
-/* Makes the loader's cache of `root` and puts it at `to`. Needs CAP_SYS_CHROOT. (ldcache.c) */
-int abx_ldcache_make(const char *root, const char *to);
+/* Makes the loader's cache of the root file system `root` (abx_inside_root(), of a mount namespace
+ * of our own), whose /run/arcbox is covered meanwhile. Needs CAP_SYS_ADMIN and CAP_SYS_CHROOT.
+ * (ldcache.c) */
+int abx_ldcache_make(int root, void **ret_data, size_t *ret_length);
 
 /* ---- running (sandbox.c, oci.c): the exit code. */
 int abx_run_sandbox(struct abx_run *run);

@@ -12,7 +12,6 @@
 #include "host/control.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -37,7 +36,7 @@ static int write_text(const char *path, const char *text)
     return r;
 }
 
-/* Every user our own namespace knows, unchanged: so that root sees the files' real owners. */
+/* Every user our own namespace knows, unchanged: its root is nobody outside (world.c). */
 static char *identity_map(const char *path)
 {
     struct abx_string map = {0};
@@ -90,17 +89,45 @@ static _Noreturn void child_fail(struct sandbox *s, const char *text)
     _exit(ABX_EXIT_OWN);
 }
 
+int abx_sandbox_open_sources(struct sandbox *s)
+{
+    for (unsigned i = 0; i < s->run->mount_count; i++) {
+        const struct abx_mount *m = &s->run->mounts[i];
+        s->sources[i] = abx_tree_open(AT_FDCWD, m->source,
+                (m->is_device ? 0 : MOUNT_ATTR_NODEV) | (m->read_only ? MOUNT_ATTR_RDONLY : 0));
+        if (s->sources[i] < 0) {
+            snprintf(s->error, sizeof s->error, "cannot mount %s%s: %s", m->source,
+                    m->read_only ? " read-only" : "", strerror(-s->sources[i]));
+            return s->sources[i];
+        }
+    }
+    s->socket_tree = -1;
+    if (s->socket_folder)
+        s->socket_tree =
+                abx_tree_open(AT_FDCWD, s->socket_folder, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY);
+    if (s->socket_folder && s->socket_tree < 0) {
+        snprintf(s->error, sizeof s->error, "cannot mount %s: %s", s->socket_folder,
+                strerror(-s->socket_tree));
+        return s->socket_tree;
+    }
+    return 0;
+}
+
 static void child_namespaces(struct sandbox *s)
 {
-    char byte = 'u';
-    s->user_namespace = unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-    if (!s->user_namespace && unshare(CLONE_NEWNS) < 0) {
+    char byte;
+    int world = abx_world_enter(s);
+    if (world < 0)
+        child_fail(s, abx_xprintf("cannot give the container users of its own (%s), and does not "
+                                  "make it the host's root",
+                              s->error[0] ? s->error : strerror(-world)));
+    if (!world && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) {
         char *text = abx_xprintf(
                 "this system allows no sandbox here (namespaces: %s); see: arcbox doctor",
                 strerror(errno));
         child_fail(s, text);
     }
-    byte = s->user_namespace ? 'u' : 'm';
+    byte = world ? 'm' : 'u';
     if (write(s->sync[1], &byte, 1) != 1 || read(s->sync[1], &byte, 1) != 1 || byte != 'g')
         _exit(ABX_EXIT_OWN);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
@@ -109,34 +136,40 @@ static void child_namespaces(struct sandbox *s)
                 strerror(errno));
         child_fail(s, text);
     }
+    if (!world && abx_sandbox_open_sources(s) < 0)
+        child_fail(s, s->error);
 }
 
-static void make_mount_points(struct sandbox *s, const struct abx_root *root)
+static void attach(struct sandbox *s, int root, int tree, const char *target, bool is_folder)
 {
-    for (unsigned i = 0; i < s->run->mount_count; i++) {
-        const struct abx_mount *m = &s->run->mounts[i];
-        char *point = abx_xprintf("%s%s", root->path, m->target), *parent = abx_xstrdup(point);
-        *strrchr(parent, '/') = 0;
-        int r = abx_mkdir_p(parent, 0755);
-        struct stat st;
-        if (r == 0 && stat(point, &st) < 0) {
-            if (m->is_folder)
-                r = mkdir(point, 0755) < 0 ? -errno : 0;
-            else {
-                int fd = open(point, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-                r = fd < 0 ? -errno : close(fd);
-            }
-        } else if (r == 0 && S_ISDIR(st.st_mode) != m->is_folder)
-            r = m->is_folder ? -ENOTDIR : -EISDIR;
-        if (r < 0)
-            child_fail(s, abx_xprintf("cannot make the mount target %s in the container: %s",
-                                  m->target, strerror(-r)));
-        free(parent);
-        free(point);
-    }
+    int point = abx_inside_mount_point(root, target, is_folder);
+    int r = point < 0 ? point : abx_tree_attach(tree, point);
+    if (r < 0)
+        child_fail(s, abx_xprintf("cannot make the mount target %s in the container: %s", target,
+                              strerror(-r)));
+    close(point);
+    close(tree);
+}
+
+static void attach_mounts(struct sandbox *s, const struct abx_root *assembled)
+{
+    int root = abx_inside_root(assembled->path);
+    for (unsigned i = 0; i < s->run->mount_count; i++)
+        attach(s, root, s->sources[i], s->run->mounts[i].target, s->run->mounts[i].is_folder);
+    if (s->socket_tree >= 0)
+        attach(s, root, s->socket_tree, "/run/arcbox", true);
+    close(root);
 }
 
 #define NETWORK_FILE_CAP (1u << 20)
+
+/* An image without the folder goes without the file. */
+static void put(const struct abx_root *assembled, const char *rel, const void *data, size_t length)
+{
+    int root = abx_inside_root(assembled->path);
+    abx_inside_put(root, rel, data, length);
+    close(root);
+}
 
 /* The container knows the host's names, and its own: programs look themselves up. */
 static void write_hosts(const struct sandbox *s, const struct abx_root *root)
@@ -153,7 +186,7 @@ static void write_hosts(const struct sandbox *s, const struct abx_root *root)
         abx_string_add(&text, "\n", 1);
     abx_string_printf(&text, "127.0.1.1\t%s\n", s->run->hostname ? s->run->hostname : s->name);
     if (!text.failed)
-        abx_root_put(root->path, "/etc/hosts", text.data, text.length);
+        put(root, "/etc/hosts", text.data, text.length);
     abx_string_finish(&text);
 }
 
@@ -166,7 +199,7 @@ static void write_network_files(const struct sandbox *s, const struct abx_root *
     write_hosts(s, root);
     if (s->run->kind == ABX_IMAGE_FOLDER &&
             abx_read_file(resolv, NETWORK_FILE_CAP, &data, &length) == 0) {
-        abx_root_put(root->path, resolv, data, length);
+        put(root, resolv, data, length);
         free(data);
     }
 }
@@ -186,13 +219,13 @@ static _Noreturn void child(struct sandbox *s)
         child_fail(s, root.error[0] ? root.error : "cannot assemble the container's root");
     if (root.notice[0])
         abx_say("%s", root.notice);
-    s->shares_processes = !abx_sandbox_has_proc(s);
+    s->shares_processes = !abx_sandbox_has_proc();
     if (s->shares_processes)
         abx_say("this system covers parts of /proc (as docker does): the container sees and can "
                 "signal this user's processes outside it");
-    make_mount_points(s, &root);
     if (root.writable)
         write_network_files(s, &root);
+    attach_mounts(s, &root);
     abx_sandbox_exec(s, root.path);
     child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
 }
@@ -330,9 +363,6 @@ static void prepare(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "bubblewrap is not installed: apt install bubblewrap");
     if (!s->init)
         abx_die(ABX_EXIT_OWN, "arcbox-init is missing beside the arcbox program: build again");
-    s->scratch = abx_container_file(c, "fs");
-    if (mkdir(s->scratch, 0700) < 0)
-        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->scratch, strerror(errno));
     char *all_layers = abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
     s->layers = abx_xprintf("%s/%s", all_layers, c->name);
     struct stat st;
@@ -340,8 +370,11 @@ static void prepare(struct sandbox *s, struct abx_container *c)
             !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", all_layers);
     abx_remove_tree(s->layers);
-    if (mkdir(s->layers, 0700) < 0)
-        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->layers, strerror(errno));
+    s->scratch = abx_xprintf("%s/fs", s->layers);
+    /* The container's root, who is not ours, has to pass. */
+    if (mkdir(s->layers, 0700) < 0 || mkdir(s->scratch, 0700) < 0 ||
+            (geteuid() == 0 && chmod(all_layers, 0711) < 0))
+        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->scratch, strerror(errno));
     free(all_layers);
 }
 
@@ -444,7 +477,6 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     abx_container_save(c);
     abx_control_close(s->control);
     abx_remove_tree(s->layers);
-    rmdir(s->scratch);
     return code;
 }
 

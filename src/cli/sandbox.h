@@ -1,21 +1,24 @@
-/* cli: private to sandbox.c and bwrap.c. */
+/* cli: private to the files behind `arcbox run` without podman. */
 #ifndef ABX_CLI_SANDBOX_H
 #define ABX_CLI_SANDBOX_H
 
+#include "cli/inside.h"
 #include "cli/run.h"
 
 struct sandbox {
     struct abx_run *run;
     const char *name;
     char *bwrap, *init;
-    char *stage;         /* our guest tree, NULL without --gpu */
-    char *scratch;       /* where the private file systems are mounted */
-    char *layers;        /* the writable layer when memory does not do */
-    char *socket_folder; /* of the tenant, NULL without --gpu */
-    char *folder;        /* the command's working folder */
-    char *keep[3];       /* folders visible although they lie in a private one */
+    char *stage;                 /* our guest tree, NULL without --gpu */
+    char *scratch;               /* where the private file systems are mounted */
+    char *layers;                /* the writable layer when memory does not do */
+    char *socket_folder;         /* of the tenant, NULL without --gpu */
+    char *folder;                /* the command's working folder */
+    char *keep[3];               /* folders visible although they lie in a private one */
+    int sources[ABX_MAX_MOUNTS]; /* the run's mounts, opened; of the child that opens them */
+    int socket_tree;             /* the tenant's folder, likewise; -1 without --gpu */
     struct abx_control *control;
-    bool user_namespace;
+    char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
     int errors[2], sync[2], info, terminal;
 };
@@ -23,8 +26,17 @@ struct sandbox {
 /* Becomes bubblewrap; returns with errno set when it cannot. */
 void abx_sandbox_exec(struct sandbox *s, const char *root);
 
+/* Opens what is mounted in the container, while this process can still reach it: 0 or -errno, with
+ * `error` set. */
+int abx_sandbox_open_sources(struct sandbox *s);
+
+/* In a child that is the host's root: users of its own for the container, and the host's files as
+ * those see them. 1 when that is so, 0 where there is nothing to do, or -errno: do not go on.
+ * (world.c) */
+int abx_world_enter(struct sandbox *s);
+
 /* False where the kernel lets a container have no /proc of its own. (proc.c) */
-bool abx_sandbox_has_proc(const struct sandbox *s);
+bool abx_sandbox_has_proc(void);
 
 /* Removes the record and its folders when this process exits early. */
 void abx_sandbox_hold(struct abx_container *c);

@@ -1,0 +1,221 @@
+/* cli: users of root's containers. The host's root is nobody in them: a container's users are a
+ * range of the host's numbers that no account has, and the host's file systems are mounted once
+ * more with their owners' numbers shifted into that range, so that root's files are its root's.
+ *
+ * Runs in the child of `arcbox run`, which is the host's root until abx_world_enter() returns, and
+ * reads nothing of an image. */
+#include "cli/sandbox.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* systemd's range for containers, of which the end is left: above what useradd gives out for users'
+ * own containers. One of 4095 parts by the container's name, so that two are rarely one another's.
+ */
+#define RANGE_START 0x60000000ul
+#define RANGE_PARTS 4095u
+#define RANGE_COUNT 65536ul
+
+struct range {
+    unsigned long start, count; /* as this process's own name space numbers them */
+};
+
+static unsigned part_of(const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash % RANGE_PARTS;
+}
+
+/* False: no need (our root is nobody outside) or no way (it is the only user there is). */
+static bool choose(const char *map_path, const char *name, struct range *ret)
+{
+    void *text = NULL;
+    size_t length;
+    struct range widest = {0};
+    bool is_root = false;
+    if (abx_read_file(map_path, 65536, &text, &length) < 0)
+        return false;
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        unsigned long inside, outside, count;
+        if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) != 3)
+            continue;
+        is_root |= inside == 0 && outside == 0;
+        if (count > widest.count)
+            widest = (struct range){inside, count};
+    }
+    free(text);
+    unsigned long start = RANGE_START + RANGE_COUNT * part_of(name);
+    if (start >= widest.start && start + RANGE_COUNT <= widest.start + widest.count)
+        *ret = (struct range){start, RANGE_COUNT};
+    else { /* the upper half of what there is */
+        ret->count = widest.count / 2 < RANGE_COUNT ? widest.count / 2 : RANGE_COUNT;
+        ret->start = widest.start + widest.count - ret->count;
+    }
+    return is_root && ret->count && ret->start;
+}
+
+static int write_map(pid_t pid, const char *file, const struct range *range)
+{
+    char *path = abx_xprintf("/proc/%d/%s", (int)pid, file);
+    char *text = abx_xprintf("0 %lu %lu\n", range->start, range->count);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int r = fd < 0 ? -errno : abx_write_all(fd, text, strlen(text));
+    if (fd >= 0)
+        close(fd);
+    free(text);
+    free(path);
+    return r;
+}
+
+/* A user name space with these users: a descriptor. A process has to make it, and ends. */
+static int make_user_space(const struct range *users, const struct range *groups)
+{
+    int ready[2], fd = -1, status;
+    char byte = 0;
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        byte = unshare(CLONE_NEWUSER) == 0 ? 'u' : (char)errno;
+        (void)!write(ready[1], &byte, 1);
+        for (;;)
+            pause();
+    }
+    int r = pid < 0 ? -errno : read(ready[0], &byte, 1) != 1 ? -EIO : byte != 'u' ? -byte : 0;
+    if (r == 0)
+        r = write_map(pid, "gid_map", groups);
+    if (r == 0)
+        r = write_map(pid, "uid_map", users);
+    if (r == 0) {
+        char *path = abx_xprintf("/proc/%d/ns/user", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        r = fd < 0 ? -errno : 0;
+        free(path);
+    }
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close(ready[0]);
+    close(ready[1]);
+    return r < 0 ? r : fd;
+}
+
+/* One mount of the host, without those below it, again below `to`. File systems that know no
+ * shifted owners (the kernel's own; in memory, before Linux 6.3) come as they are: root's files are
+ * then nobody's. */
+static int show(const char *path, const char *to, int user_space)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_space};
+    int tree = open_tree(AT_FDCWD, path,
+            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
+    if (tree < 0)
+        return errno == ENOENT || errno == EINVAL ? 0 : -errno; /* covered by another */
+    int point = open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int r = point < 0 && errno != ENOENT ? -errno : 0;
+    if (point >= 0) {
+        (void)!mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
+        r = abx_tree_attach(tree, point);
+        close(point);
+    }
+    close(tree);
+    return r;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The host's tree at `world`; folders before what is in them. */
+static int show_all(const char *scratch, const char *world, int user_space)
+{
+    size_t count, n = strlen(scratch);
+    char **mounts = abx_mounts_below("/", NULL, &count);
+    qsort(mounts, count, sizeof *mounts, by_path);
+    int r = show("/", world, user_space);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (i && strcmp(mounts[i], mounts[i - 1]) == 0)
+            continue;
+        if (strncmp(mounts[i], scratch, n) == 0 && (!mounts[i][n] || mounts[i][n] == '/'))
+            continue;
+        char *to = abx_xprintf("%s%s", world, mounts[i]);
+        r = show(mounts[i], to, user_space);
+        free(to);
+    }
+    return r;
+}
+
+/* Where owners are not shifted, the folders we need are given away. */
+static void give_away(const char *folder, const struct range *users, const struct range *groups)
+{
+    struct stat st;
+    if (stat(folder, &st) == 0 && st.st_uid != users->start &&
+            chown(folder, (uid_t)users->start, (gid_t)groups->start) < 0) {
+        /* Said when it cannot be written. */
+    }
+}
+
+static int make_world(struct sandbox *s, int user_space)
+{
+    char *world = abx_xprintf("%s/world", s->scratch);
+    int r = 0;
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", s->scratch, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0 ||
+            mkdir(world, 0755) < 0)
+        r = -errno;
+    if (r == 0)
+        r = show_all(s->scratch, world, user_space);
+    if (r == 0 && (chdir(world) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+                          umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
+        r = -errno;
+    free(world);
+    return r;
+}
+
+static int become_its_root(int user_space)
+{
+    if (setns(user_space, CLONE_NEWUSER) < 0 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
+            setresuid(0, 0, 0) < 0)
+        return -errno;
+    /* Changing users took both away. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return unshare(CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
+int abx_world_enter(struct sandbox *s)
+{
+    struct range users, groups;
+    if (geteuid() != 0 || !choose("/proc/self/uid_map", s->name, &users) ||
+            !choose("/proc/self/gid_map", s->name, &groups))
+        return 0;
+    int user_space = make_user_space(&users, &groups);
+    int r = user_space < 0 ? user_space : make_world(s, user_space);
+    if (r == 0) {
+        give_away(s->layers, &users, &groups);
+        give_away(s->scratch, &users, &groups);
+        r = abx_sandbox_open_sources(s);
+    }
+    if (r == 0)
+        r = become_its_root(user_space);
+    if (user_space >= 0)
+        close(user_space);
+    return r < 0 ? r : 1;
+}

@@ -1,0 +1,18 @@
+# For the attack suite: what a hostile container, image or neighbour tries, one fault a file. As root
+# each is tried twice: by root, and by an ordinary user.
+. "$(dirname "$0")/../cli/lib.sh"
+chmod 755 "$work"
+user=65534
+# Everything after this is run as $1, "root" or "user"; the runtime folder is its own.
+become() {
+    who=$1 as=()
+    [ "$1" = root ] || [ "$(id -u)" != 0 ] || as=(setpriv --reuid=$user --regid=$user --clear-groups)
+    home=$work/$1
+    mkdir -p "$home"
+    [ "${#as[@]}" = 0 ] || chown $user:$user "$home"
+    export ARCBOX_RUNTIME_DIR=$home/state HOME=$home
+    cd "$home" || exit 1
+}
+# The ones to try, in turn.
+attackers() { if [ "$(id -u)" = 0 ]; then echo root user; else echo user; fi; }
+run() { "${as[@]}" "$arcbox" "$@"; }
