@@ -22,9 +22,19 @@ char *abx_hooks_folder(const char *backend);
 /* Replaces a file by one with this text; dies when it cannot. */
 void abx_write_whole(const char *path, const char *text);
 
-/* On a container: how many processors its GPU work may use. */
-#define ABX_CPUS_ANNOTATION "dev.arcbox.cpus"
-/* And how many milliseconds of processor time one kernel. */
-#define ABX_TIME_ANNOTATION "dev.arcbox.time-limit-ms"
+/* On a container: the name of a file of limits for its GPU work, which only its maker can know.
+ * Their values are not on the container, where an image could have put them: annotations of an
+ * image become its containers'. */
+#define ABX_LIMITS_ANNOTATION "dev.arcbox.limits"
+struct abx_oci_limits {
+    uint32_t cpus;    /* processors; 0: all */
+    uint64_t time_ms; /* processor time of a kernel; 0: the daemon's */
+};
+/* Keeps them in the runtime folder: the annotation's value, the caller's to free(). Dies when it
+ * cannot. */
+char *abx_oci_limits_keep(const struct abx_oci_limits *limits);
+/* Zeros for what is not there. */
+struct abx_oci_limits abx_oci_limits_of(const char *key);
+void abx_oci_limits_forget(const char *key);
 
 #endif

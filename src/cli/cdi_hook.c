@@ -29,7 +29,17 @@ static char *tenant_name(const char *state)
     char *id = abx_json_find(state, (const char *const[]){"id", NULL});
     if (!id || !*id)
         abx_die(ABX_EXIT_OWN, "the container's state names no id");
-    char *name = abx_xprintf("oci-%.24s", id);
+    struct abx_sha256 h;
+    uint8_t digest[32];
+    char hex[33];
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, id, strlen(id));
+    abx_sha256_finish(&h, digest);
+    for (unsigned i = 0; i < 16; i++)
+        sprintf(hex + 2 * i, "%02x", digest[i]);
+    /* The start is for people; engines may have names as ids, which begin alike. */
+    int shown = (int)strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    char *name = abx_xprintf("oci-%.*s-%s", shown < 12 ? shown : 12, id, hex);
     free(id);
     return name;
 }
@@ -59,19 +69,14 @@ static char *root_of(const char *state)
     return root;
 }
 
-/* 0: none given. */
-static uint64_t annotation(const char *state, const char *name)
-{
-    char *text = abx_json_find(state, (const char *const[]){"annotations", name, NULL});
-    uint64_t value = text ? strtoull(text, NULL, 10) : 0;
-    free(text);
-    return value <= UINT32_MAX ? value : 0;
-}
-
 static int start(const char *state, const char *name, const char *backend)
 {
-    struct abx_control_limits limits = {.threads = (uint32_t)annotation(state, ABX_CPUS_ANNOTATION),
-            .command_buffer_ns = annotation(state, ABX_TIME_ANNOTATION) * 1000000u};
+    char *key =
+            abx_json_find(state, (const char *const[]){"annotations", ABX_LIMITS_ANNOTATION, NULL});
+    struct abx_oci_limits given = abx_oci_limits_of(key ? key : "");
+    struct abx_control_limits limits = {
+            .threads = given.cpus, .command_buffer_ns = given.time_ms * 1000000u};
+    free(key);
     struct abx_control *control;
     struct abx_control_tenant tenant;
     char *why = NULL;
@@ -137,10 +142,23 @@ static int end(const char *name)
     return 0;
 }
 
+/* The description names one variable. Others would come from whoever made the engine pass them. */
+static void keep_own_environment(void)
+{
+    const char *runtime = getenv("ARCBOX_RUNTIME_DIR");
+    char *copy = runtime ? abx_xstrdup(runtime) : NULL;
+    clearenv();
+    setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    if (copy)
+        setenv("ARCBOX_RUNTIME_DIR", copy, 1);
+    free(copy);
+}
+
 static int cdi_hook(int argc, char **argv)
 {
     void *state;
     size_t length;
+    keep_own_environment();
     int r = abx_read_fd(0, STATE_CAP, &state, &length);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "cannot read the container's state: %s", strerror(-r));

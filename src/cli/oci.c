@@ -118,7 +118,8 @@ static void add_mount(struct words *w, const struct abx_mount *m)
                                         : ""));
 }
 
-static char **command_line(const struct abx_run *run, const char *podman, const char *name)
+static char **command_line(
+        const struct abx_run *run, const char *podman, const char *name, const char *limits)
 {
     struct words global = {0}, w = {0};
     add(&global, podman);
@@ -149,14 +150,10 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--network", "none");
     if (run->host_network)
         add2(&w, "--network", "host");
-    if (run->cpus) {
+    if (run->cpus)
         add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
-        add2(&w, "--annotation", abx_xprintf(ABX_CPUS_ANNOTATION "=%u", run->cpus));
-    }
-    if (run->gpu.wanted && abx_gpu_time_limit_ms())
-        add2(&w, "--annotation",
-                abx_xprintf(
-                        ABX_TIME_ANNOTATION "=%llu", (unsigned long long)abx_gpu_time_limit_ms()));
+    if (*limits)
+        add2(&w, "--annotation", abx_xprintf(ABX_LIMITS_ANNOTATION "=%s", limits));
     add(&w, run->image);
     for (int i = 0; i < run->command_count; i++)
         add(&w, run->command[i]);
@@ -205,6 +202,14 @@ static void watch(const char *podman, struct abx_container *c)
     _exit(0);
 }
 
+/* "" when there are none. */
+static char *keep_limits(const struct abx_run *run)
+{
+    struct abx_oci_limits limits = {run->cpus, run->gpu.wanted ? abx_gpu_time_limit_ms() : 0};
+    return run->gpu.wanted && (limits.cpus || limits.time_ms) ? abx_oci_limits_keep(&limits)
+                                                              : abx_xstrdup("");
+}
+
 int abx_run_oci(struct abx_run *run)
 {
     char *podman = abx_find_program("podman");
@@ -215,7 +220,7 @@ int abx_run_oci(struct abx_run *run)
                 run->image);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c);
-    char **argv = command_line(run, podman, c->name);
+    char *limits = keep_limits(run), **argv = command_line(run, podman, c->name, limits);
     snprintf(c->kind, sizeof c->kind, "podman");
     snprintf(c->image, sizeof c->image, "%s", run->image);
     snprintf(c->command, sizeof c->command, "%s", run->command_count ? run->command[0] : "");
@@ -229,6 +234,8 @@ int abx_run_oci(struct abx_run *run)
     outside.pid = spawn(argv, run->detach ? null : -1);
     outside.init = outside.pid;
     int code = abx_supervise(&outside);
+    abx_oci_limits_forget(limits);
+    free(limits);
     if (run->detach && code == 0) {
         fflush(NULL);
         pid_t watcher = fork();

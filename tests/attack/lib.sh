@@ -16,3 +16,17 @@ become() {
 # The ones to try, in turn.
 attackers() { if [ "$(id -u)" = 0 ]; then echo root user; else echo user; fi; }
 run() { "${as[@]}" "$arcbox" "$@"; }
+# A small image of the host's own programs at $1, owned by whom we are.
+make_image() {
+    local program file library
+    "${as[@]}" mkdir -p "$1"/{bin,usr,etc}
+    for program in sh cat ls; do
+        file=$(command -v $program)
+        "${as[@]}" cp -L "$file" "$1/bin/$program"
+        ldd "$file" | grep -o '/[^ ]*' | while read -r library; do
+            "${as[@]}" mkdir -p "$1$(dirname "$library")"
+            "${as[@]}" cp -L "$library" "$1$library"
+        done
+    done
+    "${as[@]}" cp /etc/ld.so.cache "$1/etc/"
+}
