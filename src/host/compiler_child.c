@@ -168,13 +168,22 @@ static int specialize(const struct child_work *work, struct abx_shader_result *r
             result);
 }
 
+static int refuse(const struct abx_string *lacking, struct abx_shader_result *result)
+{
+    struct abx_string message = {0};
+    abx_sandbox_refusal(&message, lacking);
+    result->message = message.data;
+    return -EPERM;
+}
+
 _Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)
 {
     struct abx_shader_result result = {0};
     static const uint64_t padding;
     give_up_rights(work, lacking);
-    const struct artifact *library = work->library;
-    int r = library ? specialize(work, &result) : compile(work, &result);
+    int r = abx_sandbox_refuses() ? refuse(lacking, &result)
+            : work->library       ? specialize(work, &result)
+                                  : compile(work, &result);
     struct artifact a = {.magic = ARTIFACT_MAGIC,
             .error = r > 0 ? -EIO : r,
             .message_bytes = result.message ? strlen(result.message) : 0,

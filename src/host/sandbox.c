@@ -1,6 +1,7 @@
 /* host: name spaces, an empty file system, no capabilities. Runs in workers and compile children,
- * before they read hostile bytes. Every step is optional where the system forbids it (nested
- * containers): the caller logs what was lacking, and seccomp (sandbox_calls.c) is not optional. */
+ * before they read hostile bytes. Where the system forbids a step (nested containers) the caller
+ * ends, unless it was told to go on: it logs what was lacking then. Landlock is a second wall where
+ * the kernel has it, and seccomp (sandbox_calls.c) is never optional. */
 #include "host/sandbox.h"
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void limit(int what, rlim_t value)
@@ -34,9 +36,32 @@ void abx_sandbox_basics(unsigned first_fd, unsigned max_files)
     umask(077);
 }
 
-static void lack(struct abx_string *lacking, const char *what)
+static bool wall_missing;
+
+static void note(struct abx_string *lacking, const char *what)
 {
     abx_string_printf(lacking, "%s%s (%s)", lacking->length ? ", " : "", what, strerror(errno));
+}
+
+static void lack(struct abx_string *lacking, const char *what)
+{
+    wall_missing = true;
+    note(lacking, what);
+}
+
+bool abx_sandbox_refuses(void)
+{
+    const char *allowed = getenv(ABX_WEAK_SANDBOX_ENV);
+    return wall_missing && !(allowed && strcmp(allowed, "1") == 0);
+}
+
+void abx_sandbox_refusal(struct abx_string *ret, const struct abx_string *lacking)
+{
+    abx_string_printf(ret,
+            "this system allows no sandbox for GPU work: %s (see: arcbox "
+            "doctor; " ABX_WEAK_SANDBOX_ENV
+            "=1 goes on without, and programs can then reach what this user can)",
+            lacking->data ? lacking->data : "");
 }
 
 static bool write_file(const char *path, const char *text)
@@ -64,7 +89,7 @@ static void map_ids(unsigned uid, unsigned gid, struct abx_string *lacking)
     write_file("/proc/self/setgroups", "deny");
     snprintf(map, sizeof map, "%u %u 1", uid, uid);
     if (!write_file("/proc/self/uid_map", map))
-        lack(lacking, "user id map");
+        note(lacking, "user id map");
     snprintf(map, sizeof map, "%u %u 1", gid, gid);
     write_file("/proc/self/gid_map", map);
 }
@@ -76,8 +101,8 @@ void abx_sandbox_namespaces(struct abx_string *lacking)
         own_mounts = true;
         map_ids(uid, gid, lacking);
     } else {
-        lack(lacking, "own user name space");
-        own_mounts = unshare(SPACES) == 0;
+        note(lacking, "own user name space");
+        own_mounts = unshare(SPACES) == 0; /* root's */
         if (!own_mounts)
             lack(lacking, "own mount and network name spaces");
     }
@@ -96,6 +121,14 @@ pid_t abx_sandbox_fork(struct abx_string *lacking)
     if (pid >= 0)
         return pid;
     int error = errno;
+    pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | SPACES, 0, 0, 0, 0); /* root's */
+    if (pid == 0) {
+        own_mounts = true;
+        errno = error;
+        note(lacking, "own user name space");
+    }
+    if (pid >= 0)
+        return pid;
     pid = fork();
     if (pid == 0) {
         errno = error;
@@ -154,6 +187,7 @@ void abx_sandbox_empty_root(struct abx_string *lacking)
         errno = -r;
         lack(lacking, "empty file system");
     }
+    abx_sandbox_landlock(NULL);
 }
 
 static void make_parents(char *path)
@@ -197,15 +231,16 @@ static int show(const char *path)
     }
     if (mount(old, here, NULL, MS_BIND, NULL) < 0)
         return -errno;
-    /* Flags a mount already has may be locked in a user name space: fall back to read-only alone.
-     */
-    if (mount(NULL, here, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
-        mount(NULL, here, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
-    return 0;
+    /* Adds to the flags that it has: some may be locked in a user name space. */
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    if (S_ISCHR(st.st_mode))
+        attr.attr_set &= ~(uint64_t)MOUNT_ATTR_NODEV;
+    return mount_setattr(AT_FDCWD, here, 0, &attr, sizeof attr) < 0 ? -errno : 0;
 }
 
 void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking)
 {
+    const char *const *shown = paths;
     char options[64];
     snprintf(options, sizeof options, "size=%llu,mode=700", (unsigned long long)tmp_bytes);
     int r = new_root(1 << 20, 0755);
@@ -224,6 +259,36 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
         errno = -r;
         lack(lacking, "file system of only what clang needs");
     }
+    abx_sandbox_landlock(shown);
+}
+
+int abx_sandbox_probe(struct abx_string *ret_message)
+{
+    int words[2], status;
+    char text[512];
+    if (pipe2(words, O_CLOEXEC) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct abx_string lacking = {0}, message = {0};
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        abx_sandbox_namespaces(&lacking);
+        abx_sandbox_empty_root(&lacking);
+        abx_sandbox_drop_capabilities(&lacking);
+        bool refuses = abx_sandbox_refuses();
+        abx_sandbox_refusal(&message, &lacking);
+        if (refuses)
+            abx_write_all(words[1], message.data, message.length);
+        _exit(refuses);
+    }
+    close(words[1]);
+    ssize_t n = pid < 0 ? -1 : read(words[0], text, sizeof text);
+    close(words[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (n > 0)
+        abx_string_add(ret_message, text, (size_t)n);
+    return n > 0 ? -EPERM : 0;
 }
 
 void abx_sandbox_drop_capabilities(struct abx_string *lacking)

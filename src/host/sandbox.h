@@ -8,6 +8,18 @@
 /* Unless told otherwise each function adds to *lacking, in words, what this system did not allow.
  */
 
+/* Goes on without walls that the system does not allow; `arcboxd --allow-weak-sandbox` sets it. */
+#define ABX_WEAK_SANDBOX_ENV "ARCBOX_ALLOW_WEAK_SANDBOX"
+
+/* After the functions below: a wall is missing in this process and nobody said that it may be. The
+ * caller reads no hostile byte then. (Landlock, a second wall, may be absent.) */
+bool abx_sandbox_refuses(void);
+/* In words, for whom it stops; the caller's to finish. */
+void abx_sandbox_refusal(struct abx_string *ret, const struct abx_string *lacking);
+/* Tries all in a process of its own. -EPERM: processes started from here would refuse, and
+ * *ret_message says it. */
+int abx_sandbox_probe(struct abx_string *ret_message);
+
 /* No core, no dump, no new privileges, few files, dies with its parent; descriptors from `first_fd`
  * on are closed. */
 void abx_sandbox_basics(unsigned first_fd, unsigned max_files);
@@ -19,12 +31,19 @@ void abx_sandbox_namespaces(struct abx_string *lacking);
  * does everything it started. `lacking` is added to in the child. Single-threaded callers only. */
 pid_t abx_sandbox_fork(struct abx_string *lacking);
 
-/* The file system becomes one empty read-only folder. After abx_sandbox_namespaces(). */
+/* The file system becomes one empty read-only folder, and Landlock allows none of it. After
+ * abx_sandbox_namespaces(). */
 void abx_sandbox_empty_root(struct abx_string *lacking);
 
 /* The file system becomes `paths` (NULL-terminated; absent ones are skipped), read-only, and a
- * private /tmp of `tmp_bytes`. -errno: nothing was changed that matters. */
+ * private /tmp of `tmp_bytes`; Landlock allows those. */
 void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking);
+
+/* Landlock: of the file system only `paths`, to be read and run, and /tmp and /dev/null; NULL: none
+ * of it. No TCP, no abstract sockets and no signals outward, where the kernel knows those. Nothing
+ * where it has no Landlock. After abx_sandbox_basics(), and used by the two above.
+ * (sandbox_landlock.c) */
+void abx_sandbox_landlock(const char *const *paths);
 
 /* No capability, now or ever again. */
 void abx_sandbox_drop_capabilities(struct abx_string *lacking);

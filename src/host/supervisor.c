@@ -8,6 +8,7 @@
  * Each role is a fresh process image, so none shares an address-space layout or leftovers of
  * another. The compiler is a file of its own because loading LLVM takes longer than everything else
  * here. */
+#include "host/sandbox.h"
 #include "host/supervisor_internal.h"
 
 #include <fcntl.h>
@@ -281,6 +282,10 @@ static bool other_is_ready(void)
 static int run(struct supervisor *s, int ready_fd)
 {
     struct abx_string message = {0};
+    if (abx_sandbox_probe(&message) < 0) {
+        say(ready_fd, message.data);
+        return 1;
+    }
     int r = supervisor_setup(s, &message);
     if (r == -EALREADY && ready_fd >= 0 && other_is_ready()) {
         say(ready_fd, "+");
@@ -317,10 +322,14 @@ static void daemonise(void)
 static const char usage[] =
         "usage: arcboxd [--daemon] [--backend cpu|null] [--idle SECONDS] [--memory BYTES]\n"
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
+        "               [--allow-weak-sandbox]\n"
         "The arcbox command starts it by itself. --idle 0: never stop.\n"
         "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
         "ARCBOX_COMPILE_SECONDS, and ARCBOX_CPUS for --threads, give the same to a daemon that is "
         "started on first use.\n"
+        "--allow-weak-sandbox, and ARCBOX_ALLOW_WEAK_SANDBOX=1: runs where the system allows no "
+        "name\n"
+        "spaces; what takes over a compile or a worker can then do what this user can.\n"
         "--time-limit: processor time that one kernel may use, 10000 by default.\n";
 
 static uint64_t number(const char *text)
@@ -359,7 +368,8 @@ int main(int argc, char **argv)
             {"memory", required_argument, NULL, 'm'}, {"time-limit", required_argument, NULL, 't'},
             {"clients", required_argument, NULL, 'c'},
             {"compile-seconds", required_argument, NULL, 'C'},
-            {"threads", required_argument, NULL, 'T'}, {"help", no_argument, NULL, 'h'},
+            {"threads", required_argument, NULL, 'T'},
+            {"allow-weak-sandbox", no_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     static struct supervisor s;
     const char *role = NULL;
@@ -400,6 +410,9 @@ int main(int argc, char **argv)
             break;
         case 'T':
             s.limits.threads = (uint32_t)number(optarg);
+            break;
+        case 'w':
+            setenv(ABX_WEAK_SANDBOX_ENV, "1", 1);
             break;
         case 'v':
             puts("arcboxd " ABX_VERSION);

@@ -224,6 +224,11 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     abx_sandbox_namespaces(&lacking);
     abx_sandbox_empty_root(&lacking);
     abx_sandbox_drop_capabilities(&lacking);
+    if (abx_sandbox_refuses()) {
+        fprintf(stderr, "worker[%d]: ends: this system does not allow: %s\n", (int)getpid(),
+                lacking.data);
+        exit(1);
+    }
     catch_faults();
     int r = abx_host_open(&config, &host);
     if (r < 0)
