@@ -63,19 +63,24 @@ static void add(struct words *w, const char *word)
             add(w, words_[i_]);                                                                    \
     } while (0)
 
-/* What would point at the host's session from inside, where it is not. */
-static bool stays_outside(const char *variable)
+/* Of the caller's environment what programs need to find their files and speak the user's language.
+ * The rest may be secret, or point at the host's session; -e names what else a program is to have.
+ */
+static bool goes_in(const char *variable)
 {
-    static const char *const names[] = {"ARCBOX_SOCKET", "ARCBOX_RUNTIME_DIR", "ARCBOX_GUEST_ROOT",
-            "ARCBOX_INIT", "ARCBOXD", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "GPG_AGENT_INFO",
-            "NOTIFY_SOCKET", "SSH_AGENT_PID", "SSH_AUTH_SOCK", "TMPDIR", "WAYLAND_DISPLAY",
-            "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_ID"};
+    static const char *const names[] = {"COLORTERM", "CONDA_PREFIX", "HOME", "LANG", "LANGUAGE",
+            "LOGNAME", "NO_COLOR", "PATH", "SHELL", "TERM", "TZ", "USER", "VIRTUAL_ENV"};
+    static const char *const ours[] = {"ARCBOX_SOCKET=", "ARCBOX_RUNTIME_DIR=",
+            "ARCBOX_GUEST_ROOT=", "ARCBOX_INIT=", "ARCBOXD="};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(ours); i++)
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+            return false;
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(names); i++) {
         size_t n = strlen(names[i]);
         if (strncmp(variable, names[i], n) == 0 && variable[n] == '=')
             return true;
     }
-    return false;
+    return strncmp(variable, "LC_", 3) == 0 || strncmp(variable, "ARCBOX_", 7) == 0;
 }
 
 static void set(struct words *w, const char *pair)
@@ -92,7 +97,7 @@ static void add_environment(struct words *w, const struct abx_run *run)
     add(w, "--clearenv");
     if (run->kind == ABX_IMAGE_HOST) {
         for (char **e = environ; *e; e++)
-            if (!stays_outside(*e))
+            if (goes_in(*e))
                 set(w, *e);
     } else {
         set(w, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -137,6 +142,20 @@ static int filter_fd(void)
         return -1;
     }
     return fd;
+}
+
+/* The words for bubblewrap, in memory: every user of the machine can read a command line, and there
+ * are secrets among variables. */
+static int words_fd(const struct words *w)
+{
+    int fd = memfd_create("arcbox-words", 0), r = fd < 0 ? -errno : 0;
+    for (size_t i = 0; r == 0 && i < w->count; i++)
+        r = abx_write_all(fd, w->list[i], strlen(w->list[i]) + 1);
+    if (r == 0 && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 static void keep_open(int fd)
@@ -207,16 +226,31 @@ static void add_mounts(struct words *w, const struct sandbox *s, const char *roo
     ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
 }
 
+static void add_command(struct words *w, const struct sandbox *s)
+{
+    ADD(w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
+            s->folder);
+    if (s->terminal >= 0) {
+        keep_open(s->terminal);
+        ADD(w, "-t", abx_xprintf("%d", s->terminal));
+    }
+    if (s->shares_processes)
+        add(w, "-p");
+    add(w, "--");
+    for (int i = 0; i < s->run->command_count; i++)
+        add(w, s->run->command[i]);
+}
+
 void abx_sandbox_exec(struct sandbox *s, const char *root)
 {
-    struct words w = {0};
+    struct words w = {0}, line = {0};
     const struct abx_run *run = s->run;
     int filter = filter_fd();
     if (filter < 0)
         return;
     keep_folders_out();
     keep_open(s->info);
-    ADD(&w, s->bwrap, "--die-with-parent", "--unshare-ipc", "--unshare-uts", "--info-fd",
+    ADD(&w, "--die-with-parent", "--unshare-ipc", "--unshare-uts", "--info-fd",
             abx_xprintf("%d", s->info), "--seccomp", abx_xprintf("%d", filter), "--hostname",
             run->hostname ? run->hostname : s->name);
     if (!s->shares_processes)
@@ -227,15 +261,11 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
         add_capabilities(&w);
     add_mounts(&w, s, root);
     add_environment(&w, run);
-    ADD(&w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
-            s->folder);
-    if (s->terminal >= 0) {
-        keep_open(s->terminal);
-        ADD(&w, "-t", abx_xprintf("%d", s->terminal));
-    }
-    add(&w, "--");
-    for (int i = 0; i < run->command_count; i++)
-        add(&w, run->command[i]);
+    int words = words_fd(&w);
+    if (words < 0)
+        return;
+    ADD(&line, s->bwrap, "--args", abx_xprintf("%d", words));
+    add_command(&line, s);
     char *environment[] = {"PATH=/usr/bin:/bin", NULL};
-    execve(s->bwrap, w.list, environment);
+    execve(s->bwrap, line.list, environment);
 }

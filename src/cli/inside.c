@@ -136,6 +136,18 @@ int abx_tree_open(int folder, const char *source, uint64_t attributes)
     return fd;
 }
 
+int abx_tree_memory(const char *mode)
+{
+    int context = fsopen("tmpfs", FSOPEN_CLOEXEC), tree = -1;
+    if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
+            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        tree = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    int r = tree < 0 ? -errno : tree;
+    if (context >= 0)
+        close(context);
+    return r;
+}
+
 int abx_tree_attach(int tree, int mount_point)
 {
     return move_mount(

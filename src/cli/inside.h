@@ -23,6 +23,8 @@ int abx_inside_read(int root, const char *rel, size_t cap, void **ret_data, size
  * `attributes` (MOUNT_ATTR_*) on every one of them. What it has already stays: the kernel locks
  * that. */
 int abx_tree_open(int folder, const char *source, uint64_t attributes);
+/* A file system in memory, its folder's mode in octal, not attached anywhere. */
+int abx_tree_memory(const char *mode);
 /* Shows it on an opened mount point. */
 int abx_tree_attach(int tree, int mount_point);
 

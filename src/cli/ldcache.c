@@ -81,22 +81,10 @@ static int run_ldconfig(int root)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
-/* A file system in memory, not attached. */
-static int work_tree(void)
-{
-    int context = fsopen("tmpfs", FSOPEN_CLOEXEC), tree = -1;
-    if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "mode", "0777", 0) == 0 &&
-            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-        tree = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    int r = tree < 0 ? -errno : tree;
-    if (context >= 0)
-        close(context);
-    return r;
-}
-
 int abx_ldcache_make(int root, void **ret_data, size_t *ret_length)
 {
-    int tree = work_tree(), point = tree < 0 ? tree : abx_inside_folder(root, WORK_FOLDER);
+    int tree = abx_tree_memory("0777"),
+        point = tree < 0 ? tree : abx_inside_folder(root, WORK_FOLDER);
     int r = point < 0 ? point : abx_tree_attach(tree, point);
     if (r == 0) {
         char *attached = abx_xprintf("/proc/self/fd/%d", tree);
@@ -151,14 +139,19 @@ static bool cache_key(struct assembly *a, char hex[65])
     return true;
 }
 
-/* For the next time; without it that takes longer. */
-static void keep(const char *folder, const char *cached, const void *data, size_t length)
+/* For the next time. */
+static int keep(const char *folder, const char *cached, const void *data, size_t length)
 {
     char *temporary = abx_xprintf("%s.%d", cached, (int)getpid());
-    abx_mkdir_p(folder, 0700);
-    if (abx_write_file(temporary, data, length) < 0 || rename(temporary, cached) < 0)
+    int r = abx_mkdir_p(folder, 0700);
+    if (r == 0)
+        r = abx_write_file(temporary, data, length);
+    if (r == 0 && rename(temporary, cached) < 0)
+        r = -errno;
+    if (r < 0)
         unlink(temporary);
     free(temporary);
+    return r;
 }
 
 void abx_root_ldcache(struct assembly *a)
@@ -173,8 +166,11 @@ void abx_root_ldcache(struct assembly *a)
     int root = abx_inside_root(a->root->path), r = abx_read_file(cached, CACHE_CAP, &data, &length);
     if (r < 0) {
         r = abx_ldcache_make(root, &data, &length);
-        if (r == 0)
-            keep(folder, cached, data, length);
+        int kept = r < 0 ? r : keep(folder, cached, data, length);
+        if (r == 0 && kept < 0 && !a->root->notice[0])
+            snprintf(a->root->notice, sizeof a->root->notice,
+                    "cannot keep the loader's cache (%s): each start takes longer",
+                    strerror(-kept));
     }
     if (r == 0) {
         r = abx_inside_put(root, "/etc/ld.so.cache", data, length);

@@ -97,6 +97,20 @@ static void add_gpu(struct words *global, struct words *w, const struct abx_run 
     add2(global, "--hooks-dir", abx_hooks_folder(device));
 }
 
+/* A value of several lines cannot be in a file of variables: podman takes it from its own ones. */
+static void add_long_variables(struct words *w, const struct abx_run *run)
+{
+    for (unsigned i = 0; i < run->env_count; i++) {
+        const char *equals = strchr(run->env[i], '=');
+        if (!equals || !strchr(equals, '\n'))
+            continue;
+        char *name = strndup(run->env[i], (size_t)(equals - run->env[i]));
+        if (!name || setenv(name, equals + 1, 1) < 0)
+            abx_die(ABX_EXIT_OWN, "out of memory");
+        add2(w, "--env", name);
+    }
+}
+
 /* podman's two spellings: one cannot hold a colon, the other not a comma. */
 static void add_mount(struct words *w, const struct abx_mount *m)
 {
@@ -118,8 +132,8 @@ static void add_mount(struct words *w, const struct abx_mount *m)
                                         : ""));
 }
 
-static char **command_line(
-        const struct abx_run *run, const char *podman, const char *name, const char *limits)
+static char **command_line(const struct abx_run *run, const char *podman, const char *name,
+        const char *limits, const char *variables)
 {
     struct words global = {0}, w = {0};
     add(&global, podman);
@@ -140,8 +154,9 @@ static char **command_line(
         add_gpu(&global, &w, run);
     for (unsigned i = 0; i < run->mount_count; i++)
         add_mount(&w, &run->mounts[i]);
-    for (unsigned i = 0; i < run->env_count; i++)
-        add2(&w, "--env", run->env[i]);
+    if (variables)
+        add2(&w, "--env-file", variables);
+    add_long_variables(&w, run);
     if (run->workdir)
         add2(&w, "--workdir", run->workdir);
     if (run->hostname)
@@ -202,6 +217,22 @@ static void watch(const char *podman, struct abx_container *c)
     _exit(0);
 }
 
+/* The file of variables in the container's record, private to this user; NULL when there are none.
+ */
+static char *keep_variables(const struct abx_run *run, const struct abx_container *c)
+{
+    struct abx_string text = {0};
+    for (unsigned i = 0; i < run->env_count; i++)
+        if (!strchr(run->env[i], '\n'))
+            abx_string_printf(&text, "%s\n", run->env[i]);
+    char *path = text.length ? abx_container_file(c, "environment") : NULL;
+    int r = text.failed ? -ENOMEM : path ? abx_write_file(path, text.data, text.length) : 0;
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot write %s: %s", path, strerror(-r));
+    abx_string_finish(&text);
+    return path;
+}
+
 /* "" when there are none. */
 static char *keep_limits(const struct abx_run *run)
 {
@@ -220,7 +251,8 @@ int abx_run_oci(struct abx_run *run)
                 run->image);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c);
-    char *limits = keep_limits(run), **argv = command_line(run, podman, c->name, limits);
+    char *variables = keep_variables(run, c), *limits = keep_limits(run);
+    char **argv = command_line(run, podman, c->name, limits, variables);
     snprintf(c->kind, sizeof c->kind, "podman");
     snprintf(c->image, sizeof c->image, "%s", run->image);
     snprintf(c->command, sizeof c->command, "%s", run->command_count ? run->command[0] : "");
@@ -234,6 +266,8 @@ int abx_run_oci(struct abx_run *run)
     outside.pid = spawn(argv, run->detach ? null : -1);
     outside.init = outside.pid;
     int code = abx_supervise(&outside);
+    if (variables)
+        unlink(variables);
     abx_oci_limits_forget(limits);
     free(limits);
     if (run->detach && code == 0) {

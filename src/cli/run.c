@@ -30,6 +30,16 @@ static void add_env(struct abx_run *run, const char *pair)
     run->env[run->env_count] = NULL;
 }
 
+/* Every user of the machine can read a command line: what stands there is a secret no longer than
+ * we need to get here. */
+static void take_env(struct abx_run *run, char *word)
+{
+    add_env(run, word);
+    char *value = strchr(word, '=');
+    if (value)
+        memset(value + 1, 'x', strlen(value + 1));
+}
+
 static void add_env_file(struct abx_run *run, const char *path)
 {
     void *text;
@@ -106,7 +116,7 @@ static void take_option(struct abx_run *run, struct abx_options *o, const char *
     else if (is(name, "--cpus", NULL))
         set_cpus(run, abx_options_value(o));
     else if (is(name, "-e", "--env"))
-        add_env(run, abx_options_value(o));
+        take_env(run, abx_options_value(o));
     else if (is(name, "--env-file", NULL))
         add_env_file(run, abx_options_value(o));
     else if (is(name, "-w", "--workdir"))
@@ -203,13 +213,15 @@ const struct abx_verb abx_verb_run = {.name = "run",
         .summary = "run a command in a container",
         .details =
                 "The image is `host` (this system's own root, read-only under a private writable\n"
-                "layer; also meant by `arcbox run -- COMMAND`), the folder of a root file system\n"
-                "(/..., ./...), or an OCI reference, which podman runs.\n\n"
+                "layer, without most of the environment and the hidden files of homes; also meant\n"
+                "by `arcbox run -- COMMAND`), the folder of a root file system (/..., ./...), or "
+                "an\n"
+                "OCI reference, which podman runs.\n\n"
                 "  --gpu                     give it the GPU: Metal programs run in it\n"
                 "  --gpus all|count=N|device=NAME,...   which; `arcbox gpu` lists them\n"
                 "  --mount HOST:GUEST[:ro]   show a file or folder of the host, -v for short;\n"
                 "                            also type=bind,source=HOST,target=GUEST[,readonly]\n"
-                "  -e K=V, -e K              set a variable; --env-file FILE\n"
+                "  -e K=V, -e K              set a variable, or pass it on; --env-file FILE\n"
                 "  -w DIR                    working folder (host image: relative to this one)\n"
                 "  -i, -t, -it               terminal for it; input is always passed on\n"
                 "  -d                        run it detached: prints its name\n"

@@ -221,10 +221,15 @@ static _Noreturn void child(struct sandbox *s)
         abx_say("%s", root.notice);
     s->shares_processes = !abx_sandbox_has_proc();
     if (s->shares_processes)
-        abx_say("this system covers parts of /proc (as docker does): the container sees and can "
-                "signal this user's processes outside it");
+        abx_say("this system covers parts of /proc (as docker does): the container sees this "
+                "user's "
+                "processes outside it");
     if (root.writable)
         write_network_files(s, &root);
+    int r = s->run->kind == ABX_IMAGE_HOST ? abx_sandbox_hide_secrets(s, root.path) : 0;
+    if (r < 0)
+        child_fail(
+                s, abx_xprintf("cannot hide the hidden files of home folders: %s", strerror(-r)));
     attach_mounts(s, &root);
     abx_sandbox_exec(s, root.path);
     child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
@@ -346,6 +351,7 @@ static void choose_folder(struct sandbox *s)
     }
     if (!here)
         abx_die(ABX_EXIT_OWN, "the current folder is gone: %s", strerror(errno));
+    s->here = here;
     s->folder = absolute(s->run->workdir ? s->run->workdir : ".", here);
     unsigned n = 0;
     if (is_private(here))

@@ -13,6 +13,7 @@ struct sandbox {
     char *scratch;               /* where the private file systems are mounted */
     char *layers;                /* the writable layer when memory does not do */
     char *socket_folder;         /* of the tenant, NULL without --gpu */
+    char *here;                  /* the caller's folder; NULL for a folder image */
     char *folder;                /* the command's working folder */
     char *keep[3];               /* folders visible although they lie in a private one */
     int sources[ABX_MAX_MOUNTS]; /* the run's mounts, opened; of the child that opens them */
@@ -34,6 +35,9 @@ int abx_sandbox_open_sources(struct sandbox *s);
  * those see them. 1 when that is so, 0 where there is nothing to do, or -errno: do not go on.
  * (world.c) */
 int abx_world_enter(struct sandbox *s);
+
+/* Covers what nobody meant to show (homes.c): 0 or -errno. */
+int abx_sandbox_hide_secrets(struct sandbox *s, const char *root);
 
 /* False where the kernel lets a container have no /proc of its own. (proc.c) */
 bool abx_sandbox_has_proc(void);

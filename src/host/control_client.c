@@ -67,11 +67,27 @@ static ABX_PRINTF(2, 3) void set_message(char **ret_message, const char *format,
     va_end(args);
 }
 
+/* Others must not be able to put a socket there: /tmp/arcbox-UID is anybody's to make. -EPERM: it
+ * is not ours alone. */
+static int check_folder(void)
+{
+    char dir[ABX_CONTROL_PATH_BYTES];
+    struct stat st;
+    int r = abx_control_runtime_dir(dir);
+    if (r < 0)
+        return r;
+    if (lstat(dir, &st) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EPERM;
+}
+
 /* A connected socket, or -errno (-ENOENT, -ECONNREFUSED: nobody listens). */
 static int dial(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int r = path_in_runtime("control.sock", address.sun_path);
+    if (r == 0)
+        r = check_folder();
     if (r < 0)
         return r;
     int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -81,6 +97,12 @@ static int dial(void)
         r = -errno;
         close(sock);
         return r;
+    }
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != geteuid()) {
+        close(sock);
+        return -EPERM;
     }
     return sock;
 }
@@ -175,7 +197,10 @@ int abx_control_connect(bool start, struct abx_control **ret, char **ret_message
     }
     if (sock < 0) {
         sock = sock == -ECONNREFUSED ? -ENOENT : sock;
-        set_message(ret_message, sock == -ENOENT ? "the arcbox daemon is not running" : "%s",
+        set_message(ret_message,
+                sock == -ENOENT  ? "the arcbox daemon is not running"
+                : sock == -EPERM ? "the runtime folder, or the daemon in it, is another user's"
+                                 : "%s",
                 strerror(-sock));
         return sock;
     }

@@ -204,6 +204,8 @@ static int show(const char *path)
 {
     char old[4096], here[4096], link[4096];
     struct stat st;
+    if (!*path) /* of a clang that is not there */
+        return 0;
     if (snprintf(old, sizeof old, "/old%s", path) >= (int)sizeof old)
         return -ENAMETOOLONG;
     if (lstat(old, &st) < 0)
@@ -229,13 +231,14 @@ static int show(const char *path)
             return -errno;
         close(fd);
     }
-    if (mount(old, here, NULL, MS_BIND, NULL) < 0)
+    /* With what is mounted below: without it the kernel refuses, when that is locked. */
+    if (mount(old, here, NULL, MS_BIND | MS_REC, NULL) < 0)
         return -errno;
     /* Adds to the flags that it has: some may be locked in a user name space. */
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
     if (S_ISCHR(st.st_mode))
         attr.attr_set &= ~(uint64_t)MOUNT_ATTR_NODEV;
-    return mount_setattr(AT_FDCWD, here, 0, &attr, sizeof attr) < 0 ? -errno : 0;
+    return mount_setattr(AT_FDCWD, here, AT_RECURSIVE, &attr, sizeof attr) < 0 ? -errno : 0;
 }
 
 void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking)

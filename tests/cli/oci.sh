@@ -38,6 +38,9 @@ same "missing command" 127 $?
 echo data >"$work/file"
 same "mount" data "$("$arcbox" run -v "$work/file:/in/file:ro" "$image" /bin/cat /in/file)"
 same "variable" v "$("$arcbox" run -e K=v "$image" /bin/sh -c 'echo $K')"
+odd=$(printf ' "a" '"'b'"' #c $d \\e = f ')
+lines=$(printf 'one\ntwo')
+same "odd variables" "[$odd][$lines][]" "$("$arcbox" run -e ODD="$odd" -e LINES_="$lines" -e EMPTY= "$image" /bin/sh -c 'printf "[%s]" "$ODD" "$LINES_" "$EMPTY"')"
 same "input" in "$(echo in | "$arcbox" run "$image" /bin/cat)"
 same "detached" box "$("$arcbox" run -d --name box "$image" /bin/sh -c 'echo logged; exit 3')"
 for _ in $(seq 100); do [ -z "$("$arcbox" ps -q)" ] && break; sleep 0.1; done

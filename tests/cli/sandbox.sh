@@ -16,6 +16,7 @@ same "own process numbers" 2 "$("$arcbox" run host sh -c 'echo $$')"
 same "own host name" named "$("$arcbox" run --name named host hostname)"
 same "variable" "v w" "$("$arcbox" run -e K='v w' host sh -c 'echo "$K"')"
 same "variable from here" here "$(K=here "$arcbox" run -e K host sh -c 'echo $K')"
+same "a value of several lines" "one two" "$("$arcbox" run -e K="$(printf 'one\ntwo')" host sh -c 'echo $K')"
 same "session variables stay outside" "" "$(SSH_AUTH_SOCK=x "$arcbox" run host printenv SSH_AUTH_SOCK)"
 
 mkdir -p "$work/project/sub" "$work/data"
