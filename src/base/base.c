@@ -21,12 +21,30 @@ uint64_t abx_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int abx_fd_high(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), error = errno;
+    close(fd);
+    errno = error;
+    return moved;
+}
+
+void abx_fd_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+                open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+            _exit(125); /* nothing can be said */
+}
+
 int abx_memfd_create(const char *name, uint64_t bytes)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = abx_fd_high(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd < 0)
         return -errno;
-    if (bytes > INT64_MAX || ftruncate(fd, (off_t)bytes) < 0 ||
+    if (bytes > INT64_MAX || ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
             fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
         int error = bytes > INT64_MAX ? -EFBIG : -errno;
         close(fd);
@@ -200,6 +218,13 @@ ssize_t abx_sock_receive(
             close(fds[--count]);
         return -EMSGSIZE;
     }
+    for (unsigned i = 0; i < count; i++)
+        if ((fds[i] = abx_fd_high(fds[i])) < 0) {
+            while (count)
+                if (fds[--count] >= 0)
+                    close(fds[count]);
+            return -EMFILE;
+        }
     *ret_fd_count = count;
     return n;
 }

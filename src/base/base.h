@@ -52,6 +52,13 @@ int abx_read_file(const char *path, size_t cap, void **ret_data, size_t *ret_len
 int abx_write_file(const char *path, const void *data, size_t length);
 int abx_read_fd(int fd, size_t cap, void **ret_data, size_t *ret_length);
 
+/* Of a descriptor just made, or -1 with errno: the same file at 3 or above, close-on-exec, the old
+ * one closed; or -1 with errno. A program that closed its standard streams gets 0 to 2 for the next
+ * files, and what it prints then goes to those. */
+int abx_fd_high(int fd);
+/* For programs of ours, first of all: what is closed of 0 to 2 becomes /dev/null. */
+void abx_fd_standard(void);
+
 /* ---- arrays */
 
 /* Room for one more of `count` elements. False, with nothing changed, at `cap` elements or without

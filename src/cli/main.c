@@ -19,6 +19,7 @@ const struct abx_verb *abx_verb_find(const char *name)
 
 int main(int argc, char **argv)
 {
+    abx_fd_standard();
     if (argc < 2) {
         char *help[] = {"help", NULL};
         abx_verb_help.run(1, help);

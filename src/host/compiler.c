@@ -731,6 +731,7 @@ int main(int argc, char **argv)
      */
     bool one = argc == 2 && strcmp(argv[1], "--one") == 0;
     sigset_t set;
+    abx_fd_standard();
     if (argc != 1 && !one) {
         fprintf(stderr, "arcbox-compiler is started by arcboxd, not by hand\n");
         return 2;

@@ -59,6 +59,8 @@ static int start_compiler(void)
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
+    pair[0] = abx_fd_high(pair[0]);
+    pair[1] = abx_fd_high(pair[1]);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
@@ -136,7 +138,7 @@ int abx_inproc_attach(int sock, void (**ret_kick)(void *), void **ret_context)
     if (slot < 0)
         return slot;
     /* On failure the caller still owns `sock`, but abx_session_create() may have closed its own. */
-    int ours = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+    int ours = fcntl(sock, F_DUPFD_CLOEXEC, 3);
     r = ours < 0 ? -errno : abx_session_create(host, ours, -1, (unsigned)slot, &session);
     if (r < 0)
         return r;

@@ -50,7 +50,7 @@ void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
 static int map_host_page(struct abx_session *session, int fd)
 {
     if (fd < 0) {
-        fd = memfd_create("arcbox-host", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fd = abx_fd_high(memfd_create("arcbox-host", MFD_CLOEXEC | MFD_ALLOW_SEALING));
         if (fd < 0)
             return -errno;
         if (ftruncate(fd, sizeof(struct abx_host_page)) < 0) {
@@ -119,7 +119,7 @@ int abx_session_create(
     /* Answers never block: a client that does not read them is ended. */
     fcntl(sock, F_SETFL, O_NONBLOCK);
     session->chunks = calloc(ABX_MAX_CHUNKS, sizeof(struct abx_range *));
-    session->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    session->doorbell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     session->page_fd = -1;
     int r = session->chunks ? 0 : -ENOMEM;
     if (r == 0)

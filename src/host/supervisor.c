@@ -375,6 +375,7 @@ int main(int argc, char **argv)
     const char *role = NULL;
     bool daemon_mode = false;
     int ready_fd = -1, c;
+    abx_fd_standard();
     strcpy(s.backend, "cpu");
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
     s.compiler = s.lock = -1;

@@ -334,7 +334,7 @@ static pthread_mutex_t trampoline_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct trampoline_page *trampoline_page_new(void)
 {
     struct trampoline_page *page = calloc(1, sizeof(*page));
-    int fd = memfd_create("objc-trampolines", MFD_CLOEXEC);
+    int fd = abx_fd_high(memfd_create("objc-trampolines", MFD_CLOEXEC));
     if (!page || fd < 0 || ftruncate(fd, TRAMPOLINE_PAGE) < 0)
         abx_objc_fatal("no memory for methods made from blocks");
     page->writable = mmap(NULL, TRAMPOLINE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -84,7 +84,7 @@ static int connect_to(const char *path)
     if (strlen(path) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int sock = abx_fd_high(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (sock < 0)
         return -errno;
     int r;
@@ -198,8 +198,10 @@ static int attach_inproc(struct abx_client *client, const char **ret_why)
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
+    pair[0] = abx_fd_high(pair[0]);
+    pair[1] = abx_fd_high(pair[1]);
     client->sock = pair[0];
-    int r = send_hello(client);
+    int r = pair[0] < 0 || pair[1] < 0 ? -EMFILE : send_hello(client);
     if (r == 0) {
         r = attach(pair[1], &client->kick, &client->kick_context);
         if (r < 0)
