@@ -68,7 +68,7 @@ char *abx_place_data(const char *name); /* completion scripts */
 char *abx_place_state(void);
 char *abx_place_cache(void);
 int abx_mkdir_p(const char *path, mode_t mode);
-/* Removes a folder and what is in it, never crossing into another file system. */
+/* Removes a folder and what is in it, never crossing into another file system. (layer.c) */
 void abx_remove_tree(const char *path);
 /* The program of that name in $PATH (or /usr/sbin, /sbin); NULL when there is none. */
 char *abx_find_program(const char *name);

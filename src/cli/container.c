@@ -158,6 +158,7 @@ void abx_container_forget(const struct abx_container *c)
         unlink(log);
     }
     free(link_path);
+    abx_layer_forget(c);
     abx_remove_tree(c->folder);
 }
 

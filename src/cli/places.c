@@ -3,7 +3,6 @@
 #include "host/control.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,22 +121,6 @@ char *abx_place_cache(void)
     char *path = private_folder(abx_xprintf("%s/cache", state));
     free(state);
     return path;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)at;
-    if (type == FTW_DNR && chmod(path, 0700) == 0) /* overlay leaves folders of mode 000 */
-        rmdir(path);
-    else
-        remove(path);
-    return 0;
-}
-
-void abx_remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 char *abx_find_program(const char *name)

@@ -71,7 +71,7 @@ struct abx_container {
 /* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
 struct abx_container *abx_container_create(const char *name);
 int abx_container_save(const struct abx_container *c);
-/* Removes its record, and its log from the disk. */
+/* Removes its record, and its log and layer from the disk. */
 void abx_container_forget(const struct abx_container *c);
 /* Drops the lock and, with `forget`, the record. */
 void abx_container_close(struct abx_container *c, bool forget);
@@ -83,6 +83,11 @@ struct abx_container **abx_container_list(void);
 /* Ends a running one: SIGTERM and so many seconds (0: none), then outright. False: it lives on. */
 bool abx_container_end(const struct abx_container *c, unsigned seconds);
 char *abx_container_file(const struct abx_container *c, const char *name);
+
+/* The container's folder on a disk, until it is forgotten or this process ends. Removes those that
+ * killed ones left. Dies when it cannot be made; the caller's to free(). (layer.c) */
+char *abx_layer_make(const struct abx_container *c);
+void abx_layer_forget(const struct abx_container *c);
 
 /* ---- the root file system (root.c), assembled in the current mount namespace. */
 struct abx_root {

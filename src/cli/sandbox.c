@@ -369,19 +369,10 @@ static void prepare(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "bubblewrap is not installed: apt install bubblewrap");
     if (!s->init)
         abx_die(ABX_EXIT_OWN, "arcbox-init is missing beside the arcbox program: build again");
-    char *all_layers = abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
-    s->layers = abx_xprintf("%s/%s", all_layers, c->name);
-    struct stat st;
-    if ((mkdir(all_layers, 0700) < 0 && errno != EEXIST) || lstat(all_layers, &st) < 0 ||
-            !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-        abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", all_layers);
-    abx_remove_tree(s->layers);
+    s->layers = abx_layer_make(c);
     s->scratch = abx_xprintf("%s/fs", s->layers);
-    /* The container's root, who is not ours, has to pass. */
-    if (mkdir(s->layers, 0700) < 0 || mkdir(s->scratch, 0700) < 0 ||
-            (geteuid() == 0 && chmod(all_layers, 0711) < 0))
+    if (mkdir(s->scratch, 0700) < 0)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->scratch, strerror(errno));
-    free(all_layers);
 }
 
 static void use_gpu(struct sandbox *s, const char *name)

@@ -1,0 +1,175 @@
+/* cli: the folder on a disk that holds a sandbox's private layer while it runs, and removing such
+ * trees, whatever a container and its overlays left in them. Runs in `arcbox`, outside. */
+#include "cli/run.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define YOUNG_SECONDS 60       /* made, perhaps not locked yet */
+#define UNLOCKED_SECONDS 86400 /* of a release that had no locks: it may run yet */
+
+/* ---- removing: what is in a folder of a folder is moved up, so that the depth of a tree costs
+ * neither stack nor descriptors. Links are removed, never followed. */
+
+struct removal {
+    int top;
+    dev_t device;
+    unsigned moved;
+};
+
+static DIR *open_entry(int parent, const char *name, dev_t device)
+{
+    struct stat st;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
+            st.st_dev != device)
+        return NULL;
+    if ((st.st_mode & 0700) != 0700)
+        fchmodat(parent, name, 0700, 0); /* overlays leave folders of mode 000 */
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0)
+        close(fd);
+    return d;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Empties one folder of the top and removes it. */
+static void remove_entry(struct removal *r, const char *name)
+{
+    if (unlinkat(r->top, name, 0) == 0 || unlinkat(r->top, name, AT_REMOVEDIR) == 0)
+        return;
+    DIR *d = open_entry(r->top, name, r->device);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        if (is_dots(e->d_name) || unlinkat(dirfd(d), e->d_name, 0) == 0 ||
+                unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) == 0)
+            continue;
+        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+                !(st.st_mode & S_IWUSR))
+            fchmodat(dirfd(d), e->d_name, 0700, 0); /* to be moved it is written */
+        char moved[64];
+        snprintf(moved, sizeof moved, ".arcbox-removed-%d-%u", (int)getpid(), r->moved++);
+        (void)!renameat(dirfd(d), e->d_name, r->top, moved);
+    }
+    if (d)
+        closedir(d);
+    unlinkat(r->top, name, AT_REMOVEDIR);
+}
+
+void abx_remove_tree(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return;
+    if (!S_ISDIR(st.st_mode)) {
+        unlink(path);
+        return;
+    }
+    DIR *d = open_entry(AT_FDCWD, path, st.st_dev);
+    struct removal r = {.top = d ? dirfd(d) : -1, .device = st.st_dev};
+    /* As long as there is something new in it: what was moved up. */
+    for (unsigned before = UINT_MAX; d && before != r.moved;) {
+        before = r.moved;
+        rewinddir(d);
+        for (struct dirent *e; (e = readdir(d));)
+            if (!is_dots(e->d_name))
+                remove_entry(&r, e->d_name);
+    }
+    if (d)
+        closedir(d);
+    rmdir(path);
+}
+
+/* ---- layers: a folder each, locked while its `arcbox run` lives */
+
+static char *all_layers(void)
+{
+    return abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
+}
+
+/* False: somebody has it, or may. */
+static bool is_left(int layers, const char *name)
+{
+    struct stat st;
+    char *path = abx_xprintf("%s/lock", name);
+    if (fstatat(layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
+        free(path);
+        return false; /* logs */
+    }
+    int lock = openat(layers, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    time_t age = time(NULL) - st.st_mtime;
+    bool left = lock >= 0 ? age > YOUNG_SECONDS && flock(lock, LOCK_EX | LOCK_NB) == 0
+                          : age > UNLOCKED_SECONDS;
+    if (lock >= 0)
+        close(lock);
+    free(path);
+    return left;
+}
+
+/* Of those that were killed and whose records are gone too. */
+static void sweep(const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (is_dots(e->d_name) || !is_left(dirfd(d), e->d_name))
+            continue;
+        char *path = abx_xprintf("%s/%s", folder, e->d_name);
+        abx_remove_tree(path);
+        free(path);
+    }
+    if (d)
+        closedir(d);
+}
+
+static int lock_layer(const char *path)
+{
+    char *name = abx_xprintf("%s/lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    free(name);
+    return fd;
+}
+
+char *abx_layer_make(const struct abx_container *c)
+{
+    char *all = all_layers(), *path = abx_xprintf("%s/%s-XXXXXX", all, c->name);
+    char *link = abx_container_file(c, "layer");
+    struct stat st;
+    if ((mkdir(all, 0700) < 0 && errno != EEXIST) || lstat(all, &st) < 0 || !S_ISDIR(st.st_mode) ||
+            st.st_uid != geteuid())
+        abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", all);
+    sweep(all);
+    /* The root of root's containers, who is not ours, has to pass. The lock stays open. */
+    if ((geteuid() == 0 && chmod(all, 0711) < 0) || !mkdtemp(path) || lock_layer(path) < 0 ||
+            symlink(path, link) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
+    free(link);
+    free(all);
+    return path;
+}
+
+void abx_layer_forget(const struct abx_container *c)
+{
+    char *link = abx_container_file(c, "layer"), path[PATH_MAX];
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n > 0) {
+        path[n] = 0;
+        abx_remove_tree(path);
+    }
+    free(link);
+}
