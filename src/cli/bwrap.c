@@ -193,19 +193,18 @@ static void add_capabilities(struct words *w)
  * bubblewrap leaves writable what a mapped root may write although the folder refuses it. */
 static void cover_kernel(struct words *w)
 {
-    static const char *const read_only[] = {"/proc/bus", "/proc/driver", "/proc/dynamic_debug",
-            "/proc/fs", "/proc/irq", "/proc/mtrr", "/proc/sys", "/proc/sysrq-trigger", "/proc/tty"};
-    static const char *const hidden[] = {"/proc/acpi", "/proc/asound", "/proc/kcore",
-            "/proc/key-users", "/proc/keys", "/proc/kmsg", "/proc/latency_stats",
-            "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
-            "/sys/devices/virtual/powercap", "/sys/firmware"};
+    static const char *const read_only[] = {"/proc/bus", "/proc/dynamic_debug", "/proc/fs",
+            "/proc/irq", "/proc/mtrr", "/proc/sys", "/proc/sysrq-trigger"};
+    static const char *const hidden[] = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
+            "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+            "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
     struct stat st;
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(read_only); i++)
         if (stat(read_only[i], &st) == 0)
             ADD(w, "--ro-bind", read_only[i], read_only[i]);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(hidden); i++)
         if (stat(hidden[i], &st) == 0 && S_ISDIR(st.st_mode))
-            ADD(w, "--tmpfs", hidden[i], "--remount-ro", hidden[i]);
+            ADD(w, "--tmpfs", hidden[i]); /* empty, the container's own */
         else if (stat(hidden[i], &st) == 0)
             ADD(w, "--ro-bind", "/dev/null", hidden[i]);
 }

@@ -208,12 +208,11 @@ static _Noreturn void child(struct sandbox *s)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     child_namespaces(s);
-    char *cache = abx_place_cache();
     struct abx_root root = {.image_root = s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image,
             .stage = s->stage,
             .scratch = s->scratch,
             .layers = s->layers,
-            .cache = cache,
+            .cache = s->cache,
             .keep = (const char *const *)s->keep};
     if (abx_root_assemble(&root) < 0)
         child_fail(s, root.error[0] ? root.error : "cannot assemble the container's root");
@@ -300,7 +299,7 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     if (read(s->sync[0], &byte, 1) == 1 && byte == 'u')
         r = map_users(s, pid);
     if (r == 0)
-        (void)!write(s->sync[0], "g", 1);
+        (void)!send(s->sync[0], "g", 1, MSG_NOSIGNAL); /* it may have ended */
     close(s->sync[0]);
     char *failure = read_failure(s->errors[0]);
     close(s->errors[0]);
@@ -369,6 +368,7 @@ static void prepare(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "bubblewrap is not installed: apt install bubblewrap");
     if (!s->init)
         abx_die(ABX_EXIT_OWN, "arcbox-init is missing beside the arcbox program: build again");
+    s->cache = abx_place_cache();
     s->layers = abx_layer_make(c);
     s->scratch = abx_xprintf("%s/fs", s->layers);
     if (mkdir(s->scratch, 0700) < 0)

@@ -8,7 +8,7 @@
 struct sandbox {
     struct abx_run *run;
     const char *name;
-    char *bwrap, *init;
+    char *bwrap, *init, *cache;
     char *stage;                 /* our guest tree, NULL without --gpu */
     char *scratch;               /* where the private file systems are mounted */
     char *layers;                /* the writable layer when memory does not do */

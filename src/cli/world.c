@@ -172,6 +172,16 @@ static void give_away(const char *folder, const struct range *users, const struc
     }
 }
 
+static void say_when_unshifted(const struct sandbox *s, const struct range *users)
+{
+    struct stat st;
+    const char *root = s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image;
+    if (stat(root, &st) == 0 && st.st_uid < RANGE_COUNT && st.st_uid != users->start)
+        abx_say("the file system of %s cannot be shown with other owners: what only root may read "
+                "is closed to the container",
+                root);
+}
+
 static int make_world(struct sandbox *s, int user_space)
 {
     char *world = abx_xprintf("%s/world", s->scratch);
@@ -211,6 +221,7 @@ int abx_world_enter(struct sandbox *s)
     if (r == 0) {
         give_away(s->layers, &users, &groups);
         give_away(s->scratch, &users, &groups);
+        say_when_unshifted(s, &users);
         r = abx_sandbox_open_sources(s);
     }
     if (r == 0)

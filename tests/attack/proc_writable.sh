@@ -20,7 +20,7 @@ writable("/proc/mtrr")
 for at, _, files in os.walk("/sys/kernel"):
     for name in files:
         writable(at + "/" + name)
-for name in ("kcore", "keys", "key-users", "timer_list", "sched_debug", "latency_stats", "kmsg"):
+for name in ("kcore", "keys", "timer_list", "sched_debug", "latency_stats", "kmsg"):
     try:
         with open("/proc/" + name, "rb") as f:
             if f.read(1):
