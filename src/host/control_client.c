@@ -198,9 +198,10 @@ int abx_control_connect(bool start, struct abx_control **ret, char **ret_message
     if (sock < 0) {
         sock = sock == -ECONNREFUSED ? -ENOENT : sock;
         set_message(ret_message,
-                sock == -ENOENT  ? "the arcbox daemon is not running"
-                : sock == -EPERM ? "the runtime folder, or the daemon in it, is another user's"
-                                 : "%s",
+                sock == -ENOENT ? "the arcbox daemon is not running"
+                : sock == -EPERM
+                        ? "the runtime folder, or the daemon in it, belongs to somebody else"
+                        : "%s",
                 strerror(-sock));
         return sock;
     }

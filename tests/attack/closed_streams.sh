@@ -4,9 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 kernel=$(realpath "$2") library=$3
 trap '"$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
 for attacker in $(attackers); do
     become "$attacker"
+    unset XDG_CACHE_HOME
     run daemon start <&- >&- 2>&-
     same "$who: it starts" 0 "$(run daemon status >/dev/null; echo $?)"
     same "$who: a kernel" "4096 sums right" "$(run run --gpus device=cpu -v "$kernel:/kernel:ro" host /kernel 2>/dev/null | cut -c1-15)"
