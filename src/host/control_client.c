@@ -78,7 +78,7 @@ static int check_folder(void)
         return r;
     if (lstat(dir, &st) < 0)
         return -errno;
-    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EPERM;
+    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
 /* A connected socket, or -errno (-ENOENT, -ECONNREFUSED: nobody listens). */
