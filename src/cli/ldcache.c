@@ -109,10 +109,11 @@ static bool cache_key(struct assembly *a, char hex[65])
 {
     struct abx_sha256 h;
     abx_sha256_init(&h);
-    char *own = abx_xprintf("%s/etc/ld.so.cache", a->lower);
     struct stat st;
-    bool ok = stat(own, &st) == 0;
-    free(own);
+    int own = abx_inside_open(a->image, "/etc/ld.so.cache", O_PATH, 0);
+    bool ok = own >= 0 && fstat(own, &st) == 0;
+    if (own >= 0)
+        close(own);
     if (!ok)
         return false;
     const uint64_t image[] = {(uint64_t)st.st_dev, (uint64_t)st.st_ino, (uint64_t)st.st_size,

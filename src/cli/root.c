@@ -50,10 +50,24 @@ static bool has_mounts_below(const struct assembly *a, const char *path)
     return false;
 }
 
-static void copy_attributes(const char *from, const char *to)
+int abx_root_folder(int tree, const char *rel)
+{
+    return tree < 0 ? -ENOENT
+                    : abx_inside_open(tree, *rel ? rel : "/", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+bool abx_root_has_folder(int tree, const char *rel)
+{
+    int fd = abx_root_folder(tree, rel);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void copy_attributes(int from, const char *to)
 {
     struct stat st;
-    if (stat(from, &st) < 0)
+    if (fstat(from, &st) < 0)
         return;
     if (chown(to, st.st_uid, st.st_gid) < 0) {
         /* An ordinary user's namespace maps one user: the folder is then that user's. */
@@ -71,17 +85,15 @@ static void add_escaped(struct abx_string *s, const char *path)
     }
 }
 
-static int mount_overlay(struct assembly *a, const char *lower, const char *stage, const char *to,
-        const char *upper, const char *work)
+/* `lower` and `stage` are opened folders, or negative. */
+static int mount_overlay(int lower, int stage, const char *to, const char *upper, const char *work)
 {
     struct abx_string data = {0};
     abx_string_printf(&data, "lowerdir=");
-    if (lower)
-        add_escaped(&data, lower);
-    if (lower && stage)
-        abx_string_add(&data, ":", 1);
-    if (stage)
-        add_escaped(&data, stage);
+    if (lower >= 0)
+        abx_string_printf(&data, "/proc/self/fd/%d%s", lower, stage >= 0 ? ":" : "");
+    if (stage >= 0)
+        abx_string_printf(&data, "/proc/self/fd/%d", stage);
     abx_string_printf(&data, ",upperdir=");
     add_escaped(&data, upper);
     abx_string_printf(&data, ",workdir=");
@@ -94,9 +106,9 @@ static int mount_overlay(struct assembly *a, const char *lower, const char *stag
     return r;
 }
 
-int abx_root_bind(const char *from, const char *to)
+int abx_root_bind(int from, const char *to)
 {
-    int tree = abx_tree_open(AT_FDCWD, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
+    int tree = abx_tree_open(from, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
     int point = tree < 0 ? -1 : open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     int r = tree < 0 ? tree : point < 0 ? -errno : abx_tree_attach(tree, point);
     if (point >= 0)
@@ -106,18 +118,11 @@ int abx_root_bind(const char *from, const char *to)
     return r;
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 /* One folder with nothing mounted below it. */
 int abx_root_overlay(struct assembly *a, const char *rel)
 {
-    char *lower = abx_root_lower(a, rel), *to = abx_root_upper_path(a, rel);
-    char *stage = a->stage ? abx_xprintf("%s%s", a->stage, rel) : NULL;
-    bool use_stage = stage && is_folder(stage), use_lower = is_folder(lower);
+    char *to = abx_root_upper_path(a, rel);
+    int stage = abx_root_folder(a->ours, rel), lower = abx_root_folder(a->image, rel);
     char *upper = abx_xprintf("%s/%u", a->upper, a->serial);
     char *work = abx_xprintf("%s/%u", a->work, a->serial);
     a->serial++;
@@ -125,80 +130,86 @@ int abx_root_overlay(struct assembly *a, const char *rel)
     if (mkdir(to, 0755) < 0 && errno != EEXIST)
         r = -errno;
     if (r == 0) {
-        if (use_lower)
+        if (lower >= 0)
             copy_attributes(lower, upper);
-        r = mount_overlay(a, use_lower ? lower : NULL, use_stage ? stage : NULL, to, upper, work);
+        r = mount_overlay(lower, stage, to, upper, work);
     }
-    if (r < 0 && use_lower && !use_stage)
+    if (r < 0 && lower >= 0 && stage < 0)
         r = abx_root_bind(lower, to);
     if (r < 0)
-        fail(a, r, "put a writable layer over", lower);
+        fail(a, r, "put a writable layer over", rel);
+    if (lower >= 0)
+        close(lower);
+    if (stage >= 0)
+        close(stage);
     free(work);
     free(upper);
-    free(stage);
     free(to);
-    free(lower);
     return r;
 }
 
-/* A file, link or anything else that is no folder: copied when it is a link, else bound. */
-static int place_entry(struct assembly *a, const char *from, const char *to)
+static int place_file(int folder, const char *name, const char *to)
 {
     struct stat st;
-    if (lstat(from, &st) < 0)
+    int from = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (from < 0)
         return 0;
-    if (S_ISLNK(st.st_mode)) {
-        char target[PATH_MAX];
-        ssize_t n = readlink(from, target, sizeof target - 1);
-        if (n < 0)
-            return 0;
-        target[n] = 0;
-        return symlink(target, to) < 0 && errno != EEXIST ? -errno : 0;
+    int fd = fstat(from, &st) < 0 || !S_ISREG(st.st_mode) /* changed meanwhile */
+                     ? -1
+                     : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int r = fd < 0 && errno != EEXIST ? -errno : 0;
+    if (fd >= 0) {
+        close(fd);
+        if (abx_root_bind(from, to) < 0)
+            unlink(to); /* what cannot be shown is left out */
     }
-    if (!S_ISREG(st.st_mode))
+    close(from);
+    return r;
+}
+
+/* An entry that is no folder: copied when it is a link, else bound. */
+static int place_entry(int folder, const char *name, const struct stat *st, const char *to)
+{
+    if (S_ISREG(st->st_mode))
+        return place_file(folder, name, to);
+    if (!S_ISLNK(st->st_mode))
         return 0; /* sockets and devices of the host stay outside */
-    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return errno == EEXIST ? 0 : -errno;
-    close(fd);
-    int r = abx_root_bind(from, to);
-    if (r < 0)
-        unlink(to);
-    return 0; /* what cannot be shown is left out */
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(folder, name, target, sizeof target - 1);
+    if (n < 0)
+        return 0;
+    target[n] = 0;
+    return symlink(target, to) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 static int folder_at(struct assembly *a, const char *rel, unsigned depth);
 
-static int split_tree(struct assembly *a, const char *tree, const char *rel, unsigned depth)
+static int split_tree(struct assembly *a, int tree, const char *rel, unsigned depth)
 {
-    char *path = abx_xprintf("%s%s", tree, *rel || *tree ? rel : "/");
-    DIR *d = opendir(path);
-    if (!d && errno == EACCES) {
-        free(path);
+    int fd = abx_inside_open(tree, *rel ? rel : "/", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (fd == -EACCES)
         return 0; /* nothing the user could read */
-    }
-    int r = d ? 0 : -errno;
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    int r = d ? 0 : fd < 0 ? fd : -errno;
     unsigned entries = 0;
     for (struct dirent *e; r == 0 && d && (e = readdir(d));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+                fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         if (++entries > MAX_SPLIT_ENTRIES) {
-            r = fail(a, -E2BIG, "split the folder", path);
+            r = fail(a, -E2BIG, "split the folder", rel);
             break;
         }
         char *child = abx_xprintf("%s/%s", rel, e->d_name);
-        char *from = abx_xprintf("%s%s", tree, child), *to = abx_root_upper_path(a, child);
-        if (is_folder(from))
-            r = folder_at(a, child, depth + 1);
-        else
-            r = place_entry(a, from, to);
+        char *to = abx_root_upper_path(a, child);
+        r = S_ISDIR(st.st_mode) ? folder_at(a, child, depth + 1)
+                                : place_entry(fd, e->d_name, &st, to);
         free(to);
-        free(from);
         free(child);
     }
     if (d)
         closedir(d);
-    free(path);
     return r;
 }
 
@@ -227,10 +238,27 @@ static bool is_private(const struct assembly *a, const char *rel)
     return ours;
 }
 
+/* A folder that has mounts below: made in memory, from what is in both trees. */
+static int split(struct assembly *a, const char *rel, const char *to, unsigned depth)
+{
+    int lower = abx_root_folder(a->image, rel), r = 0;
+    if (*rel && mkdir(to, 0755) < 0)
+        r = fail(a, -errno, "make", to);
+    if (lower >= 0) {
+        if (*rel)
+            copy_attributes(lower, to);
+        close(lower);
+        if (r == 0)
+            r = split_tree(a, a->image, rel, depth);
+    }
+    if (r == 0 && abx_root_has_folder(a->ours, rel))
+        r = split_tree(a, a->ours, rel, depth);
+    return r;
+}
+
 static int folder_at(struct assembly *a, const char *rel, unsigned depth)
 {
     char *to = abx_root_upper_path(a, rel), *lower = abx_root_lower(a, rel);
-    char *stage = a->stage ? abx_xprintf("%s%s", a->stage, rel) : NULL;
     int r = 0;
     struct stat st;
     if (*rel && lstat(to, &st) == 0) {
@@ -243,19 +271,10 @@ static int folder_at(struct assembly *a, const char *rel, unsigned depth)
             r = a->overlay_works ? 0 : r; /* not readable for this user: left empty */
         else if (r == 0)
             a->overlay_works = true;
-    } else if (depth >= MAX_DEPTH) {
+    } else if (depth >= MAX_DEPTH)
         r = fail(a, -ELOOP, "split the folder", lower);
-    } else {
-        if (*rel && mkdir(to, 0755) < 0)
-            r = fail(a, -errno, "make", to);
-        if (*rel && is_folder(lower))
-            copy_attributes(lower, to);
-        if (r == 0 && is_folder(lower))
-            r = split_tree(a, a->lower, rel, depth);
-        if (r == 0 && stage && is_folder(stage))
-            r = split_tree(a, a->stage, rel, depth);
-    }
-    free(stage);
+    else
+        r = split(a, rel, to, depth);
     free(lower);
     free(to);
     return r;
@@ -310,6 +329,11 @@ int abx_root_assemble(struct abx_root *root)
     root->writable = true;
     a.lower = strcmp(root->image_root, "/") == 0 ? "" : root->image_root;
     a.mounts = abx_mounts_below(root->image_root, root->layers, &a.mount_count);
+    a.image = abx_inside_root(root->image_root);
+    a.ours = root->stage ? abx_inside_root(root->stage) : -1;
+    if (a.image < 0 || (root->stage && a.ours < 0))
+        return fail(&a, a.image < 0 ? a.image : a.ours, "open",
+                a.image < 0 ? root->image_root : root->stage);
     int r = make_scratch(&a);
     if (r == 0)
         r = getenv("ARCBOX_NO_OVERLAY") ? -ENODEV : assemble(&a);

@@ -9,6 +9,7 @@ struct assembly {
     struct abx_root *root;
     const char *lower;  /* "" for the host's root, else the image's folder */
     const char *stage;  /* our tree, or NULL */
+    int image, ours;    /* both, opened (abx_inside_root()); ours may be -1 */
     char *upper, *work; /* folders that hold one folder for each overlay */
     unsigned serial;
     bool overlay_works, without_overlay;
@@ -19,8 +20,12 @@ struct assembly {
 
 char *abx_root_lower(const struct assembly *a, const char *rel);
 char *abx_root_upper_path(const struct assembly *a, const char *rel);
-/* Shows `from` and what is mounted below it at `to`, read-only all of it or not at all. */
-int abx_root_bind(const char *from, const char *to);
+/* A folder of a tree, which is no link; -errno. */
+int abx_root_folder(int tree, const char *rel);
+bool abx_root_has_folder(int tree, const char *rel);
+/* Shows an opened file or folder and what is mounted below it at `to`, read-only all of it or not
+ * at all. */
+int abx_root_bind(int from, const char *to);
 int abx_root_overlay(struct assembly *a, const char *rel);
 /* The same without overlays: links to the entries of both trees. */
 int abx_root_farm(struct assembly *a, const char *rel);
