@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MAX_NAMES 16u
 #define YOUNG_SECONDS 60       /* made, perhaps not locked yet */
 #define UNLOCKED_SECONDS 86400 /* of a release that had no locks: it may run yet */
 
@@ -94,9 +95,23 @@ void abx_remove_tree(const char *path)
 
 /* ---- layers: a folder each, locked while its `arcbox run` lives */
 
+/* Somebody else may have a folder of our name: this user's number in another name space, or malice.
+ */
 static char *all_layers(void)
 {
-    return abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
+    char *path = NULL;
+    for (unsigned i = 0; i < MAX_NAMES; i++) {
+        struct stat st;
+        free(path);
+        path = i ? abx_xprintf("/var/tmp/arcbox-%u.%u", (unsigned)geteuid(), i)
+                 : abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
+        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+                !(st.st_mode & 022))
+            return path;
+    }
+    abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", path);
 }
 
 /* False: somebody has it, or may. */
@@ -149,10 +164,6 @@ char *abx_layer_make(const struct abx_container *c)
 {
     char *all = all_layers(), *path = abx_xprintf("%s/%s-XXXXXX", all, c->name);
     char *link = abx_container_file(c, "layer");
-    struct stat st;
-    if ((mkdir(all, 0700) < 0 && errno != EEXIST) || lstat(all, &st) < 0 || !S_ISDIR(st.st_mode) ||
-            st.st_uid != geteuid())
-        abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", all);
     sweep(all);
     /* The root of root's containers, who is not ours, has to pass. The lock stays open. */
     if ((geteuid() == 0 && chmod(all, 0711) < 0) || !mkdtemp(path) || lock_layer(path) < 0 ||

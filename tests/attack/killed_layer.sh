@@ -40,4 +40,11 @@ for attacker in $(attackers); do
     same "$who: the name again" ok "$(run run --name "$name" host echo ok)"
     same "$who: and then gone" "" "$(left)"
 done
+# Another user's folder where ours is to be.
+if [ "$(id -u)" = 0 ]; then
+    become user
+    same "a planted folder" "ok" "$(unshare -m bash -c 'mount -t tmpfs -o mode=1777 none /var/tmp
+        install -d -o 12345 -m 0777 /var/tmp/arcbox-65534; ln -s /root /var/tmp/arcbox-65534.1
+        shift; "$@"' - - "${as[@]}" "$arcbox" run host echo ok)"
+fi
 finish
