@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,21 @@ static void check_namespaces(struct report *r)
                 "not allowed: sysctl -w kernel.unprivileged_userns_clone=1 "
                 "user.max_user_namespaces=10000; "
                 "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0");
+}
+
+/* A second wall, so nothing fails without it. */
+static void check_landlock(struct report *r)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
+    char *text =
+            version < 1   ? abx_xstrdup("none in this kernel: sandboxes have one wall less around "
+                                          "files (Linux 5.13, lsm=landlock)")
+            : version < 6 ? abx_xprintf("version %ld: of the host's network, its sockets without a "
+                                        "file are in reach (Linux 6.12; or --network none)",
+                                    version)
+                          : abx_xprintf("version %ld", version);
+    say(r, version < 6 ? LACKS : GOOD, "Landlock", text);
+    free(text);
 }
 
 static char *own_path(void)
@@ -212,6 +228,7 @@ static int doctor(int argc, char **argv)
     }
     check_program(&r, "bwrap", true, "apt install bubblewrap");
     check_namespaces(&r);
+    check_landlock(&r);
     check_part(&r, "arcbox-init", abx_place_init());
     check_part(&r, "guest library", abx_place_guest_root());
     bool sandbox = check_sandbox(&r);

@@ -66,6 +66,8 @@ given=$(PATH=$work/fake:$PATH "$arcbox" run --network host -v /etc:/x:Z,ro -v /u
 for part in "--network host" "/etc:/x:ro,Z" "/usr:/y:rw,z" "--cpus 2"; do
     case $given in *"$part"*) pass ;; *) fail "podman is not given '$part': $given" ;; esac
 done
+case $(PATH=$work/fake:$PATH "$arcbox" run --network host -e A=hushed -e B="$(printf 'hushed\ntoo')" "$image" true) in
+*hushed*) fail "a value stands in podman's command line" ;; *) pass ;; esac
 # One that was killed leaves a container that is listed and can be ended.
 "$arcbox" run --name doomed "$image" /bin/sh -c 'echo up; exec /bin/cat /dev/zero >/dev/null' >"$work/out" &
 for _ in $(seq 100); do [ -s "$work/out" ] && break; sleep 0.1; done
