@@ -90,6 +90,20 @@ static int start(const char *state, const char *name, const char *backend)
     return 0;
 }
 
+/* A folder that is not mounted from elsewhere: what is in it is the container's own. */
+static bool is_own(int root, const char *rel)
+{
+    struct statx of_root, of_folder;
+    int folder = abx_inside_open(root, rel, O_PATH | O_DIRECTORY, 0);
+    bool own = folder >= 0 && statx(root, "", AT_EMPTY_PATH, STATX_MNT_ID, &of_root) == 0 &&
+               statx(folder, "", AT_EMPTY_PATH, STATX_MNT_ID, &of_folder) == 0 &&
+               (of_root.stx_mask & of_folder.stx_mask & STATX_MNT_ID) &&
+               of_root.stx_mnt_id == of_folder.stx_mnt_id;
+    if (folder >= 0)
+        close(folder);
+    return own;
+}
+
 /* In the file that the image has, when it has one. */
 static void renew_cache(int root)
 {
@@ -99,7 +113,7 @@ static void renew_cache(int root)
     if (old < 0)
         return;
     close(old);
-    int r = abx_ldcache_make(root, &data, &length);
+    int r = is_own(root, "/etc") ? abx_ldcache_make(root, &data, &length) : -EXDEV;
     if (r == 0) {
         r = abx_inside_put(root, "/etc/ld.so.cache", data, length);
         free(data);

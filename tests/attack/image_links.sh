@@ -86,6 +86,10 @@ for attacker in $(attackers); do
         unharmed "hook: etc/$file is a link"
     done
     prepare
+    echo "{\"id\": \"evil\", \"bundle\": \"$PWD/bundle\"}" | "${as[@]}" "${space[@]}" sh -c \
+        'mount --bind victim image/etc && exec "$0" cdi-hook attach' "$arcbox" >"$work/said" 2>&1
+    unharmed "hook: a folder of the host's is mounted on etc"
+    prepare
     same "$who, the hook does its work" 0 "$(attach; echo $?)"
 done
 finish
