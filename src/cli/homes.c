@@ -46,7 +46,7 @@ struct homes {
 static bool listed(const char *name, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(name, list[i]) == 0)
+        if (list[i] && strcmp(name, list[i]) == 0)
             return true;
     return false;
 }
@@ -59,21 +59,30 @@ static bool is_in(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
+/* As it is written, or without the links that lead there. */
+static bool leads_to(const char *path, const char *folder)
+{
+    char *real = *path == '/' ? realpath(path, NULL) : NULL;
+    bool leads = is_in(path, folder) || (real && is_in(real, folder));
+    free(real);
+    return leads;
+}
+
 /* A folder of $PATH or a virtual environment is there, or the program itself. */
 static bool is_used(const struct homes *h, const char *path)
 {
     const char *environment = getenv("VIRTUAL_ENV"), *list = getenv("PATH");
-    if ((environment && is_in(environment, path)) || is_in(h->s->run->command[0], path))
+    if ((environment && leads_to(environment, path)) || leads_to(h->s->run->command[0], path))
         return true;
     char *copy = abx_xstrdup(list ? list : ""), *rest = copy;
     bool found = false;
     for (char *folder; !found && (folder = strsep(&rest, ":"));)
-        found = is_in(folder, path);
+        found = leads_to(folder, path);
     free(copy);
     return found;
 }
 
-/* Dies in the child's way when it cannot: what was to be hidden is not shown. */
+/* An error ends the start: what was to be hidden is not shown. */
 static int cover(struct homes *h, const char *path)
 {
     struct stat st;
@@ -98,7 +107,8 @@ static void keep(struct homes *h, const char *hidden)
 {
     const char *folders[] = {h->s->here, h->s->folder};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(folders); i++) {
-        if (!folders[i] || !is_in(folders[i], hidden) || h->kept_count == ABX_ARRAY_SIZE(h->kept))
+        if (!folders[i] || !leads_to(folders[i], hidden) ||
+                h->kept_count == ABX_ARRAY_SIZE(h->kept))
             continue;
         int folder = abx_inside_open(h->root, folders[i], O_PATH | O_DIRECTORY, 0);
         int tree = folder < 0 ? folder : abx_tree_open(folder, "", 0);
@@ -163,25 +173,25 @@ static int cover_home(struct homes *h, const char *home)
     return r;
 }
 
-/* Every home that can be read: the caller's, root's, those below /home. */
+/* Every home that can be read: the caller's, by its variable and by the list of users, root's,
+ * those below /home. */
 static int cover_homes(struct homes *h)
 {
-    const char *own = getenv("HOME");
-    char *normal = abx_path_normal(own && *own == '/' ? own : "/root");
-    int r = cover_home(h, normal);
-    if (r == 0 && strcmp(normal, "/root") != 0)
-        r = cover_home(h, "/root");
+    const char *const first[] = {h->s->homes[0], h->s->homes[1], "/root"};
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < ABX_ARRAY_SIZE(first); i++)
+        if (first[i] && !listed(first[i], first, i))
+            r = cover_home(h, first[i]);
     int fd = abx_inside_open(h->root, "/home", O_RDONLY | O_DIRECTORY, 0);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     for (struct dirent *e; r == 0 && d && (e = readdir(d));) {
         char *home = abx_xprintf("/home/%s", e->d_name);
-        if (e->d_name[0] != '.' && strcmp(home, normal) != 0)
+        if (e->d_name[0] != '.' && !LISTED(home, first))
             r = cover_home(h, home);
         free(home);
     }
     if (d)
         closedir(d);
-    free(normal);
     return r;
 }
 

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -368,6 +369,10 @@ static void prepare(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "bubblewrap is not installed: apt install bubblewrap");
     if (!s->init)
         abx_die(ABX_EXIT_OWN, "arcbox-init is missing beside the arcbox program: build again");
+    const struct passwd *user = getpwuid(getuid());
+    const char *home = getenv("HOME");
+    s->homes[0] = home && *home == '/' ? realpath(home, NULL) : NULL;
+    s->homes[1] = user && user->pw_dir ? realpath(user->pw_dir, NULL) : NULL;
     s->cache = abx_place_cache();
     s->layers = abx_layer_make(c);
     s->scratch = abx_xprintf("%s/fs", s->layers);

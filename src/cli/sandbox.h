@@ -9,9 +9,11 @@ struct sandbox {
     struct abx_run *run;
     const char *name;
     char *bwrap, *init, *cache;
-    char *stage;                 /* our guest tree, NULL without --gpu */
-    char *scratch;               /* where the private file systems are mounted */
-    char *layers;                /* the writable layer when memory does not do */
+    char *homes[2]; /* the caller's by its variable and by the list of users, without links; or NULL
+                     */
+    char *stage;    /* our guest tree, NULL without --gpu */
+    char *scratch;  /* where the private file systems are mounted */
+    char *layers;   /* the writable layer when memory does not do */
     char *socket_folder;         /* of the tenant, NULL without --gpu */
     char *here;                  /* the caller's folder; NULL for a folder image */
     char *folder;                /* the command's working folder */

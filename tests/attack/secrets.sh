@@ -5,6 +5,7 @@
 export TMPDIR=/var/tmp # a home in /tmp is not seen at all
 . "$(dirname "$0")/lib.sh"
 unset TMPDIR
+chmod 1777 "$work"
 cleanup() { for at in "$work"/*/state; do ARCBOX_RUNTIME_DIR=$at "$arcbox" daemon stop >/dev/null 2>&1; done; rm -rf "$work"; }
 trap cleanup EXIT
 for attacker in $(attackers); do
@@ -39,6 +40,10 @@ for attacker in $(attackers); do
     same "$who: unless mounted" "./.bashrc ./.config/gcloud/key ./.local/bin/tool ./.netrc ./.ssh/key " \
         "$(see -v "$home/.ssh:$home/.ssh:ro" -v "$home/.netrc:$home/.netrc" -v "$home/.config/gcloud:$home/.config/gcloud")"
     same "$who: or worked in" "key no" "$(cd .config/work && run run host sh -c 'echo $(cat key) $(test -e ../gcloud || echo no)')"
+    "${as[@]}" ln -sfn "$home" "$work/$who-link"
+    same "$who: or worked in, by a link to the home" "key no" "$(export HOME=$work/$who-link; cd "$HOME/.config/work" &&
+        run run host sh -c 'echo $(cat key) $(test -e ../gcloud || echo no)')"
+    same "$who: tools in \$PATH" "key" "$(PATH=$home/.secret-tool:$PATH run run host cat "$home/.secret-tool/key")"
     same "$who: its own file there" written "$(run run host sh -c 'mkdir -p ~/.config/x && echo written >~/.config/x/y && cat ~/.config/x/y')"
     same "$who: the system's keys" "" "$(run run host sh -c 'cat /etc/shadow /etc/gshadow /etc/ssh/*_key' 2>/dev/null)"
     # sockets without a file: the network's, not the container's
