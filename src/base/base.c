@@ -168,7 +168,8 @@ union fd_buffer {
     char space[CMSG_SPACE(ABX_SOCK_MAX_FDS * sizeof(int))];
 };
 
-int abx_sock_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count)
+static int send_message(
+        int sock, const void *data, size_t length, const int *fds, unsigned fd_count, int flags)
 {
     if (fd_count > ABX_SOCK_MAX_FDS)
         return -EINVAL;
@@ -186,9 +187,19 @@ int abx_sock_send(int sock, const void *data, size_t length, const int *fds, uns
     }
     ssize_t n;
     do
-        n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+        n = sendmsg(sock, &msg, MSG_NOSIGNAL | flags);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : 0;
+}
+
+int abx_sock_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count)
+{
+    return send_message(sock, data, length, fds, fd_count, 0);
+}
+
+int abx_sock_try_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count)
+{
+    return send_message(sock, data, length, fds, fd_count, MSG_DONTWAIT);
 }
 
 ssize_t abx_sock_receive(

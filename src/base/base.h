@@ -70,6 +70,8 @@ bool abx_grow(void **array, uint32_t *capacity, uint32_t count, size_t element_b
 
 /* Sends one message. The descriptors stay the caller's. 0 or -errno. */
 int abx_sock_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count);
+/* The same, but never waits: -EAGAIN when the peer lets too much lie unread. */
+int abx_sock_try_send(int sock, const void *data, size_t length, const int *fds, unsigned fd_count);
 
 /* Receives one message: its length (0 at end of file) or -errno (-EMSGSIZE when it did not fit; the
  * descriptors are closed then). *ret_fd_count descriptors, close-on-exec, are the caller's. */

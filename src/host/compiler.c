@@ -24,7 +24,8 @@
 #define MAX_JOBS_PER_CONNECTION 65536u
 #define MAX_LIBRARY_BYTES (1ull << 30)   /* libraries one connection keeps in memory */
 #define MAX_WAITING_BYTES (512ull << 20) /* and what it has asked to be compiled */
-#define WALL_FACTOR 3u                   /* a child may take so many times its CPU seconds */
+#define MAX_UNREAD_BYTES (64u << 20) /* answers that wait for it to read: more, and it is ended */
+#define WALL_FACTOR 3u               /* a child may take so many times its CPU seconds */
 
 /* A compiled library in memory, for as long as some worker has it. */
 struct library {
@@ -46,6 +47,9 @@ struct connection {
     unsigned running, jobs;
     uint64_t library_bytes;
     struct hold *holds; /* one for each LIBRARY answered and not dropped */
+    /* Answers it has not read yet; while there are any, none of its requests is read. */
+    struct abx_outbox outbox;
+    bool broken; /* has gone, or reads too little: to be closed */
 };
 
 struct waiter {
@@ -163,53 +167,28 @@ static void hold_drop(struct connection *c, struct hold **at)
 
 /* ---- answers */
 
-/* The memory file of an answer: message, padding, payload; sealed against every change. */
-static int answer_file(
-        const char *message, size_t message_bytes, const void *payload, size_t payload_bytes)
+/* A peer that does not read loses its connection, in serve_once(): this may be in the middle of a
+ * walk over connections' jobs. */
+static void send_answer(
+        struct connection *c, const struct abx_compiler_answer *a, struct abx_payload *payload)
 {
-    static const uint64_t padding;
-    int fd = memfd_create("arcbox-answer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -errno;
-    int r = abx_write_all(fd, message, message_bytes);
-    if (r == 0)
-        r = abx_write_all(fd, &padding, abx_align_up(message_bytes, 8) - message_bytes);
-    if (r == 0)
-        r = abx_write_all(fd, payload, payload_bytes);
-    if (r == 0 &&
-            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-        r = -errno;
-    if (r < 0) {
-        close(fd);
-        return r;
-    }
-    lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
-static void send_answer(struct connection *c, struct abx_compiler_answer *a, const char *message,
-        const void *payload)
-{
-    int fd = -1;
-    if (a->message_bytes || a->payload_bytes) {
-        fd = answer_file(message, a->message_bytes, payload, a->payload_bytes);
-        if (fd < 0) {
-            a->error = fd;
-            a->message_bytes = 0;
-            a->payload_bytes = 0;
-        }
-    }
-    /* A worker's answering thread does nothing but read these. */
-    abx_sock_send(c->sock, a, sizeof *a, &fd, fd >= 0);
-    if (fd >= 0)
-        close(fd);
+    if (c->broken)
+        return;
+    if (abx_outbox_send(&c->outbox, c->sock, a, sizeof *a, payload, MAX_UNREAD_BYTES) < 0)
+        c->broken = true;
 }
 
 static void answer_error(struct connection *c, uint64_t id, int error, const char *text)
 {
     struct abx_compiler_answer a = {
             .id = id, .error = error, .message_bytes = (uint32_t)strlen(text)};
-    send_answer(c, &a, text, NULL);
+    char *copy = strdup(text);
+    struct abx_payload *payload =
+            copy ? abx_payload_new(copy, a.message_bytes, NULL, 0, free, copy) : NULL;
+    if (!payload)
+        a.message_bytes = 0;
+    send_answer(c, &a, payload);
+    abx_payload_unref(payload);
 }
 
 static uint32_t since(uint64_t start_ns)
@@ -217,28 +196,46 @@ static uint32_t since(uint64_t start_ns)
     return (uint32_t)((abx_now_ns() - start_ns) / 1000);
 }
 
-/* `library`: the artifact's, when it is one. */
-static void answer_artifact(struct connection *c, uint64_t id, const struct artifact *artifact,
-        struct library *library, bool cached, uint32_t microseconds)
+static void release_library(void *library)
 {
+    library_unref(library);
+}
+
+/* What every answer with this artifact carries. Of a library that is its reflection, and the
+ * library stays; else the artifact is taken over. */
+static struct abx_payload *artifact_payload(struct artifact *artifact, struct library *library)
+{
+    const uint8_t *data = artifact_blob(artifact);
+    size_t bytes = artifact->blob_bytes;
+    if (library) {
+        const struct abx_shader_library *head = (const void *)data;
+        data += head->reflection_offset;
+        bytes = head->reflection_bytes;
+        library->references++;
+    }
+    return abx_payload_new(artifact_message(artifact), artifact->message_bytes, data, bytes,
+            library ? release_library : guarded_free, library ? (void *)library : artifact);
+}
+
+/* `library`: the payload's, when it is one. */
+static void answer_payload(struct connection *c, uint64_t id, int error,
+        struct abx_payload *payload, struct library *library, bool cached, uint32_t microseconds)
+{
+    if (!payload || (library && !hold_add(c, library))) {
+        answer_error(c, id, -ENOMEM,
+                payload ? "this tenant keeps more compiled libraries than it may" : "no memory");
+        return;
+    }
     struct abx_compiler_answer a = {.id = id,
-            .error = artifact->error,
+            .error = error,
             .cached = cached,
             .microseconds = microseconds,
-            .message_bytes = (uint32_t)artifact->message_bytes,
-            .payload_bytes = artifact->blob_bytes};
-    const uint8_t *payload = artifact_blob(artifact);
-    if (library) {
-        const struct abx_shader_library *head = (const void *)payload;
-        if (!hold_add(c, library)) {
-            answer_error(c, id, -ENOMEM, "this tenant keeps more compiled libraries than it may");
-            return;
-        }
+            .message_bytes = (uint32_t)payload->text_bytes,
+            .payload_bytes = payload->data_bytes};
+    if (library)
         memcpy(a.key, library->key, 32);
-        payload += head->reflection_offset;
-        a.payload_bytes = head->reflection_bytes;
-    }
-    send_answer(c, &a, artifact_message(artifact), payload);
+    bool empty = !a.message_bytes && !a.payload_bytes;
+    send_answer(c, &a, empty ? NULL : payload);
 }
 
 /* ---- jobs */
@@ -286,12 +283,12 @@ static void job_answer(struct job *job, struct artifact *artifact, bool cached)
         job_answer_error(job, -ENOMEM, "no memory");
         return;
     }
+    int error = artifact->error;
+    struct abx_payload *payload = artifact_payload(artifact, library);
     for (struct waiter *w = job->waiters; w; w = w->next)
-        answer_artifact(w->connection, w->id, artifact, library, cached, since(w->since_ns));
-    if (library)
-        library_unref(library);
-    else
-        guarded_free(artifact);
+        answer_payload(w->connection, w->id, error, payload, library, cached, since(w->since_ns));
+    abx_payload_unref(payload);
+    library_unref(library);
 }
 
 static unsigned waiting(void)
@@ -467,12 +464,14 @@ static void submit(struct connection *c, struct job *job, uint64_t id)
 {
     uint64_t start_ns = abx_now_ns();
     struct library *known = job->library ? NULL : library_find(job->key);
-    struct artifact *artifact = known ? known->artifact : cache_get(job->key);
     if (known) {
-        answer_artifact(c, id, artifact, known, true, since(start_ns));
+        struct abx_payload *payload = artifact_payload(known->artifact, known);
+        answer_payload(c, id, known->artifact->error, payload, known, true, since(start_ns));
+        abx_payload_unref(payload);
         job_free(job);
         return;
     }
+    struct artifact *artifact = cache_get(job->key);
     if (artifact && !job->library &&
             abx_shader_library_check(artifact_blob(artifact), artifact->blob_bytes) < 0) {
         guarded_free(artifact);
@@ -641,6 +640,7 @@ static void connection_new(int sock, unsigned cpu_seconds)
         close(sock);
         return;
     }
+    fcntl(sock, F_SETFL, O_NONBLOCK);
     c->sock = sock;
     c->cpu_seconds = cpu_seconds ? cpu_seconds : DEFAULT_CPU_SECONDS;
     c->next = connections;
@@ -675,12 +675,34 @@ static void connection_close(struct connection *c)
     }
     while (c->holds)
         hold_drop(c, &c->holds);
+    abx_outbox_finish(&c->outbox);
     struct connection **at = &connections;
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
     close(c->sock);
     free(c);
+}
+
+static void close_broken(void)
+{
+    struct connection *next;
+    for (struct connection *c = connections; c; c = next) {
+        next = c->next;
+        if (c->broken)
+            connection_close(c);
+    }
+}
+
+/* False: close the connection. */
+static bool on_event(struct connection *c)
+{
+    if (!abx_outbox_waits(&c->outbox))
+        return on_request(c);
+    int r = abx_outbox_flush(&c->outbox, c->sock);
+    if (r < 0)
+        compiler_log("a worker reads no answers: %s", strerror(-r));
+    return r == 0;
 }
 
 /* A new worker's socket. False: the supervisor has gone. */
@@ -707,7 +729,7 @@ static bool serve_once(int signals, bool supervised)
     p[n++] = (struct pollfd){supervised ? SUPERVISOR : -1, POLLIN, 0};
     for (struct connection *c = connections; c && n < ABX_ARRAY_SIZE(p); c = c->next) {
         of[n] = c;
-        p[n++] = (struct pollfd){c->sock, POLLIN, 0};
+        p[n++] = (struct pollfd){c->sock, abx_outbox_waits(&c->outbox) ? POLLOUT : POLLIN, 0};
     }
     if (poll(p, n, deadlines()) < 0)
         return true;
@@ -719,8 +741,9 @@ static bool serve_once(int signals, bool supervised)
     if (p[1].revents && !on_supervisor())
         return false;
     for (unsigned i = 2; i < n; i++)
-        if (p[i].revents && !on_request(of[i]))
-            connection_close(of[i]);
+        if (p[i].revents && !on_event(of[i]))
+            of[i]->broken = true;
+    close_broken();
     schedule();
     return supervised || connections;
 }

@@ -3,6 +3,7 @@
 #define ABX_HOST_COMPILER_INTERNAL_H
 
 #include "host/compiler.h"
+#include "host/outbox.h"
 
 #include <sys/types.h>
 

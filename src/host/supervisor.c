@@ -26,7 +26,8 @@
 #include <unistd.h>
 
 #define DEFAULT_IDLE_SECONDS 300u
-#define REPLACED_NS 2000000000u /* how often an idle daemon looks whether it was replaced */
+#define STOP_PATIENCE_NS 1000000000u /* of the compiler, with its own end */
+#define REPLACED_NS 2000000000u      /* how often an idle daemon looks whether it was replaced */
 
 void supervisor_log(const char *format, ...)
 {
@@ -49,17 +50,15 @@ void supervisor_log(const char *format, ...)
 
 static void accept_control(struct supervisor *s)
 {
-    int sock = accept4(s->control, NULL, NULL, SOCK_CLOEXEC);
+    int sock = accept4(s->control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct ucred peer;
     socklen_t length = sizeof peer;
     if (sock < 0)
         return;
     if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == getuid())
         for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
-            if (s->controls[i] < 0) {
-                struct timeval patience = {1, 0}; /* for a peer that does not read */
-                setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-                s->controls[i] = sock;
+            if (s->controls[i].sock < 0) {
+                s->controls[i].sock = sock;
                 return;
             }
     close(sock);
@@ -70,11 +69,12 @@ static void close_control(struct supervisor *s, unsigned i)
     struct tenant *next;
     for (struct tenant *t = s->tenants; t; t = next) {
         next = t->next;
-        if (t->holder == s->controls[i])
+        if (t->holder == s->controls[i].sock)
             tenant_remove(s, t);
     }
-    close(s->controls[i]);
-    s->controls[i] = -1;
+    abx_outbox_finish(&s->controls[i].outbox);
+    close(s->controls[i].sock);
+    s->controls[i].sock = -1;
 }
 
 /* `tenant` NULL: by the default socket. */
@@ -112,10 +112,15 @@ struct watched {
     unsigned count;
 };
 
-static void watch(struct watched *w, int fd)
+static void watch_for(struct watched *w, int fd, short events)
 {
     if (fd >= 0 && w->count < MAX_POLL)
-        w->p[w->count++] = (struct pollfd){fd, POLLIN, 0};
+        w->p[w->count++] = (struct pollfd){fd, events, 0};
+}
+
+static void watch(struct watched *w, int fd)
+{
+    watch_for(w, fd, POLLIN);
 }
 
 static bool is_ready(const struct watched *w, int fd)
@@ -141,7 +146,7 @@ static void dispatch(struct supervisor *s, const struct watched *w)
             accept_client(s, t);
     }
     for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
-        if (is_ready(w, s->controls[i]) && !control_request(s, s->controls[i]))
+        if (is_ready(w, s->controls[i].sock) && !control_event(s, &s->controls[i]))
             close_control(s, i);
     if (is_ready(w, s->clients))
         accept_client(s, NULL);
@@ -161,7 +166,7 @@ static bool is_idle(const struct supervisor *s)
         if (w->client_count)
             return false;
     for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
-        if (s->controls[i] >= 0)
+        if (s->controls[i].sock >= 0)
             return false;
     return true;
 }
@@ -228,7 +233,8 @@ static void serve(struct supervisor *s)
         watch(&w, s->control);
         watch(&w, s->clients);
         for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
-            watch(&w, s->controls[i]);
+            watch_for(&w, s->controls[i].sock,
+                    abx_outbox_waits(&s->controls[i].outbox) ? POLLOUT : POLLIN);
         for (const struct tenant *t = s->tenants; t; t = t->next)
             watch(&w, t->listener);
         for (const struct worker *k = s->workers; k; k = k->next)
@@ -249,8 +255,15 @@ static void stop(struct supervisor *s)
         kill(s->compiler_pid, SIGTERM);
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, 0)) > 0)
-        worker_reaped(s, pid, status);
+    uint64_t until = abx_now_ns() + STOP_PATIENCE_NS;
+    while ((pid = waitpid(-1, &status, WNOHANG)) >= 0) {
+        if (pid > 0)
+            worker_reaped(s, pid, status);
+        else if (s->compiler_pid && abx_now_ns() >= until)
+            kill(s->compiler_pid, SIGKILL); /* its children end with it */
+        if (pid == 0)
+            nanosleep(&(struct timespec){0, 2000000}, NULL);
+    }
     supervisor_cleanup(s);
     supervisor_log("stopped");
 }
@@ -434,7 +447,8 @@ int main(int argc, char **argv)
         return 2;
     }
     abx_host_default_limits(&s.limits);
-    memset(s.controls, -1, sizeof s.controls);
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        s.controls[i].sock = -1;
     if (daemon_mode)
         daemonise();
     s.started_ns = supervisor_realtime_ns();

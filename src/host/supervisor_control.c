@@ -17,21 +17,26 @@ static void copy_text(char *to, const char *from, size_t bytes)
             *to = '?';
 }
 
-/* False when the peer does not read. */
-static bool send_items(int sock, const void *items, size_t size, unsigned count)
+static bool send_one(struct control_connection *c, const void *message, size_t size)
+{
+    return abx_outbox_send(&c->outbox, c->sock, message, size, NULL, SUPERVISOR_MAX_UNREAD) == 0;
+}
+
+/* False when the peer has gone, or leaves too much unread. */
+static bool send_items(struct control_connection *c, const void *items, size_t size, unsigned count)
 {
     struct abx_control_reply reply = {.count = count};
-    bool ok = abx_sock_send(sock, &reply, sizeof reply, NULL, 0) == 0;
+    bool ok = send_one(c, &reply, sizeof reply);
     for (unsigned i = 0; ok && i < count; i++)
-        ok = abx_sock_send(sock, (const char *)items + i * size, size, NULL, 0) == 0;
+        ok = send_one(c, (const char *)items + i * size, size);
     return ok;
 }
 
-static bool send_error(int sock, int error, const char *text)
+static bool send_error(struct control_connection *c, int error, const char *text)
 {
     struct abx_control_reply reply = {.error = error};
     snprintf(reply.text, sizeof reply.text, "%s", text);
-    return abx_sock_send(sock, &reply, sizeof reply, NULL, 0) == 0;
+    return send_one(c, &reply, sizeof reply);
 }
 
 static unsigned count_clients(const struct supervisor *s)
@@ -42,7 +47,7 @@ static unsigned count_clients(const struct supervisor *s)
     return n;
 }
 
-static bool ping(struct supervisor *s, int sock)
+static bool ping(struct supervisor *s, struct control_connection *c)
 {
     struct abx_control_daemon d = {.version = ABX_CONTROL_VERSION,
             .pid = getpid(),
@@ -53,7 +58,7 @@ static bool ping(struct supervisor *s, int sock)
             .idle_seconds = s->idle_seconds};
     memcpy(d.backend, s->backend, sizeof d.backend);
     memcpy(d.log, s->log, sizeof d.log);
-    return send_items(sock, &d, sizeof d, 1);
+    return send_items(c, &d, sizeof d, 1);
 }
 
 static void describe_tenant(const struct tenant *t, struct abx_control_tenant *ret)
@@ -66,7 +71,8 @@ static void describe_tenant(const struct tenant *t, struct abx_control_tenant *r
     copy_text(ret->device, t->worker->stats->device, sizeof ret->device);
 }
 
-static bool create(struct supervisor *s, int sock, struct abx_control_request *request)
+static bool create(
+        struct supervisor *s, struct control_connection *c, struct abx_control_request *request)
 {
     struct abx_string message = {0};
     struct tenant *t;
@@ -75,39 +81,40 @@ static bool create(struct supervisor *s, int sock, struct abx_control_request *r
     int r = tenant_create(s, request, true, &t, &message);
     bool ok;
     if (r < 0)
-        ok = send_error(sock, r, message.data ? message.data : strerror(-r));
+        ok = send_error(c, r, message.data ? message.data : strerror(-r));
     else {
         if (request->flags & ABX_TENANT_HOLD)
-            t->holder = sock;
+            t->holder = c->sock;
         describe_tenant(t, &item);
-        ok = send_items(sock, &item, sizeof item, 1);
+        ok = send_items(c, &item, sizeof item, 1);
     }
     abx_string_finish(&message);
     return ok;
 }
 
-static bool remove_one(struct supervisor *s, int sock, struct abx_control_request *request)
+static bool remove_one(
+        struct supervisor *s, struct control_connection *c, struct abx_control_request *request)
 {
     request->name[sizeof request->name - 1] = 0;
     struct tenant *t = tenant_find(s, request->name);
     if (!t) {
         char text[128];
         snprintf(text, sizeof text, "there is no tenant \"%s\"", request->name);
-        return send_error(sock, -ENOENT, text);
+        return send_error(c, -ENOENT, text);
     }
     tenant_remove(s, t);
-    return send_items(sock, NULL, 0, 0);
+    return send_items(c, NULL, 0, 0);
 }
 
-static bool list_tenants(struct supervisor *s, int sock)
+static bool list_tenants(struct supervisor *s, struct control_connection *c)
 {
     struct abx_control_tenant *items = calloc(s->tenant_count + 1, sizeof *items);
     unsigned n = 0;
     if (!items)
-        return send_error(sock, -ENOMEM, "no memory");
+        return send_error(c, -ENOMEM, "no memory");
     for (struct tenant *t = s->tenants; t; t = t->next)
         describe_tenant(t, &items[n++]);
-    bool ok = send_items(sock, items, sizeof *items, n);
+    bool ok = send_items(c, items, sizeof *items, n);
     free(items);
     return ok;
 }
@@ -133,22 +140,22 @@ static void describe_client(const struct worker *w, unsigned slot, struct abx_co
     ret->round_trips = atomic_load(&from->round_trips);
 }
 
-static bool list_clients(struct supervisor *s, int sock)
+static bool list_clients(struct supervisor *s, struct control_connection *c)
 {
     struct abx_control_client *items = calloc(count_clients(s) + 1, sizeof *items);
     unsigned n = 0;
     if (!items)
-        return send_error(sock, -ENOMEM, "no memory");
+        return send_error(c, -ENOMEM, "no memory");
     for (const struct worker *w = s->workers; w; w = w->next)
         for (unsigned slot = 0; w->tenant && slot < ABX_MAX_CLIENTS; slot++)
             if (w->clients[slot].used)
                 describe_client(w, slot, &items[n++]);
-    bool ok = send_items(sock, items, sizeof *items, n);
+    bool ok = send_items(c, items, sizeof *items, n);
     free(items);
     return ok;
 }
 
-static bool list_devices(struct supervisor *s, int sock)
+static bool list_devices(struct supervisor *s, struct control_connection *c)
 {
     struct abx_control_device items[2] = {{.name = "ArcBox CPU", .backend = "cpu"},
             {.name = "ArcBox null", .backend = "null", .simulated = 1}};
@@ -161,15 +168,15 @@ static bool list_devices(struct supervisor *s, int sock)
             if (strcmp(w->backend, items[i].backend) == 0 && w->stats->device[0])
                 copy_text(items[i].name, w->stats->device, sizeof items[i].name);
     }
-    return send_items(sock, items, sizeof items[0], 2);
+    return send_items(c, items, sizeof items[0], 2);
 }
 
-bool control_request(struct supervisor *s, int sock)
+static bool request(struct supervisor *s, struct control_connection *c)
 {
     struct abx_control_request request;
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
-    ssize_t n = abx_sock_receive(sock, &request, sizeof request, fds, &fd_count);
+    ssize_t n = abx_sock_receive(c->sock, &request, sizeof request, fds, &fd_count);
     while (n > 0 && fd_count)
         close(fds[--fd_count]);
     if (n == -EAGAIN)
@@ -177,23 +184,30 @@ bool control_request(struct supervisor *s, int sock)
     if (n != sizeof request)
         return false;
     if (request.version != ABX_CONTROL_VERSION)
-        return send_error(sock, -EPROTO, "this daemon is of another version; restart it");
+        return send_error(c, -EPROTO, "this daemon is of another version; restart it");
     switch ((enum abx_control_type)request.type) {
     case ABX_CONTROL_PING:
-        return ping(s, sock);
+        return ping(s, c);
     case ABX_CONTROL_TENANT_CREATE:
-        return create(s, sock, &request);
+        return create(s, c, &request);
     case ABX_CONTROL_TENANT_REMOVE:
-        return remove_one(s, sock, &request);
+        return remove_one(s, c, &request);
     case ABX_CONTROL_TENANTS:
-        return list_tenants(s, sock);
+        return list_tenants(s, c);
     case ABX_CONTROL_CLIENTS:
-        return list_clients(s, sock);
+        return list_clients(s, c);
     case ABX_CONTROL_DEVICES:
-        return list_devices(s, sock);
+        return list_devices(s, c);
     case ABX_CONTROL_SHUTDOWN:
         s->stopping = true;
-        return send_items(sock, NULL, 0, 0);
+        return send_items(c, NULL, 0, 0);
     }
-    return send_error(sock, -EINVAL, "no such request");
+    return send_error(c, -EINVAL, "no such request");
+}
+
+bool control_event(struct supervisor *s, struct control_connection *c)
+{
+    if (abx_outbox_waits(&c->outbox))
+        return abx_outbox_flush(&c->outbox, c->sock) == 0;
+    return request(s, c);
 }

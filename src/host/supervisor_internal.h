@@ -3,12 +3,21 @@
 #define ABX_HOST_SUPERVISOR_INTERNAL_H
 
 #include "host/host.h"
+#include "host/outbox.h"
 #include "host/roles.h"
 
 #include <sys/types.h>
 
 #define SUPERVISOR_MAX_CONTROLS 64u
 #define SUPERVISOR_MAX_REFUSED 16u
+
+/* What an answer may leave unread: the longest list, of clients of all tenants, fits twice. */
+#define SUPERVISOR_MAX_UNREAD (16u << 20)
+
+struct control_connection {
+    int sock; /* -1: free */
+    struct abx_outbox outbox;
+};
 
 struct supervised_client {
     bool used;
@@ -56,7 +65,7 @@ struct supervisor {
     uint64_t started_ns;    /* CLOCK_REALTIME */
     uint64_t idle_since_ns; /* CLOCK_MONOTONIC; 0: not idle */
     int lock, signals, control, clients;
-    int controls[SUPERVISOR_MAX_CONTROLS];
+    struct control_connection controls[SUPERVISOR_MAX_CONTROLS];
     int compiler; /* to the compiler process, or -1 */
     pid_t compiler_pid;
     unsigned compiler_number; /* how many there have been */
@@ -99,7 +108,8 @@ struct tenant *tenant_of_peer(struct supervisor *s, int sock);
 /* A default-socket tenant without clients goes away. */
 void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);
 
-/* supervisor_control.c: one request of control connection `sock`. False: close it. */
-bool control_request(struct supervisor *s, int sock);
+/* supervisor_control.c: what a control connection's socket is ready for: one request, or the rest
+ * of an answer. False: close it. */
+bool control_event(struct supervisor *s, struct control_connection *c);
 
 #endif

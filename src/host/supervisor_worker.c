@@ -94,18 +94,32 @@ static void start_compiler(struct supervisor *s)
     s->compiler_number++;
 }
 
+/* It does not read what it is sent: whatever holds it up, the next one is not held up. */
+static void drop_compiler(struct supervisor *s)
+{
+    supervisor_log("the compiler %d does not answer and is ended", (int)s->compiler_pid);
+    kill(s->compiler_pid, SIGKILL);
+    close(s->compiler);
+    s->compiler = -1;
+    s->compiler_pid = 0;
+}
+
 /* A socket to the compiler for one worker: the worker's end. Without a compiler, a dead socket. */
 static int compiler_socket(struct supervisor *s, unsigned cpu_seconds)
 {
     int pair[2];
-    if (s->compiler < 0)
-        start_compiler(s);
     int r = high_pair(pair);
     if (r < 0)
         return r;
     struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER, .cpu_seconds = cpu_seconds};
-    if (s->compiler >= 0)
-        abx_sock_send(s->compiler, &request, sizeof request, &pair[0], 1);
+    for (int i = 0; i < 2; i++) {
+        if (s->compiler < 0)
+            start_compiler(s);
+        if (s->compiler < 0 ||
+                abx_sock_try_send(s->compiler, &request, sizeof request, &pair[0], 1) == 0)
+            break;
+        drop_compiler(s);
+    }
     close(pair[0]);
     return pair[1];
 }
@@ -199,7 +213,7 @@ static bool adopt(struct worker *worker, const struct tenant *tenant)
 {
     struct abx_role_message m = {.type = ABX_ROLE_TENANT, .limits = tenant->info.limits};
     memcpy(m.tenant, tenant->info.name, sizeof m.tenant);
-    return abx_sock_send(worker->sock, &m, sizeof m, NULL, 0) == 0;
+    return abx_sock_try_send(worker->sock, &m, sizeof m, NULL, 0) == 0;
 }
 
 static void describe_death(const struct worker *worker, int status, char text[192])
@@ -288,8 +302,7 @@ static void refuse(struct supervisor *s, int sock, int error, const char *text)
 {
     struct abx_message_refused refused = {.type = ABX_MESSAGE_REFUSED, .error = (uint32_t)error};
     snprintf(refused.text, sizeof refused.text, "%s", text);
-    fcntl(sock, F_SETFL, O_NONBLOCK);
-    abx_sock_send(sock, &refused, sizeof refused, NULL, 0);
+    abx_sock_try_send(sock, &refused, sizeof refused, NULL, 0);
     unsigned i = s->refused_next++ % SUPERVISOR_MAX_REFUSED;
     refused_close(&s->refused[i]);
     s->refused[i] = (struct refused){sock, abx_now_ns() + REFUSED_NS};
@@ -334,13 +347,16 @@ void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
     int page = make_page(&client->page);
     struct abx_role_message m = {.type = ABX_ROLE_CLIENT, .slot = slot};
     int fds[] = {sock, page};
-    if (page < 0 || abx_sock_send(worker->sock, &m, sizeof m, fds, 2) < 0) {
+    int r = page < 0 ? page : abx_sock_try_send(worker->sock, &m, sizeof m, fds, 2);
+    if (r < 0) {
         if (page >= 0) {
             munmap(client->page, sizeof *client->page);
             close(page);
         }
         client->page = NULL;
         refuse(s, sock, EAGAIN, "the GPU worker does not answer");
+        if (r == -EAGAIN) /* it reads nothing: what waits for it has the next one */
+            kill(worker->pid, SIGKILL);
         return;
     }
     close(page);
@@ -431,7 +447,7 @@ static void worker_died(struct supervisor *s, struct worker *worker, int status)
 
 void worker_reaped(struct supervisor *s, pid_t pid, int status)
 {
-    if (pid == s->compiler_pid) {
+    if (s->compiler_pid && pid == s->compiler_pid) {
         if (!s->stopping)
             supervisor_log("the compiler %d ended with status %#x; the next worker gets a new one",
                     (int)pid, (unsigned)status);

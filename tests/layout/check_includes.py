@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Dependencies go one way: each module may include only what stands beside its name here."""
+"""Dependencies go one way: each module may include only what stands beside its name here. And no
+privileged process waits for one with fewer rights."""
 import pathlib
 import re
 import sys
@@ -29,9 +30,17 @@ def violations(root: pathlib.Path):
                     yield f"{path.relative_to(root)}: {module} must not include {target}/"
 
 
+def blocking_sends(root: pathlib.Path):
+    """Processes with more rights speak to those with fewer through the outbox, which never waits."""
+    for path in sorted((root / "src/host").glob("*.c")):
+        if path.name.startswith(("supervisor", "compiler", "outbox")):
+            if re.search(r"\babx_sock_send\(|\bsend(msg|to)?\(", path.read_text()):
+                yield f"{path.relative_to(root)}: sends without the outbox or abx_sock_try_send()"
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    found = list(violations(root))
+    found = list(violations(root)) + list(blocking_sends(root))
     print("\n".join(found) or "includes go one way")
     return 1 if found else 0
 
