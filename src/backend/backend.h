@@ -137,6 +137,9 @@ struct abx_submission {
     void (*done)(struct abx_submission *submission, int error, uint32_t source, const char *text,
             uint64_t start_ns, uint64_t end_ns);
     void *user;
+    /* Whose it is. What kernels of one client leave in threadgroup memory, those of another find
+     * zeroed. */
+    uint64_t client;
     struct abx_submission *next; /* the backend's, while it holds the submission */
     uint64_t kernels;            /* out: dispatches that ran */
     /* out, with PAGE_FAULT: the address, or 0, and the signal; with TIMEOUT: 0 and the limit in

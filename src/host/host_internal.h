@@ -45,7 +45,8 @@ struct abx_host {
     _Atomic uint64_t log_second; /* lines of this second, and which: see abx_host_log() */
     struct abx_broker *broker;   /* NULL: compiles fail */
     _Atomic uint64_t memory_used;
-    pthread_mutex_t lock; /* clients[] changes, and the memory words of their pages */
+    _Atomic uint64_t last_number; /* of a session */
+    pthread_mutex_t lock;         /* clients[] changes, and the memory words of their pages */
     struct abx_session *_Atomic sessions[ABX_MAX_CLIENTS];
 };
 
@@ -223,6 +224,7 @@ struct abx_session {
     struct abx_host *host;
     _Atomic uint32_t references;
     unsigned slot;
+    uint64_t number; /* no other client of this host has or had it; not 0 */
     int sock, doorbell, page_fd;
     struct abx_client_stats *stats;
     struct abx_guest_page *guest;

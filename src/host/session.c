@@ -111,6 +111,7 @@ int abx_session_create(
     }
     session->host = host;
     session->slot = slot;
+    session->number = atomic_fetch_add(&host->last_number, 1) + 1;
     session->sock = sock;
     session->stats = &host->stats->clients[slot];
     atomic_init(&session->references, 1);

@@ -34,7 +34,7 @@ struct abx_host_submission *abx_submission_create(struct abx_session *session)
     s->object_count = s->records = 0;
     s->stamp = ++session->next_stamp;
     s->running_since = 0;
-    s->base = (struct abx_submission){.done = backend_done, .user = s};
+    s->base = (struct abx_submission){.done = backend_done, .user = s, .client = session->number};
     return s;
 }
 

@@ -45,6 +45,10 @@ struct tenant {
     struct abx_control_tenant info; /* name, socket, backend, limits, deaths */
     int listener;                   /* its own socket, or -1: came by the default socket */
     int holder;                     /* control connection it lives with, or -1 */
+    /* Who it is that came by the default socket: held, so that the kernel gives its number to
+     * nobody else. Its process name space, or the process itself where that is hidden; else -1. */
+    int space, process;
+    pid_t pid; /* of `process` */
     struct worker *worker;
 };
 
@@ -105,7 +109,8 @@ void tenant_remove(struct supervisor *s, struct tenant *tenant);
 /* The tenant of a process that came by the default socket: its container's. NULL: none can be made.
  */
 struct tenant *tenant_of_peer(struct supervisor *s, int sock);
-/* A default-socket tenant without clients goes away. */
+/* A tenant of the default socket without clients goes away; one that has seen a death stays in the
+ * listing for a while. */
 void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);
 
 /* supervisor_control.c: what a control connection's socket is ready for: one request, or the rest

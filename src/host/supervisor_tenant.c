@@ -4,12 +4,19 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+#define MAX_KEPT_DEATHS 16u /* tenants of the default socket that ended after a loss: shown */
 
 struct tenant *tenant_find(struct supervisor *s, const char *name)
 {
@@ -105,7 +112,7 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
         abx_string_printf(message, "there are %u tenants already", s->tenant_count);
         return -ENOMEM;
     }
-    t->listener = t->holder = -1;
+    t->listener = t->holder = t->space = t->process = -1;
     memcpy(t->info.name, name, sizeof name);
     snprintf(t->info.backend, sizeof t->info.backend, "%.15s", backend);
     t->info.limits = request->limits;
@@ -134,47 +141,146 @@ void tenant_remove(struct supervisor *s, struct tenant *tenant)
     if (tenant->worker)
         worker_kill(s, tenant->worker);
     close_socket(tenant);
+    if (tenant->space >= 0)
+        close(tenant->space);
+    if (tenant->process >= 0)
+        close(tenant->process);
     free(tenant);
+}
+
+static bool is_over(const struct tenant *t)
+{
+    return t->listener < 0 && (!t->worker || t->worker->client_count == 0);
 }
 
 void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant)
 {
-    /* A name that has seen a death stays in the listing until the daemon ends. */
-    if (tenant->listener < 0 && !tenant->info.worker_deaths &&
-            (!tenant->worker || tenant->worker->client_count == 0))
+    struct tenant *oldest = NULL;
+    unsigned kept = 0;
+    if (!is_over(tenant))
+        return;
+    if (!tenant->info.worker_deaths) {
         tenant_remove(s, tenant);
+        return;
+    }
+    for (struct tenant *t = s->tenants; t; t = t->next) /* newest first */
+        if (is_over(t)) {
+            kept++;
+            oldest = t;
+        }
+    if (kept > MAX_KEPT_DEATHS)
+        tenant_remove(s, oldest);
 }
 
-/* The inode of a process's pid name space: one a container. */
-static unsigned long long pid_space(pid_t pid)
+/* ---- who came by the default socket */
+
+struct identity {
+    int process; /* pidfd, or -1 where the kernel has none */
+    int space;   /* its process name space, one a container; -1: hidden */
+    pid_t pid;
+    uid_t uid;
+};
+
+static void identity_close(struct identity *id)
 {
+    if (id->process >= 0)
+        close(id->process);
+    if (id->space >= 0)
+        close(id->space);
+    id->process = id->space = -1;
+}
+
+static int open_process(int sock, pid_t pid)
+{
+    int fd;
+    socklen_t length = sizeof fd;
+    /* Of the very process that connected (Linux 6.5); else of who has its number now. */
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &length) == 0)
+        return fd;
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool has_ended(int process)
+{
+    struct pollfd p = {process, POLLIN, 0};
+    return process >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* Its descriptors are the caller's. False: the peer has gone. */
+static bool identify(int sock, struct identity *ret)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
     char path[64];
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return false;
+    *ret = (struct identity){open_process(sock, peer.pid), -1, peer.pid, peer.uid};
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)peer.pid);
+    ret->space = open(path, O_RDONLY | O_CLOEXEC);
+    /* Alive after the look-up by number, so the number was its own. */
+    if (!has_ended(ret->process))
+        return true;
+    identity_close(ret);
+    return false;
+}
+
+static unsigned long long inode(int fd)
+{
     struct stat st;
-    snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);
-    return stat(path, &st) == 0 ? (unsigned long long)st.st_ino : 0;
+    return fd >= 0 && fstat(fd, &st) == 0 ? (unsigned long long)st.st_ino : 0;
+}
+
+/* Programs of the host itself are one tenant; those of a container another; a process that hides
+ * its container (another user's) is its own. */
+static struct tenant *find_identity(struct supervisor *s, const struct identity *id)
+{
+    struct tenant *next;
+    for (struct tenant *t = s->tenants; t; t = next) {
+        next = t->next;
+        if (t->listener >= 0)
+            continue;
+        if (id->space >= 0 && t->space >= 0 && inode(t->space) == inode(id->space))
+            return t;
+        if (id->space >= 0 || t->space >= 0)
+            continue;
+        if (has_ended(t->process)) /* whoever has its number now is somebody else */
+            tenant_remove(s, t);
+        else if (t->pid == id->pid)
+            return t;
+    }
+    return NULL;
 }
 
 struct tenant *tenant_of_peer(struct supervisor *s, int sock)
 {
-    struct ucred peer;
-    socklen_t length = sizeof peer;
-    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+    struct identity id;
+    if (!identify(sock, &id))
         return NULL;
-    struct abx_control_request request = {0};
-    /* Programs of the host itself are one tenant; those of a container another; a process that
-     * hides its container (another user's) is its own. */
-    unsigned long long space = pid_space(peer.pid);
-    if (space && space == pid_space(getpid()))
-        snprintf(request.name, sizeof request.name, "host");
-    else if (space)
-        snprintf(request.name, sizeof request.name, "pidns-%llu", space);
-    else
-        snprintf(request.name, sizeof request.name, "uid-%u-pid-%d", (unsigned)peer.uid,
-                (int)peer.pid);
-    struct tenant *tenant = tenant_find(s, request.name);
-    struct abx_string message = {0};
-    if (!tenant && tenant_create(s, &request, false, &tenant, &message) < 0)
-        supervisor_log("no tenant for process %d: %s", (int)peer.pid, message.data);
-    abx_string_finish(&message);
+    struct tenant *tenant = find_identity(s, &id);
+    if (!tenant) {
+        struct abx_control_request request = {0};
+        struct abx_string message = {0};
+        struct stat ours;
+        unsigned long long space = inode(id.space);
+        if (space && stat("/proc/self/ns/pid", &ours) == 0 && space == ours.st_ino)
+            snprintf(request.name, sizeof request.name, "host");
+        else if (space)
+            snprintf(request.name, sizeof request.name, "pidns-%llu", space);
+        else
+            snprintf(request.name, sizeof request.name, "uid-%u-pid-%d", (unsigned)id.uid,
+                    (int)id.pid);
+        if (tenant_create(s, &request, false, &tenant, &message) < 0)
+            supervisor_log("no tenant for process %d: %s", (int)id.pid, message.data);
+        else {
+            tenant->pid = id.pid;
+            tenant->process = id.space < 0 ? id.process : -1;
+            tenant->space = id.space;
+            id.space = -1;
+            if (tenant->process >= 0)
+                id.process = -1;
+        }
+        abx_string_finish(&message);
+    }
+    identity_close(&id);
     return tenant;
 }

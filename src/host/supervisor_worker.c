@@ -375,8 +375,11 @@ static void client_gone(struct supervisor *s, struct worker *worker, uint32_t sl
     munmap(client->page, sizeof *client->page);
     *client = (struct supervised_client){0};
     worker->client_count--;
-    if (worker->tenant && worker->client_count == 0)
-        tenant_maybe_drop(s, worker->tenant);
+    struct tenant *tenant = worker->tenant;
+    if (tenant && worker->client_count == 0) {
+        worker_kill(s, worker); /* with all that they may have left in it */
+        tenant_maybe_drop(s, tenant);
+    }
 }
 
 void worker_message(struct supervisor *s, struct worker *worker)
@@ -432,8 +435,10 @@ static void worker_died(struct supervisor *s, struct worker *worker, int status)
     for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++)
         if (worker->clients[i].used)
             tell_client(worker->clients[i].page, text);
-    if (worker->tenant) {
+    struct tenant *tenant = worker->tenant;
+    if (tenant) {
         count_death(worker, text);
+        tenant_maybe_drop(s, tenant);
     } else if (worker->backend[0] && !s->stopping) {
         supervisor_log("the spare worker %d ended: %s", (int)worker->pid, text);
         s->spare_due_ns = abx_now_ns() + 10000000000u; /* do not spin on a broken system */

@@ -75,6 +75,7 @@ struct abx_cpu_executor {
     void *handles[ABX_MAX_THREADS_PER_THREADGROUP];
     struct abx_kernel_lane lanes[ABX_MAX_THREADS_PER_THREADGROUP];
     _Atomic(struct abx_submission *) submission;
+    uint64_t client; /* whose kernels ran here last */
     struct abx_cpu_guard guard;
     uint64_t clock_ns; /* when the command before ended; 0: look at the clock, a tenth of what a
                         * small dispatch costs */

@@ -43,6 +43,7 @@ void abx_cpu_drop_resident(struct abx_cpu_executor *e)
             munmap(e->resident[i]->frames, e->resident[i]->frame_bytes);
         free(e->resident[i]->group_memory);
         free(e->resident[i]);
+        e->resident[i] = NULL;
     }
 }
 

@@ -29,9 +29,21 @@ uint64_t abx_cpu_frame_bytes(const struct abx_object *info, const uint32_t size[
     return (threads + info->lanes - 1) / info->lanes * info->frame_bytes;
 }
 
+/* Another client's kernel is next: it finds zeros where the one before left something. */
+static void forget(struct abx_cpu_executor *e, uint64_t client)
+{
+    memset(e->group_memory, 0, ABX_CPU_GROUP_MEMORY);
+    if (e->frames)
+        madvise(e->frames, e->frame_bytes, MADV_DONTNEED);
+    abx_cpu_drop_resident(e);
+    e->client = client;
+}
+
 int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     const struct abx_object *info = &job->pipeline->info;
+    if (__builtin_expect(e->client != job->submission->client, 0))
+        forget(e, job->submission->client);
     e->call = job->call;
     e->call.static_threadgroup = e->group_memory;
     for (unsigned i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
