@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +66,24 @@ int abx_memfd_check(int fd, uint64_t bytes)
     if (fstat(fd, &st) < 0)
         return -errno;
     return (uint64_t)st.st_size >= bytes ? 0 : -EINVAL;
+}
+
+int abx_memfd_seal(int fd)
+{
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) < 0 ? -errno : 0;
+}
+
+int abx_memfd_check_sealed(int fd, uint64_t bytes)
+{
+    struct statfs fs;
+    int r = abx_memfd_check(fd, bytes);
+    if (r < 0)
+        return r;
+    if (!(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE))
+        return -EPERM;
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    return fs.f_type == TMPFS_MAGIC ? 0 : -EINVAL; /* huge pages may be missing */
 }
 
 int abx_read_all(int fd, void *to, size_t length)

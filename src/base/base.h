@@ -41,6 +41,12 @@ int abx_memfd_create(const char *name, uint64_t bytes);
  * The receiver of a memory file must call this before it maps one. */
 int abx_memfd_check(int fd, uint64_t bytes);
 
+/* Nobody writes to it from here on. -EBUSY while somebody has it mapped for writing. */
+int abx_memfd_seal(int fd);
+/* As abx_memfd_check(), and sealed against writing too: what is read twice is the same twice. Only
+ * of ordinary memory, whose pages are there when they are touched. */
+int abx_memfd_check_sealed(int fd, uint64_t bytes);
+
 /* Whole-length read and write, retried over EINTR; 0 or -errno (-EPIPE at end of file). */
 int abx_read_all(int fd, void *to, size_t length);
 int abx_write_all(int fd, const void *from, size_t length);

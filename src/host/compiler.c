@@ -43,6 +43,7 @@ struct hold {
 struct connection {
     struct connection *next;
     int sock;
+    uint64_t worker; /* the supervisor's number of it */
     unsigned cpu_seconds;
     unsigned running, jobs;
     uint64_t library_bytes;
@@ -633,8 +634,11 @@ static bool on_request(struct connection *c)
 
 /* ---- connections */
 
-static void connection_new(int sock, unsigned cpu_seconds)
+static void connection_new(int sock, uint64_t worker, unsigned cpu_seconds)
 {
+    for (struct connection *old = connections; old; old = old->next)
+        if (old->worker == worker)
+            old->broken = true; /* it has lost it, or says so: one is all it gets */
     struct connection *c = calloc(1, sizeof *c);
     if (!c) {
         close(sock);
@@ -642,6 +646,7 @@ static void connection_new(int sock, unsigned cpu_seconds)
     }
     fcntl(sock, F_SETFL, O_NONBLOCK);
     c->sock = sock;
+    c->worker = worker;
     c->cpu_seconds = cpu_seconds ? cpu_seconds : DEFAULT_CPU_SECONDS;
     c->next = connections;
     connections = c;
@@ -714,7 +719,7 @@ static bool on_supervisor(void)
     ssize_t n = abx_sock_receive(SUPERVISOR, &r, sizeof r, fds, &fd_count);
     if (n != (ssize_t)sizeof r || r.type != ABX_COMPILER_WORKER || !fd_count)
         return false;
-    connection_new(fds[0], r.cpu_seconds);
+    connection_new(fds[0], r.id, r.cpu_seconds);
     return true;
 }
 
@@ -774,7 +779,7 @@ int main(int argc, char **argv)
     cache_open();
     child_setup();
     if (one)
-        connection_new(SUPERVISOR, DEFAULT_CPU_SECONDS);
+        connection_new(SUPERVISOR, 0, DEFAULT_CPU_SECONDS);
     while (serve_once(signals, !one))
         ;
     for (struct job *j = jobs; j; j = j->next)

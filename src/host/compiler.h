@@ -29,9 +29,9 @@ struct abx_compiler_link {
 struct abx_compiler_request {
     uint32_t type;
     uint32_t cpu_seconds; /* WORKER: the tenant's limit for one compile */
-    uint64_t id;
-    uint64_t bytes;  /* LIBRARY: of the file */
-    uint8_t key[32]; /* PIPELINE, DROP: the library */
+    uint64_t id;          /* WORKER: the worker's; a socket it had before is closed */
+    uint64_t bytes;       /* LIBRARY: of the file */
+    uint8_t key[32];      /* PIPELINE, DROP: the library */
     uint32_t function, constant_count;
     uint32_t own_constants, link_count;     /* the kernel's constants come first */
     struct abx_shader_constant constants[]; /* then the links */

@@ -72,6 +72,7 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
     abx_host_set_tenant(host, config->tenant, &config->limits);
     pthread_mutex_init(&host->lock, NULL);
     host->stats = config->stats;
+    host->compiler_lost = config->compiler_lost;
     int r = 0;
     if (!host->stats) {
         host->own_stats = true;
@@ -92,6 +93,14 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
     }
     *ret = host;
     return 0;
+}
+
+void abx_host_set_compiler(struct abx_host *host, int sock)
+{
+    if (host->broker)
+        abx_broker_set_compiler(host->broker, sock);
+    else
+        close(sock);
 }
 
 void abx_host_close(struct abx_host *host)
@@ -141,8 +150,11 @@ int abx_host_charge(struct abx_session *session, uint64_t bytes)
 
 void abx_host_uncharge(struct abx_session *session, uint64_t bytes)
 {
-    atomic_fetch_sub(&session->host->memory_used, bytes);
-    atomic_fetch_sub(&session->stats->memory_used, bytes);
+    struct abx_host *host = session->host;
+    atomic_fetch_sub(&host->memory_used, bytes);
+    /* What outlives the client (a compile under way) may not be taken off the next one's. */
+    if (atomic_load(&host->sessions[session->slot]) == session)
+        atomic_fetch_sub(&session->stats->memory_used, bytes);
     publish_memory(session->host);
 }
 

@@ -50,12 +50,17 @@ struct abx_host_config {
     struct abx_control_limits limits; /* no zeros: abx_host_default_limits() fills them */
     struct abx_worker_stats *stats;   /* NULL: its own */
     int compiler; /* socket to the compiler, now the host's; -1: compiles fail */
+    /* It has ended: abx_host_set_compiler() brings another, once there is one. NULL: none will
+     * come. On a thread of the host's. */
+    void (*compiler_lost)(struct abx_host *host);
 };
 
 void abx_host_default_limits(struct abx_control_limits *limits);
 
 /* Opens the device. 0 or -errno. */
 int abx_host_open(const struct abx_host_config *config, struct abx_host **ret);
+/* `sock` is the host's from here on. Any thread. */
+void abx_host_set_compiler(struct abx_host *host, int sock);
 /* Every client ended before. */
 void abx_host_close(struct abx_host *host);
 void abx_host_info(struct abx_host *host, struct abx_device_info *ret);

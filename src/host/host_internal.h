@@ -31,6 +31,7 @@
 #define ABX_EXEC_LATE 0x8000u
 
 struct abx_broker;
+struct abx_kept_library;
 
 struct abx_host {
     const struct abx_backend *backend;
@@ -44,6 +45,7 @@ struct abx_host {
     bool quiet;                  /* logs nothing: fuzzers */
     _Atomic uint64_t log_second; /* lines of this second, and which: see abx_host_log() */
     struct abx_broker *broker;   /* NULL: compiles fail */
+    void (*compiler_lost)(struct abx_host *host);
     _Atomic uint64_t memory_used;
     _Atomic uint64_t last_number; /* of a session */
     pthread_mutex_t lock;         /* clients[] changes, and the memory words of their pages */
@@ -82,7 +84,8 @@ struct abx_buffer_object {
 struct abx_library_object {
     struct abx_object head;
     uint8_t key[32];
-    void *map; /* message and reflection, as sent to the client */
+    struct abx_kept_library *kept; /* the broker's */
+    void *map;                     /* message and reflection, as sent to the client */
     size_t map_bytes;
     const struct abx_reflection *reflection;
 };
@@ -193,6 +196,7 @@ struct abx_inbox_item {
     uint64_t reflection_bytes;
     uint8_t key[32];
     int fd;                               /* message and reflection; -1 */
+    struct abx_kept_library *kept;        /* of a library without error: the item's */
     struct abx_pipeline_object *pipeline; /* one reference */
 };
 
@@ -279,7 +283,8 @@ void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
 void abx_session_drain_socket(struct abx_session *session);
 /* Reads every record that is there; true when there was one. The engine's. */
 bool abx_session_drain_ring(struct abx_session *session);
-void abx_session_post(struct abx_session *session, struct abx_inbox_item *item);
+/* False: the client is gone, and the item stays the caller's. */
+bool abx_session_post(struct abx_session *session, struct abx_inbox_item *item);
 void abx_session_drain_inbox(struct abx_session *session);
 static inline void abx_session_retain(struct abx_session *session)
 {
@@ -365,17 +370,31 @@ int abx_event_create(struct abx_session *session, abx_handle handle, uint32_t sl
 void abx_event_check(struct abx_event *event); /* wakes what waits for the value reached */
 void abx_event_kill(struct abx_event *event);  /* every wait is over */
 
-/* pipelines.c: libraries and pipelines; the requests to the compiler. */
+/* broker.c: the requests to the compiler. Any thread. */
+struct abx_compiler_request;
+struct abx_compiler_answer;
+/* `sock` is the broker's from here on; on failure the caller's. */
 int abx_broker_create(struct abx_host *host, int sock, struct abx_broker **ret);
+/* Another compiler, after host->compiler_lost. */
+void abx_broker_set_compiler(struct abx_broker *broker, int sock);
 void abx_broker_destroy(struct abx_broker *broker);
-/* fd stays the caller's. 0 or -errno; the answer comes to the client's inbox. */
+/* fd stays the caller's; sealed against writing. 0 or -errno; the answer comes to the client's
+ * inbox. */
 int abx_broker_compile(
         struct abx_session *session, uint32_t tag, abx_handle library, int fd, uint64_t bytes);
+int abx_broker_pipeline(
+        struct abx_pipeline_object *pipeline, const struct abx_compiler_request *message);
+/* The library is no longer needed. NULL is legal. */
+void abx_broker_drop(struct abx_broker *broker, struct abx_kept_library *kept);
+
+/* pipelines.c: libraries and pipelines. */
+/* The broker's thread. map: message and object, or NULL. */
+void abx_pipeline_answer(struct abx_pipeline_object *pipeline, const struct abx_compiler_answer *a,
+        const uint8_t *map);
 void abx_library_add(struct abx_session *session, struct abx_inbox_item *item);
 void abx_library_destroy(struct abx_library_object *library);
 void abx_pipeline_create(struct abx_session *session, abx_handle handle,
         struct abx_library_object *library, const struct abx_rec_pipeline_create *r);
-struct abx_compiler_request;
 /* The object of a pipeline still to be asked for; NULL: the session ends. */
 struct abx_pipeline_object *abx_pipeline_new(struct abx_session *session, abx_handle handle,
         struct abx_library_object *library, uint32_t function);

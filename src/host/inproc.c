@@ -75,6 +75,13 @@ static int start_compiler(void)
     return pair[0]; /* when it closes, the compiler ends */
 }
 
+static void compiler_lost(struct abx_host *host)
+{
+    int sock = start_compiler();
+    if (sock >= 0)
+        abx_host_set_compiler(host, sock);
+}
+
 static void *serve(void *argument)
 {
     struct abx_session *session = argument;
@@ -113,6 +120,7 @@ static int get_host(struct abx_host **ret)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);
         abx_host_default_limits(&config.limits);
         config.compiler = config.backend ? start_compiler() : -1;
+        config.compiler_lost = compiler_lost;
         r = config.backend ? abx_host_open(&config, &host) : -ENODEV;
         owner = getpid();
     }

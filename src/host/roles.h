@@ -6,15 +6,17 @@
 #include "host/control.h"
 
 /* Descriptors a role is started with; everything else is closed. */
-#define ABX_ROLE_SOCKET 3   /* to the supervisor, SOCK_SEQPACKET */
-#define ABX_ROLE_STATS 4    /* worker: struct abx_worker_stats */
-#define ABX_ROLE_COMPILER 5 /* worker: to the compiler */
+#define ABX_ROLE_SOCKET 3          /* to the supervisor, SOCK_SEQPACKET */
+#define ABX_ROLE_STATS 4           /* worker: struct abx_worker_stats */
+#define ABX_ROLE_COMPILER_SOCKET 5 /* worker: to the first compiler */
 
 enum abx_role_type {
     ABX_ROLE_TENANT = 1, /* supervisor -> worker: whom it serves, before any client */
     ABX_ROLE_CLIENT = 2, /* supervisor -> worker, fds: connection, host page */
     ABX_ROLE_READY = 3,  /* worker -> supervisor: sandboxed, device open */
     ABX_ROLE_GONE = 4,   /* worker -> supervisor: the client in `slot` is gone, all of it freed */
+    ABX_ROLE_NO_COMPILER = 5, /* worker -> supervisor: its compiler's socket has closed */
+    ABX_ROLE_COMPILER = 6,    /* supervisor -> worker, fd: to another compiler */
 };
 
 struct abx_role_message {

@@ -54,6 +54,7 @@ static const struct rule worker_only[] = {
         {SCMP_SYS(poll), "sleeping"},
         {SCMP_SYS(ppoll), "sleeping (aarch64)"},
         {SCMP_SYS(ftruncate), "memory files it makes"},
+        {SCMP_SYS(fstatfs), "is a client's file ordinary memory?"},
         {SCMP_SYS(memfd_create),
                 "compiled kernels are mapped twice, never writable and executable"},
         {SCMP_SYS(eventfd2), "a doorbell a client"},

@@ -140,7 +140,7 @@ static void send_compiled(struct abx_session *session, const struct abx_inbox_it
 static void on_compile(struct abx_session *session, const struct abx_message_compile *m, int fd)
 {
     struct abx_inbox_item failed = {.tag = m->tag, .fd = -1};
-    if (fd < 0 || m->bytes == 0 || abx_memfd_check(fd, m->bytes) < 0)
+    if (fd < 0 || m->bytes == 0 || abx_memfd_check_sealed(fd, m->bytes) < 0)
         failed.error = -EINVAL;
     else if (m->bytes > ABX_MAX_METALLIB_BYTES)
         failed.error = -EFBIG;
@@ -181,7 +181,8 @@ static void on_prepare(struct abx_session *session, const struct abx_message_pre
     item->tag = m->tag;
     item->handle = m->pipeline;
     item->fd = -1;
-    abx_session_post(session, item);
+    if (!abx_session_post(session, item))
+        free(item);
 }
 
 static void prepare(struct abx_session *session, const struct abx_inbox_item *item)
@@ -245,14 +246,17 @@ void abx_session_drain_socket(struct abx_session *session)
 
 /* ---- the inbox: what other threads finished for this client */
 
-void abx_session_post(struct abx_session *session, struct abx_inbox_item *item)
+bool abx_session_post(struct abx_session *session, struct abx_inbox_item *item)
 {
     pthread_mutex_lock(&session->inbox_lock);
-    item->next = atomic_load(&session->inbox);
-    atomic_store(&session->inbox, item);
-    if (session->doorbell >= 0)
+    bool there = session->doorbell >= 0;
+    if (there) {
+        item->next = atomic_load(&session->inbox);
+        atomic_store(&session->inbox, item);
         abx_session_wake(session);
+    }
     pthread_mutex_unlock(&session->inbox_lock);
+    return there;
 }
 
 static void pipeline_over(struct abx_session *session, struct abx_pipeline_object *pipeline)

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -48,20 +49,39 @@ void supervisor_log(const char *format, ...)
 
 /* ---- connections */
 
+/* A connection, or -1. Without a descriptor for it, it is taken and dropped: left where it is, it
+ * would wake us for ever. */
+static int take_connection(struct supervisor *s, int listener, int flags)
+{
+    int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | flags);
+    if (sock >= 0 || (errno != EMFILE && errno != ENFILE) || s->reserve < 0)
+        return sock;
+    close(s->reserve);
+    sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (sock >= 0)
+        close(sock);
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    supervisor_log("no descriptor is left for a connection");
+    return -1;
+}
+
 static void accept_control(struct supervisor *s)
 {
-    int sock = accept4(s->control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int sock = take_connection(s, s->control, SOCK_NONBLOCK);
     struct ucred peer;
     socklen_t length = sizeof peer;
     if (sock < 0)
         return;
-    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == getuid())
-        for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
-            if (s->controls[i].sock < 0) {
-                s->controls[i].sock = sock;
-                return;
-            }
-    close(sock);
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != getuid()) {
+        close(sock);
+        return;
+    }
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (s->controls[i].sock < 0) {
+            s->controls[i].sock = sock;
+            return;
+        }
+    control_refuse(s, sock);
 }
 
 static void close_control(struct supervisor *s, unsigned i)
@@ -80,7 +100,7 @@ static void close_control(struct supervisor *s, unsigned i)
 /* `tenant` NULL: by the default socket. */
 static void accept_client(struct supervisor *s, struct tenant *tenant)
 {
-    int sock = accept4(tenant ? tenant->listener : s->clients, NULL, NULL, SOCK_CLOEXEC);
+    int sock = take_connection(s, tenant ? tenant->listener : s->clients, 0);
     if (sock < 0)
         return;
     if (!tenant)
@@ -110,6 +130,7 @@ static void read_signals(struct supervisor *s)
 struct watched {
     struct pollfd p[MAX_POLL];
     unsigned count;
+    bool ready[SUPERVISOR_MAX_FILES]; /* by descriptor */
 };
 
 static void watch_for(struct watched *w, int fd, short events)
@@ -125,10 +146,7 @@ static void watch(struct watched *w, int fd)
 
 static bool is_ready(const struct watched *w, int fd)
 {
-    for (unsigned i = 0; fd >= 0 && i < w->count; i++)
-        if (w->p[i].fd == fd)
-            return w->p[i].revents != 0;
-    return false;
+    return fd >= 0 && w->ready[fd];
 }
 
 static void dispatch(struct supervisor *s, const struct watched *w)
@@ -190,6 +208,8 @@ static int timers(struct supervisor *s)
         worker_spawn(s, s->backend, &s->limits);
     } else if (s->spare_due_ns)
         next = s->spare_due_ns;
+    uint64_t compilers = workers_give_compilers(s, now);
+    next = compilers < next ? compilers : next;
     for (unsigned i = 0; i < SUPERVISOR_MAX_REFUSED; i++) {
         struct refused *r = &s->refused[i];
         if (r->sock && now >= r->close_ns)
@@ -223,7 +243,7 @@ static int timers(struct supervisor *s)
 
 static void serve(struct supervisor *s)
 {
-    struct watched w;
+    static struct watched w;
     for (;;) {
         int timeout = timers(s);
         if (s->stopping)
@@ -239,8 +259,12 @@ static void serve(struct supervisor *s)
             watch(&w, t->listener);
         for (const struct worker *k = s->workers; k; k = k->next)
             watch(&w, k->sock);
-        if (poll(w.p, w.count, timeout) > 0)
-            dispatch(s, &w);
+        if (poll(w.p, w.count, timeout) <= 0)
+            continue;
+        memset(w.ready, 0, sizeof w.ready);
+        for (unsigned i = 0; i < w.count; i++)
+            w.ready[w.p[i].fd] = w.p[i].revents != 0;
+        dispatch(s, &w);
     }
 }
 
@@ -292,6 +316,17 @@ static bool other_is_ready(void)
     return false;
 }
 
+/* For all connections there may be: many systems begin with fewer. */
+static void allow_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    rlim_t most = files.rlim_max < SUPERVISOR_MAX_FILES ? files.rlim_max : SUPERVISOR_MAX_FILES;
+    files.rlim_cur = most;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int run(struct supervisor *s, int ready_fd)
 {
     struct abx_string message = {0};
@@ -299,6 +334,8 @@ static int run(struct supervisor *s, int ready_fd)
         say(ready_fd, message.data);
         return 1;
     }
+    allow_files();
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int r = supervisor_setup(s, &message);
     if (r == -EALREADY && ready_fd >= 0 && other_is_ready()) {
         say(ready_fd, "+");
@@ -391,7 +428,7 @@ int main(int argc, char **argv)
     abx_fd_standard();
     strcpy(s.backend, "cpu");
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
-    s.compiler = s.lock = -1;
+    s.compiler = s.lock = s.reserve = -1;
     from_environment(&s);
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (c) {

@@ -211,3 +211,11 @@ bool control_event(struct supervisor *s, struct control_connection *c)
         return abx_outbox_flush(&c->outbox, c->sock) == 0;
     return request(s, c);
 }
+
+void control_refuse(struct supervisor *s, int sock)
+{
+    struct abx_control_reply reply = {.error = -EUSERS,
+            .text = "too many commands speak to the arcbox daemon; try again when some have ended"};
+    abx_sock_try_send(sock, &reply, sizeof reply, NULL, 0);
+    refused_add(s, sock);
+}

@@ -8,7 +8,9 @@
 
 #include <sys/types.h>
 
-#define SUPERVISOR_MAX_CONTROLS 64u
+/* One for each tenant that lives with a connection, and for those who ask. */
+#define SUPERVISOR_MAX_CONTROLS (ABX_MAX_TENANTS + 64u)
+#define SUPERVISOR_MAX_FILES 4096u /* numbers of descriptors are below */
 #define SUPERVISOR_MAX_REFUSED 16u
 
 /* What an answer may leave unread: the longest list, of clients of all tenants, fits twice. */
@@ -31,8 +33,10 @@ struct worker {
     struct tenant *tenant; /* NULL: the spare */
     pid_t pid;
     int sock;
+    uint64_t number; /* no other has or had it */
     bool ready;
-    unsigned compiler_number; /* which one its socket leads to */
+    bool wants_compiler;      /* its socket to one has closed */
+    uint64_t compiler_due_ns; /* not before then it gets another */
     char backend[16];
     unsigned threads, compile_seconds;
     struct abx_worker_stats *stats;
@@ -69,14 +73,16 @@ struct supervisor {
     uint64_t started_ns;    /* CLOCK_REALTIME */
     uint64_t idle_since_ns; /* CLOCK_MONOTONIC; 0: not idle */
     int lock, signals, control, clients;
+    int reserve; /* given up to take a connection when there are no more descriptors */
     struct control_connection controls[SUPERVISOR_MAX_CONTROLS];
     int compiler; /* to the compiler process, or -1 */
     pid_t compiler_pid;
-    unsigned compiler_number; /* how many there have been */
+    uint64_t compiler_due_ns; /* not before then the next one is started for who lost this one */
     struct tenant *tenants;
     unsigned tenant_count;
     struct worker *workers; /* the spare and those that serve a tenant */
-    uint64_t spare_due_ns;  /* when to start the next spare; 0: there is one */
+    uint64_t last_worker;
+    uint64_t spare_due_ns; /* when to start the next spare; 0: there is one */
     bool stopping;
 };
 
@@ -95,7 +101,13 @@ struct worker *worker_spawn(
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant);
 /* Hands a connection to the tenant's worker; `sock` is taken over. */
 void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock);
+/* Closes `sock` a moment later: one that closes with something unread would take back what was said
+ * last. */
+void refused_add(struct supervisor *s, int sock);
 void refused_close(struct refused *refused);
+/* Gives compilers to those that have lost theirs; when the next of them is due (UINT64_MAX: none
+ * is). CLOCK_MONOTONIC. */
+uint64_t workers_give_compilers(struct supervisor *s, uint64_t now);
 void worker_message(struct supervisor *s, struct worker *worker);
 /* The process `pid` ended. */
 void worker_reaped(struct supervisor *s, pid_t pid, int status);
@@ -116,5 +128,7 @@ void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);
 /* supervisor_control.c: what a control connection's socket is ready for: one request, or the rest
  * of an answer. False: close it. */
 bool control_event(struct supervisor *s, struct control_connection *c);
+/* There is no place for it. */
+void control_refuse(struct supervisor *s, int sock);
 
 #endif

@@ -4,10 +4,12 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -206,6 +208,25 @@ static bool has_ended(int process)
     return process >= 0 && poll(&p, 1, 0) > 0;
 }
 
+/* The outermost one inside ours: a container that makes more of them stays one tenant. */
+static int container_space(int space)
+{
+    struct stat ours, st;
+    int parent;
+    if (space < 0 || stat("/proc/self/ns/pid", &ours) < 0)
+        return space;
+    while (fstat(space, &st) == 0 && st.st_ino != ours.st_ino &&
+            (parent = ioctl(space, NS_GET_PARENT)) >= 0) {
+        if (fstat(parent, &st) == 0 && st.st_ino == ours.st_ino) {
+            close(parent);
+            break;
+        }
+        close(space);
+        space = parent;
+    }
+    return space;
+}
+
 /* Its descriptors are the caller's. False: the peer has gone. */
 static bool identify(int sock, struct identity *ret)
 {
@@ -216,7 +237,7 @@ static bool identify(int sock, struct identity *ret)
         return false;
     *ret = (struct identity){open_process(sock, peer.pid), -1, peer.pid, peer.uid};
     snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)peer.pid);
-    ret->space = open(path, O_RDONLY | O_CLOEXEC);
+    ret->space = container_space(open(path, O_RDONLY | O_CLOEXEC));
     /* Alive after the look-up by number, so the number was its own. */
     if (!has_ended(ret->process))
         return true;

@@ -17,6 +17,7 @@
 #include "host/compiler.h"
 
 #define REFUSED_NS 500000000u
+#define COMPILER_AGAIN_NS 1000000000u /* between two starts, or two sockets of one worker */
 #define SPARE_DELAY_NS 100000000u /* the next spare waits until the first client has started up */
 
 extern char **environ;
@@ -91,7 +92,7 @@ static void start_compiler(struct supervisor *s)
     }
     s->compiler = pair[0];
     s->compiler_pid = pid;
-    s->compiler_number++;
+    s->compiler_due_ns = abx_now_ns() + COMPILER_AGAIN_NS;
 }
 
 /* It does not read what it is sent: whatever holds it up, the next one is not held up. */
@@ -105,13 +106,15 @@ static void drop_compiler(struct supervisor *s)
 }
 
 /* A socket to the compiler for one worker: the worker's end. Without a compiler, a dead socket. */
-static int compiler_socket(struct supervisor *s, unsigned cpu_seconds)
+static int compiler_socket(struct supervisor *s, const struct worker *worker)
 {
     int pair[2];
     int r = high_pair(pair);
     if (r < 0)
         return r;
-    struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER, .cpu_seconds = cpu_seconds};
+    struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER,
+            .id = worker->number,
+            .cpu_seconds = worker->compile_seconds};
     for (int i = 0; i < 2; i++) {
         if (s->compiler < 0)
             start_compiler(s);
@@ -161,11 +164,12 @@ struct worker *worker_spawn(
     if (!worker)
         return NULL;
     snprintf(worker->backend, sizeof worker->backend, "%s", backend);
+    worker->number = ++s->last_worker;
     worker->threads = limits->threads;
     worker->compile_seconds = limits->compile_seconds;
     worker->sock = -1;
     int stats = map_stats(worker);
-    int compiler = compiler_socket(s, limits->compile_seconds);
+    int compiler = compiler_socket(s, worker);
     int r = stats < 0 ? stats : compiler < 0 ? compiler : high_pair(pair);
     if (r == 0) {
         snprintf(backend_argument, sizeof backend_argument, "--backend=%s", backend);
@@ -188,15 +192,9 @@ struct worker *worker_spawn(
         return NULL;
     }
     fcntl(worker->sock, F_SETFL, O_NONBLOCK);
-    worker->compiler_number = s->compiler_number;
     worker->next = s->workers;
     s->workers = worker;
     return worker;
-}
-
-static bool is_stale(const struct supervisor *s, const struct worker *worker)
-{
-    return s->compiler < 0 || worker->compiler_number != s->compiler_number;
 }
 
 static struct worker *find_spare(struct supervisor *s, const struct tenant *tenant)
@@ -204,7 +202,7 @@ static struct worker *find_spare(struct supervisor *s, const struct tenant *tena
     for (struct worker *w = s->workers; w; w = w->next)
         if (!w->tenant && strcmp(w->backend, tenant->info.backend) == 0 &&
                 w->threads == tenant->info.limits.threads &&
-                w->compile_seconds == tenant->info.limits.compile_seconds && !is_stale(s, w))
+                w->compile_seconds == tenant->info.limits.compile_seconds)
             return w;
     return NULL;
 }
@@ -260,9 +258,6 @@ static void bury_if_ending(struct worker *worker)
 
 struct worker *worker_of(struct supervisor *s, struct tenant *tenant)
 {
-    /* One whose compiler has died goes on for the clients it has, and is replaced after them. */
-    if (tenant->worker && !tenant->worker->client_count && is_stale(s, tenant->worker))
-        worker_kill(s, tenant->worker);
     if (tenant->worker)
         bury_if_ending(tenant->worker);
     if (tenant->worker)
@@ -296,16 +291,20 @@ void refused_close(struct refused *refused)
     *refused = (struct refused){0};
 }
 
-/* Says no. The socket closes a moment later: one that closes with an unread hello would take the
- * answer back. */
+void refused_add(struct supervisor *s, int sock)
+{
+    unsigned i = s->refused_next++ % SUPERVISOR_MAX_REFUSED;
+    refused_close(&s->refused[i]);
+    s->refused[i] = (struct refused){sock, abx_now_ns() + REFUSED_NS};
+}
+
+/* Says no. */
 static void refuse(struct supervisor *s, int sock, int error, const char *text)
 {
     struct abx_message_refused refused = {.type = ABX_MESSAGE_REFUSED, .error = (uint32_t)error};
     snprintf(refused.text, sizeof refused.text, "%s", text);
     abx_sock_try_send(sock, &refused, sizeof refused, NULL, 0);
-    unsigned i = s->refused_next++ % SUPERVISOR_MAX_REFUSED;
-    refused_close(&s->refused[i]);
-    s->refused[i] = (struct refused){sock, abx_now_ns() + REFUSED_NS};
+    refused_add(s, sock);
 }
 
 /* The host page is made here, so that a worker that dies without a word can be spoken for. */
@@ -382,6 +381,35 @@ static void client_gone(struct supervisor *s, struct worker *worker, uint32_t sl
     }
 }
 
+static void give_compiler(struct supervisor *s, struct worker *worker)
+{
+    struct abx_role_message m = {.type = ABX_ROLE_COMPILER};
+    int sock = compiler_socket(s, worker);
+    worker->wants_compiler = false;
+    worker->compiler_due_ns = abx_now_ns() + COMPILER_AGAIN_NS;
+    if (sock < 0 || abx_sock_try_send(worker->sock, &m, sizeof m, &sock, 1) < 0)
+        kill(worker->pid, SIGKILL);
+    if (sock >= 0)
+        close(sock);
+}
+
+uint64_t workers_give_compilers(struct supervisor *s, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    for (struct worker *w = s->workers; w; w = w->next) {
+        if (!w->wants_compiler || w->sock < 0)
+            continue;
+        uint64_t due = w->compiler_due_ns;
+        if (s->compiler < 0 && s->compiler_due_ns > due)
+            due = s->compiler_due_ns;
+        if (due <= now)
+            give_compiler(s, w);
+        else if (due < next)
+            next = due;
+    }
+    return next;
+}
+
 void worker_message(struct supervisor *s, struct worker *worker)
 {
     struct abx_role_message m;
@@ -394,6 +422,8 @@ void worker_message(struct supervisor *s, struct worker *worker)
         worker->ready = true;
     else if (n == sizeof m && m.type == ABX_ROLE_GONE)
         client_gone(s, worker, m.slot);
+    else if (n == sizeof m && m.type == ABX_ROLE_NO_COMPILER)
+        worker->wants_compiler = true;
     else if (n != -EAGAIN) { /* its death is reaped; until then nothing more is read */
         close(worker->sock);
         worker->sock = -1;
@@ -454,16 +484,11 @@ void worker_reaped(struct supervisor *s, pid_t pid, int status)
 {
     if (s->compiler_pid && pid == s->compiler_pid) {
         if (!s->stopping)
-            supervisor_log("the compiler %d ended with status %#x; the next worker gets a new one",
+            supervisor_log("the compiler %d ended with status %#x; there will be a new one",
                     (int)pid, (unsigned)status);
         close(s->compiler);
         s->compiler = -1;
         s->compiler_pid = 0;
-        for (struct worker *w = s->workers; w && !s->stopping; w = w->next)
-            if (!w->tenant && w->backend[0]) { /* the spare talked to it, too */
-                worker_kill(s, w);
-                s->spare_due_ns = abx_now_ns() + SPARE_DELAY_NS;
-            }
         return;
     }
     for (struct worker *w = s->workers; w; w = w->next)

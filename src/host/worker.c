@@ -162,6 +162,13 @@ static void accept_client(uint32_t slot, int sock, int page)
     abx_sock_send(ABX_ROLE_SOCKET, &gone, sizeof gone, NULL, 0);
 }
 
+static void compiler_lost(struct abx_host *lost_by)
+{
+    (void)lost_by;
+    struct abx_role_message m = {.type = ABX_ROLE_NO_COMPILER};
+    abx_sock_send(ABX_ROLE_SOCKET, &m, sizeof m, NULL, 0);
+}
+
 /* One message of the supervisor. False: it has gone. */
 static bool supervisor_message(void)
 {
@@ -175,6 +182,9 @@ static bool supervisor_message(void)
         abx_host_set_tenant(host, m.tenant, &m.limits);
     else if (m.type == ABX_ROLE_CLIENT && fd_count == 2) {
         accept_client(m.slot, fds[0], fds[1]);
+        return true;
+    } else if (m.type == ABX_ROLE_COMPILER && fd_count == 1) {
+        abx_host_set_compiler(host, fds[0]);
         return true;
     }
     while (fd_count)
@@ -211,7 +221,8 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     struct abx_host_config config = {.backend = backend_named(backend),
             .tenant = "(none yet)",
             .limits.threads = threads,
-            .compiler = ABX_ROLE_COMPILER};
+            .compiler = ABX_ROLE_COMPILER_SOCKET,
+            .compiler_lost = compiler_lost};
     if (!config.backend)
         die(backend, -ENODEV);
     if (config.backend == &abx_backend_cpu)
@@ -220,7 +231,7 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     config.stats = map_stats();
     /* First the rights that only a process of one thread can give up, then the device, whose
      * threads inherit that; then the system calls, for all threads. No guest byte before that. */
-    abx_sandbox_basics(ABX_ROLE_COMPILER + 1, MAX_FILES);
+    abx_sandbox_basics(ABX_ROLE_COMPILER_SOCKET + 1, MAX_FILES);
     abx_sandbox_namespaces(&lacking);
     abx_sandbox_empty_root(&lacking);
     abx_sandbox_drop_capabilities(&lacking);

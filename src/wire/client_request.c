@@ -134,6 +134,8 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
     }
     int fd = abx_memfd_create("arcbox-source", length);
     ret->error = fd < 0 ? fd : abx_write_all(fd, bytes, length);
+    if (ret->error == 0)
+        ret->error = abx_memfd_seal(fd); /* the host reads it in place */
     union abx_message message = {
             .compile = {.type = ABX_MESSAGE_COMPILE, .library = library, .bytes = length}};
     struct abx_client_request r = {.answer_type = ABX_MESSAGE_COMPILED, .fd = -1};

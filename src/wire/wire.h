@@ -129,7 +129,7 @@ enum abx_message_type {
     ABX_MESSAGE_WELCOME = 2,  /* host -> guest, fds: host page, doorbell eventfd */
     ABX_MESSAGE_REFUSED = 3,  /* host -> guest: then the host closes */
     ABX_MESSAGE_CHUNK = 4,    /* guest -> host, fd: memory; one way */
-    ABX_MESSAGE_COMPILE = 5,  /* guest -> host, fd: request; answered */
+    ABX_MESSAGE_COMPILE = 5,  /* guest -> host, fd: request, sealed against writing; answered */
     ABX_MESSAGE_COMPILED = 6, /* host -> guest, fd: reflection or diagnostics */
     ABX_MESSAGE_PREPARE =
             7, /* guest -> host; answered when a pipeline's code is ready (or failed) */

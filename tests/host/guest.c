@@ -241,7 +241,7 @@ int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes
     int fd = abx_memfd_create("source", request_bytes);
     CHECK(abx_write_all(fd, &options, sizeof options) == 0);
     CHECK(abx_write_all(fd, macros, macro_bytes) == 0);
-    CHECK(abx_write_all(fd, source, source_bytes) == 0);
+    CHECK(abx_write_all(fd, source, source_bytes) == 0 && abx_memfd_seal(fd) == 0);
     struct abx_message_compile c = {.type = ABX_MESSAGE_COMPILE,
             .tag = ++g->next_tag,
             .library = library,

@@ -55,7 +55,9 @@ void compiler_stop(struct compiler *c)
 
 int compiler_worker(struct compiler *c)
 {
-    struct abx_compiler_request r = {.type = ABX_COMPILER_WORKER, .cpu_seconds = 30};
+    static uint64_t workers;
+    struct abx_compiler_request r = {
+            .type = ABX_COMPILER_WORKER, .id = ++workers, .cpu_seconds = 30};
     int pair[2];
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     CHECK(abx_sock_send(c->supervisor, &r, sizeof r, &pair[1], 1) == 0);
