@@ -125,7 +125,7 @@ static void read_signals(struct supervisor *s)
 
 /* ---- the loop */
 
-#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 2 * ABX_MAX_TENANTS + 8)
+#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 3 * ABX_MAX_TENANTS + 8)
 
 struct watched {
     struct pollfd p[MAX_POLL];
@@ -160,7 +160,9 @@ static void dispatch(struct supervisor *s, const struct watched *w)
     }
     for (struct tenant *t = s->tenants; t; t = next_tenant) {
         next_tenant = t->next;
-        if (is_ready(w, t->listener))
+        if (t->inherited && is_ready(w, t->process))
+            tenant_remove(s, t); /* who held it has ended */
+        else if (is_ready(w, t->listener))
             accept_client(s, t);
     }
     for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
@@ -255,8 +257,10 @@ static void serve(struct supervisor *s)
         for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
             watch_for(&w, s->controls[i].sock,
                     abx_outbox_waits(&s->controls[i].outbox) ? POLLOUT : POLLIN);
-        for (const struct tenant *t = s->tenants; t; t = t->next)
+        for (const struct tenant *t = s->tenants; t; t = t->next) {
             watch(&w, t->listener);
+            watch(&w, t->inherited ? t->process : -1);
+        }
         for (const struct worker *k = s->workers; k; k = k->next)
             watch(&w, k->sock);
         if (poll(w.p, w.count, timeout) <= 0)
@@ -346,6 +350,7 @@ static int run(struct supervisor *s, int ready_fd)
         return 1;
     }
     supervisor_log("arcboxd %s, backend %s, in %s", ABX_VERSION, s->backend, s->runtime);
+    tenants_inherit(s);
     if (ready_fd >= 0) {
         say(ready_fd, "+");
         close(ready_fd);

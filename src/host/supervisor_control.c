@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void copy_text(char *to, const char *from, size_t bytes)
@@ -85,6 +86,10 @@ static bool create(
     else {
         if (request->flags & ABX_TENANT_HOLD)
             t->holder = c->sock;
+        struct ucred peer = {0};
+        socklen_t length = sizeof peer;
+        getsockopt(c->sock, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+        tenant_record(s, t, t->holder >= 0 ? peer.pid : 0);
         describe_tenant(t, &item);
         ok = send_items(c, &item, sizeof item, 1);
     }

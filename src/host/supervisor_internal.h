@@ -52,7 +52,8 @@ struct tenant {
     /* Who it is that came by the default socket: held, so that the kernel gives its number to
      * nobody else. Its process name space, or the process itself where that is hidden; else -1. */
     int space, process;
-    pid_t pid; /* of `process` */
+    pid_t pid;      /* of `process` */
+    bool inherited; /* from a supervisor that died; `process` is who held it, or -1 */
     struct worker *worker;
 };
 
@@ -121,6 +122,12 @@ void tenant_remove(struct supervisor *s, struct tenant *tenant);
 /* The tenant of a process that came by the default socket: its container's. NULL: none can be made.
  */
 struct tenant *tenant_of_peer(struct supervisor *s, int sock);
+/* supervisor_record.c. Makes again the tenants of a supervisor that died without removing them:
+ * their containers may still be there. Those that lived with a connection live with its process. */
+void tenants_inherit(struct supervisor *s);
+/* Which process holds a tenant that lives with a connection; for a supervisor after this one. */
+void tenant_record(struct supervisor *s, const struct tenant *tenant, pid_t holder);
+void tenant_forget_record(struct supervisor *s, const struct tenant *tenant);
 /* A tenant of the default socket without clients goes away; one that has seen a death stays in the
  * listing for a while. */
 void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);

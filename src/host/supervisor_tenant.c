@@ -142,6 +142,8 @@ void tenant_remove(struct supervisor *s, struct tenant *tenant)
     s->tenant_count--;
     if (tenant->worker)
         worker_kill(s, tenant->worker);
+    if (tenant->listener >= 0)
+        tenant_forget_record(s, tenant);
     close_socket(tenant);
     if (tenant->space >= 0)
         close(tenant->space);
