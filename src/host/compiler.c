@@ -1,7 +1,7 @@
 /* host: the compiler process: takes requests from workers, answers from memory or disk, or starts a
  * sandboxed child (compiler_child.c). It owns the disk cache and never looks into a request beyond
  * its hash, and whether it is a .metallib file. Workers may be in a guest's hands: every request is
- * checked; files are copied first. */
+ * checked; files are sealed against writing, so that they need no copy. */
 #include "host/compiler_internal.h"
 
 #include <fcntl.h>
@@ -24,8 +24,9 @@
 #define MAX_JOBS_PER_CONNECTION 65536u
 #define MAX_LIBRARY_BYTES (1ull << 30)   /* libraries one connection keeps in memory */
 #define MAX_WAITING_BYTES (512ull << 20) /* and what it has asked to be compiled */
-#define MAX_UNREAD_BYTES (64u << 20) /* answers that wait for it to read: more, and it is ended */
-#define WALL_FACTOR 3u               /* a child may take so many times its CPU seconds */
+#define MAX_UNREAD_BYTES (64u << 20)  /* answers that wait for it to read: more, and it is ended */
+#define HASH_SLICE_BYTES (256u << 10) /* a millisecond */
+#define WALL_FACTOR 3u                /* a child may take so many times its CPU seconds */
 
 /* A compiled library in memory, for as long as some worker has it. */
 struct library {
@@ -46,6 +47,7 @@ struct connection {
     uint64_t worker; /* the supervisor's number of it */
     unsigned cpu_seconds;
     unsigned running, jobs;
+    uint64_t hashed_turn; /* when it had its slice */
     uint64_t library_bytes;
     struct hold *holds; /* one for each LIBRARY answered and not dropped */
     /* Answers it has not read yet; while there are any, none of its requests is read. */
@@ -59,6 +61,15 @@ struct waiter {
     uint64_t id, since_ns;
 };
 
+/* A library's request on its way to a key: slice by slice, one a connection and turn, so that
+ * nobody waits for another's large one. */
+struct hashing {
+    struct connection *connection;
+    uint64_t id, since_ns;
+    size_t done;
+    struct abx_sha256 hash;
+};
+
 struct job {
     struct job *next;
     uint8_t key[32];
@@ -67,8 +78,11 @@ struct job {
     struct library **linked; /* of each link, a reference each */
     struct abx_shader_link *links;
     uint32_t link_count;
-    void *request;
+    /* The guest's file, mapped: sealed, so it is what was hashed. Children see it as show() says.
+     */
+    const uint8_t *request;
     size_t request_bytes;
+    struct hashing *hashing; /* until its key is known */
     uint32_t function, constant_count;
     struct abx_shader_constant *constants;
     pid_t pid; /* 0: waits */
@@ -80,6 +94,8 @@ struct job {
 static struct connection *connections;
 static struct library *libraries;
 static struct job *jobs, **jobs_end = &jobs; /* oldest first */
+static struct job *unhashed, **unhashed_end = &unhashed;
+static uint64_t turn; /* of the loop */
 static unsigned running, most_running;
 
 void compiler_log(const char *format, ...)
@@ -254,7 +270,9 @@ static void job_free(struct job *job)
         library_unref(job->linked[i]);
     free(job->linked);
     free(job->links);
-    guarded_free(job->request);
+    if (job->request)
+        munmap((void *)job->request, job->request_bytes);
+    free(job->hashing);
     free(job->constants);
     free(job);
 }
@@ -303,7 +321,10 @@ static unsigned waiting(void)
 /* A child gets what it works on, and nothing of what else is in memory. */
 static int show(const struct job *job, bool visible)
 {
-    int r = guarded_inherit(job->request, visible);
+    int r = 0;
+    if (job->request && madvise((void *)job->request, job->request_bytes,
+                                visible ? MADV_DOFORK : MADV_DONTFORK) < 0)
+        r = -errno;
     if (r == 0 && job->library)
         r = guarded_inherit(job->library->artifact, visible);
     for (uint32_t i = 0; r == 0 && i < job->link_count; i++)
@@ -433,14 +454,19 @@ static int deadlines(void)
 
 /* ---- requests */
 
+static void hash_begin(struct abx_sha256 *h, const char *kind)
+{
+    const char *version = abx_shader_version();
+    abx_sha256_init(h);
+    abx_sha256_add(h, kind, strlen(kind) + 1);
+    abx_sha256_add(h, version, strlen(version) + 1);
+}
+
 static void key_of(uint8_t ret_key[32], const char *kind, const void *a, size_t a_bytes,
         const void *b, size_t b_bytes)
 {
     struct abx_sha256 h;
-    const char *version = abx_shader_version();
-    abx_sha256_init(&h);
-    abx_sha256_add(&h, kind, strlen(kind) + 1);
-    abx_sha256_add(&h, version, strlen(version) + 1);
+    hash_begin(&h, kind);
     abx_sha256_add(&h, a, a_bytes);
     abx_sha256_add(&h, b, b_bytes);
     abx_sha256_finish(&h, ret_key);
@@ -461,9 +487,8 @@ static bool wait_for(struct job *job, struct connection *c, uint64_t id, uint64_
 }
 
 /* From memory, disk, a compile under way, or a new one. `job` has its inputs and is taken over. */
-static void submit(struct connection *c, struct job *job, uint64_t id)
+static void submit(struct connection *c, struct job *job, uint64_t id, uint64_t start_ns)
 {
-    uint64_t start_ns = abx_now_ns();
     struct library *known = job->library ? NULL : library_find(job->key);
     if (known) {
         struct abx_payload *payload = artifact_payload(known->artifact, known);
@@ -504,7 +529,62 @@ static uint64_t waiting_bytes(const struct connection *c)
     for (const struct job *j = jobs; j; j = j->next)
         if (j->waiters && j->waiters->connection == c)
             bytes += j->request_bytes;
+    for (const struct job *j = unhashed; j; j = j->next)
+        if (j->hashing->connection == c)
+            bytes += j->request_bytes;
     return bytes;
+}
+
+/* Removes it from its list. */
+static void unhashed_unlink(struct job **at)
+{
+    struct job *job = *at;
+    *at = job->next;
+    if (!*at)
+        unhashed_end = at;
+    job->next = NULL;
+}
+
+/* One slice for each connection that has something to hash. */
+static void hash_some(void)
+{
+    turn++;
+    for (struct job **at = &unhashed; *at;) {
+        struct job *job = *at;
+        struct hashing *h = job->hashing;
+        size_t left = job->request_bytes - h->done;
+        size_t slice = left < HASH_SLICE_BYTES ? left : HASH_SLICE_BYTES;
+        if (h->connection->hashed_turn == turn) {
+            at = &job->next;
+            continue;
+        }
+        h->connection->hashed_turn = turn;
+        abx_sha256_add(&h->hash, job->request + h->done, slice);
+        h->done += slice;
+        if (slice < left) {
+            at = &job->next;
+            continue;
+        }
+        unhashed_unlink(at);
+        abx_sha256_finish(&h->hash, job->key);
+        job->hashing = NULL;
+        submit(h->connection, job, h->id, h->since_ns);
+        free(h);
+    }
+}
+
+static int map_request(struct job *job, int fd, size_t bytes)
+{
+    /* No writer is left: what is hashed is what a child compiles. */
+    int r = abx_memfd_check_sealed(fd, bytes);
+    if (r < 0)
+        return r;
+    void *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    job->request = p;
+    job->request_bytes = bytes;
+    return madvise(p, bytes, MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
 static void on_library(struct connection *c, const struct abx_compiler_request *r, int fd)
@@ -516,19 +596,22 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
                 : r->bytes < sizeof(struct abx_shader_options) ? -EINVAL
                 : !abx_range_ok(waiting_bytes(c), r->bytes, MAX_WAITING_BYTES)
                         ? -EAGAIN
-                        : abx_memfd_check(fd, r->bytes);
-    /* Its writer may still have the file: what is hashed and compiled is this copy. */
-    if (error == 0)
-        error = guarded_copy(fd, r->bytes, &job->request);
+                        : map_request(job, fd, r->bytes);
+    if (error == 0 && !(job->hashing = malloc(sizeof *job->hashing)))
+        error = -ENOMEM;
     if (error < 0) {
         answer_error(c, r->id, error, strerror(-error));
         if (job)
             job_free(job);
         return;
     }
-    job->request_bytes = r->bytes;
-    key_of(job->key, "library", job->request, r->bytes, NULL, 0);
-    submit(c, job, r->id);
+    job->hashing->connection = c;
+    job->hashing->id = r->id;
+    job->hashing->since_ns = abx_now_ns();
+    job->hashing->done = 0;
+    hash_begin(&job->hashing->hash, "library");
+    *unhashed_end = job;
+    unhashed_end = &job->next;
 }
 
 /* Its libraries, all of which the connection must hold, and its constants. */
@@ -593,7 +676,7 @@ static void on_pipeline(struct connection *c, const struct abx_compiler_request 
     memcpy(head + 40, &r->constant_count, 4);
     key_of(job->key, "pipeline", head, sizeof head, r->constants,
             abx_compiler_request_bytes(r) - sizeof *r);
-    submit(c, job, r->id);
+    submit(c, job, r->id, abx_now_ns());
 }
 
 static bool well_formed(const struct abx_compiler_request *r, ssize_t n)
@@ -678,6 +761,15 @@ static void connection_close(struct connection *c)
             job_free(j);
         }
     }
+    for (struct job **at = &unhashed; *at;) {
+        struct job *job = *at;
+        if (job->hashing->connection != c) {
+            at = &job->next;
+            continue;
+        }
+        unhashed_unlink(at);
+        job_free(job);
+    }
     while (c->holds)
         hold_drop(c, &c->holds);
     abx_outbox_finish(&c->outbox);
@@ -736,7 +828,7 @@ static bool serve_once(int signals, bool supervised)
         of[n] = c;
         p[n++] = (struct pollfd){c->sock, abx_outbox_waits(&c->outbox) ? POLLOUT : POLLIN, 0};
     }
-    if (poll(p, n, deadlines()) < 0)
+    if (poll(p, n, unhashed ? 0 : deadlines()) < 0)
         return true;
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) == sizeof info)
@@ -748,6 +840,7 @@ static bool serve_once(int signals, bool supervised)
     for (unsigned i = 2; i < n; i++)
         if (p[i].revents && !on_event(of[i]))
             of[i]->broken = true;
+    hash_some();
     close_broken();
     schedule();
     return supervised || connections;

@@ -1,7 +1,7 @@
 /* host: between a worker (or an in-process host) and the compiler. One SOCK_SEQPACKET socket a
- * worker; requests carry an id, answers come in any order. The compiler trusts no worker: it copies
- * a request's file before it looks at it, computes every cache key itself, and answers pipelines
- * only for libraries the same socket asked for. Workers trust the compiler. */
+ * worker; requests carry an id, answers come in any order. The compiler trusts no worker: it takes
+ * only files that nobody can write to any more, computes every cache key itself, and answers
+ * pipelines only for libraries the same socket asked for. Workers trust the compiler. */
 #ifndef ABX_HOST_COMPILER_H
 #define ABX_HOST_COMPILER_H
 
@@ -9,7 +9,7 @@
 #include "wire/wire.h"
 
 enum abx_compiler_type {
-    ABX_COMPILER_LIBRARY = 1,  /* fd: struct abx_shader_options, macros, source */
+    ABX_COMPILER_LIBRARY = 1,  /* fd: struct abx_shader_options, macros, source; sealed */
     ABX_COMPILER_PIPELINE = 2, /* one function of a library, specialised */
     ABX_COMPILER_DROP = 3,     /* the library is no longer needed; not answered */
     ABX_COMPILER_WORKER = 4,   /* supervisor only: fd: another worker's socket */

@@ -1,0 +1,66 @@
+/* Workers send requests as large as they may be: what another waits for its small one is a slice of
+ * each, not the whole of any. Counted in processor time of the compiler, so that a busy machine
+ * changes nothing. And a source that its writer could still change is refused. */
+#include "host_attack.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#define HOSTILE 6
+#define BYTES (64u << 20)
+
+static uint64_t spent_ns(clockid_t clock)
+{
+    struct timespec t;
+    CHECK(clock_gettime(clock, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What hashing one of them costs here. */
+static uint64_t cost_ns(void)
+{
+    struct abx_sha256 h;
+    uint8_t digest[32], *data = calloc(1, BYTES);
+    CHECK(data);
+    uint64_t start = spent_ns(CLOCK_PROCESS_CPUTIME_ID);
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, data, BYTES);
+    abx_sha256_finish(&h, digest);
+    free(data);
+    return spent_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+}
+
+int main(void)
+{
+    struct compiler c;
+    struct abx_compiler_answer a;
+    int hostile[HOSTILE];
+    clockid_t clock;
+    char source[64];
+    compiler_start(&c);
+    CHECK(clock_getcpuclockid(c.pid, &clock) == 0);
+    int other = compiler_worker(&c);
+    CHECK(compiler_ask(other, 1) == 0 && compiler_answer(other, &a));
+    for (unsigned i = 0; i < HOSTILE; i++) {
+        hostile[i] = compiler_worker(&c);
+        snprintf(source, sizeof source, "!! %u", i);
+        CHECK(compiler_ask_library(hostile[i], 1, source, BYTES, true) == 0);
+    }
+    uint64_t most = 0, whole = cost_ns();
+    for (uint64_t id = 2; id < 12; id++) {
+        uint64_t before = spent_ns(clock);
+        CHECK(compiler_ask(other, id) == 0 && compiler_answer(other, &a) && a.id == id);
+        uint64_t took = spent_ns(clock) - before;
+        most = took > most ? took : most;
+    }
+    printf("of %.0f ms for each large one, at most %.1f ms\n", (double)whole / 1e6,
+            (double)most / 1e6);
+    CHECK(most < whole / 4);
+    CHECK(compiler_ask_library(other, 100, "kernel void k() {}", 0, false) == 0);
+    CHECK(compiler_answer(other, &a) && a.id == 100 && a.error == -EPERM);
+    for (unsigned i = 0; i < HOSTILE; i++)
+        close(hostile[i]);
+    close(other);
+    compiler_stop(&c);
+    return 0;
+}
