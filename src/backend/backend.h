@@ -196,7 +196,9 @@ struct abx_queue_ops {
     /* Runs submissions of one queue in order; different queues may overlap. Never blocks. One
      * thread at a time per queue. */
     void (*submit)(struct abx_queue *queue, struct abx_submission *submission);
-    /* (optional) Fails everything not started with ABX_EXEC_DEVICE_REMOVED. */
+    /* (optional) Everything submitted so far ends with ABX_EXEC_DEVICE_REMOVED as soon as it can,
+     * what runs included. A call may come too early for what is just beginning: called again until
+     * all is done. */
     void (*cancel)(struct abx_queue *queue);
     void (*destroy)(struct abx_queue *queue); /* drained */
 };

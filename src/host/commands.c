@@ -3,8 +3,12 @@
  * of indirect command buffers); ranges and sizes are checked here. */
 #include "host/host_internal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOOK_EVERY 16384u /* slots: some milliseconds */
+#define SLICE 4096u       /* slots that are cleared or moved at once */
 
 static uint32_t error_of(enum abx_reason why)
 {
@@ -323,21 +327,50 @@ static bool slots_ok(
 static uint8_t *slot_at(struct decoder *d, const struct abx_icb_object *icb, uint32_t index)
 {
     return d->session->window + icb->range->address + icb->offset +
-           index * sizeof(struct abx_icb_slot);
+           (size_t)index * sizeof(struct abx_icb_slot);
+}
+
+/* Decoding may take long where one record stands for many slots: its client may leave meanwhile. */
+static bool client_left(struct decoder *d, uint32_t work)
+{
+    if ((d->work += work) < LOOK_EVERY)
+        return false;
+    d->work = 0;
+    struct pollfd p = {d->session->sock, POLLRDHUP, 0};
+    if (poll(&p, 1, 0) <= 0 || !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+        return false;
+    abx_commands_fail(d, ABX_REASON_LOST, d->op, 0, 0);
+    return true;
 }
 
 void abx_commands_reset_icb(
         struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count)
 {
-    if (slots_ok(d, icb, first, count))
-        memset(slot_at(d, icb, first), 0, count * sizeof(struct abx_icb_slot));
+    if (!slots_ok(d, icb, first, count))
+        return;
+    for (uint32_t n; count; first += n, count -= n) {
+        n = count < SLICE ? count : SLICE;
+        memset(slot_at(d, icb, first), 0, n * sizeof(struct abx_icb_slot));
+        if (client_left(d, n))
+            return;
+    }
 }
 
 void abx_commands_copy_icb(struct decoder *d, struct abx_icb_object *from, uint32_t first,
         uint32_t count, struct abx_icb_object *to, uint32_t at)
 {
-    if (slots_ok(d, from, first, count) && slots_ok(d, to, at, count))
-        memmove(slot_at(d, to, at), slot_at(d, from, first), count * sizeof(struct abx_icb_slot));
+    if (!slots_ok(d, from, first, count) || !slots_ok(d, to, at, count))
+        return;
+    uint8_t *source = slot_at(d, from, first), *target = slot_at(d, to, at);
+    size_t bytes = count * sizeof(struct abx_icb_slot), slice = SLICE * sizeof(struct abx_icb_slot);
+    bool backwards = target > source;
+    for (size_t done = 0, n; done < bytes; done += n) {
+        n = bytes - done < slice ? bytes - done : slice;
+        size_t place = backwards ? bytes - done - n : done;
+        memmove(target + place, source + place, n);
+        if (client_left(d, SLICE))
+            return;
+    }
 }
 
 void abx_commands_icb(struct decoder *d, struct abx_icb_object *icb, uint32_t first, uint32_t count,
@@ -358,7 +391,10 @@ void abx_commands_icb(struct decoder *d, struct abx_icb_object *icb, uint32_t fi
         memcpy(&slot, slot_at(d, icb, first + i), sizeof slot);
         d->range_index = first + i;
         run_slot(d, icb, &slot);
+        if (client_left(d, 1))
+            break;
     }
+    saved->work = d->work;
     memcpy(d, saved, sizeof *d);
     free(saved);
     /* What follows in a serial encoder waits for all of the slots, not only for the last. */

@@ -222,6 +222,7 @@ struct decoder {
     struct abx_buffer_object *range; /* of indirect commands, as in struct abx_exec_dispatch */
     uint64_t range_offset;
     uint32_t range_index;
+    uint32_t work; /* slots of indirect command buffers since the last look at the client */
 };
 
 struct abx_session {
@@ -361,8 +362,9 @@ void abx_queue_forget(struct abx_queue_object *queue);
 void abx_queue_bury(struct abx_session *session);
 /* Fails what has not started. */
 void abx_queue_cancel(struct abx_queue_object *queue);
-/* Waits until no submission of the client is with the backend; frees the pool. */
-void abx_submissions_drain(struct abx_session *session);
+/* Waits until no submission of the client is with the backend, then frees the pool; false when that
+ * takes longer. */
+bool abx_submissions_drain(struct abx_session *session, unsigned timeout_ms);
 
 /* events.c */
 extern const struct abx_event_ops abx_host_event_ops;

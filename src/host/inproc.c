@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "backend/cpu/cpu.h"
+
+#define WATCHDOG_NS 100000000l
 
 extern char **environ;
 
@@ -105,6 +110,41 @@ static const struct abx_backend *chosen_backend(void)
     return strcmp(name, "null") == 0 ? &abx_backend_null : NULL;
 }
 
+static void on_stop(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    abx_cpu_stop(context);
+}
+
+/* One of the real-time signals that the program does not use. 0: there is none, and kernels are not
+ * interrupted. */
+static int take_signal(void)
+{
+    struct sigaction old,
+            action = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    sigfillset(&action.sa_mask);
+    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
+        if (sigaction(number, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
+                old.sa_handler == SIG_DFL && sigaction(number, &action, NULL) == 0)
+            return number;
+    return 0;
+}
+
+static void *watch(void *host)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    for (;;) {
+        nanosleep(&(struct timespec){0, WATCHDOG_NS}, NULL);
+        abx_host_watchdog(host);
+    }
+    return NULL;
+}
+
+static const struct abx_host_hooks cpu_hooks = {abx_cpu_current_submission, abx_cpu_watchdog};
+
 /* One device a process, as one worker a tenant. */
 static int get_host(struct abx_host **ret)
 {
@@ -118,10 +158,21 @@ static int get_host(struct abx_host **ret)
         const char *memory = getenv("ARCBOX_MEMORY_BYTES");
         if (memory)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);
-        abx_host_default_limits(&config.limits);
         config.compiler = config.backend ? start_compiler() : -1;
         config.compiler_lost = compiler_lost;
+        const char *limit = getenv("ARCBOX_TIME_LIMIT_MS");
+        if (limit)
+            config.limits.command_buffer_ns = strtoull(limit, NULL, 10) * 1000000u;
+        bool watched = config.backend == &abx_backend_cpu;
+        if (watched) {
+            config.hooks = &cpu_hooks;
+            abx_cpu_use_signal(take_signal());
+        }
+        abx_host_default_limits(&config.limits);
         r = config.backend ? abx_host_open(&config, &host) : -ENODEV;
+        pthread_t thread;
+        if (r == 0 && watched && pthread_create(&thread, NULL, watch, host) == 0)
+            pthread_detach(thread);
         owner = getpid();
     }
     *ret = host;

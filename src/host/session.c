@@ -18,6 +18,7 @@
 #define POLITE_NS 3000u           /* spinning after that gives way to whoever else wants the CPU */
 #define HELLO_TIMEOUT_MS 10000    /* a connection that says nothing holds a place no longer */
 #define SOCKET_EVERY_NS 1000000u  /* while the ring is busy, the socket is looked at so often */
+#define CANCEL_EVERY_MS 20u       /* while work of a client that left goes on */
 #define RING_BATCH 64u            /* records between two publications of the head */
 #define SMALL_WINDOW (1ull << 36) /* where address space is limited */
 
@@ -95,7 +96,7 @@ static void init_locks(struct abx_session *session)
     pthread_cond_init(&session->space_freed, &monotonic);
     pthread_mutex_init(&session->inbox_lock, NULL);
     pthread_mutex_init(&session->pool_lock, NULL);
-    pthread_cond_init(&session->drained, NULL);
+    pthread_cond_init(&session->drained, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -340,7 +341,7 @@ static void tell_lost(struct abx_session *session)
         abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
 }
 
-static void stop_submissions(struct abx_session *session)
+static void cancel_queues(struct abx_session *session)
 {
     for (unsigned i = 0; i < ABX_MAX_QUEUES; i++) {
         struct abx_queue_object *queue = atomic_load(&session->queues[i]);
@@ -350,10 +351,16 @@ static void stop_submissions(struct abx_session *session)
          * by the graves until this thread buries it. */
         abx_queue_cancel(queue);
     }
+}
+
+static void stop_submissions(struct abx_session *session)
+{
+    cancel_queues(session);
     for (unsigned i = 0; i < ABX_MAX_EVENTS; i++)
         if (session->events[i])
             abx_event_kill(session->events[i]);
-    abx_submissions_drain(session);
+    while (!abx_submissions_drain(session, CANCEL_EVERY_MS))
+        cancel_queues(session);
 }
 
 static void drop_objects(struct abx_session *session)

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define POOL_MAX 64u                 /* submissions kept for reuse */
 #define POOL_EXEC_BYTES (256u << 10) /* with at most so much memory each */
@@ -62,11 +63,21 @@ static void submission_free(struct abx_session *session, struct abx_host_submiss
     }
 }
 
-void abx_submissions_drain(struct abx_session *session)
+bool abx_submissions_drain(struct abx_session *session, unsigned timeout_ms)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + timeout_ms * 1000000ull;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
     pthread_mutex_lock(&session->pool_lock);
-    while (session->in_flight)
-        pthread_cond_wait(&session->drained, &session->pool_lock);
+    int r = 0;
+    while (session->in_flight && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&session->drained, &session->pool_lock, &until);
+    if (session->in_flight) {
+        pthread_mutex_unlock(&session->pool_lock);
+        return false;
+    }
     struct abx_host_submission *s = session->pool;
     session->pool = NULL;
     pthread_mutex_unlock(&session->pool_lock);
@@ -77,6 +88,7 @@ void abx_submissions_drain(struct abx_session *session)
         free(s);
         s = next;
     }
+    return true;
 }
 
 static void count(struct abx_session *session, const struct abx_host_submission *s)

@@ -117,7 +117,8 @@ static void catch_faults(void)
         sigaction(signals[i], &action, NULL);
     action.sa_sigaction = on_stop;
     action.sa_flags |= SA_RESTART;
-    sigaction(ABX_CPU_STOP_SIGNAL, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    abx_cpu_use_signal(SIGUSR1);
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -10,8 +10,9 @@
 
 #include <signal.h>
 
-/* Sent to threads whose kernel is to end; its handler calls abx_cpu_stop(). */
-#define ABX_CPU_STOP_SIGNAL SIGUSR1
+/* The signal sent to threads whose kernel is to end: its handler, which is there already, calls
+ * abx_cpu_stop(). 0, as at first: none, and kernels are not interrupted. */
+void abx_cpu_use_signal(int number);
 
 /* The submission whose kernel the calling thread is running, NULL when none. Async-signal-safe:
  * meant for the handler of SIGSEGV, SIGBUS, SIGFPE and SIGILL. */
@@ -22,9 +23,12 @@ struct abx_submission *abx_cpu_current_submission(void);
  * the address (SIGSEGV, SIGBUS; else 0) and its error_limit the signal. `context` is the handler's.
  */
 void abx_cpu_fault(const siginfo_t *info, const void *context);
-/* From the handler of ABX_CPU_STOP_SIGNAL: leaves the kernel, or returns when it is over. */
+/* From the handler of that signal: leaves the kernel, or returns when it is over. */
 void abx_cpu_stop(const void *context);
 
+/* A command buffer may use so many times the limit of one kernel: honest training puts minutes of
+ * small ones into one. */
+#define ABX_CPU_BUFFER_LIMIT 60u
 /* Ends kernels that have used more than `limit_ns` of processor time on one thread: their command
  * buffers fail with ABX_EXEC_TIMEOUT, error_limit being the limit in milliseconds. Time in which
  * the thread waits for a processor does not count. Call every 100 ms or so, from one thread; the

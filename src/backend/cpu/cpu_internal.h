@@ -38,14 +38,25 @@ struct abx_buffer {
     bool owned;
 };
 
+/* Of a queue: submissions numbered below `cancelled` are to end at once. */
+struct abx_cpu_cancel {
+    _Atomic uint64_t cancelled, finished;
+};
+static inline bool abx_cpu_cancelled(const struct abx_cpu_cancel *c)
+{
+    return atomic_load_explicit(&c->cancelled, memory_order_acquire) >
+           atomic_load_explicit(&c->finished, memory_order_relaxed);
+}
+
 /* fault.c: how a thread leaves a kernel before its end. */
 struct abx_cpu_guard {
     sigjmp_buf landing;  /* set before `armed` */
     volatile bool armed; /* inside code that may be left: the thread's own, and its handlers' */
     int thread;          /* its kernel id */
     struct abx_cpu_job *job;
-    _Atomic uint64_t turn;    /* counts the jobs entered */
-    _Atomic uint64_t overdue; /* the turn that is to end */
+    const struct abx_cpu_cancel *cancel; /* of the queue it works for */
+    _Atomic uint64_t turn;               /* counts the jobs entered */
+    _Atomic uint64_t overdue;            /* the turn that is to end */
     uint64_t limit_ms;
     uint64_t seen_turn, seen_ns; /* the watchdog's: processor time when it first saw this turn */
     /* why it was left */
@@ -84,6 +95,7 @@ struct abx_cpu_executor {
 
 /* One dispatch being run. */
 struct abx_cpu_job {
+    const struct abx_cpu_cancel *cancel;
     struct abx_pipeline *pipeline;
     struct abx_submission *submission;
     struct abx_kernel_call call; /* group memory addresses are each executor's own */
@@ -115,6 +127,7 @@ struct abx_device {
     pthread_mutex_t lock; /* executors */
     _Atomic(struct abx_cpu_executor *) executors[ABX_CPU_MAX_EXECUTORS];
     uint32_t spin_ns;
+    _Atomic uint64_t buffer_limit_ns; /* of one command buffer; 0: not watched */
 };
 
 /* An executor, known to abx_cpu_watchdog(). NULL without memory. */
@@ -143,6 +156,8 @@ static inline void abx_cpu_disarm(struct abx_cpu_executor *e)
  * is up: a signal that said so while nothing was armed has done nothing, and a thread that spends
  * its time in system calls between two turns gets all its signals there. */
 bool abx_cpu_arm_job(struct abx_cpu_executor *e, struct abx_cpu_job *job);
+/* Interrupts whoever works for the submission: a look at what was cancelled. */
+void abx_cpu_interrupt(struct abx_device *device, const struct abx_submission *submission);
 /* After a jump: the other threads of the job (or NULL) end, too. Returns the abx_exec_error. */
 int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static _Thread_local struct abx_cpu_executor *current;
+static _Atomic int stop_signal;
 
 void abx_cpu_executor_bind(struct abx_cpu_executor *e)
 {
@@ -17,6 +18,12 @@ void abx_cpu_executor_bind(struct abx_cpu_executor *e)
     if (sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE))
         sigaltstack(&stack, NULL);
     e->guard.thread = (int)syscall(SYS_gettid);
+    if (atomic_load(&stop_signal)) { /* the program's thread that made this one may block all */
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, atomic_load(&stop_signal));
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    }
     current = e;
 }
 
@@ -53,6 +60,8 @@ bool abx_cpu_arm_job(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     abx_cpu_arm(e);
     /* Armed first: whoever fails the job looks for armed threads after that. */
+    if (abx_cpu_cancelled(job->cancel))
+        jump(&e->guard, ABX_EXEC_DEVICE_REMOVED, 0, 0);
     if (is_overdue(&e->guard))
         jump(&e->guard, ABX_EXEC_TIMEOUT, 0, e->guard.limit_ms);
     if (!atomic_load_explicit(&job->failed, memory_order_relaxed))
@@ -83,7 +92,11 @@ void abx_cpu_fault(const siginfo_t *info, const void *context)
 void abx_cpu_stop(const void *context)
 {
     struct abx_cpu_guard *g = current ? &current->guard : NULL;
-    if (!g || !g->armed || !g->job)
+    if (!g || !g->armed)
+        return;
+    if (abx_cpu_cancelled(g->cancel)) /* a copy, too */
+        leave(g, context, ABX_EXEC_DEVICE_REMOVED, 0, 0);
+    if (!g->job)
         return;
     int failed = (int)atomic_load(&g->job->failed);
     if (is_overdue(g))
@@ -94,10 +107,18 @@ void abx_cpu_stop(const void *context)
 
 /* ---- after the jump */
 
+void abx_cpu_use_signal(int number)
+{
+    atomic_store(&stop_signal, number);
+}
+
 static void signal_thread(const struct abx_cpu_executor *e)
 {
+    int number = atomic_load(&stop_signal);
+    if (!number)
+        return;
     /* A thread that is gone meanwhile, or in another job, takes no notice. */
-    syscall(SYS_tgkill, getpid(), e->guard.thread, ABX_CPU_STOP_SIGNAL);
+    syscall(SYS_tgkill, getpid(), e->guard.thread, number);
 }
 
 int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
@@ -109,14 +130,19 @@ int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct
     job->error_value = e->guard.value;
     job->error_limit = e->guard.limit;
     /* The others may be waiting for what this thread will not do any more. */
+    abx_cpu_interrupt(device, job->submission);
+    return error;
+}
+
+void abx_cpu_interrupt(struct abx_device *device, const struct abx_submission *submission)
+{
     pthread_mutex_lock(&device->lock);
     for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
-        struct abx_cpu_executor *other = atomic_load(&device->executors[i]);
-        if (other && other != e && atomic_load(&other->submission) == job->submission)
-            signal_thread(other);
+        struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
+        if (e && e != current && atomic_load(&e->submission) == submission)
+            signal_thread(e);
     }
     pthread_mutex_unlock(&device->lock);
-    return error;
 }
 
 /* ---- the watchdog */
@@ -153,6 +179,7 @@ static void watch(struct abx_cpu_executor *e, uint64_t limit_ns)
 
 void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
 {
+    atomic_store(&device->buffer_limit_ns, limit_ns * ABX_CPU_BUFFER_LIMIT);
     pthread_mutex_lock(&device->lock); /* no executor goes away meanwhile */
     for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
         struct abx_cpu_executor *e = atomic_load(&device->executors[i]);

@@ -14,6 +14,7 @@
 static void enter(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
     e->guard.job = job;
+    e->guard.cancel = job->cancel;
     uint64_t turn = atomic_load_explicit(&e->guard.turn, memory_order_relaxed);
     atomic_store_explicit(&e->guard.turn, turn + 1, memory_order_relaxed);
     atomic_store_explicit(&e->submission, job->submission, memory_order_release);

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define TIME_EVERY 64u /* commands */
 
 struct abx_queue {
     struct abx_device *device;
@@ -14,8 +17,9 @@ struct abx_queue {
     _Atomic(struct abx_submission *) incoming; /* newest first */
     _Atomic uint32_t sleeping;                 /* futex */
     _Atomic bool stop;
-    _Atomic uint64_t submitted, finished;
-    _Atomic uint64_t cancelled; /* submissions numbered below this fail */
+    _Atomic uint64_t submitted;
+    struct abx_cpu_cancel cancel;
+    _Atomic(struct abx_submission *) running; /* compared only */
     _Atomic(struct event_wait *) waiting;
 };
 
@@ -60,7 +64,7 @@ static int wait_event(struct abx_queue *q, const struct abx_exec_event *c)
         atomic_store(&w->done, 1);
         put_wait(w);
     }
-    while (!atomic_load(&w->done) && atomic_load(&q->cancelled) <= atomic_load(&q->finished))
+    while (!atomic_load(&w->done) && !abx_cpu_cancelled(&q->cancel))
         abx_futex_wait((const uint32_t *)&w->done, 0, -1);
     bool reached = events->value(c->event) >= c->value;
     if (atomic_exchange(&q->waiting, NULL))
@@ -136,6 +140,7 @@ static int dispatch(
     if (is_outside(c))
         return ABX_EXEC_OK;
     job->pipeline = c->pipeline;
+    job->cancel = &q->cancel;
     job->submission = s;
     int e = bind(job, c);
     if (e == ABX_EXEC_OK)
@@ -166,11 +171,14 @@ static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_
 {
     struct abx_cpu_executor *e = q->executor;
     if (sigsetjmp(e->guard.landing, 0)) {
+        atomic_store_explicit(&e->submission, NULL, memory_order_release);
         s->error_value = e->guard.value;
         s->error_limit = e->guard.limit;
         return abx_cpu_landed(q->device, e, NULL);
     }
     e->guard.job = NULL;
+    e->guard.cancel = &q->cancel;
+    atomic_store_explicit(&e->submission, s, memory_order_release);
     abx_cpu_arm(e);
     if (head->op == ABX_EXEC_COPY) {
         const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
@@ -180,6 +188,7 @@ static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_
         memset(c->to->address + c->offset, (int)c->value, c->length);
     }
     abx_cpu_disarm(e);
+    atomic_store_explicit(&e->submission, NULL, memory_order_release);
     return ABX_EXEC_OK;
 }
 
@@ -222,7 +231,7 @@ static const char *error_text(int error)
     case ABX_EXEC_DEVICE_REMOVED:
         return "the queue was cancelled";
     case ABX_EXEC_TIMEOUT:
-        return "a kernel used more processor time than the limit";
+        return "a kernel, or all of the command buffer, used more processor time than the limit";
     case ABX_EXEC_PAGE_FAULT:
         return "a kernel faulted";
     default:
@@ -230,23 +239,49 @@ static const char *error_text(int error)
     }
 }
 
+static uint64_t thread_time_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* All commands together: looked at now and then, since it is a system call. */
+static int check_time(struct abx_queue *q, struct abx_submission *s, uint64_t *begin)
+{
+    uint64_t limit = atomic_load_explicit(&q->device->buffer_limit_ns, memory_order_relaxed);
+    uint64_t now = limit ? thread_time_ns() : 0;
+    if (!*begin)
+        *begin = now;
+    if (!limit || now - *begin <= limit)
+        return ABX_EXEC_OK;
+    s->error_limit = limit / 1000000u;
+    return ABX_EXEC_TIMEOUT;
+}
+
 static void run(struct abx_queue *q, struct abx_submission *s)
 {
+    uint64_t begin = 0;
+    unsigned count = 0;
     uint64_t start = abx_now_ns();
     int error = ABX_EXEC_OK;
     uint32_t source = 0;
     s->kernels = s->error_value = s->error_limit = 0;
     q->executor->clock_ns = start;
-    if (atomic_load(&q->cancelled) > atomic_load(&q->finished))
-        error = ABX_EXEC_DEVICE_REMOVED;
+    atomic_store(&q->running, s);
     for (size_t at = 0; at < s->bytes && error == ABX_EXEC_OK;) {
         const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
-        error = run_command(q, s, c);
+        error = abx_cpu_cancelled(&q->cancel) ? ABX_EXEC_DEVICE_REMOVED : run_command(q, s, c);
+        if (++count % TIME_EVERY == 0 && error == ABX_EXEC_OK)
+            error = check_time(q, s, &begin);
         source = c->source;
         at += c->bytes;
     }
     /* Before done(): whoever waits for it may then destroy the queue. */
-    atomic_fetch_add(&q->finished, 1);
+    atomic_store(&q->running, NULL);
+    if (abx_cpu_cancelled(&q->cancel) && error == ABX_EXEC_OK && !s->bytes)
+        error = ABX_EXEC_DEVICE_REMOVED;
+    atomic_fetch_add(&q->cancel.finished, 1);
     s->done(s, error, source, error_text(error), start, abx_now_ns());
 }
 
@@ -300,7 +335,7 @@ static void queue_submit(struct abx_queue *q, struct abx_submission *s)
 {
     uint64_t number = atomic_fetch_add(&q->submitted, 1);
     /* Nothing to do and nothing before it: a hand-over to the thread would be all its cost. */
-    if (s->bytes == 0 && atomic_load(&q->finished) == number) {
+    if (s->bytes == 0 && atomic_load(&q->cancel.finished) == number) {
         run(q, s);
         return;
     }
@@ -314,13 +349,16 @@ static void queue_submit(struct abx_queue *q, struct abx_submission *s)
 
 static void queue_cancel(struct abx_queue *q)
 {
-    atomic_store(&q->cancelled, atomic_load(&q->submitted));
+    atomic_store(&q->cancel.cancelled, atomic_load(&q->submitted));
     struct event_wait *w = atomic_exchange(&q->waiting, NULL);
     if (w) {
         atomic_store(&w->done, 1);
         abx_futex_wake((const uint32_t *)&w->done, 1);
         put_wait(w);
     }
+    struct abx_submission *running = atomic_load(&q->running);
+    if (running)
+        abx_cpu_interrupt(q->device, running);
 }
 
 static void queue_destroy(struct abx_queue *q)
