@@ -19,6 +19,7 @@
 /* Compilers that ended without one answer, after which what waits fails: one of the requests may be
  * what ends them. */
 #define MAX_FRUITLESS 8u
+#define REQUEST_OVERHEAD 256u /* of one, beside its message */
 
 enum kind { KIND_LIBRARY, KIND_PIPELINE, KIND_RENEW, KIND_DROP };
 
@@ -42,6 +43,7 @@ struct request {
     struct abx_kept_library *library;     /* LIBRARY: its own until answered; RENEW */
     int fd;                               /* LIBRARY: the source, until it is sent; or -1 */
     struct abx_compiler_request *message;
+    size_t charged; /* to the session: for the message, here and in the compiler */
 };
 
 struct list {
@@ -154,8 +156,10 @@ static void request_free(struct request *request)
         kept_free(request->library);
     if (request->fd >= 0)
         close(request->fd);
-    if (request->session)
+    if (request->session) {
+        abx_books_uncharge(request->session, request->charged);
         abx_session_release(request->session);
+    }
     free(request->message);
     free(request);
 }
@@ -491,13 +495,21 @@ static struct request *request_new(
         enum kind kind, struct abx_session *session, const struct abx_compiler_request *message)
 {
     struct request *r = calloc(1, sizeof *r);
-    size_t bytes = abx_compiler_request_bytes(message);
+    size_t bytes = abx_compiler_request_bytes(message), charged = 2 * (bytes + REQUEST_OVERHEAD);
+    if (session && abx_books_charge(session, charged) < 0) {
+        free(r);
+        return NULL;
+    }
     if (r && !(r->message = malloc(bytes))) {
         free(r);
         r = NULL;
     }
-    if (!r)
+    if (!r) {
+        if (session)
+            abx_books_uncharge(session, charged);
         return NULL;
+    }
+    r->charged = session ? charged : 0;
     memcpy(r->message, message, bytes);
     r->kind = kind;
     r->fd = -1;

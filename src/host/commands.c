@@ -32,6 +32,15 @@ void abx_commands_fail(
     s->result.error_limit = limit;
 }
 
+/* What a submission takes stays charged until it is freed. */
+static bool pay(struct decoder *d, size_t bytes)
+{
+    if (abx_books_charge(d->session, bytes) < 0)
+        return false;
+    d->submission->charged += bytes;
+    return true;
+}
+
 bool abx_commands_hold(struct decoder *d, struct abx_object *object)
 {
     struct abx_host_submission *s = d->submission;
@@ -39,7 +48,9 @@ bool abx_commands_hold(struct decoder *d, struct abx_object *object)
         return true;
     if (s->object_count == s->object_capacity) {
         uint32_t capacity = s->object_capacity ? s->object_capacity * 2 : 32;
-        struct abx_object **objects = realloc(s->objects, capacity * sizeof(struct abx_object *));
+        bool paid = pay(d, (capacity - s->object_capacity) * sizeof(struct abx_object *));
+        struct abx_object **objects =
+                paid ? realloc(s->objects, capacity * sizeof(struct abx_object *)) : NULL;
         if (!objects) {
             abx_commands_fail(d, ABX_REASON_MEMORY, d->op, capacity, 0);
             return false;
@@ -65,7 +76,7 @@ static bool grow_exec(struct decoder *d, size_t bytes)
     size_t capacity = s->exec_capacity ? s->exec_capacity : 4096;
     while (capacity < needed)
         capacity *= 2;
-    uint8_t *exec = realloc(s->exec, capacity);
+    uint8_t *exec = pay(d, capacity - s->exec_capacity) ? realloc(s->exec, capacity) : NULL;
     if (!exec) {
         abx_commands_fail(d, ABX_REASON_MEMORY, d->op, capacity, 0);
         return false;

@@ -49,7 +49,8 @@ struct connection {
     unsigned running, jobs;
     uint64_t hashed_turn; /* when it had its slice */
     uint64_t library_bytes;
-    struct hold *holds; /* one for each LIBRARY answered and not dropped */
+    uint64_t waiting_bytes; /* of its requests that have no answer yet */
+    struct hold *holds;     /* one for each LIBRARY answered and not dropped */
     /* Answers it has not read yet; while there are any, none of its requests is read. */
     struct abx_outbox outbox;
     bool broken; /* has gone, or reads too little: to be closed */
@@ -85,6 +86,8 @@ struct job {
     struct hashing *hashing; /* until its key is known */
     uint32_t function, constant_count;
     struct abx_shader_constant *constants;
+    struct connection *payer; /* whose waiting_bytes count it; NULL: it has gone */
+    size_t bytes;
     pid_t pid; /* 0: waits */
     int out;
     uint64_t deadline_ns;
@@ -257,8 +260,21 @@ static void answer_payload(struct connection *c, uint64_t id, int error,
 
 /* ---- jobs */
 
+/* False: its connection lets too much wait. */
+static bool job_pay(struct job *job, struct connection *c, size_t bytes)
+{
+    if (!abx_range_ok(c->waiting_bytes, bytes, MAX_WAITING_BYTES))
+        return false;
+    job->payer = c;
+    job->bytes = bytes;
+    c->waiting_bytes += bytes;
+    return true;
+}
+
 static void job_free(struct job *job)
 {
+    if (job->payer)
+        job->payer->waiting_bytes -= job->bytes;
     while (job->waiters) {
         struct waiter *next = job->waiters->next;
         job->waiters->connection->jobs--;
@@ -523,18 +539,6 @@ static void submit(struct connection *c, struct job *job, uint64_t id, uint64_t 
     }
 }
 
-static uint64_t waiting_bytes(const struct connection *c)
-{
-    uint64_t bytes = 0;
-    for (const struct job *j = jobs; j; j = j->next)
-        if (j->waiters && j->waiters->connection == c)
-            bytes += j->request_bytes;
-    for (const struct job *j = unhashed; j; j = j->next)
-        if (j->hashing->connection == c)
-            bytes += j->request_bytes;
-    return bytes;
-}
-
 /* Removes it from its list. */
 static void unhashed_unlink(struct job **at)
 {
@@ -594,9 +598,8 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
                 : fd < 0                                       ? -EBADF
                 : r->bytes > ABX_MAX_METALLIB_BYTES            ? -EFBIG
                 : r->bytes < sizeof(struct abx_shader_options) ? -EINVAL
-                : !abx_range_ok(waiting_bytes(c), r->bytes, MAX_WAITING_BYTES)
-                        ? -EAGAIN
-                        : map_request(job, fd, r->bytes);
+                : !job_pay(job, c, sizeof *job + r->bytes)     ? -EAGAIN
+                                                               : map_request(job, fd, r->bytes);
     if (error == 0 && !(job->hashing = malloc(sizeof *job->hashing)))
         error = -ENOMEM;
     if (error < 0) {
@@ -648,6 +651,10 @@ static int fill_pipeline(
     size_t bytes = r->constant_count * sizeof(struct abx_shader_constant);
     if (!hold)
         return -ENOENT;
+    if (!job_pay(job, c,
+                sizeof *job + abx_compiler_request_bytes(r) +
+                        r->link_count * (sizeof *job->links + sizeof *job->linked)))
+        return -EAGAIN;
     job->library = hold->library;
     hold->library->references++;
     if (!(job->constants = malloc(bytes + 1)))
@@ -664,7 +671,9 @@ static void on_pipeline(struct connection *c, const struct abx_compiler_request 
     int error = job ? fill_pipeline(job, c, r) : -ENOMEM;
     if (error < 0) {
         answer_error(c, r->id, error,
-                error == -ENOENT ? "the pipeline's library is not known" : "no memory");
+                error == -ENOENT   ? "the pipeline's library is not known"
+                : error == -EAGAIN ? "too many compiles are waiting"
+                                   : "no memory");
         if (job)
             job_free(job);
         return;
@@ -741,6 +750,8 @@ static void connection_close(struct connection *c)
     struct job *next;
     for (struct job *j = jobs; j; j = next) {
         next = j->next;
+        if (j->payer == c)
+            j->payer = NULL;
         bool paid = j->waiters && j->waiters->connection == c && j->pid;
         for (struct waiter **at = &j->waiters; *at;) {
             struct waiter *w = *at;

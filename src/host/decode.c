@@ -450,9 +450,13 @@ static bool copy_segments(struct decoder *d, const struct abx_rec_commit *r, siz
     }
     if (total > session->staging_capacity) {
         free(session->staging);
+        abx_books_uncharge(session, session->staging_capacity);
         session->staging_capacity = 0;
-        session->staging = malloc(abx_align_up(total, 65536));
+        bool paid = abx_books_charge(session, abx_align_up(total, 65536)) == 0;
+        session->staging = paid ? malloc(abx_align_up(total, 65536)) : NULL;
         if (!session->staging) {
+            if (paid)
+                abx_books_uncharge(session, abx_align_up(total, 65536));
             abx_session_kill(session, "no memory for its commands");
             return false;
         }

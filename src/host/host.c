@@ -14,6 +14,7 @@
 #define DEFAULT_CLIENTS 64u
 #define MAX_LINES_PER_SECOND 20u /* of a worker's log */
 #define DEFAULT_COMPILE_SECONDS 60u
+#define BOOKS_STEP (64u << 10) /* of the account: it is published to all clients each time */
 
 void abx_host_default_limits(struct abx_control_limits *limits)
 {
@@ -135,17 +136,60 @@ static void publish_memory(struct abx_host *host)
     atomic_store(&host->stats->memory_used, used);
 }
 
-int abx_host_charge(struct abx_session *session, uint64_t bytes)
+static int charge(struct abx_session *session, uint64_t bytes, uint64_t cap)
 {
     struct abx_host *host = session->host;
     uint64_t used = atomic_load(&host->memory_used);
     do
-        if (!abx_range_ok(used, bytes, host->limits.memory_bytes))
+        if (!abx_range_ok(used, bytes, cap))
             return -ENOMEM;
     while (!atomic_compare_exchange_weak(&host->memory_used, &used, used + bytes));
     atomic_fetch_add(&session->stats->memory_used, bytes);
     publish_memory(host);
     return 0;
+}
+
+int abx_host_charge(struct abx_session *session, uint64_t bytes)
+{
+    return charge(session, bytes, session->host->limits.memory_bytes);
+}
+
+int abx_books_charge(struct abx_session *session, uint64_t bytes)
+{
+    uint64_t cap = session->host->limits.memory_bytes;
+    uint64_t books = atomic_fetch_add(&session->books, bytes) + bytes;
+    uint64_t charged = atomic_load(&session->books_charged);
+    if (books <= charged)
+        return 0;
+    uint64_t step = abx_align_up(books - charged, BOOKS_STEP);
+    if (charge(session, step, cap + cap / 128) < 0) {
+        atomic_fetch_sub(&session->books, bytes);
+        return -ENOMEM;
+    }
+    atomic_fetch_add(&session->books_charged, step);
+    return 0;
+}
+
+static void settle(struct abx_session *session, uint64_t slack)
+{
+    uint64_t charged = atomic_load(&session->books_charged), keep;
+    do {
+        keep = abx_align_up(atomic_load(&session->books), BOOKS_STEP);
+        if (charged <= keep + slack)
+            return;
+    } while (!atomic_compare_exchange_weak(&session->books_charged, &charged, keep));
+    abx_host_uncharge(session, charged - keep);
+}
+
+void abx_books_uncharge(struct abx_session *session, uint64_t bytes)
+{
+    atomic_fetch_sub(&session->books, bytes);
+    settle(session, 4 * BOOKS_STEP);
+}
+
+void abx_books_settle(struct abx_session *session)
+{
+    settle(session, 0);
 }
 
 void abx_host_uncharge(struct abx_session *session, uint64_t bytes)

@@ -59,6 +59,7 @@ struct abx_object {
     uint8_t class;  /* enum abx_object_class */
     uint8_t poison; /* enum abx_reason: creation failed, each use fails with this */
     uint64_t poison_value, poison_limit;
+    uint32_t bytes; /* charged for it */
     uint64_t stamp; /* last submission that took a reference; the engine's */
     struct abx_session *session;
 };
@@ -86,7 +87,7 @@ struct abx_library_object {
     uint8_t key[32];
     struct abx_kept_library *kept; /* the broker's */
     void *map;                     /* message and reflection, as sent to the client */
-    size_t map_bytes;
+    size_t map_bytes;              /* charged */
     const struct abx_reflection *reflection;
 };
 
@@ -108,7 +109,8 @@ struct abx_pipeline_object {
     struct abx_object head;
     _Atomic int state; /* enum abx_pipeline_state; what it decides is set before it changes */
     struct abx_pipeline *backend;
-    char *text; /* why it failed */
+    char *text;        /* why it failed */
+    size_t code_bytes; /* charged */
     uint32_t cached;
     uint32_t buffers_used;             /* bit i: the function has an argument at [[buffer(i)]] */
     uint32_t binding_count;            /* highest used index + 1 */
@@ -163,6 +165,7 @@ struct abx_host_submission {
     uint32_t records;
     uint8_t *exec; /* the executable form */
     size_t exec_bytes, exec_capacity;
+    size_t charged; /* for objects and exec */
     uint64_t stamp;
     _Atomic uint64_t running_since; /* CLOCK_MONOTONIC; 0: not with the backend */
 };
@@ -199,6 +202,9 @@ struct abx_inbox_item {
     struct abx_kept_library *kept;        /* of a library without error: the item's */
     struct abx_pipeline_object *pipeline; /* one reference */
 };
+
+/* Charged for a question whether a pipeline is ready, until it is answered. */
+#define ABX_PREPARE_BYTES (sizeof(struct abx_inbox_item) + sizeof(struct abx_prepare_waiter) + 32u)
 
 struct abx_binding {
     struct abx_buffer_object *buffer;
@@ -260,6 +266,8 @@ struct abx_session {
     pthread_mutex_t space_lock; /* the window's ranges */
     pthread_cond_t space_freed;
     struct abx_range *ranges;
+    /* Bookkeeping: what is in use, and what of the account it has taken, in larger steps. */
+    _Atomic uint64_t books, books_charged;
     _Atomic uint32_t stray_pages; /* kernels read past buffers' ends */
 
     pthread_mutex_t inbox_lock;
@@ -295,6 +303,12 @@ static inline void abx_session_retain(struct abx_session *session)
 /* host.c: memory of the tenant. -ENOMEM over its cap. Any thread. */
 int abx_host_charge(struct abx_session *session, uint64_t bytes);
 void abx_host_uncharge(struct abx_session *session, uint64_t bytes);
+/* The same for what the host itself needs for the client: objects, lists, requests. These may go
+ * past the cap by a hundredth, so that a program whose memory is full can still release some. */
+int abx_books_charge(struct abx_session *session, uint64_t bytes);
+void abx_books_uncharge(struct abx_session *session, uint64_t bytes);
+/* Gives back what is charged and not in use. */
+void abx_books_settle(struct abx_session *session);
 
 /* objects.c */
 /* Allocates `size` zeroed bytes that start with a struct abx_object (one reference: the table's)

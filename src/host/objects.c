@@ -6,14 +6,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define OBJECT_OVERHEAD 96u /* of the heap, and of the backend's part */
+
 static int table_grow(struct abx_session *session, uint32_t index)
 {
     uint32_t size = session->table_size ? session->table_size : 256;
     while (size <= index)
         size *= 2;
-    struct abx_table_entry *table = realloc(session->table, size * sizeof *table);
-    if (!table)
+    uint64_t more = (size - session->table_size) * sizeof(struct abx_table_entry);
+    if (abx_books_charge(session, more) < 0)
         return -ENOMEM;
+    struct abx_table_entry *table = realloc(session->table, size * sizeof *table);
+    if (!table) {
+        abx_books_uncharge(session, more);
+        return -ENOMEM;
+    }
     memset(table + session->table_size, 0, (size - session->table_size) * sizeof *table);
     session->table = table;
     session->table_size = size;
@@ -39,14 +46,19 @@ void *abx_object_create(
                 (unsigned long long)handle);
         return NULL;
     }
-    struct abx_object *object = calloc(1, size);
+    uint32_t bytes = (uint32_t)size + OBJECT_OVERHEAD;
+    bool paid = abx_books_charge(session, bytes) == 0;
+    struct abx_object *object = paid ? calloc(1, size) : NULL;
     if (!object) {
+        if (paid)
+            abx_books_uncharge(session, bytes);
         abx_session_kill(session, "no memory for its objects");
         return NULL;
     }
     object->handle = handle;
     object->class = (uint8_t)class;
     object->session = session;
+    object->bytes = bytes;
     atomic_init(&object->references, 1);
     *entry = (struct abx_table_entry){generation, object};
     return object;
@@ -128,6 +140,7 @@ void abx_object_release(struct abx_object *object)
 {
     if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
         return;
+    abx_books_uncharge(object->session, object->bytes);
     switch ((enum abx_object_class)object->class) {
     case ABX_CLASS_BUFFER:
         destroy_buffer((struct abx_buffer_object *)object);

@@ -31,8 +31,12 @@ void abx_pipeline_answer(struct abx_pipeline_object *pipeline, const struct abx_
         return;
     }
     const uint8_t *object = map + abx_align_up(a->message_bytes, 8);
-    int r = host->backend->pipeline->create(
-            host->device, object, a->payload_bytes, &pipeline->backend);
+    struct abx_session *session = pipeline->head.session;
+    int r = abx_books_charge(session, a->payload_bytes);
+    pipeline->code_bytes = r < 0 ? 0 : a->payload_bytes;
+    if (r == 0)
+        r = host->backend->pipeline->create(
+                host->device, object, a->payload_bytes, &pipeline->backend);
     if (r < 0) {
         char text[96];
         int n = snprintf(text, sizeof text, "the compiled code was refused: %s", strerror(-r));
@@ -57,16 +61,20 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
     void *map = item->fd >= 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, item->fd, 0) : MAP_FAILED;
     const void *reflection =
             map == MAP_FAILED ? NULL : (uint8_t *)map + abx_align_up(item->message_bytes, 8);
-    if (!reflection || abx_reflection_check(reflection, item->reflection_bytes) < 0) {
+    bool paid = reflection && abx_books_charge(session, bytes) == 0;
+    if (!paid || abx_reflection_check(reflection, item->reflection_bytes) < 0) {
+        if (paid)
+            abx_books_uncharge(session, bytes);
         if (map != MAP_FAILED)
             munmap(map, bytes);
         abx_broker_drop(session->host->broker, item->kept);
-        item->error = -EBADMSG;
+        item->error = !reflection || paid ? -EBADMSG : -ENOMEM;
         return;
     }
     struct abx_library_object *library =
             abx_object_create(session, item->handle, ABX_CLASS_LIBRARY, sizeof *library);
     if (!library) {
+        abx_books_uncharge(session, bytes);
         munmap(map, bytes);
         abx_broker_drop(session->host->broker, item->kept);
         return;
@@ -81,6 +89,7 @@ void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
 void abx_library_destroy(struct abx_library_object *library)
 {
     abx_broker_drop(library->head.session->host->broker, library->kept);
+    abx_books_uncharge(library->head.session, library->map_bytes);
     munmap(library->map, library->map_bytes);
     free(library);
 }
@@ -166,10 +175,12 @@ void abx_pipeline_destroy(struct abx_pipeline_object *pipeline)
     while (pipeline->waiters) {
         struct abx_prepare_waiter *waiter = pipeline->waiters;
         pipeline->waiters = waiter->next;
+        abx_books_uncharge(pipeline->head.session, ABX_PREPARE_BYTES);
         free(waiter);
     }
     if (pipeline->backend)
         pipeline->head.session->host->backend->pipeline->destroy(pipeline->backend);
+    abx_books_uncharge(pipeline->head.session, pipeline->code_bytes);
     free(pipeline->text);
     free(pipeline);
 }

@@ -151,6 +151,7 @@ void abx_session_release(struct abx_session *session)
 {
     if (!session || atomic_fetch_sub(&session->references, 1) != 1)
         return;
+    abx_books_settle(session);
     pthread_mutex_destroy(&session->lock);
     pthread_mutex_destroy(&session->space_lock);
     pthread_cond_destroy(&session->space_freed);
@@ -375,6 +376,8 @@ static void drop_objects(struct abx_session *session)
     free(session->table);
     free(session->chunks);
     free(session->staging);
+    abx_books_uncharge(session, session->table_size * sizeof *session->table);
+    abx_books_uncharge(session, session->staging_capacity);
     session->table = NULL;
     session->chunks = NULL;
     session->staging = NULL;
@@ -413,6 +416,7 @@ void abx_session_finish(struct abx_session *session)
         tell_lost(session);
     stop_submissions(session);
     drop_objects(session);
+    abx_books_settle(session);
     pthread_mutex_lock(&host->lock);
     if (atomic_load(&host->sessions[session->slot]) == session)
         atomic_store(&host->sessions[session->slot], NULL);

@@ -172,8 +172,12 @@ static void send_prepared(
  * the middle of one of its own records, where a chunk message is sometimes fetched. */
 static void on_prepare(struct abx_session *session, const struct abx_message_prepare *m)
 {
-    struct abx_inbox_item *item = calloc(1, sizeof *item);
+    /* Charged until it is answered. */
+    bool paid = abx_books_charge(session, ABX_PREPARE_BYTES) == 0;
+    struct abx_inbox_item *item = paid ? calloc(1, sizeof *item) : NULL;
     if (!item) {
+        if (paid)
+            abx_books_uncharge(session, ABX_PREPARE_BYTES);
         send_prepared(session, m->tag, NULL);
         return;
     }
@@ -181,15 +185,19 @@ static void on_prepare(struct abx_session *session, const struct abx_message_pre
     item->tag = m->tag;
     item->handle = m->pipeline;
     item->fd = -1;
-    if (!abx_session_post(session, item))
+    if (!abx_session_post(session, item)) {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
         free(item);
+    }
 }
 
 static void prepare(struct abx_session *session, const struct abx_inbox_item *item)
 {
     abx_session_drain_ring(session);
-    if (atomic_load(&session->dead))
+    if (atomic_load(&session->dead)) {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
         return;
+    }
     struct abx_pipeline_object *pipeline = (void *)abx_object_find(session, item->handle);
     if (pipeline && pipeline->head.class != ABX_CLASS_PIPELINE)
         pipeline = NULL;
@@ -198,8 +206,10 @@ static void prepare(struct abx_session *session, const struct abx_inbox_item *it
             (waiter = malloc(sizeof *waiter))) {
         *waiter = (struct abx_prepare_waiter){pipeline->waiters, item->tag};
         pipeline->waiters = waiter;
-    } else
+    } else {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
         send_prepared(session, item->tag, pipeline);
+    }
 }
 
 /* ---- reading */
@@ -266,6 +276,7 @@ static void pipeline_over(struct abx_session *session, struct abx_pipeline_objec
         pipeline->waiters = waiter->next;
         if (!atomic_load(&session->dead))
             send_prepared(session, waiter->tag, pipeline);
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
         free(waiter);
     }
     for (unsigned i = 0; i < ABX_MAX_QUEUES && !atomic_load(&session->dead); i++) {
@@ -297,6 +308,8 @@ void abx_session_drain_inbox(struct abx_session *session)
                 send_compiled(session, item);
         } else if (item->prepare && !atomic_load(&session->dead))
             prepare(session, item);
+        else if (item->prepare)
+            abx_books_uncharge(session, ABX_PREPARE_BYTES);
         else if (item->pipeline)
             pipeline_over(session, item->pipeline);
         if (item->pipeline)

@@ -39,15 +39,27 @@ struct abx_host_submission *abx_submission_create(struct abx_session *session)
     return s;
 }
 
+static void drop_memory(struct abx_session *session, struct abx_host_submission *s)
+{
+    free(s->exec);
+    free(s->objects);
+    s->exec = NULL;
+    s->objects = NULL;
+    s->exec_capacity = 0;
+    s->object_capacity = 0;
+    if (s->charged)
+        abx_books_uncharge(session, s->charged);
+    s->charged = 0;
+}
+
 static void submission_free(struct abx_session *session, struct abx_host_submission *s)
 {
-    if (s->exec_capacity > POOL_EXEC_BYTES) {
-        free(s->exec);
-        s->exec = NULL;
-        s->exec_capacity = 0;
-    }
+    if (s->charged > POOL_EXEC_BYTES)
+        drop_memory(session, s);
     pthread_mutex_lock(&session->pool_lock);
     bool keep = session->pooled < POOL_MAX;
+    if (!keep)
+        drop_memory(session, s); /* before the session may end */
     if (keep) {
         s->next = session->pool;
         session->pool = s;
@@ -56,11 +68,8 @@ static void submission_free(struct abx_session *session, struct abx_host_submiss
     if (--session->in_flight == 0)
         pthread_cond_broadcast(&session->drained);
     pthread_mutex_unlock(&session->pool_lock);
-    if (!keep) {
-        free(s->exec);
-        free(s->objects);
+    if (!keep)
         free(s);
-    }
 }
 
 bool abx_submissions_drain(struct abx_session *session, unsigned timeout_ms)
@@ -83,8 +92,7 @@ bool abx_submissions_drain(struct abx_session *session, unsigned timeout_ms)
     pthread_mutex_unlock(&session->pool_lock);
     while (s) {
         struct abx_host_submission *next = s->next;
-        free(s->exec);
-        free(s->objects);
+        drop_memory(session, s);
         free(s);
         s = next;
     }

@@ -33,14 +33,16 @@ static void check_memory(void)
         struct abx_result r = guest_run(&g);
         CHECK(r.error_reason == ABX_REASON_MEMORY && r.error_limit == 16 << 20);
     }
-    CHECK(atomic_load(&g.host->memory_used) == ARENA_BYTES + DATA_BYTES);
+    uint64_t books = atomic_load(&g.host->memory_used) - (ARENA_BYTES + DATA_BYTES);
+    CHECK(books < 256 << 10); /* of the host, for the client's tables */
     /* Freed memory can be had again. */
     GUEST_PUSH(&g, buffer_create_private, HANDLE(22), 512 << 20, 8 << 20);
     GUEST_PUSH(&g, destroy, HANDLE(22));
     GUEST_PUSH(&g, buffer_create_private, HANDLE(23), 512 << 20, 8 << 20);
     guest_begin(&g);
     CHECK(guest_run(&g).error == 0);
-    CHECK(atomic_load(&g.host->memory_used) == ARENA_BYTES + DATA_BYTES + (8 << 20));
+    books = atomic_load(&g.host->memory_used) - (ARENA_BYTES + DATA_BYTES + (8 << 20));
+    CHECK(books < 256 << 10);
     guest_close(&g);
 }
 
