@@ -596,7 +596,7 @@ int abx_broker_create(struct abx_host *host, int sock, struct abx_broker **ret)
     broker->new_sock = sock;
     fcntl(sock, F_SETFL, O_NONBLOCK);
     pthread_mutex_init(&broker->lock, NULL);
-    broker->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    broker->bell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int r = broker->bell < 0 ? -errno
                              : -pthread_create(&broker->thread, NULL, broker_thread, broker);
     if (r < 0) {
