@@ -534,6 +534,8 @@ static void on_commit(
     abx_decode_commands(session, submission, session->staging, bytes);
     if (atomic_load(&session->dead) && submission->state != ABX_SUBMISSION_FAILED)
         abx_commands_fail(&session->decoder, ABX_REASON_LOST, session->decoder.op, 0, 0);
+    if (queue->head.poison)
+        abx_commands_fail(&session->decoder, queue->head.poison, session->decoder.op, 0, 0);
     abx_queue_add(queue, submission);
 }
 

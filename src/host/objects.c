@@ -134,6 +134,11 @@ static void bury_queue(struct abx_queue_object *queue)
     queue->grave_next = atomic_load(&session->graves);
     while (!atomic_compare_exchange_weak(&session->graves, &queue->grave_next, queue))
         ;
+    /* It may be asleep, and what the queue holds is wanted by others. */
+    pthread_mutex_lock(&session->inbox_lock);
+    if (session->doorbell >= 0)
+        abx_session_wake(session);
+    pthread_mutex_unlock(&session->inbox_lock);
 }
 
 void abx_object_release(struct abx_object *object)

@@ -59,7 +59,6 @@ static const struct rule worker_only[] = {
                 "compiled kernels are mapped twice, never writable and executable"},
         {SCMP_SYS(eventfd2), "a doorbell a client"},
         {SCMP_SYS(membarrier), "code patched while threads run"},
-        {SCMP_SYS(sched_setaffinity), "pool threads"},
         {SCMP_SYS(sysinfo), "memory size"},
 };
 

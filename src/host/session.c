@@ -283,6 +283,8 @@ void abx_session_serve(struct abx_session *session, bool inproc)
     while (alive && !atomic_load_explicit(&session->dead, memory_order_relaxed)) {
         if (atomic_load_explicit(&session->inbox, memory_order_relaxed))
             abx_session_drain_inbox(session);
+        if (atomic_load_explicit(&session->graves, memory_order_relaxed))
+            abx_queue_bury(session);
         bool any = !inproc && abx_session_drain_ring(session);
         uint64_t now = abx_now_ns();
         if (any)

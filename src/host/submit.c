@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define POOL_MAX 64u                 /* submissions kept for reuse */
+#define QUEUE_BYTES (128u << 10)     /* of a backend's queue: a thread, threadgroup memory */
 #define POOL_EXEC_BYTES (256u << 10) /* with at most so much memory each */
 
 static void backend_done(struct abx_submission *base, int error, uint32_t source, const char *text,
@@ -365,6 +366,17 @@ void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *s
     abx_queue_pump(queue);
 }
 
+static int create_backend(struct abx_session *session, struct abx_queue_object *queue)
+{
+    int r = abx_books_charge(session, QUEUE_BYTES);
+    if (r < 0)
+        return r;
+    r = session->host->backend->queue->create(session->host->device, &queue->backend);
+    if (r < 0)
+        abx_books_uncharge(session, QUEUE_BYTES);
+    return r;
+}
+
 int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t slot)
 {
     if (atomic_load(&session->queues[slot])) {
@@ -377,11 +389,13 @@ int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t sl
         return -EINVAL;
     queue->slot = slot;
     pthread_mutex_init(&queue->lock, NULL);
-    int r = session->host->backend->queue->create(session->host->device, &queue->backend);
-    if (r < 0) {
-        abx_session_kill(session, "no queue could be made for it: %s", strerror(-r));
-        return r;
+    int r = create_backend(session, queue);
+    if (r < 0 && atomic_load(&session->graves)) { /* what is finished is given back first */
+        abx_queue_bury(session);
+        r = create_backend(session, queue);
     }
+    if (r < 0) /* its command buffers fail, not the client */
+        abx_object_poison(&queue->head, ABX_REASON_MEMORY, 0, 0);
     /* A guest that uses a slot again waits until its record was read, then counts from 1. */
     atomic_store(&session->page->completed[slot], 0);
     atomic_store(&session->queues[slot], queue);
@@ -409,8 +423,10 @@ void abx_queue_bury(struct abx_session *session)
     pthread_mutex_unlock(&session->host->lock);
     while (queue) {
         struct abx_queue_object *next = queue->grave_next;
-        if (queue->backend)
+        if (queue->backend) {
             session->host->backend->queue->destroy(queue->backend);
+            abx_books_uncharge(session, QUEUE_BYTES);
+        }
         pthread_mutex_destroy(&queue->lock);
         free(queue);
         queue = next;
@@ -423,7 +439,7 @@ void abx_queue_cancel(struct abx_queue_object *queue)
     queue->cancelled = true;
     pthread_mutex_unlock(&queue->lock);
     const struct abx_queue_ops *ops = queue->head.session->host->backend->queue;
-    if (ops->cancel)
+    if (ops->cancel && queue->backend)
         ops->cancel(queue->backend);
     abx_queue_pump(queue);
 }

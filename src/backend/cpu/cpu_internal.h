@@ -13,7 +13,8 @@
 #include <stdatomic.h>
 
 #define ABX_CPU_MAX_THREADS 256u
-#define ABX_CPU_MAX_EXECUTORS 512u
+/* A thread each; queues past that have command buffers that fail. */
+#define ABX_CPU_MAX_EXECUTORS 4096u
 /* Threadgroup arguments start on lines of their own. */
 #define ABX_CPU_GROUP_ALIGN 128u
 #define ABX_CPU_GROUP_MEMORY                                                                       \
@@ -126,6 +127,7 @@ struct abx_device {
     struct abx_cpu_pool pool;
     pthread_mutex_t lock; /* executors */
     _Atomic(struct abx_cpu_executor *) executors[ABX_CPU_MAX_EXECUTORS];
+    size_t executor_end; /* none is at this place or behind it; under the lock */
     uint32_t spin_ns;
     _Atomic uint64_t buffer_limit_ns; /* of one command buffer; 0: not watched */
 };

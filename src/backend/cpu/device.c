@@ -21,6 +21,8 @@ static int enlist(struct abx_device *device, struct abx_cpu_executor *e)
     for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS && r < 0; i++)
         if (!atomic_load(&device->executors[i])) {
             atomic_store(&device->executors[i], e);
+            if (i >= device->executor_end)
+                device->executor_end = i + 1;
             r = 0;
         }
     pthread_mutex_unlock(&device->lock);
@@ -48,9 +50,11 @@ void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor
 {
     abx_cpu_executor_unbind(e);
     pthread_mutex_lock(&device->lock);
-    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++)
+    for (size_t i = 0; i < device->executor_end; i++)
         if (atomic_load(&device->executors[i]) == e)
             atomic_store(&device->executors[i], NULL);
+    while (device->executor_end && !atomic_load(&device->executors[device->executor_end - 1]))
+        device->executor_end--;
     pthread_mutex_unlock(&device->lock);
     if (e->frames)
         munmap(e->frames, e->frame_bytes);

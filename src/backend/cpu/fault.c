@@ -137,7 +137,7 @@ int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct
 void abx_cpu_interrupt(struct abx_device *device, const struct abx_submission *submission)
 {
     pthread_mutex_lock(&device->lock);
-    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
+    for (size_t i = 0; i < device->executor_end; i++) {
         struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
         if (e && e != current && atomic_load(&e->submission) == submission)
             signal_thread(e);
@@ -181,7 +181,7 @@ void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
 {
     atomic_store(&device->buffer_limit_ns, limit_ns * ABX_CPU_BUFFER_LIMIT);
     pthread_mutex_lock(&device->lock); /* no executor goes away meanwhile */
-    for (size_t i = 0; i < ABX_CPU_MAX_EXECUTORS; i++) {
+    for (size_t i = 0; i < device->executor_end; i++) {
         struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
         if (e)
             watch(e, limit_ns);
