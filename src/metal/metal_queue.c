@@ -9,6 +9,9 @@
 
 #include "metal/metal_wrap.h"
 
+#define QUEUE_PATIENCE_NS                                                                          \
+    10000000000u /* for a place; a program that has all alive is told so then */
+
 /* ---- every queue, so that what is complete on one nobody touches any more is let go of too */
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -197,6 +200,44 @@ void abx_metal_queue_reap_all(struct abx_client *client)
     for (unsigned i = 0; i < count; i++) {
         abx_metal_queue_reap(states[i]); /* may end the queue: the state is still ours */
         state_unref(states[i]);
+    }
+}
+
+/* Some queue's oldest command buffer under way, waited for. False: there is none. What is waited
+ * for may be an event that never comes: only so long. */
+static bool wait_for_some(struct abx_client *client, int64_t timeout_ns)
+{
+    struct abx_client_queue wire;
+    uint64_t sequence = 0;
+    pthread_mutex_lock(&all_lock);
+    for (struct abx_metal_queue_state *s = all; s && !sequence; s = s->next) {
+        if (s->wire.client != client)
+            continue;
+        pthread_mutex_lock(&s->lock);
+        if (s->flying) {
+            sequence = s->flying->sequence;
+            wire = s->wire;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    pthread_mutex_unlock(&all_lock);
+    return sequence && abx_client_queue_wait(&wire, sequence, timeout_ns, 0) == 0;
+}
+
+/* A slot for one more queue: those of queues that nobody has any more are free once their work is
+ * done. */
+static int queue_create(struct abx_client *client, struct abx_client_queue *ret)
+{
+    uint64_t until = abx_now_ns() + QUEUE_PATIENCE_NS;
+    for (;;) {
+        int r = abx_client_queue_create(client, ret);
+        uint64_t now = abx_now_ns();
+        if (r != -EMFILE || now >= until)
+            return r;
+        bool some = wait_for_some(client, (int64_t)(until - now));
+        abx_metal_queue_reap_all(client);
+        if (!some)
+            return abx_client_queue_create(client, ret);
     }
 }
 
@@ -491,11 +532,7 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     struct abx_metal_queue_state *state = calloc(1, sizeof *state);
     if (!state)
         return NULL;
-    int r = abx_client_queue_create(client, &state->wire);
-    if (r == -EMFILE) { /* some may be waiting for nothing but to be let go of */
-        abx_metal_queue_reap_all(client);
-        r = abx_client_queue_create(client, &state->wire);
-    }
+    int r = queue_create(client, &state->wire);
     struct abx_metal_queue *queue = r < 0 ? NULL : abx_metal_new(ABX_METAL_QUEUE, device);
     if (!queue) {
         if (r == -EMFILE)
