@@ -186,9 +186,14 @@ static void check_client_killed(void)
         close(ready[0]);
         close(ready[1]);
         wait_clients("killed", 1);
+        /* A compilation that nobody waits for any more holds a file, and what is charged for it,
+         * until it ends. */
         struct abx_control_tenant now = tenant_now("killed");
+        for (int i = 0; i < 1000 && now.memory_used; i++) {
+            usleep(10000);
+            now = tenant_now("killed");
+        }
         CHECK(now.memory_used == 0 && now.worker_deaths == 0);
-        /* A compilation that nobody waits for any more holds a file until it ends. */
         for (int i = 0; i < 1000 && is_more(&kept, now.worker_pid); i++)
             usleep(10000);
         if (is_more(&kept, now.worker_pid) || address_space(now.worker_pid) > 1024 + 64) {
