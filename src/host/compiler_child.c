@@ -23,14 +23,17 @@
 #define CHILD_TMP_BYTES (256ull << 20) /* a library's precompiled header; ggml's takes 3 MB */
 #define CHILD_PROCESSES 64u            /* a clang a core, at most 16, and its own */
 #define CHILD_OUT 3
+#define CHILD_NULL 4 /* until it is standard error */
 
 static struct abx_shader_tools tools;
 static char *tools_message; /* why there are none */
 static int tools_error;
+static int null_file = -1;
 static bool clang_loaded; /* no program is needed */
 
 void child_setup(void)
 {
+    null_file = open("/dev/null", O_WRONLY | O_CLOEXEC);
     tools_error = abx_shader_locate(&tools, &tools_message);
     if (tools_error < 0)
         compiler_log("%s", tools_message ? tools_message : strerror(-tools_error));
@@ -117,7 +120,9 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
     const char *program[] = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", tools.clang,
             tools.shim, tools.pch, NULL};
     const char *library[] = {tools.shim, tools.pch, NULL};
-    abx_sandbox_basics(CHILD_OUT + 1, 64);
+    if (null_file < 0 || dup2(null_file, CHILD_NULL) < 0)
+        _exit(126);
+    abx_sandbox_basics(CHILD_NULL + 1, 64);
     limit(RLIMIT_CPU, work->cpu_seconds);
 #ifndef __SANITIZE_ADDRESS__ /* its shadow alone is larger */
     limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
@@ -130,13 +135,14 @@ static void give_up_rights(const struct child_work *work, struct abx_string *lac
     else
         abx_sandbox_empty_root(lacking);
     abx_sandbox_drop_capabilities(lacking);
-    int r = needs_clang(work) ? abx_sandbox_compiler_calls() : abx_sandbox_codegen_calls();
-    if (r < 0) {
-        compiler_log("limiting system calls: %s", strerror(-r));
-        _exit(126);
-    }
     if (lacking->length && work->verbose)
         compiler_log("this system does not allow compiles: %s", lacking->data);
+    /* The log is not for what it says from here on. */
+    if (dup2(CHILD_NULL, 1) < 0 || dup2(CHILD_NULL, 2) < 0 || close(CHILD_NULL) < 0)
+        _exit(126);
+    int r = needs_clang(work) ? abx_sandbox_compiler_calls() : abx_sandbox_codegen_calls();
+    if (r < 0)
+        _exit(126);
 }
 
 static int compile(const struct child_work *work, struct abx_shader_result *result)

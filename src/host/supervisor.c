@@ -22,13 +22,29 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_IDLE_SECONDS 300u
 #define STOP_PATIENCE_NS 1000000000u /* of the compiler, with its own end */
-#define REPLACED_NS 2000000000u      /* how often an idle daemon looks whether it was replaced */
+#define LOG_MAX_BYTES (4u << 20)
+#define LOG_LOOK_BYTES (64u << 10) /* written between two looks at its size */
+#define REPLACED_NS 2000000000u    /* how often an idle daemon looks whether it was replaced */
+
+void supervisor_write(const char *data, size_t bytes)
+{
+    static uint64_t written;
+    struct stat st;
+    written += bytes;
+    if (written > LOG_LOOK_BYTES) { /* others write to it, too */
+        written = 0;
+        if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES)
+            (void)!ftruncate(STDERR_FILENO, 0);
+    }
+    (void)!write(STDERR_FILENO, data, bytes);
+}
 
 void supervisor_log(const char *format, ...)
 {
@@ -44,7 +60,7 @@ void supervisor_log(const char *format, ...)
     if (n > (int)sizeof line - 2)
         n = (int)sizeof line - 2;
     line[n++] = '\n';
-    (void)!write(STDERR_FILENO, line, (size_t)n);
+    supervisor_write(line, (size_t)n);
 }
 
 /* ---- connections */
@@ -125,7 +141,7 @@ static void read_signals(struct supervisor *s)
 
 /* ---- the loop */
 
-#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 3 * ABX_MAX_TENANTS + 8)
+#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 4 * ABX_MAX_TENANTS + 16)
 
 struct watched {
     struct pollfd p[MAX_POLL];
@@ -155,6 +171,8 @@ static void dispatch(struct supervisor *s, const struct watched *w)
     struct tenant *next_tenant;
     for (struct worker *k = s->workers; k; k = next_worker) {
         next_worker = k->next;
+        if (is_ready(w, k->log))
+            worker_said(k);
         if (is_ready(w, k->sock))
             worker_message(s, k);
     }
@@ -261,8 +279,10 @@ static void serve(struct supervisor *s)
             watch(&w, t->listener);
             watch(&w, t->inherited ? t->process : -1);
         }
-        for (const struct worker *k = s->workers; k; k = k->next)
+        for (const struct worker *k = s->workers; k; k = k->next) {
             watch(&w, k->sock);
+            watch(&w, k->log);
+        }
         if (poll(w.p, w.count, timeout) <= 0)
             continue;
         memset(w.ready, 0, sizeof w.ready);

@@ -33,7 +33,10 @@ struct worker {
     struct tenant *tenant; /* NULL: the spare */
     pid_t pid;
     int sock;
-    uint64_t number; /* no other has or had it */
+    int log; /* what it says: the read end of its standard error */
+    uint64_t log_second;
+    uint32_t log_bytes; /* of this second */
+    uint64_t number;    /* no other has or had it */
     bool ready;
     bool wants_compiler;      /* its socket to one has closed */
     uint64_t compiler_due_ns; /* not before then it gets another */
@@ -88,6 +91,8 @@ struct supervisor {
 };
 
 void supervisor_log(const char *format, ...) ABX_PRINTF(1, 2);
+/* Bytes into the log, which starts afresh when it has grown too large. */
+void supervisor_write(const char *data, size_t bytes);
 uint64_t supervisor_realtime_ns(void);
 
 /* supervisor_setup.c: 0, or -errno with a message. */
@@ -110,6 +115,8 @@ void refused_close(struct refused *refused);
  * is). CLOCK_MONOTONIC. */
 uint64_t workers_give_compilers(struct supervisor *s, uint64_t now);
 void worker_message(struct supervisor *s, struct worker *worker);
+/* Something is in its log. */
+void worker_said(struct worker *worker);
 /* The process `pid` ended. */
 void worker_reaped(struct supervisor *s, pid_t pid, int status);
 void worker_kill(struct supervisor *s, struct worker *worker);

@@ -17,13 +17,16 @@
 #include "host/compiler.h"
 
 #define REFUSED_NS 500000000u
-#define COMPILER_AGAIN_NS 1000000000u /* between two starts, or two sockets of one worker */
+#define LOG_BYTES_PER_SECOND (16u << 10) /* of one worker */
+#define COMPILER_AGAIN_NS 1000000000u    /* between two starts, or two sockets of one worker */
 #define SPARE_DELAY_NS 100000000u /* the next spare waits until the first client has started up */
 
 extern char **environ;
 
-/* Starts `program` with descriptors 3.. from `fds`; they stay the caller's. */
-static pid_t spawn(const char *program, char *const argv[], const int *fds, unsigned fd_count)
+/* Starts `program` with descriptors 3.. from `fds`; they stay the caller's. log: what it gets as
+ * standard output and error, or -1: ours. */
+static pid_t spawn(
+        const char *program, char *const argv[], const int *fds, unsigned fd_count, int log)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -38,6 +41,8 @@ static pid_t spawn(const char *program, char *const argv[], const int *fds, unsi
      */
     for (unsigned i = 0; i < fd_count; i++)
         posix_spawn_file_actions_adddup2(&actions, fds[i], (int)(3 + i));
+    for (int fd = 1; log >= 0 && fd <= 2; fd++)
+        posix_spawn_file_actions_adddup2(&actions, log, fd);
     int r = posix_spawn(&pid, program, &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
@@ -83,7 +88,7 @@ static void start_compiler(struct supervisor *s)
     if (high_pair(pair) < 0)
         return;
     char *argv[] = {program, NULL};
-    pid_t pid = spawn(program, argv, &pair[1], 1);
+    pid_t pid = spawn(program, argv, &pair[1], 1, -1);
     close(pair[1]);
     if (pid < 0) {
         supervisor_log("%s: %s", program, strerror(-pid));
@@ -152,14 +157,65 @@ static void worker_free(struct worker *worker)
         munmap(worker->stats, sizeof *worker->stats);
     if (worker->sock >= 0)
         close(worker->sock);
+    if (worker->log >= 0)
+        worker_said(worker); /* its last words */
+    if (worker->log >= 0)
+        close(worker->log);
     free(worker);
+}
+
+static int open_log(int log[2])
+{
+    if (pipe2(log, O_CLOEXEC) < 0)
+        return -errno;
+    log[0] = high(log[0]);
+    log[1] = high(log[1]);
+    if (log[0] < 0 || log[1] < 0)
+        return -EMFILE;
+    return fcntl(log[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* As it is for people: it may be a guest that speaks. */
+static void clean(char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if ((text[i] < ' ' && text[i] != '\n') || text[i] > '~')
+            text[i] = '?';
+}
+
+void worker_said(struct worker *worker)
+{
+    char text[4096], name[32];
+    ssize_t n = read(worker->log, text, sizeof text);
+    if (n <= 0) {
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        close(worker->log);
+        worker->log = -1;
+        return;
+    }
+    uint64_t second = abx_now_ns() / 1000000000u;
+    if (second != worker->log_second)
+        worker->log_bytes = 0;
+    worker->log_second = second;
+    if (worker->log_bytes > LOG_BYTES_PER_SECOND)
+        return; /* the rest of this second's is dropped */
+    worker->log_bytes += (uint32_t)n;
+    clean(text, (size_t)n);
+    /* Whoever it says it is. */
+    if (strncmp(text, "worker[", 7) != 0)
+        supervisor_write(
+                name, (size_t)snprintf(name, sizeof name, "worker[%d] says: ", (int)worker->pid));
+    supervisor_write(text, (size_t)n);
+    if (text[n - 1] != '\n')
+        supervisor_write("\n", 1);
 }
 
 struct worker *worker_spawn(
         struct supervisor *s, const char *backend, const struct abx_control_limits *limits)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    int pair[2] = {-1, -1};
+    int pair[2] = {-1, -1}, log[2] = {-1, -1};
     char backend_argument[32], threads_argument[32];
     if (!worker)
         return NULL;
@@ -167,17 +223,20 @@ struct worker *worker_spawn(
     worker->number = ++s->last_worker;
     worker->threads = limits->threads;
     worker->compile_seconds = limits->compile_seconds;
-    worker->sock = -1;
+    worker->sock = worker->log = -1;
     int stats = map_stats(worker);
     int compiler = compiler_socket(s, worker);
     int r = stats < 0 ? stats : compiler < 0 ? compiler : high_pair(pair);
+    if (r == 0)
+        r = open_log(log);
+    worker->log = log[0];
     if (r == 0) {
         snprintf(backend_argument, sizeof backend_argument, "--backend=%s", backend);
         snprintf(threads_argument, sizeof threads_argument, "--threads=%u", limits->threads);
         char *argv[] = {"arcboxd", "--role=worker", backend_argument, threads_argument, NULL};
         int fds[] = {pair[1], stats, compiler};
         /* This very file, also when another has been installed in its place meanwhile. */
-        r = worker->pid = spawn("/proc/self/exe", argv, fds, 3);
+        r = worker->pid = spawn("/proc/self/exe", argv, fds, 3, log[1]);
     }
     if (stats >= 0)
         close(stats);
@@ -185,6 +244,8 @@ struct worker *worker_spawn(
         close(compiler);
     if (pair[1] >= 0)
         close(pair[1]);
+    if (log[1] >= 0)
+        close(log[1]);
     worker->sock = pair[0];
     if (r < 0) {
         supervisor_log("a worker could not be started: %s", strerror(-r));
