@@ -46,7 +46,7 @@ kernel void multiplies_tiles(device float *out [[buffer(0)]], threadgroup half *
 }
 
 // Each lane's row of numbers, from addresses that nothing is known of, cut to half precision and stored
-// transposed: cut as memory has them, and the sixteen columns stored as one.
+// transposed: eight columns follow each other in memory, and are stored together.
 kernel void fills_tile(device const float *rows [[buffer(0)]], device const uint *row [[buffer(1)]],
         device half *out [[buffer(2)]], threadgroup half *tile [[threadgroup(0)]],
         ushort lane [[thread_index_in_threadgroup]])
@@ -60,5 +60,16 @@ kernel void fills_tile(device const float *rows [[buffer(0)]], device const uint
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     for (short i = 0; i < 16; i++)
+        out[32 * i + lane] = simd_max(tile[32 * i + lane]);
+}
+
+// The same rows, stored as they are: they are cut as memory has them, and never brought into lanes.
+kernel void copies_rows(device const float *rows [[buffer(0)]], device const uint *row [[buffer(1)]],
+        device half *out [[buffer(2)]], threadgroup half *tile [[threadgroup(0)]],
+        ushort lane [[thread_index_in_threadgroup]])
+{
+    *(threadgroup half2x4 *)(tile + 8 * lane) = half2x4(*(device const float2x4 *)(rows + 8 * row[lane]));
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (short i = 0; i < 8; i++)
         out[32 * i + lane] = simd_max(tile[32 * i + lane]);
 }
