@@ -20,6 +20,7 @@
 #define MAX_RIGHT 32u
 #define MAX_BLOCK_REGISTERS 2u
 #define MAX_BLOCK_ROWS 8u
+#define MAX_MADE 64u
 
 static LLVMTypeRef f32(struct wide *w)
 {
@@ -114,41 +115,81 @@ static bool is_fresh(struct wide *w, const struct run *r, LLVMValueRef call, LLV
     LLVMValueRef at = LLVMGetPreviousInstruction(call);
     while (at && at != source && at != r->after)
         at = LLVMGetPreviousInstruction(at);
-    LLVMValueRef v = at && at == source ? wide_vector(w, source) : NULL;
-    return v && LLVMIsAInstruction(v) && !LLVMIsAPHINode(v) && LLVMGetNextInstruction(v) &&
-           LLVMGetInstructionParent(v) == LLVMGetInsertBlock(w->g->builder);
+    return at && at == source && !wide_private(source);
 }
 
-/* The builder goes to where the last of some factors is made, when that is in this run: otherwise
- * many of them would wait in registers that are not there. */
-static void go_to(
-        struct wide *w, const struct run *r, LLVMValueRef *call, unsigned calls, unsigned first)
+/* What an operand is made of, as far as it can be made later as well. */
+struct making {
+    LLVMValueRef in[MAX_MADE];
+    unsigned count;
+};
+
+static bool is_made_later(struct wide *w, LLVMValueRef v)
 {
-    LLVMValueRef last = NULL;
-    for (unsigned i = 0; i < 2 * calls; i++) {
-        LLVMValueRef source = LLVMGetOperand(call[i / 2], first + i % 2);
-        if (!is_fresh(w, r, call[i / 2], source))
-            return;
-        LLVMValueRef v = wide_vector(w, source), in = last;
-        while (in && in != v)
-            in = LLVMGetNextInstruction(in);
-        last = in || !last ? v : last;
+    if (!LLVMIsAInstruction(v) || LLVMGetInstructionParent(v) != LLVMGetInsertBlock(w->g->builder))
+        return false;
+    return (LLVMIsALoadInst(v) && !LLVMGetVolatile(v) &&
+                   LLVMGetOrdering(v) == LLVMAtomicOrderingNotAtomic) ||
+           LLVMIsAShuffleVectorInst(v) || LLVMIsAFPExtInst(v) || LLVMIsABitCastInst(v);
+}
+
+static bool collect(struct wide *w, struct making *m, LLVMValueRef v)
+{
+    for (unsigned i = 0; i < m->count; i++)
+        if (m->in[i] == v)
+            return true;
+    if (!is_made_later(w, v))
+        return true;
+    for (int i = 0; i < LLVMGetNumOperands(v) && !LLVMIsALoadInst(v); i++)
+        if (!collect(w, m, LLVMGetOperand(v, (unsigned)i)))
+            return false;
+    if (m->count == MAX_MADE)
+        return false;
+    m->in[m->count++] = v;
+    return true;
+}
+
+static bool only_for(const struct making *m)
+{
+    for (unsigned i = 0; i < m->count; i++)
+        for (LLVMUseRef u = LLVMGetFirstUse(m->in[i]); u; u = LLVMGetNextUse(u)) {
+            unsigned k = 0;
+            while (k < m->count && m->in[k] != LLVMGetUser(u))
+                k++;
+            if (k == m->count && i + 1 < m->count)
+                return false;
+        }
+    return true;
+}
+
+/* Makes a factor that only this run needs where the builder is: it would wait in registers that are
+ * not there, and there is nothing else to do while many are converted in a row. Nothing between
+ * writes but to the run's own memory. */
+static void make_later(struct wide *w, const struct run *r, LLVMValueRef call, unsigned first)
+{
+    for (unsigned i = first; i < first + 2; i++) {
+        LLVMValueRef source = LLVMGetOperand(call, i);
+        struct making m = {.count = 0};
+        if (!is_fresh(w, r, call, source) || !collect(w, &m, wide_vector(w, source)) ||
+                !only_for(&m) || (m.count && LLVMGetFirstUse(m.in[m.count - 1])))
+            continue;
+        for (unsigned k = 0; k < m.count; k++) {
+            LLVMInstructionRemoveFromParent(m.in[k]);
+            LLVMInsertIntoBuilder(w->g->builder, m.in[k]);
+        }
     }
-    LLVMPositionBuilderBefore(w->g->builder, LLVMGetNextInstruction(last));
 }
 
 static void store_left(struct wide *w, struct run *r, unsigned i)
 {
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(w->g->builder);
     LLVMValueRef e[2];
     if (r->left_stored[i])
         return;
     r->left_stored[i] = true;
-    go_to(w, r, &r->left[i], 1, 1);
+    make_later(w, r, r->left[i], 1);
     operand(w, r->left[i], 1, e);
     for (unsigned h = 0; h < 2; h++)
         store(w, e[h], r->memory, i * ELEMENTS + h * ELEMENTS / 2);
-    LLVMPositionBuilderAtEnd(w->g->builder, here);
 }
 
 /* Where a row of right factors lies, in numbers. */
@@ -160,7 +201,6 @@ static uint64_t right_row(const struct run *r, unsigned place, unsigned row)
 /* The place of one right factor, or of two whose rows lie side by side. */
 static unsigned store_rights(struct wide *w, struct run *r, unsigned a, unsigned b)
 {
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(w->g->builder);
     LLVMValueRef e[2][2];
     for (unsigned i = 0; i < r->stores; i++)
         if (r->stored[i].right[0] == a && r->stored[i].right[1] == b)
@@ -168,17 +208,16 @@ static unsigned store_rights(struct wide *w, struct run *r, unsigned a, unsigned
     unsigned place = r->stores++;
     r->stored[place].right[0] = a;
     r->stored[place].right[1] = b;
-    LLVMValueRef call[2] = {r->right[a], r->right[b]};
-    go_to(w, r, call, r->columns, 3);
-    for (unsigned i = 0; i < r->columns; i++)
+    for (unsigned i = 0; i < r->columns; i++) {
+        make_later(w, r, r->right[i ? b : a], 3);
         operand(w, r->right[i ? b : a], 3, e[i]);
+    }
     for (unsigned k = 0; k < ROW; k++) {
         LLVMValueRef v = one_row(w, e[0], k);
         if (r->columns == 2)
             v = wide_join(w, v, one_row(w, e[1], k), ROW);
         store(w, v, r->memory, right_row(r, place, k));
     }
-    LLVMPositionBuilderAtEnd(w->g->builder, here);
     return place;
 }
 
@@ -232,6 +271,18 @@ static unsigned right_place(
     return store_rights(w, r, w->product[a].right, w->product[b].right);
 }
 
+/* Puts what a step needs into memory, if it is not there. */
+static void prepare(
+        struct wide *w, struct run *r, const struct panel *p, const struct block *k, unsigned s)
+{
+    if (s >= p->steps)
+        return;
+    for (unsigned a = 0; a < p->stacked; a++)
+        store_left(w, r, w->product[at_step(w, p->chain[a][0], s)].left);
+    for (unsigned i = 0; i < k->registers; i++)
+        right_place(w, r, p, k->from + i * r->columns, s);
+}
+
 static void multiply_step(struct wide *w, struct run *r, const struct panel *p,
         const struct block *k, unsigned s, LLVMValueRef factors,
         LLVMValueRef (*sum)[MAX_BLOCK_REGISTERS])
@@ -268,15 +319,19 @@ static LLVMValueRef before(
 static void multiply_block(
         struct wide *w, struct run *r, const struct panel *p, const struct block *k)
 {
-    LLVMValueRef sum[MAX_BLOCK_ROWS][MAX_BLOCK_REGISTERS], factors = hidden(w, r->memory);
+    LLVMValueRef sum[MAX_BLOCK_ROWS][MAX_BLOCK_REGISTERS], factors;
+    prepare(w, r, p, k, 0);
+    factors = hidden(w, r->memory);
     for (unsigned y = 0; y < k->rows; y++)
         for (unsigned i = 0; i < k->registers; i++) {
             sum[y][i] = before(w, p, k, i * r->columns, k->first + y);
             if (r->columns == 2)
                 sum[y][i] = wide_join(w, sum[y][i], before(w, p, k, i * 2 + 1, k->first + y), ROW);
         }
-    for (unsigned s = 0; s < p->steps; s++)
+    for (unsigned s = 0; s < p->steps; s++) {
+        prepare(w, r, p, k, s + 1); /* while this step goes on */
         multiply_step(w, r, p, k, s, factors, sum);
+    }
     for (unsigned y = 0; y < k->rows; y++)
         for (unsigned i = 0; i < k->registers * r->columns; i++)
             k->sum[i][k->first + y] =
@@ -326,9 +381,6 @@ static void multiply_columns(
 static void multiply_panel(struct wide *w, struct run *r, const struct panel *p)
 {
     unsigned whole = p->chains / r->columns * r->columns;
-    for (unsigned a = 0; whole && a < p->stacked; a++)
-        for (unsigned s = 0; s < p->steps; s++)
-            store_left(w, r, w->product[at_step(w, p->chain[a][0], s)].left);
     for (unsigned from = 0, count; from < whole; from += count) {
         count = MAX_BLOCK_REGISTERS * r->columns;
         if (whole - from < count)
