@@ -133,15 +133,17 @@ static bool is_made_later(struct wide *w, LLVMValueRef v)
            LLVMIsAShuffleVectorInst(v) || LLVMIsAFPExtInst(v) || LLVMIsABitCastInst(v);
 }
 
-static bool collect(struct wide *w, struct making *m, LLVMValueRef v)
+static bool collect(struct wide *w, struct making *m, LLVMValueRef v, unsigned depth)
 {
     for (unsigned i = 0; i < m->count; i++)
         if (m->in[i] == v)
             return true;
     if (!is_made_later(w, v))
         return true;
+    if (depth == MAX_MADE)
+        return false;
     for (int i = 0; i < LLVMGetNumOperands(v) && !LLVMIsALoadInst(v); i++)
-        if (!collect(w, m, LLVMGetOperand(v, (unsigned)i)))
+        if (!collect(w, m, LLVMGetOperand(v, (unsigned)i), depth + 1))
             return false;
     if (m->count == MAX_MADE)
         return false;
@@ -170,7 +172,7 @@ static void make_later(struct wide *w, const struct run *r, LLVMValueRef call, u
     for (unsigned i = first; i < first + 2; i++) {
         LLVMValueRef source = LLVMGetOperand(call, i);
         struct making m = {.count = 0};
-        if (!is_fresh(w, r, call, source) || !collect(w, &m, wide_vector(w, source)) ||
+        if (!is_fresh(w, r, call, source) || !collect(w, &m, wide_vector(w, source), 0) ||
                 !only_for(&m) || (m.count && LLVMGetFirstUse(m.in[m.count - 1])))
             continue;
         for (unsigned k = 0; k < m.count; k++) {
