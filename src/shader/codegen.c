@@ -107,9 +107,6 @@ int codegen_finish(struct codegen *g, struct abx_shader_result *result)
     int r = codegen_verify(g, "building");
     if (r == 0)
         r = codegen_run_passes(g, g->object.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
-    LLVMValueRef resume = LLVMGetNamedFunction(g->module, "abx_entry.resume");
-    if (r == 0 && resume && g->object.lanes > 1)
-        codegen_load_late(g, resume);
     if (r == 0 && g->object.lanes > 1)
         codegen_sink(g);
     if (r == 0)

@@ -101,9 +101,6 @@ void codegen_unroll_private(struct codegen *g, LLVMValueRef function);
 void codegen_open_vectors(struct codegen *g, LLVMValueRef function);
 /* The whole kernel in scalars: vectors left in it block the vectoriser. */
 int codegen_scalarize(struct codegen *g);
-/* codegen_frame.c: values come back from the frame when they are used, in what a coroutine was
- * split into. */
-void codegen_load_late(struct codegen *g, LLVMValueRef function);
 /* codegen_wide_product.c: gives each function the memory that its products of matrices use. */
 void codegen_place_factors(struct codegen *g);
 /* codegen_matrix.c: a marker of an 8x8 matrix; its constant flags, -1 when they are not; and all of

@@ -1,13 +1,19 @@
 /* shader: loads and conversions of vectors of lanes go where their results are used. A program's
  * own order, which instructions are chosen in, has a row of them first and what is done with them
  * later; with sixteen registers, most of a row waits on the stack. Where they are used, they are
- * part of the instruction that uses them. Compiler process. */
+ * part of the instruction that uses them. Compiler process.
+ *
+ * What LLVM gets back from a coroutine's frame is loaded at a block's beginning, with the same end:
+ * the sums of a matrix product are more than there are registers. Nobody else has the address of
+ * what it keeps there, so such a load goes past stores, too. */
 #include "shader/codegen.h"
 
 #include <string.h>
 
 #define MAX_USES 4u
 #define MAX_STEPS 4000000u /* instructions passed over, in all */
+#define MANY 16u           /* loads that a block can have without running out of registers */
+#define MAX_KEPT 4096u
 
 static bool writes(LLVMValueRef in)
 {
@@ -99,10 +105,73 @@ static void sink(LLVMBuilderRef b, LLVMValueRef in, unsigned *steps)
         move(b, in, first);
 }
 
+/* ---- what comes back from a coroutine's frame */
+
+/* The offset in the frame that a load or store goes to; -1: elsewhere. */
+static int64_t frame_offset(struct codegen *g, LLVMValueRef in, LLVMValueRef frame)
+{
+    LLVMValueRef at = LLVMIsALoadInst(in)    ? LLVMGetOperand(in, 0)
+                      : LLVMIsAStoreInst(in) ? LLVMGetOperand(in, 1)
+                                             : NULL;
+    if (!at || !LLVMIsAGetElementPtrInst(at) || LLVMGetOperand(at, 0) != frame ||
+            LLVMGetNumOperands(at) != 2 || !LLVMIsAConstantInt(LLVMGetOperand(at, 1)) ||
+            LLVMABISizeOfType(g->layout, LLVMGetGEPSourceElementType(at)) != 1)
+        return -1;
+    return LLVMConstIntGetSExtValue(LLVMGetOperand(at, 1));
+}
+
+/* By LLVM's name for it. */
+static bool is_kept(struct codegen *g, LLVMValueRef in, LLVMValueRef frame)
+{
+    size_t length;
+    return LLVMIsALoadInst(in) && strstr(LLVMGetValueName2(in, &length), ".reload") &&
+           !LLVMGetVolatile(in) && frame_offset(g, in, frame) >= 0;
+}
+
+static bool uses(LLVMValueRef user, LLVMValueRef in)
+{
+    for (int i = 0; i < LLVMGetNumOperands(user); i++)
+        if (LLVMGetOperand(user, (unsigned)i) == in)
+            return !LLVMIsAPHINode(user);
+    return false;
+}
+
+/* To its first user in the block, unless the frame has another value there by then. */
+static void sink_kept(struct codegen *g, LLVMValueRef in, LLVMValueRef frame, unsigned *steps)
+{
+    int64_t offset = frame_offset(g, in, frame);
+    for (LLVMValueRef i = LLVMGetNextInstruction(in); i && *steps; i = LLVMGetNextInstruction(i)) {
+        --*steps;
+        if (uses(i, in)) {
+            move(g->builder, in, i);
+            return;
+        }
+        if (LLVMIsAStoreInst(i) && frame_offset(g, i, frame) == offset)
+            return;
+    }
+}
+
+static void sink_all_kept(struct codegen *g, LLVMValueRef function)
+{
+    LLVMValueRef frame = LLVMGetParam(function, 0), kept[MAX_KEPT];
+    unsigned steps = MAX_STEPS;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b)) {
+        unsigned count = 0;
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
+            if (count < MAX_KEPT && is_kept(g, in, frame))
+                kept[count++] = in;
+        for (unsigned i = 0; count >= MANY && i < count; i++)
+            sink_kept(g, kept[i], frame, &steps);
+    }
+}
+
 void codegen_sink(struct codegen *g)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(g->context);
+    LLVMValueRef resume = LLVMGetNamedFunction(g->module, "abx_entry.resume");
     unsigned steps = MAX_STEPS;
+    if (resume)
+        sink_all_kept(g, resume);
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
         for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(f); block;
                 block = LLVMGetNextBasicBlock(block))
