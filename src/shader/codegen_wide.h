@@ -164,6 +164,8 @@ bool wide_simd(struct wide *w, LLVMValueRef in);
 bool wide_matrix(struct wide *w, LLVMValueRef in);
 /* Both halves of a matrix, from the lanes' layout to rows (or back). */
 void wide_arrange_matrix(struct wide *w, LLVMValueRef e[2], bool to_rows);
+/* Operands [first, end) of two calls are the same: halves of one matrix differ in their flags. */
+bool wide_same_operands(LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned end);
 bool wide_is_product(LLVMValueRef in);
 /* The half of a product that the call asks for. */
 LLVMValueRef wide_product(struct wide *w, LLVMValueRef in);

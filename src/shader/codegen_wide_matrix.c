@@ -127,7 +127,7 @@ static void store(struct wide *w, LLVMValueRef in, int flags)
     }
 }
 
-static bool same_operands(LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned end)
+bool wide_same_operands(LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned end)
 {
     for (unsigned i = first; i < end; i++)
         if (LLVMGetOperand(a, i) != LLVMGetOperand(b, i))
@@ -141,7 +141,7 @@ static bool other_half(struct wide *w, LLVMValueRef in)
     LLVMValueRef last = w->matrix;
     return last && LLVMGetCalledValue(last) == LLVMGetCalledValue(in) &&
            LLVMGetInstructionParent(last) == LLVMGetInstructionParent(in) &&
-           same_operands(last, in, 0, 2) &&
+           wide_same_operands(last, in, 0, 2) &&
            (codegen_matrix_flags(last) & ABX_MATRIX_TRANSPOSE) ==
                    (codegen_matrix_flags(in) & ABX_MATRIX_TRANSPOSE);
 }

@@ -20,6 +20,7 @@
 #define MAX_RIGHT 32u
 #define MAX_BLOCK_REGISTERS 2u
 #define MAX_BLOCK_ROWS 8u
+#define FEW_BLOCK_ROWS 6u /* with sixteen registers: twelve sums, two rows, a factor */
 #define MAX_MADE 64u
 
 static LLVMTypeRef f32(struct wide *w)
@@ -80,11 +81,9 @@ struct run {
     LLVMValueRef left[MAX_LEFT], right[MAX_RIGHT]; /* calls that have it as an operand */
     unsigned lefts, rights;
     unsigned columns;   /* matrices side by side in a register */
-    LLVMValueRef after; /* the call before the run: what is made after it may be stored early */
+    LLVMValueRef after; /* the product before the run; NULL: none */
     LLVMValueRef memory;
-    struct {
-        unsigned right[2];
-    } stored[MAX_RIGHT]; /* what lies in each place behind the left factors */
+    unsigned stored[MAX_RIGHT][2]; /* what lies in each place behind the left factors */
     unsigned stores;
     bool left_stored[MAX_LEFT];
 };
@@ -110,12 +109,12 @@ static void store(struct wide *w, LLVMValueRef v, LLVMValueRef pointer, uint64_t
 }
 
 /* True when the call's operand is made between the product before this run and the call. */
-static bool is_fresh(struct wide *w, const struct run *r, LLVMValueRef call, LLVMValueRef source)
+static bool is_fresh(const struct run *r, LLVMValueRef call, LLVMValueRef source)
 {
     LLVMValueRef at = LLVMGetPreviousInstruction(call);
     while (at && at != source && at != r->after)
         at = LLVMGetPreviousInstruction(at);
-    return at && at == source && !wide_private(source);
+    return at && at == source;
 }
 
 /* What an operand is made of, as far as it can be made later as well. */
@@ -172,7 +171,7 @@ static void make_later(struct wide *w, const struct run *r, LLVMValueRef call, u
     for (unsigned i = first; i < first + 2; i++) {
         LLVMValueRef source = LLVMGetOperand(call, i);
         struct making m = {.count = 0};
-        if (!is_fresh(w, r, call, source) || !collect(w, &m, wide_vector(w, source), 0) ||
+        if (!is_fresh(r, call, source) || !collect(w, &m, wide_vector(w, source), 0) ||
                 !only_for(&m) || (m.count && LLVMGetFirstUse(m.in[m.count - 1])))
             continue;
         for (unsigned k = 0; k < m.count; k++) {
@@ -205,11 +204,11 @@ static unsigned store_rights(struct wide *w, struct run *r, unsigned a, unsigned
 {
     LLVMValueRef e[2][2];
     for (unsigned i = 0; i < r->stores; i++)
-        if (r->stored[i].right[0] == a && r->stored[i].right[1] == b)
+        if (r->stored[i][0] == a && r->stored[i][1] == b)
             return i;
     unsigned place = r->stores++;
-    r->stored[place].right[0] = a;
-    r->stored[place].right[1] = b;
+    r->stored[place][0] = a;
+    r->stored[place][1] = b;
     for (unsigned i = 0; i < r->columns; i++) {
         make_later(w, r, r->right[i ? b : a], 3);
         operand(w, r->right[i ? b : a], 3, e[i]);
@@ -365,7 +364,8 @@ static void multiply_columns(
         struct wide *w, struct run *r, const struct panel *p, unsigned from, unsigned count)
 {
     LLVMValueRef sum[MAX_BLOCK_REGISTERS * 2][MAX_STACKED * ROW] = {0}, e[2];
-    unsigned rows = p->stacked * ROW, most = w->g->vector_bytes < 64 ? 6 : MAX_BLOCK_ROWS;
+    unsigned rows = p->stacked * ROW,
+             most = w->g->vector_bytes < 64 ? FEW_BLOCK_ROWS : MAX_BLOCK_ROWS;
     unsigned blocks = (rows + most - 1) / most;
     for (unsigned i = 0, first = 0; i < blocks; i++) {
         struct block k = {from, count / r->columns, first, (rows - first) / (blocks - i), sum};
@@ -508,14 +508,6 @@ bool wide_is_product(LLVMValueRef in)
     return codegen_is_call(in, "__abx_matrix_multiply");
 }
 
-static bool same_operands(LLVMValueRef a, LLVMValueRef b, unsigned first, unsigned end)
-{
-    for (unsigned i = first; i < end; i++)
-        if (LLVMGetOperand(a, i) != LLVMGetOperand(b, i))
-            return false;
-    return true;
-}
-
 static bool uses_any(LLVMValueRef in, LLVMValueRef *of, unsigned count)
 {
     for (int i = 0; i < LLVMGetNumOperands(in); i++)
@@ -531,7 +523,7 @@ static unsigned factor(
         LLVMValueRef *known, unsigned *count, unsigned most, LLVMValueRef call, unsigned first)
 {
     unsigned i = 0;
-    while (i < *count && !same_operands(known[i], call, first, first + 2))
+    while (i < *count && !wide_same_operands(known[i], call, first, first + 2))
         i++;
     if (i == *count && i < most)
         known[(*count)++] = call;
@@ -543,7 +535,7 @@ static bool only_used_by(LLVMValueRef call, LLVMValueRef by)
 {
     for (LLVMUseRef u = LLVMGetFirstUse(call); u; u = LLVMGetNextUse(u)) {
         LLVMValueRef user = LLVMGetUser(u);
-        if (!wide_is_product(user) || !same_operands(user, by, 1, 7) ||
+        if (!wide_is_product(user) || !wide_same_operands(user, by, 1, 7) ||
                 LLVMGetInstructionParent(user) != LLVMGetInstructionParent(by))
             return false;
     }
@@ -562,66 +554,77 @@ static int added_to(struct wide *w, LLVMValueRef x)
     return -1;
 }
 
+/* True when one of the call's operands [1, end) is a product of the run. */
+static bool needs_run(struct wide *w, LLVMValueRef x, unsigned end)
+{
+    for (unsigned i = 0; i < w->product_count; i++)
+        for (unsigned k = 1; k < end; k++)
+            if (LLVMGetOperand(x, k) == w->product[i].call[0] ||
+                    LLVMGetOperand(x, k) == w->product[i].call[1])
+                return true;
+    return false;
+}
+
 /* False: the call does not belong to the run that is being collected. */
-static bool add_to_run(
-        struct wide *w, struct run *r, LLVMValueRef x, LLVMValueRef *seen, unsigned count)
+static bool add_to_run(struct wide *w, struct run *r, LLVMValueRef x)
 {
     int flags = codegen_matrix_flags(x);
     unsigned half = flags & ABX_MATRIX_E1 ? 1 : 0;
     struct wide_product *last = w->product_count ? &w->product[w->product_count - 1] : NULL;
     if (flags < 0)
         return false;
-    if (last && !last->call[half] && same_operands(call_of(last), x, 1, 7)) {
+    if (last && !last->call[half] && wide_same_operands(call_of(last), x, 1, 7)) {
         last->call[half] = x;
         return true;
     }
-    int before = added_to(w, x);
-    for (unsigned i = 1; i < (before < 0 ? 7 : 5); i++)
-        for (unsigned k = 0; k < count; k++)
-            if (LLVMGetOperand(x, i) == seen[k])
-                return false;
-    if (w->product_count == WIDE_MAX_PRODUCTS || (before >= 0 && w->product[before].next >= 0))
+    int to = added_to(w, x);
+    if (needs_run(w, x, to < 0 ? 7 : 5) || w->product_count == WIDE_MAX_PRODUCTS ||
+            (to >= 0 && w->product[to].next >= 0))
         return false;
-    unsigned lefts = r->lefts, rights = r->rights;
     unsigned left = factor(r->left, &r->lefts, MAX_LEFT, x, 1);
     unsigned right = factor(r->right, &r->rights, MAX_RIGHT, x, 3);
-    if (left == MAX_LEFT || right == MAX_RIGHT) {
-        r->lefts = lefts, r->rights = rights;
-        return false;
-    }
+    if (left == MAX_LEFT || right == MAX_RIGHT)
+        return false; /* the run ends: one factor more than it needs does no harm */
     struct wide_product *p = &w->product[w->product_count];
-    *p = (struct wide_product){.left = left, .right = right, .next = -1, .adds = before >= 0};
+    *p = (struct wide_product){.left = left, .right = right, .next = -1, .adds = to >= 0};
     p->call[half] = x;
-    if (before >= 0)
-        w->product[before].next = (int)w->product_count;
+    if (to >= 0)
+        w->product[to].next = (int)w->product_count;
     w->product_count++;
     return true;
 }
 
+/* The call's half, which is taken once; NULL: it is none of the run's. */
+static LLVMValueRef take(struct wide *w, LLVMValueRef in)
+{
+    for (unsigned i = 0; i < w->product_count; i++)
+        for (unsigned h = 0; h < 2; h++)
+            if (w->product[i].call[h] == in) {
+                w->product[i].call[h] = NULL;
+                LLVMValueRef v = w->product[i].value[h];
+                return v ? v : LLVMGetPoison(wide_type(w, f32(w))); /* inside a chain */
+            }
+    return NULL;
+}
+
+static void make_run(struct wide *w, LLVMValueRef in)
+{
+    struct run r = {.after = LLVMGetPreviousInstruction(in)};
+    while (r.after && !wide_is_product(r.after))
+        r.after = LLVMGetPreviousInstruction(r.after);
+    w->product_count = 0;
+    for (LLVMValueRef x = in; x && wide_is_product(x) && add_to_run(w, &r, x);)
+        x = LLVMGetNextInstruction(x);
+    multiply(w, &r);
+}
+
 LLVMValueRef wide_product(struct wide *w, LLVMValueRef in)
 {
-    for (int again = 0; again < 2; again++) {
-        for (unsigned i = 0; i < w->product_count; i++)
-            for (unsigned h = 0; h < 2; h++)
-                if (w->product[i].call[h] == in) {
-                    w->product[i].call[h] = NULL;
-                    LLVMValueRef v = w->product[i].value[h];
-                    return v ? v : LLVMGetPoison(wide_type(w, f32(w)));
-                }
-        struct run r = {.after = NULL};
-        LLVMValueRef seen[2 * WIDE_MAX_PRODUCTS];
-        unsigned count = 0;
-        w->product_count = 0;
-        r.after = LLVMGetPreviousInstruction(in);
-        while (r.after && !wide_is_product(r.after))
-            r.after = LLVMGetPreviousInstruction(r.after);
-        for (LLVMValueRef x = in; x && wide_is_product(x) && count < ABX_ARRAY_SIZE(seen) &&
-                                  add_to_run(w, &r, x, seen, count);
-                x = LLVMGetNextInstruction(x))
-            seen[count++] = x;
-        multiply(w, &r);
-    }
-    return LLVMGetPoison(wide_type(w, f32(w)));
+    LLVMValueRef v = take(w, in);
+    if (v)
+        return v;
+    make_run(w, in);
+    return take(w, in);
 }
 
 /* ---- before translation */
