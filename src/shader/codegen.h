@@ -155,6 +155,8 @@ int codegen_bound_private(struct codegen *g, LLVMValueRef function);
 int codegen_order_waits(struct codegen *g);
 /* Once all is optimised: moves loads and conversions of vectors to where they are used. */
 void codegen_sink(struct codegen *g);
+/* True when the instruction may write to memory, or when others may look at its order. */
+bool codegen_writes(LLVMValueRef in);
 int codegen_finish(struct codegen *g, struct abx_shader_result *result);
 
 /* A coroutine around entry(call, frame, thread, lane): begun at the builder's place, ended by

@@ -15,7 +15,7 @@
 #define MANY 16u           /* loads that a block can have without running out of registers */
 #define MAX_KEPT 4096u
 
-static bool writes(LLVMValueRef in)
+bool codegen_writes(LLVMValueRef in)
 {
     const char *name = codegen_callee(in);
     if (LLVMIsACallInst(in))
@@ -34,7 +34,7 @@ static bool leads_to(LLVMValueRef in, LLVMValueRef user, unsigned *steps)
     for (LLVMValueRef i = LLVMGetNextInstruction(in); i; i = LLVMGetNextInstruction(i)) {
         if (i == user)
             return true;
-        if (!*steps || (load && writes(i)))
+        if (!*steps || (load && codegen_writes(i)))
             return false;
         --*steps;
     }

@@ -80,8 +80,8 @@ static void multiply_pairs(
 struct run {
     LLVMValueRef left[MAX_LEFT], right[MAX_RIGHT]; /* calls that have it as an operand */
     unsigned lefts, rights;
-    unsigned columns;   /* matrices side by side in a register */
-    LLVMValueRef after; /* the product before the run; NULL: none */
+    unsigned columns;     /* matrices side by side in a register */
+    LLVMValueRef written; /* the block's last instruction before the run that writes; NULL: none */
     LLVMValueRef memory;
     unsigned stored[MAX_RIGHT][2]; /* what lies in each place behind the left factors */
     unsigned stores;
@@ -108,41 +108,41 @@ static void store(struct wide *w, LLVMValueRef v, LLVMValueRef pointer, uint64_t
     LLVMSetAlignment(LLVMBuildStore(w->g->builder, v, float_at(w, pointer, index)), 32);
 }
 
-/* True when the call's operand is made between the product before this run and the call. */
-static bool is_fresh(const struct run *r, LLVMValueRef call, LLVMValueRef source)
-{
-    LLVMValueRef at = LLVMGetPreviousInstruction(call);
-    while (at && at != source && at != r->after)
-        at = LLVMGetPreviousInstruction(at);
-    return at && at == source;
-}
-
 /* What an operand is made of, as far as it can be made later as well. */
 struct making {
     LLVMValueRef in[MAX_MADE];
     unsigned count;
 };
 
-static bool is_made_later(struct wide *w, LLVMValueRef v)
+/* What was read before something was written may differ now. */
+static bool is_read_since(const struct run *r, LLVMValueRef load)
+{
+    LLVMValueRef at = load;
+    while (at && at != r->written)
+        at = LLVMGetPreviousInstruction(at);
+    return at == r->written;
+}
+
+static bool is_made_later(struct wide *w, const struct run *r, LLVMValueRef v)
 {
     if (!LLVMIsAInstruction(v) || LLVMGetInstructionParent(v) != LLVMGetInsertBlock(w->g->builder))
         return false;
-    return (LLVMIsALoadInst(v) && !LLVMGetVolatile(v) &&
-                   LLVMGetOrdering(v) == LLVMAtomicOrderingNotAtomic) ||
+    return (LLVMIsALoadInst(v) && !codegen_writes(v) && is_read_since(r, v)) ||
            LLVMIsAShuffleVectorInst(v) || LLVMIsAFPExtInst(v) || LLVMIsABitCastInst(v);
 }
 
-static bool collect(struct wide *w, struct making *m, LLVMValueRef v, unsigned depth)
+static bool collect(
+        struct wide *w, const struct run *r, struct making *m, LLVMValueRef v, unsigned depth)
 {
     for (unsigned i = 0; i < m->count; i++)
         if (m->in[i] == v)
             return true;
-    if (!is_made_later(w, v))
+    if (!is_made_later(w, r, v))
         return true;
     if (depth == MAX_MADE)
         return false;
     for (int i = 0; i < LLVMGetNumOperands(v) && !LLVMIsALoadInst(v); i++)
-        if (!collect(w, m, LLVMGetOperand(v, (unsigned)i), depth + 1))
+        if (!collect(w, r, m, LLVMGetOperand(v, (unsigned)i), depth + 1))
             return false;
     if (m->count == MAX_MADE)
         return false;
@@ -164,15 +164,15 @@ static bool only_for(const struct making *m)
 }
 
 /* Makes a factor that only this run needs where the builder is: it would wait in registers that are
- * not there, and there is nothing else to do while many are converted in a row. Nothing between
- * writes but to the run's own memory. */
+ * not there, and there is nothing else to do while many are converted in a row. The run itself
+ * writes to nothing but its own memory. */
 static void make_later(struct wide *w, const struct run *r, LLVMValueRef call, unsigned first)
 {
     for (unsigned i = first; i < first + 2; i++) {
         LLVMValueRef source = LLVMGetOperand(call, i);
         struct making m = {.count = 0};
-        if (!is_fresh(r, call, source) || !collect(w, &m, wide_vector(w, source), 0) ||
-                !only_for(&m) || (m.count && LLVMGetFirstUse(m.in[m.count - 1])))
+        if (!collect(w, r, &m, wide_vector(w, source), 0) || !only_for(&m) ||
+                (m.count && LLVMGetFirstUse(m.in[m.count - 1])))
             continue;
         for (unsigned k = 0; k < m.count; k++) {
             LLVMInstructionRemoveFromParent(m.in[k]);
@@ -609,9 +609,9 @@ static LLVMValueRef take(struct wide *w, LLVMValueRef in)
 
 static void make_run(struct wide *w, LLVMValueRef in)
 {
-    struct run r = {.after = LLVMGetPreviousInstruction(in)};
-    while (r.after && !wide_is_product(r.after))
-        r.after = LLVMGetPreviousInstruction(r.after);
+    struct run r = {.written = LLVMGetLastInstruction(LLVMGetInsertBlock(w->g->builder))};
+    while (r.written && !codegen_writes(r.written))
+        r.written = LLVMGetPreviousInstruction(r.written);
     w->product_count = 0;
     for (LLVMValueRef x = in; x && wide_is_product(x) && add_to_run(w, &r, x);)
         x = LLVMGetNextInstruction(x);

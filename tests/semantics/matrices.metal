@@ -174,3 +174,34 @@ kernel void of_a_tile(ARGUMENTS(float))
     for (uint k = lane; k < 64; k += 32)
         CHECK(a[(k / 8 + 8) * 16 + k % 8] == float(k / 8 * 16 + k % 8 + 8));
 }
+// A factor that was loaded before its place was written again keeps its value: what products are made
+// of may be fetched late, but not that late.
+kernel void of_a_simdgroup_loaded_before(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 192];
+    WHOLE_SIMDGROUPS
+    threadgroup float *a = shared + sg * 192, *b = a + 64, *out = b + 64;
+    for (uint k = lane; k < 64; k += 32)
+        a[k] = small<float>(data, i - lane + k), b[k] = small<float>(data, i - lane + 64 + k);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_float8x8 left, right[2], sum[2], nines = make_filled_simdgroup_matrix<float, 8, 8>(9);
+    simdgroup_load(left, a);
+    simdgroup_load(right[0], b);
+    simdgroup_load(right[1], b, 8, ulong2(0, 0), true);
+    simdgroup_store(nines, a);
+    simdgroup_store(nines, b);
+    for (int n = 0; n < 2; n++)
+        simdgroup_multiply(sum[n], left, right[n]);
+    for (int n = 0; n < 2; n++) {
+        simdgroup_store(sum[n], out);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint k = lane; k < 64; k += 32) {
+            float expected = 0;
+            for (uint m = 0; m < 8; m++)
+                expected += small<float>(data, i - lane + k / 8 * 8 + m) *
+                            small<float>(data, i - lane + 64 + (n ? k % 8 * 8 + m : m * 8 + k % 8));
+            CHECK(out[k] == expected);
+        }
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+    }
+}
