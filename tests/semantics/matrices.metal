@@ -188,6 +188,7 @@ kernel void of_a_simdgroup_loaded_before(ARGUMENTS(float))
     simdgroup_load(left, a);
     simdgroup_load(right[0], b);
     simdgroup_load(right[1], b, 8, ulong2(0, 0), true);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
     simdgroup_store(nines, a);
     simdgroup_store(nines, b);
     for (int n = 0; n < 2; n++)
