@@ -149,15 +149,20 @@ void abx_container_free(struct abx_container *c)
     free(c);
 }
 
+bool abx_container_link(const struct abx_container *c, const char *file, char ret[PATH_MAX])
+{
+    char *link = abx_container_file(c, file);
+    ssize_t n = readlink(link, ret, PATH_MAX - 1);
+    free(link);
+    ret[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
 void abx_container_forget(const struct abx_container *c)
 {
-    char *link_path = abx_container_file(c, "log"), log[PATH_MAX];
-    ssize_t n = readlink(link_path, log, sizeof log - 1);
-    if (n > 0) {
-        log[n] = 0;
+    char log[PATH_MAX];
+    if (abx_container_link(c, "log", log))
         unlink(log);
-    }
-    free(link_path);
     abx_layer_forget(c);
     abx_remove_tree(c->folder);
 }

@@ -176,11 +176,7 @@ char *abx_layer_make(const struct abx_container *c)
 
 void abx_layer_forget(const struct abx_container *c)
 {
-    char *link = abx_container_file(c, "layer"), path[PATH_MAX];
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n > 0) {
-        path[n] = 0;
+    char path[PATH_MAX];
+    if (abx_container_link(c, "layer", path))
         abx_remove_tree(path);
-    }
-    free(link);
 }

@@ -4,6 +4,8 @@
 
 #include "cli/cli.h"
 
+#include <limits.h>
+
 #define ABX_MAX_MOUNTS 256 /* every one is a mount in the container */
 #define ABX_MAX_GPU_DEVICES 16
 
@@ -83,6 +85,8 @@ struct abx_container **abx_container_list(void);
 /* Ends a running one: SIGTERM and so many seconds (0: none), then outright. False: it lives on. */
 bool abx_container_end(const struct abx_container *c, unsigned seconds);
 char *abx_container_file(const struct abx_container *c, const char *name);
+/* Where a link in its record leads. False: there is none. */
+bool abx_container_link(const struct abx_container *c, const char *file, char ret[PATH_MAX]);
 
 /* The container's folder on a disk, until it is forgotten or this process ends. Removes those that
  * killed ones left. Dies when it cannot be made; the caller's to free(). (layer.c) */

@@ -357,3 +357,26 @@ void daemon_tenant(struct abx_control *control, const char *name, const char *ba
         exit(1);
     }
 }
+
+int daemon_pid(void)
+{
+    struct abx_control *control;
+    struct abx_control_daemon d;
+    if (abx_control_connect(false, &control, NULL) < 0)
+        return 0;
+    int r = abx_control_ping(control, &d);
+    abx_control_close(control);
+    return r < 0 ? 0 : d.pid;
+}
+
+struct abx_control_tenant tenant_named(struct abx_control *control, const char *name)
+{
+    struct abx_control_tenant *all, found = {0};
+    unsigned count;
+    CHECK(abx_control_tenants(control, &all, &count) == 0);
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(all[i].name, name) == 0)
+            found = all[i];
+    free(all);
+    return found;
+}

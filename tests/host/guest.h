@@ -91,5 +91,9 @@ void daemon_stop(struct abx_control *control);
 void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
         const struct abx_control_limits *limits, struct abx_control_tenant *ret);
 extern char daemon_folder[64];
+/* The number of the one that runs; 0: none. */
+int daemon_pid(void);
+/* All zeros when there is none of that name. */
+struct abx_control_tenant tenant_named(struct abx_control *control, const char *name);
 
 #endif

@@ -11,17 +11,6 @@
 
 #define STARTERS 6
 
-static int daemon_pid(void)
-{
-    struct abx_control *control;
-    struct abx_control_daemon d;
-    if (abx_control_connect(false, &control, NULL) < 0)
-        return 0;
-    int r = abx_control_ping(control, &d);
-    abx_control_close(control);
-    return r < 0 ? 0 : d.pid;
-}
-
 static void fresh_folder(void)
 {
     char path[96];

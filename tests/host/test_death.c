@@ -40,13 +40,7 @@ static struct abx_control *control;
 
 static struct abx_control_tenant tenant_now(const char *name)
 {
-    struct abx_control_tenant *all, found = {0};
-    unsigned count;
-    CHECK(abx_control_tenants(control, &all, &count) == 0);
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(all[i].name, name) == 0)
-            found = all[i];
-    free(all);
+    struct abx_control_tenant found = tenant_named(control, name);
     CHECK(found.name[0]);
     return found;
 }

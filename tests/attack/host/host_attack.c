@@ -162,25 +162,3 @@ int child_of(int parent, const char *what)
     closedir(dir);
     return found;
 }
-
-int daemon_pid(void)
-{
-    struct abx_control *control;
-    struct abx_control_daemon d;
-    CHECK(abx_control_connect(false, &control, NULL) == 0);
-    CHECK(abx_control_ping(control, &d) == 0);
-    abx_control_close(control);
-    return d.pid;
-}
-
-struct abx_control_tenant tenant_named(struct abx_control *control, const char *name)
-{
-    struct abx_control_tenant *all, found = {0};
-    unsigned count;
-    CHECK(abx_control_tenants(control, &all, &count) == 0);
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(all[i].name, name) == 0)
-            found = all[i];
-    free(all);
-    return found;
-}

@@ -32,7 +32,5 @@ bool compiler_answer(int worker, struct abx_compiler_answer *ret);
 uint64_t resident_bytes(int pid);
 /* The first child of `parent` whose command line has `what` in it; 0: none. */
 int child_of(int parent, const char *what);
-int daemon_pid(void);
-struct abx_control_tenant tenant_named(struct abx_control *control, const char *name);
 
 #endif

@@ -51,6 +51,7 @@ int main(void)
     guest_open(&g, t.socket);
     CHECK(guest_compile(&g, source, HANDLE(10)) == 0);
     int daemon = daemon_pid();
+    CHECK(daemon > 0);
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         kill_compiler(daemon);
         make_pipeline(&g, i, HANDLE(100 + i)); /* of a library the old one compiled */

@@ -10,6 +10,7 @@
 static void kill_daemon(void)
 {
     int pid = daemon_pid();
+    CHECK(pid > 0);
     CHECK(pid > 0 && kill(pid, SIGKILL) == 0);
     for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++)
         usleep(10000);

@@ -27,7 +27,9 @@ int main(void)
     struct guest g;
     daemon_tenant(control, "hostile", "null", NULL, &t);
     restart(control, "hostile");
-    int compiler = child_of(daemon_pid(), "arcbox-compiler");
+    int daemon = daemon_pid();
+    CHECK(daemon > 0);
+    int compiler = child_of(daemon, "arcbox-compiler");
     CHECK(compiler > 0 && kill(compiler, SIGSTOP) == 0);
     for (int i = 0; i < RESTARTS; i++)
         restart(control, "hostile");
