@@ -208,6 +208,7 @@ static bool instructions(struct wide *w, uint32_t b)
             w->refused = w->refused ? w->refused : "an instruction";
             return false;
         }
+    wide_sums(w, w->block[b]);
     wide_strided_flush(w);
     store_phis(w, b);
     return !w->refused;

@@ -42,7 +42,7 @@ struct wide_value {
 };
 
 struct wide_lanes {
-    struct wide_lanes *next;
+    struct wide_lanes *next, *next_pattern;
     int64_t lane[WIDE_MAX_WIDTH];
 };
 
@@ -75,8 +75,6 @@ struct wide_strided {
     bool waits;         /* loads: not made yet */
     bool narrow;        /* of elements of less than 4 bytes */
     LLVMValueRef ahead; /* loads: bytes to what a later threadgroup reads here; NULL: not known */
-    int number;         /* loads in memory's order: of the element in a lane's row; else -1 */
-    unsigned group;     /* and which rows these are */
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
@@ -95,6 +93,7 @@ struct wide {
     unsigned width;
     bool rows;                     /* lanes are neighbours in x; else in the linear index */
     struct wide_lanes *lanes_kept; /* every lanes[] made, freed at the end */
+    struct wide_lanes *patterns;   /* those that constants are a number apart from */
     struct wide_root *roots_kept, *root_bucket[WIDE_ROOT_BUCKETS];
     struct wide_value *map;
     size_t map_count, map_capacity;
@@ -189,6 +188,9 @@ bool wide_strided_load(struct wide *w, LLVMValueRef in);
 bool wide_strided_store(struct wide *w, LLVMValueRef in, LLVMValueRef value);
 void wide_strided_flush(struct wide *w);
 void wide_strided_end(struct wide *w); /* once all is translated */
+/* At the end of a loop's block, all of which is translated: sums over lanes of what waits are made
+ * here, in memory's order (codegen_wide_sum.c). */
+void wide_sums(struct wide *w, LLVMBasicBlockRef block);
 
 /* How far it is, in bytes, from an address of the source to what a threadgroup will read there that
  * begins when memory has had the time to bring it. NULL: this one's neighbour reads the same, or

@@ -8,17 +8,22 @@
 
 #define ANY_ALIGN (1ull << 62) /* zero is a multiple of everything */
 
-int64_t *wide_lanes(struct wide *w)
+static struct wide_lanes *new_lanes(struct wide *w)
 {
     static struct wide_lanes spare;
     struct wide_lanes *k = calloc(1, sizeof *k);
     if (!k) {
         w->refused = "no memory";
-        return spare.lane;
+        return &spare;
     }
     k->next = w->lanes_kept;
     w->lanes_kept = k;
-    return k->lane;
+    return k;
+}
+
+int64_t *wide_lanes(struct wide *w)
+{
+    return new_lanes(w)->lane;
 }
 
 void *wide_root(struct wide *w, void *a, int64_t times_a, void *b, int64_t times_b)
@@ -148,6 +153,27 @@ struct wide_value wide_known(struct wide *w, LLVMValueRef source)
     v.not_negative = v.limit != 0;
     v.root = source;
     return v;
+}
+
+/* Constants whose lanes are the same numbers apart have one root. */
+static void root_of_constant(struct wide *w, struct wide_value *v)
+{
+    int64_t lane[WIDE_MAX_WIDTH] = {0};
+    for (unsigned i = 0; i < w->width; i++)
+        lane[i] = (int64_t)((uint64_t)v->lanes[i] - (uint64_t)v->lanes[0]);
+    struct wide_lanes *p = w->patterns;
+    while (p && memcmp(p->lane, lane, sizeof lane) != 0)
+        p = p->next_pattern;
+    if (!p) {
+        p = new_lanes(w);
+        if (w->refused)
+            return;
+        memcpy(p->lane, lane, sizeof lane);
+        p->next_pattern = w->patterns;
+        w->patterns = p;
+    }
+    v->root = p;
+    v->delta = v->lanes[0];
 }
 
 void wide_know_constant(struct wide *w, struct wide_value *v)
@@ -394,8 +420,10 @@ void wide_track(struct wide *w, LLVMValueRef in)
     t.v->root = in;
     t.v->delta = 0;
     wide_know_constant(w, t.v);
-    if (t.v->lanes)
+    if (t.v->lanes) {
+        root_of_constant(w, t.v);
         return;
+    }
     if (op == LLVMFreeze && wide_is_divergent(w, LLVMGetOperand(in, 0))) {
         const struct wide_value *x = wide_get(w, LLVMGetOperand(in, 0));
         t.v->lanes = x->lanes, t.v->first = x->first;

@@ -3,16 +3,11 @@
  *    span, and permutations of them;
  *  - else, where several elements of each lane are wanted: one short vector a lane, transposed;
  *  - else gathers, which are slow on all processors.
- *
- * What is read lies between the first and the last byte really accessed, at most SPAN apart, so
- * that no page is touched that would not have been. See codegen_wide_stride.h. */
+ * See codegen_wide_stride.h. */
 #include "shader/codegen_wide_stride.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SPAN 4096
-#define MAX_CHUNKS (SPAN / 16)
 
 /* The mark, which others have seen as the value, becomes it; wide_strided_end() removes it. */
 static void becomes(struct wide *w, struct wide_strided *s, LLVMValueRef v)
@@ -34,94 +29,39 @@ static void loaded(struct wide *w, struct wide_strided *s, LLVMValueRef *part)
 
 /* ---- constant distances: loads */
 
-struct span {
-    int64_t least, end; /* bytes, relative to the address's `first` */
-    unsigned unit;      /* bytes that all elements begin, and end, at a multiple of */
-    unsigned chunk;     /* units of a vector */
-    unsigned count;
-    LLVMValueRef vector[MAX_CHUNKS];
-    int64_t start[MAX_CHUNKS];
-    uint16_t chunk_of[SPAN]; /* of each wanted unit */
-};
-
-/* Where the group's elements lie. False when that is too far apart, or too thin to pay. */
-static bool measure(struct wide *w, struct wide_strided **at, unsigned count, struct span *ret)
+/* Where the elements of `count` accesses of all lanes lie, access after access. */
+static void places(struct wide *w, struct wide_strided **at, unsigned count, int64_t *ret)
 {
-    const struct wide_strided *s = at[0];
-    uint64_t places = s->bytes;
-    ret->least = INT64_MAX, ret->end = INT64_MIN;
-    for (unsigned k = 0; k < count; k++)
-        for (unsigned i = 0; i < w->width; i++) {
-            int64_t from = at[k]->address.lanes[i] + at[k]->offset;
-            ret->least = from < ret->least ? from : ret->least;
-            ret->end = from + s->bytes > ret->end ? from + s->bytes : ret->end;
-        }
     for (unsigned k = 0; k < count; k++)
         for (unsigned i = 0; i < w->width; i++)
-            places |= (uint64_t)(at[k]->address.lanes[i] + at[k]->offset - ret->least);
-    int64_t span = ret->end - ret->least;
-    ret->unit = (unsigned)(places & -places);
-    ret->chunk = w->g->vector_bytes / ret->unit;
-    /* Many processors permute no single bytes. */
-    return (ret->unit > 1 || s->bytes == 1) && span <= SPAN &&
-           span <= 8ll * count * w->width * s->bytes;
+            ret[k * w->width + i] = at[k]->address.lanes[i] + at[k]->offset;
 }
 
-/* Where vectors begin that hold all the elements: each at the first that the one before has not. So
- * rows that lie apart, as a matrix's, are a vector each. */
-static void place_chunks(
-        struct wide_strided **member, unsigned count, unsigned lanes, struct span *p)
+/* False when that is too far apart, or too thin to pay. */
+static bool measure(struct wide *w, struct wide_strided **member, unsigned count, const int64_t *at,
+        struct strided_span *s)
 {
-    bool wanted[SPAN] = {false};
-    unsigned units = (unsigned)((p->end - p->least) / p->unit);
-    while (p->chunk > units)
-        p->chunk /= 2;
-    for (unsigned k = 0; k < count; k++)
-        for (unsigned i = 0; i < lanes; i++) {
-            int64_t at = member[k]->address.lanes[i] + member[k]->offset - p->least;
-            memset(&wanted[at / p->unit], true, member[k]->bytes / p->unit);
-        }
-    p->count = 0;
-    for (unsigned u = 0; u < units; u++) {
-        if (!wanted[u])
-            continue;
-        unsigned start = u + p->chunk > units ? units - p->chunk : u;
-        for (; u < start + p->chunk; u++)
-            p->chunk_of[u] = (uint16_t)p->count;
-        p->start[p->count++] = p->least + (int64_t)start * p->unit;
-        u--;
-    }
+    unsigned bytes = member[0]->bytes;
+    return strided_measure(w, at, count * w->width, bytes, s) &&
+           s->end - s->least <= 8ll * count * w->width * bytes;
 }
 
-static void load_chunks(
-        struct wide *w, struct wide_strided **member, unsigned count, struct span *p)
+static unsigned least_align(struct wide_strided **member, unsigned count)
 {
-    unsigned align = p->unit;
-    for (unsigned k = 0; k < count; k++)
+    unsigned align = member[0]->align;
+    for (unsigned k = 1; k < count; k++)
         align = member[k]->align < align ? member[k]->align : align;
-    for (unsigned n = 0; n < p->count; n++) {
-        p->vector[n] = LLVMBuildLoad2(w->g->builder, strided_vector(w, p->unit, p->chunk),
-                strided_address(w, member[0], p->start[n]), "");
-        LLVMSetAlignment(p->vector[n], align);
-    }
+    return align;
 }
 
-static void from_chunks(struct wide *w, struct wide_strided *s, struct span *p)
+static void from_span(
+        struct wide *w, struct wide_strided *m, const int64_t *at, const struct strided_span *s)
 {
-    unsigned each = strided_lanes(w, s), units = s->bytes / p->unit;
+    unsigned each = strided_lanes(w, m);
     LLVMValueRef part[WIDE_MAX_WIDTH];
-    for (unsigned lane = 0; lane < w->width; lane += each) {
-        struct strided_pick k = {.count = each * units, .length = p->chunk};
-        for (unsigned i = 0; i < k.count; i++) {
-            int64_t at = s->address.lanes[lane + i / units] + s->offset + i % units * p->unit;
-            unsigned n = p->chunk_of[(at - p->least) / p->unit];
-            k.source[i] = (int)n;
-            k.at[i] = (int)((at - p->start[n]) / p->unit);
-        }
-        part[lane / each] = LLVMBuildBitCast(w->g->builder, strided_pick(w, &k, p->vector),
-                strided_vector(w, s->bytes, each), "");
-    }
-    loaded(w, s, part);
+    for (unsigned lane = 0; lane < w->width; lane += each)
+        part[lane / each] = strided_from_span(w, at + lane, each, m->bytes, s);
+    loaded(w, m, part);
 }
 
 /* ---- any distances: a short vector a lane */
@@ -236,23 +176,13 @@ static void load_lowest(struct wide *w, struct wide_strided **member, unsigned c
 }
 
 /* Instructions that taking a group's elements out of the placed vectors takes. */
-static unsigned picking_cost(
-        struct wide *w, struct wide_strided **member, unsigned count, const struct span *p)
+static unsigned picking_cost(struct wide *w, struct wide_strided **member, unsigned count,
+        const int64_t *at, const struct strided_span *s)
 {
-    unsigned each = strided_lanes(w, member[0]), sum = 0, size = member[0]->bytes;
-    for (unsigned k = 0; k < count; k++)
-        for (unsigned lane = 0; lane < w->width; lane += each) {
-            uint64_t seen[(MAX_CHUNKS + 63) / 64] = {0};
-            unsigned sources = 0;
-            for (unsigned i = 0; i < 2 * each; i++) { /* where an element begins, and ends */
-                int64_t at = member[k]->address.lanes[lane + i / 2] + member[k]->offset - p->least;
-                unsigned n = p->chunk_of[(at + (i & 1 ? size - p->unit : 0)) / p->unit];
-                sources += !(seen[n / 64] >> n % 64 & 1);
-                seen[n / 64] |= 1ull << n % 64;
-            }
-            sum += sources > 1 ? sources - 1 : 1;
-        }
-    return sum + p->count;
+    unsigned each = strided_lanes(w, member[0]), sum = s->count;
+    for (unsigned i = 0; i < count * w->width; i += each)
+        sum += strided_span_cost(at + i, each, member[0]->bytes, s);
+    return sum;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -293,15 +223,19 @@ static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned
 
 void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count)
 {
-    struct span p;
+    struct strided_span s;
+    int64_t at[WIDE_MAX_STRIDED * WIDE_MAX_WIDTH];
     enum { READ = 0, EVERY_LEVEL = 3, DATA = 1 };
-    if (!member[0]->ahead || !member[0]->address.lanes || !measure(w, member, count, &p) ||
-            p.end - p.least > 2ll * count * w->width * member[0]->bytes)
+    if (!member[0]->ahead || !member[0]->address.lanes)
+        return;
+    places(w, member, count, at);
+    if (!measure(w, member, count, at, &s) ||
+            s.end - s.least > 2ll * count * w->width * member[0]->bytes)
         return;
     LLVMValueRef base = strided_address(w, member[0], 0);
     base = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &member[0]->ahead, 1, "");
-    for (int64_t at = p.least; at < p.end; at += LINE) {
-        LLVMValueRef far = codegen_i64(w->g, (uint64_t)at);
+    for (int64_t line = s.least; line < s.end; line += LINE) {
+        LLVMValueRef far = codegen_i64(w->g, (uint64_t)line);
         LLVMValueRef there = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &far, 1, "");
         LLVMValueRef a[4] = {there, codegen_i32(w->g, READ), codegen_i32(w->g, EVERY_LEVEL),
                 codegen_i32(w->g, DATA)};
@@ -312,14 +246,18 @@ void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned cou
 
 static void load_elements(struct wide *w, struct wide_strided **member, unsigned count)
 {
-    struct span p = {0};
-    bool spans = member[0]->address.lanes && measure(w, member, count, &p);
+    struct strided_span s = {0};
+    int64_t at[WIDE_MAX_STRIDED * WIDE_MAX_WIDTH];
+    bool spans = member[0]->address.lanes;
     if (spans)
-        place_chunks(member, count, w->width, &p);
-    if (spans && picking_cost(w, member, count, &p) <= rows_cost(w, member, count)) {
-        load_chunks(w, member, count, &p);
+        places(w, member, count, at);
+    spans = spans && measure(w, member, count, at, &s);
+    if (spans)
+        strided_place(at, count * w->width, member[0]->bytes, &s);
+    if (spans && picking_cost(w, member, count, at, &s) <= rows_cost(w, member, count)) {
+        strided_load_span(w, member[0], least_align(member, count), &s);
         for (unsigned k = 0; k < count; k++)
-            from_chunks(w, member[k], &p);
+            from_span(w, member[k], at + k * w->width, &s);
         return;
     }
     for (unsigned left = count; left;) {

@@ -118,35 +118,23 @@ static bool hoist(LLVMValueRef v, LLVMValueRef point, unsigned depth)
     return true;
 }
 
-static bool in_one_group(struct wide *w, const struct wide_strided *a, const struct wide_strided *b)
-{
-    if (a->number >= 0 || b->number >= 0)
-        return a->number >= 0 && b->number >= 0 && a->group == b->group;
-    return strided_together(w, a, b);
-}
-
 /* Everything of one group goes where its first load was, or better where the group before it went:
  * what is loaded takes long to bring into lanes, and meanwhile there is something to do. */
 static void flush_loads(struct wide *w)
 {
     LLVMValueRef before = NULL;
-    strided_find_sums(w);
     for (uint32_t i = 0; i < w->strided_count; i++) {
         struct wide_strided *member[WIDE_MAX_STRIDED], head = w->strided[i];
         unsigned count = 0;
         if (!head.waits)
             continue;
         for (uint32_t k = i; k < w->strided_count; k++)
-            if (w->strided[k].waits && in_one_group(w, &head, &w->strided[k])) {
+            if (w->strided[k].waits && strided_together(w, &head, &w->strided[k])) {
                 member[count++] = &w->strided[k];
                 join_group(&w->strided[k], &head);
             }
         LLVMPositionBuilderBefore(w->g->builder, head.mark);
         strided_prefetch(w, member, count);
-        if (head.number >= 0) {
-            strided_load_in_order(w, member, count);
-            continue;
-        }
         bool early = before && head.address.lanes && hoist(head.address.first, before, 16) &&
                      hoist(head.address.base, before, 16);
         LLVMPositionBuilderBefore(w->g->builder, early ? before : head.mark);

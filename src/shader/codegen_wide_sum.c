@@ -1,67 +1,22 @@
-/* shader: elements that stay in memory's order. A loop in which every lane multiplies a row of
- * elements of its own by another, and adds the products to a sum over all lanes (simd_sum), as
- * products of a matrix and a vector do, need not know which lane an element belongs to: element by
- * element, what is done is the same, and the order of a sum is free where the program said so (fast
- * math). Then the elements are loaded as they lie, and nothing is transposed. See
- * codegen_wide_stride.h. Compiler process.
+/* shader: sums over lanes in memory's order. A loop in which every lane multiplies elements of its
+ * own rows and adds the products to a sum over all lanes (simd_sum), as products of a matrix and a
+ * vector do, need not know which lane an element belongs to, where the program said that the order
+ * of a sum is free (fast math). Only elements that meet in a product have to meet: a column. What a
+ * lane has for all of its columns, as the factor of a block of packed numbers, goes where they go.
  *
  * Shown has to be, of a loop of one block:
  *  - its sums are nothing but carried on, from turn to turn and behind the loop, and added to,
- * until a sum over all lanes; each lane takes every turn's part with it;
- *  - what is added in a turn, element by element, is the same function of the elements with one
- *    number within the lanes' rows, for every number as often;
- *  - the elements are used for nothing else, and all rows have the same shape. */
-#include "shader/codegen_wide_stride.h"
+ *    until a sum over all lanes; each lane takes every turn's part with it;
+ *  - elements, and what is made of them, go nowhere else.
+ * Columns of which the same is made have one shape, and are computed together, as many at once as a
+ * register holds, in the order in which they lie in memory (codegen_wide_column.c). */
+#include "shader/codegen_wide_sum.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_CARRIED 64u
-#define MAX_NODES 768u
-#define MAX_TERMS 512u
-#define MAX_DEPTH 64u
-
-/* What an expression of the block is: `tag`, the number of the elements that it is made of in their
- * lanes' rows, or NONE; and `kind`, alike where the same is done. */
-enum { NONE = -1, FAILED = -2 };
-
-struct node {
-    LLVMValueRef value;
-    int tag;
-    unsigned kind;
-    bool divergent; /* differs between lanes for another reason than a tag */
-};
-
-/* A kind's description: an operation on kinds, or a value that is not looked into. */
-struct kind {
-    LLVMOpcode op;
-    LLVMTypeRef type;
-    void *leaf;
-    unsigned operand[2];
-};
-
-struct sums {
-    struct wide *w;
-    LLVMBasicBlockRef block;
-    LLVMValueRef phi; /* the sum being looked at */
-    unsigned phi_seen;
-    unsigned factor; /* what all of the terms being looked at are multiplied by: a kind + 1 */
-    struct node node[MAX_NODES];
-    unsigned nodes, depth;
-    struct kind kind[MAX_NODES];
-    unsigned kinds;
-    LLVMValueRef inside[MAX_NODES]; /* additions, of which no single one is a term */
-    unsigned insides;
-    struct {
-        int tag;
-        unsigned kind;
-    } term[MAX_TERMS];
-    unsigned terms;
-    unsigned rows; /* elements of a lane's row; 0: not known yet */
-    const struct wide_strided *first[WIDE_MAX_STRIDED]; /* the groups */
-    unsigned groups;
-    bool failed;
-};
+#define MAX_VISITS 4096u
 
 /* ---- what becomes of a sum behind its turn */
 
@@ -160,31 +115,25 @@ static bool ends_in_sums(struct sums *s, LLVMValueRef phi, LLVMValueRef next)
     return true;
 }
 
-/* ---- what is added */
+/* ---- nodes */
 
-static unsigned kind_of(struct sums *s, struct kind k)
+struct sum_node *sum_node(struct sums *s, LLVMValueRef v)
 {
-    for (unsigned i = 0; i < s->kinds; i++)
-        if (s->kind[i].op == k.op && s->kind[i].type == k.type && s->kind[i].leaf == k.leaf &&
-                s->kind[i].operand[0] == k.operand[0] && s->kind[i].operand[1] == k.operand[1])
-            return i;
-    if (s->kinds == MAX_NODES) {
-        s->failed = true;
-        return 0;
-    }
-    s->kind[s->kinds] = k;
-    return s->kinds++;
-}
-
-static struct wide_strided *find_load(struct wide *w, LLVMValueRef v)
-{
-    for (uint32_t i = 0; i < w->strided_count; i++)
-        if (w->strided[i].source == v)
-            return &w->strided[i];
+    for (unsigned i = 0; i < s->nodes; i++)
+        if (s->node[i].value == v)
+            return &s->node[i];
     return NULL;
 }
 
-static bool elementwise(LLVMValueRef v)
+int sum_load(const struct sums *s, LLVMValueRef v)
+{
+    for (uint32_t i = 0; i < s->w->strided_count; i++)
+        if (s->w->strided[i].source == v)
+            return (int)i;
+    return SUM_NONE;
+}
+
+bool sum_elementwise(LLVMValueRef v)
 {
     switch (LLVMGetInstructionOpcode(v)) {
     case LLVMFPExt:
@@ -214,242 +163,362 @@ static bool elementwise(LLVMValueRef v)
     }
 }
 
+static bool has(struct sums *s, LLVMValueRef v)
+{
+    struct sum_node *n = sum_node(s, v);
+    return n && n->has;
+}
+
+/* The block's instructions, and which of them are made of elements. */
+static bool list_nodes(struct sums *s)
+{
+    for (LLVMValueRef in = LLVMGetFirstInstruction(s->block); in; in = LLVMGetNextInstruction(in)) {
+        if (s->nodes == SUM_MAX_NODES)
+            return false;
+        struct sum_node *n = &s->node[s->nodes];
+        *n = (struct sum_node){
+                .value = in, .element = SUM_NONE, .divergent = wide_is_divergent(s->w, in)};
+        int load = LLVMIsALoadInst(in) ? sum_load(s, in) : SUM_NONE;
+        n->has = load != SUM_NONE && s->element[load].head != SUM_NONE;
+        bool looks = sum_elementwise(in) || codegen_callee(in);
+        for (int i = 0; i < LLVMGetNumOperands(in) && looks && n->divergent; i++)
+            n->has |= has(s, LLVMGetOperand(in, (unsigned)i));
+        s->nodes++;
+    }
+    return true;
+}
+
+/* ---- elements */
+
+static bool lanes_apart(struct wide *w, const int64_t *lanes)
+{
+    for (unsigned i = 0; i < w->width; i++)
+        for (unsigned k = 0; k < i; k++)
+            if (lanes[i] == lanes[k])
+                return false;
+    return true;
+}
+
+/* Groups of loads at constant distances are elements of lanes' rows; not what lanes share. */
+static void find_elements(struct sums *s)
+{
+    struct wide *w = s->w;
+    for (uint32_t i = 0; i < w->strided_count; i++)
+        s->element[i] = (struct sum_element){.head = SUM_NONE, .other = (int)i, .column = SUM_NONE};
+    for (uint32_t i = 0; i < w->strided_count; i++) {
+        struct wide_strided *m = &w->strided[i];
+        unsigned members = 0;
+        if (s->element[i].head != SUM_NONE || !m->address.lanes || !m->waits ||
+                !lanes_apart(w, m->address.lanes))
+            continue;
+        for (int pass = 0; pass < 2 && members != 1; pass++)
+            for (uint32_t k = i; k < w->strided_count; k++) {
+                struct wide_strided *o = &w->strided[k];
+                if (s->element[k].head != SUM_NONE || o->type != m->type ||
+                        !strided_together(w, m, o))
+                    continue;
+                if (pass == 0) {
+                    members++;
+                    continue;
+                }
+                s->element[k].head = (int)i;
+                s->element[k].offset = o->address.delta - m->address.delta;
+            }
+    }
+}
+
+static int representative(struct sums *s, int e)
+{
+    while (s->element[e].other != e)
+        e = s->element[e].other;
+    return e;
+}
+
+static int unite(struct sums *s, int a, int b)
+{
+    if (a == SUM_NONE || b == SUM_NONE)
+        return a == SUM_NONE ? b : a;
+    a = representative(s, a), b = representative(s, b);
+    s->element[a > b ? a : b].other = a > b ? b : a;
+    return a > b ? b : a;
+}
+
+/* One of the elements that a value is made of, all of which meet. */
+static int meet(struct sums *s, LLVMValueRef v)
+{
+    struct sum_node *n = sum_node(s, v);
+    if (!n || !n->has)
+        return SUM_NONE;
+    if (n->element != SUM_NONE)
+        return n->element;
+    n->inside = true;
+    int e = LLVMIsALoadInst(v) ? sum_load(s, v) : SUM_NONE;
+    if (e != SUM_NONE)
+        s->element[e].used = true;
+    else if (sum_elementwise(v))
+        for (int i = 0; i < LLVMGetNumOperands(v); i++)
+            e = unite(s, e, meet(s, LLVMGetOperand(v, (unsigned)i)));
+    s->failed |= e == SUM_NONE;
+    return n->element = e;
+}
+
+/* ---- what is added */
+
+static unsigned kind_of(struct sums *s, struct sum_kind k)
+{
+    for (unsigned i = 0; i < s->kinds; i++)
+        if (s->kind[i].op == k.op && s->kind[i].type == k.type && s->kind[i].leaf == k.leaf &&
+                s->kind[i].operand[0] == k.operand[0] && s->kind[i].operand[1] == k.operand[1])
+            return i + 1;
+    if (s->kinds == SUM_MAX_KINDS) {
+        s->failed = true;
+        return 1;
+    }
+    s->kind[s->kinds] = k;
+    return ++s->kinds;
+}
+
+/* Two values where their order does not matter. */
+static unsigned product_kind(struct sums *s, unsigned a, unsigned b)
+{
+    struct sum_kind k = {.op = LLVMFMul, .operand = {a < b ? a : b, a < b ? b : a}};
+    return a && b ? kind_of(s, k) : a + b;
+}
+
+struct sum_parts sum_take_apart(struct sums *s, LLVMValueRef v)
+{
+    struct sum_parts p = {.shape = SUM_TERM};
+    struct sum_node *n = sum_node(s, v);
+    if (!n || !n->divergent || !may_reorder(v))
+        return p;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    const char *name = codegen_callee(v);
+    if (op == LLVMFAdd || op == LLVMFSub || op == LLVMFNeg) {
+        p.shape = op == LLVMFAdd ? SUM_ADD : op == LLVMFSub ? SUM_SUBTRACT : SUM_NEGATE;
+        p.operand[0] = LLVMGetOperand(v, 0);
+        p.operand[1] = op == LLVMFNeg ? NULL : LLVMGetOperand(v, 1);
+    } else if (op == LLVMFMul ||
+               (name && (!strcmp(name, "llvm.fmuladd.f32") || !strcmp(name, "llvm.fma.f32")))) {
+        LLVMValueRef a = LLVMGetOperand(v, 0), b = LLVMGetOperand(v, 1);
+        p.scaled = has(s, a) != has(s, b);
+        p.product[0] = p.scaled && has(s, a) ? b : a;
+        p.product[1] = p.product[0] == a ? b : a;
+        p.shape = name ? SUM_FUSED : p.scaled ? SUM_SCALE : SUM_TERM;
+        p.operand[0] = name ? LLVMGetOperand(v, 2) : NULL;
+    }
+    return p;
+}
+
+int sum_column_of(struct sums *s, LLVMValueRef term)
+{
+    struct sum_parts p = sum_take_apart(s, term);
+    int e = meet(s, p.shape == SUM_FUSED ? p.product[0] : term);
+    return e == SUM_NONE ? SUM_NONE : s->element[representative(s, e)].column;
+}
+
+static void add_term(struct sums *s, LLVMValueRef v, unsigned factor)
+{
+    struct sum_parts p = sum_take_apart(s, v);
+    if (s->terms == SUM_MAX_TERMS) {
+        s->failed = true;
+        return;
+    }
+    if (p.shape == SUM_FUSED)
+        unite(s, meet(s, p.product[0]), meet(s, p.product[1]));
+    else
+        meet(s, v);
+    s->term[s->terms++] = (struct sum_term){.value = v, .sum = s->count, .factor = factor};
+}
+
+static void take_apart(struct sums *s, LLVMValueRef v, unsigned factor)
+{
+    if (v == s->phi[s->count]) {
+        s->phi_seen += factor ? 2 : 1;
+        return;
+    }
+    if (s->visits == MAX_VISITS) /* which bounds the recursion too */
+        s->failed = true;
+    if (s->failed)
+        return;
+    s->visits++;
+    struct sum_parts p = sum_take_apart(s, v);
+    if (p.shape == SUM_TERM) {
+        add_term(s, v, factor);
+        return;
+    }
+    sum_node(s, v)->inside = true;
+    if (p.shape == SUM_SCALE || p.scaled) {
+        unsigned own = kind_of(s, (struct sum_kind){.leaf = p.product[0]});
+        take_apart(s, p.product[1], product_kind(s, own, factor));
+    } else if (p.shape == SUM_FUSED) {
+        add_term(s, v, factor);
+    }
+    unsigned minus = p.shape == SUM_NEGATE || p.shape == SUM_SUBTRACT
+                             ? kind_of(s, (struct sum_kind){.op = LLVMFNeg, .operand = {factor}})
+                             : factor;
+    if (p.operand[0])
+        take_apart(s, p.operand[0], p.shape == SUM_NEGATE ? minus : factor);
+    if (p.operand[1])
+        take_apart(s, p.operand[1], minus);
+}
+
+static bool find_sum(struct sums *s, LLVMValueRef phi)
+{
+    bool second = LLVMGetIncomingBlock(phi, 1) == s->block;
+    LLVMUseRef use = LLVMGetFirstUse(phi);
+    if (LLVMCountIncoming(phi) != 2 || s->count == SUM_MAX || !use || LLVMGetNextUse(use))
+        return false;
+    s->phi[s->count] = phi;
+    s->next[s->count] = LLVMGetIncomingValue(phi, second);
+    s->phi_seen = 0;
+    if (!ends_in_sums(s, phi, s->next[s->count]))
+        return false;
+    take_apart(s, s->next[s->count], 0);
+    s->count++;
+    return s->phi_seen == 1 && !s->failed;
+}
+
+/* What is made of elements, or adds to sums, goes nowhere but into the sums. */
+static bool used_inside(struct sums *s, const struct sum_node *n)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (n->value == s->next[i])
+            return true; /* ends_in_sums() has looked */
+    for (LLVMUseRef u = LLVMGetFirstUse(n->value); u; u = LLVMGetNextUse(u)) {
+        struct sum_node *user = sum_node(s, LLVMGetUser(u));
+        if (!user || !user->inside)
+            return false;
+    }
+    return true;
+}
+
+/* ---- columns */
+
+/* Gives every element its column, and its slot there. */
+static void find_columns(struct sums *s)
+{
+    for (uint32_t i = 0; i < s->w->strided_count; i++) {
+        struct sum_element *e = &s->element[i];
+        if (!e->used)
+            continue;
+        int r = representative(s, (int)i);
+        if (r == (int)i)
+            e->column = (int)s->columns++;
+        e->column = s->element[r].column; /* the lowest of them is it */
+        struct sum_column *c = &s->column[e->column];
+        if (r == (int)i)
+            *c = (struct sum_column){.head = e->head, .offset = e->offset};
+        if (e->head < c->head || (e->head == c->head && e->offset < c->offset))
+            c->head = e->head, c->offset = e->offset;
+        for (uint32_t k = 0; k < s->w->strided_count; k++) {
+            struct sum_element *o = &s->element[k];
+            if (o->used && o->head == e->head && representative(s, (int)k) == r &&
+                    (o->offset < e->offset || (o->offset == e->offset && k < i)))
+                e->slot++;
+        }
+    }
+}
+
 static bool commutes(LLVMOpcode op)
 {
     return op == LLVMFMul || op == LLVMFAdd || op == LLVMMul || op == LLVMAdd || op == LLVMAnd ||
            op == LLVMOr || op == LLVMXor;
 }
 
-static struct node look(struct sums *s, LLVMValueRef v);
-
-/* An operation on what its operands are; `op` and the operands of a multiply-add's product too. */
-static struct node combine(
-        struct sums *s, LLVMOpcode op, LLVMTypeRef type, const LLVMValueRef *operand, int count)
+static unsigned kind(struct sums *s, LLVMValueRef v)
 {
-    struct node n = {.tag = NONE};
-    struct kind k = {.op = op, .type = type};
-    for (int i = 0; i < count; i++) {
-        struct node x = look(s, operand[i]);
-        if (x.tag == FAILED || (x.tag != NONE && n.tag != NONE && x.tag != n.tag))
-            return (struct node){.tag = FAILED};
-        n.tag = x.tag != NONE ? x.tag : n.tag;
-        n.divergent |= x.divergent;
-        k.operand[i] = x.kind + 1;
+    struct sum_node *n = sum_node(s, v);
+    if (!n || !n->has)
+        return kind_of(s, (struct sum_kind){.leaf = v});
+    if (n->kind)
+        return n->kind;
+    struct sum_kind k = {.op = LLVMGetInstructionOpcode(v), .type = LLVMTypeOf(v)};
+    int load = LLVMIsALoadInst(v) ? sum_load(s, v) : SUM_NONE;
+    if (load != SUM_NONE) {
+        k.leaf = (void *)s->w->strided[s->element[load].head].source;
+        k.operand[0] = s->element[load].slot + 1;
+        return n->kind = kind_of(s, k);
     }
-    if (n.tag != NONE && n.divergent)
-        return (struct node){.tag = FAILED}; /* a lane's own number goes with its own elements */
-    if (commutes(op) && k.operand[0] > k.operand[1]) {
+    for (int i = 0; i < LLVMGetNumOperands(v); i++)
+        k.operand[i] = kind(s, LLVMGetOperand(v, (unsigned)i));
+    if (commutes(k.op) && k.operand[0] > k.operand[1]) {
         unsigned first = k.operand[0];
         k.operand[0] = k.operand[1], k.operand[1] = first;
     }
-    n.kind = kind_of(s, k);
-    return n;
+    return n->kind = kind_of(s, k);
 }
 
-static struct node look_into(struct sums *s, LLVMValueRef v)
+static int by_column(const void *a, const void *b)
 {
-    struct node n = {.value = v, .tag = NONE, .divergent = wide_is_divergent(s->w, v)};
-    struct wide_strided *load = LLVMIsALoadInst(v) ? find_load(s->w, v) : NULL;
-    if (load && load->number != NONE) {
-        n.tag = load->number;
-        n.divergent = false;
-        n.kind = kind_of(s, (struct kind){.op = LLVMLoad, .leaf = (void *)s->first[load->group]});
-        return n;
-    }
-    LLVMValueRef operand[2];
-    if (!n.divergent || !LLVMIsAInstruction(v) || LLVMGetInstructionParent(v) != s->block ||
-            !elementwise(v)) {
-        n.kind = kind_of(s, (struct kind){.leaf = v});
-        return n;
-    }
-    int count = LLVMGetNumOperands(v);
-    for (int i = 0; i < count; i++)
-        operand[i] = LLVMGetOperand(v, (unsigned)i);
-    n = combine(s, LLVMGetInstructionOpcode(v), LLVMTypeOf(v), operand, count);
-    n.value = v;
-    n.divergent |= n.tag == NONE;
-    return n;
+    const struct sum_term *x = a, *y = b;
+    if (x->column != y->column)
+        return x->column < y->column ? -1 : 1;
+    if (x->sum != y->sum)
+        return x->sum < y->sum ? -1 : 1;
+    if (x->factor != y->factor)
+        return x->factor < y->factor ? -1 : 1;
+    return x->kind < y->kind ? -1 : x->kind > y->kind;
 }
 
-static struct node look(struct sums *s, LLVMValueRef v)
-{
-    for (unsigned i = 0; i < s->nodes; i++)
-        if (s->node[i].value == v)
-            return s->node[i];
-    if (s->depth == MAX_DEPTH) {
-        s->failed = true;
-        return (struct node){.tag = FAILED};
-    }
-    s->depth++;
-    struct node n = look_into(s, v);
-    s->depth--;
-    if (s->nodes == MAX_NODES || n.tag == FAILED)
-        s->failed = true;
-    else
-        s->node[s->nodes++] = n;
-    return s->failed ? (struct node){.tag = FAILED} : n;
-}
-
-static void add_term(struct sums *s, struct node n)
-{
-    if (n.tag == NONE)
-        return; /* stays with its lane */
-    if (n.tag == FAILED || s->terms == MAX_TERMS) {
-        s->failed = true;
-        return;
-    }
-    if (s->factor)
-        n.kind = kind_of(s, (struct kind){.op = LLVMFMul, .operand = {n.kind + 1, s->factor}});
-    s->term[s->terms].tag = n.tag;
-    s->term[s->terms++].kind = n.kind;
-}
-
-static bool used_once(LLVMValueRef v)
-{
-    LLVMUseRef u = LLVMGetFirstUse(v);
-    return u && !LLVMGetNextUse(u);
-}
-
-static void take_apart(struct sums *s, LLVMValueRef v, bool root);
-
-/* A sum times something that all lanes have: each of its terms is. */
-static bool multiplied_sum(struct sums *s, LLVMValueRef v)
-{
-    if (LLVMGetInstructionOpcode(v) != LLVMFMul)
-        return false;
-    bool second = !wide_is_divergent(s->w, LLVMGetOperand(v, 0));
-    LLVMValueRef sum = LLVMGetOperand(v, second), factor = LLVMGetOperand(v, !second);
-    if (wide_is_divergent(s->w, factor) || !LLVMIsABinaryOperator(sum) || !used_once(sum) ||
-            LLVMGetInstructionOpcode(sum) != LLVMFAdd)
-        return false;
-    unsigned before = s->factor;
-    struct kind k = {.op = LLVMFMul, .operand = {look(s, factor).kind + 1, before}};
-    s->inside[s->insides++] = v;
-    s->factor = kind_of(s, k) + 1;
-    take_apart(s, sum, false);
-    s->factor = before;
-    return true;
-}
-
-static void take_apart(struct sums *s, LLVMValueRef v, bool root)
-{
-    if (v == s->phi) {
-        s->phi_seen += s->factor ? 2 : 1;
-        return;
-    }
-    bool ours = LLVMIsAInstruction(v) && LLVMGetInstructionParent(v) == s->block &&
-                (root || used_once(v)) && may_reorder(v);
-    const char *name = ours ? codegen_callee(v) : NULL;
-    bool fused = name && (!strcmp(name, "llvm.fmuladd.f32") || !strcmp(name, "llvm.fma.f32"));
-    if (s->insides == MAX_NODES) { /* which bounds the recursion too */
-        s->failed = true;
-        return;
-    }
-    if (ours && multiplied_sum(s, v))
-        return;
-    if (!ours || (!fused && LLVMGetInstructionOpcode(v) != LLVMFAdd)) {
-        add_term(s, look(s, v));
-        return;
-    }
-    s->inside[s->insides++] = v;
-    if (fused) {
-        LLVMValueRef factor[2] = {LLVMGetOperand(v, 0), LLVMGetOperand(v, 1)};
-        add_term(s, combine(s, LLVMFMul, LLVMTypeOf(v), factor, 2));
-        take_apart(s, LLVMGetOperand(v, 2), false);
-        return;
-    }
-    for (unsigned i = 0; i < 2 && !s->failed; i++)
-        take_apart(s, LLVMGetOperand(v, i), false);
-}
-
-/* Each kind of term is there for every number as often. */
-static bool complete(const struct sums *s)
+static void sort_terms(struct sums *s)
 {
     for (unsigned i = 0; i < s->terms; i++) {
-        unsigned times[WIDE_MAX_STRIDED] = {0};
-        for (unsigned k = 0; k < s->terms; k++)
-            if (s->term[k].kind == s->term[i].kind)
-                times[s->term[k].tag]++;
-        for (unsigned k = 1; k < s->rows; k++)
-            if (times[k] != times[0])
-                return false;
+        struct sum_term *t = &s->term[i];
+        struct sum_parts p = sum_take_apart(s, t->value);
+        t->column = sum_column_of(s, t->value);
+        t->kind = p.shape == SUM_FUSED
+                          ? product_kind(s, kind(s, p.product[0]), kind(s, p.product[1]))
+                          : kind(s, t->value);
     }
-    return true;
-}
-
-static bool is_sum(struct sums *s, LLVMValueRef phi)
-{
-    bool second = LLVMGetIncomingBlock(phi, 1) == s->block;
-    LLVMValueRef next = LLVMGetIncomingValue(phi, second);
-    if (LLVMCountIncoming(phi) != 2 || !used_once(phi) || !ends_in_sums(s, phi, next))
-        return false;
-    s->phi = phi;
-    s->phi_seen = s->terms = s->factor = 0;
-    take_apart(s, next, true);
-    return s->phi_seen == 1 && complete(s);
-}
-
-/* What is made of elements goes nowhere but into the sums. */
-static bool used_inside(const struct sums *s, LLVMValueRef v)
-{
-    for (LLVMUseRef u = LLVMGetFirstUse(v); u; u = LLVMGetNextUse(u)) {
-        LLVMValueRef user = LLVMGetUser(u);
-        bool found = false;
-        for (unsigned i = 0; i < s->nodes && !found; i++)
-            found = s->node[i].value == user && s->node[i].tag >= 0;
-        for (unsigned i = 0; i < s->insides && !found; i++)
-            found = s->inside[i] == user;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
-/* ---- the elements */
-
-/* The bytes from one lane's row to the next, or 0 when that is not the same for all. */
-static int64_t row_bytes(struct wide *w, const struct wide_strided *m)
-{
-    const int64_t *lanes = m->address.lanes;
-    for (unsigned i = 2; lanes && i < w->width; i++)
-        if (lanes[i] - lanes[i - 1] != lanes[1] - lanes[0])
-            return 0;
-    return lanes && lanes[1] > lanes[0] ? lanes[1] - lanes[0] : 0;
-}
-
-/* Numbers the elements of rows among loads like `head`, beginning with the lowest. All lanes' rows
- * have to lie side by side, every element be loaded once, and rows be as long as the others. */
-static void number(struct sums *s, const struct wide_strided *head)
-{
-    struct wide *w = s->w;
-    struct wide_strided *member[WIDE_MAX_STRIDED] = {0};
-    int64_t first = head->address.delta, bytes = head->bytes, rows = row_bytes(w, head) / bytes;
-    bool whole = rows > 1 && rows <= WIDE_MAX_STRIDED && row_bytes(w, head) % bytes == 0 &&
-                 (!s->rows || s->rows == rows);
-    for (int pass = 0; pass < 2 && whole; pass++)
-        for (uint32_t i = 0; i < w->strided_count; i++) {
-            struct wide_strided *m = &w->strided[i];
-            int64_t at = m->address.delta - first;
-            if (m->number != NONE || m->type != head->type || !strided_together(w, head, m))
-                continue;
-            if (pass == 0) {
-                first = at < 0 ? m->address.delta : first;
-            } else if (at < rows * bytes) {
-                whole = whole && at % bytes == 0 && !member[at / bytes];
-                member[at / bytes] = m;
-            }
+    qsort(s->term, s->terms, sizeof *s->term, by_column);
+    for (unsigned i = 0; i < s->terms; i++)
+        if (s->term[i].column != SUM_NONE) {
+            struct sum_column *c = &s->column[s->term[i].column];
+            c->first = c->terms++ ? c->first : i;
         }
-    for (int64_t i = 0; i < rows && whole; i++)
-        whole = member[i] != NULL;
-    for (int64_t i = 0; i < rows && whole; i++) {
-        member[i]->number = (int)i;
-        member[i]->group = s->groups;
-    }
-    if (!whole)
-        return;
-    s->rows = (unsigned)rows;
-    s->first[s->groups++] = head;
 }
+
+static bool same_shape(const struct sums *s, const struct sum_column *a, const struct sum_column *b)
+{
+    bool same = a->terms == b->terms && a->head == b->head;
+    for (unsigned i = 0; i < a->terms && same; i++) {
+        const struct sum_term *x = &s->term[a->first + i], *y = &s->term[b->first + i];
+        same = x->sum == y->sum && x->factor == y->factor && x->kind == y->kind;
+    }
+    return same;
+}
+
+static int by_shape(const void *a, const void *b)
+{
+    const struct sum_column *x = a, *y = b;
+    if (x->shape != y->shape)
+        return x->shape < y->shape ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Terms and elements know columns by number: as they were before they are sorted. */
+static void sort_columns(struct sums *s)
+{
+    unsigned number[WIDE_MAX_STRIDED] = {0};
+    for (unsigned i = 0; i < s->columns; i++) {
+        unsigned k = 0;
+        while (!same_shape(s, &s->column[k], &s->column[i]))
+            k++;
+        s->column[i].shape = k < i ? s->column[k].shape : s->shapes++;
+        s->column[i].number = (int)i;
+    }
+    qsort(s->column, s->columns, sizeof *s->column, by_shape);
+    for (unsigned i = 0; i < s->columns; i++)
+        number[s->column[i].number] = i;
+    for (unsigned i = 0; i < s->terms; i++)
+        if (s->term[i].column != SUM_NONE)
+            s->term[i].column = (int)number[s->term[i].column];
+    for (uint32_t i = 0; i < s->w->strided_count; i++)
+        if (s->element[i].used)
+            s->element[i].column = (int)number[s->element[i].column];
+}
+
+/* ---- the loop */
 
 static bool one_block_loop(struct wide *w, uint32_t b)
 {
@@ -464,28 +533,51 @@ static bool one_block_loop(struct wide *w, uint32_t b)
 
 static bool find_sums(struct sums *s)
 {
-    struct wide *w = s->w;
-    for (uint32_t i = 0; i < w->strided_count; i++)
-        if (w->strided[i].number == NONE)
-            number(s, &w->strided[i]);
-    if (!s->groups)
+    find_elements(s);
+    if (!list_nodes(s))
         return false;
     for (LLVMValueRef in = LLVMGetFirstInstruction(s->block); in && LLVMIsAPHINode(in);
             in = LLVMGetNextInstruction(in))
-        if (LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMFloatTypeKind && !is_sum(s, in))
+        if (LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMFloatTypeKind && !find_sum(s, in))
             return false;
     for (unsigned i = 0; i < s->nodes; i++)
-        if (s->node[i].tag >= 0 && !used_inside(s, s->node[i].value))
+        if (s->node[i].inside && !used_inside(s, &s->node[i]))
             return false;
-    return !s->failed;
+    find_columns(s);
+    sort_terms(s);
+    sort_columns(s);
+    return !s->failed && s->columns;
 }
 
-void strided_find_sums(struct wide *w)
+/* The elements come with the sums; what asks for later ones stays where it was. */
+static void take_elements(struct sums *s)
 {
-    for (uint32_t i = 0; i < w->strided_count; i++)
-        w->strided[i].number = NONE;
-    LLVMBasicBlockRef block = LLVMGetInstructionParent(w->strided[0].source);
-    if (w->strided_count < 4 || w->width != WIDE_MAX_WIDTH ||
+    struct wide *w = s->w;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(w->g->builder);
+    for (uint32_t i = 0; i < w->strided_count; i++) {
+        struct wide_strided *member[WIDE_MAX_STRIDED], head = w->strided[i];
+        unsigned count = 0;
+        for (uint32_t k = i; k < w->strided_count && s->element[i].head == (int)i; k++) {
+            struct wide_strided *m = &w->strided[k];
+            if (s->element[k].head != (int)i || !s->element[k].used)
+                continue;
+            m->offset = s->element[k].offset;
+            m->address.first = head.address.first;
+            m->address.lanes = head.address.lanes;
+            m->waits = false;
+            member[count++] = m;
+        }
+        if (!count)
+            continue;
+        LLVMPositionBuilderBefore(w->g->builder, head.mark);
+        strided_prefetch(w, member, count);
+    }
+    LLVMPositionBuilderAtEnd(w->g->builder, here);
+}
+
+void wide_sums(struct wide *w, LLVMBasicBlockRef block)
+{
+    if (w->strided_count < 2 || w->strided_stores || w->width != WIDE_MAX_WIDTH ||
             !one_block_loop(w, wide_block(w, block)))
         return;
     struct sums *s = calloc(1, sizeof *s);
@@ -493,30 +585,9 @@ void strided_find_sums(struct wide *w)
         return;
     s->w = w;
     s->block = block;
-    bool found = find_sums(s);
-    for (uint32_t i = 0; i < w->strided_count; i++) {
-        struct wide_strided *m = &w->strided[i];
-        bool seen = false;
-        for (unsigned k = 0; k < s->nodes && found; k++)
-            seen |= s->node[k].value == m->source && s->node[k].tag >= 0;
-        m->number = seen ? m->number : NONE;
+    if (find_sums(s) && sum_pays(s)) {
+        take_elements(s);
+        sum_emit(s);
     }
     free(s);
-}
-
-void strided_load_in_order(struct wide *w, struct wide_strided **member, unsigned count)
-{
-    LLVMBuilderRef b = w->g->builder;
-    const struct wide_strided *first = member[0];
-    for (unsigned i = 1; i < count; i++)
-        first = member[i]->number < first->number ? member[i] : first;
-    for (unsigned i = 0; i < count; i++) {
-        struct wide_strided *m = member[i];
-        int64_t row = (int64_t)m->number * m->bytes * w->width;
-        LLVMValueRef v = LLVMBuildLoad2(
-                b, LLVMTypeOf(m->mark), strided_lane_address(w, first, 0, first->offset + row), "");
-        LLVMSetAlignment(v, m->bytes < m->align ? m->bytes : m->align);
-        m->waits = false;
-        LLVMSetOperand(m->mark, 0, v);
-    }
 }

@@ -195,30 +195,24 @@ static void add_step(struct wide *w, struct wide_value *v, LLVMValueRef index, u
     v->vector = LLVMBuildAdd(g->builder, v->vector, i, "");
 }
 
-/* Notes what the address is a constant distance from. */
-static void track_root(struct wide *w, LLVMValueRef in, struct wide_value *v)
+/* Sums and products of a program's own numbers may wrap. */
+static int64_t plus_times(int64_t sum, int64_t a, int64_t b)
 {
-    LLVMValueRef base = LLVMGetOperand(in, 0), index = LLVMGetOperand(in, 1);
-    int64_t size = (int64_t)LLVMABISizeOfType(w->g->layout, LLVMGetGEPSourceElementType(in));
-    v->root = in;
-    v->delta = 0;
-    if (LLVMGetNumOperands(in) != 2)
-        return;
-    void *root = base;
-    int64_t delta = 0;
-    if (wide_is_divergent(w, base)) {
-        struct wide_value *from = wide_get(w, base);
-        root = from->root ? from->root : base;
-        delta = from->delta;
-    }
+    return (int64_t)((uint64_t)sum + (uint64_t)a * (uint64_t)b);
+}
+
+/* Notes, after a step of index * bytes, what the address is a constant distance from. */
+static void step_root(struct wide *w, struct wide_value *v, LLVMValueRef index, int64_t bytes)
+{
     if (LLVMIsAConstantInt(index)) {
-        v->root = root;
-        v->delta = delta + LLVMConstIntGetSExtValue(index) * size;
-    } else if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) == 64) {
-        struct wide_value x = wide_known(w, index);
-        v->root = wide_root(w, root, 1, x.root ? x.root : (void *)index, size);
-        v->delta = delta + x.delta * size;
+        v->delta = plus_times(v->delta, LLVMConstIntGetSExtValue(index), bytes);
+        return;
     }
+    struct wide_value x = {0};
+    if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) == 64) /* a narrower sum might wrap */
+        x = wide_known(w, index);
+    v->root = wide_root(w, v->root, 1, x.root ? x.root : (void *)index, bytes);
+    v->delta = plus_times(v->delta, x.delta, bytes);
 }
 
 static bool divergent_gep(struct wide *w, LLVMValueRef in)
@@ -245,19 +239,23 @@ static bool divergent_gep(struct wide *w, LLVMValueRef in)
         v->no_signed_wrap = true;
         v->first = codegen_i64(g, 0);
     }
+    v->root = from && from->root ? from->root : base;
+    v->delta = from ? from->delta : 0;
     LLVMTypeRef type = LLVMGetGEPSourceElementType(in);
     for (int i = 1; i < LLVMGetNumOperands(in); i++) {
         LLVMValueRef index = LLVMGetOperand(in, i);
+        uint64_t bytes = 1;
         if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
             unsigned field = (unsigned)LLVMConstIntGetZExtValue(index);
-            add_step(w, v, codegen_i64(g, LLVMOffsetOfElement(g->layout, type, field)), scale);
+            index = codegen_i64(g, LLVMOffsetOfElement(g->layout, type, field));
             type = LLVMStructGetTypeAtIndex(type, field);
-            continue;
+        } else {
+            type = step_type(type, i - 1);
+            bytes = LLVMABISizeOfType(g->layout, type);
         }
-        type = step_type(type, i - 1);
-        add_step(w, v, index, LLVMABISizeOfType(g->layout, type) * scale);
+        add_step(w, v, index, bytes * scale);
+        step_root(w, v, index, (int64_t)(bytes * scale));
     }
-    track_root(w, in, v);
     if (pointers)
         v->vector = LLVMBuildGEP2(g->builder, g->i8, pointers, &v->vector, 1, "");
     return true;

@@ -12,6 +12,11 @@ LLVMValueRef wide_shuffle(
         struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count)
 {
     LLVMValueRef mask[64];
+    bool same = count == LLVMGetVectorSize(LLVMTypeOf(a));
+    for (unsigned i = 0; i < count && same; i++)
+        same = index[i] < 0 || index[i] == (int)i;
+    if (same)
+        return a;
     for (unsigned i = 0; i < count; i++)
         mask[i] = index[i] < 0 ? LLVMGetPoison(w->g->i32) : codegen_i32(w->g, (unsigned)index[i]);
     return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, count), "");
@@ -56,8 +61,8 @@ LLVMValueRef strided_address(struct wide *w, const struct wide_strided *s, int64
 }
 
 /* What the vectors x and y give; y -1: only x. The elements get owner `part`. */
-static LLVMValueRef pick_two(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector,
-        int x, int y, int *owner, int part)
+static LLVMValueRef pick_two(struct wide *w, const struct strided_pick *p,
+        const LLVMValueRef *vector, int x, int y, int *owner, int part)
 {
     int index[64];
     for (unsigned i = 0; i < p->count; i++) {
@@ -71,7 +76,7 @@ static LLVMValueRef pick_two(struct wide *w, const struct strided_pick *p, LLVMV
 }
 
 /* Two vectors at a time are permuted to where their elements belong, and the results blended. */
-LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, LLVMValueRef *vector)
+LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, const LLVMValueRef *vector)
 {
     LLVMValueRef part[64];
     int owner[64], waits = -1;

@@ -166,3 +166,91 @@ ONE_LOOP(element_looked_at, ROW(sum) seen |= data[b * N + 2], , simd_sum(sum) + 
         })
 ONE_LOOP(last_element, ROW(sum) other = x(data, b, 5);, sum += other, simd_sum(sum), ,
         for (int b = l; b < blocks; b += 32) if (b + 32 >= blocks) its += x(data, b, 5))
+
+// Blocks of packed numbers: two lanes (or four) share a block and its factors, and each takes half of
+// its numbers apart; they are multiplied by numbers that lie elsewhere and in another order.
+struct Packed {
+    ushort d, m; // used: 2 bits
+    ushort q[8]; // four numbers of four bits each
+};
+
+static float d(device const Packed *p)
+{
+    return float(p->d & 3);
+}
+
+static float m(device const Packed *p)
+{
+    return float(p->m & 1);
+}
+
+// One of 1, 1.25, 1.5, 1.75: integers would be added as such.
+static float number(uint bits)
+{
+    return float(as_type<half>(ushort(0x3c00 | (bits >> 22 & 0x300))));
+}
+
+struct Sums {
+    float a[4], y;
+};
+
+static void word(device const Packed *p, device const uint *y, int w, thread Sums &s)
+{
+    float even = number(y[0]), odd = number(y[1]), high = number(y[16]), last = number(y[17]);
+    s.y += even + odd + high + last;
+    s.a[0] += even * float(p->q[w] & 0x000f);
+    s.a[1] += odd * 0.00390625f * float(p->q[w] & 0x0f00);
+    s.a[2] += high * 0.0625f * float(p->q[w] & 0x00f0);
+    s.a[3] += last * 0.000244140625f * float(p->q[w] & 0xf000);
+}
+
+// What lane `part` of a block's `lanes` makes of it, without its factors.
+template <int lanes>
+static float packed(device const Packed *p, device const uint *y, int part, thread float &sum_of_y)
+{
+    int w = part * (8 / lanes);
+    Sums s = {{0, 0, 0, 0}, 0};
+    y += 2 * w;
+    word(p, y, w, s);
+    word(p, y + 2, w + 1, s);
+    if (lanes == 2) {
+        word(p, y + 4, w + 2, s);
+        word(p, y + 6, w + 3, s);
+    }
+    sum_of_y = s.y;
+    return s.a[0] + s.a[1] + s.a[2] + s.a[3];
+}
+
+#define PACKED(name, lanes, what)                                                                  \
+    kernel void name(ARGUMENTS)                                                                    \
+    {                                                                                              \
+        Place place_of = place(lane, in_group, size);                                              \
+        const int blocks = data[1] + 99;                                                           \
+        device const Packed *rows = (device const Packed *)(data + 8);                             \
+        device const uint *ys = data + 1024;                                                       \
+        float sum = 0, other = 0, all = 0, all_other = 0;                                          \
+        for (int b = lane / lanes; b < blocks; b += 32 / lanes) {                                  \
+            device const Packed *p = rows + b;                                                     \
+            float y, q = packed<lanes>(p, ys + b * 16, lane % lanes, y);                           \
+            what                                                                                   \
+        }                                                                                          \
+        float got = simd_sum(sum), got_other = simd_sum(other);                                    \
+        sum = 0, other = 0;                                                                        \
+        for (uint l = 0; l < place_of.count; l++) {                                                \
+            uint lane = l;                                                                         \
+            for (int b = lane / lanes; b < blocks; b += 32 / lanes) {                              \
+                device const Packed *p = rows + b;                                                 \
+                float y, q = packed<lanes>(p, ys + b * 16, lane % lanes, y);                       \
+                what                                                                               \
+            }                                                                                      \
+        }                                                                                          \
+        all = sum, all_other = other;                                                              \
+        CHECK(got == all && got_other == all_other);                                               \
+    }
+
+PACKED(packed_by_two, 2, sum += d(p) * (y * -8 + q); other += q;)
+PACKED(packed_by_four, 4, sum += d(p) * q - m(p) * y; other -= y * 2;)
+PACKED(packed_with_own, 2, sum += d(p) * q + float(lane & 3); other += m(p) * (q - y) * float(lane & 1);)
+PACKED(packed_negative, 4, sum = -y * d(p) + sum; other += -(q * d(p)) * m(p);)
+PACKED(packed_in_two_shapes, 2, sum += (lane & 1 ? d(p) : m(p)) * q;
+        other += d(p) * float(p->q[lane % 2 * 4] & 15) + number(ys[b * 16 + lane % 2]);)
