@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Assembles the folder the compiler reads Metal's standard library from, and precompiles it.
 
-Usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH
+Usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH DEPFILE
 
 OUTPUT_FOLDER gets shim/ (a copy of the headers and the generated swizzles), include/ (an empty file
 for every header a Metal program may name), PCH (the precompiled shim/shim.h; a path in it) and
@@ -60,9 +60,10 @@ def virtual_files(paths):
 
 
 def main():
-    if len(sys.argv) != 5:
-        sys.exit("usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH")
-    clang, source, output, pch = sys.argv[1:]
+    if len(sys.argv) != 6:
+        sys.exit("usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH DEPFILE")
+    clang, source, output, pch, depfile = sys.argv[1:]
+    inputs = [os.path.realpath(clang)] + [os.path.join(source, n) for n in ("gen_swizzles.py", "clang_flags.inc")]
     shim = os.path.join(os.path.abspath(output), "shim")
     listed = []
     for name in sorted(os.listdir(os.path.join(source, "shim"))):
@@ -70,6 +71,7 @@ def main():
             with open(os.path.join(source, "shim", name), encoding="utf-8") as file:
                 write_if_changed(os.path.join(shim, name), file.read())
             listed.append("shim/" + name)
+            inputs.append(os.path.join(source, "shim", name))
     swizzles = [os.path.join(shim, "swizzle%d.h" % n) for n in (2, 3, 4)]
     subprocess.run([sys.executable, os.path.join(source, "gen_swizzles.py")] + swizzles, check=True)
     listed += ["shim/swizzle%d.h" % n for n in (2, 3, 4)]
@@ -85,6 +87,8 @@ def main():
         "-Xclang", "-fno-pch-timestamp",
         "-ivfsoverlay", overlay, "-include", "/msl/shim/shim.h", "-", "-o", pch], check=True,
         stdin=subprocess.DEVNULL)
+    with open(depfile, "w", encoding="utf-8") as out:
+        out.write("%s: %s\n" % (pch, " ".join(path.replace(" ", "\\ ") for path in inputs)))
 
 
 main()
