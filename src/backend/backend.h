@@ -1,4 +1,5 @@
-/* backend: what executes commands. One implementation a folder: null, cpu, later cuda and metal.
+/* backend: what executes commands. One implementation a folder, one line in registry.c; nothing
+ * outside this folder knows one by name.
  *
  * The host decodes and validates a guest's command buffer once into a `struct abx_submission`;
  * everything in it is already checked: handles resolved, ranges inside their buffers, grid and
@@ -11,9 +12,10 @@
 #define ABX_BACKEND_BACKEND_H
 
 #include "base/base.h"
+#include "wire/compile.h"
 #include "wire/limits.h"
 
-#define ABX_BACKEND_VERSION 1u
+#include <signal.h>
 
 struct abx_device;   /* backend's own; one a worker */
 struct abx_buffer;   /* backend's own */
@@ -160,11 +162,15 @@ struct abx_event_ops {
 
 /* ---- vtables. Every entry is required unless marked (optional). */
 
+struct abx_device_config {
+    const struct abx_event_ops *events;
+    unsigned index;   /* which of the devices that probe() found */
+    unsigned threads; /* of the host to use; 0: the backend's choice */
+};
+
 struct abx_device_ops {
-    uint32_t version; /* ABX_BACKEND_VERSION */
-    const char *name;
-    /* Opens the device. threads: worker threads to use, 0 for one a CPU. 0 or -errno. */
-    int (*open)(const struct abx_event_ops *events, unsigned threads, struct abx_device **ret);
+    /* Opens the device, in a process that has given up its rights already. 0 or -errno. */
+    int (*open)(const struct abx_device_config *config, struct abx_device **ret);
     void (*close)(struct abx_device *device); /* every queue drained and destroyed before */
     void (*info)(struct abx_device *device, struct abx_device_info *ret_info);
 };
@@ -203,13 +209,47 @@ struct abx_queue_ops {
     void (*destroy)(struct abx_queue *queue); /* drained */
 };
 
+/* What a backend does whose kernels run as machine code on threads of this process. Functions for
+ * signal handlers are async-signal-safe. */
+struct abx_native_ops {
+    /* The signal sent to threads whose kernel is to end: its handler, which is there already and
+     * runs on the thread's signal stack, calls stop(). 0, as at first: none, and kernels are not
+     * interrupted. */
+    void (*use_signal)(int number);
+    void (*stop)(const void *context);
+    /* From the handler of SIGSEGV, SIGBUS, SIGFPE or SIGILL: does not return when a kernel did it,
+     * whose command buffer then fails. */
+    void (*fault)(const siginfo_t *info, const void *context);
+    /* The submission whose kernel the calling thread runs, or NULL. Async-signal-safe. */
+    struct abx_submission *(*running)(void);
+    /* Ends kernels that have used more than `limit_ns` of processor time: their command buffers
+     * fail with ABX_EXEC_TIMEOUT. Call every 100 ms or so, from one thread. */
+    void (*watchdog)(struct abx_device *device, uint64_t limit_ns);
+};
+
+/* What the rest of ArcBox has to know of a backend. */
 struct abx_backend {
+    const char *name; /* as in --backend and ARCBOX_BACKEND: [a-z]{1,15} */
+    bool simulated;   /* executes nothing: it measures the bridge */
+    /* What pipelines are compiled for, or 0 when any code will do. */
+    enum abx_shader_target target;
+    /* The names of the devices there are, as abx_device_info.name, at most `capacity` of them;
+     * returns how many. In any process, without opening one. */
+    unsigned (*probe)(char (*ret_names)[64], unsigned capacity);
     const struct abx_device_ops *device;
     const struct abx_buffer_ops *buffer;
     const struct abx_pipeline_ops *pipeline;
     const struct abx_queue_ops *queue;
+    const struct abx_native_ops *native; /* NULL: its kernels run elsewhere */
 };
 
-extern const struct abx_backend abx_backend_null, abx_backend_cpu;
+/* For the list, and for tests and benchmarks of one. */
+extern const struct abx_backend abx_backend_cpu, abx_backend_null;
+/* All there are, the default first; the last is NULL. */
+extern const struct abx_backend *const abx_backends[];
+/* NULL or "": the default. NULL when there is none of that name. */
+const struct abx_backend *abx_backend_find(const char *name);
+/* "cpu, null": for messages. Static. */
+const char *abx_backend_names(void);
 
 #endif

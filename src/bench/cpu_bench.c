@@ -217,7 +217,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", message ? message : "the shader compiler is missing");
         return 1;
     }
-    if (abx_backend_cpu.device->open(&no_events, 1, &b.device) < 0 ||
+    struct abx_device_config config = {.events = &no_events, .threads = 1};
+    if (abx_backend_cpu.device->open(&config, &b.device) < 0 ||
             abx_backend_cpu.queue->create(b.device, &b.queue) < 0)
         return 1;
     cpu_bench_threads(&b);

@@ -45,7 +45,7 @@ enum abx_control_type {
 struct abx_control_request {
     uint32_t type, version;
     char name[ABX_TENANT_NAME_BYTES]; /* TENANT_CREATE ("" makes one up), TENANT_REMOVE */
-    char backend[16]; /* TENANT_CREATE: "cpu", "null"; "" for the daemon's default */
+    char backend[16]; /* TENANT_CREATE: see abx_control_devices(); "" for the daemon's default */
     uint32_t flags;
     uint32_t reserved;
     struct abx_control_limits limits; /* TENANT_CREATE */
@@ -104,7 +104,7 @@ struct abx_control_client {
 struct abx_control_device {
     char name[64], backend[16];
     uint32_t is_default; /* what tenants get that name no backend */
-    uint32_t simulated;  /* 1 for null: executes nothing */
+    uint32_t simulated;  /* 1: it executes nothing */
     uint32_t threads, reserved;
     uint64_t memory_bytes;
 };

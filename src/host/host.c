@@ -69,7 +69,6 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
     if (!host)
         return -ENOMEM;
     host->backend = config->backend;
-    host->hooks = config->hooks;
     abx_host_set_tenant(host, config->tenant, &config->limits);
     pthread_mutex_init(&host->lock, NULL);
     host->stats = config->stats;
@@ -80,8 +79,10 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
         host->stats = calloc(1, sizeof *host->stats);
         r = host->stats ? 0 : -ENOMEM;
     }
+    struct abx_device_config device = {
+            .events = &abx_host_event_ops, .threads = config->limits.threads};
     if (r == 0)
-        r = host->backend->device->open(&abx_host_event_ops, config->limits.threads, &host->device);
+        r = host->backend->device->open(&device, &host->device);
     if (r == 0) {
         host->backend->device->info(host->device, &host->info);
         memcpy(host->stats->device, host->info.name, sizeof host->stats->device);
@@ -245,7 +246,7 @@ static void lose_everyone(struct abx_host *host, enum abx_reason reason, const c
 bool abx_host_stray_read(struct abx_host *host, const void *address)
 {
     struct abx_submission *running =
-            host->hooks && host->hooks->current ? host->hooks->current() : NULL;
+            host->backend->native ? host->backend->native->running() : NULL;
     const struct abx_host_submission *s = running ? running->user : NULL;
     return s && abx_space_read_zeros(s->queue->head.session, address);
 }
@@ -255,7 +256,7 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
     /* Which kernel faulted is known when this thread was running one; every other command buffer in
      * flight keeps the "lost" that its result was filled with when it was accepted. */
     struct abx_submission *running =
-            host->hooks && host->hooks->current ? host->hooks->current() : NULL;
+            host->backend->native ? host->backend->native->running() : NULL;
     if (running)
         fail_running(running->user, reason);
     lose_everyone(host, reason, text);
@@ -263,6 +264,6 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
 
 void abx_host_watchdog(struct abx_host *host)
 {
-    if (host->hooks && host->hooks->watchdog)
-        host->hooks->watchdog(host->device, host->limits.command_buffer_ns);
+    if (host->backend->native)
+        host->backend->native->watchdog(host->device, host->limits.command_buffer_ns);
 }

@@ -35,17 +35,8 @@ struct abx_worker_stats {
 struct abx_host;
 struct abx_session;
 
-/* What a backend that runs guest code in this process can do beyond its vtables. Each optional. */
-struct abx_host_hooks {
-    /* The submission whose kernel the calling thread runs, or NULL. Async-signal-safe. */
-    struct abx_submission *(*current)(void);
-    /* Ends kernels that have used more than `limit_ns` of processor time. One thread. */
-    void (*watchdog)(struct abx_device *device, uint64_t limit_ns);
-};
-
 struct abx_host_config {
     const struct abx_backend *backend;
-    const struct abx_host_hooks *hooks; /* or NULL */
     const char *tenant;
     struct abx_control_limits limits; /* no zeros: abx_host_default_limits() fills them */
     struct abx_worker_stats *stats;   /* NULL: its own */

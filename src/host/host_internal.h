@@ -35,7 +35,6 @@ struct abx_kept_library;
 
 struct abx_host {
     const struct abx_backend *backend;
-    const struct abx_host_hooks *hooks;
     struct abx_device *device;
     struct abx_device_info info;
     char tenant[ABX_TENANT_NAME_BYTES];

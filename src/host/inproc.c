@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/cpu/cpu.h"
-
 #define WATCHDOG_NS 100000000l
 
 extern char **environ;
@@ -102,19 +100,13 @@ static void kick(void *context)
     abx_session_kick(context);
 }
 
-static const struct abx_backend *chosen_backend(void)
-{
-    const char *name = getenv("ARCBOX_BACKEND");
-    if (!name || !*name || strcmp(name, "cpu") == 0)
-        return &abx_backend_cpu;
-    return strcmp(name, "null") == 0 ? &abx_backend_null : NULL;
-}
+static const struct abx_native_ops *native; /* of the backend; set before signals can come */
 
 static void on_stop(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)info;
-    abx_cpu_stop(context);
+    native->stop(context);
 }
 
 /* One of the real-time signals that the program does not use. 0: there is none, and kernels are not
@@ -143,8 +135,6 @@ static void *watch(void *host)
     return NULL;
 }
 
-static const struct abx_host_hooks cpu_hooks = {abx_cpu_current_submission, abx_cpu_watchdog};
-
 /* One device a process, as one worker a tenant. */
 static int get_host(struct abx_host **ret)
 {
@@ -154,7 +144,8 @@ static int get_host(struct abx_host **ret)
     int r = 0;
     pthread_mutex_lock(&lock);
     if (!host || owner != getpid()) {
-        struct abx_host_config config = {.backend = chosen_backend(), .tenant = "inproc"};
+        struct abx_host_config config = {
+                .backend = abx_backend_find(getenv("ARCBOX_BACKEND")), .tenant = "inproc"};
         const char *memory = getenv("ARCBOX_MEMORY_BYTES");
         if (memory)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);
@@ -163,15 +154,13 @@ static int get_host(struct abx_host **ret)
         const char *limit = getenv("ARCBOX_TIME_LIMIT_MS");
         if (limit)
             config.limits.command_buffer_ns = strtoull(limit, NULL, 10) * 1000000u;
-        bool watched = config.backend == &abx_backend_cpu;
-        if (watched) {
-            config.hooks = &cpu_hooks;
-            abx_cpu_use_signal(take_signal());
-        }
+        native = config.backend ? config.backend->native : NULL;
+        if (native)
+            native->use_signal(take_signal());
         abx_host_default_limits(&config.limits);
         r = config.backend ? abx_host_open(&config, &host) : -ENODEV;
         pthread_t thread;
-        if (r == 0 && watched && pthread_create(&thread, NULL, watch, host) == 0)
+        if (r == 0 && native && pthread_create(&thread, NULL, watch, host) == 0)
             pthread_detach(thread);
         owner = getpid();
     }

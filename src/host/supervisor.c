@@ -395,10 +395,10 @@ static void daemonise(void)
 }
 
 static const char usage[] =
-        "usage: arcboxd [--daemon] [--backend cpu|null] [--idle SECONDS] [--memory BYTES]\n"
+        "usage: arcboxd [--daemon] [--backend NAME] [--idle SECONDS] [--memory BYTES]\n"
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
         "               [--allow-weak-sandbox]\n"
-        "The arcbox command starts it by itself. --idle 0: never stop.\n"
+        "The arcbox command starts it by itself. --idle 0: never stop. Backends: see arcbox gpu.\n"
         "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
         "ARCBOX_COMPILE_SECONDS, and ARCBOX_CPUS for --threads, give the same to a daemon that is "
         "started on first use.\n"
@@ -451,7 +451,7 @@ int main(int argc, char **argv)
     bool daemon_mode = false;
     int ready_fd = -1, c;
     abx_fd_standard();
-    strcpy(s.backend, "cpu");
+    snprintf(s.backend, sizeof s.backend, "%s", abx_backend_find(NULL)->name);
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
     s.compiler = s.lock = s.reserve = -1;
     from_environment(&s);
@@ -504,8 +504,10 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    if (strcmp(s.backend, "cpu") != 0 && strcmp(s.backend, "null") != 0) {
-        say(ready_fd, "there is no such backend (cpu, null)");
+    if (!abx_backend_find(s.backend)) {
+        char text[96];
+        snprintf(text, sizeof text, "there is no such backend (%s)", abx_backend_names());
+        say(ready_fd, text);
         return 2;
     }
     abx_host_default_limits(&s.limits);

@@ -160,20 +160,31 @@ static bool list_clients(struct supervisor *s, struct control_connection *c)
     return ok;
 }
 
+#define MAX_DEVICES 32u
+
+static void describe_device(const struct supervisor *s, const struct abx_backend *backend,
+        const char *name, struct abx_control_device *ret)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    copy_text(ret->name, name, sizeof ret->name);
+    copy_text(ret->backend, backend->name, sizeof ret->backend);
+    ret->simulated = backend->simulated;
+    ret->is_default = strcmp(backend->name, s->backend) == 0;
+    ret->memory_bytes = s->limits.memory_bytes;
+    ret->threads = s->limits.threads ? s->limits.threads : (uint32_t)(cpus > 0 ? cpus : 1);
+}
+
 static bool list_devices(struct supervisor *s, struct control_connection *c)
 {
-    struct abx_control_device items[2] = {{.name = "ArcBox CPU", .backend = "cpu"},
-            {.name = "ArcBox null", .backend = "null", .simulated = 1}};
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    for (unsigned i = 0; i < 2; i++) {
-        items[i].is_default = strcmp(items[i].backend, s->backend) == 0;
-        items[i].memory_bytes = s->limits.memory_bytes;
-        items[i].threads = s->limits.threads ? s->limits.threads : (uint32_t)(cpus > 0 ? cpus : 1);
-        for (const struct worker *w = s->workers; w; w = w->next)
-            if (strcmp(w->backend, items[i].backend) == 0 && w->stats->device[0])
-                copy_text(items[i].name, w->stats->device, sizeof items[i].name);
+    struct abx_control_device items[MAX_DEVICES] = {0};
+    unsigned count = 0;
+    for (const struct abx_backend *const *b = abx_backends; *b; b++) {
+        char names[MAX_DEVICES][64];
+        unsigned found = (*b)->probe(names, MAX_DEVICES - count);
+        for (unsigned i = 0; i < found; i++)
+            describe_device(s, *b, names[i], &items[count++]);
     }
-    return send_items(c, items, sizeof items[0], 2);
+    return send_items(c, items, sizeof items[0], count);
 }
 
 static bool request(struct supervisor *s, struct control_connection *c)

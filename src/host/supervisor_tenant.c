@@ -38,11 +38,6 @@ static bool name_ok(const char *name)
     return true;
 }
 
-static bool known_backend(const char *name)
-{
-    return strcmp(name, "cpu") == 0 || strcmp(name, "null") == 0;
-}
-
 /* <runtime>/tenants/NAME/gpu.sock; of one that lives with a connection, whose name is easily
  * guessed, <runtime>/private/NAME/gpu.sock */
 static int open_socket(struct supervisor *s, struct tenant *t, bool held)
@@ -101,8 +96,9 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
         abx_string_printf(message, "\"%s\" is no tenant name (letters, digits, _ . -)", name);
         return -EINVAL;
     }
-    if (!known_backend(backend)) {
-        abx_string_printf(message, "there is no backend \"%.15s\" here (cpu, null)", backend);
+    if (!abx_backend_find(backend)) {
+        abx_string_printf(
+                message, "there is no backend \"%.15s\" here (%s)", backend, abx_backend_names());
         return -ENODEV;
     }
     if (tenant_find(s, name)) {

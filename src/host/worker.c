@@ -19,13 +19,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "backend/cpu/cpu.h"
-
 #define WATCHDOG_MS 50
 /* Descriptors: a client holds 3 and chunks' files are closed once mapped. */
 #define MAX_FILES 1024
 
-static struct abx_host *host; /* for the fault handler */
+static struct abx_host *host;               /* for the fault handler */
+static const struct abx_native_ops *native; /* of its backend; or NULL */
 
 /* ---- faults. In guest code on a backend thread: its command buffer is over. Elsewhere, by a bug
  * of ours or because a kernel wrote there: the process is over. */
@@ -81,8 +80,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
     if (number == SIGSEGV && info->si_code == SEGV_ACCERR && was_read(context) &&
             abx_host_stray_read(host, info->si_addr))
         return;
-    if (number != SIGABRT)
-        abx_cpu_fault(info, context); /* does not return when a kernel did it */
+    if (number != SIGABRT && native)
+        native->fault(info, context); /* does not return when a kernel did it */
     static volatile int once;
     static char text[192];
     /* Other threads that fault meanwhile wait for the end. */
@@ -105,7 +104,7 @@ static void on_stop(int number, siginfo_t *info, void *context)
 {
     (void)number;
     (void)info;
-    abx_cpu_stop(context);
+    native->stop(context);
 }
 
 static void catch_faults(void)
@@ -115,14 +114,14 @@ static void catch_faults(void)
     sigfillset(&action.sa_mask);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(signals); i++)
         sigaction(signals[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (!native)
+        return;
     action.sa_sigaction = on_stop;
     action.sa_flags |= SA_RESTART;
     sigaction(SIGUSR1, &action, NULL);
-    abx_cpu_use_signal(SIGUSR1);
-    signal(SIGPIPE, SIG_IGN);
+    native->use_signal(SIGUSR1);
 }
-
-static const struct abx_host_hooks cpu_hooks = {abx_cpu_current_submission, abx_cpu_watchdog};
 
 /* ---- clients */
 
@@ -193,13 +192,6 @@ static bool supervisor_message(void)
     return true;
 }
 
-static const struct abx_backend *backend_named(const char *name)
-{
-    return strcmp(name, "null") == 0  ? &abx_backend_null
-           : strcmp(name, "cpu") == 0 ? &abx_backend_cpu
-                                      : NULL;
-}
-
 _Noreturn static void die(const char *what, int error)
 {
     fprintf(stderr, "worker[%d]: %s: %s\n", (int)getpid(), what, strerror(-error));
@@ -219,15 +211,14 @@ static struct abx_worker_stats *map_stats(void)
 _Noreturn void abx_worker_main(const char *backend, unsigned threads)
 {
     struct abx_string lacking = {0};
-    struct abx_host_config config = {.backend = backend_named(backend),
+    struct abx_host_config config = {.backend = abx_backend_find(backend),
             .tenant = "(none yet)",
             .limits.threads = threads,
             .compiler = ABX_ROLE_COMPILER_SOCKET,
             .compiler_lost = compiler_lost};
     if (!config.backend)
         die(backend, -ENODEV);
-    if (config.backend == &abx_backend_cpu)
-        config.hooks = &cpu_hooks;
+    native = config.backend->native;
     abx_host_default_limits(&config.limits);
     config.stats = map_stats();
     /* First the rights that only a process of one thread can give up, then the device, whose

@@ -73,7 +73,8 @@ void event_free(struct abx_event *e)
 int rig_open(struct rig *rig, const struct abx_backend *backend, unsigned threads)
 {
     rig->backend = backend;
-    if (backend->device->open(&event_ops, threads, &rig->device) < 0)
+    struct abx_device_config config = {.events = &event_ops, .threads = threads};
+    if (backend->device->open(&config, &rig->device) < 0)
         return -1;
     return backend->queue->create(rig->device, &rig->queue);
 }

@@ -57,8 +57,7 @@ static int must(int result, const char *what)
 }
 #define MUST(call) must(call, #call)
 
-static int device_open(
-        const struct abx_event_ops *events, unsigned threads, struct abx_device **ret)
+static int device_open(const struct abx_device_config *config, struct abx_device **ret)
 {
     void *library = dlopen("libcuda.so.1", RTLD_NOW), *context;
     int device;
@@ -235,13 +234,17 @@ static void queue_submit(struct abx_queue *q, struct abx_submission *s)
     s->done(s, error, 0, error ? "only dispatches" : NULL, start, abx_now_ns());
 }
 
-static const struct abx_device_ops device_ops = {
-        ABX_BACKEND_VERSION, "cuda", device_open, device_close, NULL};
+static const struct abx_device_ops device_ops = {.open = device_open, .close = device_close};
 static const struct abx_buffer_ops buffer_ops = {
         .import = buffer_import, .destroy = buffer_destroy};
 static const struct abx_pipeline_ops pipeline_ops = {
         pipeline_create, pipeline_threadgroup_bytes, pipeline_destroy};
 static const struct abx_queue_ops queue_ops = {
         .create = queue_create, .submit = queue_submit, .destroy = queue_destroy};
-static const struct abx_backend backend = {&device_ops, &buffer_ops, &pipeline_ops, &queue_ops};
+static const struct abx_backend backend = {.name = "cuda",
+        .target = ABX_TARGET_NVPTX,
+        .device = &device_ops,
+        .buffer = &buffer_ops,
+        .pipeline = &pipeline_ops,
+        .queue = &queue_ops};
 const struct abx_backend *const rig_suite_backend = &backend;

@@ -110,7 +110,10 @@ static void open_host(void)
     wall_queue_ops = *REAL.queue;
     wall_queue_ops.create = wall_queue;
     wall_queue_ops.submit = wall_submit;
-    wall = (struct abx_backend){REAL.device, &wall_buffer_ops, &wall_pipeline_ops, &wall_queue_ops};
+    wall = REAL;
+    wall.buffer = &wall_buffer_ops;
+    wall.pipeline = &wall_pipeline_ops;
+    wall.queue = &wall_queue_ops;
     config.limits.memory_bytes = 64 << 20;
     config.limits.threads = 1;
     abx_host_default_limits(&config.limits);

@@ -4,7 +4,7 @@
 #ifndef ABX_BACKEND_CPU_INTERNAL_H
 #define ABX_BACKEND_CPU_INTERNAL_H
 
-#include "backend/cpu/cpu.h"
+#include "backend/backend.h"
 #include "backend/cpu/object.h"
 #include "shader/shim/markers.h"
 
@@ -132,7 +132,7 @@ struct abx_device {
     _Atomic uint64_t buffer_limit_ns; /* of one command buffer; 0: not watched */
 };
 
-/* An executor, known to abx_cpu_watchdog(). NULL without memory. */
+/* An executor, known to the watchdog. NULL without memory. */
 struct abx_cpu_executor *abx_cpu_executor_create(struct abx_device *device);
 void abx_cpu_executor_destroy(struct abx_device *device, struct abx_cpu_executor *e);
 /* Ties it to the calling thread, until it is destroyed there or the thread has ended. */
@@ -201,5 +201,6 @@ int abx_cpu_pool_run(
         struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 
 extern const struct abx_queue_ops abx_cpu_queue_ops;
+extern const struct abx_native_ops abx_cpu_native_ops;
 
 #endif

@@ -78,18 +78,15 @@ static void device_close(struct abx_device *device)
     free(device);
 }
 
-static int device_open(
-        const struct abx_event_ops *events, unsigned threads, struct abx_device **ret)
+static int device_open(const struct abx_device_config *config, struct abx_device **ret)
 {
     struct abx_device *device = calloc(1, sizeof *device);
     if (!device)
         return -ENOMEM;
-    unsigned cpus = cpu_count();
-    if (threads == 0)
-        threads = cpus;
+    unsigned cpus = cpu_count(), threads = config->threads ? config->threads : cpus;
     if (threads > ABX_CPU_MAX_THREADS)
         threads = ABX_CPU_MAX_THREADS;
-    device->events = events;
+    device->events = config->events;
     /* Where the guest, the worker's ring thread and we share few CPUs, spinning takes theirs. */
     device->spin_ns = cpus >= 4 ? 30000 : 4000;
     pthread_mutex_init(&device->lock, NULL);
@@ -124,14 +121,22 @@ static void cpu_name(char name[49])
         strcpy(name, "host processor");
 }
 
-static void device_info(struct abx_device *device, struct abx_device_info *info)
+static unsigned probe(char (*ret_names)[64], unsigned capacity)
 {
     char name[49];
+    if (!capacity)
+        return 0;
+    cpu_name(name);
+    snprintf(ret_names[0], sizeof *ret_names, "ArcBox CPU (%s)", name);
+    return 1;
+}
+
+static void device_info(struct abx_device *device, struct abx_device_info *info)
+{
     uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     memset(info, 0, sizeof *info);
-    cpu_name(name);
-    snprintf(info->name, sizeof info->name, "ArcBox CPU (%s)", name);
-    snprintf(info->backend, sizeof info->backend, "cpu");
+    probe(&info->name, 1);
+    snprintf(info->backend, sizeof info->backend, "%s", abx_backend_cpu.name);
     info->registry_id = 0x41584243505530ull;
     info->recommended_working_set = memory / 4 * 3;
     info->max_buffer_length = memory / 2;
@@ -222,8 +227,6 @@ static void pipeline_destroy(struct abx_pipeline *pipeline)
 }
 
 static const struct abx_device_ops device_ops = {
-        .version = ABX_BACKEND_VERSION,
-        .name = "cpu",
         .open = device_open,
         .close = device_close,
         .info = device_info,
@@ -243,4 +246,12 @@ static const struct abx_pipeline_ops pipeline_ops = {
 };
 
 const struct abx_backend abx_backend_cpu = {
-        &device_ops, &buffer_ops, &pipeline_ops, &abx_cpu_queue_ops};
+        .name = "cpu",
+        .target = ABX_TARGET_HOST,
+        .probe = probe,
+        .device = &device_ops,
+        .buffer = &buffer_ops,
+        .pipeline = &pipeline_ops,
+        .queue = &abx_cpu_queue_ops,
+        .native = &abx_cpu_native_ops,
+};

@@ -1,6 +1,11 @@
 /* backend/cpu: leaving kernels that fault or run too long. Worker process; signal handlers, the
  * watchdog's thread and the threads of executors. The kernel is the guest's and may have written to
- * anything in this process, whose only use it is to run that guest's kernels. */
+ * anything in this process, whose only use it is to run that guest's kernels.
+ *
+ * A kernel that faults, or runs for too long, is left where it stands: a signal handler jumps out
+ * of it, its command buffer fails, and the thread goes on with the next. That is safe for us
+ * because kernels hold no lock and own nothing but memory that the next one overwrites; it does not
+ * make a process trustworthy whose memory a kernel may have written to. */
 #include "backend/cpu/cpu_internal.h"
 
 #include <signal.h>
@@ -8,6 +13,10 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+/* A command buffer may use so many times the limit of one kernel: honest training puts minutes of
+ * small ones into one. */
+#define BUFFER_LIMIT 60u
 
 static _Thread_local struct abx_cpu_executor *current;
 static _Atomic int stop_signal;
@@ -36,7 +45,7 @@ void abx_cpu_executor_unbind(struct abx_cpu_executor *e)
     sigaltstack(&off, NULL);
 }
 
-struct abx_submission *abx_cpu_current_submission(void)
+static struct abx_submission *running(void)
 {
     return current ? atomic_load_explicit(&current->submission, memory_order_relaxed) : NULL;
 }
@@ -80,7 +89,7 @@ static void leave(
     jump(g, error, value, limit);
 }
 
-void abx_cpu_fault(const siginfo_t *info, const void *context)
+static void fault(const siginfo_t *info, const void *context)
 {
     if (!current || !current->guard.armed)
         return;
@@ -89,7 +98,7 @@ void abx_cpu_fault(const siginfo_t *info, const void *context)
             memory ? (uint64_t)(uintptr_t)info->si_addr : 0, (uint64_t)info->si_signo);
 }
 
-void abx_cpu_stop(const void *context)
+static void stop(const void *context)
 {
     struct abx_cpu_guard *g = current ? &current->guard : NULL;
     if (!g || !g->armed)
@@ -107,7 +116,7 @@ void abx_cpu_stop(const void *context)
 
 /* ---- after the jump */
 
-void abx_cpu_use_signal(int number)
+static void use_signal(int number)
 {
     atomic_store(&stop_signal, number);
 }
@@ -177,9 +186,11 @@ static void watch(struct abx_cpu_executor *e, uint64_t limit_ns)
     }
 }
 
-void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
+/* Time in which a thread waits for a processor does not count; what a kernel uses before the first
+ * call that sees it is free. */
+static void watchdog(struct abx_device *device, uint64_t limit_ns)
 {
-    atomic_store(&device->buffer_limit_ns, limit_ns * ABX_CPU_BUFFER_LIMIT);
+    atomic_store(&device->buffer_limit_ns, limit_ns * BUFFER_LIMIT);
     pthread_mutex_lock(&device->lock); /* no executor goes away meanwhile */
     for (size_t i = 0; i < device->executor_end; i++) {
         struct abx_cpu_executor *e = atomic_load(&device->executors[i]);
@@ -188,3 +199,11 @@ void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
     }
     pthread_mutex_unlock(&device->lock);
 }
+
+const struct abx_native_ops abx_cpu_native_ops = {
+        .use_signal = use_signal,
+        .stop = stop,
+        .fault = fault,
+        .running = running,
+        .watchdog = watchdog,
+};

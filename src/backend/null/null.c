@@ -37,13 +37,22 @@ struct abx_queue {
     uint64_t commands;
 };
 
-static int device_open(
-        const struct abx_event_ops *events, unsigned threads, struct abx_device **ret)
+#define NAME "ArcBox null (executes nothing)"
+
+static unsigned probe(char (*ret_names)[64], unsigned capacity)
+{
+    if (!capacity)
+        return 0;
+    snprintf(ret_names[0], sizeof *ret_names, NAME);
+    return 1;
+}
+
+static int device_open(const struct abx_device_config *config, struct abx_device **ret)
 {
     struct abx_device *d = calloc(1, sizeof *d);
     if (!d)
         return -ENOMEM;
-    d->events = events;
+    d->events = config->events;
     d->next_address = 1ull << 40;
     *ret = d;
     return 0;
@@ -57,8 +66,8 @@ static void device_close(struct abx_device *device)
 static void device_info(struct abx_device *device, struct abx_device_info *info)
 {
     memset(info, 0, sizeof *info);
-    snprintf(info->name, sizeof info->name, "ArcBox null (executes nothing)");
-    snprintf(info->backend, sizeof info->backend, "null");
+    snprintf(info->name, sizeof info->name, NAME);
+    snprintf(info->backend, sizeof info->backend, "%s", abx_backend_null.name);
     info->registry_id = 0x41584e554c4cull;
     info->recommended_working_set = info->max_buffer_length = 1ull << 36;
     info->unified_memory = 1;
@@ -238,8 +247,6 @@ static void queue_destroy(struct abx_queue *q)
 }
 
 static const struct abx_device_ops device_ops = {
-        .version = ABX_BACKEND_VERSION,
-        .name = "null",
         .open = device_open,
         .close = device_close,
         .info = device_info,
@@ -265,4 +272,12 @@ static const struct abx_queue_ops queue_ops = {
         .destroy = queue_destroy,
 };
 
-const struct abx_backend abx_backend_null = {&device_ops, &buffer_ops, &pipeline_ops, &queue_ops};
+const struct abx_backend abx_backend_null = {
+        .name = "null",
+        .simulated = true,
+        .probe = probe,
+        .device = &device_ops,
+        .buffer = &buffer_ops,
+        .pipeline = &pipeline_ops,
+        .queue = &queue_ops,
+};
