@@ -23,6 +23,30 @@ uint64_t abx_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t abx_awake_ns(struct abx_awake_clock *clock, uint64_t step_ns)
+{
+    uint64_t now = abx_now_ns(), passed = clock->looked_ns ? now - clock->looked_ns : 0;
+    clock->looked_ns = now;
+    clock->awake_ns += passed < step_ns ? passed : step_ns;
+    return clock->awake_ns;
+}
+
+enum abx_beat abx_heartbeat_look(
+        const struct abx_heartbeat *beat, uint64_t awake_ns, uint64_t patience_ns)
+{
+    uint64_t waited = awake_ns - beat->since_ns;
+    if (beat->asked)
+        return waited > patience_ns ? ABX_BEAT_LOST : ABX_BEAT_REST;
+    return !beat->since_ns || waited >= ABX_BEAT_NS ? ABX_BEAT_ASK : ABX_BEAT_REST;
+}
+
+uint64_t abx_patience_ns(void)
+{
+    const char *text = getenv("ARCBOX_PATIENCE_SECONDS");
+    unsigned long long seconds = text ? strtoull(text, NULL, 10) : 0;
+    return (seconds && seconds < 1000000 ? seconds : ABX_PATIENCE_SECONDS) * 1000000000u;
+}
+
 int abx_fd_high(int fd)
 {
     if (fd < 0 || fd > STDERR_FILENO)

@@ -30,6 +30,28 @@ static inline bool abx_range_ok(uint64_t offset, uint64_t length, uint64_t size)
 /* ---- time: nanoseconds of CLOCK_MONOTONIC */
 uint64_t abx_now_ns(void);
 
+/* A clock by which a peer's silence is measured: it stands still while this process does not run
+ * (stopped, frozen with its container, starved), since the peer may not have run either. All zeros
+ * at first. */
+struct abx_awake_clock {
+    uint64_t looked_ns, awake_ns;
+};
+/* To be asked again within `step_ns`: of a longer pause no more than that counts. */
+uint64_t abx_awake_ns(struct abx_awake_clock *clock, uint64_t step_ns);
+/* Somebody who is asked now and then whether he still answers. All zeros: not asked yet. */
+struct abx_heartbeat {
+    bool asked;        /* and has not answered */
+    uint64_t since_ns; /* of the last question, by the awake clock */
+};
+#define ABX_BEAT_NS 1000000000u  /* between two questions */
+#define ABX_PATIENCE_SECONDS 30u /* without an answer: he is taken for lost */
+/* What is to be done now, by the awake clock. */
+enum abx_beat { ABX_BEAT_REST, ABX_BEAT_ASK, ABX_BEAT_LOST };
+enum abx_beat abx_heartbeat_look(
+        const struct abx_heartbeat *beat, uint64_t awake_ns, uint64_t patience_ns);
+/* From ARCBOX_PATIENCE_SECONDS, else the default. */
+uint64_t abx_patience_ns(void);
+
 /* ---- files and memory */
 
 /* An anonymous file of `bytes` zeros that can neither shrink nor grow (so that nobody can make the

@@ -56,6 +56,9 @@ struct abx_broker {
     int bell; /* eventfd: there is something to send, or a new socket */
     int sock; /* the thread's; -1: there is no compiler */
     unsigned fruitless;
+    struct abx_heartbeat beat; /* the thread's; only where nobody else asks it */
+    struct abx_awake_clock awake;
+    uint64_t patience_ns;
     unsigned renewing;    /* the thread's: RENEWs not answered yet; nothing else is sent before */
     pthread_mutex_t lock; /* everything below */
     struct list unsent, sent;
@@ -308,6 +311,7 @@ static bool receive_one(struct abx_broker *broker)
         return true;
     if (n <= 0)
         return false;
+    broker->beat = (struct abx_heartbeat){.since_ns = broker->awake.awake_ns};
     broker->fruitless = 0;
     struct request *request = n == sizeof a ? take(broker, a.id) : NULL;
     if (request && request->kind == KIND_RENEW)
@@ -424,12 +428,35 @@ static void lost(struct abx_broker *broker)
 {
     close(broker->sock);
     broker->sock = -1;
+    broker->beat = (struct abx_heartbeat){0};
     bool for_good = !broker->host->compiler_lost;
     if (for_good || ++broker->fruitless >= MAX_FRUITLESS)
         fail_all(broker, for_good);
     requeue(broker);
     if (!for_good)
         broker->host->compiler_lost(broker->host);
+}
+
+/* True: to be called again within ABX_BEAT_NS. */
+static bool look_at_compiler(struct abx_broker *broker)
+{
+    struct abx_compiler_request question = {.type = ABX_COMPILER_BEAT};
+    abx_awake_ns(&broker->awake, 2 * ABX_BEAT_NS);
+    if (!broker->host->end_compiler || broker->sock < 0 || !broker->sent.first)
+        return false; /* somebody else does, or nobody waits */
+    switch (abx_heartbeat_look(&broker->beat, broker->awake.awake_ns, broker->patience_ns)) {
+    case ABX_BEAT_ASK:
+        abx_sock_try_send(broker->sock, &question, sizeof question, NULL, 0);
+        broker->beat = (struct abx_heartbeat){.asked = true, .since_ns = broker->awake.awake_ns};
+        break;
+    case ABX_BEAT_LOST:
+        broker->host->end_compiler(broker->host);
+        lost(broker);
+        break;
+    case ABX_BEAT_REST:
+        break;
+    }
+    return true;
 }
 
 /* ---- the thread */
@@ -439,15 +466,17 @@ static void look_around(struct abx_broker *broker, bool *ret_closing)
     uint64_t count;
     (void)!read(broker->bell, &count, sizeof count);
     pthread_mutex_lock(&broker->lock);
-    if (broker->new_sock >= 0) {
-        if (broker->sock >= 0)
-            close(broker->new_sock);
-        else
-            broker->sock = broker->new_sock;
-        broker->new_sock = -1;
-    }
+    int next = broker->new_sock;
+    broker->new_sock = -1;
     *ret_closing = broker->closing;
     pthread_mutex_unlock(&broker->lock);
+    if (next < 0)
+        return;
+    if (broker->sock >= 0) { /* given up by who gave it to us: it may be unable to end */
+        close(broker->sock);
+        requeue(broker);
+    }
+    broker->sock = next;
 }
 
 static void *broker_thread(void *argument)
@@ -459,7 +488,9 @@ static void *broker_thread(void *argument)
         struct request *request = next_to_send(broker);
         short events = POLLIN | (request ? POLLOUT : 0);
         struct pollfd p[2] = {{broker->bell, POLLIN, 0}, {broker->sock, events, 0}};
-        if (poll(p, 2, -1) < 0)
+        int timeout = look_at_compiler(broker) ? (int)(ABX_BEAT_NS / 1000000u) : -1;
+        p[1].fd = broker->sock;
+        if (poll(p, 2, timeout) < 0)
             continue;
         bool alive = true;
         if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
@@ -594,6 +625,7 @@ int abx_broker_create(struct abx_host *host, int sock, struct abx_broker **ret)
     broker->host = host;
     broker->sock = -1;
     broker->new_sock = sock;
+    broker->patience_ns = abx_patience_ns();
     fcntl(sock, F_SETFL, O_NONBLOCK);
     pthread_mutex_init(&broker->lock, NULL);
     broker->bell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

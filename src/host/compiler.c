@@ -27,6 +27,7 @@
 #define MAX_UNREAD_BYTES (64u << 20)  /* answers that wait for it to read: more, and it is ended */
 #define HASH_SLICE_BYTES (256u << 10) /* a millisecond */
 #define WALL_FACTOR 3u                /* a child may take so many times its CPU seconds */
+#define LOOK_NS 1000000000u           /* how often children are looked at */
 
 /* A compiled library in memory, for as long as some worker has it. */
 struct library {
@@ -90,7 +91,7 @@ struct job {
     size_t bytes;
     pid_t pid; /* 0: waits */
     int out;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns; /* by the awake clock */
     bool late;
 };
 
@@ -100,6 +101,7 @@ static struct job *jobs, **jobs_end = &jobs; /* oldest first */
 static struct job *unhashed, **unhashed_end = &unhashed;
 static uint64_t turn; /* of the loop */
 static unsigned running, most_running;
+static struct abx_awake_clock awake; /* children's time: what they take while we sleep is not it */
 
 void compiler_log(const char *format, ...)
 {
@@ -375,7 +377,8 @@ static void start(struct job *job)
         return;
     }
     job->pid = pid;
-    job->deadline_ns = abx_now_ns() + c->cpu_seconds * WALL_FACTOR * 1000000000ull;
+    job->deadline_ns =
+            abx_awake_ns(&awake, 2 * LOOK_NS) + c->cpu_seconds * WALL_FACTOR * 1000000000ull;
     c->running++;
     running++;
 }
@@ -452,20 +455,16 @@ static void reap(void)
     }
 }
 
-/* Kills what is late; how long until the next one is, in ms. */
+/* Kills what is late; when to look again, in ms. */
 static int deadlines(void)
 {
-    uint64_t now = abx_now_ns(), next = UINT64_MAX;
-    for (struct job *j = jobs; j; j = j->next) {
-        if (!j->pid || j->late)
-            continue;
-        if (now >= j->deadline_ns) {
+    uint64_t now = abx_awake_ns(&awake, 2 * LOOK_NS);
+    for (struct job *j = jobs; j; j = j->next)
+        if (j->pid && !j->late && now >= j->deadline_ns) {
             j->late = true;
             kill(j->pid, SIGKILL);
-        } else if (j->deadline_ns < next)
-            next = j->deadline_ns;
-    }
-    return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000u) + 1;
+        }
+    return running ? (int)(LOOK_NS / 1000000u) : -1;
 }
 
 /* ---- requests */
@@ -717,6 +716,9 @@ static bool on_request(struct connection *c)
         struct hold **at = hold_find(c, r->key);
         if (*at)
             hold_drop(c, at);
+    } else if (ok && r->type == ABX_COMPILER_BEAT) {
+        struct abx_compiler_answer a = {.id = r->id};
+        send_answer(c, &a, NULL);
     } else
         ok = false;
     while (fd_count)
@@ -820,6 +822,10 @@ static bool on_supervisor(void)
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
     ssize_t n = abx_sock_receive(SUPERVISOR, &r, sizeof r, fds, &fd_count);
+    if (n == (ssize_t)sizeof r && r.type == ABX_COMPILER_BEAT && !fd_count) {
+        int e = abx_sock_try_send(SUPERVISOR, &r, sizeof r, NULL, 0);
+        return e == 0 || e == -EAGAIN;
+    }
     if (n != (ssize_t)sizeof r || r.type != ABX_COMPILER_WORKER || !fd_count)
         return false;
     connection_new(fds[0], r.id, r.cpu_seconds);

@@ -13,6 +13,7 @@ enum abx_compiler_type {
     ABX_COMPILER_PIPELINE = 2, /* one function of a library, specialised */
     ABX_COMPILER_DROP = 3,     /* the library is no longer needed; not answered */
     ABX_COMPILER_WORKER = 4,   /* supervisor only: fd: another worker's socket */
+    ABX_COMPILER_BEAT = 5,     /* answered: it is there; by the supervisor's socket with the same */
 };
 
 /* Of a kernel, as in the pipeline_create record, and of the functions it is linked with. */

@@ -73,6 +73,7 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
     pthread_mutex_init(&host->lock, NULL);
     host->stats = config->stats;
     host->compiler_lost = config->compiler_lost;
+    host->end_compiler = config->end_compiler;
     int r = 0;
     if (!host->stats) {
         host->own_stats = true;

@@ -44,6 +44,8 @@ struct abx_host_config {
     /* It has ended: abx_host_set_compiler() brings another, once there is one. NULL: none will
      * come. On a thread of the host's. */
     void (*compiler_lost)(struct abx_host *host);
+    /* It does not answer, and is to be ended. NULL: somebody else looks after it. As above. */
+    void (*end_compiler)(struct abx_host *host);
 };
 
 void abx_host_default_limits(struct abx_control_limits *limits);

@@ -44,7 +44,7 @@ struct abx_host {
     bool quiet;                  /* logs nothing: fuzzers */
     _Atomic uint64_t log_second; /* lines of this second, and which: see abx_host_log() */
     struct abx_broker *broker;   /* NULL: compiles fail */
-    void (*compiler_lost)(struct abx_host *host);
+    void (*compiler_lost)(struct abx_host *host), (*end_compiler)(struct abx_host *host);
     _Atomic uint64_t memory_used;
     _Atomic uint64_t last_number; /* of a session */
     pthread_mutex_t lock;         /* clients[] changes, and the memory words of their pages */

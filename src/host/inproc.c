@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +51,8 @@ static bool find_compiler(char ret_path[PATH_MAX])
     return false;
 }
 
+static int compiler_process = -1; /* pidfd: its number may be another's, once the program waited */
+
 /* Our end of a socket to a compiler of our own, or -1: compiles fail, the rest works. */
 static int start_compiler(void)
 {
@@ -75,7 +78,17 @@ static int start_compiler(void)
         close(pair[0]);
         return -1;
     }
+    if (compiler_process >= 0)
+        close(compiler_process);
+    compiler_process = abx_fd_high((int)syscall(SYS_pidfd_open, pid, 0));
     return pair[0]; /* when it closes, the compiler ends */
+}
+
+static void end_compiler(struct abx_host *host)
+{
+    (void)host;
+    if (compiler_process >= 0)
+        syscall(SYS_pidfd_send_signal, compiler_process, SIGKILL, NULL, 0);
 }
 
 static void compiler_lost(struct abx_host *host)
@@ -151,6 +164,7 @@ static int get_host(struct abx_host **ret)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);
         config.compiler = config.backend ? start_compiler() : -1;
         config.compiler_lost = compiler_lost;
+        config.end_compiler = end_compiler;
         const char *limit = getenv("ARCBOX_TIME_LIMIT_MS");
         if (limit)
             config.limits.command_buffer_ns = strtoull(limit, NULL, 10) * 1000000u;

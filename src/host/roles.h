@@ -17,6 +17,7 @@ enum abx_role_type {
     ABX_ROLE_GONE = 4,   /* worker -> supervisor: the client in `slot` is gone, all of it freed */
     ABX_ROLE_NO_COMPILER = 5, /* worker -> supervisor: its compiler's socket has closed */
     ABX_ROLE_COMPILER = 6,    /* supervisor -> worker, fd: to another compiler */
+    ABX_ROLE_BEAT = 7,        /* supervisor -> worker, and back: it is there */
 };
 
 struct abx_role_message {

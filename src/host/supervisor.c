@@ -141,7 +141,7 @@ static void read_signals(struct supervisor *s)
 
 /* ---- the loop */
 
-#define MAX_POLL (3 + SUPERVISOR_MAX_CONTROLS + 4 * ABX_MAX_TENANTS + 16)
+#define MAX_POLL (4 + SUPERVISOR_MAX_CONTROLS + 4 * ABX_MAX_TENANTS + 16)
 
 struct watched {
     struct pollfd p[MAX_POLL];
@@ -176,6 +176,8 @@ static void dispatch(struct supervisor *s, const struct watched *w)
         if (is_ready(w, k->sock))
             worker_message(s, k);
     }
+    if (is_ready(w, s->compiler))
+        compiler_message(s);
     for (struct tenant *t = s->tenants; t; t = next_tenant) {
         next_tenant = t->next;
         if (t->inherited && is_ready(w, t->process))
@@ -228,6 +230,8 @@ static int timers(struct supervisor *s)
         worker_spawn(s, s->backend, &s->limits);
     } else if (s->spare_due_ns)
         next = s->spare_due_ns;
+    if (beats_look(s) && now + ABX_BEAT_NS < next)
+        next = now + ABX_BEAT_NS;
     uint64_t compilers = workers_give_compilers(s, now);
     next = compilers < next ? compilers : next;
     for (unsigned i = 0; i < SUPERVISOR_MAX_REFUSED; i++) {
@@ -272,6 +276,7 @@ static void serve(struct supervisor *s)
         watch(&w, s->signals);
         watch(&w, s->control);
         watch(&w, s->clients);
+        watch(&w, s->compiler);
         for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
             watch_for(&w, s->controls[i].sock,
                     abx_outbox_waits(&s->controls[i].outbox) ? POLLOUT : POLLIN);
@@ -397,15 +402,16 @@ static void daemonise(void)
 static const char usage[] =
         "usage: arcboxd [--daemon] [--backend NAME] [--idle SECONDS] [--memory BYTES]\n"
         "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
-        "               [--allow-weak-sandbox]\n"
+        "               [--patience SECONDS] [--allow-weak-sandbox]\n"
         "The arcbox command starts it by itself. --idle 0: never stop. Backends: see arcbox gpu.\n"
         "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
-        "ARCBOX_COMPILE_SECONDS, and ARCBOX_CPUS for --threads, give the same to a daemon that is "
-        "started on first use.\n"
+        "ARCBOX_COMPILE_SECONDS, ARCBOX_PATIENCE_SECONDS, and ARCBOX_CPUS for --threads, give the\n"
+        "same to a daemon that is started on first use.\n"
         "--allow-weak-sandbox, and ARCBOX_ALLOW_WEAK_SANDBOX=1: runs where the system allows no "
         "name\n"
         "spaces; what takes over a compile or a worker can then do what this user can.\n"
-        "--time-limit: processor time that one kernel may use, 10000 by default.\n";
+        "--time-limit: processor time that one kernel may use, 10000 by default.\n"
+        "--patience: a worker or compiler that has stopped is replaced after so long; 30.\n";
 
 static uint64_t number(const char *text)
 {
@@ -443,7 +449,7 @@ int main(int argc, char **argv)
             {"memory", required_argument, NULL, 'm'}, {"time-limit", required_argument, NULL, 't'},
             {"clients", required_argument, NULL, 'c'},
             {"compile-seconds", required_argument, NULL, 'C'},
-            {"threads", required_argument, NULL, 'T'},
+            {"threads", required_argument, NULL, 'T'}, {"patience", required_argument, NULL, 'p'},
             {"allow-weak-sandbox", no_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     static struct supervisor s;
@@ -453,6 +459,7 @@ int main(int argc, char **argv)
     abx_fd_standard();
     snprintf(s.backend, sizeof s.backend, "%s", abx_backend_find(NULL)->name);
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
+    s.patience_ns = abx_patience_ns();
     s.compiler = s.lock = s.reserve = -1;
     from_environment(&s);
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -486,6 +493,9 @@ int main(int argc, char **argv)
             break;
         case 'T':
             s.limits.threads = (uint32_t)number(optarg);
+            break;
+        case 'p':
+            s.patience_ns = number(optarg) * 1000000000u;
             break;
         case 'w':
             setenv(ABX_WEAK_SANDBOX_ENV, "1", 1);

@@ -38,6 +38,8 @@ struct worker {
     uint32_t log_bytes; /* of this second */
     uint64_t number;    /* no other has or had it */
     bool ready;
+    bool silent; /* and ended for it */
+    struct abx_heartbeat beat;
     bool wants_compiler;      /* its socket to one has closed */
     uint64_t compiler_due_ns; /* not before then it gets another */
     char backend[16];
@@ -82,6 +84,9 @@ struct supervisor {
     int compiler; /* to the compiler process, or -1 */
     pid_t compiler_pid;
     uint64_t compiler_due_ns; /* not before then the next one is started for who lost this one */
+    struct abx_heartbeat compiler_beat;
+    struct abx_awake_clock awake;
+    uint64_t patience_ns; /* with a worker or compiler that does not answer */
     struct tenant *tenants;
     unsigned tenant_count;
     struct worker *workers; /* the spare and those that serve a tenant */
@@ -115,11 +120,20 @@ void refused_close(struct refused *refused);
  * is). CLOCK_MONOTONIC. */
 uint64_t workers_give_compilers(struct supervisor *s, uint64_t now);
 void worker_message(struct supervisor *s, struct worker *worker);
+/* It does not read or answer what it is sent: whatever holds it up, the next one is not held up. */
+void compiler_drop(struct supervisor *s);
 /* Something is in its log. */
 void worker_said(struct worker *worker);
 /* The process `pid` ended. */
 void worker_reaped(struct supervisor *s, pid_t pid, int status);
 void worker_kill(struct supervisor *s, struct worker *worker);
+
+/* supervisor_beat.c. Asks whom somebody waits for, ends who does not answer. True: to be called
+ * again within ABX_BEAT_NS. */
+bool beats_look(struct supervisor *s);
+void beat_answered(struct supervisor *s, struct abx_heartbeat *beat);
+/* The compiler's socket is readable. */
+void compiler_message(struct supervisor *s);
 
 /* supervisor_tenant.c */
 struct tenant *tenant_find(struct supervisor *s, const char *name);

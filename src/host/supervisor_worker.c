@@ -98,16 +98,22 @@ static void start_compiler(struct supervisor *s)
     s->compiler = pair[0];
     s->compiler_pid = pid;
     s->compiler_due_ns = abx_now_ns() + COMPILER_AGAIN_NS;
+    s->compiler_beat = (struct abx_heartbeat){0};
 }
 
-/* It does not read what it is sent: whatever holds it up, the next one is not held up. */
-static void drop_compiler(struct supervisor *s)
+void compiler_drop(struct supervisor *s)
 {
     supervisor_log("the compiler %d does not answer and is ended", (int)s->compiler_pid);
     kill(s->compiler_pid, SIGKILL);
     close(s->compiler);
     s->compiler = -1;
     s->compiler_pid = 0;
+    s->compiler_beat = (struct abx_heartbeat){0};
+    /* Also when it cannot end yet, and its sockets stay open. */
+    for (struct worker *w = s->workers; w; w = w->next) {
+        w->wants_compiler = true;
+        w->compiler_due_ns = abx_now_ns() + COMPILER_AGAIN_NS;
+    }
 }
 
 /* A socket to the compiler for one worker: the worker's end. Without a compiler, a dead socket. */
@@ -126,7 +132,7 @@ static int compiler_socket(struct supervisor *s, const struct worker *worker)
         if (s->compiler < 0 ||
                 abx_sock_try_send(s->compiler, &request, sizeof request, &pair[0], 1) == 0)
             break;
-        drop_compiler(s);
+        compiler_drop(s);
     }
     close(pair[0]);
     return pair[1];
@@ -285,6 +291,8 @@ static void describe_death(const struct worker *worker, int status, char text[19
             *p = '?';
     if (said[0])
         snprintf(text, 192, "%s", said);
+    else if (worker->silent)
+        snprintf(text, 192, "the GPU worker did not answer any more and was ended");
     else if (WIFSIGNALED(status))
         snprintf(text, 192, "the GPU worker was killed by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
@@ -485,6 +493,8 @@ void worker_message(struct supervisor *s, struct worker *worker)
         client_gone(s, worker, m.slot);
     else if (n == sizeof m && m.type == ABX_ROLE_NO_COMPILER)
         worker->wants_compiler = true;
+    else if (n == sizeof m && m.type == ABX_ROLE_BEAT)
+        beat_answered(s, &worker->beat);
     else if (n != -EAGAIN) { /* its death is reaped; until then nothing more is read */
         close(worker->sock);
         worker->sock = -1;

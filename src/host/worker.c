@@ -186,7 +186,8 @@ static bool supervisor_message(void)
     } else if (m.type == ABX_ROLE_COMPILER && fd_count == 1) {
         abx_host_set_compiler(host, fds[0]);
         return true;
-    }
+    } else if (m.type == ABX_ROLE_BEAT)
+        abx_sock_send(ABX_ROLE_SOCKET, &m, sizeof m, NULL, 0);
     while (fd_count)
         close(fds[--fd_count]);
     return true;

@@ -91,7 +91,27 @@ static int check_ranges(void)
     return 0;
 }
 
+/* Time in which this process did not run is nobody's silence. */
+static int check_heartbeat(void)
+{
+    struct abx_awake_clock clock = {0};
+    struct abx_heartbeat beat = {0};
+    CHECK(abx_awake_ns(&clock, 1000) == 0);
+    usleep(2000);
+    CHECK(abx_awake_ns(&clock, 1000) == 1000);
+    CHECK(abx_awake_ns(&clock, 1000000000) >= 1000);
+    CHECK(abx_heartbeat_look(&beat, 5, 10) == ABX_BEAT_ASK);
+    beat = (struct abx_heartbeat){.asked = true, .since_ns = 5};
+    CHECK(abx_heartbeat_look(&beat, 15, 10) == ABX_BEAT_REST);
+    CHECK(abx_heartbeat_look(&beat, 16, 10) == ABX_BEAT_LOST);
+    beat.asked = false;
+    CHECK(abx_heartbeat_look(&beat, 16, 10) == ABX_BEAT_REST);
+    CHECK(abx_heartbeat_look(&beat, 5 + ABX_BEAT_NS, 10) == ABX_BEAT_ASK);
+    return 0;
+}
+
 int main(void)
 {
-    return check_hashes() || check_memory_files() || check_messages() || check_ranges();
+    return check_heartbeat() || check_hashes() || check_memory_files() || check_messages() ||
+           check_ranges();
 }
