@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,11 +177,15 @@ static void give_away(const char *folder, const struct range *users, const struc
 static void say_when_unshifted(const struct sandbox *s, const struct range *users)
 {
     struct stat st;
+    struct statfs fs;
     const char *root = s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image;
-    if (stat(root, &st) == 0 && st.st_uid < RANGE_COUNT && st.st_uid != users->start)
-        abx_say("the file system of %s cannot be shown with other owners: what only root may read "
-                "is closed to the container",
-                root);
+    if (stat(root, &st) < 0 || st.st_uid >= RANGE_COUNT || st.st_uid == users->start)
+        return;
+    bool overlay = statfs(root, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+    abx_say("%s lies on %s, which Linux cannot show with other owners: what only root may read or "
+            "write is closed to the container; run arcbox as an ordinary user, or keep what it "
+            "needs on a volume",
+            root, overlay ? "an overlay (the root of a docker container)" : "a file system");
 }
 
 static int make_world(struct sandbox *s, int user_space)

@@ -18,7 +18,7 @@ for attacker in $(attackers); do
         grep -v "^/dev/null$\|arcboxd.log$" | grep -vxFf "$work/pipes")"
     run run --gpus device=cpu -v "$kernel:/kernel:ro" host /kernel <&- >&- 2>&-
     same "$who: a container without" 0 $?
-    same "$who: what it gets" "/dev/null" "$(run run -v "$PWD:/out" host sh -c 'readlink /proc/self/fd/1 >/out/link' <&- >&- 2>&-; "${as[@]}" rm -f x;
+    unowned "$who: what it gets" || same "$who: what it gets" "/dev/null" "$(run run -v "$PWD:/out" host sh -c 'readlink /proc/self/fd/1 >/out/link' <&- >&- 2>&-; "${as[@]}" rm -f x;
         run run -v "$PWD:/out" host sh -c 'readlink /proc/$$/fd/0 >/out/link' <&- >&- 2>&-; cat link)"
     run daemon stop >/dev/null
 done

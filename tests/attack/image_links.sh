@@ -54,7 +54,7 @@ for attacker in $(attackers); do
     "${as[@]}" mv image/etc image/usr/etc
     link usr/etc etc
     link usr data
-    same "$who, links inside" "127.0.1.1 seen" "$(run run -v "$PWD/victim:/data/x" --hostname itself "$PWD/image" \
+    unowned "$who, links inside" || same "$who, links inside" "127.0.1.1 seen" "$(run run -v "$PWD/victim:/data/x" --hostname itself "$PWD/image" \
         /bin/sh -c 'while read -r a b; do [ "$b" != itself ] || echo $a seen; done </etc/hosts; test -e /usr/x/hosts || echo not mounted' 2>/dev/null)"
 done
 # The hook, as an engine calls it: in a mount name space of the container's.

@@ -15,8 +15,8 @@ for attacker in $(attackers); do
     chmod 644 variables
     SECRET=whisper-$$ HIDDEN=caller-$$ run run -d --name lines -e PASSWORD=word-$$ -e SECRET --env-file variables \
         host sh -c 'echo "$PASSWORD $SECRET $FILED"; exec sleep 60' >/dev/null
-    for _ in $(seq 100); do [ -n "$(run logs lines 2>/dev/null)" ] && break; sleep 0.05; done
-    same "$who: they arrive" "word-$$ whisper-$$ filed-$$" "$(run logs lines)"
+    for _ in $(seq 100); do run logs lines 2>/dev/null | grep -q whisper && break; sleep 0.05; done
+    same "$who: they arrive" "word-$$ whisper-$$ filed-$$" "$(run logs lines | grep -v '^arcbox: ')"
     same "$who: and stand in no command line" "" "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' |
         grep -E "^(PASSWORD=)?([w]ord|[w]hisper|[c]aller|[f]iled)-$$|[H]IDDEN=")"
     run rm -f lines >/dev/null
