@@ -102,8 +102,7 @@ int abx_sandbox_open_sources(struct sandbox *s)
             return s->sources[i];
         }
     }
-    s->socket_tree = -1;
-    if (s->socket_folder)
+    if (s->socket_folder && s->socket_tree < 0)
         s->socket_tree =
                 abx_tree_open(AT_FDCWD, s->socket_folder, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY);
     if (s->socket_folder && s->socket_tree < 0) {
@@ -484,7 +483,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 
 int abx_run_sandbox(struct abx_run *run)
 {
-    struct sandbox s = {.run = run};
+    struct sandbox s = {.run = run, .socket_tree = -1};
     choose_folder(&s);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c); /* from here on, dying removes the record */

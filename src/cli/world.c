@@ -5,6 +5,7 @@
  * Runs in the child of `arcbox run`, which is the host's root until abx_world_enter() returns, and
  * reads nothing of an image. */
 #include "cli/sandbox.h"
+#include "cli/shift.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -119,12 +120,25 @@ static int make_user_space(const struct range *users, const struct range *groups
     return r < 0 ? r : fd;
 }
 
-/* One mount of the host, without those below it, again below `to`. File systems that know no
- * shifted owners (the kernel's own; in memory, before Linux 6.3) come as they are: root's files are
- * then nobody's. */
-static int show(const char *path, const char *to, int user_space)
+struct users {
+    struct range users, groups;
+    int space; /* the name space with these */
+};
+
+static bool is_overlay(int fd)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_space};
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* One mount of the host, without those below it, again below `to`. An overlay cannot be mounted
+ * with other owners, and is served with them. Other file systems that know no shifted owners (the
+ * kernel's own; in memory, before Linux 6.3) come as they are: root's files are then nobody's. */
+static int show(const char *path, const char *to, const struct users *u)
+{
+    struct abx_owner_shift shift = {(uint32_t)u->users.start, (uint32_t)u->groups.start,
+            (uint32_t)u->users.count, (uint32_t)u->groups.count};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)u->space};
     int tree = open_tree(AT_FDCWD, path,
             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
     if (tree < 0)
@@ -132,8 +146,9 @@ static int show(const char *path, const char *to, int user_space)
     int point = open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     int r = point < 0 && errno != ENOENT ? -errno : 0;
     if (point >= 0) {
-        (void)!mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
-        r = abx_tree_attach(tree, point);
+        bool shifted = mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0;
+        if (shifted || !is_overlay(tree) || abx_shift_mount(tree, point, &shift) < 0)
+            r = abx_tree_attach(tree, point);
         close(point);
     }
     close(tree);
@@ -146,19 +161,19 @@ static int by_path(const void *a, const void *b)
 }
 
 /* The host's tree at `world`; folders before what is in them. */
-static int show_all(const char *scratch, const char *world, int user_space)
+static int show_all(const char *scratch, const char *world, const struct users *u)
 {
     size_t count, n = strlen(scratch);
     char **mounts = abx_mounts_below("/", NULL, &count);
     qsort(mounts, count, sizeof *mounts, by_path);
-    int r = show("/", world, user_space);
+    int r = show("/", world, u);
     for (size_t i = 0; r == 0 && i < count; i++) {
         if (i && strcmp(mounts[i], mounts[i - 1]) == 0)
             continue;
         if (strncmp(mounts[i], scratch, n) == 0 && (!mounts[i][n] || mounts[i][n] == '/'))
             continue;
         char *to = abx_xprintf("%s%s", world, mounts[i]);
-        r = show(mounts[i], to, user_space);
+        r = show(mounts[i], to, u);
         free(to);
     }
     return r;
@@ -183,12 +198,24 @@ static void say_when_unshifted(const struct sandbox *s, const struct range *user
         return;
     bool overlay = statfs(root, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
     abx_say("%s lies on %s, which Linux cannot show with other owners: what only root may read or "
-            "write is closed to the container; run arcbox as an ordinary user, or keep what it "
-            "needs on a volume",
-            root, overlay ? "an overlay (the root of a docker container)" : "a file system");
+            "write is closed to the container; %s",
+            root, overlay ? "an overlay (the root of a docker container)" : "a file system",
+            overlay ? "give arcbox a /dev/fuse that works, or run it as an ordinary user"
+                    : "run arcbox as an ordinary user, or keep what it needs on a disk");
 }
 
-static int make_world(struct sandbox *s, int user_space)
+/* -1: it is not on one, or cannot be opened. */
+static int open_if_overlay(const char *folder)
+{
+    int fd = open(folder, O_PATH | O_CLOEXEC);
+    bool overlay = fd >= 0 && is_overlay(fd);
+    if (fd >= 0)
+        close(fd);
+    int tree = overlay ? abx_tree_open(AT_FDCWD, folder, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY) : -1;
+    return tree < 0 ? -1 : tree;
+}
+
+static int make_world(struct sandbox *s, const struct users *u)
 {
     char *world = abx_xprintf("%s/world", s->scratch);
     int r = 0;
@@ -196,8 +223,11 @@ static int make_world(struct sandbox *s, int user_space)
             mount("tmpfs", s->scratch, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0 ||
             mkdir(world, 0755) < 0)
         r = -errno;
+    /* A socket on a served file system is none: nobody listens at the copy. */
+    if (r == 0 && s->socket_folder)
+        s->socket_tree = open_if_overlay(s->socket_folder);
     if (r == 0)
-        r = show_all(s->scratch, world, user_space);
+        r = show_all(s->scratch, world, u);
     if (r == 0 && (chdir(world) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
                           umount2(".", MNT_DETACH) < 0 || chdir("/") < 0))
         r = -errno;
@@ -218,21 +248,21 @@ static int become_its_root(int user_space)
 
 int abx_world_enter(struct sandbox *s)
 {
-    struct range users, groups;
-    if (geteuid() != 0 || !choose("/proc/self/uid_map", s->name, &users) ||
-            !choose("/proc/self/gid_map", s->name, &groups))
+    struct users u;
+    if (geteuid() != 0 || !choose("/proc/self/uid_map", s->name, &u.users) ||
+            !choose("/proc/self/gid_map", s->name, &u.groups))
         return 0;
-    int user_space = make_user_space(&users, &groups);
-    int r = user_space < 0 ? user_space : make_world(s, user_space);
+    u.space = make_user_space(&u.users, &u.groups);
+    int r = u.space < 0 ? u.space : make_world(s, &u);
     if (r == 0) {
-        give_away(s->layers, &users, &groups);
-        give_away(s->scratch, &users, &groups);
-        say_when_unshifted(s, &users);
+        give_away(s->layers, &u.users, &u.groups);
+        give_away(s->scratch, &u.users, &u.groups);
+        say_when_unshifted(s, &u.users);
         r = abx_sandbox_open_sources(s);
     }
     if (r == 0)
-        r = become_its_root(user_space);
-    if (user_space >= 0)
-        close(user_space);
+        r = become_its_root(u.space);
+    if (u.space >= 0)
+        close(u.space);
     return r < 0 ? r : 1;
 }

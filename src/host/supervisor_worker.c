@@ -4,6 +4,7 @@
 #include "host/supervisor_internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -313,14 +314,25 @@ static void count_death(struct worker *worker, const char text[192])
     worker->backend[0] = 0; /* no spare any more */
 }
 
-/* One that has said why it ends (abx_host_lost()) has a moment to live: its clients know, and those
- * that connect again must not be given to it. */
+/* Of a process that has ended and is not reaped yet; of one that is about to be killed. */
+static int status_of(pid_t pid)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || !info.si_pid)
+        return SIGKILL;
+    return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+}
+
+/* One that has said why it ends (abx_host_lost()), or is dead and not reaped: its clients know, and
+ * those that connect again must not be given to it. */
 static void bury_if_ending(struct worker *worker)
 {
     char text[192];
-    if (!worker->stats->lost[0])
+    struct pollfd p = {worker->sock, 0, 0};
+    bool gone = worker->silent || worker->sock < 0 || (poll(&p, 1, 0) > 0 && p.revents);
+    if (!worker->stats->lost[0] && !gone)
         return;
-    describe_death(worker, 0, text);
+    describe_death(worker, status_of(worker->pid), text);
     count_death(worker, text);
     kill(worker->pid, SIGKILL);
 }
@@ -394,16 +406,17 @@ static int make_page(struct abx_host_page **ret)
     return fd;
 }
 
-void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
+/* -EPIPE: its worker has just died. */
+static int add_client(struct supervisor *s, struct tenant *tenant, int sock)
 {
     struct worker *worker = worker_of(s, tenant);
     if (!worker) {
         refuse(s, sock, EAGAIN, "the GPU worker could not be started; see arcboxd.log");
-        return;
+        return 0;
     }
     if (worker->client_count >= tenant->info.limits.clients) {
         refuse(s, sock, EUSERS, "this tenant has as many clients as it may have");
-        return;
+        return 0;
     }
     unsigned slot = 0;
     while (worker->clients[slot].used)
@@ -422,10 +435,12 @@ void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
             close(page);
         }
         client->page = NULL;
+        if (r == -EPIPE || r == -ECONNRESET)
+            return -EPIPE;
         refuse(s, sock, EAGAIN, "the GPU worker does not answer");
         if (r == -EAGAIN) /* it reads nothing: what waits for it has the next one */
             kill(worker->pid, SIGKILL);
-        return;
+        return 0;
     }
     close(page);
     close(sock);
@@ -433,6 +448,15 @@ void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
     client->pid = peer.pid;
     client->since_ns = supervisor_realtime_ns();
     worker->client_count++;
+    return 0;
+}
+
+void worker_add_client(struct supervisor *s, struct tenant *tenant, int sock)
+{
+    for (int i = 0; i < 3; i++)
+        if (add_client(s, tenant, sock) == 0)
+            return;
+    refuse(s, sock, EAGAIN, "the GPU worker ends time and again; see arcboxd.log");
 }
 
 static void client_gone(struct supervisor *s, struct worker *worker, uint32_t slot)

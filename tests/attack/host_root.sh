@@ -18,7 +18,12 @@ if ! unowned "files of its own"; then
         "$(run run host sh -c 'echo changed >secret/file; cat secret/file') $(cat secret/file)"
     same "mounts are written as before" "new 0:0" \
         "$(run run -v "$PWD/secret:/data" host sh -c 'echo new >/data/new; cat /data/new') $(stat -c %u:%g secret/new)"
-    same "on disk too" changed "$(ARCBOX_LAYER_ON_DISK=1 run run host sh -c 'echo changed >secret/file; cat secret/file')"
+    # An overlay cannot lie on an overlay.
+    if [ "$(stat -f -c %T /var/tmp)" = overlayfs ]; then
+        skip "a layer on disk: /var/tmp lies on an overlay"
+    else
+        same "on disk too" changed "$(ARCBOX_LAYER_ON_DISK=1 run run host sh -c 'echo changed >secret/file; cat secret/file')"
+    fi
     same "and nothing is left there" "" "$(ls -A /var/tmp/arcbox-0 2>/dev/null | grep "$(basename "$work")")"
 fi
 run run -d --name outside host sleep 60 >/dev/null

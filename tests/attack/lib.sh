@@ -15,10 +15,12 @@ become() {
 }
 # The ones to try, in turn.
 attackers() { if [ "$(id -u)" = 0 ]; then echo root user; else echo user; fi; }
-# Root's container cannot own what it owns outside: docker's root file system, an overlay.
+# Root's container cannot own what it owns outside: docker's root file system, an overlay, where
+# there is no FUSE either.
 unowned() {
     [ "$(id -u)" = 0 ] && [ "$who" = root ] && [ "$(stat -f -c %T "$PWD")" = overlayfs ] || return 1
-    skip "$1: $PWD lies on an overlay, whose owners Linux cannot shift"
+    [ ! -w /dev/fuse ] || return 1
+    skip "$1: $PWD lies on an overlay, whose owners Linux cannot shift, and /dev/fuse is missing"
 }
 run() { "${as[@]}" "$arcbox" "$@"; }
 # A small image of the host's own programs at $1, owned by whom we are.
