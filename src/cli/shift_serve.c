@@ -80,16 +80,12 @@ static bool plain_name(const char *name)
     return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Below the root, without links: a descriptor or -errno. */
+/* Below the root, through no link (one at the end can be looked at): a descriptor or -errno. */
 static int open_path(const char *path, uint64_t flags)
 {
     struct open_how how = {.flags = flags | O_NOFOLLOW | O_CLOEXEC,
             .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
     int fd = (int)syscall(SYS_openat2, tree, path, &how, sizeof how);
-    if (fd < 0 && errno == ELOOP && (flags & O_PATH)) { /* a link itself, at the end */
-        how.resolve &= ~(uint64_t)RESOLVE_NO_SYMLINKS;
-        fd = (int)syscall(SYS_openat2, tree, path, &how, sizeof how);
-    }
     return fd < 0 ? -errno : fd;
 }
 
