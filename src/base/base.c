@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -212,6 +213,27 @@ union fd_buffer {
     char space[CMSG_SPACE(ABX_SOCK_MAX_FDS * sizeof(int))];
 };
 
+#define CROWDED_TRIES 500 /* of 10 ms each */
+
+/* Descriptors under way are counted for each user, and somebody else's fill the count: this process
+ * may go on up to its hard limit. */
+static ssize_t send_above_limit(int sock, const struct msghdr *msg, int flags)
+{
+    struct rlimit old, most;
+    if (getrlimit(RLIMIT_NOFILE, &old) < 0 || old.rlim_cur == old.rlim_max) {
+        errno = ETOOMANYREFS;
+        return -1;
+    }
+    most = old;
+    most.rlim_cur = old.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+    ssize_t n = sendmsg(sock, msg, MSG_NOSIGNAL | flags);
+    int error = errno;
+    setrlimit(RLIMIT_NOFILE, &old);
+    errno = error;
+    return n;
+}
+
 static int send_message(
         int sock, const void *data, size_t length, const int *fds, unsigned fd_count, int flags)
 {
@@ -230,9 +252,18 @@ static int send_message(
         memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
     }
     ssize_t n;
-    do
+    for (int tries = 0;; tries++) {
         n = sendmsg(sock, &msg, MSG_NOSIGNAL | flags);
-    while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == ETOOMANYREFS)
+            n = send_above_limit(sock, &msg, flags);
+        if (n >= 0 || (errno != EINTR && errno != ETOOMANYREFS))
+            break;
+        if (errno == ETOOMANYREFS) {
+            if ((flags & MSG_DONTWAIT) || tries == CROWDED_TRIES)
+                return -ETOOMANYREFS;
+            nanosleep(&(struct timespec){0, 10000000}, NULL);
+        }
+    }
     return n < 0 ? -errno : 0;
 }
 

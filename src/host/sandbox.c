@@ -31,7 +31,7 @@ void abx_sandbox_basics(unsigned first_fd, unsigned max_files)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, max_files);
+    abx_sandbox_max_files(max_files);
     syscall(SYS_close_range, first_fd, ~0u, 0);
     umask(077);
 }
@@ -78,6 +78,9 @@ static bool write_file(const char *path, const char *text)
  * machine's. */
 static bool own_mounts;
 static bool own_users;
+/* Root's rights are needed for the mounts yet; its own user it becomes with its capabilities'
+ * end. */
+static bool owner_waits;
 
 #define SPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
@@ -96,15 +99,25 @@ static void map_ids(unsigned uid, unsigned gid, struct abx_string *lacking)
 
 void abx_sandbox_namespaces(struct abx_string *lacking)
 {
-    unsigned uid = getuid(), gid = getgid();
+    bool left_root = abx_sandbox_user_begin();
+    unsigned uid = geteuid(), gid = getegid();
     if (unshare(CLONE_NEWUSER | SPACES) == 0) {
-        own_mounts = true;
-        map_ids(uid, gid, lacking);
+        own_mounts = own_users = true;
+        if (abx_sandbox_user_map())
+            abx_sandbox_user_end();
+        else {
+            map_ids(uid, gid, lacking);
+            if (left_root)
+                abx_sandbox_user_end();
+        }
     } else {
         note(lacking, "own user name space");
+        if (left_root)
+            abx_sandbox_user_root_again();
         own_mounts = unshare(SPACES) == 0; /* root's */
         if (!own_mounts)
             lack(lacking, "own mount and network name spaces");
+        owner_waits = left_root;
     }
     prctl(PR_SET_DUMPABLE, 0);
 }
@@ -147,6 +160,13 @@ void abx_sandbox_max_processes(unsigned count)
     if (own_users && uname(&system) == 0 && sscanf(system.release, "%u.%u", &major, &minor) == 2 &&
             (major > 5 || (major == 5 && minor >= 14)))
         limit(RLIMIT_NPROC, count);
+}
+
+void abx_sandbox_max_files(unsigned count)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0)
+        limit(RLIMIT_NOFILE, count < now.rlim_max ? count : now.rlim_max);
 }
 
 void abx_sandbox_expendable(void)
@@ -296,6 +316,8 @@ int abx_sandbox_probe(struct abx_string *ret_message)
 
 void abx_sandbox_drop_capabilities(struct abx_string *lacking)
 {
+    if (owner_waits)
+        abx_sandbox_user_end();
     for (int c = 0; c <= 63; c++)
         prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

@@ -24,6 +24,11 @@ int abx_sandbox_probe(struct abx_string *ret_message);
  * on are closed. */
 void abx_sandbox_basics(unsigned first_fd, unsigned max_files);
 
+/* First of all: abx_sandbox_namespaces() then makes this process a user of its own, where the
+ * system has one to give, so that the kernel counts and limits nobody else with it. salt: spreads
+ * such users. (sandbox_user.c) */
+void abx_sandbox_want_own_user(unsigned salt);
+
 /* Own user, mount, network, IPC and host-name spaces. Single-threaded callers only. */
 void abx_sandbox_namespaces(struct abx_string *lacking);
 
@@ -56,10 +61,22 @@ int abx_sandbox_compiler_calls(void);
 int abx_sandbox_codegen_calls(void);
 
 /* At most `count` processes and threads from here on, where the kernel counts those of the own user
- * name space alone (Linux 5.14); nowhere for root, whom it does not limit. After
- * abx_sandbox_fork(). */
+ * name space alone (Linux 5.14); nowhere for root, whom it does not limit, where that could not
+ * become another user. After abx_sandbox_fork() or abx_sandbox_namespaces(). */
 void abx_sandbox_max_processes(unsigned count);
+/* As many open files, and no more descriptors of one user under way in sockets, when this process
+ * sends one. */
+void abx_sandbox_max_files(unsigned count);
+/* After abx_sandbox_namespaces(): it has become the user that was wanted, or will with its
+ * capabilities' end. */
+bool abx_sandbox_has_own_user(void);
 /* When the machine runs out of memory this process goes first. Before its file system goes. */
 void abx_sandbox_expendable(void);
+
+/* sandbox_user.c, for sandbox.c: steps of abx_sandbox_namespaces(). */
+bool abx_sandbox_user_begin(void);      /* true: was root, and can be again */
+void abx_sandbox_user_root_again(void); /* for what only root may do here */
+bool abx_sandbox_user_map(void);        /* true: the name space has the own user */
+void abx_sandbox_user_end(void);        /* becomes it, for good */
 
 #endif

@@ -20,8 +20,13 @@
 #include <unistd.h>
 
 #define WATCHDOG_MS 50
+/* One a client, one a queue, those of the device, and our own. */
+#define MAX_THREADS 4608
 /* Descriptors: a client holds 3 and chunks' files are closed once mapped. */
 #define MAX_FILES 1024
+/* Of a user that others are too: so many descriptors all of them may have under way before this
+ * worker's answers fail. */
+#define MAX_FILES_SHARED 65536
 
 static struct abx_host *host;               /* for the fault handler */
 static const struct abx_native_ops *native; /* of its backend; or NULL */
@@ -224,8 +229,12 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     config.stats = map_stats();
     /* First the rights that only a process of one thread can give up, then the device, whose
      * threads inherit that; then the system calls, for all threads. No guest byte before that. */
-    abx_sandbox_basics(ABX_ROLE_COMPILER_SOCKET + 1, MAX_FILES);
+    abx_sandbox_want_own_user((unsigned)getpid());
+    abx_sandbox_basics(ABX_ROLE_COMPILER_SOCKET + 1, MAX_FILES_SHARED);
     abx_sandbox_namespaces(&lacking);
+    if (abx_sandbox_has_own_user())
+        abx_sandbox_max_files(MAX_FILES);
+    abx_sandbox_max_processes(MAX_THREADS);
     abx_sandbox_empty_root(&lacking);
     abx_sandbox_drop_capabilities(&lacking);
     if (abx_sandbox_refuses()) {
