@@ -171,9 +171,9 @@ static void request_free(struct request *request)
 static void load_pipeline(
         struct abx_pipeline_object *pipeline, const struct abx_compiler_answer *a, int fd)
 {
-    size_t bytes = abx_align_up(a->message_bytes, 8) + a->payload_bytes;
-    void *map = fd >= 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    abx_pipeline_answer(pipeline, a, map == MAP_FAILED ? NULL : map);
+    size_t bytes = a->offset + abx_align_up(a->message_bytes, 8) + a->payload_bytes;
+    uint8_t *map = fd >= 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    abx_pipeline_answer(pipeline, a, map == MAP_FAILED ? NULL : map + a->offset);
     if (map != MAP_FAILED)
         munmap(map, bytes);
 }

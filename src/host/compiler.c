@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -48,7 +49,7 @@ struct connection {
     uint64_t worker; /* the supervisor's number of it */
     unsigned cpu_seconds;
     unsigned running, jobs;
-    uint64_t hashed_turn; /* when it had its slice */
+    uint64_t looked_turn; /* when it had its slice */
     uint64_t library_bytes;
     uint64_t waiting_bytes; /* of its requests that have no answer yet */
     struct hold *holds;     /* one for each LIBRARY answered and not dropped */
@@ -63,11 +64,12 @@ struct waiter {
     uint64_t id, since_ns;
 };
 
-/* A library's request on its way to a key: slice by slice, one a connection and turn, so that
- * nobody waits for another's large one. */
-struct hashing {
+/* A request on its way to a key, and an entry of the cache on its way here: slice by slice, one a
+ * connection and turn, so that nobody waits for another's large one. */
+struct look_up {
     struct connection *connection;
     uint64_t id, since_ns;
+    struct cache_reading *reading; /* NULL: it is hashed */
     size_t done;
     struct abx_sha256 hash;
 };
@@ -84,21 +86,23 @@ struct job {
      */
     const uint8_t *request;
     size_t request_bytes;
-    struct hashing *hashing; /* until its key is known */
+    struct look_up *look_up; /* until it is known whether it is to be compiled */
     uint32_t function, constant_count;
     struct abx_shader_constant *constants;
     struct connection *payer; /* whose waiting_bytes count it; NULL: it has gone */
     size_t bytes;
     pid_t pid; /* 0: waits */
+    unsigned cpu_seconds;
     int out;
     uint64_t deadline_ns; /* by the awake clock */
     bool late;
+    bool again; /* its child was killed by others, and this is the second */
 };
 
 static struct connection *connections;
 static struct library *libraries;
 static struct job *jobs, **jobs_end = &jobs; /* oldest first */
-static struct job *unhashed, **unhashed_end = &unhashed;
+static struct job *looking, **looking_end = &looking;
 static uint64_t turn; /* of the loop */
 static unsigned running, most_running;
 static struct abx_awake_clock awake; /* children's time: what they take while we sleep is not it */
@@ -223,12 +227,18 @@ static void release_library(void *library)
     library_unref(library);
 }
 
-/* What every answer with this artifact carries. Of a library that is its reflection, and the
- * library stays; else the artifact is taken over. */
-static struct abx_payload *artifact_payload(struct artifact *artifact, struct library *library)
+/* What every answer with this artifact carries: of a library its reflection, and the library stays;
+ * of a pipeline the file as it is (`fd`, taken over; not of errors). The artifact is taken over. */
+static struct abx_payload *artifact_payload(
+        struct artifact *artifact, struct library *library, int fd)
 {
     const uint8_t *data = artifact_blob(artifact);
     size_t bytes = artifact->blob_bytes;
+    if (fd >= 0) {
+        struct abx_payload *payload = abx_payload_new_file(fd, artifact->message_bytes, bytes);
+        guarded_free(artifact);
+        return payload;
+    }
     if (library) {
         const struct abx_shader_library *head = (const void *)data;
         data += head->reflection_offset;
@@ -253,7 +263,8 @@ static void answer_payload(struct connection *c, uint64_t id, int error,
             .cached = cached,
             .microseconds = microseconds,
             .message_bytes = (uint32_t)payload->text_bytes,
-            .payload_bytes = payload->data_bytes};
+            .payload_bytes = payload->data_bytes,
+            .offset = payload->fd >= 0 ? sizeof(struct artifact) : 0};
     if (library)
         memcpy(a.key, library->key, 32);
     bool empty = !a.message_bytes && !a.payload_bytes;
@@ -290,7 +301,9 @@ static void job_free(struct job *job)
     free(job->links);
     if (job->request)
         munmap((void *)job->request, job->request_bytes);
-    free(job->hashing);
+    if (job->look_up)
+        cache_read_stop(job->look_up->reading);
+    free(job->look_up);
     free(job->constants);
     free(job);
 }
@@ -311,8 +324,8 @@ static void job_answer_error(struct job *job, int error, const char *text)
         answer_error(w->connection, w->id, error, text);
 }
 
-/* Everybody who waits gets the artifact, which is taken over. */
-static void job_answer(struct job *job, struct artifact *artifact, bool cached)
+/* Everybody who waits gets the artifact, which is taken over; `fd`, the file it is in, is not. */
+static void job_answer(struct job *job, struct artifact *artifact, int fd, bool cached)
 {
     struct library *library = NULL;
     bool is_library = !job->library;
@@ -321,7 +334,8 @@ static void job_answer(struct job *job, struct artifact *artifact, bool cached)
         return;
     }
     int error = artifact->error;
-    struct abx_payload *payload = artifact_payload(artifact, library);
+    int file = is_library || error ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    struct abx_payload *payload = artifact_payload(artifact, library, file);
     for (struct waiter *w = job->waiters; w; w = w->next)
         answer_payload(w->connection, w->id, error, payload, library, cached, since(w->since_ns));
     abx_payload_unref(payload);
@@ -377,6 +391,7 @@ static void start(struct job *job)
         return;
     }
     job->pid = pid;
+    job->cpu_seconds = c->cpu_seconds;
     job->deadline_ns =
             abx_awake_ns(&awake, 2 * LOOK_NS) + c->cpu_seconds * WALL_FACTOR * 1000000000ull;
     c->running++;
@@ -399,15 +414,15 @@ static void schedule(void)
     }
 }
 
-/* Reads what the child left: into private memory, then checked. */
-static struct artifact *job_artifact(struct job *job, size_t *ret_bytes)
+/* What is in a sealed file: mapped, not copied, and checked. */
+static struct artifact *artifact_in(int fd, bool is_library, size_t *ret_bytes)
 {
     void *data;
-    if (guarded_read(job->out, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, ret_bytes) < 0)
+    if (guarded_map(fd, ABX_SHADER_MAX_LIBRARY_BYTES + (1u << 20), &data, ret_bytes) < 0)
         return NULL;
     struct artifact *a = data;
     bool ok = artifact_check(a, *ret_bytes);
-    if (ok && a->error == 0 && !job->library)
+    if (ok && a->error == 0 && is_library)
         ok = abx_shader_library_check(artifact_blob(a), a->blob_bytes) == 0;
     if (ok)
         return a;
@@ -415,29 +430,57 @@ static struct artifact *job_artifact(struct job *job, size_t *ret_bytes)
     return NULL;
 }
 
-static void job_over(struct job *job, int status)
+static void job_failed(struct job *job, int status, bool killed)
 {
     char text[160];
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (job->late || number == SIGXCPU || (number == SIGKILL && !killed)) {
+        job_answer_error(job, -ETIMEDOUT, ABX_SHADER_STOPPED);
+        return;
+    }
+    if (killed) {
+        job_answer_error(job, -EINTR,
+                "the shader compiler was killed, twice (is the machine out of memory?)");
+        return;
+    }
+    snprintf(text, sizeof text, "the shader compiler crashed (%s %d)", number ? "signal" : "status",
+            number ? number : WEXITSTATUS(status));
+    compiler_log("%s", text);
+    job_answer_error(job, -EIO, ABX_SHADER_CRASHED);
+}
+
+/* Of a child: not for its own time, which ends in the same signal, and not by us. */
+static bool killed_by_others(const struct job *job, int status, const struct rusage *used)
+{
+    uint64_t seconds = (uint64_t)used->ru_utime.tv_sec + (uint64_t)used->ru_stime.tv_sec + 1;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !job->late &&
+           seconds < job->cpu_seconds;
+}
+
+static void job_over(struct job *job, int status, const struct rusage *used)
+{
     size_t bytes;
-    struct artifact *artifact = status == 0 ? job_artifact(job, &bytes) : NULL;
-    job_unlink(job);
+    bool killed = killed_by_others(job, status, used);
     running--;
     if (job->waiters)
         job->waiters->connection->running--;
+    if (killed && !job->again && job->waiters) { /* a machine out of memory, or a person */
+        compiler_log("a compile was killed and is tried again");
+        job->again = true;
+        job->pid = 0;
+        close(job->out);
+        return;
+    }
+    struct artifact *artifact = status == 0 && guarded_seal(job->out) == 0
+                                        ? artifact_in(job->out, !job->library, &bytes)
+                                        : NULL;
+    job_unlink(job);
     if (artifact) {
         if (artifact->error == 0)
-            cache_put(job->key, artifact, bytes);
-        job_answer(job, artifact, false);
-    } else if (job->late || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) ||
-               (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
-        job_answer_error(job, -ETIMEDOUT, ABX_SHADER_STOPPED);
-    } else {
-        snprintf(text, sizeof text, "the shader compiler crashed (%s %d)",
-                WIFSIGNALED(status) ? "signal" : "status",
-                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        compiler_log("%s", text);
-        job_answer_error(job, -EIO, ABX_SHADER_CRASHED);
-    }
+            cache_put(job->key, job->out, bytes);
+        job_answer(job, artifact, job->out, false);
+    } else
+        job_failed(job, status, killed);
     close(job->out);
     job_free(job);
 }
@@ -445,13 +488,14 @@ static void job_over(struct job *job, int status)
 static void reap(void)
 {
     int status;
+    struct rusage used;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
         struct job *job = jobs;
         while (job && job->pid != pid)
             job = job->next;
         if (job)
-            job_over(job, status);
+            job_over(job, status, &used);
     }
 }
 
@@ -501,34 +545,14 @@ static bool wait_for(struct job *job, struct connection *c, uint64_t id, uint64_
     return true;
 }
 
-/* From memory, disk, a compile under way, or a new one. `job` has its inputs and is taken over. */
-static void submit(struct connection *c, struct job *job, uint64_t id, uint64_t start_ns)
+/* One that is under way, or a new one. `job` has its inputs and is taken over. */
+static void submit_compile(struct connection *c, struct job *job, uint64_t id, uint64_t start_ns)
 {
-    struct library *known = job->library ? NULL : library_find(job->key);
-    if (known) {
-        struct abx_payload *payload = artifact_payload(known->artifact, known);
-        answer_payload(c, id, known->artifact->error, payload, known, true, since(start_ns));
-        abx_payload_unref(payload);
-        job_free(job);
-        return;
-    }
-    struct artifact *artifact = cache_get(job->key);
-    if (artifact && !job->library &&
-            abx_shader_library_check(artifact_blob(artifact), artifact->blob_bytes) < 0) {
-        guarded_free(artifact);
-        artifact = NULL;
-    }
     struct job *same = jobs;
     while (same && (!same->waiters || memcmp(same->key, job->key, 32) != 0))
         same = same->next;
-    if (artifact || c->jobs >= MAX_JOBS_PER_CONNECTION ||
-            !wait_for(same ? same : job, c, id, start_ns)) {
-        if (!artifact)
-            answer_error(c, id, -ENOMEM, "too many compiles are waiting");
-        else if (wait_for(job, c, id, start_ns))
-            job_answer(job, artifact, true);
-        else
-            guarded_free(artifact);
+    if (c->jobs >= MAX_JOBS_PER_CONNECTION || !wait_for(same ? same : job, c, id, start_ns)) {
+        answer_error(c, id, -ENOMEM, "too many compiles are waiting");
         job_free(job);
     } else if (same)
         job_free(job);
@@ -538,41 +562,101 @@ static void submit(struct connection *c, struct job *job, uint64_t id, uint64_t 
     }
 }
 
+/* From what the disk had, in a sealed file (taken over), or -1. */
+static void submit_read(
+        struct connection *c, struct job *job, int fd, uint64_t id, uint64_t start_ns)
+{
+    size_t bytes;
+    struct artifact *artifact = fd < 0 ? NULL : artifact_in(fd, !job->library, &bytes);
+    if (artifact && artifact->error == 0 && wait_for(job, c, id, start_ns)) {
+        job_answer(job, artifact, fd, true);
+        job_free(job);
+    } else {
+        guarded_free(artifact);
+        submit_compile(c, job, id, start_ns);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void look_up_later(struct job *job, struct look_up *l)
+{
+    job->look_up = l;
+    *looking_end = job;
+    looking_end = &job->next;
+}
+
+/* From memory, disk, or a compile. */
+static void submit(struct connection *c, struct job *job, uint64_t id, uint64_t start_ns)
+{
+    int fd;
+    struct library *known = job->library ? NULL : library_find(job->key);
+    if (known) {
+        struct abx_payload *payload = artifact_payload(known->artifact, known, -1);
+        answer_payload(c, id, known->artifact->error, payload, known, true, since(start_ns));
+        abx_payload_unref(payload);
+        job_free(job);
+        return;
+    }
+    struct cache_reading *reading = cache_get(job->key);
+    struct look_up *l = reading ? malloc(sizeof *l) : NULL;
+    if (!l) {
+        cache_read_stop(reading);
+        submit_compile(c, job, id, start_ns);
+    } else if (cache_read_some(reading, &fd)) {
+        free(l);
+        submit_read(c, job, fd, id, start_ns);
+    } else {
+        l->connection = c;
+        l->id = id;
+        l->since_ns = start_ns;
+        l->reading = reading;
+        look_up_later(job, l);
+    }
+}
+
 /* Removes it from its list. */
-static void unhashed_unlink(struct job **at)
+static void looking_unlink(struct job **at)
 {
     struct job *job = *at;
     *at = job->next;
     if (!*at)
-        unhashed_end = at;
+        looking_end = at;
     job->next = NULL;
 }
 
-/* One slice for each connection that has something to hash. */
-static void hash_some(void)
+/* False: there is more. */
+static bool hash_slice(struct job *job, struct look_up *l)
+{
+    size_t left = job->request_bytes - l->done;
+    size_t slice = left < HASH_SLICE_BYTES ? left : HASH_SLICE_BYTES;
+    abx_sha256_add(&l->hash, job->request + l->done, slice);
+    l->done += slice;
+    return slice == left;
+}
+
+/* One slice for each connection that has something to hash or to read. */
+static void look_some(void)
 {
     turn++;
-    for (struct job **at = &unhashed; *at;) {
+    for (struct job **at = &looking; *at;) {
         struct job *job = *at;
-        struct hashing *h = job->hashing;
-        size_t left = job->request_bytes - h->done;
-        size_t slice = left < HASH_SLICE_BYTES ? left : HASH_SLICE_BYTES;
-        if (h->connection->hashed_turn == turn) {
+        struct look_up *l = job->look_up;
+        bool hashing = !l->reading, had_its_turn = l->connection->looked_turn == turn;
+        int fd = -1;
+        l->connection->looked_turn = turn;
+        if (had_its_turn || !(hashing ? hash_slice(job, l) : cache_read_some(l->reading, &fd))) {
             at = &job->next;
             continue;
         }
-        h->connection->hashed_turn = turn;
-        abx_sha256_add(&h->hash, job->request + h->done, slice);
-        h->done += slice;
-        if (slice < left) {
-            at = &job->next;
-            continue;
-        }
-        unhashed_unlink(at);
-        abx_sha256_finish(&h->hash, job->key);
-        job->hashing = NULL;
-        submit(h->connection, job, h->id, h->since_ns);
-        free(h);
+        looking_unlink(at);
+        job->look_up = NULL;
+        if (hashing) {
+            abx_sha256_finish(&l->hash, job->key);
+            submit(l->connection, job, l->id, l->since_ns);
+        } else
+            submit_read(l->connection, job, fd, l->id, l->since_ns);
+        free(l);
     }
 }
 
@@ -599,7 +683,8 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
                 : r->bytes < sizeof(struct abx_shader_options) ? -EINVAL
                 : !job_pay(job, c, sizeof *job + r->bytes)     ? -EAGAIN
                                                                : map_request(job, fd, r->bytes);
-    if (error == 0 && !(job->hashing = malloc(sizeof *job->hashing)))
+    struct look_up *l = error == 0 ? malloc(sizeof *l) : NULL;
+    if (error == 0 && !l)
         error = -ENOMEM;
     if (error < 0) {
         answer_error(c, r->id, error, strerror(-error));
@@ -607,13 +692,13 @@ static void on_library(struct connection *c, const struct abx_compiler_request *
             job_free(job);
         return;
     }
-    job->hashing->connection = c;
-    job->hashing->id = r->id;
-    job->hashing->since_ns = abx_now_ns();
-    job->hashing->done = 0;
-    hash_begin(&job->hashing->hash, "library");
-    *unhashed_end = job;
-    unhashed_end = &job->next;
+    l->connection = c;
+    l->id = r->id;
+    l->since_ns = abx_now_ns();
+    l->reading = NULL;
+    l->done = 0;
+    hash_begin(&l->hash, "library");
+    look_up_later(job, l);
 }
 
 /* Its libraries, all of which the connection must hold, and its constants. */
@@ -774,13 +859,13 @@ static void connection_close(struct connection *c)
             job_free(j);
         }
     }
-    for (struct job **at = &unhashed; *at;) {
+    for (struct job **at = &looking; *at;) {
         struct job *job = *at;
-        if (job->hashing->connection != c) {
+        if (job->look_up->connection != c) {
             at = &job->next;
             continue;
         }
-        unhashed_unlink(at);
+        looking_unlink(at);
         job_free(job);
     }
     while (c->holds)
@@ -845,7 +930,8 @@ static bool serve_once(int signals, bool supervised)
         of[n] = c;
         p[n++] = (struct pollfd){c->sock, abx_outbox_waits(&c->outbox) ? POLLOUT : POLLIN, 0};
     }
-    if (poll(p, n, unhashed ? 0 : deadlines()) < 0)
+    static bool writing;
+    if (poll(p, n, looking || writing ? 0 : deadlines()) < 0)
         return true;
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) == sizeof info)
@@ -857,9 +943,10 @@ static bool serve_once(int signals, bool supervised)
     for (unsigned i = 2; i < n; i++)
         if (p[i].revents && !on_event(of[i]))
             of[i]->broken = true;
-    hash_some();
+    look_some();
     close_broken();
     schedule();
+    writing = cache_write_some();
     return supervised || connections;
 }
 
@@ -895,5 +982,7 @@ int main(int argc, char **argv)
     for (struct job *j = jobs; j; j = j->next)
         if (j->pid)
             kill(j->pid, SIGKILL);
+    while (cache_write_some())
+        ;
     return 0;
 }

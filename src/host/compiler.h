@@ -54,14 +54,15 @@ static inline const struct abx_compiler_link *abx_compiler_links(
     return (const struct abx_compiler_link *)(r->constants + r->constant_count);
 }
 
-/* fd (absent when both lengths are 0): the message, then, at the next multiple of 8, the payload:
- * a library's reflection or a pipeline's object. Sealed against every change. */
+/* fd (absent when both lengths are 0): at `offset` the message, then, at the next multiple of 8,
+ * the payload: a library's reflection or a pipeline's object. Sealed against every change. */
 struct abx_compiler_answer {
     uint64_t id;
     int32_t error;
     uint32_t cached, microseconds;
     uint32_t message_bytes;
     uint64_t payload_bytes;
+    uint64_t offset; /* of the message in the file, a multiple of 8; 0 for libraries */
     uint8_t key[32]; /* LIBRARY */
 };
 

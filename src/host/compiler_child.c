@@ -213,7 +213,7 @@ _Noreturn static void child_main(const struct child_work *work, struct abx_strin
 
 pid_t child_start(const struct child_work *work, int *ret_out)
 {
-    int out = memfd_create("arcbox-artifact", MFD_CLOEXEC);
+    int out = memfd_create("arcbox-artifact", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (out < 0)
         return -errno;
     if (tools_error < 0) { /* installed meanwhile? */

@@ -33,16 +33,26 @@ void *guarded_alloc(size_t bytes); /* zeros, or NULL */
 void guarded_free(void *p);
 /* Whether children started from now on inherit it; NULL is ignored. -errno. */
 int guarded_inherit(const void *p, bool inherit);
-/* The first bytes of a file, which must have them; the caller's to guarded_free(). -errno. */
-int guarded_copy(int fd, size_t bytes, void **ret_data);
-/* A regular file's bytes, at most `cap`; the caller's to guarded_free(). -errno. */
-int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes);
+/* Nobody changes it from here on. -errno: somebody still writes, or it was sealed by others. */
+int guarded_seal(int fd);
+/* A memory file of at most `cap` bytes, sealed against every change, to be read; the caller's to
+ * guarded_free(). -errno. */
+int guarded_map(int fd, size_t cap, void **ret_data, size_t *ret_bytes);
 
-/* ---- compiler_cache.c: <cache folder>/<2 hex>/<62 hex>. A cache that fails is no error. */
+/* ---- compiler_cache.c: <cache folder>/<2 hex>/<62 hex>. A cache that fails is no error. Large
+ * entries are read and written in slices, so that nobody waits for another's. */
+#define CACHE_SLICE_BYTES (256u << 10) /* about a millisecond */
 void cache_open(void);
-/* The artifact, the caller's to guarded_free(), or NULL. */
-struct artifact *cache_get(const uint8_t key[32]);
-void cache_put(const uint8_t key[32], const struct artifact *a, size_t bytes);
+/* An entry that is being read; NULL: there is none. */
+struct cache_reading *cache_get(const uint8_t key[32]);
+/* A slice more. True: done, `reading` is gone, and *ret_fd a sealed memory file that holds an
+ * artifact, the caller's, or -1: it was damaged. */
+bool cache_read_some(struct cache_reading *reading, int *ret_fd);
+void cache_read_stop(struct cache_reading *reading); /* NULL is legal */
+/* Keeps what is in the sealed memory file, soon; a small one now. */
+void cache_put(const uint8_t key[32], int fd, size_t bytes);
+/* A slice more of what is to be kept. True: that was not all. */
+bool cache_write_some(void);
 
 /* ---- compiler_child.c: one sandboxed process a compile */
 struct child_work {
@@ -59,7 +69,8 @@ struct child_work {
 };
 /* Finds the tools once. The message is kept for every later compile. */
 void child_setup(void);
-/* Starts one; *ret_out is a memory file the artifact will be in. The process id, or -errno. */
+/* Starts one; *ret_out is a memory file, yet to be sealed, that the artifact will be in. The
+ * process id, or -errno. */
 pid_t child_start(const struct child_work *work, int *ret_out);
 
 void compiler_log(const char *format, ...) ABX_PRINTF(1, 2);

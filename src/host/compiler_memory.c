@@ -3,6 +3,7 @@
 #include "host/compiler_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,70 +11,76 @@
 #define HEAD 64u /* keeps what follows aligned */
 
 struct head {
-    size_t bytes; /* of the mapping */
+    void *start; /* of the mapping */
+    size_t bytes;
 };
-
-void *guarded_alloc(size_t bytes)
-{
-    size_t whole = abx_align_up(bytes + HEAD, (size_t)sysconf(_SC_PAGESIZE));
-    struct head *head = bytes > SIZE_MAX / 2 ? MAP_FAILED
-                                             : mmap(NULL, whole, PROT_READ | PROT_WRITE,
-                                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (head == MAP_FAILED)
-        return NULL;
-    if (madvise(head, whole, MADV_DONTFORK) < 0) {
-        munmap(head, whole);
-        return NULL;
-    }
-    head->bytes = whole;
-    return (char *)head + HEAD;
-}
 
 static struct head *head_of(const void *p)
 {
     return (void *)((uintptr_t)p - HEAD);
 }
 
+/* `bytes` of memory, of which the first `front` are ours. */
+static void *map_guarded(size_t front, size_t bytes)
+{
+    size_t whole = abx_align_up(front + bytes, (size_t)sysconf(_SC_PAGESIZE));
+    char *start = bytes > SIZE_MAX / 2 ? MAP_FAILED
+                                       : mmap(NULL, whole, PROT_READ | PROT_WRITE,
+                                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED)
+        return NULL;
+    if (madvise(start, whole, MADV_DONTFORK) < 0) {
+        munmap(start, whole);
+        return NULL;
+    }
+    *head_of(start + front) = (struct head){start, whole};
+    return start + front;
+}
+
+void *guarded_alloc(size_t bytes)
+{
+    return map_guarded(HEAD, bytes);
+}
+
 void guarded_free(void *p)
 {
     if (p)
-        munmap(head_of(p), head_of(p)->bytes);
+        munmap(head_of(p)->start, head_of(p)->bytes);
 }
 
 int guarded_inherit(const void *p, bool inherit)
 {
-    if (!p || madvise(head_of(p), head_of(p)->bytes, inherit ? MADV_DOFORK : MADV_DONTFORK) == 0)
+    if (!p || madvise(head_of(p)->start, head_of(p)->bytes,
+                      inherit ? MADV_DOFORK : MADV_DONTFORK) == 0)
         return 0;
     return -errno;
 }
 
-int guarded_copy(int fd, size_t bytes, void **ret_data)
+int guarded_seal(int fd)
 {
-    char *data = guarded_alloc(bytes);
-    if (!data)
-        return -ENOMEM;
-    for (size_t at = 0; at < bytes;) {
-        ssize_t n = pread(fd, data + at, bytes - at, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            int r = n < 0 ? -errno : -EIO;
-            guarded_free(data);
-            return r;
-        }
-        at += (size_t)n;
-    }
-    *ret_data = data;
-    return 0;
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0
+                   ? -errno
+                   : 0;
 }
 
-int guarded_read(int fd, size_t cap, void **ret_data, size_t *ret_bytes)
+int guarded_map(int fd, size_t cap, void **ret_data, size_t *ret_bytes)
 {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > cap)
-        return -EFBIG;
+    int r = fstat(fd, &st) < 0 ? -errno : st.st_size <= 0 ? -EBADMSG : 0;
+    if (r == 0 && (uint64_t)st.st_size > cap)
+        r = -EFBIG;
+    if (r == 0)
+        r = abx_memfd_check_sealed(fd, (uint64_t)st.st_size);
+    char *data = r < 0 ? NULL : map_guarded(page, (size_t)st.st_size);
+    if (r < 0 || !data)
+        return r < 0 ? r : -ENOMEM;
+    if (mmap(data, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED ||
+            madvise(data, (size_t)st.st_size, MADV_DONTFORK) < 0) {
+        guarded_free(data);
+        return -ENOMEM;
+    }
+    *ret_data = data;
     *ret_bytes = (size_t)st.st_size;
-    return guarded_copy(fd, *ret_bytes, ret_data);
+    return 0;
 }

@@ -23,7 +23,19 @@ struct abx_payload *abx_payload_new(const void *text, size_t text_bytes, const v
             release(owner);
         return NULL;
     }
-    *p = (struct abx_payload){1, text, data, text_bytes, data_bytes, release, owner};
+    *p = (struct abx_payload){1, -1, text, data, text_bytes, data_bytes, release, owner};
+    return p;
+}
+
+struct abx_payload *abx_payload_new_file(int fd, size_t text_bytes, size_t data_bytes)
+{
+    struct abx_payload *p = malloc(sizeof *p);
+    if (!p) {
+        close(fd);
+        return NULL;
+    }
+    *p = (struct abx_payload){
+            .references = 1, .fd = fd, .text_bytes = text_bytes, .data_bytes = data_bytes};
     return p;
 }
 
@@ -31,6 +43,8 @@ void abx_payload_unref(struct abx_payload *payload)
 {
     if (!payload || --payload->references)
         return;
+    if (payload->fd >= 0)
+        close(payload->fd);
     if (payload->release)
         payload->release(payload->owner);
     free(payload);
@@ -61,9 +75,10 @@ static int payload_file(const struct abx_payload *p)
 
 static int try_one(int sock, const void *message, size_t length, const struct abx_payload *payload)
 {
-    int fd = payload ? payload_file(payload) : -1;
+    bool there = payload && payload->fd >= 0;
+    int fd = there ? payload->fd : payload ? payload_file(payload) : -1;
     int r = abx_sock_try_send(sock, message, length, &fd, fd >= 0);
-    if (fd >= 0)
+    if (fd >= 0 && !there)
         close(fd);
     return r;
 }

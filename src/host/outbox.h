@@ -12,6 +12,7 @@
  * may share one. */
 struct abx_payload {
     unsigned references;
+    int fd; /* the file itself, as it is; -1: it is made of the following */
     const void *text, *data;
     size_t text_bytes, data_bytes;
     void (*release)(void *owner); /* of what `text` and `data` point into; may be NULL */
@@ -21,6 +22,8 @@ struct abx_payload {
 /* One reference, the caller's. NULL: no memory, and the owner is released. */
 struct abx_payload *abx_payload_new(const void *text, size_t text_bytes, const void *data,
         size_t data_bytes, void (*release)(void *owner), void *owner);
+/* The same with a file that is there: `fd` is the payload's, also on failure. */
+struct abx_payload *abx_payload_new_file(int fd, size_t text_bytes, size_t data_bytes);
 void abx_payload_unref(struct abx_payload *payload); /* NULL is legal */
 
 struct abx_outgoing;

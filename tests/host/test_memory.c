@@ -36,15 +36,18 @@ static void check_size(size_t bytes)
     guarded_free(other);
 }
 
-static void check_read(void)
+static void check_map(void)
 {
-    int fd = memfd_create("test", MFD_CLOEXEC);
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     size_t bytes;
     void *data;
     CHECK(fd >= 0 && write(fd, "xyz", 3) == 3);
-    CHECK(guarded_read(fd, 2, &data, &bytes) == -EFBIG);
-    CHECK(guarded_read(fd, 3, &data, &bytes) == 0 && bytes == 3 && !memcmp(data, "xyz", 3));
+    CHECK(guarded_map(fd, 3, &data, &bytes) == -EPERM); /* somebody may change it */
+    CHECK(guarded_seal(fd) == 0);
+    CHECK(guarded_map(fd, 2, &data, &bytes) == -EFBIG);
+    CHECK(guarded_map(fd, 3, &data, &bytes) == 0 && bytes == 3 && !memcmp(data, "xyz", 3));
     CHECK(read_in_child(data) == SIGSEGV);
+    CHECK(guarded_inherit(data, true) == 0 && read_in_child(data) == 0);
     guarded_free(data);
     close(fd);
 }
@@ -57,6 +60,6 @@ int main(void)
     check_size(4096 - 64);
     check_size(4096);
     check_size(3 << 20);
-    check_read();
+    check_map();
     return 0;
 }

@@ -1,0 +1,120 @@
+/* Compiles whose results are as large as they may be: what another waits for its small answer is a
+ * slice of each: they are neither copied, nor checked against the disk, nor written to it in one
+ * go. Counted in processor time of the compiler, as in host_large_requests.c. And what was written
+ * so is read back whole. */
+#include "host_attack.h"
+
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HOSTILE 3
+#define PART (1u << 20)
+#define BYTES (40u << 20)
+
+static uint64_t spent_ns(clockid_t clock)
+{
+    struct timespec t;
+    CHECK(clock_gettime(clock, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What copying one twice and writing it costs here: less than all that was done. */
+static uint64_t cost_ns(void)
+{
+    char *data = malloc(BYTES), *copy = malloc(BYTES);
+    int fd = abx_memfd_create("cost", BYTES);
+    CHECK(data && copy && fd >= 0);
+    memset(data, 1, BYTES);
+    uint64_t start = spent_ns(CLOCK_PROCESS_CPUTIME_ID);
+    memcpy(copy, data, BYTES);
+    CHECK(abx_write_all(fd, copy, BYTES) == 0);
+    memcpy(data, copy, BYTES);
+    uint64_t took = spent_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+    close(fd);
+    free(copy);
+    free(data);
+    return took;
+}
+
+/* A text of the program's that is code in the library, so the library is as large. */
+static void ask_large(int worker, unsigned serial)
+{
+    char *source = malloc(PART + 4096);
+    CHECK(source);
+    int n = sprintf(source, "#define A \"%u ", serial);
+    memset(source + n, 'x', PART);
+    n += PART;
+    n += sprintf(source + n, "\"\nconstant char text[] = ");
+    for (unsigned i = 0; i < BYTES / PART; i++)
+        n += sprintf(source + n, "A ");
+    sprintf(source + n, ";\nkernel void k(device int *x [[buffer(0)]]) { x[0] = text[x[1]]; }\n");
+    CHECK(compiler_ask_library(worker, serial, source, 0, true) == 0);
+    free(source);
+}
+
+static bool has_answer(int worker)
+{
+    struct pollfd p = {worker, POLLIN, 0};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* While all of the hostile ones wait for theirs: the most that a small answer costs. */
+static uint64_t most_meanwhile(int other, clockid_t clock, const int hostile[HOSTILE])
+{
+    static uint64_t id = 10;
+    struct abx_compiler_answer a;
+    uint64_t most = 0;
+    for (unsigned done = 0; done < HOSTILE;) {
+        uint64_t before = spent_ns(clock);
+        CHECK(compiler_ask(other, ++id) == 0 && compiler_answer(other, &a) && a.id == id);
+        uint64_t took = spent_ns(clock) - before;
+        most = took > most ? took : most;
+        done = 0;
+        for (unsigned i = 0; i < HOSTILE; i++)
+            done += has_answer(hostile[i]);
+    }
+    return most;
+}
+
+static void take_answers(const int hostile[HOSTILE], bool cached)
+{
+    struct abx_compiler_answer a;
+    for (unsigned i = 0; i < HOSTILE; i++) {
+        CHECK(compiler_answer(hostile[i], &a));
+        CHECK(a.error == 0 && a.cached == cached);
+    }
+}
+
+int main(void)
+{
+    struct compiler c;
+    struct abx_compiler_answer a;
+    int hostile[HOSTILE];
+    clockid_t clock;
+    uint64_t most[2], whole = cost_ns();
+    compiler_start(&c);
+    CHECK(clock_getcpuclockid(c.pid, &clock) == 0);
+    int other = compiler_worker(&c);
+    CHECK(compiler_ask_library(other, 1, "kernel void k() {}", 0, true) == 0);
+    CHECK(compiler_answer(other, &a) && a.error == 0); /* clang is loaded */
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < HOSTILE; i++) {
+            hostile[i] = compiler_worker(&c);
+            ask_large(hostile[i], i);
+        }
+        most[round] = most_meanwhile(other, clock, hostile);
+        take_answers(hostile, round);
+        for (unsigned i = 0; i < HOSTILE; i++)
+            close(hostile[i]);
+        /* Until all is on the disk, and nothing in memory. */
+        for (unsigned i = 0; i < 200; i++)
+            CHECK(compiler_ask(other, 2) == 0 && compiler_answer(other, &a));
+    }
+    printf("of %.1f ms for each large one, at most %.1f ms, from the disk %.1f ms\n",
+            (double)whole / 1e6, (double)most[0] / 1e6, (double)most[1] / 1e6);
+    CHECK(most[0] < whole / 2 && most[1] < whole / 2);
+    close(other);
+    compiler_stop(&c);
+    return 0;
+}
