@@ -46,16 +46,23 @@ static uint64_t start_of(pid_t pid)
 
 void tenant_record(struct supervisor *s, const struct tenant *tenant, pid_t holder)
 {
-    char path[256];
+    char path[256], fresh[264];
     struct record r = {.magic = RECORD_MAGIC,
             .version = ABX_CONTROL_VERSION,
             .request = {.limits = tenant->info.limits,
-                    .flags = tenant->holder >= 0 || tenant->inherited ? ABX_TENANT_HOLD : 0},
+                    .flags = tenant->holder >= 0 || (tenant->inherited && tenant->process >= 0)
+                                     ? ABX_TENANT_HOLD
+                                     : 0},
             .holder = holder,
             .holder_start = holder ? start_of(holder) : 0};
     memcpy(r.request.name, tenant->info.name, sizeof r.request.name);
     memcpy(r.request.backend, tenant->info.backend, sizeof r.request.backend);
-    if (record_path(s, tenant->info.name, path) && abx_write_file(path, &r, sizeof r) < 0)
+    if (!record_path(s, tenant->info.name, path))
+        return;
+    /* Whole or not at all: the one before may be the only one there is. */
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    int e = abx_write_file(fresh, &r, sizeof r);
+    if (e < 0 || rename(fresh, path) < 0)
         supervisor_log("the tenant %s is not recorded: %s", tenant->info.name, strerror(errno));
 }
 
@@ -102,33 +109,42 @@ static void inherit(struct supervisor *s, const struct record *r)
         tenant_record(s, t, r->holder);
     } else {
         supervisor_log("the tenant %s of the daemon before has ended with it", t->info.name);
-        tenant_remove(s, t); /* and its folder */
+        tenant_remove(s, t); /* and its folder, and record */
     }
     abx_string_finish(&message);
 }
 
+static bool read_record(int folder, const char *name, struct record *ret)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = fd >= 0 && abx_read_all(fd, ret, sizeof *ret) == 0 && ret->magic == RECORD_MAGIC &&
+              ret->version == ABX_CONTROL_VERSION;
+    if (fd >= 0)
+        close(fd);
+    ret->request.name[sizeof ret->request.name - 1] = 0;
+    ret->request.backend[sizeof ret->request.backend - 1] = 0;
+    return ok;
+}
+
 void tenants_inherit(struct supervisor *s)
 {
+    static struct record records[ABX_MAX_TENANTS]; /* all first: each is written anew */
+    unsigned count = 0;
     char path[256];
     snprintf(path, sizeof path, "%.107s/private", s->runtime);
     DIR *dir = opendir(path);
     struct dirent *d;
     while (dir && (d = readdir(dir))) {
-        struct record r = {0};
         size_t n = strlen(d->d_name), suffix = sizeof SUFFIX - 1;
         if (n <= suffix || strcmp(d->d_name + n - suffix, SUFFIX) != 0)
             continue;
-        int fd = openat(dirfd(dir), d->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        bool ok = fd >= 0 && abx_read_all(fd, &r, sizeof r) == 0 && r.magic == RECORD_MAGIC &&
-                  r.version == ABX_CONTROL_VERSION;
-        if (fd >= 0)
-            close(fd);
-        unlinkat(dirfd(dir), d->d_name, 0); /* written anew by whoever goes on */
-        r.request.name[sizeof r.request.name - 1] = 0;
-        r.request.backend[sizeof r.request.backend - 1] = 0;
-        if (ok)
-            inherit(s, &r);
+        if (count < ABX_MAX_TENANTS && read_record(dirfd(dir), d->d_name, &records[count]))
+            count++;
+        else
+            unlinkat(dirfd(dir), d->d_name, 0);
     }
     if (dir)
         closedir(dir);
+    for (unsigned i = 0; i < count; i++)
+        inherit(s, &records[i]);
 }

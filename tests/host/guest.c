@@ -349,6 +349,12 @@ void daemon_stop(struct abx_control *control)
     started = NULL;
 }
 
+void daemon_leave(void)
+{
+    daemon_folder[0] = 0;
+    started = NULL;
+}
+
 void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
         const struct abx_control_limits *limits, struct abx_control_tenant *ret)
 {

@@ -87,6 +87,8 @@ void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_h
 /* ---- the daemon, in folders of its own that are removed at exit */
 struct abx_control *daemon_start(void);
 void daemon_stop(struct abx_control *control);
+/* In a fork()ed child: it is its parent's to end. */
+void daemon_leave(void);
 /* A tenant on `backend`; its socket. */
 void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
         const struct abx_control_limits *limits, struct abx_control_tenant *ret);

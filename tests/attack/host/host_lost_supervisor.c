@@ -63,6 +63,9 @@ int main(void)
     waitpid(dead, NULL, 0);
     CHECK(abx_control_connect(true, &next, NULL) == 0);
     use(t.socket);
+    kill_daemon(); /* and the one after */
+    CHECK(abx_control_connect(true, &next, NULL) == 0);
+    use(t.socket);
     CHECK(tenant_named(next, "container").limits.memory_bytes == 123u << 20);
     use(held.socket);
     CHECK(!tenant_named(next, "gone").name[0] && access(gone.socket, F_OK) < 0);
