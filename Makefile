@@ -1,7 +1,7 @@
 # The few commands a user types; everything else is Meson's.
 BUILD ?= build
 
-.PHONY: all deps demo check check-long clean
+.PHONY: all deps demo check check-long fuzz clean
 
 all: deps
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
@@ -18,6 +18,11 @@ check: all
 
 check-long: all
 	@scripts/check.sh $(BUILD) long
+
+# Ten minutes a target; SECONDS=N for each.
+fuzz: all
+	@scripts/fuzz.sh $(BUILD) $(or $(SECONDS),600)
+	@scripts/fuzz.sh $(BUILD) coverage
 
 clean:
 	rm -rf $(BUILD)

@@ -184,9 +184,14 @@ bool guest_wait(struct guest *g, uint32_t slot, uint64_t sequence)
         if (abx_now_ns() - start < 50000)
             continue;
         atomic_fetch_add(&g->page->waiters, 1);
-        if (atomic_load(&g->host->completed[slot]) == done)
-            abx_futex_wait((const uint32_t *)&g->host->completed[slot], (uint32_t)done, 100000000);
+        int r = atomic_load(&g->host->completed[slot]) == done
+                        ? abx_futex_wait((const uint32_t *)&g->host->completed[slot],
+                                  (uint32_t)done, 100000000)
+                        : 0;
         atomic_fetch_sub(&g->page->waiters, 1);
+        struct pollfd p = {g->sock, POLLRDHUP, 0};
+        if (r == -ETIMEDOUT && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP)))
+            return false; /* with a supervisor that died nobody says so */
     }
     return true;
 }
