@@ -7,6 +7,7 @@
  * Input: blocks of {u8 kind, u8 spare, u16 bytes, payload}. After each run nothing may be left: no
  * memory charged, no submission with the backend. */
 #include "encode_gen.h"
+#include "fuzz_records.h"
 #include "host/host_internal.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@
 #define DATA_BYTES 65536u
 #define HANDLE(n) (1ull << 32 | (n))
 enum { QUEUE = 1, DATA, PRIVATE, FENCE, EVENT, ICB, PIPELINE, QUEUE_2, LATE };
-enum block_kind { COMMANDS, RING, MESSAGE, EVENT_WORD, FAILURES, KINDS };
+enum block_kind { COMMANDS, RING, MESSAGE, EVENT_WORD, FAILURES, SHARED, KINDS };
+RECORDS_MUTATOR(KINDS, 1u << COMMANDS | 1u << RING);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -133,7 +135,7 @@ struct fuzzed {
     int sock;
     uint64_t tail, sequence;
     uint32_t result;
-    uint8_t *arena;
+    uint8_t *arena, *data;
 };
 
 static void send_chunk(struct fuzzed *f, uint32_t id, uint64_t bytes, uint64_t address, void **ret)
@@ -198,7 +200,7 @@ static bool connect_client(struct fuzzed *f)
     abx_sock_send(f->sock, &hello, sizeof hello, &fd, 1);
     close(fd);
     send_chunk(f, 1, ARENA_BYTES, 1 << 20, (void **)&f->arena);
-    send_chunk(f, 2, DATA_BYTES, 2 << 20, NULL);
+    send_chunk(f, 2, DATA_BYTES, 2 << 20, (void **)&f->data);
     PUSH(f, queue_create, HANDLE(QUEUE), 0);
     PUSH(f, buffer_create, HANDLE(DATA), 2, 0, DATA_BYTES);
     PUSH(f, buffer_create_private, HANDLE(PRIVATE), 4 << 20, 8192);
@@ -237,6 +239,10 @@ static void block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
         atomic_store(&f->page->events[0], spare);
         PUSH(f, event_set, HANDLE(EVENT));
         break;
+    case SHARED: /* the data, in which an indirect command buffer lies */
+        if (bytes <= DATA_BYTES - spare * 256u)
+            memcpy(f->data + spare * 256u, p, bytes);
+        break;
     case FAILURES:
         failures = spare * 0x01010101u;
         break;
@@ -272,6 +278,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     abx_session_release(f.session);
     munmap(f.page, sizeof *f.page);
     munmap(f.arena, ARENA_BYTES);
+    munmap(f.data, DATA_BYTES);
     close(f.sock);
     return 0;
 }
@@ -313,6 +320,7 @@ static size_t good_commands(uint8_t *to)
     abx_encode_use_resource(e, HANDLE(PRIVATE), 3);
     abx_encode_dispatch_threadgroups(e, groups, threads);
     abx_encode_memory_barrier(e, 1);
+    abx_encode_set_log(e, next() % 2 ? HANDLE(DATA) : 0);
     abx_encode_dispatch_threads(e, groups, threads);
     abx_encode_set_buffer_offset(e, next() % 4096, 0);
     if (next() % 2)
@@ -366,9 +374,28 @@ static size_t good_message(uint8_t *to)
     }
 }
 
+/* Slots of the indirect command buffer: it begins at 4096. */
+static size_t good_slots(uint8_t *to)
+{
+    struct abx_icb_slot slots[3] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        slots[i].pipeline = HANDLE(next() % 4 ? PIPELINE : next() % 12);
+        slots[i].kind = next() % 16 ? next() % 3 : 3;
+        slots[i].barrier = next() % 2;
+        for (unsigned k = 0; k < 3; k++)
+            slots[i].grid[k] = slots[i].threadgroup[k] = 1 + next() % 4;
+        slots[i].bound = 9;
+        slots[i].buffers[0].buffer = HANDLE(next() % 8 ? DATA : next() % 12);
+        slots[i].buffers[3].buffer = HANDLE(DATA);
+        slots[i].buffers[3].offset = next() % 8 ? 0 : next();
+        slots[i].threadgroup_bytes[0] = next() % 8 ? 64 : 9;
+    }
+    return add_block(to, SHARED, 16, slots, sizeof slots);
+}
+
 static size_t stream(uint8_t *to)
 {
-    size_t n = 0;
+    size_t n = next() % 2 ? good_slots(to) : 0;
     for (unsigned i = 1 + next() % 6; i--;)
         switch (next() % 6) {
         case 0:
@@ -418,7 +445,10 @@ int main(int argc, char **argv)
     unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
     for (unsigned long i = 0; i < count; i++) {
         size_t size = stream(data);
-        mutate(data, size);
+        if (next() % 2)
+            mutate(data, size);
+        for (unsigned k = next() % 4; k--;)
+            size = mutate_records(data, size, sizeof data, KINDS, 1u << COMMANDS | 1u << RING);
         LLVMFuzzerTestOneInput(data, size);
     }
     printf("%lu streams\n", count);

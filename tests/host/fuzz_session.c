@@ -6,6 +6,7 @@
  *
  * Input: blocks of {u8 kind, u8 spare, u16 bytes, payload}. After each run nothing may be left. */
 #include "encode_gen.h"
+#include "fuzz_records.h"
 #include "host/compiler.h"
 #include "host/host_internal.h"
 #include "wire/compile.h"
@@ -24,6 +25,8 @@
 #define SETTLE_MS 2000
 enum { QUEUE = 1, DATA, LIBRARY, LIBRARY_2, KERNEL, VISIBLE, PIPELINE, LINKED, ICB, EVENT };
 enum block_kind { HELLO, MESSAGE, CHUNK, SOURCE, RING, COMMANDS, WAIT, KINDS };
+RECORDS_MUTATOR(KINDS, 1u << COMMANDS | 1u << RING);
+#define SERVED 0x80 /* in the first block's `spare`: by a thread, as in a worker */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,9 +37,9 @@ static struct {
     struct abx_reflection_function functions[4];
     struct abx_reflection_argument arguments[3];
     struct abx_reflection_constant constants[1];
-    char strings[16];
+    char strings[20]; /* the whole is a multiple of 8 */
 } reflection = {
-        {ABX_REFLECTION_MAGIC, ABX_REFLECTION_VERSION, sizeof reflection, 4, 3, 1, 16, 0, 0, 0},
+        {ABX_REFLECTION_MAGIC, ABX_REFLECTION_VERSION, sizeof reflection, 4, 3, 1, 20, 0, 0, 0},
         {{.name = 1, .kind = ABX_FUNCTION_KERNEL, .argument_count = 3, .max_threads = 64},
                 {.name = 3, .kind = ABX_FUNCTION_KERNEL, .constant_count = 1, .needed_count = 1},
                 {.name = 5, .kind = ABX_FUNCTION_VISIBLE},
@@ -157,6 +160,8 @@ struct fuzzed {
     uint8_t *arena;
     int sock;
     uint64_t tail, sequence;
+    bool served;
+    pthread_t thread;
 };
 
 static void push(struct fuzzed *f, const void *bytes, size_t length)
@@ -221,10 +226,26 @@ static void commit(struct fuzzed *f, const uint8_t *p, uint16_t bytes)
 static bool step(struct fuzzed *f)
 {
     union abx_message reply;
-    bool alive = abx_session_step(f->session);
+    bool alive = f->served ? !atomic_load(&f->session->dead) : abx_session_step(f->session);
+    if (f->served)
+        abx_session_wake(f->session);
     while (recv(f->sock, &reply, sizeof reply, MSG_DONTWAIT) > 0)
         ; /* descriptors in it are dropped by the kernel */
     return alive;
+}
+
+static bool compiles(const struct abx_session *session)
+{
+    if (atomic_load(&session->compiles_pending))
+        return true;
+    for (uint32_t i = 0; i < session->table_size; i++) {
+        const struct abx_object *o = session->table[i].generation ? session->table[i].object : NULL;
+        if (o && o->class == ABX_CLASS_PIPELINE &&
+                atomic_load(&((const struct abx_pipeline_object *)o)->state) ==
+                        ABX_PIPELINE_COMPILING)
+            return true;
+    }
+    return false;
 }
 
 static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *p, uint16_t bytes)
@@ -249,8 +270,10 @@ static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
         commit(f, p, bytes);
         break;
     case WAIT: /* until the compiler has answered */
-        for (unsigned i = 0; i < 4 && step(f); i++)
-            usleep(30);
+        if (f->served)
+            usleep(300);
+        for (unsigned i = 0; !f->served && i < 5000 && step(f) && compiles(f->session); i++)
+            usleep(20);
         break;
     case KINDS:
         break;
@@ -258,10 +281,21 @@ static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
     return step(f);
 }
 
-/* What the compiler still works on is the session's until it answers. */
-static void finish(struct abx_session *session)
+static void *serve(void *session)
 {
-    abx_session_finish(session);
+    abx_session_serve(session, false);
+    return NULL;
+}
+
+/* What the compiler still works on is the session's until it answers. */
+static void finish(struct fuzzed *f)
+{
+    struct abx_session *session = f->session;
+    if (f->served) {
+        shutdown(f->sock, SHUT_RDWR);
+        pthread_join(f->thread, NULL);
+    } else
+        abx_session_finish(session);
     for (unsigned i = 0; i < SETTLE_MS * 10 && atomic_load(&session->references) > 1; i++)
         usleep(100);
     bool left = session->in_flight || atomic_load(&session->exec_bytes) || session->ranges ||
@@ -287,6 +321,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         close(f.sock);
         return 0;
     }
+    f.served = size > 2 && (data[1] & SERVED) &&
+               pthread_create(&f.thread, NULL, serve, f.session) == 0;
     bool alive = true;
     for (size_t at = 0; alive && at + 4 <= size;) {
         uint16_t bytes;
@@ -296,7 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         alive = block(&f, data[at], data[at + 1], data + at + 4, bytes);
         at += 4u + bytes;
     }
-    finish(f.session);
+    finish(&f);
     if (f.page)
         munmap(f.page, sizeof *f.page);
     if (f.arena)
@@ -338,7 +374,7 @@ static void add_hello(struct writer *w)
             .magic = ABX_WIRE_MAGIC,
             .version = ABX_WIRE_VERSION,
             .program = "fuzz"};
-    add_block(w, HELLO, 0, &hello, sizeof hello);
+    add_block(w, HELLO, next(4) ? 0 : SERVED, &hello, sizeof hello);
 }
 
 static void add_chunks(struct writer *w)
@@ -486,8 +522,10 @@ int main(int argc, char **argv)
     }
     for (unsigned long i = 0; i < count; i++) {
         size_t size = good_session(data);
-        if (i % 4)
+        if (i % 4 == 1)
             mutate(data, size);
+        for (unsigned k = i % 4; k > 1; k--)
+            size = mutate_records(data, size, sizeof data, KINDS, 1u << COMMANDS | 1u << RING);
         LLVMFuzzerTestOneInput(data, size);
     }
     printf("%lu sessions\n", count);
