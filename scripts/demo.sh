@@ -3,16 +3,7 @@
 # the GPU of a container. $1: the build folder.
 set -eu
 cd "$(dirname "$0")/.."
-build=$1
-stamp=.venv/requirements.done
-if ! cmp -s examples/digits/requirements.txt "$stamp"; then
-    echo "making .venv with tinygrad, scikit-learn and numpy from PyPI"
-    python3 -m venv .venv
-    .venv/bin/python3 -m pip install -q --disable-pip-version-check -r examples/digits/requirements.txt
-    cp examples/digits/requirements.txt "$stamp"
-fi
-# So that `arcbox` is found once the environment is active.
-ln -sfn "../../$build/src/cli/arcbox" .venv/bin/arcbox
+scripts/environment.sh "$1"
 mkdir -p examples/digits/data
 . .venv/bin/activate
 command=(arcbox run --gpu --mount examples/digits/data:/data -w examples/digits host python3 train.py)
