@@ -402,7 +402,7 @@ static void find_parts(struct bench *b)
     free(stage);
 }
 
-static int bench(int argc, char **argv)
+int abx_do_bench(int argc, char **argv)
 {
     struct bench b = {0};
     bool json = false;
@@ -415,8 +415,6 @@ static int bench(int argc, char **argv)
             b.quick = abx_options_bool(&o);
         else if (strcmp(name, "--ggml") == 0)
             ggml = abx_options_value(&o);
-        else
-            abx_options_unknown(&o);
     }
     find_parts(&b);
     measure_probe(&b);
@@ -432,12 +430,3 @@ static int bench(int argc, char **argv)
         print_table(&b);
     return b.count ? 0 : ABX_EXIT_OWN;
 }
-
-const struct abx_verb abx_verb_bench = {.name = "bench",
-        .usage = "[--quick] [--ggml FILE] [--format json]",
-        .summary = "measure the bridge, every figure beside its baseline",
-        .details = "Takes minutes; --quick leaves the training out. The training needs a python3 "
-                   "with\n"
-                   "tinygrad: . .venv/bin/activate after `make demo`. --ggml names ggml's Metal\n"
-                   "source, ggml-metal.metal, for the figures of its matrix kernels.\n",
-        .run = bench};

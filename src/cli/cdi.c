@@ -204,18 +204,16 @@ char *abx_hooks_folder(const char *backend)
     return folder;
 }
 
-static int cdi(int argc, char **argv)
+int abx_do_cdi(int argc, char **argv)
 {
     const char *output = NULL;
-    if (argc < 2 || strcmp(argv[1], "generate") != 0)
-        abx_die(ABX_EXIT_OWN, "usage: arcbox cdi generate [--output FILE]");
-    struct abx_options o = abx_options_start(argc - 1, argv + 1);
+    struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
-        if (strcmp(name, "--output") == 0 || strcmp(name, "-o") == 0)
+        if (strcmp(name, "--output") == 0)
             output = abx_options_value(&o);
-        else
-            abx_options_unknown(&o);
     }
+    if (!o.count || strcmp(o.words[0], "generate") != 0)
+        abx_usage(&o);
     char *text = abx_cdi_text();
     if (!output || strcmp(output, "-") == 0)
         fputs(text, stdout);
@@ -231,11 +229,3 @@ static int cdi(int argc, char **argv)
     free(text);
     return 0;
 }
-
-const struct abx_verb abx_verb_cdi = {.name = "cdi",
-        .usage = "generate [--output FILE]",
-        .summary = "describe the GPU to podman, docker and Kubernetes",
-        .details =
-                "After `arcbox cdi generate --output /etc/cdi/arcbox.json`,\n"
-                "`podman run --device arcbox.dev/gpu=all ...` works without the arcbox command.\n",
-        .run = cdi};

@@ -168,7 +168,7 @@ static void keep_own_environment(void)
     free(copy);
 }
 
-static int cdi_hook(int argc, char **argv)
+int abx_do_cdi_hook(int argc, char **argv)
 {
     void *state;
     size_t length;
@@ -185,8 +185,3 @@ static int cdi_hook(int argc, char **argv)
         return end(name);
     abx_die(ABX_EXIT_OWN, "usage: arcbox cdi-hook start [BACKEND] | attach | end");
 }
-
-const struct abx_verb abx_verb_cdi_hook = {.name = "cdi-hook",
-        .usage = "start [BACKEND] | attach | end",
-        .summary = "called by container engines, not by people",
-        .run = cdi_hook};

@@ -11,21 +11,56 @@
 #define ABX_EXIT_CANNOT_RUN 126
 #define ABX_EXIT_NOT_FOUND 127
 
+/* ---- the table (table.c): every verb and option, of which the option walk, the help, the man page
+ * and the shells' completions are made. */
+
+struct abx_option {
+    char letter;       /* 0: none */
+    const char *name;  /* with its dashes; NULL ends a list */
+    const char *value; /* what follows, as the help calls it; NULL: a flag. "[X]": after "=" only */
+    const char *help;
+    const char *words; /* what a value may be, for completion: words, or FILE, FOLDER, CONTAINER */
+    const char *also;  /* another spelling, with its dashes, or NULL */
+};
+
 struct abx_verb {
     const char *name;
-    const char *usage;                 /* what follows the name */
-    const char *summary;               /* one line */
-    const char *details;               /* options, one a line; may be NULL */
+    const char *usage;   /* what follows the name and the options */
+    const char *summary; /* one line */
+    const char *details; /* paragraphs below it; may be NULL */
+    const struct abx_option *options;
+    const char *words;  /* what its words may be, for completion, as above; also VERB */
+    int max_words;      /* more are refused; -1: any number */
+    bool takes_command; /* options end at the first word: the rest is a command's */
+    bool hidden;
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
 };
 
-extern const struct abx_verb abx_verb_bench, abx_verb_cdi, abx_verb_cdi_hook, abx_verb_completion,
-        abx_verb_daemon, abx_verb_doctor, abx_verb_gpu, abx_verb_help, abx_verb_logs, abx_verb_ps,
-        abx_verb_rm, abx_verb_run, abx_verb_stop, abx_verb_version;
+/* Every verb, ending with one without a name. */
+extern const struct abx_verb abx_verbs[];
+const struct abx_verb *abx_verb_find(const char *name); /* NULL: none */
 
-/* Every verb shown to the user, NULL-terminated; abx_verb_find also finds the hidden ones. */
-extern const struct abx_verb *const abx_verbs[];
-const struct abx_verb *abx_verb_find(const char *name);
+struct abx_variable {
+    const char *name, *help;
+};
+/* Of the environment; the last has no name. */
+extern const struct abx_variable abx_variables[];
+
+int abx_do_bench(int argc, char **argv);
+int abx_do_cdi(int argc, char **argv);
+int abx_do_cdi_hook(int argc, char **argv);
+int abx_do_completion(int argc, char **argv);
+int abx_do_daemon(int argc, char **argv);
+int abx_do_doctor(int argc, char **argv);
+int abx_do_gpu(int argc, char **argv);
+int abx_do_help(int argc, char **argv);
+int abx_do_logs(int argc, char **argv);
+int abx_do_manual(int argc, char **argv);
+int abx_do_ps(int argc, char **argv);
+int abx_do_rm(int argc, char **argv);
+int abx_do_run(int argc, char **argv);
+int abx_do_stop(int argc, char **argv);
+int abx_do_version(int argc, char **argv);
 
 /* ---- messages (message.c) */
 void abx_say(const char *format, ...) ABX_PRINTF(1, 2);
@@ -36,17 +71,24 @@ char *abx_xstrdup(const char *s);
 char *abx_xprintf(const char *format, ...) ABX_PRINTF(1, 2);
 void abx_json_string(struct abx_string *out, const char *text);
 
-/* ---- options (message.c): a walk over argv that knows docker's spellings. */
+/* ---- options (options.c): a walk over argv that knows docker's spellings and the verb's options.
+ */
 struct abx_options {
     int argc, next;
     char **argv;
-    const char *verb;
-    char *cluster; /* the rest of "-itd" */
-    char *inlined; /* the value of "--name=value" */
-    char name[64]; /* the option being looked at, with its dashes */
+    const struct abx_verb *verb;
+    const struct abx_option *option; /* the one being looked at */
+    char *cluster;                   /* the rest of "-itd" */
+    char *inlined;                   /* the value of "--name=value" */
+    char given[64];                  /* as it was written, with its dashes */
+    char **words; /* once the walk has ended: what is no option; argv[next] on for a command */
+    int count;
+    bool ended_by_dashes;
 };
+/* argv[0] is a verb's name. */
 struct abx_options abx_options_start(int argc, char **argv);
-/* The next option's name, or NULL at the first word that is none (argv[next]), or after "--". */
+/* The next option's long name, or NULL when there is none: `words` and `count` are the rest then.
+ * Dies of an option that the verb has not, and of too many words. */
 const char *abx_options_next(struct abx_options *o);
 /* The value of the current option: inline or the next word; dies when there is none. */
 char *abx_options_value(struct abx_options *o);
@@ -55,7 +97,8 @@ char *abx_options_inline(struct abx_options *o);
 bool abx_options_bool(struct abx_options *o);
 /* --format json|table: true for json. */
 bool abx_option_json(struct abx_options *o);
-_Noreturn void abx_options_unknown(struct abx_options *o);
+/* Ends with "usage: ..." of the verb: too few words. */
+_Noreturn void abx_usage(const struct abx_options *o);
 
 /* ---- places (places.c) */
 /* This program's own folder-relative parts: found beside the binary in a build folder, or under
@@ -63,7 +106,6 @@ _Noreturn void abx_options_unknown(struct abx_options *o);
 char *abx_place_guest_root(void); /* the tree that appears in a container */
 char *abx_place_init(void);       /* arcbox-init, static */
 char *abx_place_tool(const char *name);
-char *abx_place_data(const char *name); /* completion scripts */
 /* Private folders of this user, made with mode 0700; die when that fails. */
 char *abx_place_state(void);
 char *abx_place_cache(void);

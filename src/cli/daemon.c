@@ -59,23 +59,21 @@ static int print_status(struct abx_control *control, bool json)
     return 0;
 }
 
-static int daemon_verb(int argc, char **argv)
+int abx_do_daemon(int argc, char **argv)
 {
     bool json = false;
-    const char *what = argc > 1 ? argv[1] : "";
-    struct abx_options o = abx_options_start(argc - 1, argv + 1);
-    for (const char *name; argc > 1 && (name = abx_options_next(&o));) {
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             json = abx_option_json(&o);
-        else
-            abx_options_unknown(&o);
     }
+    const char *what = o.count ? o.words[0] : "";
     if (strcmp(what, "start") == 0)
         return print_status(connect_to(true), json);
     if (strcmp(what, "status") == 0)
         return print_status(connect_to(false), json);
     if (strcmp(what, "stop") != 0)
-        abx_die(ABX_EXIT_OWN, "usage: arcbox daemon start|stop|status");
+        abx_usage(&o);
     struct abx_control *control = connect_to(false);
     if (!control) {
         printf("the host runtime is not running\n");
@@ -86,10 +84,3 @@ static int daemon_verb(int argc, char **argv)
     printf("stopped\n");
     return 0;
 }
-
-const struct abx_verb abx_verb_daemon = {.name = "daemon",
-        .usage = "start|stop|status [--format json]",
-        .summary = "the host runtime: start, stop, ask",
-        .details = "It starts by itself on first use and ends when idle. Stopping it ends the GPU\n"
-                   "work of every container.\n",
-        .run = daemon_verb};

@@ -216,15 +216,13 @@ static void check_kernel(struct report *r, const char *backend)
     free(text);
 }
 
-static int doctor(int argc, char **argv)
+int abx_do_doctor(int argc, char **argv)
 {
     struct report r = {0};
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             r.as_json = abx_option_json(&o);
-        else
-            abx_options_unknown(&o);
     }
     check_program(&r, "bwrap", true, "apt install bubblewrap");
     check_namespaces(&r);
@@ -248,9 +246,3 @@ static int doctor(int argc, char **argv)
     abx_string_finish(&r.json);
     return r.faulty ? 1 : 0;
 }
-
-const struct abx_verb abx_verb_doctor = {.name = "doctor",
-        .usage = "[--format json]",
-        .summary = "what is there, what is missing, and a kernel run end to end",
-        .details = "Exit status 1 when something that is needed fails.\n",
-        .run = doctor};

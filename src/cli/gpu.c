@@ -120,18 +120,14 @@ static void print_json(const struct view *v)
     abx_string_finish(&s);
 }
 
-static int gpu(int argc, char **argv)
+int abx_do_gpu(int argc, char **argv)
 {
     bool json = false;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             json = abx_option_json(&o);
-        else
-            abx_options_unknown(&o);
     }
-    if (o.next < argc)
-        abx_die(ABX_EXIT_OWN, "arcbox gpu takes no '%s'", argv[o.next]);
     struct abx_control *control;
     struct view v = {0};
     char *why = NULL;
@@ -152,8 +148,3 @@ static int gpu(int argc, char **argv)
     abx_control_close(control);
     return 0;
 }
-
-const struct abx_verb abx_verb_gpu = {.name = "gpu",
-        .usage = "[--format json]",
-        .summary = "devices, tenants, and who uses what",
-        .run = gpu};

@@ -1,73 +1,111 @@
-/* arcbox help, version and completion. */
+/* arcbox help and version: the table, for people. */
 #include "cli/cli.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#define WIDTH 80
+
+const struct abx_verb *abx_verb_find(const char *name)
+{
+    for (const struct abx_verb *v = abx_verbs; v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+/* Paragraphs, broken at blanks; the first line begins at column `at`, others at `indent`. */
+static void print_wrapped(const char *text, int at, int indent)
+{
+    for (bool starts = true; *text; starts = false) {
+        int word = (int)strcspn(text, " \n");
+        if (!starts && at > indent && at + 1 + word > WIDTH) {
+            printf("\n%*s", indent, "");
+            at = indent;
+        } else if (!starts && at > indent) {
+            putchar(' ');
+            at++;
+        }
+        printf("%.*s", word, text);
+        at += word;
+        text += word;
+        for (; *text == '\n'; text++, at = indent)
+            printf("\n%*s", text[1] == '\n' ? 0 : indent, "");
+        text += *text == ' ';
+    }
+    putchar('\n');
+}
+
+static void print_option(const struct abx_option *o)
+{
+    char left[96];
+    const char *equals = !o->value ? "" : *o->value == '[' ? "[=" : " ";
+    const char *value = o->value ? o->value + (*o->value == '[') : "";
+    int n = o->letter ? snprintf(left, sizeof left, "  -%c, ", o->letter)
+                      : snprintf(left, sizeof left, "      ");
+    n += snprintf(left + n, sizeof left - (size_t)n, "%s%s%s", o->name, equals, value);
+    printf("%s", left);
+    if (n >= 28) {
+        printf("\n");
+        n = 0;
+    }
+    printf("%*s", 29 - n, "");
+    print_wrapped(o->help, 29, 29);
+}
 
 static int help_all(void)
 {
     printf("ArcBox runs programs that speak Apple's Metal inside Linux containers.\n\n"
            "usage: arcbox COMMAND ...\n\n");
-    for (unsigned i = 0; abx_verbs[i]; i++)
-        printf("  %-12s %s\n", abx_verbs[i]->name, abx_verbs[i]->summary);
-    printf("\nTry: arcbox help run; arcbox doctor; man arcbox\n");
+    for (const struct abx_verb *v = abx_verbs; v->name; v++)
+        if (!v->hidden)
+            printf("  %-12s %s\n", v->name, v->summary);
+    printf("\nTry: arcbox help run; arcbox help environment; arcbox doctor; man arcbox\n");
     return 0;
 }
 
-static int help(int argc, char **argv)
+static int help_environment(void)
 {
-    if (argc < 2)
+    for (const struct abx_variable *v = abx_variables; v->name; v++) {
+        printf("%s\n    ", v->name);
+        print_wrapped(v->help, 4, 4);
+    }
+    return 0;
+}
+
+static int help_verb(const struct abx_verb *verb)
+{
+    printf("usage: arcbox %s%s%s%s\n\n%s\n", verb->name, verb->options ? " [OPTIONS]" : "",
+            *verb->usage ? " " : "", verb->usage, verb->summary);
+    if (verb->details) {
+        printf("\n");
+        print_wrapped(verb->details, 0, 0);
+    }
+    if (verb->options)
+        printf("\n");
+    for (const struct abx_option *o = verb->options; o && o->name; o++)
+        print_option(o);
+    return 0;
+}
+
+int abx_do_help(int argc, char **argv)
+{
+    struct abx_options o = abx_options_start(argc, argv);
+    abx_options_next(&o);
+    if (!o.count)
         return help_all();
-    const struct abx_verb *verb = abx_verb_find(argv[1]);
+    if (strcmp(o.words[0], "environment") == 0)
+        return help_environment();
+    const struct abx_verb *verb = abx_verb_find(o.words[0]);
     if (!verb)
-        abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", argv[1]);
-    printf("usage: arcbox %s %s\n\n%s\n", verb->name, verb->usage, verb->summary);
-    if (verb->details)
-        printf("\n%s", verb->details);
-    return 0;
+        abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", o.words[0]);
+    return help_verb(verb);
 }
 
-const struct abx_verb abx_verb_help = {
-        .name = "help", .usage = "[COMMAND]", .summary = "show what a command does", .run = help};
-
-static int version(int argc, char **argv)
+int abx_do_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    struct abx_options o = abx_options_start(argc, argv);
+    abx_options_next(&o);
     printf("arcbox %s\n", ABX_VERSION);
     return 0;
 }
-
-const struct abx_verb abx_verb_version = {
-        .name = "version", .usage = "", .summary = "show the version", .run = version};
-
-/* The scripts are data files; this prints the one asked for, so that
- * `source <(arcbox completion bash)` works without an installation. */
-static int completion(int argc, char **argv)
-{
-    if (argc != 2)
-        abx_die(ABX_EXIT_OWN, "usage: arcbox completion bash|zsh|fish");
-    static const char *const shells[][2] = {
-            {"bash", "arcbox.bash"}, {"zsh", "_arcbox"}, {"fish", "arcbox.fish"}};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(shells); i++) {
-        if (strcmp(argv[1], shells[i][0]) != 0)
-            continue;
-        char *path = abx_place_data(shells[i][1]);
-        void *text;
-        size_t length;
-        int r = path ? abx_read_file(path, 1 << 20, &text, &length) : -ENOENT;
-        if (r < 0)
-            abx_die(ABX_EXIT_OWN, "cannot read the %s completion: %s", argv[1], strerror(-r));
-        fwrite(text, 1, length, stdout);
-        free(text);
-        free(path);
-        return 0;
-    }
-    abx_die(ABX_EXIT_OWN, "no completion for the shell '%s': bash, zsh or fish", argv[1]);
-}
-
-const struct abx_verb abx_verb_completion = {.name = "completion",
-        .usage = "bash|zsh|fish",
-        .summary = "print a shell's completion script",
-        .run = completion};

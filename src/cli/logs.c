@@ -41,26 +41,25 @@ static void seek_tail(int fd, unsigned long lines)
     lseek(fd, lines ? 0 : lseek(fd, 0, SEEK_END), SEEK_SET);
 }
 
-static int logs(int argc, char **argv)
+int abx_do_logs(int argc, char **argv)
 {
     bool follow = false, tail = false;
     unsigned long lines = 0;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
-        if (strcmp(name, "-f") == 0 || strcmp(name, "--follow") == 0)
+        if (strcmp(name, "--follow") == 0)
             follow = abx_options_bool(&o);
-        else if (strcmp(name, "-n") == 0 || strcmp(name, "--tail") == 0) {
+        else if (strcmp(name, "--tail") == 0) {
             char *end, *text = abx_options_value(&o);
             lines = strtoul(text, &end, 10);
             tail = strcmp(text, "all") != 0;
             if (tail && (!*text || *end))
                 abx_die(ABX_EXIT_OWN, "-n %s: not a number of lines", text);
-        } else
-            abx_options_unknown(&o);
+        }
     }
-    if (o.next + 1 != argc)
-        abx_die(ABX_EXIT_OWN, "name one container: arcbox logs [-f] [-n LINES] NAME");
-    const char *name = argv[o.next];
+    if (!o.count)
+        abx_usage(&o);
+    const char *name = o.words[0];
     struct abx_container *c = abx_container_find(name);
     if (!c)
         abx_die(ABX_EXIT_OWN, "no container named '%s' (see: arcbox ps -a)", name);
@@ -83,10 +82,3 @@ static int logs(int argc, char **argv)
     }
     return 0;
 }
-
-const struct abx_verb abx_verb_logs = {.name = "logs",
-        .usage = "[-f] [-n LINES] NAME",
-        .summary = "show what a detached container has written",
-        .details = "  -f         go on until it ends\n"
-                   "  -n LINES   the last lines only\n",
-        .run = logs};

@@ -1,28 +1,37 @@
-/* arcbox: picks the verb. The verbs are in one file each. */
+/* arcbox: picks the verb. The verbs are in one file each, and in the table (table.c). */
 #include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const struct abx_verb *const abx_verbs[] = {&abx_verb_run, &abx_verb_ps, &abx_verb_stop,
-        &abx_verb_logs, &abx_verb_rm, &abx_verb_gpu, &abx_verb_doctor, &abx_verb_bench,
-        &abx_verb_daemon, &abx_verb_cdi, &abx_verb_completion, &abx_verb_version, &abx_verb_help,
-        NULL};
-
-const struct abx_verb *abx_verb_find(const char *name)
+static int help_for(const char *name)
 {
-    for (unsigned i = 0; abx_verbs[i]; i++)
-        if (strcmp(abx_verbs[i]->name, name) == 0)
-            return abx_verbs[i];
-    return strcmp(abx_verb_cdi_hook.name, name) == 0 ? &abx_verb_cdi_hook : NULL;
+    char *help[] = {"help", (char *)name, NULL};
+    return abx_do_help(name ? 2 : 1, help);
+}
+
+/* --help anywhere among a verb's own words; -h too, where it asks for nothing else: `run -h NAME`
+ * is docker's host name. */
+static bool asks_for_help(const struct abx_verb *verb, int argc, char **argv)
+{
+    bool has_letter = false;
+    for (const struct abx_option *o = verb->options; o && o->name; o++)
+        has_letter |= o->letter == 'h';
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (verb->takes_command && argv[i][0] != '-')
+            break;
+        if (strcmp(argv[i], "--help") == 0 ||
+                (strcmp(argv[i], "-h") == 0 && (!has_letter || i + 1 == argc)))
+            return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     abx_fd_standard();
     if (argc < 2) {
-        char *help[] = {"help", NULL};
-        abx_verb_help.run(1, help);
+        help_for(NULL);
         return ABX_EXIT_OWN;
     }
     const char *word = argv[1];
@@ -33,14 +42,8 @@ int main(int argc, char **argv)
     const struct abx_verb *verb = abx_verb_find(word);
     if (!verb)
         abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", word);
-    for (int i = 2; i < argc && verb != &abx_verb_help; i++) {
-        if (argv[i][0] != '-' || strcmp(argv[i], "--") == 0)
-            break;
-        if (strcmp(argv[i], "--help") == 0) {
-            char *help[] = {"help", (char *)verb->name, NULL};
-            return abx_verb_help.run(2, help);
-        }
-    }
+    if (asks_for_help(verb, argc, argv))
+        return help_for(verb->name);
     argv[1] = (char *)verb->name;
     int code = verb->run(argc - 1, argv + 1);
     if (fflush(stdout) != 0 && errno != EBADF) {

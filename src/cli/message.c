@@ -1,4 +1,4 @@
-/* cli: messages, the small helpers that die, and the option walk. */
+/* cli: messages, and the small helpers that die. */
 #include "cli/cli.h"
 
 #include <stdarg.h>
@@ -76,85 +76,4 @@ void abx_json_string(struct abx_string *out, const char *text)
             abx_string_add(out, p, 1);
     }
     abx_string_add(out, "\"", 1);
-}
-
-struct abx_options abx_options_start(int argc, char **argv)
-{
-    return (struct abx_options){.argc = argc, .argv = argv, .next = 1, .verb = argv[0]};
-}
-
-const char *abx_options_next(struct abx_options *o)
-{
-    if (o->inlined)
-        abx_die(ABX_EXIT_OWN, "%s takes no value", o->name);
-    if (o->cluster && *o->cluster) {
-        snprintf(o->name, sizeof o->name, "-%c", *o->cluster++);
-        return o->name;
-    }
-    o->cluster = NULL;
-    if (o->next >= o->argc)
-        return NULL;
-    char *word = o->argv[o->next];
-    if (word[0] != '-' || word[1] == 0)
-        return NULL;
-    o->next++;
-    if (strcmp(word, "--") == 0)
-        return NULL;
-    if (word[1] != '-') {
-        o->cluster = word + 1;
-        return abx_options_next(o);
-    }
-    char *equals = strchr(word, '=');
-    size_t length = equals ? (size_t)(equals - word) : strlen(word);
-    if (length >= sizeof o->name)
-        length = sizeof o->name - 1;
-    memcpy(o->name, word, length);
-    o->name[length] = 0;
-    o->inlined = equals ? equals + 1 : NULL;
-    return o->name;
-}
-
-char *abx_options_inline(struct abx_options *o)
-{
-    char *value = o->inlined;
-    o->inlined = NULL;
-    return value;
-}
-
-char *abx_options_value(struct abx_options *o)
-{
-    char *value = abx_options_inline(o);
-    if (value)
-        return value;
-    if (o->cluster && *o->cluster) { /* -eK=V, -v=/a:/b */
-        value = o->cluster + (*o->cluster == '=');
-        o->cluster = NULL;
-        return value;
-    }
-    if (o->next >= o->argc)
-        abx_die(ABX_EXIT_OWN, "%s needs a value (see: arcbox help %s)", o->name, o->verb);
-    return o->argv[o->next++];
-}
-
-bool abx_options_bool(struct abx_options *o)
-{
-    const char *value = abx_options_inline(o);
-    if (!value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
-        return true;
-    if (strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
-        return false;
-    abx_die(ABX_EXIT_OWN, "%s=%s: expected true or false", o->name, value);
-}
-
-void abx_options_unknown(struct abx_options *o)
-{
-    abx_die(ABX_EXIT_OWN, "unknown option %s (see: arcbox help %s)", o->name, o->verb);
-}
-
-bool abx_option_json(struct abx_options *o)
-{
-    const char *value = abx_options_value(o);
-    if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
-        abx_die(ABX_EXIT_OWN, "--format %s: json or table", value);
-    return strcmp(value, "json") == 0;
 }

@@ -101,6 +101,11 @@ static void add(
     run->mount_count++;
 }
 
+void abx_mount_bind(struct abx_run *run, const char *source, const char *target, bool read_only)
+{
+    add(run, source, target, &(struct abx_mount){.read_only = read_only});
+}
+
 /* Modes that say what is so here anyway: consistency is Docker Desktop's, and every mount is
  * recursive and private. */
 static bool means_nothing(const char *mode)

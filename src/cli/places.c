@@ -63,16 +63,6 @@ char *abx_place_tool(const char *name)
     return found;
 }
 
-char *abx_place_data(const char *name)
-{
-    char *in_build = abx_xprintf("../../data/%s", name);
-    char *installed = abx_xprintf("../lib/arcbox/data/%s", name);
-    char *found = find_part(NULL, in_build, installed);
-    free(in_build);
-    free(installed);
-    return found;
-}
-
 int abx_mkdir_p(const char *path, mode_t mode)
 {
     char *copy = abx_xstrdup(path);

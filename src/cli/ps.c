@@ -59,19 +59,17 @@ static void print_json(struct abx_container **list, bool all)
     abx_string_finish(&out);
 }
 
-static int ps(int argc, char **argv)
+int abx_do_ps(int argc, char **argv)
 {
     bool all = false, json = false, quiet = false;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
-        if (strcmp(name, "-a") == 0 || strcmp(name, "--all") == 0)
+        if (strcmp(name, "--all") == 0)
             all = abx_options_bool(&o);
-        else if (strcmp(name, "-q") == 0 || strcmp(name, "--quiet") == 0)
+        else if (strcmp(name, "--quiet") == 0)
             quiet = abx_options_bool(&o);
         else if (strcmp(name, "--format") == 0)
             json = abx_option_json(&o);
-        else
-            abx_options_unknown(&o);
     }
     struct abx_container **list = abx_container_list();
     if (json) {
@@ -98,38 +96,28 @@ static int ps(int argc, char **argv)
     return 0;
 }
 
-const struct abx_verb abx_verb_ps = {.name = "ps",
-        .usage = "[-a] [-q] [--format json]",
-        .summary = "list containers",
-        .details = "  -a              also those that have ended\n"
-                   "  -q              names only\n"
-                   "  --format json   for programs\n",
-        .run = ps};
-
-static int rm(int argc, char **argv)
+int abx_do_rm(int argc, char **argv)
 {
     int code = 0;
     bool force = false;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
-        if (strcmp(name, "-f") == 0 || strcmp(name, "--force") == 0)
+        if (strcmp(name, "--force") == 0)
             force = abx_options_bool(&o);
-        else
-            abx_options_unknown(&o);
     }
-    if (o.next >= argc)
-        abx_die(ABX_EXIT_OWN, "no container named: arcbox rm NAME...");
-    for (int i = o.next; i < argc; i++) {
-        struct abx_container *c = abx_container_find(argv[i]);
+    if (!o.count)
+        abx_usage(&o);
+    for (int i = 0; i < o.count; i++) {
+        struct abx_container *c = abx_container_find(o.words[i]);
         if (c && c->running && force) {
             abx_container_end(c, 0);
             abx_container_free(c);
-            c = abx_container_find(argv[i]);
+            c = abx_container_find(o.words[i]);
         }
         if (!c)
-            abx_say("no container named '%s' (see: arcbox ps -a)", argv[i]);
+            abx_say("no container named '%s' (see: arcbox ps -a)", o.words[i]);
         else if (c->running)
-            abx_say("'%s' is running: arcbox stop %s first, or -f", argv[i], argv[i]);
+            abx_say("'%s' is running: arcbox stop %s first, or -f", o.words[i], o.words[i]);
         if (!c || c->running) {
             code = ABX_EXIT_OWN;
             abx_container_free(c);
@@ -138,13 +126,7 @@ static int rm(int argc, char **argv)
         if (strcmp(c->kind, "podman") == 0)
             abx_oci_remove(c->name);
         abx_container_close(c, true);
-        printf("%s\n", argv[i]);
+        printf("%s\n", o.words[i]);
     }
     return code;
 }
-
-const struct abx_verb abx_verb_rm = {.name = "rm",
-        .usage = "[-f] NAME...",
-        .summary = "forget containers that have ended",
-        .details = "  -f   stop it first when it runs\n",
-        .run = rm};

@@ -8,6 +8,7 @@
 
 #define ABX_MAX_MOUNTS 256 /* every one is a mount in the container */
 #define ABX_MAX_GPU_DEVICES 16
+#define ABX_MAX_GIVEN 256
 
 struct abx_mount {
     char *source; /* absolute, symbolic links resolved */
@@ -23,6 +24,11 @@ struct abx_gpu_request {
     unsigned device_count;
 };
 
+/* An option that podman gets as it was given. */
+struct abx_given {
+    const char *name, *value; /* value "": a flag */
+};
+
 enum abx_image_kind { ABX_IMAGE_HOST, ABX_IMAGE_FOLDER, ABX_IMAGE_OCI };
 
 struct abx_run {
@@ -33,6 +39,9 @@ struct abx_run {
     unsigned env_count;
     char *workdir, *name, *hostname;
     bool interactive, tty, detach, remove, no_network, host_network;
+    char *here; /* the current folder, when it is shown; else NULL */
+    struct abx_given given[ABX_MAX_GIVEN];
+    unsigned given_count;
     unsigned cpus; /* threads of the GPU's work; 0: the daemon's choice */
     enum abx_image_kind kind;
     char *image;    /* as the user wrote it; a folder's path once resolved */
@@ -40,10 +49,16 @@ struct abx_run {
     int command_count;
 };
 
+/* ---- options (run_options.c) */
+void abx_run_option(struct abx_run *run, struct abx_options *o, const char *name);
+/* The last value given to an option, or NULL; with `after`, the next one from there on. */
+const char *abx_run_given(const struct abx_run *run, const char *name, unsigned *after);
+
 /* ---- mounts (mounts.c): die with one clear line on bad input. */
 void abx_volume_add(struct abx_run *run, const char *spec); /* -v: HOST:GUEST[:ro|rw] */
 void abx_mount_add(struct abx_run *run, const char *spec);  /* --mount: that, or type=bind,... */
-void abx_mounts_check(const struct abx_run *run);           /* once the image is known */
+void abx_mount_bind(struct abx_run *run, const char *source, const char *target, bool read_only);
+void abx_mounts_check(const struct abx_run *run); /* once the image is known */
 /* "/a//b/../c" -> "/a/c"; the caller's to free(). */
 char *abx_path_normal(const char *path);
 

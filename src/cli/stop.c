@@ -40,40 +40,33 @@ bool abx_container_end(const struct abx_container *c, unsigned seconds)
     return gone(c->name, 2000000000);
 }
 
-static int stop(int argc, char **argv)
+int abx_do_stop(int argc, char **argv)
 {
     unsigned seconds = 10;
     int code = 0;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
-        if (strcmp(name, "-t") == 0 || strcmp(name, "--time") == 0) {
+        if (strcmp(name, "--time") == 0) {
             char *end, *text = abx_options_value(&o);
             unsigned long n = strtoul(text, &end, 10);
             if (!*text || *end || n > 86400)
                 abx_die(ABX_EXIT_OWN, "-t %s: not a number of seconds", text);
             seconds = (unsigned)n;
-        } else
-            abx_options_unknown(&o);
+        }
     }
-    if (o.next >= argc)
-        abx_die(ABX_EXIT_OWN, "no container named: arcbox stop NAME...");
-    for (int i = o.next; i < argc; i++) {
-        struct abx_container *c = abx_container_find(argv[i]);
+    if (!o.count)
+        abx_usage(&o);
+    for (int i = 0; i < o.count; i++) {
+        struct abx_container *c = abx_container_find(o.words[i]);
         if (!c) {
-            abx_say("no container named '%s' (see: arcbox ps -a)", argv[i]);
+            abx_say("no container named '%s' (see: arcbox ps -a)", o.words[i]);
             code = ABX_EXIT_OWN;
         } else if (c->running && !abx_container_end(c, seconds)) {
-            abx_say("'%s' does not end", argv[i]);
+            abx_say("'%s' does not end", o.words[i]);
             code = ABX_EXIT_OWN;
         } else
-            printf("%s\n", argv[i]);
+            printf("%s\n", o.words[i]);
         abx_container_free(c);
     }
     return code;
 }
-
-const struct abx_verb abx_verb_stop = {.name = "stop",
-        .usage = "[-t SECONDS] NAME...",
-        .summary = "end containers",
-        .details = "Sends the command SIGTERM, and after 10 seconds (-t) ends it outright.\n",
-        .run = stop};

@@ -27,15 +27,41 @@ same "--rm leaves nothing" "" "$(ls -A "$work/state/containers")"
 "$arcbox" run -d --name deaf host sh -c 'trap "" TERM; while :; do sleep 0.05; done' >/dev/null
 same "a deaf one is ended" deaf "$("$arcbox" stop -t 1 deaf)"
 "$arcbox" rm deaf >/dev/null
-says "no container for gpu format" 125 "--format xml: json or table" "$arcbox" gpu --format xml
-for verb in run ps stop logs rm gpu daemon cdi version; do
-    same "help $verb" "usage: arcbox $verb" "$("$arcbox" help "$verb" | head -1 | cut -d' ' -f1-3)"
+says "no container for gpu format" 125 "--format xml: expected json or table" "$arcbox" gpu --format xml
+verbs=$("$arcbox" help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+same "verbs" run "$(echo $verbs | cut -d' ' -f1)"
+man=$(dirname "$arcbox")/../../data/arcbox.1
+for verb in $verbs; do
+    for words in "help $verb" "$verb -h" "$verb --help"; do
+        same "$words" "usage: arcbox $verb" "$("$arcbox" $words | head -1 | cut -d' ' -f1-3)"
+    done
+    grep -q "^\.SS arcbox $verb" "$man" || fail "$verb is not in the man page"
+    for shell in bash zsh fish; do
+        "$arcbox" completion $shell | grep -qw -e "$verb" || fail "$verb is not in $shell's completion"
+    done
 done
+for verb in ps gpu doctor bench version; do
+    says "extra word of $verb" 125 "arcbox $verb takes no 'extra'" "$arcbox" $verb extra
+done
+says "extra word of logs" 125 "takes no 'two'" "$arcbox" logs one two
+same "options after words" "no container named 'one'" "$("$arcbox" stop one -t 1 2>&1 | grep -o "no container named 'one'")"
+same "-h NAME is docker's host name" other "$("$arcbox" run -h other host hostname)"
+# Every variable that the programs read is in the man page.
+for variable in $(grep -rhoE 'getenv\("ARCBOX[A-Z_]*"' "$(dirname "$0")/../../src" | cut -d'"' -f2 | sort -u); do
+    grep -q "$variable" "$man" || fail "$variable is not in the man page"
+done
+if command -v man >/dev/null; then
+    same "the man page is clean" "" "$(MANROFFSEQ= man --warnings -l "$man" 2>&1 >/dev/null </dev/null | head -3)"
+fi
 same "version" 2 "$("$arcbox" version | wc -w)"
-for shell in bash zsh fish; do
-    "$arcbox" completion $shell | grep -q run && pass || fail "completion $shell"
+for shell in bash zsh; do
+    "$arcbox" completion $shell >"$work/completion"
+    ! command -v $shell >/dev/null || $shell -n "$work/completion" || fail "completion $shell"
 done
-same "bash completion" "run" "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(arcbox ru) COMP_CWORD=1; _arcbox; echo "${COMPREPLY[@]}"' - "$arcbox")"
+complete() { bash -c 'source <("$1" completion bash); shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _arcbox; echo "${COMPREPLY[@]}"' - "$arcbox" "$@"; }
+same "bash completion" run "$(complete arcbox ru)"
+same "of an option" "--tail" "$(complete arcbox logs --ta)"
+same "of its value" "host" "$(complete arcbox run --network ho)"
 if command -v script >/dev/null; then
     same "terminal" "yes" "$(script -qec "$arcbox run -it host sh -c 'test -t 0 && tty >/dev/null && echo yes'" /dev/null </dev/null | grep -o yes)"
 else

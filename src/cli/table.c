@@ -1,0 +1,234 @@
+/* cli: the one table of verbs, their options and the variables of the environment. The option walk
+ * (options.c) accepts what stands here and nothing else; help, man page and completions (help.c,
+ * manual.c, completion.c) show it. */
+#include "cli/cli.h"
+
+#define FORMAT {0, "--format", "json", "print JSON, for programs", "json table", NULL}
+#define END {0}
+
+static const struct abx_option run_options[] = {
+        {0, "--gpu", "[NAME]", "give it the GPU: Metal programs run in it", "all", NULL},
+        {0, "--gpus", "all|N|device=NAME,...",
+                "the same in docker's words; `arcbox gpu` lists them", "all count= device=", NULL},
+        {0, "--device", "arcbox.dev/gpu=NAME", "the same in podman's words", "arcbox.dev/gpu=all",
+                NULL},
+        {0, "--mount", "HOST:GUEST[:ro]",
+                "show a file or folder of the host; what is written to it stays. Also "
+                "type=bind,source=HOST,target=GUEST[,readonly]",
+                "FILE", NULL},
+        {0, "--here", NULL,
+                "show the current folder, under its own name, and start in it; what is written to "
+                "it stays",
+                NULL, NULL},
+        {'v', "--volume", "HOST:GUEST[:ro]", "the same", "FILE", NULL},
+        {'e', "--env", "NAME[=VALUE]", "set a variable, or pass on the one that is set here", "",
+                NULL},
+        {0, "--env-file", "FILE", "set variables: lines NAME=VALUE", "FILE", NULL},
+        {'w', "--workdir", "FOLDER", "working folder (host image: relative to this one)", "FOLDER",
+                NULL},
+        {'i', "--interactive", NULL, "docker's; input is always passed on", NULL, NULL},
+        {'t', "--tty", NULL, "give it a terminal", NULL, NULL},
+        {'d', "--detach", NULL, "run it in the background, and print its name", NULL, NULL},
+        {0, "--rm", NULL, "forget it when it ends", NULL, NULL},
+        {0, "--name", "NAME", "name it", "", NULL},
+        {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
+        {0, "--network", "host|none", "the host's network, or none", "host none", "--net"},
+        {0, "--cpus", "N",
+                "processors that its GPU work uses, where that is the processor's; all unless told "
+                "otherwise",
+                "", NULL},
+        END};
+
+static const struct abx_option ps_options[] = {
+        {'a', "--all", NULL, "also those that have ended", NULL, NULL},
+        {'q', "--quiet", NULL, "names only", NULL, NULL}, FORMAT, END};
+static const struct abx_option stop_options[] = {
+        {'t', "--time", "SECONDS", "how long to wait before it is ended outright (10)", "", NULL},
+        END};
+static const struct abx_option logs_options[] = {
+        {'f', "--follow", NULL, "go on until it ends", NULL, NULL},
+        {'n', "--tail", "LINES", "the last lines only", "all", NULL}, END};
+static const struct abx_option rm_options[] = {
+        {'f', "--force", NULL, "stop it first when it runs", NULL, NULL}, END};
+static const struct abx_option format_option[] = {FORMAT, END};
+static const struct abx_option bench_options[] = {
+        {0, "--quick", NULL, "leave the training out", NULL, NULL},
+        {0, "--ggml", "FILE", "ggml's Metal source, for the figures of its matrix kernels", "FILE",
+                NULL},
+        FORMAT, END};
+static const struct abx_option cdi_options[] = {
+        {'o', "--output", "FILE", "write it there; - is standard output", "FILE", NULL}, END};
+
+const struct abx_verb abx_verbs[] = {
+        {.name = "run",
+                .usage = "host|FOLDER|REFERENCE COMMAND...",
+                .summary = "run a command in a container",
+                .details =
+                        "The image is `host` (this system's own root, read-only under a private "
+                        "writable layer, without most of the environment and the hidden files of "
+                        "homes; also meant by `arcbox run -- COMMAND`), the folder of a root file "
+                        "system (/..., ./...), or an OCI reference, which podman runs.\n\n"
+                        "Exit status: the command's, 128 + the signal that ended it, 127 when it "
+                        "is not there, 126 when it cannot run, 125 when arcbox itself failed.",
+                .options = run_options,
+                .words = "host FOLDER",
+                .max_words = -1,
+                .takes_command = true,
+                .run = abx_do_run},
+        {.name = "ps",
+                .usage = "",
+                .summary = "list containers",
+                .options = ps_options,
+                .run = abx_do_ps},
+        {.name = "stop",
+                .usage = "NAME...",
+                .summary = "end containers",
+                .details = "Sends the command SIGTERM, and after 10 seconds ends it outright.",
+                .options = stop_options,
+                .words = "CONTAINER",
+                .max_words = -1,
+                .run = abx_do_stop},
+        {.name = "logs",
+                .usage = "NAME",
+                .summary = "show what a detached container has written",
+                .options = logs_options,
+                .words = "CONTAINER",
+                .max_words = 1,
+                .run = abx_do_logs},
+        {.name = "rm",
+                .usage = "NAME...",
+                .summary = "forget containers that have ended",
+                .options = rm_options,
+                .words = "CONTAINER",
+                .max_words = -1,
+                .run = abx_do_rm},
+        {.name = "gpu",
+                .usage = "",
+                .summary = "devices, tenants, and who uses what",
+                .options = format_option,
+                .run = abx_do_gpu},
+        {.name = "doctor",
+                .usage = "",
+                .summary = "what is there, what is missing, and a kernel run end to end",
+                .details = "Exit status 1 when something that is needed fails.",
+                .options = format_option,
+                .run = abx_do_doctor},
+        {.name = "bench",
+                .usage = "",
+                .summary = "measure the bridge, every figure beside its baseline",
+                .details = "Takes minutes. The training needs a python3 with tinygrad: "
+                           ". .venv/bin/activate after `make demo`.",
+                .options = bench_options,
+                .run = abx_do_bench},
+        {.name = "daemon",
+                .usage = "start|stop|status",
+                .summary = "the host runtime: start, stop, ask",
+                .details = "It starts by itself on first use and ends when idle. Stopping it ends "
+                           "the GPU work of every container.",
+                .options = format_option,
+                .words = "start stop status",
+                .max_words = 1,
+                .run = abx_do_daemon},
+        {.name = "cdi",
+                .usage = "generate",
+                .summary = "describe the GPU to podman, docker and Kubernetes",
+                .details = "After `arcbox cdi generate --output /etc/cdi/arcbox.json`, "
+                           "`podman run --device arcbox.dev/gpu=all ...` works without the arcbox "
+                           "command.",
+                .options = cdi_options,
+                .words = "generate",
+                .max_words = 1,
+                .run = abx_do_cdi},
+        {.name = "completion",
+                .usage = "bash|zsh|fish",
+                .summary = "print a shell's completion script",
+                .words = "bash zsh fish",
+                .max_words = 1,
+                .run = abx_do_completion},
+        {.name = "version", .usage = "", .summary = "show the version", .run = abx_do_version},
+        {.name = "help",
+                .usage = "[COMMAND | environment]",
+                .summary = "show what a command does, or which variables it reads",
+                .words = "VERB environment",
+                .max_words = 1,
+                .run = abx_do_help},
+        {.name = "manual",
+                .usage = "TEMPLATE",
+                .summary = "print the man page; for the build",
+                .max_words = 1,
+                .hidden = true,
+                .run = abx_do_manual},
+        {.name = "cdi-hook",
+                .usage = "start [BACKEND] | attach | end",
+                .summary = "called by container engines, not by people",
+                .max_words = 2,
+                .hidden = true,
+                .run = abx_do_cdi_hook},
+        {0}};
+
+const struct abx_variable abx_variables[] = {
+        {"ARCBOX_ALLOW_WEAK_SANDBOX",
+                "1 lets the host runtime start where the system allows it no name spaces for its "
+                "sandboxes, which it otherwise refuses. A program whose shaders take a compile or "
+                "a "
+                "worker over can then do what this user can, but for files where the kernel has "
+                "Landlock. Read when the host runtime is started; also arcboxd "
+                "--allow-weak-sandbox."},
+        {"ARCBOX_BACKEND",
+                "The backend of programs that name none: cpu, or null, which checks every command "
+                "and executes nothing. Read when the host runtime is started."},
+        {"ARCBOX_CACHE_DIR",
+                "Where compiled shaders are kept, instead of $XDG_CACHE_HOME/arcbox or "
+                "~/.cache/arcbox. Read when the host runtime is started."},
+        {"ARCBOX_CACHE_BYTES", "How much of them is kept. Read when the host runtime is started."},
+        {"ARCBOX_CC_LIBRARY", "The library that arcbox-cc links instead of arcbox; "
+                              "ARCBOX_CC_NO_LIBRARY=1: none."},
+        {"ARCBOX_CLANG",
+                "The clang that arcbox-cc runs, and the host runtime where it runs a program."},
+        {"ARCBOX_CODEGEN_FORM",
+                "scalar makes the host runtime compile kernels one thread at a time, wide several "
+                "at once or not at all. ARCBOX_CODEGEN_VERBOSE=FILE writes LLVM's code there, and "
+                "ARCBOX_SHADER_FORM (direct, sharded) says how libraries are compiled. To test."},
+        {"ARCBOX_COMPILE_SECONDS",
+                "Processor time that one compile may use. Read when the host runtime is started."},
+        {"ARCBOX_CPUS",
+                "Processors that GPU work uses where the processor is the device. Read when "
+                "the host runtime is started."},
+        {"ARCBOX_GUEST_ROOT",
+                "The tree of files that appears in containers, instead of the one beside arcbox."},
+        {"ARCBOX_IDLE_SECONDS",
+                "The host runtime ends after so long without clients; 0: never. Read when it is "
+                "started."},
+        {"ARCBOX_INIT", "The arcbox-init program, instead of the one beside arcbox."},
+        {"ARCBOX_LAYER_ON_DISK",
+                "1 keeps the private layers of containers on a disk (/var/tmp) instead of in "
+                "memory."},
+        {"ARCBOX_MEMORY_BYTES",
+                "GPU memory of each tenant. Read when the host runtime is started."},
+        {"ARCBOX_NO_OVERLAY",
+                "1 runs containers without overlay file systems: the root is read-only."},
+        {"ARCBOX_REPORT",
+                "1 prints, when a program ends, how often it waited for the host. Read by the "
+                "program in the container."},
+        {"ARCBOX_RUNTIME_DIR",
+                "Where sockets and records of containers are, instead of $XDG_RUNTIME_DIR/arcbox "
+                "or, without that variable, /run/arcbox for root and /tmp/arcbox-UID for others."},
+        {"ARCBOX_SHADER_DIR",
+                "Where the compiler's headers are, instead of beside the host runtime."},
+        {"ARCBOX_SOCKET", "The host runtime's socket that a program in no container connects to."},
+        {"ARCBOX_TARGET",
+                "x86-64 makes the host runtime use code for a processor with AVX2 alone, although "
+                "this one may have AVX-512. Read when it is started; to measure and to test."},
+        {"ARCBOX_TIME_LIMIT_MS",
+                "Processor time that one kernel may use on one thread before its command buffer "
+                "fails with MTLCommandBufferErrorTimeout; 10000 unless set. Read by arcbox run "
+                "--gpu for its container, and by the host runtime, when it is started, for all "
+                "others."},
+        {"ARCBOX_TRANSPORT", "inproc loads the host runtime into the program itself: no isolation, "
+                             "for comparison."},
+        {"ARCBOX_VALIDATION",
+                "1 prints a line for each call that Metal's validation layer objects to and that a "
+                "Mac without it carries on with, as ArcBox does. Read by the program in the "
+                "container."},
+        {"ARCBOXD", "The host runtime's program that arcbox starts, instead of the one beside it."},
+        {0}};
