@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where podman, docker, containerd and CRI-O look; podman of Debian 12 in no folder of a user's. */
+#define SYSTEM_FILE "/etc/cdi/arcbox.json"
+
 /* Folders that images have too: what we put there is mounted file by file. */
 static bool is_shared(const char *path)
 {
@@ -85,9 +88,12 @@ static char *own_path(void)
     return abx_xstrdup(path);
 }
 
-static void add_hook_body(struct abx_string *s, const char *what, const char *backend)
+/* `runtime`: the folder of whose host runtime it is; NULL: of the user whose container it is, which
+ * the hook finds out. */
+static void add_hook_body(
+        struct abx_string *s, const char *what, const char *backend, const char *runtime)
 {
-    char *own = own_path(), runtime[ABX_CONTROL_PATH_BYTES];
+    char *own = own_path();
     abx_string_printf(s, "\"path\": ");
     abx_json_string(s, own);
     abx_string_printf(s, ", \"args\": [\"arcbox\", \"cdi-hook\", \"%s\"", what);
@@ -95,14 +101,14 @@ static void add_hook_body(struct abx_string *s, const char *what, const char *ba
         abx_string_printf(s, ", ");
         abx_json_string(s, backend);
     }
-    abx_string_printf(s, "]");
-    if (abx_control_runtime_dir(runtime) == 0) {
+    abx_string_printf(s, "], \"env\": [\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\"");
+    if (runtime && *runtime) {
         char *pair = abx_xprintf("ARCBOX_RUNTIME_DIR=%s", runtime);
-        abx_string_printf(s, ", \"env\": [\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\", ");
+        abx_string_printf(s, ", ");
         abx_json_string(s, pair);
-        abx_string_printf(s, "]");
         free(pair);
     }
+    abx_string_printf(s, "]");
     free(own);
 }
 
@@ -111,7 +117,7 @@ static void add_device(struct abx_string *s, const char *name, const char *backe
     abx_string_printf(s, "    {\"name\": ");
     abx_json_string(s, name);
     abx_string_printf(s, ", \"containerEdits\": {\"hooks\": [{\"hookName\": \"createRuntime\", ");
-    add_hook_body(s, "start", backend);
+    add_hook_body(s, "start", backend, getenv("ARCBOX_RUNTIME_DIR"));
     abx_string_printf(s, "}]}}");
 }
 
@@ -132,9 +138,9 @@ static void add_edits(struct abx_string *s)
         abx_string_printf(s, ", \"options\": [\"ro\", \"nosuid\", \"nodev\", \"rbind\"]}");
     }
     abx_string_printf(s, "\n    ],\n    \"hooks\": [\n      {\"hookName\": \"createContainer\", ");
-    add_hook_body(s, "attach", NULL);
+    add_hook_body(s, "attach", NULL, getenv("ARCBOX_RUNTIME_DIR"));
     abx_string_printf(s, "},\n      {\"hookName\": \"poststop\", ");
-    add_hook_body(s, "end", NULL);
+    add_hook_body(s, "end", NULL, getenv("ARCBOX_RUNTIME_DIR"));
     abx_string_printf(s, "}\n    ]\n  }\n");
     free(stage);
 }
@@ -184,7 +190,6 @@ char *abx_hooks_folder(const char *backend)
             {"createRuntime", "start"}, {"createContainer", "attach"}, {"poststop", "end"}};
     char *state = abx_place_state();
     char *folder = abx_xprintf("%s/hooks-%s", state, *backend ? backend : "default");
-    free(state);
     int r = abx_mkdir_p(folder, 0700);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", folder, strerror(-r));
@@ -194,14 +199,27 @@ char *abx_hooks_folder(const char *backend)
                 "{\"version\": \"1.0.0\", \"when\": {\"always\": true}, "
                 "\"stages\": [\"%s\"], \"hook\": {",
                 hooks[i][0]);
-        add_hook_body(&s, hooks[i][1], i == 0 ? backend : NULL);
+        add_hook_body(&s, hooks[i][1], i == 0 ? backend : NULL, state);
         abx_string_printf(&s, "}}\n");
         char *path = abx_xprintf("%s/arcbox-%s.json", folder, hooks[i][1]);
         abx_write_whole(path, s.data);
         free(path);
         abx_string_finish(&s);
     }
+    free(state);
     return folder;
+}
+
+static void write_description(const char *path, const char *text)
+{
+    char *parent = abx_xstrdup(path), *slash = strrchr(parent, '/');
+    if (slash && slash != parent) {
+        *slash = 0;
+        abx_mkdir_p(parent, 0755);
+    }
+    abx_write_whole(path, text);
+    free(parent);
+    printf("wrote %s; now: podman run --device arcbox.dev/gpu=all IMAGE COMMAND\n", path);
 }
 
 int abx_do_cdi(int argc, char **argv)
@@ -214,18 +232,15 @@ int abx_do_cdi(int argc, char **argv)
     }
     if (!o.count || strcmp(o.words[0], "generate") != 0)
         abx_usage(&o);
+    if (!output && geteuid() != 0)
+        abx_die(ABX_EXIT_OWN,
+                "container engines read " SYSTEM_FILE ", which root writes: run `sudo arcbox cdi "
+                "generate` once, for all users; or name another file with --output (- prints it)");
     char *text = abx_cdi_text();
-    if (!output || strcmp(output, "-") == 0)
+    if (output && strcmp(output, "-") == 0)
         fputs(text, stdout);
-    else {
-        char *parent = abx_xstrdup(output), *slash = strrchr(parent, '/');
-        if (slash && slash != parent) {
-            *slash = 0;
-            abx_mkdir_p(parent, 0755);
-        }
-        abx_write_whole(output, text);
-        free(parent);
-    }
+    else
+        write_description(output ? output : SYSTEM_FILE, text);
     free(text);
     return 0;
 }

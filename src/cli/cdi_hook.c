@@ -156,15 +156,55 @@ static int end(const char *name)
     return 0;
 }
 
-/* The description names one variable. Others would come from whoever made the engine pass them. */
+/* Who the host knows us as: an engine of an ordinary user runs hooks as root of a name space whose
+ * root is that user. */
+static unsigned long outside_user(void)
+{
+    void *text = NULL;
+    size_t length;
+    unsigned long inside, outside, count, found = geteuid();
+    if (abx_read_file("/proc/self/uid_map", 65536, &text, &length) < 0)
+        return found;
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3 && found >= inside &&
+                found - inside < count) {
+            found = outside + (found - inside);
+            break;
+        }
+    free(text);
+    return found;
+}
+
+/* The runtime folder of the user whose container it is, where that one's `arcbox` has it: the one
+ * in which a host runtime listens, else the first that is there. */
+static char *runtime_of_user(void)
+{
+    unsigned long user = outside_user();
+    char *places[] = {abx_xprintf("/run/user/%lu", user),
+            user ? abx_xprintf("/tmp/arcbox-%lu", user) : abx_xstrdup("/run/arcbox")};
+    char *first = abx_xprintf("%s/arcbox", places[0]);
+    char *socket = abx_xprintf("%s/control.sock", first);
+    struct stat st;
+    bool has_session = stat(places[0], &st) == 0 && st.st_uid == geteuid();
+    if (has_session && access(socket, F_OK) < 0) {
+        free(socket);
+        socket = abx_xprintf("%s/control.sock", places[1]);
+        has_session = access(socket, F_OK) < 0;
+    }
+    free(socket);
+    return has_session ? first : places[1];
+}
+
+/* The description names at most one variable. Others would come from whoever made the engine pass
+ * them. */
 static void keep_own_environment(void)
 {
     const char *runtime = getenv("ARCBOX_RUNTIME_DIR");
-    char *copy = runtime ? abx_xstrdup(runtime) : NULL;
+    char *copy = runtime ? abx_xstrdup(runtime) : runtime_of_user();
     clearenv();
     setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    if (copy)
-        setenv("ARCBOX_RUNTIME_DIR", copy, 1);
+    setenv("ARCBOX_RUNTIME_DIR", copy, 1);
     free(copy);
 }
 

@@ -1,5 +1,5 @@
 /* arcbox doctor: each prerequisite, found or how to get it, then a kernel run end to end. */
-#include "cli/cli.h"
+#include "cli/doctor.h"
 #include "host/control.h"
 
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static void say(struct report *r, enum verdict verdict, const char *what, const 
 
 /* Runs it and returns its exit code; *ret_text is its output and messages, without the last end of
  * line. */
-static int output_of(char *const argv[], char **ret_text)
+int abx_doctor_output(char *const argv[], char **ret_text)
 {
     int out[2];
     void *text = NULL;
@@ -78,7 +78,7 @@ static void check_program(struct report *r, const char *name, bool needed, const
         return;
     }
     char *argv[] = {path, "--version", NULL};
-    if (output_of(argv, &text) == 0) {
+    if (abx_doctor_output(argv, &text) == 0) {
         text[strcspn(text, "\n")] = 0;
         say(r, GOOD, name, text);
     } else
@@ -132,7 +132,7 @@ static bool check_sandbox(struct report *r)
 {
     char *self = own_path(), *text;
     char *argv[] = {self, "run", "host", "true", NULL};
-    bool works = output_of(argv, &text) == 0;
+    bool works = abx_doctor_output(argv, &text) == 0;
     const char *message = strncmp(text, "arcbox: ", 8) == 0 ? text + 8 : text;
     if (works)
         say(r, *text ? LACKS : GOOD, "sandbox",
@@ -209,7 +209,7 @@ static void check_kernel(struct report *r, const char *backend)
     char *device = abx_xprintf("device=%s", backend);
     char *argv[] = {self, "run", "--gpus", device, "--mount", mount, "-w", "/", "host",
             "/opt/arcbox-kernel-check", NULL};
-    int code = output_of(argv, &text);
+    int code = abx_doctor_output(argv, &text);
     const char *last = strrchr(text, '\n'); /* before it: notices, which the sandbox's line has */
     const char *result = code == 0 && last ? last + 1 : text;
     say(r, code == 0 ? GOOD : FAULTY, "kernel run", *result ? result : "it did not run");
@@ -234,7 +234,11 @@ int abx_do_doctor(int argc, char **argv)
     char backend[16] = "";
     bool daemon = check_daemon(&r, backend);
     check_program(&r, "podman", false, "apt install podman: only OCI images need it");
-    check_program(&r, "runc", false, "apt install runc: podman needs it where crun refuses");
+    char *text = NULL;
+    int podman = abx_doctor_podman(&text);
+    if (podman >= 0)
+        say(&r, podman ? LACKS : GOOD, "OCI container", text);
+    free(text);
     if (sandbox && daemon)
         check_kernel(&r, backend);
     else

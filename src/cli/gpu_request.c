@@ -122,6 +122,17 @@ uint64_t abx_gpu_time_limit_ms(void)
     return ms;
 }
 
+void abx_gpu_backend(const struct abx_gpu_request *gpu, char ret_backend[16])
+{
+    struct abx_control *control;
+    char *why = NULL;
+    int r = abx_control_connect(true, &control, &why);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
+    choose_backend(control, gpu, ret_backend);
+    abx_control_close(control);
+}
+
 struct abx_control *abx_gpu_tenant(
         const struct abx_run *run, const char *name, uint32_t flags, struct abx_control_tenant *ret)
 {

@@ -70,6 +70,14 @@ static void refuse_hiding(const char *target, bool image)
         abx_die(ABX_EXIT_OWN, "a mount on %s would hide a system folder", target);
 }
 
+bool abx_run_mounts(const struct abx_run *run, const char *path)
+{
+    for (unsigned i = 0; i < run->mount_count; i++)
+        if (strcmp(run->mounts[i].target, path) == 0 || is_below(path, run->mounts[i].target))
+            return true;
+    return false;
+}
+
 void abx_mounts_check(const struct abx_run *run)
 {
     for (unsigned i = 0; i < run->mount_count; i++)

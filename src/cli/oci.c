@@ -1,6 +1,4 @@
-/* cli: `arcbox run` with an OCI reference, through podman. As root the GPU is a CDI device; an
- * ordinary user cannot install its description, so the same mounts and hooks go on the command
- * line. */
+/* cli: `arcbox run` with an OCI reference, through podman. */
 #include "cli/cdi.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
@@ -55,37 +53,24 @@ static void add_limits(struct words *w)
     }
 }
 
-/* crun refuses the hybrid layout of control groups; runc takes it. */
+char *abx_oci_runtime(void)
+{
+    return access("/sys/fs/cgroup/unified", F_OK) == 0 ? abx_find_program("runc") : NULL;
+}
+
 static void add_runtime(struct words *w)
 {
-    char *runc = access("/sys/fs/cgroup/unified", F_OK) == 0 ? abx_find_program("runc") : NULL;
+    char *runc = abx_oci_runtime();
     if (runc)
         add2(w, "--runtime", runc);
 }
 
-static const char *device_name(const struct abx_gpu_request *gpu)
-{
-    return gpu->device_count ? gpu->devices[0] : "";
-}
-
-/* /run is cleared at every start of the machine, so this is ours to write and never stale. */
-#define CDI_FILE "/run/cdi/arcbox.json"
-
+/* The description that engines read is root's to write, once, for all (`arcbox cdi generate`): here
+ * the same mounts and hooks are named for this container alone. */
 static void add_gpu(struct words *global, struct words *w, const struct abx_run *run)
 {
-    const char *device = device_name(&run->gpu);
-    if (run->gpu.device_count > 1 || run->gpu.count > 1)
-        abx_die(ABX_EXIT_OWN, "--gpus: a container gets one device");
-    if (geteuid() == 0) {
-        char *text = abx_cdi_text();
-        char *named = abx_xprintf("\"name\": \"%s\"", *device ? device : "all");
-        if (!strstr(text, named))
-            abx_die(ABX_EXIT_OWN, "unknown device '%s' (see: arcbox gpu)", device);
-        abx_mkdir_p("/run/cdi", 0755);
-        abx_write_whole(CDI_FILE, text);
-        add2(w, "--device", abx_xprintf("arcbox.dev/gpu=%s", *device ? device : "all"));
-        return;
-    }
+    char device[16];
+    abx_gpu_backend(&run->gpu, device);
     char *stage = abx_place_guest_root();
     if (!stage)
         abx_die(ABX_EXIT_OWN,

@@ -125,6 +125,7 @@ int abx_root_overlay(struct assembly *a, const char *rel)
     int stage = abx_root_folder(a->ours, rel), lower = abx_root_folder(a->image, rel);
     char *upper = abx_xprintf("%s/%u", a->upper, a->serial);
     char *work = abx_xprintf("%s/%u", a->work, a->serial);
+    abx_string_printf(&a->root->names, "%u %s\n", a->serial, rel);
     a->serial++;
     int r = mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0 ? -errno : 0;
     if (mkdir(to, 0755) < 0 && errno != EEXIST)
@@ -296,7 +297,7 @@ static int make_scratch(struct assembly *a)
     if (r < 0 || mkdir(a->root->path, 0755) < 0)
         return fail(a, r < 0 ? r : -errno, "make", a->root->path);
     const char *layers = attributes && !getenv("ARCBOX_LAYER_ON_DISK") ? scratch : a->root->layers;
-    a->upper = abx_xprintf("%s/upper", layers);
+    a->root->upper = a->upper = abx_xprintf("%s/upper", layers);
     a->work = abx_xprintf("%s/work", layers);
     if (mkdir(a->upper, 0755) < 0 || mkdir(a->work, 0755) < 0)
         return fail(a, -errno, "make", a->upper);

@@ -33,9 +33,12 @@ static void choose_image(struct abx_run *run, const char *image)
     run->image = path;
 }
 
-/* A root file system has one of these; one made from nothing has at least the command. */
+/* A root file system has one of these; one made from nothing has at least the command, if that is
+ * not in a mount. */
 static void check_folder(const struct abx_run *run)
 {
+    if (run->mount_count && (*run->command[0] != '/' || abx_run_mounts(run, run->command[0])))
+        return;
     const char *const parts[] = {"/usr", "/bin", run->command[0]};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(parts); i++) {
         char *path = abx_xprintf("%s%s", run->image, parts[i]);

@@ -59,6 +59,8 @@ void abx_volume_add(struct abx_run *run, const char *spec); /* -v: HOST:GUEST[:r
 void abx_mount_add(struct abx_run *run, const char *spec);  /* --mount: that, or type=bind,... */
 void abx_mount_bind(struct abx_run *run, const char *source, const char *target, bool read_only);
 void abx_mounts_check(const struct abx_run *run); /* once the image is known */
+/* Whether one of the mounts is on `path` or on a folder that it is in. */
+bool abx_run_mounts(const struct abx_run *run, const char *path);
 /* "/a//b/../c" -> "/a/c"; the caller's to free(). */
 char *abx_path_normal(const char *path);
 
@@ -66,6 +68,8 @@ char *abx_path_normal(const char *path);
 struct abx_control;
 struct abx_control_tenant;
 void abx_gpu_parse(struct abx_gpu_request *gpu, const char *spec);
+/* The backend of the device that was asked for, "" for the default. Dies when there is none. */
+void abx_gpu_backend(const struct abx_gpu_request *gpu, char ret_backend[16]);
 /* ARCBOX_TIME_LIMIT_MS of this environment; 0: the daemon's. */
 uint64_t abx_gpu_time_limit_ms(void);
 /* Starts the daemon if need be and makes the container's tenant, which lives as long as the
@@ -117,8 +121,10 @@ struct abx_root {
     const char *cache;       /* this user's cache folder */
     const char *const *keep; /* folders that stay visible where the root is private, NULL-ended */
     /* results */
-    char *path;    /* the assembled root */
-    bool writable; /* false: no overlay file system here; `notice` says so */
+    char *path;              /* the assembled root */
+    char *upper;             /* its layers' folder, which has one of a number for each overlay */
+    struct abx_string names; /* lines "NUMBER PATH": what those lie over */
+    bool writable;           /* false: no overlay file system here; `notice` says so */
     char notice[768], error[512];
 };
 /* 0, or -errno with `error` filled. Needs CAP_SYS_ADMIN in its user namespace. */
@@ -135,6 +141,9 @@ int abx_ldcache_make(int root, void **ret_data, size_t *ret_length);
 /* ---- running (sandbox.c, oci.c): the exit code. */
 int abx_run_sandbox(struct abx_run *run);
 int abx_run_oci(struct abx_run *run);
+/* What podman is to use instead of its own choice, or NULL: crun refuses the hybrid layout of
+ * control groups; runc takes it. */
+char *abx_oci_runtime(void);
 bool abx_oci_stop(const char *name, unsigned seconds);
 void abx_oci_remove(const char *name);
 /* podman has a container of that name which runs. */

@@ -7,6 +7,7 @@
  *
  * Capabilities exist only inside the new user namespace, and bubblewrap takes them away again (all
  * for an ordinary user; for root all but those a container engine leaves). */
+#include "cli/left.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
 #include "host/control.h"
@@ -230,6 +231,8 @@ static _Noreturn void child(struct sandbox *s)
         child_fail(
                 s, abx_xprintf("cannot hide the hidden files of home folders: %s", strerror(-r)));
     attach_mounts(s, &root);
+    if (root.writable && root.names.data)
+        abx_left_hand_over(s->sync[1], root.upper, root.path, root.names.data);
     abx_sandbox_exec(s, root.path);
     child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
 }
@@ -271,7 +274,7 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
 {
     int sockets[2] = {-1, -1}, info[2];
     if (pipe2(s->errors, O_CLOEXEC) < 0 || pipe2(info, O_CLOEXEC) < 0 ||
-            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->sync) < 0 ||
+            socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->sync) < 0 ||
             (s->run->tty && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)) {
         *ret_failure = abx_xprintf("cannot make a pipe: %s", strerror(errno));
         return -EMFILE;
@@ -300,8 +303,9 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
         r = map_users(s, pid);
     if (r == 0)
         (void)!send(s->sync[0], "g", 1, MSG_NOSIGNAL); /* it may have ended */
-    close(s->sync[0]);
     char *failure = read_failure(s->errors[0]);
+    s->left = failure ? NULL : abx_left_receive(s->sync[0]);
+    close(s->sync[0]);
     close(s->errors[0]);
     if (r < 0 && !failure)
         failure = abx_xprintf("cannot set up a user namespace: %s", strerror(-r));
@@ -329,15 +333,6 @@ static char *absolute(const char *folder, const char *base)
     return normal;
 }
 
-static bool is_private(const char *path)
-{
-    static const char *const own[] = {"/tmp/", "/run/", "/dev/shm/"};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++)
-        if (strncmp(path, own[i], strlen(own[i])) == 0)
-            return true;
-    return false;
-}
-
 static void choose_folder(struct sandbox *s)
 {
     char *here = getcwd(NULL, 0);
@@ -352,12 +347,7 @@ static void choose_folder(struct sandbox *s)
         abx_die(ABX_EXIT_OWN, "the current folder is gone: %s", strerror(errno));
     s->here = here;
     s->folder = absolute(s->run->workdir ? s->run->workdir : ".", here);
-    unsigned n = 0;
-    if (is_private(here))
-        s->keep[n++] = here;
-    if (is_private(s->folder) && access(s->folder, F_OK) == 0 &&
-            (n == 0 || strncmp(s->folder, here, strlen(here)) != 0))
-        s->keep[n++] = s->folder;
+    abx_sandbox_keep(s);
 }
 
 static void prepare(struct sandbox *s, struct abx_container *c)
@@ -472,6 +462,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
             close(ready);
         }
         code = abx_supervise(&outside);
+        abx_left_say(s->left, s->run, s->folder);
     }
     c->exit_code = code;
     c->init = 0;

@@ -5,6 +5,8 @@
 #include "cli/inside.h"
 #include "cli/run.h"
 
+#define ABX_MAX_KEPT 15
+
 struct sandbox {
     struct abx_run *run;
     const char *name;
@@ -14,13 +16,14 @@ struct sandbox {
     char *stage;    /* our guest tree, NULL without --gpu */
     char *scratch;  /* where the private file systems are mounted */
     char *layers;   /* the writable layer when memory does not do */
-    char *socket_folder;         /* of the tenant, NULL without --gpu */
-    char *here;                  /* the caller's folder; NULL for a folder image */
-    char *folder;                /* the command's working folder */
-    char *keep[3];               /* folders visible although they lie in a private one */
-    int sources[ABX_MAX_MOUNTS]; /* the run's mounts, opened; of the child that opens them */
-    int socket_tree;             /* the tenant's folder, likewise; -1 without --gpu */
+    char *socket_folder;          /* of the tenant, NULL without --gpu */
+    char *here;                   /* the caller's folder; NULL for a folder image */
+    char *folder;                 /* the command's working folder */
+    char *keep[ABX_MAX_KEPT + 1]; /* folders visible although they lie in a private one */
+    int sources[ABX_MAX_MOUNTS];  /* the run's mounts, opened; of the child that opens them */
+    int socket_tree;              /* the tenant's folder, likewise; -1 without --gpu */
     struct abx_control *control;
+    struct abx_left *left; /* what is seen of the private layer from outside */
     char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
     int errors[2], sync[2], info, terminal;
@@ -37,6 +40,9 @@ int abx_sandbox_open_sources(struct sandbox *s);
  * those see them. 1 when that is so, 0 where there is nothing to do, or -errno: do not go on.
  * (world.c) */
 int abx_world_enter(struct sandbox *s);
+
+/* Fills `keep` from `here`, `folder`, the environment and the command (kept.c). */
+void abx_sandbox_keep(struct sandbox *s);
 
 /* Covers what nobody meant to show (homes.c): 0 or -errno. */
 int abx_sandbox_hide_secrets(struct sandbox *s, const char *root);

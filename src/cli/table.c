@@ -132,9 +132,11 @@ const struct abx_verb abx_verbs[] = {
         {.name = "cdi",
                 .usage = "generate",
                 .summary = "describe the GPU to podman, docker and Kubernetes",
-                .details = "After `arcbox cdi generate --output /etc/cdi/arcbox.json`, "
-                           "`podman run --device arcbox.dev/gpu=all ...` works without the arcbox "
-                           "command.",
+                .details =
+                        "`sudo arcbox cdi generate` writes /etc/cdi/arcbox.json, once for all "
+                        "users of the machine; `podman run --device arcbox.dev/gpu=all ...` then "
+                        "works without the arcbox command. Each user's containers use that "
+                        "user's host runtime, unless ARCBOX_RUNTIME_DIR is set here.",
                 .options = cdi_options,
                 .words = "generate",
                 .max_words = 1,

@@ -45,7 +45,7 @@ says "unknown device" 125 "unknown device 'tpu'; there are: 0 cpu" "$arcbox" run
 says "too many devices" 125 "9 devices asked for, 1 there" "$arcbox" run --gpus count=9 host true
 same "doctor" 0 "$("$arcbox" doctor >"$work/doctor"; echo $?)"
 grep -q "^ok *kernel run *$right" "$work/doctor" && pass || fail "doctor: $(cat "$work/doctor")"
-"$arcbox" cdi generate | python3 -c '
+"$arcbox" cdi generate --output - | python3 -c '
 import json, sys
 spec = json.load(sys.stdin)
 assert spec["kind"] == "arcbox.dev/gpu" and spec["devices"][0]["name"] == "all"
@@ -76,6 +76,8 @@ podman_part() {
 import json, sys
 print(*(t["threads"] for t in json.load(sys.stdin)["tenants"]))')"
         "$arcbox" rm -f five >/dev/null
+        description=/run/cdi/arcbox-test-$$.json
+        "$arcbox" cdi generate --output $description >/dev/null
         chmod 711 "$work" # as the folders above a runtime folder are
         same "root of its own users" "$right" "$(podman run --rm --device arcbox.dev/gpu=all \
             --ulimit nofile=512:512 --ulimit nproc=512:512 --network none --uidmap 0:100000:65536 \
@@ -88,6 +90,7 @@ print(len(json.load(sys.stdin)["tenants"]))')"
     else
         skip "podman cannot run here: $why"
     fi
+    rm -f "${description-}"
     podman rmi -f "$image" >/dev/null 2>&1
 }
 podman_part

@@ -107,4 +107,34 @@ for _ in $(seq 100); do [ -s "$log" ] && break; sleep 0.05; done
 same "its words" written "$("$arcbox" logs writes)"
 "$arcbox" rm -f writes >/dev/null
 [ -e "$log" ] && fail "the log is left"
+# Environments below /tmp, which is the container's own: the program that was meant runs, or it is said.
+mkdir -p "$work/environment/bin" "$work/elsewhere"
+printf 'home = /usr/bin\n' >"$work/environment/pyvenv.cfg"
+printf '%s\n' '#!/bin/sh' 'echo "the one in the environment: $(cat "${0%/*}/../part")"' >"$work/environment/bin/python3"
+chmod +x "$work/environment/bin/python3"
+echo part >"$work/environment/part"
+cd "$work/elsewhere"
+same "on PATH" "the one in the environment: part" "$(PATH=$work/environment/bin:$PATH "$arcbox" run host python3)"
+same "by its variable" "part" "$(VIRTUAL_ENV=$work/environment "$arcbox" run host cat "$work/environment/part")"
+same "by its path" "the one in the environment: part" "$("$arcbox" run host "$work/environment/bin/python3")"
+same "others are not seen" 2 "$("$arcbox" run host ls "$work/data" >/dev/null 2>&1; echo $?)"
+program=$(mktemp /tmp/arcbox-test.XXXXXX)
+cp /bin/true "$program"
+chmod +x "$program"
+same "one right in /tmp is not seen, and said" 1 "$("$arcbox" run host "$program" 2>&1 | grep -c "show it with --mount $program:$program")"
+same "as that says" 0 "$("$arcbox" run --mount "$program:$program" host "$program"; echo $?)"
+rm "$program"
+# What stays in the private layer is said at the end; --here keeps it.
+"$arcbox" run host sh -c 'mkdir out; echo 1 >out/a.bin; echo 1 >.hidden; mkdir ~/.arcbox-test; echo 1 >~/.arcbox-test/x; echo 1 >/tmp/x' 2>err
+same "files that vanish" "arcbox: 1 file was written in the container's private layer, and gone with it: out/a.bin (to keep such files: --here, or --mount FOLDER:FOLDER)" "$(cat err)"
+"$arcbox" run host sh -c 'for i in 1 2 3 4 5; do echo >f$i; done' 2>err
+same "many of them" "5 files and 2 more" "$(grep -o '[0-9] files\|and 2 more' err | tr '\n' ' ' | sed 's/ $//')"
+"$arcbox" run host sh -c "printf x >'$(printf 'a\033[31mb')'" 2>err
+same "their names are cleaned" 1 "$(grep -c 'a?\[31mb' err)"
+"$arcbox" run host sh -c 'cat /etc/hostname; ln -s /etc/passwd link; true' >/dev/null 2>err
+same "none, nothing said" "" "$(cat err)"
+same "--here" "$work/elsewhere kept" "$("$arcbox" run --here host sh -c 'echo kept >file; pwd' 2>&1) $(cat file)"
+same "--here in a folder image" "/app/list $work/elsewhere/file" "$(cp -r "$scratch" "$work/image2"; "$arcbox" run --here "$work/image2" /app/list /app/list "$work/elsewhere/file" | tr '\n' ' ' | sed 's/ $//')"
+cp "$(command -v ls)" ./program
+same "./program in it" file "$("$arcbox" run --here "$work/image2" ./program | grep file)"
 finish
