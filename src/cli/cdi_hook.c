@@ -8,6 +8,7 @@
  *                    libraries
  *   end              the tenant is removed */
 #include "cli/cdi.h"
+#include "cli/image.h"
 #include "cli/inside.h"
 #include "cli/json.h"
 #include "cli/run.h"
@@ -133,6 +134,9 @@ static int attach(const char *name, const char *root)
     int inside = abx_inside_root(root);
     if (inside < 0)
         abx_die(ABX_EXIT_OWN, "cannot open the container's root: %s", strerror(-inside));
+    char text[256];
+    if (abx_image_check(inside, text, sizeof text) < 0)
+        abx_die(ABX_EXIT_CANNOT_RUN, "%s", text);
     renew_cache(inside);
     int tree = abx_tree_open(AT_FDCWD, folder, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
     if (tree < 0)

@@ -8,6 +8,8 @@
  *
  * -t: open a terminal and send its master through SOCKET; -i: signals to leave ignored, a mask; -p:
  * there is no process namespace. */
+#include "cli/program.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -88,6 +90,86 @@ static int open_terminal(int socket)
     return slave;
 }
 
+static size_t read_head(const char *path, char head[ABX_PROGRAM_HEAD + 1])
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, head, ABX_PROGRAM_HEAD);
+    if (fd >= 0)
+        close(fd);
+    head[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* A file that is there and whose loader is not: the kernel says that the file is not there. */
+static void complain_of_loader(const char *path, const char *loader, int is_script)
+{
+    const char *musl =
+            strstr(loader, "ld-musl") ? " (it was built for musl: build it for glibc)" : "";
+    char text[1024];
+    snprintf(text, sizeof text, " needs the %s %s, which is not in the container%s",
+            is_script ? "interpreter" : "loader", loader, musl);
+    complain(path, text, 0);
+}
+
+/* Says why `path`, which is there, was not run: the exit code. */
+static int explain(const char *path, int error)
+{
+    char head[ABX_PROGRAM_HEAD + 1], text[256] = " ", loader[512];
+    size_t length = read_head(path, head);
+    if (error == ENOEXEC && abx_program_is_foreign(head, length, text + 1, sizeof text - 1))
+        complain(path, text, 0);
+    else if (error == ENOENT && abx_program_loader(head, length, loader, sizeof loader) &&
+             access(loader, F_OK) < 0)
+        complain_of_loader(path, loader, head[0] == '#');
+    else
+        complain("cannot run ", path, error);
+    return error == ENOENT ? 127 : 126;
+}
+
+/* As shells do: a file without a first line that says otherwise is a script for sh. */
+static void try_as_script(const char *path, char **command)
+{
+    char head[ABX_PROGRAM_HEAD + 1], text[256], *words[256] = {"sh", (char *)path};
+    size_t length = read_head(path, head), n = 2;
+    if (abx_program_is_foreign(head, length, text, sizeof text) || memchr(head, 0, length))
+        return;
+    for (size_t i = 1; command[i] && n < sizeof words / sizeof *words - 1; i++)
+        words[n++] = command[i];
+    execv("/bin/sh", words);
+    errno = ENOEXEC;
+}
+
+/* Returns when it cannot be run: the error. */
+static int try_file(const char *path, char **command)
+{
+    execv(path, command);
+    if (errno == ENOEXEC)
+        try_as_script(path, command);
+    return errno;
+}
+
+/* In the folders of $PATH; returns the exit code when nothing was run. */
+static int try_path(char **command)
+{
+    const char *list = getenv("PATH");
+    char found[4096] = "", path[4096];
+    int error = ENOENT;
+    for (const char *folder = list ? list : "/usr/bin:/bin"; folder;) {
+        size_t n = strcspn(folder, ":");
+        snprintf(path, sizeof path, "%.*s%s%s", (int)n, folder, n ? "/" : "", command[0]);
+        int e = try_file(path, command);
+        if (!found[0] && access(path, F_OK) == 0) {
+            snprintf(found, sizeof found, "%s", path);
+            error = e;
+        }
+        folder = folder[n] ? folder + n + 1 : NULL;
+    }
+    if (found[0])
+        return explain(found, error);
+    complain(command[0], ": no such command in the container", 0);
+    return 127;
+}
+
 static void run_command(char **command, const char *folder, int slave, unsigned long ignored)
 {
     sigset_t none;
@@ -106,13 +188,10 @@ static void run_command(char **command, const char *folder, int slave, unsigned 
         complain("cannot enter the folder ", folder, errno);
         _exit(125);
     }
-    execvp(command[0], command);
-    int error = errno;
-    if (error == ENOENT && !strchr(command[0], '/'))
-        complain(command[0], ": no such command in the container", 0);
-    else
-        complain("cannot run ", command[0], error);
-    _exit(error == ENOENT ? 127 : 126);
+    if (!strchr(command[0], '/'))
+        _exit(try_path(command));
+    int error = try_file(command[0], command);
+    _exit(explain(command[0], error));
 }
 
 /* Without a process namespace nothing ends with us by itself: what the command left becomes our

@@ -78,6 +78,23 @@ bool abx_run_mounts(const struct abx_run *run, const char *path)
     return false;
 }
 
+char *abx_run_mounted(const struct abx_run *run, const char *command)
+{
+    char *joined = !strchr(command, '/') ? NULL
+                   : *command == '/'     ? abx_xstrdup(command)
+                   : run->workdir        ? abx_xprintf("%s/%s", run->workdir, command)
+                                         : NULL;
+    char *path = joined ? abx_path_normal(joined) : NULL, *found = NULL;
+    for (unsigned i = 0; path && !found && i < run->mount_count; i++) {
+        const struct abx_mount *m = &run->mounts[i];
+        if (strcmp(path, m->target) == 0 || is_below(path, m->target))
+            found = abx_xprintf("%s%s", m->source, path + strlen(m->target));
+    }
+    free(path);
+    free(joined);
+    return found;
+}
+
 void abx_mounts_check(const struct abx_run *run)
 {
     for (unsigned i = 0; i < run->mount_count; i++)

@@ -1,5 +1,7 @@
 /* cli: `arcbox run` with an OCI reference, through podman. */
 #include "cli/cdi.h"
+#include "cli/image.h"
+#include "cli/program.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
 
@@ -226,6 +228,20 @@ static char *keep_limits(const struct abx_run *run)
                                                               : abx_xstrdup("");
 }
 
+/* A command that a mount shows is looked at here: the container's own words for it help nobody. */
+static void check_command(const struct abx_run *run)
+{
+    char head[ABX_PROGRAM_HEAD], text[256];
+    char *path = run->command_count ? abx_run_mounted(run, run->command[0]) : NULL;
+    int fd = path ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+    if (n > 0 && abx_program_is_foreign(head, (size_t)n, text, sizeof text))
+        abx_die(ABX_EXIT_CANNOT_RUN, "%s %s", run->command[0], text);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
 int abx_run_oci(struct abx_run *run)
 {
     char *podman = abx_find_program("podman");
@@ -234,6 +250,8 @@ int abx_run_oci(struct abx_run *run)
                 "image '%s': OCI images need podman (apt install podman); `host` and folders "
                 "(./FOLDER) run without it",
                 run->image);
+    abx_image_check_name(run, podman);
+    check_command(run);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c);
     char *variables = keep_variables(run, c), *limits = keep_limits(run);

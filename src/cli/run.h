@@ -61,6 +61,9 @@ void abx_mount_bind(struct abx_run *run, const char *source, const char *target,
 void abx_mounts_check(const struct abx_run *run); /* once the image is known */
 /* Whether one of the mounts is on `path` or on a folder that it is in. */
 bool abx_run_mounts(const struct abx_run *run, const char *path);
+/* The host's file that a mount shows as that command, relative to the working folder; NULL: none.
+ * The caller's to free(). */
+char *abx_run_mounted(const struct abx_run *run, const char *command);
 /* "/a//b/../c" -> "/a/c"; the caller's to free(). */
 char *abx_path_normal(const char *path);
 

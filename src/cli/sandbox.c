@@ -7,6 +7,7 @@
  *
  * Capabilities exist only inside the new user namespace, and bubblewrap takes them away again (all
  * for an ordinary user; for root all but those a container engine leaves). */
+#include "cli/image.h"
 #include "cli/left.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
@@ -369,6 +370,16 @@ static void prepare(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", s->scratch, strerror(errno));
 }
 
+static void check_image(const struct abx_run *run)
+{
+    char text[256];
+    int root = run->kind == ABX_IMAGE_FOLDER && run->gpu.wanted ? abx_inside_root(run->image) : -1;
+    if (root >= 0 && abx_image_check(root, text, sizeof text) < 0)
+        abx_die(ABX_EXIT_CANNOT_RUN, "%s", text);
+    if (root >= 0)
+        close(root);
+}
+
 static void use_gpu(struct sandbox *s, const char *name)
 {
     s->stage = abx_place_guest_root();
@@ -476,6 +487,7 @@ int abx_run_sandbox(struct abx_run *run)
 {
     struct sandbox s = {.run = run, .socket_tree = -1};
     choose_folder(&s);
+    check_image(run);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c); /* from here on, dying removes the record */
     prepare(&s, c);
