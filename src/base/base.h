@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -119,6 +120,15 @@ static inline void abx_cpu_relax(void)
     __asm__ volatile("yield");
 #endif
 }
+
+/* ---- memory of this process's control group (memory_group.c) */
+
+/* The folder of the group that limits this process's memory. False: there is none. */
+bool abx_memory_group(char ret_path[PATH_MAX]);
+/* Bytes: the machine's, or less where that group or one above it allows less. */
+uint64_t abx_memory_limit(void);
+/* How often the kernel ended a process of the group (NULL: our own) for want of memory. */
+uint64_t abx_memory_kills(const char *group);
 
 /* ---- SHA-256 (FIPS 180-4): cache keys, never secrets */
 struct abx_sha256 {

@@ -92,8 +92,16 @@ static void set(struct words *w, const char *pair)
     ADD(w, "--setenv", name, equals + 1);
 }
 
-static void add_environment(struct words *w, const struct abx_run *run)
+static const char *run_home(const struct sandbox *s)
 {
+    if (!s->settings.has_user)
+        return "/root";
+    return s->settings.home && *s->settings.home == '/' ? s->settings.home : "/";
+}
+
+static void add_environment(struct words *w, const struct sandbox *s)
+{
+    const struct abx_run *run = s->run;
     add(w, "--clearenv");
     if (run->kind == ABX_IMAGE_HOST) {
         for (char **e = environ; *e; e++)
@@ -101,7 +109,8 @@ static void add_environment(struct words *w, const struct abx_run *run)
                 set(w, *e);
     } else {
         set(w, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        set(w, "HOME=/root");
+        const char *home = run_home(s);
+        set(w, abx_xprintf("HOME=%s", home));
         const char *term = getenv("TERM");
         if (run->tty)
             set(w, abx_xprintf("TERM=%s", term && *term ? term : "xterm"));
@@ -217,6 +226,10 @@ static void add_mounts(struct words *w, const struct sandbox *s, const char *roo
     else
         ADD(w, "--proc", "/proc");
     ADD(w, "--dev", "/dev", "--ro-bind-try", "/sys", "/sys");
+    if (s->settings.shm_bytes)
+        ADD(w, "--perms", "1777", "--size",
+                abx_xprintf("%llu", (unsigned long long)s->settings.shm_bytes), "--tmpfs",
+                "/dev/shm");
     cover_kernel(w);
     char resolv[PATH_MAX];
     if (s->run->kind == ABX_IMAGE_HOST && realpath("/etc/resolv.conf", resolv) &&
@@ -235,6 +248,8 @@ static void add_command(struct words *w, const struct sandbox *s)
     }
     if (s->shares_processes)
         add(w, "-p");
+    if (s->settings.has_user && geteuid() == 0)
+        ADD(w, "-u", abx_xprintf("%u:%u", s->settings.uid, s->settings.gid));
     add(w, "--");
     for (int i = 0; i < s->run->command_count; i++)
         add(w, s->run->command[i]);
@@ -259,7 +274,7 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
     if (geteuid() == 0)
         add_capabilities(&w);
     add_mounts(&w, s, root);
-    add_environment(&w, run);
+    add_environment(&w, s);
     int words = words_fd(&w);
     if (words < 0)
         return;

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORD_CAP 4096
+#define RECORD_CAP 16384
 #define NAME_CAP 63 /* a host name's length: the name becomes one */
 
 static char *folder_of(const char *name)
@@ -123,9 +123,10 @@ int abx_container_save(const struct abx_container *c)
     if (f) {
         fprintf(f,
                 "kind=%s\nimage=%s\ncommand=%s\ngpu=%d\nremove=%d\nsupervisor=%d\ninit=%d\n"
-                "exit_code=%d\nstarted=%lld\n",
+                "exit_code=%d\nstarted=%lld\nended=%lld\ngroup=%s\nworkdir=%s\nwhy=%s\n",
                 c->kind, c->image, c->command, c->gpu, c->remove, c->supervisor, c->init,
-                c->exit_code, (long long)c->started);
+                c->exit_code, (long long)c->started, (long long)c->ended, c->group, c->workdir,
+                c->why);
         if (ferror(f))
             r = -EIO;
         if (fclose(f) != 0)
@@ -204,6 +205,14 @@ static void parse_record(struct abx_container *c, char *text)
             c->exit_code = atoi(value);
         else if (strcmp(line, "started") == 0)
             c->started = atoll(value);
+        else if (strcmp(line, "ended") == 0)
+            c->ended = atoll(value);
+        else if (strcmp(line, "group") == 0)
+            copy_text(c->group, sizeof c->group, value);
+        else if (strcmp(line, "workdir") == 0)
+            copy_text(c->workdir, sizeof c->workdir, value);
+        else if (strcmp(line, "why") == 0)
+            copy_text(c->why, sizeof c->why, value);
     }
 }
 

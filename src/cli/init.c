@@ -3,15 +3,16 @@
  * status. Runs inside the container, with the container's rights; the host believes nothing from it
  * but the terminal's descriptor.
  *
- *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] -- COMMAND...
+ *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID] -- COMMAND...
  *   arcbox-init -c             says that it runs, for `arcbox doctor`
  *
- * -t: open a terminal and send its master through SOCKET; -i: signals to leave ignored, a mask; -p:
- * there is no process namespace. */
+ * -u: who the command is; -t: open a terminal and send its master through SOCKET; -i: signals to
+ * leave ignored, a mask; -p: there is no process namespace. */
 #include "cli/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -170,7 +171,19 @@ static int try_path(char **command)
     return 127;
 }
 
-static void run_command(char **command, const char *folder, int slave, unsigned long ignored)
+static void become(const char *user)
+{
+    char *colon;
+    uid_t uid = (uid_t)strtoul(user, &colon, 10);
+    gid_t gid = *colon == ':' ? (gid_t)strtoul(colon + 1, NULL, 10) : 0;
+    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+        complain("cannot become the user ", user, errno);
+        _exit(125);
+    }
+}
+
+static void run_command(
+        char **command, const char *folder, const char *user, int slave, unsigned long ignored)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -184,6 +197,8 @@ static void run_command(char **command, const char *folder, int slave, unsigned 
         dup2(slave, 1);
         dup2(slave, 2);
     }
+    if (user)
+        become(user);
     if (folder && chdir(folder) < 0) {
         complain("cannot enter the folder ", folder, errno);
         _exit(125);
@@ -237,9 +252,9 @@ static int must_pass_on(const siginfo_t *info)
 int main(int argc, char **argv)
 {
     int socket = -1, option, shares_processes = 0;
-    const char *folder = NULL;
+    const char *folder = NULL, *user = NULL;
     unsigned long ignored = 0;
-    while ((option = getopt(argc, argv, "+t:w:i:pc")) != -1) {
+    while ((option = getopt(argc, argv, "+t:w:i:pcu:")) != -1) {
         if (option == 't')
             socket = atoi(optarg);
         else if (option == 'w')
@@ -248,6 +263,8 @@ int main(int argc, char **argv)
             ignored = strtoul(optarg, NULL, 16);
         else if (option == 'p')
             shares_processes = 1;
+        else if (option == 'u')
+            user = optarg;
         else if (option == 'c')
             return puts("started") < 0;
         else
@@ -270,7 +287,7 @@ int main(int argc, char **argv)
     if (child == 0) {
         if (getppid() != 1)
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run_command(argv + optind, folder, slave, ignored);
+        run_command(argv + optind, folder, user, slave, ignored);
     }
     if (slave >= 0)
         close(slave);

@@ -138,8 +138,14 @@ int abx_tree_open(int folder, const char *source, uint64_t attributes)
 
 int abx_tree_memory(const char *mode)
 {
+    return abx_tree_memory_sized(mode, NULL);
+}
+
+int abx_tree_memory_sized(const char *mode, const char *bytes)
+{
     int context = fsopen("tmpfs", FSOPEN_CLOEXEC), tree = -1;
     if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
+            (!bytes || fsconfig(context, FSCONFIG_SET_STRING, "size", bytes, 0) == 0) &&
             fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
         tree = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     int r = tree < 0 ? -errno : tree;

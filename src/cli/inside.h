@@ -25,6 +25,7 @@ int abx_inside_read(int root, const char *rel, size_t cap, void **ret_data, size
 int abx_tree_open(int folder, const char *source, uint64_t attributes);
 /* A file system in memory, its folder's mode in octal, not attached anywhere. */
 int abx_tree_memory(const char *mode);
+int abx_tree_memory_sized(const char *mode, const char *bytes); /* NULL: half of the memory */
 /* Shows it on an opened mount point. */
 int abx_tree_attach(int tree, int mount_point);
 

@@ -78,6 +78,11 @@ bool abx_run_mounts(const struct abx_run *run, const char *path)
     return false;
 }
 
+void abx_mount_target_check(const char *target)
+{
+    refuse_hiding(target, true);
+}
+
 char *abx_run_mounted(const struct abx_run *run, const char *command)
 {
     char *joined = !strchr(command, '/') ? NULL

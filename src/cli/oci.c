@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct words {
@@ -154,6 +155,11 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--network", "host");
     if (run->cpus)
         add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
+    for (unsigned i = 0; i < run->given_count; i++)
+        if (*run->given[i].value)
+            add2(&w, run->given[i].name, run->given[i].value);
+        else
+            add(&w, run->given[i].name);
     if (*limits)
         add2(&w, "--annotation", abx_xprintf(ABX_LIMITS_ANNOTATION "=%s", limits));
     add(&w, run->image);
@@ -199,6 +205,7 @@ static void watch(const char *podman, struct abx_container *c)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     c->exit_code = *text ? atoi(text) : -1;
+    c->ended = time(NULL);
     abx_container_save(c);
     abx_container_close(c, c->remove);
     _exit(0);

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-static void print_age(char *to, size_t capacity, int64_t started)
+static void print_age(char *to, size_t capacity, int64_t since)
 {
-    int64_t s = time(NULL) - started;
+    int64_t s = time(NULL) - since;
     if (s < 120)
         snprintf(to, capacity, "%lld s", (long long)s);
     else if (s < 7200)
@@ -19,14 +19,27 @@ static void print_age(char *to, size_t capacity, int64_t started)
         snprintf(to, capacity, "%lld days", (long long)s / 86400);
 }
 
+/* How it is or how it ended, and when. */
 static void state_of(const struct abx_container *c, char *to, size_t capacity)
 {
+    char age[32] = "";
+    size_t n;
     if (c->running)
         snprintf(to, capacity, "running");
-    else if (c->exit_code >= 0)
-        snprintf(to, capacity, "exited (%d)", c->exit_code);
+    else if (c->exit_code < 0)
+        snprintf(to, capacity, "killed with its arcbox");
+    else if (c->why[0])
+        snprintf(to, capacity, "exited (%d), %s", c->exit_code, c->why);
+    else if (c->exit_code > 128 && c->exit_code < 128 + 32)
+        snprintf(
+                to, capacity, "exited (%d), SIG%s", c->exit_code, sigabbrev_np(c->exit_code - 128));
     else
-        snprintf(to, capacity, "killed");
+        snprintf(to, capacity, "exited (%d)", c->exit_code);
+    if (c->running || !c->ended)
+        return;
+    n = strlen(to);
+    print_age(age, sizeof age, c->ended);
+    snprintf(to + n, capacity - n, " %s ago", age);
 }
 
 static void print_json(struct abx_container **list, bool all)
@@ -51,8 +64,13 @@ static void print_json(struct abx_container **list, bool all)
         abx_json_string(&out, c->image);
         abx_string_printf(&out, ", \"command\": ");
         abx_json_string(&out, c->command);
-        abx_string_printf(&out, ", \"gpu\": %s, \"started\": %lld, \"pid\": %d}",
-                c->gpu ? "true" : "false", (long long)c->started, c->running ? c->init : 0);
+        abx_string_printf(&out,
+                ", \"gpu\": %s, \"started\": %lld, \"ended\": %lld, \"pid\": %d, "
+                "\"why\": ",
+                c->gpu ? "true" : "false", (long long)c->started, (long long)c->ended,
+                c->running ? c->init : 0);
+        abx_json_string(&out, c->why);
+        abx_string_printf(&out, "}");
     }
     abx_string_printf(&out, "\n]\n");
     fwrite(out.data, 1, out.length, stdout);
@@ -77,11 +95,11 @@ int abx_do_ps(int argc, char **argv)
         return 0;
     }
     if (!quiet)
-        printf("%-20s %-12s %-10s %-4s %-20s %s\n", "NAME", "STATE", "SINCE", "GPU", "IMAGE",
+        printf("%-20s %-26s %-10s %-4s %-20s %s\n", "NAME", "STATE", "STARTED", "GPU", "IMAGE",
                 "COMMAND");
     for (unsigned i = 0; list[i]; i++) {
         const struct abx_container *c = list[i];
-        char state[32], age[32];
+        char state[192], age[32];
         if (!c->running && !all)
             continue;
         if (quiet) {
@@ -90,7 +108,7 @@ int abx_do_ps(int argc, char **argv)
         }
         state_of(c, state, sizeof state);
         print_age(age, sizeof age, c->started);
-        printf("%-20s %-12s %-10s %-4s %-20s %.60s\n", c->name, state, age, c->gpu ? "yes" : "no",
+        printf("%-20s %-26s %-10s %-4s %-20s %.60s\n", c->name, state, age, c->gpu ? "yes" : "no",
                 c->image, c->command);
     }
     return 0;

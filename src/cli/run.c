@@ -52,6 +52,19 @@ static void check_folder(const struct abx_run *run)
             run->image, run->command[0]);
 }
 
+/* Images of a folder name no program of their own, so there is nothing to replace. */
+static void put_entrypoint(struct abx_run *run)
+{
+    const char *program = abx_run_given(run, "--entrypoint", NULL);
+    if (!program || !*program)
+        return;
+    char **words = abx_xcalloc((size_t)run->command_count + 2, sizeof *words);
+    words[0] = (char *)program;
+    memcpy(words + 1, run->command, (size_t)run->command_count * sizeof *words);
+    run->command = words;
+    run->command_count++;
+}
+
 int abx_do_run(int argc, char **argv)
 {
     struct abx_run *run = abx_xcalloc(1, sizeof *run);
@@ -67,6 +80,8 @@ int abx_do_run(int argc, char **argv)
         at++;
     run->command = o.words + at;
     run->command_count = o.count - at;
+    if (run->kind != ABX_IMAGE_OCI)
+        put_entrypoint(run);
     if (!run->command_count && run->kind != ABX_IMAGE_OCI)
         abx_die(ABX_EXIT_OWN, "no command given: arcbox run [OPTIONS] %s COMMAND...", run->image);
     if (run->command_count && !*run->command[0])

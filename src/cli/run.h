@@ -59,6 +59,8 @@ void abx_volume_add(struct abx_run *run, const char *spec); /* -v: HOST:GUEST[:r
 void abx_mount_add(struct abx_run *run, const char *spec);  /* --mount: that, or type=bind,... */
 void abx_mount_bind(struct abx_run *run, const char *source, const char *target, bool read_only);
 void abx_mounts_check(const struct abx_run *run); /* once the image is known */
+/* Dies when something there would hide what the system needs. */
+void abx_mount_target_check(const char *target);
 /* Whether one of the mounts is on `path` or on a folder that it is in. */
 bool abx_run_mounts(const struct abx_run *run, const char *path);
 /* The host's file that a mount shows as that command, relative to the working folder; NULL: none.
@@ -90,7 +92,10 @@ struct abx_container {
     char image[256], command[256];
     bool gpu, remove;
     int supervisor, init, exit_code; /* exit_code -1: not known */
-    int64_t started;                 /* seconds since the epoch */
+    int64_t started, ended;          /* seconds since the epoch; 0: not (yet) */
+    char group[PATH_MAX];            /* its control group's folder, or "" */
+    char workdir[PATH_MAX];          /* its command's working folder */
+    char why[128];                   /* what is known of its end besides the code */
 };
 /* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
 struct abx_container *abx_container_create(const char *name);

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int write_text(const char *path, const char *text)
@@ -61,12 +62,13 @@ static int map_users(struct sandbox *s, pid_t pid)
 {
     bool root = geteuid() == 0;
     bool as_root = s->run->kind == ABX_IMAGE_FOLDER; /* images expect to be root */
-    char *users =
-            root ? identity_map("/proc/self/uid_map")
-                 : abx_xprintf("%u %u 1\n", as_root ? 0 : (unsigned)geteuid(), (unsigned)geteuid());
-    char *groups =
-            root ? identity_map("/proc/self/gid_map")
-                 : abx_xprintf("%u %u 1\n", as_root ? 0 : (unsigned)getegid(), (unsigned)getegid());
+    const struct abx_settings *set = &s->settings;
+    unsigned uid = set->has_user ? set->uid : as_root ? 0 : (unsigned)geteuid();
+    unsigned gid = set->has_user ? set->gid : as_root ? 0 : (unsigned)getegid();
+    char *users = root ? identity_map("/proc/self/uid_map")
+                       : abx_xprintf("%u %u 1\n", uid, (unsigned)geteuid());
+    char *groups = root ? identity_map("/proc/self/gid_map")
+                        : abx_xprintf("%u %u 1\n", gid, (unsigned)getegid());
     char path[64];
     int r = 0;
     if (!root) {
@@ -142,70 +144,6 @@ static void child_namespaces(struct sandbox *s)
         child_fail(s, s->error);
 }
 
-static void attach(struct sandbox *s, int root, int tree, const char *target, bool is_folder)
-{
-    int point = abx_inside_mount_point(root, target, is_folder);
-    int r = point < 0 ? point : abx_tree_attach(tree, point);
-    if (r < 0)
-        child_fail(s, abx_xprintf("cannot make the mount target %s in the container: %s", target,
-                              strerror(-r)));
-    close(point);
-    close(tree);
-}
-
-static void attach_mounts(struct sandbox *s, const struct abx_root *assembled)
-{
-    int root = abx_inside_root(assembled->path);
-    for (unsigned i = 0; i < s->run->mount_count; i++)
-        attach(s, root, s->sources[i], s->run->mounts[i].target, s->run->mounts[i].is_folder);
-    if (s->socket_tree >= 0)
-        attach(s, root, s->socket_tree, "/run/arcbox", true);
-    close(root);
-}
-
-#define NETWORK_FILE_CAP (1u << 20)
-
-/* An image without the folder goes without the file. */
-static void put(const struct abx_root *assembled, const char *rel, const void *data, size_t length)
-{
-    int root = abx_inside_root(assembled->path);
-    abx_inside_put(root, rel, data, length);
-    close(root);
-}
-
-/* The container knows the host's names, and its own: programs look themselves up. */
-static void write_hosts(const struct sandbox *s, const struct abx_root *root)
-{
-    struct abx_string text = {0};
-    void *data;
-    size_t length;
-    if (abx_read_file("/etc/hosts", NETWORK_FILE_CAP, &data, &length) == 0) {
-        abx_string_add(&text, data, length);
-        free(data);
-    } else
-        abx_string_printf(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
-    if (text.length && text.data[text.length - 1] != '\n')
-        abx_string_add(&text, "\n", 1);
-    abx_string_printf(&text, "127.0.1.1\t%s\n", s->run->hostname ? s->run->hostname : s->name);
-    if (!text.failed)
-        put(root, "/etc/hosts", text.data, text.length);
-    abx_string_finish(&text);
-}
-
-/* A folder image resolves names as the host does. */
-static void write_network_files(const struct sandbox *s, const struct abx_root *root)
-{
-    static const char resolv[] = "/etc/resolv.conf";
-    void *data;
-    size_t length;
-    write_hosts(s, root);
-    if (s->run->kind == ABX_IMAGE_FOLDER &&
-            abx_read_file(resolv, NETWORK_FILE_CAP, &data, &length) == 0) {
-        put(root, resolv, data, length);
-        free(data);
-    }
-}
-
 static _Noreturn void child(struct sandbox *s)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -226,14 +164,18 @@ static _Noreturn void child(struct sandbox *s)
                 "user's "
                 "processes outside it");
     if (root.writable)
-        write_network_files(s, &root);
+        abx_sandbox_network_files(s, root.path);
     int r = s->run->kind == ABX_IMAGE_HOST ? abx_sandbox_hide_secrets(s, root.path) : 0;
     if (r < 0)
         child_fail(
                 s, abx_xprintf("cannot hide the hidden files of home folders: %s", strerror(-r)));
-    attach_mounts(s, &root);
+    if (abx_sandbox_attach(s, root.path) < 0)
+        child_fail(s, s->error);
     if (root.writable && root.names.data)
         abx_left_hand_over(s->sync[1], root.upper, root.path, root.names.data);
+    r = abx_settings_limit(&s->settings);
+    if (r < 0)
+        child_fail(s, abx_xprintf("cannot set the limits of --ulimit: %s", strerror(-r)));
     abx_sandbox_exec(s, root.path);
     child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
 }
@@ -299,8 +241,8 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     if (sockets[1] >= 0)
         close(sockets[1]);
     char byte = 0;
-    int r = 0;
-    if (read(s->sync[0], &byte, 1) == 1 && byte == 'u')
+    int r = s->group ? abx_group_add(s->group, pid) : 0;
+    if (read(s->sync[0], &byte, 1) == 1 && byte == 'u' && r == 0)
         r = map_users(s, pid);
     if (r == 0)
         (void)!send(s->sync[0], "g", 1, MSG_NOSIGNAL); /* it may have ended */
@@ -437,8 +379,9 @@ static void detach(const struct sandbox *s, struct abx_container *c)
     free(path);
 }
 
-static void record(struct abx_run *run, struct abx_container *c)
+static void record(const struct sandbox *s, struct abx_container *c)
 {
+    const struct abx_run *run = s->run;
     snprintf(c->kind, sizeof c->kind, "sandbox");
     snprintf(c->image, sizeof c->image, "%s", run->image);
     size_t n = 0;
@@ -448,9 +391,33 @@ static void record(struct abx_run *run, struct abx_container *c)
     for (char *p = c->command; *p; p++)
         if ((unsigned char)*p < ' ')
             *p = ' ';
+    snprintf(c->workdir, sizeof c->workdir, "%s", strpbrk(s->folder, "\n") ? "/" : s->folder);
     c->gpu = run->gpu.wanted;
     c->remove = run->remove || !run->detach;
     c->supervisor = (int)getpid();
+}
+
+/* Asked for by --memory, which cannot do without; --cpus can. */
+static void make_group(struct sandbox *s, struct abx_container *c)
+{
+    const char *why;
+    if (!s->settings.memory && !s->run->cpus)
+        return;
+    s->group = abx_group_make(c->name, s->settings.memory, s->run->cpus, &why);
+    if (!s->group && s->settings.memory)
+        abx_die(ABX_EXIT_OWN, "--memory cannot be used here: %s", why);
+    snprintf(c->group, sizeof c->group, "%s", s->group ? s->group : "");
+}
+
+static void say_out_of_memory(const struct sandbox *s, struct abx_container *c, uint64_t before)
+{
+    if (abx_memory_kills(s->group) <= before)
+        return;
+    uint64_t limit = s->settings.memory ? s->settings.memory : abx_memory_limit();
+    snprintf(c->why, sizeof c->why, "out of memory (%llu MiB)", (unsigned long long)limit >> 20);
+    abx_say("out of memory: the kernel ended a process of the container, which may use %llu MiB%s",
+            (unsigned long long)limit >> 20,
+            s->settings.memory ? " (--memory)" : " with this control group's other processes");
 }
 
 static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
@@ -458,6 +425,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     struct abx_supervised outside;
     char *failure = NULL;
     int code = ABX_EXIT_OWN;
+    uint64_t kills = abx_memory_kills(s->group);
     abx_supervise_prepare();
     if (start(s, &outside, &failure) < 0) {
         if (ready >= 0)
@@ -473,10 +441,14 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
             close(ready);
         }
         code = abx_supervise(&outside);
+        say_out_of_memory(s, c, kills);
         abx_left_say(s->left, s->run, s->folder);
     }
     c->exit_code = code;
+    c->ended = time(NULL);
     c->init = 0;
+    if (s->group)
+        abx_group_remove(s->group);
     abx_container_save(c);
     abx_control_close(s->control);
     abx_remove_tree(s->layers);
@@ -486,13 +458,15 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 int abx_run_sandbox(struct abx_run *run)
 {
     struct sandbox s = {.run = run, .socket_tree = -1};
+    abx_settings_read(run, &s.settings);
     choose_folder(&s);
     check_image(run);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c); /* from here on, dying removes the record */
     prepare(&s, c);
-    record(run, c);
+    record(&s, c);
     s.name = c->name;
+    make_group(&s, c);
     if (run->gpu.wanted)
         use_gpu(&s, c->name);
     int ready = -1;

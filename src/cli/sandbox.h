@@ -4,6 +4,7 @@
 
 #include "cli/inside.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 
 #define ABX_MAX_KEPT 15
 
@@ -23,6 +24,8 @@ struct sandbox {
     int sources[ABX_MAX_MOUNTS];  /* the run's mounts, opened; of the child that opens them */
     int socket_tree;              /* the tenant's folder, likewise; -1 without --gpu */
     struct abx_control *control;
+    struct abx_settings settings;
+    char *group;           /* its control group's folder, or NULL */
     struct abx_left *left; /* what is seen of the private layer from outside */
     char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
@@ -43,6 +46,13 @@ int abx_world_enter(struct sandbox *s);
 
 /* Fills `keep` from `here`, `folder`, the environment and the command (kept.c). */
 void abx_sandbox_keep(struct sandbox *s);
+
+/* In the child: /etc/hosts and /etc/resolv.conf (network_files.c). */
+void abx_sandbox_network_files(const struct sandbox *s, const char *root);
+
+/* In the child: the mounts, file systems in memory, and, with --read-only, no writable layer but
+ * those (attach.c). -errno with `error` set. */
+int abx_sandbox_attach(struct sandbox *s, const char *root);
 
 /* Covers what nobody meant to show (homes.c): 0 or -errno. */
 int abx_sandbox_hide_secrets(struct sandbox *s, const char *root);

@@ -34,10 +34,26 @@ static const struct abx_option run_options[] = {
         {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
         {0, "--network", "host|none", "the host's network, or none", "host none", "--net"},
         {0, "--cpus", "N",
-                "processors that its GPU work uses, where that is the processor's; all unless told "
-                "otherwise",
+                "processors that its GPU work uses, where that is the processor's, and the command "
+                "itself, where control groups can be made; all unless told otherwise",
                 "", NULL},
-        END};
+        {'m', "--memory", "SIZE", "memory that the command may use: 512m, 2g", "", NULL},
+        {'u', "--user", "USER[:GROUP]", "who it is in the container, by name or number", "", NULL},
+        {0, "--entrypoint", "PROGRAM", "run that, and take the command for its arguments", "",
+                NULL},
+        {0, "--read-only", NULL, "no writable layer but /tmp, /run and mounts", NULL, NULL},
+        {0, "--tmpfs", "FOLDER[:size=SIZE,mode=MODE]", "an empty folder in memory", "", NULL},
+        {0, "--shm-size", "SIZE", "how large /dev/shm may grow", "", NULL},
+        {0, "--ulimit", "NAME=SOFT[:HARD]", "a limit of its processes: nofile, nproc, core, ...",
+                "", NULL},
+        {0, "--add-host", "NAME:ADDRESS", "an address for a name, in /etc/hosts", "", NULL},
+        {0, "--dns", "ADDRESS", "a name server, instead of the host's", "", NULL},
+        {'l', "--label", "NAME[=VALUE]", "a note that `arcbox inspect` shows", "", NULL},
+        {0, "--init", NULL, "docker's; a process that reaps others is always there", NULL, NULL},
+        {'p', "--publish", "[ADDRESS:]PORT:PORT", "OCI images: a port of its own on the host", "",
+                NULL},
+        {0, "--pull", "WHEN", "OCI images: when to fetch it", "always missing newer never", NULL},
+        {0, "--platform", "SYSTEM/PROCESSOR", "OCI images: which of several", "", NULL}, END};
 
 static const struct abx_option ps_options[] = {
         {'a', "--all", NULL, "also those that have ended", NULL, NULL},

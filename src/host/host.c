@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 /* Far above any one kernel, short for a person. */
@@ -18,10 +17,8 @@
 
 void abx_host_default_limits(struct abx_control_limits *limits)
 {
-    struct sysinfo info;
     if (!limits->memory_bytes)
-        limits->memory_bytes =
-                sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 2 : 4ull << 30;
+        limits->memory_bytes = abx_memory_limit() / 2;
     if (!limits->command_buffer_ns)
         limits->command_buffer_ns = DEFAULT_COMMAND_BUFFER_NS;
     if (!limits->clients)

@@ -526,5 +526,6 @@ int main(int argc, char **argv)
     if (daemon_mode)
         daemonise();
     s.started_ns = supervisor_realtime_ns();
+    (void)supervisor_out_of_memory(); /* what was before us */
     return run(&s, ready_fd);
 }

@@ -125,6 +125,9 @@ void compiler_drop(struct supervisor *s);
 /* Something is in its log. */
 void worker_said(struct worker *worker);
 /* The process `pid` ended. */
+/* Whether the kernel ended something of our control group for want of memory since the last call.
+ */
+bool supervisor_out_of_memory(void);
 void worker_reaped(struct supervisor *s, pid_t pid, int status);
 void worker_kill(struct supervisor *s, struct worker *worker);
 

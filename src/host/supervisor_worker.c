@@ -282,6 +282,14 @@ static bool adopt(struct worker *worker, const struct tenant *tenant)
     return abx_sock_try_send(worker->sock, &m, sizeof m, NULL, 0) == 0;
 }
 
+bool supervisor_out_of_memory(void)
+{
+    static uint64_t seen;
+    uint64_t before = seen;
+    seen = abx_memory_kills(NULL);
+    return seen > before;
+}
+
 static void describe_death(const struct worker *worker, int status, char text[192])
 {
     char said[sizeof worker->stats->lost];
@@ -294,6 +302,10 @@ static void describe_death(const struct worker *worker, int status, char text[19
         snprintf(text, 192, "%s", said);
     else if (worker->silent)
         snprintf(text, 192, "the GPU worker did not answer any more and was ended");
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && supervisor_out_of_memory())
+        snprintf(text, 192,
+                "the GPU worker was ended for want of memory: its control group may use %llu MiB",
+                (unsigned long long)(abx_memory_limit() >> 20));
     else if (WIFSIGNALED(status))
         snprintf(text, 192, "the GPU worker was killed by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
