@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -121,29 +122,30 @@ static void add_environment(struct words *w, const struct sandbox *s)
 }
 
 /* Refuses the two ioctls that type into the terminal the user shares with the container. */
-static int filter_fd(void)
-{
 #if defined(__x86_64__)
-    const uint32_t native = AUDIT_ARCH_X86_64;
+#define NATIVE AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
-    const uint32_t native = AUDIT_ARCH_AARCH64;
+#define NATIVE AUDIT_ARCH_AARCH64
 #endif
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define IF_NOT(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
 #define IF(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skip, 0)
-    const struct sock_filter program[] = {
-            LOAD(arch),
-            IF_NOT(native, 8), /* other call tables of this processor: refused, below */
-            LOAD(nr),
-            BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 6, 0), /* x32 */
-            IF_NOT(SYS_ioctl, 4),
-            LOAD(args[1]), /* the low half: the kernel looks at 32 bits */
-            IF(TIOCSTI, 1),
-            IF_NOT(TIOCLINUX, 1),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-    };
+static const struct sock_filter program[] = {
+        LOAD(arch),
+        IF_NOT(NATIVE, 8), /* other call tables of this processor: refused, below */
+        LOAD(nr),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 6, 0), /* x32 */
+        IF_NOT(SYS_ioctl, 4),
+        LOAD(args[1]), /* the low half: the kernel looks at 32 bits */
+        IF(TIOCSTI, 1),
+        IF_NOT(TIOCLINUX, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+};
+
+static int filter_fd(void)
+{
     int fd = memfd_create("arcbox-filter", 0);
     if (fd >= 0 &&
             (write(fd, program, sizeof program) != sizeof program || lseek(fd, 0, SEEK_SET) < 0)) {
@@ -151,6 +153,12 @@ static int filter_fd(void)
         return -1;
     }
     return fd;
+}
+
+int abx_sandbox_filter(void)
+{
+    const struct sock_fprog whole = {ABX_ARRAY_SIZE(program), (struct sock_filter *)program};
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole);
 }
 
 /* The words for bubblewrap, in memory: every user of the machine can read a command line, and there
@@ -250,6 +258,10 @@ static void add_command(struct words *w, const struct sandbox *s)
         add(w, "-p");
     if (s->settings.has_user && geteuid() == 0)
         ADD(w, "-u", abx_xprintf("%u:%u", s->settings.uid, s->settings.gid));
+    if (s->report[1] >= 0) {
+        keep_open(s->report[1]);
+        ADD(w, "-r", abx_xprintf("%d", s->report[1]));
+    }
     add(w, "--");
     for (int i = 0; i < s->run->command_count; i++)
         add(w, s->run->command[i]);

@@ -46,13 +46,18 @@ struct abx_variable {
 /* Of the environment; the last has no name. */
 extern const struct abx_variable abx_variables[];
 
+int abx_do_attach(int argc, char **argv);
 int abx_do_bench(int argc, char **argv);
 int abx_do_cdi(int argc, char **argv);
 int abx_do_cdi_hook(int argc, char **argv);
 int abx_do_completion(int argc, char **argv);
 int abx_do_daemon(int argc, char **argv);
 int abx_do_doctor(int argc, char **argv);
+int abx_do_exec(int argc, char **argv);
 int abx_do_gpu(int argc, char **argv);
+int abx_do_kill(int argc, char **argv);
+int abx_do_prune(int argc, char **argv);
+int abx_do_wait(int argc, char **argv);
 int abx_do_help(int argc, char **argv);
 int abx_do_logs(int argc, char **argv);
 int abx_do_manual(int argc, char **argv);
@@ -63,6 +68,8 @@ int abx_do_stop(int argc, char **argv);
 int abx_do_version(int argc, char **argv);
 
 /* ---- messages (message.c) */
+/* The log of a detached container, to which its own arcbox speaks too; -1: standard error. */
+extern int abx_messages_log;
 void abx_say(const char *format, ...) ABX_PRINTF(1, 2);
 _Noreturn void abx_die(int code, const char *format, ...) ABX_PRINTF(2, 3);
 /* "out of memory" ends a command-line tool: these never return NULL. */

@@ -80,8 +80,10 @@ struct abx_container *abx_container_create(const char *wanted)
 {
     if (wanted && !name_ok(wanted))
         abx_die(ABX_EXIT_OWN,
-                "the name '%s' does not do: letters, digits, '_', '.' and '-', at most %d", wanted,
-                NAME_CAP);
+                "a container cannot be named '%s': names are letters, digits, '_', '.' and '-', "
+                "begin "
+                "with a letter or digit, and have at most %d",
+                wanted, NAME_CAP);
     for (int attempt = 0; attempt < 8; attempt++) {
         char *name = wanted ? abx_xstrdup(wanted) : made_up_name();
         char *folder = folder_of(name);
@@ -123,10 +125,10 @@ int abx_container_save(const struct abx_container *c)
     if (f) {
         fprintf(f,
                 "kind=%s\nimage=%s\ncommand=%s\ngpu=%d\nremove=%d\nsupervisor=%d\ninit=%d\n"
-                "exit_code=%d\nstarted=%lld\nended=%lld\ngroup=%s\nworkdir=%s\nwhy=%s\n",
+                "exit_code=%d\nstarted=%lld\nended=%lld\ngroup=%s\nworkdir=%s\nuser=%s\nwhy=%s\n",
                 c->kind, c->image, c->command, c->gpu, c->remove, c->supervisor, c->init,
                 c->exit_code, (long long)c->started, (long long)c->ended, c->group, c->workdir,
-                c->why);
+                c->user, c->why);
         if (ferror(f))
             r = -EIO;
         if (fclose(f) != 0)
@@ -211,6 +213,8 @@ static void parse_record(struct abx_container *c, char *text)
             copy_text(c->group, sizeof c->group, value);
         else if (strcmp(line, "workdir") == 0)
             copy_text(c->workdir, sizeof c->workdir, value);
+        else if (strcmp(line, "user") == 0)
+            copy_text(c->user, sizeof c->user, value);
         else if (strcmp(line, "why") == 0)
             copy_text(c->why, sizeof c->why, value);
     }
@@ -243,6 +247,14 @@ struct abx_container *abx_container_find(const char *name)
     /* podman's containers outlive an arcbox that was killed. */
     if (lock >= 0 && strcmp(c->kind, "podman") == 0 && c->exit_code < 0)
         c->running = abx_oci_runs(name);
+    return c;
+}
+
+struct abx_container *abx_container_must(const char *name)
+{
+    struct abx_container *c = abx_container_find(name);
+    if (!c)
+        abx_die(ABX_EXIT_OWN, "no container named '%s' (see: arcbox ps -a)", name);
     return c;
 }
 

@@ -3,7 +3,8 @@
  * status. Runs inside the container, with the container's rights; the host believes nothing from it
  * but the terminal's descriptor.
  *
- *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID] -- COMMAND...
+ *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID]
+ *               [-r REPORT] [-x] -- COMMAND...
  *   arcbox-init -c             says that it runs, for `arcbox doctor`
  *
  * -u: who the command is; -t: open a terminal and send its master through SOCKET; -i: signals to
@@ -29,11 +30,15 @@
  * container cannot be traced, and (Linux 6.12) sent signals or reached through sockets without a
  * file, which belong to a network and not to a container. Nothing here is believed to hold without
  * it. */
-static void close_in(int shares_processes)
+static void close_in(int shares_processes, int is_second)
 {
     struct {
         uint64_t files, net, scoped;
     } rules = {0, 0, 3};
+    /* What enters later is outside the first program's domain, and may send signals to it all the
+     * same: nothing else is in reach where processes are not shared. */
+    if (is_second && !shares_processes)
+        rules.scoped = 1;
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
     size_t bytes = sizeof rules;
     if (version < 6) {
@@ -49,12 +54,21 @@ static void close_in(int shares_processes)
     close(fd);
 }
 
+static int report = -1; /* where a detached container says why its command does not run */
+
 static void complain(const char *what, const char *which, int error)
 {
-    if (error)
-        dprintf(2, "arcbox: %s%s: %s\n", what, which, strerror(error));
-    else
-        dprintf(2, "arcbox: %s%s\n", what, which);
+    dprintf(report >= 0 ? report : 2, "%s%s%s%s%s\n", report >= 0 ? "" : "arcbox: ", what, which,
+            error ? ": " : "", error ? strerror(error) : "");
+}
+
+/* Of the command's process. The code follows the words. */
+static void give_up(int code)
+{
+    unsigned char byte = (unsigned char)code;
+    if (report >= 0)
+        (void)!write(report, &byte, 1);
+    _exit(code);
 }
 
 static int open_terminal(int socket)
@@ -178,7 +192,7 @@ static void become(const char *user)
     gid_t gid = *colon == ':' ? (gid_t)strtoul(colon + 1, NULL, 10) : 0;
     if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
         complain("cannot become the user ", user, errno);
-        _exit(125);
+        give_up(125);
     }
 }
 
@@ -201,12 +215,12 @@ static void run_command(
         become(user);
     if (folder && chdir(folder) < 0) {
         complain("cannot enter the folder ", folder, errno);
-        _exit(125);
+        give_up(125);
     }
     if (!strchr(command[0], '/'))
-        _exit(try_path(command));
+        give_up(try_path(command));
     int error = try_file(command[0], command);
-    _exit(explain(command[0], error));
+    give_up(explain(command[0], error));
 }
 
 /* Without a process namespace nothing ends with us by itself: what the command left becomes our
@@ -251,10 +265,10 @@ static int must_pass_on(const siginfo_t *info)
 
 int main(int argc, char **argv)
 {
-    int socket = -1, option, shares_processes = 0;
+    int socket = -1, option, shares_processes = 0, is_second = 0;
     const char *folder = NULL, *user = NULL;
     unsigned long ignored = 0;
-    while ((option = getopt(argc, argv, "+t:w:i:pcu:")) != -1) {
+    while ((option = getopt(argc, argv, "+t:w:i:pcu:r:x")) != -1) {
         if (option == 't')
             socket = atoi(optarg);
         else if (option == 'w')
@@ -265,6 +279,10 @@ int main(int argc, char **argv)
             shares_processes = 1;
         else if (option == 'u')
             user = optarg;
+        else if (option == 'r')
+            report = atoi(optarg);
+        else if (option == 'x')
+            is_second = 1;
         else if (option == 'c')
             return puts("started") < 0;
         else
@@ -272,11 +290,11 @@ int main(int argc, char **argv)
     }
     if (optind >= argc)
         return 125;
-    close_in(shares_processes);
+    close_in(shares_processes, is_second);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    if (getpid() != 1)
+    if (getpid() != 1 && !is_second)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     int slave = socket >= 0 ? open_terminal(socket) : -1;
     pid_t child = fork();
@@ -287,10 +305,14 @@ int main(int argc, char **argv)
     if (child == 0) {
         if (getppid() != 1)
             prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (report >= 0)
+            fcntl(report, F_SETFD, FD_CLOEXEC);
         run_command(argv + optind, folder, user, slave, ignored);
     }
     if (slave >= 0)
         close(slave);
+    if (report >= 0)
+        close(report);
     for (;;) {
         siginfo_t info;
         int s = sigwaitinfo(&all, &info);
@@ -301,7 +323,7 @@ int main(int argc, char **argv)
         int status;
         for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
             if (pid == child) {
-                if (getpid() != 1)
+                if (getpid() != 1 && !is_second)
                     end_the_rest();
                 return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             }

@@ -1,10 +1,12 @@
 /* cli: messages, and the small helpers that die. */
-#include "cli/cli.h"
+#include "cli/run.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+int abx_messages_log = -1;
 
 static void say(const char *format, va_list args)
 {
@@ -15,6 +17,10 @@ static void say(const char *format, va_list args)
     if (length > sizeof text - 2)
         length = sizeof text - 2;
     text[length] = '\n';
+    if (abx_messages_log >= 0) {
+        abx_log_append(abx_messages_log, 2, text, length + 1);
+        return;
+    }
     /* One write, so that lines of several processes do not mix. */
     (void)!fwrite(text, 1, length + 1, stderr);
 }

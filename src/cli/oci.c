@@ -271,7 +271,7 @@ int abx_run_oci(struct abx_run *run)
     c->supervisor = (int)getpid();
     abx_container_save(c);
     abx_supervise_prepare();
-    struct abx_supervised outside = {.terminal = -1, .output = 1, .detached = false};
+    struct abx_supervised outside = {.terminal = -1, .in = -1, .out = {-1, -1}, .log = -1};
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     outside.pid = spawn(argv, run->detach ? null : -1);
     outside.init = outside.pid;
@@ -312,6 +312,12 @@ static int podman_does(char **argv)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+bool abx_oci_kill(const char *name, const char *signal)
+{
+    char *argv[] = {NULL, "kill", "--signal", (char *)signal, (char *)name, NULL};
+    return podman_does(argv) == 0;
+}
+
 bool abx_oci_stop(const char *name, unsigned seconds)
 {
     char *argv[] = {NULL, "stop", "--time", abx_xprintf("%u", seconds), (char *)name, NULL};
@@ -346,6 +352,19 @@ bool abx_oci_runs(const char *name)
         ;
     free(podman);
     return strncmp(text, "true", 4) == 0;
+}
+
+void abx_oci_become(const char *verb, char **words)
+{
+    struct words w = {0};
+    char *podman = abx_find_program("podman");
+    if (!podman)
+        abx_die(ABX_EXIT_OWN, "podman is not installed: OCI images need it (apt install podman)");
+    add2(&w, podman, verb);
+    for (; *words; words++)
+        add(&w, *words);
+    execv(podman, w.list);
+    abx_die(ABX_EXIT_OWN, "cannot run podman: %s", strerror(errno));
 }
 
 int abx_oci_logs(const char *name, bool follow, long lines)

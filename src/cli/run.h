@@ -95,6 +95,7 @@ struct abx_container {
     int64_t started, ended;          /* seconds since the epoch; 0: not (yet) */
     char group[PATH_MAX];            /* its control group's folder, or "" */
     char workdir[PATH_MAX];          /* its command's working folder */
+    char user[32];                   /* UID:GID of its command, when that is another; or "" */
     char why[128];                   /* what is known of its end besides the code */
 };
 /* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
@@ -107,10 +108,16 @@ void abx_container_close(struct abx_container *c, bool forget);
 void abx_container_free(struct abx_container *c);
 /* NULL when there is none of that name. */
 struct abx_container *abx_container_find(const char *name);
+/* Dies when there is none. */
+struct abx_container *abx_container_must(const char *name);
 /* All of them, NULL-terminated; each to abx_container_free(), the array to free(). */
 struct abx_container **abx_container_list(void);
 /* Ends a running one: SIGTERM and so many seconds (0: none), then outright. False: it lives on. */
 bool abx_container_end(const struct abx_container *c, unsigned seconds);
+/* Its process 1 as a pidfd, close-on-exec: surely that one. -1 with errno: it has ended. (join.c)
+ */
+int abx_container_init(const struct abx_container *c);
+int abx_init_signal(int pidfd, int number);
 char *abx_container_file(const struct abx_container *c, const char *name);
 /* Where a link in its record leads. False: there is none. */
 bool abx_container_link(const struct abx_container *c, const char *file, char ret[PATH_MAX]);
@@ -152,19 +159,25 @@ int abx_run_oci(struct abx_run *run);
 /* What podman is to use instead of its own choice, or NULL: crun refuses the hybrid layout of
  * control groups; runc takes it. */
 char *abx_oci_runtime(void);
+bool abx_oci_kill(const char *name, const char *signal);
 bool abx_oci_stop(const char *name, unsigned seconds);
 void abx_oci_remove(const char *name);
 /* podman has a container of that name which runs. */
 bool abx_oci_runs(const char *name);
+/* Becomes podman with that verb and these words, NULL-ended. */
+_Noreturn void abx_oci_become(const char *verb, char **words);
 /* Becomes `podman logs`; lines < 0: all. */
 int abx_oci_logs(const char *name, bool follow, long lines);
 
 /* ---- the outside of a running sandbox (supervise.c) */
 struct abx_supervised {
-    pid_t pid;    /* of the sandbox program */
-    int init;     /* process 1 of the container, as the host numbers it; 0 until known */
-    int terminal; /* the socket its terminal comes through, or -1 */
-    int output;   /* where a terminal's output goes when detached, else -1 */
+    pid_t pid;        /* of the sandbox program */
+    int init;         /* process 1 of the container, as the host numbers it; 0 until known */
+    int terminal;     /* the socket its terminal comes through, or -1 */
+    bool own_session; /* signals that a key of our terminal sends do not reach it by themselves */
+    int in;           /* where our standard input goes, or -1; closed at its end */
+    int out[2];       /* what the command writes to its standard output and error, or -1 */
+    int log; /* where all that goes when detached, in frames (log.c), else -1: to our own */
     bool detached;
 };
 /* Blocks the signals that are passed on; before the sandbox is started. */
@@ -173,5 +186,10 @@ void abx_supervise_child(void);            /* undoes it for ordinary children */
 unsigned long abx_supervise_ignored(void); /* a mask of what our caller had ignored */
 /* Passes signals and terminal bytes until the sandbox ends: its exit code. */
 int abx_supervise(struct abx_supervised *s);
+/* Its exit code, of what waitpid() gave. */
+int abx_exit_code(int status);
+
+/* ---- logs of detached containers (log.c): frames of one stream each */
+int abx_log_append(int log, unsigned stream, const void *data, size_t length); /* 1 or 2 */
 
 #endif

@@ -238,6 +238,8 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     close(s->sync[1]);
     close(s->errors[1]);
     close(info[1]);
+    if (s->report[1] >= 0)
+        close(s->report[1]);
     if (sockets[1] >= 0)
         close(sockets[1]);
     char byte = 0;
@@ -262,7 +264,9 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     *ret = (struct abx_supervised){.pid = pid,
             .init = read_init_pid(info[0]),
             .terminal = sockets[0],
-            .output = 1,
+            .in = -1,
+            .out = {s->out[0], s->out[1]},
+            .log = s->log,
             .detached = s->run->detach};
     close(info[0]);
     return 0;
@@ -335,16 +339,20 @@ static void use_gpu(struct sandbox *s, const char *name)
     *strrchr(s->socket_folder, '/') = 0;
 }
 
-/* The parent of a detached container: says how it went and returns. */
+/* The parent of a detached container: says how it went and returns. What comes is "ready", or words
+ * and then the exit code as a byte. */
 static int report_start(int fd, const char *name)
 {
-    char *failure = read_failure(fd);
-    if (failure && strcmp(failure, "ready") != 0) {
-        abx_say("%s", failure);
-        return ABX_EXIT_OWN;
-    }
-    if (!failure)
+    char *words = read_failure(fd);
+    if (!words)
         return ABX_EXIT_OWN; /* it has said why */
+    if (strcmp(words, "ready") != 0) {
+        size_t length = strlen(words);
+        int code = length ? (unsigned char)words[length - 1] : ABX_EXIT_OWN;
+        words[strcspn(words, "\n")] = 0;
+        abx_say("%s", words);
+        return code;
+    }
     printf("%s\n", name);
     return 0;
 }
@@ -363,19 +371,26 @@ static int open_log(const struct sandbox *s, const char *link_path)
     return log;
 }
 
-static void detach(const struct sandbox *s, struct abx_container *c)
+/* The container writes into pipes, and this process into the log, with what is its own to say. */
+static void detach(struct sandbox *s, struct abx_container *c)
 {
     char *path = abx_container_file(c, "log");
-    int log = open_log(s, path);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (log < 0 || null < 0)
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), out[2], err[2];
+    s->log = open_log(s, path);
+    if (s->log < 0 || null < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
     setsid();
     dup2(null, 0);
-    dup2(log, 1);
-    dup2(log, 2);
-    close(log);
+    dup2(out[1], 1);
+    dup2(err[1], 2);
+    close(out[1]);
+    close(err[1]);
     close(null);
+    s->out[0] = out[0];
+    s->out[1] = err[0];
+    abx_messages_log = s->log;
+    if (pipe2(s->report, O_CLOEXEC) < 0)
+        s->report[0] = s->report[1] = -1;
     free(path);
 }
 
@@ -392,6 +407,8 @@ static void record(const struct sandbox *s, struct abx_container *c)
         if ((unsigned char)*p < ' ')
             *p = ' ';
     snprintf(c->workdir, sizeof c->workdir, "%s", strpbrk(s->folder, "\n") ? "/" : s->folder);
+    if (s->settings.has_user && geteuid() == 0)
+        snprintf(c->user, sizeof c->user, "%u:%u", s->settings.uid, s->settings.gid);
     c->gpu = run->gpu.wanted;
     c->remove = run->remove || !run->detach;
     c->supervisor = (int)getpid();
@@ -420,6 +437,29 @@ static void say_out_of_memory(const struct sandbox *s, struct abx_container *c, 
             s->settings.memory ? " (--memory)" : " with this control group's other processes");
 }
 
+static void tell(int ready, const char *words, int code)
+{
+    char *text = abx_xprintf("%s\n%c", words, code);
+    if (write(ready, text, strlen(text)) < 0) {
+        /* It has gone. */
+    }
+    free(text);
+}
+
+/* Says to whom waits for it that the command runs; when it does not, that is said once there is
+ * nothing left of the container. */
+static void tell_start(struct sandbox *s, struct abx_container *c, int ready)
+{
+    s->refusal = s->report[0] >= 0 ? read_failure(s->report[0]) : NULL;
+    s->ready = ready;
+    if (s->refusal) {
+        c->remove = true;
+        return;
+    }
+    (void)!write(ready, "ready", 5);
+    close(ready);
+}
+
 static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 {
     struct abx_supervised outside;
@@ -429,17 +469,15 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     abx_supervise_prepare();
     if (start(s, &outside, &failure) < 0) {
         if (ready >= 0)
-            (void)!write(ready, failure, strlen(failure));
+            tell(ready, failure, ABX_EXIT_OWN);
         else
             abx_say("%s", failure);
     } else {
         c->init = outside.init;
         if (abx_container_save(c) < 0)
             abx_say("cannot write the record of %s: `arcbox ps` will not show it", c->name);
-        if (ready >= 0) {
-            (void)!write(ready, "ready", 5);
-            close(ready);
-        }
+        if (ready >= 0)
+            tell_start(s, c, ready);
         code = abx_supervise(&outside);
         say_out_of_memory(s, c, kills);
         abx_left_say(s->left, s->run, s->folder);
@@ -457,7 +495,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 
 int abx_run_sandbox(struct abx_run *run)
 {
-    struct sandbox s = {.run = run, .socket_tree = -1};
+    struct sandbox s = {.run = run, .socket_tree = -1, .log = -1, .out = {-1, -1}, .report = {-1, -1}};
     abx_settings_read(run, &s.settings);
     choose_folder(&s);
     check_image(run);
@@ -492,5 +530,7 @@ int abx_run_sandbox(struct abx_run *run)
     abx_sandbox_let_go();
     bool failed_to_start = code == ABX_EXIT_OWN && c->init == 0 && !run->detach;
     abx_container_close(c, c->remove || failed_to_start);
+    if (s.refusal)
+        (void)!write(s.ready, s.refusal, strlen(s.refusal));
     return code;
 }

@@ -30,10 +30,17 @@ struct sandbox {
     char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
     int errors[2], sync[2], info, terminal;
+    int log, out[2]; /* of a detached container; else -1 */
+    char *refusal;   /* what was said there */
+    int ready;       /* to whom it is said */
+    int report[2];   /* why its command was not run; else -1 */
 };
 
 /* Becomes bubblewrap; returns with errno set when it cannot. */
 void abx_sandbox_exec(struct sandbox *s, const char *root);
+
+/* For this process the system call filter that bubblewrap installs; needs no-new-privileges. */
+int abx_sandbox_filter(void);
 
 /* Opens what is mounted in the container, while this process can still reach it: 0 or -errno, with
  * `error` set. */

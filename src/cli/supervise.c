@@ -105,7 +105,8 @@ static void pass_signal(struct abx_supervised *s, const struct signalfd_siginfo 
     }
     if (ignored_before & (1ul << number))
         return;
-    if (info->ssi_code == SI_KERNEL && master < 0 && !s->detached && number != SIGHUP)
+    if (info->ssi_code == SI_KERNEL && master < 0 && !s->detached && !s->own_session &&
+            number != SIGHUP)
         return;
     if (s->init > 0)
         kill(s->init, number);
@@ -113,26 +114,111 @@ static void pass_signal(struct abx_supervised *s, const struct signalfd_siginfo 
         kill(s->pid, SIGTERM);
 }
 
-static bool copy_bytes(int from, int to)
+/* ---- bytes */
+
+#define BLOCK 16384
+
+struct flow {
+    struct abx_supervised *s;
+    int master;
+    char pending[BLOCK]; /* of the input: the command may not read it, and we must go on */
+    size_t start, length;
+};
+
+static bool again(ssize_t n)
 {
-    char bytes[16384];
-    ssize_t n = read(from, bytes, sizeof bytes);
-    if (n <= 0)
-        return n < 0 && (errno == EINTR || errno == EAGAIN);
-    return abx_write_all(to, bytes, (size_t)n) == 0;
+    return n < 0 && (errno == EINTR || errno == EAGAIN);
 }
 
-static int exit_code(int status)
+/* One block of what the container wrote; false at its end. */
+static bool take_output(struct flow *f, int from, unsigned stream)
+{
+    char bytes[BLOCK];
+    ssize_t n = read(from, bytes, sizeof bytes);
+    if (n <= 0)
+        return again(n);
+    return (f->s->log >= 0 ? abx_log_append(f->s->log, stream, bytes, (size_t)n)
+                           : abx_write_all((int)stream, bytes, (size_t)n)) == 0;
+}
+
+/* Our input, into a pipe that may be full. False: there will be no more. */
+static bool pass_input(struct flow *f)
+{
+    if (!f->length) {
+        ssize_t n = read(0, f->pending, sizeof f->pending);
+        if (n <= 0)
+            return again(n);
+        f->start = 0;
+        f->length = (size_t)n;
+    }
+    ssize_t n = write(f->s->in, f->pending + f->start, f->length);
+    if (n < 0)
+        return again(n);
+    f->start += (size_t)n;
+    f->length -= (size_t)n;
+    return true;
+}
+
+static bool type_input(struct flow *f)
+{
+    char bytes[BLOCK];
+    ssize_t n = read(0, bytes, sizeof bytes);
+    return n <= 0 ? again(n) : abx_write_all(f->master, bytes, (size_t)n) == 0;
+}
+
+/* The rest of the output, after the container is gone. */
+static void drain(struct flow *f)
+{
+    const int from[] = {f->master, f->s->out[0], f->s->out[1]};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(from); i++) {
+        struct pollfd p = {.fd = from[i], .events = POLLIN};
+        while (from[i] >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) &&
+                take_output(f, from[i], i == 2 ? 2 : 1))
+            ;
+        if (from[i] >= 0)
+            close(from[i]);
+    }
+}
+
+int abx_exit_code(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* The rest of the output, after the container is gone. */
-static void drain(int master, int output)
+enum { SIGNALS, HANDOVER, MASTER, OUT, ERR, INPUT, SINK, COUNT };
+
+static void stop_input(struct flow *f, struct pollfd *p)
 {
-    struct pollfd p = {.fd = master, .events = POLLIN};
-    while (poll(&p, 1, 0) > 0 && (p.revents & POLLIN) && copy_bytes(master, output))
-        ;
+    if (f->s->in >= 0)
+        close(f->s->in);
+    f->s->in = p[INPUT].fd = p[SINK].fd = -1;
+}
+
+static void move_bytes(struct flow *f, struct pollfd *p)
+{
+    if (p[HANDOVER].revents) {
+        f->master = take_terminal(f->s);
+        p[HANDOVER].fd = -1;
+        p[MASTER].fd = f->master;
+        p[INPUT].fd = f->s->detached ? -1 : 0;
+        return;
+    }
+    if (p[MASTER].revents && !take_output(f, f->master, 1))
+        p[MASTER].fd = p[INPUT].fd = -1;
+    for (unsigned i = OUT; i <= ERR; i++)
+        if (p[i].revents && !take_output(f, p[i].fd, i == OUT ? 1 : 2))
+            p[i].fd = -1;
+    if (f->s->in < 0) {
+        if (p[INPUT].revents && !type_input(f))
+            p[INPUT].fd = -1;
+        return;
+    }
+    if ((p[INPUT].revents || p[SINK].revents) && !pass_input(f))
+        stop_input(f, p);
+    else { /* either something to read, or room for what was read */
+        p[INPUT].fd = f->length ? -1 : 0;
+        p[SINK].fd = f->length ? f->s->in : -1;
+    }
 }
 
 int abx_supervise(struct abx_supervised *s)
@@ -141,39 +227,35 @@ int abx_supervise(struct abx_supervised *s)
     sigemptyset(&set);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(passed_on); i++)
         sigaddset(&set, passed_on[i]);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), master = -1, status = 0;
-    int output = s->detached ? s->output : 1;
-    enum { SIGNALS, HANDOVER, MASTER, INPUT, COUNT };
+    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), status = 0;
+    struct flow f = {.s = s, .master = -1};
     struct pollfd p[COUNT] = {[SIGNALS] = {.fd = signals, .events = POLLIN},
             [HANDOVER] = {.fd = s->terminal, .events = POLLIN},
             [MASTER] = {.fd = -1, .events = POLLIN},
-            [INPUT] = {.fd = -1, .events = POLLIN}};
+            [OUT] = {.fd = s->out[0], .events = POLLIN},
+            [ERR] = {.fd = s->out[1], .events = POLLIN},
+            [INPUT] = {.fd = s->in >= 0 ? 0 : -1, .events = POLLIN},
+            [SINK] = {.fd = -1, .events = POLLOUT}};
+    if (s->in >= 0)
+        signal(SIGPIPE, SIG_IGN);
     for (;;) {
         pid_t done = waitpid(s->pid, &status, WNOHANG);
         if (done == s->pid || (done < 0 && errno != EINTR))
             break;
-        if (poll(p, COUNT, -1) < 0 && errno != EINTR)
-            break;
-        struct signalfd_siginfo info;
-        while (read(signals, &info, sizeof info) == sizeof info)
-            pass_signal(s, &info, master);
-        if (p[HANDOVER].revents) {
-            master = take_terminal(s);
-            p[HANDOVER].fd = -1;
-            p[MASTER].fd = master;
-            p[INPUT].fd = s->detached ? -1 : 0;
+        if (poll(p, COUNT, -1) < 0) {
+            if (errno != EINTR)
+                break;
             continue;
         }
-        if (p[MASTER].revents && !copy_bytes(master, output))
-            p[MASTER].fd = p[INPUT].fd = -1;
-        if (p[INPUT].revents && !copy_bytes(0, master))
-            p[INPUT].fd = -1;
+        struct signalfd_siginfo info;
+        while (read(signals, &info, sizeof info) == sizeof info)
+            pass_signal(s, &info, f.master);
+        move_bytes(&f, p);
     }
-    if (master >= 0) {
-        drain(master, output);
-        close(master);
-    }
+    drain(&f);
+    if (s->in >= 0)
+        close(s->in);
     restore_terminal();
     close(signals);
-    return exit_code(status);
+    return abx_exit_code(status);
 }

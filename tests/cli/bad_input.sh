@@ -41,7 +41,7 @@ says "volume type" 125 "only type=bind" "$arcbox" run --mount type=tmpfs,target=
 says "unknown option" 125 "unknown option --frobnicate" "$arcbox" run --frobnicate host true
 says "option without value" 125 "-w needs a value" "$arcbox" run -w
 says "flag with a value" 125 "expected true or false" "$arcbox" run --rm=maybe host true
-says "bad name" 125 "does not do" "$arcbox" run --name ../x host true
+says "bad name" 125 "names are letters, digits" "$arcbox" run --name ../x host true
 says "bad variable" 125 "names no variable" "$arcbox" run -e =x host true
 says "bad count" 125 "is no number of devices" "$arcbox" run --gpus some host true
 says "empty gpus" 125 "--gpus needs all" "$arcbox" run --gpus= host true
