@@ -5,10 +5,12 @@
  *
  *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID]
  *               [-r REPORT] [-x] -- COMMAND...
+ *   arcbox-init -x -C in|out -- PATH    one end of `arcbox cp`
  *   arcbox-init -c             says that it runs, for `arcbox doctor`
  *
  * -u: who the command is; -t: open a terminal and send its master through SOCKET; -i: signals to
  * leave ignored, a mask; -p: there is no process namespace. */
+#include "cli/copy_stream.h"
 #include "cli/program.h"
 
 #include <errno.h>
@@ -248,6 +250,17 @@ static void end_the_rest(void)
     }
 }
 
+/* One end of `arcbox cp`. */
+static int copy(const char *direction, const char *path)
+{
+    char text[512];
+    int r = strcmp(direction, "in") == 0 ? abx_copy_receive(0, path, text, sizeof text)
+                                         : abx_copy_send(1, path, text, sizeof text);
+    if (r < 0)
+        complain(text[0] ? text : strerror(-r), "", 0);
+    return r < 0 ? 125 : 0;
+}
+
 /* A signal from the terminal reached the command too (same process group): passing it on would make
  * it two. From outside our process namespace the sender's number is 0. */
 static int must_pass_on(const siginfo_t *info)
@@ -266,9 +279,9 @@ static int must_pass_on(const siginfo_t *info)
 int main(int argc, char **argv)
 {
     int socket = -1, option, shares_processes = 0, is_second = 0;
-    const char *folder = NULL, *user = NULL;
+    const char *folder = NULL, *user = NULL, *direction = NULL;
     unsigned long ignored = 0;
-    while ((option = getopt(argc, argv, "+t:w:i:pcu:r:x")) != -1) {
+    while ((option = getopt(argc, argv, "+t:w:i:pcu:r:xC:")) != -1) {
         if (option == 't')
             socket = atoi(optarg);
         else if (option == 'w')
@@ -283,6 +296,8 @@ int main(int argc, char **argv)
             report = atoi(optarg);
         else if (option == 'x')
             is_second = 1;
+        else if (option == 'C')
+            direction = optarg;
         else if (option == 'c')
             return puts("started") < 0;
         else
@@ -291,6 +306,8 @@ int main(int argc, char **argv)
     if (optind >= argc)
         return 125;
     close_in(shares_processes, is_second);
+    if (direction)
+        return copy(direction, argv[optind]);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);

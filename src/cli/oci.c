@@ -270,6 +270,7 @@ int abx_run_oci(struct abx_run *run)
     c->remove = run->remove || !run->detach;
     c->supervisor = (int)getpid();
     abx_container_save(c);
+    abx_container_note(c, run);
     abx_supervise_prepare();
     struct abx_supervised outside = {.terminal = -1, .in = -1, .out = {-1, -1}, .log = -1};
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -101,6 +101,8 @@ struct abx_container {
 /* Makes the record; dies when a container of that name is there. name NULL: one is made up. */
 struct abx_container *abx_container_create(const char *name);
 int abx_container_save(const struct abx_container *c);
+/* Keeps what was asked for, for `arcbox inspect` (inspect.c). */
+void abx_container_note(const struct abx_container *c, const struct abx_run *run);
 /* Removes its record, and its log and layer from the disk. */
 void abx_container_forget(const struct abx_container *c);
 /* Drops the lock and, with `forget`, the record. */

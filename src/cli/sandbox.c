@@ -503,6 +503,7 @@ int abx_run_sandbox(struct abx_run *run)
     abx_sandbox_hold(c); /* from here on, dying removes the record */
     prepare(&s, c);
     record(&s, c);
+    abx_container_note(c, run);
     s.name = c->name;
     make_group(&s, c);
     if (run->gpu.wanted)
