@@ -402,6 +402,18 @@ static void find_parts(struct bench *b)
     free(stage);
 }
 
+/* Which of the parts is measured: they take minutes, of a person who waits. */
+static void step(struct bench *b, const char *what)
+{
+    unsigned parts = b->quick ? 5 : 6;
+    if (!isatty(2))
+        return;
+    if (what)
+        fprintf(stderr, "\r\033[K%u of %u: %s ...", ++b->step, parts, what);
+    else
+        fprintf(stderr, "\r\033[K");
+}
+
 int abx_do_bench(int argc, char **argv)
 {
     struct bench b = {0};
@@ -416,14 +428,24 @@ int abx_do_bench(int argc, char **argv)
         else if (strcmp(name, "--ggml") == 0)
             ggml = abx_options_value(&o);
     }
+    if (ggml && access(ggml, R_OK) < 0)
+        abx_die(ABX_EXIT_OWN, "--ggml %s: %s", ggml, strerror(errno));
     find_parts(&b);
+    step(&b, "calls, command buffers and memory, through the bridge and without");
     measure_probe(&b);
+    step(&b, "loading the guest library");
     measure_load(&b);
+    step(&b, "starting containers");
     measure_start(&b);
+    step(&b, "kernels");
     measure_cpu(&b, ggml);
+    step(&b, ggml ? "compiling ggml's library" : "compiling");
     bench_compile(&b, ggml);
-    if (!b.quick)
+    if (!b.quick) {
+        step(&b, "training");
         measure_train(&b);
+    }
+    step(&b, NULL);
     if (json)
         print_json(&b);
     else

@@ -13,7 +13,7 @@ struct bench_result {
 
 struct bench {
     struct bench_result results[MAX_RESULTS];
-    unsigned count;
+    unsigned count, step;
     char *self, *libraries, *inproc, *probe;
     bool quick;
 };

@@ -1,5 +1,6 @@
 /* arcbox gpu: the devices, the tenants, and who uses what. */
 #include "cli/cli.h"
+#include "cli/gpu_top.h"
 #include "host/control.h"
 
 #include <stdio.h>
@@ -105,11 +106,13 @@ static void print_json(const struct view *v)
         member(&s, "program", c->program);
         member(&s, "backend", c->backend);
         abx_string_printf(&s,
-                "\"pid\": %d, \"memory_used\": %llu, \"command_buffers\": %llu, "
+                "\"pid\": %d, \"waiting\": %u, \"compiling\": %u, \"memory_used\": %llu, "
+                "\"command_buffers\": %llu, "
                 "\"failed_command_buffers\": %llu, \"commands\": %llu, \"kernels\": %llu, "
                 "\"busy_ns\": %llu, \"compiles\": %llu, \"compiles_cached\": %llu, "
                 "\"round_trips\": %llu}",
-                c->pid, (unsigned long long)c->memory_used, (unsigned long long)c->command_buffers,
+                c->pid, c->waiting, c->compiling, (unsigned long long)c->memory_used,
+                (unsigned long long)c->command_buffers,
                 (unsigned long long)c->failed_command_buffers, (unsigned long long)c->commands,
                 (unsigned long long)c->kernels, (unsigned long long)c->busy_ns,
                 (unsigned long long)c->compiles, (unsigned long long)c->compiles_cached,
@@ -120,14 +123,33 @@ static void print_json(const struct view *v)
     abx_string_finish(&s);
 }
 
+static double seconds(struct abx_options *o)
+{
+    const char *text = abx_options_value(o);
+    char *end;
+    double n = strtod(text, &end);
+    if (!(*text >= '0' && *text <= '9') || *end || !(n >= 0.1 && n <= 86400))
+        abx_die(ABX_EXIT_OWN, "%s %s: expected a number, 0.1 or more", o->given, text);
+    return n;
+}
+
 int abx_do_gpu(int argc, char **argv)
 {
     bool json = false;
+    struct abx_gpu_top top = {.interval = 1};
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             json = abx_option_json(&o);
+        else if (strcmp(name, "--interval") == 0)
+            top.interval = seconds(&o);
+        else if (strcmp(name, "--count") == 0)
+            top.count = (unsigned)seconds(&o);
     }
+    if (o.count && strcmp(o.words[0], "top") != 0)
+        abx_usage(&o);
+    if (o.count)
+        return abx_gpu_top(&top);
     struct abx_control *control;
     struct view v = {0};
     char *why = NULL;

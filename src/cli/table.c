@@ -83,6 +83,9 @@ static const struct abx_option logs_options[] = {
 static const struct abx_option rm_options[] = {
         {'f', "--force", NULL, "stop it first when it runs", NULL, NULL}, END};
 static const struct abx_option format_option[] = {FORMAT, END};
+static const struct abx_option gpu_options[] = {FORMAT,
+        {0, "--interval", "SECONDS", "of top: how often it looks (1)", "", NULL},
+        {0, "--count", "N", "of top: how often it prints before it ends", "", NULL}, END};
 static const struct abx_option bench_options[] = {
         {0, "--quick", NULL, "leave the training out", NULL, NULL},
         {0, "--ggml", "FILE", "ggml's Metal source, for the figures of its matrix kernels", "FILE",
@@ -203,9 +206,14 @@ const struct abx_verb abx_verbs[] = {
                 .takes_command = true,
                 .run = abx_do_pull},
         {.name = "gpu",
-                .usage = "",
+                .usage = "[top]",
                 .summary = "devices, tenants, and who uses what",
-                .options = format_option,
+                .details = "`arcbox gpu top` shows tenants as they work: GPU time with its last "
+                           "minute, memory, command buffers that wait, compiles. q ends it. Where "
+                           "the output is no terminal it prints one table.",
+                .options = gpu_options,
+                .words = "top",
+                .max_words = 1,
                 .run = abx_do_gpu},
         {.name = "doctor",
                 .usage = "",
@@ -309,6 +317,9 @@ const struct abx_variable abx_variables[] = {
                 "GPU memory of each tenant. Read when the host runtime is started."},
         {"ARCBOX_NO_OVERLAY",
                 "1 runs containers without overlay file systems: the root is read-only."},
+        {"ARCBOX_PROGRESS",
+                "0 shows no line on the terminal while a compile takes longer than a second. Read "
+                "by the program in the container."},
         {"ARCBOX_REPORT",
                 "1 prints, when a program ends, how often it waited for the host. Read by the "
                 "program in the container."},

@@ -160,6 +160,7 @@ static void request_free(struct request *request)
     if (request->fd >= 0)
         close(request->fd);
     if (request->session) {
+        atomic_fetch_sub(&request->session->stats->compiling, 1);
         abx_books_uncharge(request->session, request->charged);
         abx_session_release(request->session);
     }
@@ -545,8 +546,10 @@ static struct request *request_new(
     r->kind = kind;
     r->fd = -1;
     r->session = session;
-    if (session)
+    if (session) {
+        atomic_fetch_add(&session->stats->compiling, 1);
         abx_session_retain(session);
+    }
     return r;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 
-#define ABX_CONTROL_VERSION 1u
+#define ABX_CONTROL_VERSION 2u
 #define ABX_TENANT_NAME_BYTES 64u   /* with the NUL; [A-Za-z0-9_.-], not starting with a dot */
 #define ABX_CONTROL_PATH_BYTES 108u /* as sockaddr_un */
 
@@ -90,9 +90,10 @@ struct abx_control_tenant {
 struct abx_control_client {
     char tenant[ABX_TENANT_NAME_BYTES];
     char device[64], backend[16];
-    char program[64]; /* as it calls itself; printable characters only */
-    int32_t pid;      /* as the host sees it */
-    uint32_t queues;
+    char program[64];                    /* as it calls itself; printable characters only */
+    int32_t pid;                         /* as the host sees it */
+    uint32_t queues, waiting, compiling; /* command buffers, compiles that have not ended */
+    uint32_t reserved;
     uint64_t since_ns;    /* CLOCK_REALTIME of its connection */
     uint64_t memory_used; /* bytes */
     uint64_t command_buffers, failed_command_buffers, commands, kernels;

@@ -17,6 +17,7 @@
 struct abx_client_stats {
     _Atomic uint32_t active;
     _Atomic uint32_t queues;
+    _Atomic uint32_t waiting, compiling; /* command buffers and compiles that have not ended */
     char program[64];
     _Atomic uint64_t memory_used, command_buffers, failed_command_buffers, commands, kernels;
     _Atomic uint64_t busy_ns, compiles, compiles_cached, round_trips;

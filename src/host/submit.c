@@ -105,6 +105,7 @@ static void count(struct abx_session *session, const struct abx_host_submission 
     struct abx_client_stats *stats = session->stats;
     struct abx_host_page *page = session->page;
     uint64_t ran = s->result.end_ns - s->result.start_ns;
+    atomic_fetch_sub_explicit(&stats->waiting, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&stats->command_buffers, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&stats->commands, s->records, memory_order_relaxed);
     atomic_fetch_add_explicit(&stats->kernels, s->result.kernels, memory_order_relaxed);
@@ -360,6 +361,7 @@ void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *s
     else
         queue->first = s;
     queue->last = s;
+    atomic_fetch_add_explicit(&session->stats->waiting, 1, memory_order_relaxed);
     if (!queue->next_submit)
         queue->next_submit = s;
     pthread_mutex_unlock(&queue->lock);

@@ -134,6 +134,8 @@ static void describe_client(const struct worker *w, unsigned slot, struct abx_co
     ret->pid = w->clients[slot].pid;
     ret->since_ns = w->clients[slot].since_ns;
     ret->queues = atomic_load(&from->queues);
+    ret->waiting = atomic_load(&from->waiting);
+    ret->compiling = atomic_load(&from->compiling);
     ret->memory_used = atomic_load(&from->memory_used);
     ret->command_buffers = atomic_load(&from->command_buffers);
     ret->failed_command_buffers = atomic_load(&from->failed_command_buffers);

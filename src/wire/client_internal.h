@@ -85,4 +85,8 @@ int abx_client_arenas_create(struct abx_client *client);
 /* A chunk that belongs to the arenas, mapped; never freed. */
 int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
 
+/* Until the socket has an answer or has ended; says on a terminal that a compile takes its time.
+ * (client_progress.c) */
+void abx_client_wait_showing(int sock);
+
 #endif

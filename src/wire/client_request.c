@@ -46,6 +46,7 @@ static void read_one(struct abx_client *client)
     client->reading = true;
     pthread_mutex_unlock(&client->request_lock);
     memset(&message, 0, sizeof message);
+    abx_client_wait_showing(client->sock);
     ssize_t n = abx_sock_receive(client->sock, &message, sizeof message, fds, &fd_count);
     if (n <= 0)
         abx_client_lose(client, "the GPU worker ended");
