@@ -1,7 +1,7 @@
 # The few commands a user types; everything else is Meson's.
 BUILD ?= build
 
-.PHONY: all deps demo check check-long fuzz clean
+.PHONY: all deps demo check check-long fuzz install uninstall deb clean
 
 all: deps
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
@@ -23,6 +23,16 @@ check-long: all
 fuzz: all
 	@scripts/fuzz.sh $(BUILD) $(or $(SECONDS),600)
 	@scripts/fuzz.sh $(BUILD) coverage
+
+# PREFIX is Meson's: `meson configure $(BUILD) --prefix=/usr`.
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+uninstall:
+	@ninja -C $(BUILD) uninstall
+
+deb:
+	@scripts/deb.sh
 
 clean:
 	rm -rf $(BUILD)

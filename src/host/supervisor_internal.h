@@ -79,7 +79,8 @@ struct supervisor {
     uint64_t started_ns;    /* CLOCK_REALTIME */
     uint64_t idle_since_ns; /* CLOCK_MONOTONIC; 0: not idle */
     int lock, signals, control, clients;
-    int reserve; /* given up to take a connection when there are no more descriptors */
+    bool passed_sockets; /* a service manager listens there, and goes on to */
+    int reserve;         /* given up to take a connection when there are no more descriptors */
     struct control_connection controls[SUPERVISOR_MAX_CONTROLS];
     int compiler; /* to the compiler process, or -1 */
     pid_t compiler_pid;

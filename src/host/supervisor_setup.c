@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
@@ -104,6 +105,36 @@ static int open_signals(void)
     return fd < 0 ? -errno : fd;
 }
 
+/* The socket that a service manager listens on for us at that path (its protocol: LISTEN_PID,
+ * LISTEN_FDS, from 3 on), or -1. It stays when we end. */
+static int passed_socket(const char *path)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    if (!pid || !count || atoi(pid) != (int)getpid())
+        return -1;
+    for (int fd = 3; fd < 3 + atoi(count) && fd < 16; fd++) {
+        struct sockaddr_un address = {0};
+        socklen_t length = sizeof address - 1;
+        int type = 0;
+        socklen_t size = sizeof type;
+        if (getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+                address.sun_family == AF_UNIX && strcmp(address.sun_path, path) == 0 &&
+                getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            fcntl(fd, F_SETFL, O_NONBLOCK);
+            return fd;
+        }
+    }
+    return -1;
+}
+
+static int listen_at(struct supervisor *s, const char *path, unsigned mode)
+{
+    int passed = passed_socket(path);
+    s->passed_sockets |= passed >= 0;
+    return passed >= 0 ? passed : supervisor_listen(path, mode);
+}
+
 static int open_sockets(struct supervisor *s)
 {
     char path[ABX_CONTROL_PATH_BYTES];
@@ -118,7 +149,7 @@ static int open_sockets(struct supervisor *s)
     if (r == 0)
         r = join(path, s->runtime, "private/gpu.sock");
     if (r == 0)
-        r = s->clients = supervisor_listen(path, 0666);
+        r = s->clients = listen_at(s, path, 0666);
     if (r >= 0)
         r = join(path, s->runtime, "gpu.sock");
     if (r >= 0) {
@@ -128,7 +159,9 @@ static int open_sockets(struct supervisor *s)
     if (r >= 0)
         r = join(path, s->runtime, "control.sock");
     if (r >= 0)
-        r = s->control = supervisor_listen(path, 0600);
+        r = s->control = listen_at(s, path, 0600);
+    unsetenv("LISTEN_PID"); /* nobody else's */
+    unsetenv("LISTEN_FDS");
     return r < 0 ? r : 0;
 }
 
@@ -169,7 +202,7 @@ void supervisor_cleanup(struct supervisor *s)
 {
     static const char *const leaves[] = {"control.sock", "gpu.sock", "private/gpu.sock"};
     char path[ABX_CONTROL_PATH_BYTES];
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(leaves); i++)
+    for (unsigned i = 0; !s->passed_sockets && i < ABX_ARRAY_SIZE(leaves); i++)
         if (join(path, s->runtime, leaves[i]) == 0)
             unlink(path);
 }
