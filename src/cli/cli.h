@@ -61,6 +61,7 @@ int abx_do_inspect(int argc, char **argv);
 int abx_do_kill(int argc, char **argv);
 int abx_do_prune(int argc, char **argv);
 int abx_do_wait(int argc, char **argv);
+int abx_help_metal(const char *class_name); /* NULL: all classes */
 int abx_do_help(int argc, char **argv);
 int abx_do_logs(int argc, char **argv);
 int abx_do_manual(int argc, char **argv);
@@ -115,8 +116,9 @@ _Noreturn void abx_usage(const struct abx_options *o);
 /* ---- places (places.c) */
 /* This program's own folder-relative parts: found beside the binary in a build folder, or under
  * PREFIX/lib/arcbox when installed. NULL when not there. The caller's to free(). */
-char *abx_place_guest_root(void); /* the tree that appears in a container */
-char *abx_place_init(void);       /* arcbox-init, static */
+char *abx_place_guest_root(void);       /* the tree that appears in a container */
+char *abx_place_init(void);             /* arcbox-init, static */
+char *abx_place_page(const char *name); /* of the documentation */
 char *abx_place_tool(const char *name);
 /* Private folders of this user, made with mode 0700; die when that fails. */
 char *abx_place_state(void);

@@ -60,7 +60,8 @@ static int help_all(void)
     for (const struct abx_verb *v = abx_verbs; v->name; v++)
         if (!v->hidden)
             printf("  %-12s %s\n", v->name, v->summary);
-    printf("\nTry: arcbox help run; arcbox help environment; arcbox doctor; man arcbox\n");
+    printf("\nTry: arcbox help run; arcbox help metal; arcbox help environment; arcbox doctor; man "
+           "arcbox\n");
     return 0;
 }
 
@@ -94,6 +95,10 @@ int abx_do_help(int argc, char **argv)
     abx_options_next(&o);
     if (!o.count)
         return help_all();
+    if (strcmp(o.words[0], "metal") == 0)
+        return abx_help_metal(o.count > 1 ? o.words[1] : NULL);
+    if (o.count > 1)
+        abx_usage(&o);
     if (strcmp(o.words[0], "environment") == 0)
         return help_environment();
     const struct abx_verb *verb = abx_verb_find(o.words[0]);

@@ -63,6 +63,16 @@ char *abx_place_tool(const char *name)
     return found;
 }
 
+char *abx_place_page(const char *name)
+{
+    char *in_build = abx_xprintf("../../docs/%s", name);
+    char *installed = abx_xprintf("../share/doc/arcbox/%s", name);
+    char *found = find_part(NULL, in_build, installed);
+    free(in_build);
+    free(installed);
+    return found;
+}
+
 int abx_mkdir_p(const char *path, mode_t mode)
 {
     char *copy = abx_xstrdup(path);

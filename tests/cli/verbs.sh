@@ -40,11 +40,15 @@ for verb in $verbs; do
         "$arcbox" completion $shell | grep -qw -e "$verb" || fail "$verb is not in $shell's completion"
     done
 done
-for verb in ps gpu doctor bench version; do
+for verb in ps doctor bench version; do
     says "extra word of $verb" 125 "arcbox $verb takes no 'extra'" "$arcbox" $verb extra
 done
 says "extra word of logs" 125 "takes no 'two'" "$arcbox" logs one two
 same "options after words" "no container named 'one'" "$("$arcbox" stop one -t 1 2>&1 | grep -o "no container named 'one'")"
+same "what works of Metal" "MTLDevice" "$("$arcbox" help metal | grep -o '^  MTLDevice ' | xargs)"
+same "of a class" "MTLBuffer (Metal) works" "$("$arcbox" help metal mtlbuffer | head -1) $("$arcbox" help metal MTLBuffer | sed -n "s/^  contents  *//p" | xargs)"
+says "of no class" 125 "there is no class 'Buffers' in the table" "$arcbox" help metal Buffers
+same "a hint" 1 "$("$arcbox" help metal commandbuf 2>&1 | grep -c "there is .*MTLCommandBuffer")"
 same "-h NAME is docker's host name" other "$("$arcbox" run -h other host hostname)"
 # Every variable that the programs read is in the man page.
 for variable in $(grep -rhoE 'getenv\("ARCBOX[A-Z_]*"' "$(dirname "$0")/../../src" | cut -d'"' -f2 | sort -u); do
