@@ -21,7 +21,7 @@ static void add_env(struct request *r, const char *pair)
 {
     const char *equals = strchr(pair, '='), *value = equals ? equals : getenv(pair);
     if (equals == pair || !*pair)
-        abx_die(ABX_EXIT_OWN, "-e '%s' names no variable", pair);
+        abx_die(ABX_EXIT_OWN, "-e %s: expected NAME or NAME=VALUE", pair);
     if (r->env_count == ABX_MAX_GIVEN)
         abx_die(ABX_EXIT_OWN, "more than %d variables", ABX_MAX_GIVEN);
     if (value)
@@ -150,7 +150,7 @@ int abx_do_exec(int argc, char **argv)
     if (strcmp(c->kind, "podman") == 0)
         abx_oci_become("exec", all);
     if (r.tty && !isatty(0))
-        abx_die(ABX_EXIT_OWN, "-t: the input is not a terminal");
+        abx_die(ABX_EXIT_OWN, "-t needs a terminal, and the input is none: leave it out");
     int at = strcmp(o.words[1], "--") == 0 && o.count > 2 ? 2 : 1;
     return exec_in(&r, c, o.words + at, o.count - at);
 }

@@ -25,7 +25,9 @@ static void parse_count(struct abx_gpu_request *gpu, const char *text)
     char *end;
     unsigned long n = strtoul(text, &end, 10);
     if (!isdigit((unsigned char)*text) || *end || n == 0 || n > 1024)
-        abx_die(ABX_EXIT_OWN, "--gpus: '%s' is no number of devices", text);
+        abx_die(ABX_EXIT_OWN,
+                "--gpus %s: expected all, a number of devices or device=NAME (see: arcbox gpu)",
+                text);
     gpu->count = (unsigned)n;
 }
 
@@ -118,7 +120,7 @@ uint64_t abx_gpu_time_limit_ms(void)
         return 0;
     unsigned long long ms = strtoull(text, &end, 10);
     if (!isdigit((unsigned char)*text) || *end || ms > UINT32_MAX)
-        abx_die(ABX_EXIT_OWN, "ARCBOX_TIME_LIMIT_MS=%s: not a number of milliseconds", text);
+        abx_die(ABX_EXIT_OWN, "ARCBOX_TIME_LIMIT_MS=%s: expected a number of milliseconds", text);
     return ms;
 }
 

@@ -111,7 +111,9 @@ static char *all_layers(void)
                 !(st.st_mode & 022))
             return path;
     }
-    abx_die(ABX_EXIT_OWN, "%s is not a folder of this user", path);
+    abx_die(ABX_EXIT_OWN,
+            "%s belongs to somebody else or others may write to it: remove it, or ask who made it",
+            path);
 }
 
 /* False: somebody has it, or may. */

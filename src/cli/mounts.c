@@ -67,7 +67,8 @@ static void refuse_hiding(const char *target, bool image)
     size_t length = strlen(target);
     if (strncmp(target, "/usr/lib/", 9) == 0 && length > 10 && strstr(target, "-linux-gnu") &&
             strcmp(strstr(target, "-linux-gnu"), "-linux-gnu") == 0)
-        abx_die(ABX_EXIT_OWN, "a mount on %s would hide a system folder", target);
+        abx_die(ABX_EXIT_OWN, "a mount on %s would hide a system folder: name a folder of its own",
+                target);
 }
 
 bool abx_run_mounts(const struct abx_run *run, const char *path)
@@ -186,7 +187,7 @@ static char *next_value(char **rest, const char *spec)
         *to++ = *from;
     }
     if (*from != '"' || (from[1] && from[1] != ','))
-        abx_die(ABX_EXIT_OWN, "the mount '%s' has a quotation mark too many or too few", spec);
+        abx_die(ABX_EXIT_OWN, "the mount '%s' has an odd number of quotation marks", spec);
     *rest = from[1] ? from + 2 : NULL;
     *to = 0;
     return word;
@@ -213,7 +214,10 @@ static void add_long(struct abx_run *run, const char *spec)
             *value++ = 0;
         if (strcmp(word, "type") == 0) {
             if (!value || strcmp(value, "bind") != 0)
-                abx_die(ABX_EXIT_OWN, "the mount '%s': only type=bind is there", spec);
+                abx_die(ABX_EXIT_OWN,
+                        "the mount '%s': only type=bind is supported (a file system in memory: "
+                        "--tmpfs FOLDER)",
+                        spec);
         } else if (value && is(word, "source", "src", NULL))
             source = value;
         else if (value && is(word, "target", "dst", "destination"))

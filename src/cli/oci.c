@@ -111,7 +111,7 @@ static void add_mount(struct words *w, const struct abx_mount *m)
         return;
     }
     if (strchr(m->source, ',') || strchr(m->target, ','))
-        abx_die(ABX_EXIT_OWN, "podman mounts no path with both ',' and ':': %s", m->source);
+        abx_die(ABX_EXIT_OWN, "podman cannot mount a path with both ',' and ':': %s", m->source);
     add2(w, "--mount",
             abx_xprintf("type=bind,source=%s,target=%s%s%s", m->source, m->target,
                     m->read_only ? ",readonly" : "",
@@ -149,10 +149,8 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--workdir", run->workdir);
     if (run->hostname)
         add2(&w, "--hostname", run->hostname);
-    if (run->no_network)
-        add2(&w, "--network", "none");
-    if (run->host_network)
-        add2(&w, "--network", "host");
+    if (run->network)
+        add2(&w, "--network", run->network);
     if (run->cpus)
         add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
     for (unsigned i = 0; i < run->given_count; i++)

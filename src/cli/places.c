@@ -96,7 +96,10 @@ static char *private_folder(char *path)
         abx_die(ABX_EXIT_OWN, "cannot make the folder %s: %s", path, strerror(-r));
     if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
             (st.st_mode & 022))
-        abx_die(ABX_EXIT_OWN, "%s is not a private folder of this user", path);
+        abx_die(ABX_EXIT_OWN,
+                "%s belongs to somebody else or others may write to it: choose another "
+                "(ARCBOX_RUNTIME_DIR, XDG_RUNTIME_DIR, XDG_CACHE_HOME)",
+                path);
     return path;
 }
 

@@ -92,6 +92,6 @@ int abx_do_run(int argc, char **argv)
     if (run->here && !run->workdir)
         run->workdir = run->here;
     if (run->tty && !run->detach && !isatty(0))
-        abx_die(ABX_EXIT_OWN, "-t: the input is not a terminal");
+        abx_die(ABX_EXIT_OWN, "-t needs a terminal, and the input is none: leave it out");
     return run->kind == ABX_IMAGE_OCI ? abx_run_oci(run) : abx_run_sandbox(run);
 }

@@ -38,8 +38,9 @@ struct abx_run {
     char **env; /* "K=V", NULL-terminated */
     unsigned env_count;
     char *workdir, *name, *hostname;
-    bool interactive, tty, detach, remove, no_network, host_network;
-    char *here; /* the current folder, when it is shown; else NULL */
+    bool interactive, tty, detach, remove, no_network;
+    const char *network; /* as it was given, or NULL */
+    char *here;          /* the current folder, when it is shown; else NULL */
     struct abx_given given[ABX_MAX_GIVEN];
     unsigned given_count;
     unsigned cpus; /* threads of the GPU's work; 0: the daemon's choice */

@@ -12,7 +12,7 @@ static void add_env(struct abx_run *run, const char *pair)
 {
     const char *equals = strchr(pair, '=');
     if (equals == pair || !*pair)
-        abx_die(ABX_EXIT_OWN, "-e '%s' names no variable", pair);
+        abx_die(ABX_EXIT_OWN, "-e %s: expected NAME or NAME=VALUE", pair);
     char *word;
     if (equals)
         word = abx_xstrdup(pair);
@@ -58,7 +58,8 @@ static void add_env_file(struct abx_run *run, const char *path)
             continue;
         n = strcspn(line, "=");
         if (n == 0 || strcspn(line, " \t\v\f") < n)
-            abx_die(ABX_EXIT_OWN, "%s: '%.*s' is no name of a variable", path, (int)n, line);
+            abx_die(ABX_EXIT_OWN, "%s: '%.*s' is not a variable's name: expected lines NAME=VALUE",
+                    path, (int)n, line);
         add_env(run, line);
     }
     free(text);
@@ -79,9 +80,7 @@ static void add_device(struct abx_run *run, const char *device)
 static void set_network(struct abx_run *run, const char *value)
 {
     run->no_network = strcmp(value, "none") == 0;
-    run->host_network = strcmp(value, "host") == 0;
-    if (!run->no_network && !run->host_network)
-        abx_die(ABX_EXIT_OWN, "--network %s: host or none", value);
+    run->network = value;
 }
 
 /* docker's takes parts of processors; a part of a thread is a thread. */
@@ -90,7 +89,7 @@ static void set_cpus(struct abx_run *run, const char *value)
     char *end;
     double n = strtod(value, &end);
     if (!(*value >= '0' && *value <= '9') || *end || !(n > 0 && n <= 1024))
-        abx_die(ABX_EXIT_OWN, "--cpus %s: not a number of processors", value);
+        abx_die(ABX_EXIT_OWN, "--cpus %s: expected a number of processors, as 2 or 1.5", value);
     run->cpus = (unsigned)n + ((double)(unsigned)n < n);
 }
 

@@ -211,6 +211,9 @@ void abx_settings_read(const struct abx_run *run, struct abx_settings *ret)
     const char *value;
     unsigned at = 0;
     refuse(run);
+    if (run->network && !run->no_network && strcmp(run->network, "host") != 0)
+        abx_die(ABX_EXIT_OWN, "--network %s: `host` and folders have the host's network, or none",
+                run->network);
     if ((value = abx_run_given(run, "--user", NULL)))
         read_user(run, &s, value);
     if ((value = abx_run_given(run, "--memory", NULL)))

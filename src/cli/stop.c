@@ -50,7 +50,7 @@ int abx_do_stop(int argc, char **argv)
             char *end, *text = abx_options_value(&o);
             unsigned long n = strtoul(text, &end, 10);
             if (!*text || *end || n > 86400)
-                abx_die(ABX_EXIT_OWN, "-t %s: not a number of seconds", text);
+                abx_die(ABX_EXIT_OWN, "-t %s: expected a number of seconds", text);
             seconds = (unsigned)n;
         }
     }
@@ -62,7 +62,8 @@ int abx_do_stop(int argc, char **argv)
             abx_say("no container named '%s' (see: arcbox ps -a)", o.words[i]);
             code = ABX_EXIT_OWN;
         } else if (c->running && !abx_container_end(c, seconds)) {
-            abx_say("'%s' does not end", o.words[i]);
+            abx_say("'%s' could not be ended: arcbox rm -f %s, or look at `arcbox ps`", o.words[i],
+                    o.words[i]);
             code = ABX_EXIT_OWN;
         } else
             printf("%s\n", o.words[i]);

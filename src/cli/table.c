@@ -32,7 +32,9 @@ static const struct abx_option run_options[] = {
         {0, "--rm", NULL, "forget it when it ends", NULL, NULL},
         {0, "--name", "NAME", "name it", "", NULL},
         {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
-        {0, "--network", "host|none", "the host's network, or none", "host none", "--net"},
+        {0, "--network", "host|none",
+                "the host's network, or none; for OCI images also podman's others", "host none",
+                "--net"},
         {0, "--cpus", "N",
                 "processors that its GPU work uses, where that is the processor's, and the command "
                 "itself, where control groups can be made; all unless told otherwise",

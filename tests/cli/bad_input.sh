@@ -25,30 +25,30 @@ for folder in /proc/self /dev/shm /sys/fs /run/arcbox/x; do
 done
 says "long mount part" 125 "unknown part 'colour'" \
     "$arcbox" run --mount type=bind,source=/etc,target=/x,colour=red host true
-says "quotation mark" 125 "quotation mark" "$arcbox" run --mount 'type=bind,"source=/etc,target=/x' host true
+says "quotation mark" 125 "odd number of quotation marks" "$arcbox" run --mount 'type=bind,"source=/etc,target=/x' host true
 says "colons in a volume" 125 "needs --mount" "$arcbox" run -v /a:b:/x:ro host true
 printf 'export D=1\n' >"$work/bad.env"
-says "name with a blank" 125 "'export D' is no name" "$arcbox" run --env-file "$work/bad.env" host true
+says "name with a blank" 125 "'export D' is not a variable's name" "$arcbox" run --env-file "$work/bad.env" host true
 printf '=1\n' >"$work/bad.env"
-says "no name" 125 "is no name" "$arcbox" run --env-file "$work/bad.env" host true
+says "no name" 125 "is not a variable's name" "$arcbox" run --env-file "$work/bad.env" host true
 for cpus in 0 -1 x 2x ""; do
-    says "--cpus $cpus" 125 "not a number of processors" "$arcbox" run --cpus "$cpus" host true
+    says "--cpus $cpus" 125 "expected a number of processors" "$arcbox" run --cpus "$cpus" host true
 done
 mkdir "$work/empty"
 says "empty image folder" 125 "holds no root file system (no usr, no bin, no /app)" \
     "$arcbox" run "$work/empty" /app
-says "volume type" 125 "only type=bind" "$arcbox" run --mount type=tmpfs,target=/x host true
+says "volume type" 125 "only type=bind is supported" "$arcbox" run --mount type=tmpfs,target=/x host true
 says "unknown option" 125 "unknown option --frobnicate" "$arcbox" run --frobnicate host true
 says "option without value" 125 "-w needs a value" "$arcbox" run -w
 says "flag with a value" 125 "expected true or false" "$arcbox" run --rm=maybe host true
 says "bad name" 125 "names are letters, digits" "$arcbox" run --name ../x host true
-says "bad variable" 125 "names no variable" "$arcbox" run -e =x host true
-says "bad count" 125 "is no number of devices" "$arcbox" run --gpus some host true
+says "bad variable" 125 "expected NAME or NAME=VALUE" "$arcbox" run -e =x host true
+says "bad count" 125 "expected all, a number of devices" "$arcbox" run --gpus some host true
 says "empty gpus" 125 "--gpus needs all" "$arcbox" run --gpus= host true
 says "count and device" 125 "exclude each other" "$arcbox" run --gpus count=1,device=cpu host true
 says "device of another vendor" 125 "unknown device 'nvidia.com/gpu=all'" \
     "$arcbox" run --device nvidia.com/gpu=all host true
 says "missing working folder" 125 "cannot enter the folder /no/such" "$arcbox" run -w /no/such host true
-says "terminal without one" 125 "the input is not a terminal" "$arcbox" run -it host true
+says "terminal without one" 125 "-t needs a terminal" "$arcbox" run -it host true
 same "nothing left behind" "" "$(ls -A "$work/state/containers")"
 finish

@@ -29,6 +29,7 @@ same "--init and --label are taken" ok "$(run --init --label a=b -l c host echo 
 for option in "-p 80:80" "--pull always" "--platform linux/arm64"; do
     says "$option" 125 "cannot be used here" run $option host true
 done
+says "another network" 125 "have the host's network, or none" run --network bridge host true
 says "no number of bytes" 125 "--memory lots: expected a size" run --memory lots host true
 why=$(run --memory 64m host true 2>&1)
 if [ $? = 0 ]; then
@@ -62,7 +63,7 @@ mkdir "$work/fake"
 printf '#!/bin/sh\nprintf "%%s|" "$@"\n' >"$work/fake/podman"
 chmod +x "$work/fake/podman"
 for option in "--user 1:2" "--memory 64m" "--entrypoint /bin/x" "--read-only" "--tmpfs /x:size=1m" "--init" "--pull never" \
-    "--platform linux/arm64" "--shm-size 1m" "--ulimit core=0" "--label a=b" "--add-host a:1.2.3.4" "--dns 1.1.1.1" "--publish 80:81"; do
+    "--platform linux/arm64" "--shm-size 1m" "--ulimit core=0" "--label a=b" "--add-host a:1.2.3.4" "--dns 1.1.1.1" "--network mine" "--publish 80:81"; do
     given=$(PATH=$work/fake:$PATH run $option debian:12 true)
     case $given in *"|$(echo "$option" | tr ' ' '|')|debian:12|true|") pass ;; *) fail "$option is not given to podman: $given" ;; esac
 done
