@@ -323,6 +323,20 @@ static int assemble(struct assembly *a)
     return r;
 }
 
+/* Where our tree is part of the image (installed below /usr, with the host's root as the image),
+ * the kernel stacks it on no folder that it is in: those are split, as if it were mounted there. */
+static void split_around_stage(struct assembly *a)
+{
+    size_t n = strlen(a->lower);
+    if (!a->stage || strncmp(a->stage, a->lower, n) != 0 || a->stage[n] != '/')
+        return;
+    char **more = realloc(a->mounts, (a->mount_count + 1) * sizeof *more);
+    if (!more)
+        abx_die(ABX_EXIT_OWN, "out of memory");
+    a->mounts = more;
+    more[a->mount_count++] = abx_xstrdup(a->stage);
+}
+
 int abx_root_assemble(struct abx_root *root)
 {
     struct assembly a = {.root = root, .stage = root->stage, .make_folder = abx_root_overlay};
@@ -330,6 +344,7 @@ int abx_root_assemble(struct abx_root *root)
     root->writable = true;
     a.lower = strcmp(root->image_root, "/") == 0 ? "" : root->image_root;
     a.mounts = abx_mounts_below(root->image_root, root->layers, &a.mount_count);
+    split_around_stage(&a);
     a.image = abx_inside_root(root->image_root);
     a.ours = root->stage ? abx_inside_root(root->stage) : -1;
     if (a.image < 0 || (root->stage && a.ours < 0))
@@ -338,7 +353,8 @@ int abx_root_assemble(struct abx_root *root)
     int r = make_scratch(&a);
     if (r == 0)
         r = getenv("ARCBOX_NO_OVERLAY") ? -ENODEV : assemble(&a);
-    if (r < 0 && a.upper && !a.overlay_works) {
+    /* -ELOOP: overlays upon overlays, more than the kernel stacks, below one folder of several. */
+    if (r < 0 && a.upper && (!a.overlay_works || r == -ELOOP)) {
         /* No overlay here (or not for us): links into the image, without a writable layer. */
         snprintf(root->notice, sizeof root->notice,
                 "no overlay file system here (%s): the container's root is read-only, except /tmp, "

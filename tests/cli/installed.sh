@@ -46,6 +46,11 @@ ldd /bin/sh "$work/home/hello" "$(find "$work/tree" -name libarcbox.so | head -1
     as_user cp -L "$library" "$root$library"
 done
 same "a folder as the image" "$device" "$(as_user arcbox run --gpus device=cpu ./root /bin/hello | cut -c1-10)"
+# Below /usr of the image, as it is when it is installed for the host's own root.
+as_user mkdir -p "$root/usr/lib/arcbox"
+as_user cp -a "$work/tree/$(cd "$work/tree" && find . -path '*/lib/arcbox/guest-root' | head -1)" "$root/usr/lib/arcbox/"
+same "installed in what is shown" "$device " "$(as_user env ARCBOX_GUEST_ROOT="$root/usr/lib/arcbox/guest-root" \
+    arcbox run --gpus device=cpu ./root /bin/hello 2>&1 | cut -c1-11)"
 same "its exit code" 3 "$(as_user arcbox run ./root /bin/sh -c 'exit 3'; echo $?)"
 same "without the GPU it is said" 1 "$(as_user env ARCBOX_SOCKET=/nowhere ./hello 2>&1 | grep -c "no GPU: /nowhere")"
 as_user arcbox doctor >"$work/doctor" && pass || fail "doctor: $(cat "$work/doctor")"
