@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -306,6 +307,8 @@ int main(int argc, char **argv)
     if (optind >= argc)
         return 125;
     close_in(shares_processes, is_second);
+    /* The caller's session may hold keys: of network file systems, of browsers. */
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (direction)
         return copy(direction, argv[optind]);
     sigset_t all;

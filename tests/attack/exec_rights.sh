@@ -24,6 +24,13 @@ W
     same "$who: descriptors" "0 pipe 1 pipe 2 pipe" "$(run exec box sh -c 'for f in 0 1 2 3 4 5 6 7 8 9 10 64 65 66 67 68; do
         [ -e /proc/self/fd/$f ] && echo $f $(readlink /proc/self/fd/$f | cut -d: -f1); done' </ 9</etc 7<>"$work/open" | xargs)"
     same "$who: no way out of a folder as its input" "no" "$(run exec box sh -c 'cd /proc/self/fd/0 2>/dev/null && echo yes || echo no' </)"
+    keyring='import ctypes; print(ctypes.CDLL(None).syscall({"x86_64": 250, "aarch64": 219}[__import__("os").uname().machine], 0, -3, 1))'
+    ours=$("${as[@]}" /usr/bin/python3 -c "$keyring")
+    if [ "$ours" -gt 0 ]; then
+        for way in "run host" "exec box"; do
+            [ "$(run $way /usr/bin/python3 -c "$keyring")" != "$ours" ] && pass || fail "$who: $way has the caller's keys"
+        done
+    fi
     for _ in 1 2 3 4 5 6 7 8; do run exec box true; done
     run exec box sleep 0.5
     same "$who: nothing of the host's was opened" "" "$(run exec box cat /tmp/won 2>/dev/null)"

@@ -42,6 +42,11 @@ says "an old image" 126 "the image has glibc 2.31, and Metal's libraries need 2.
 says "Alpine" 126 "the image has musl (Alpine), and Metal's libraries need glibc" "$arcbox" run --gpu ./alpine /bin/true
 ln -s /etc/passwd alpine/lib/libc.so.6
 says "links of an image lead nowhere" 126 "the image has musl" "$arcbox" run --gpu ./alpine /bin/true
+# The same from the hook that container engines call.
+mkdir bundle
+echo "{\"root\": {\"path\": \"$work/old\"}}" >bundle/config.json
+hook() { echo "{\"id\": \"x\", \"bundle\": \"$work/bundle\"}" | unshare -Urm "$arcbox" cdi-hook attach; }
+says "an old image, for an engine" 126 "the image has glibc 2.31" hook
 # Names that nobody can have meant.
 mkdir fake debian-root
 printf '#!/bin/sh\n[ "$1 $2" = "image exists" ] && exit 1\necho "podman: $*"\n' >fake/podman
