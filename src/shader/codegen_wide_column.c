@@ -110,6 +110,37 @@ static LLVMValueRef splat(const struct part *p, LLVMValueRef x)
     return wide_shuffle(p->s->w, v, v, index, p->lanes);
 }
 
+/* The register's elements lie in so many runs of one length, each side by side: 1, 2 or 4; or 0. */
+static unsigned runs(const struct part *p, const int64_t *at, unsigned bytes)
+{
+    for (unsigned n = 1; n <= 4; n *= 2) {
+        unsigned each = p->lanes / n;
+        bool all = each * bytes >= 8;
+        for (unsigned i = 0; i < n && all; i++)
+            all = side_by_side(at + i * each, each, bytes);
+        if (all)
+            return n;
+    }
+    return 0;
+}
+
+static LLVMValueRef load_runs(
+        struct part *p, const struct wide_strided *m, const int64_t *at, unsigned n)
+{
+    struct wide *w = p->s->w;
+    unsigned each = p->lanes / n;
+    LLVMValueRef run[4];
+    for (unsigned i = 0; i < n; i++) {
+        run[i] = LLVMBuildLoad2(w->g->builder, LLVMVectorType(m->type, each),
+                strided_address(w, m, at[i * each]), "");
+        LLVMSetAlignment(run[i], m->align < m->bytes ? m->align : m->bytes);
+    }
+    for (; n > 1; n /= 2, each *= 2)
+        for (unsigned i = 0; i < n / 2; i++)
+            run[i] = wide_join(w, run[2 * i], run[2 * i + 1], each);
+    return run[0];
+}
+
 static void load_group(struct part *p, const struct sum_element *near)
 {
     struct wide *w = p->s->w;
@@ -118,6 +149,11 @@ static void load_group(struct part *p, const struct sum_element *near)
     struct group g;
     unsigned align = m->align;
     find_group(p, near, &g);
+    unsigned n = g.count == 1 ? runs(p, g.at, m->bytes) : 0;
+    if (n) { /* of several, vectors over all of them are shared */
+        p->loaded[g.member[0]] = load_runs(p, m, g.at, n);
+        return;
+    }
     for (unsigned i = 0; i < g.count; i++)
         align = w->strided[g.member[i]].align < align ? w->strided[g.member[i]].align : align;
     strided_measure(w, g.at, g.count * p->lanes, m->bytes, &span);
