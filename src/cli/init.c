@@ -277,46 +277,70 @@ static int must_pass_on(const siginfo_t *info)
     }
 }
 
-int main(int argc, char **argv)
+struct request {
+    int socket, shares_processes, is_second, is_check;
+    const char *folder, *user, *direction;
+    unsigned long ignored;
+};
+
+/* 0, or -1 for what nobody of ours says. */
+static int read_options(int argc, char **argv, struct request *r)
 {
-    int socket = -1, option, shares_processes = 0, is_second = 0;
-    const char *folder = NULL, *user = NULL, *direction = NULL;
-    unsigned long ignored = 0;
-    while ((option = getopt(argc, argv, "+t:w:i:pcu:r:xC:")) != -1) {
+    for (int option; (option = getopt(argc, argv, "+t:w:i:pcu:r:xC:")) != -1;) {
         if (option == 't')
-            socket = atoi(optarg);
+            r->socket = atoi(optarg);
         else if (option == 'w')
-            folder = optarg;
+            r->folder = optarg;
         else if (option == 'i')
-            ignored = strtoul(optarg, NULL, 16);
+            r->ignored = strtoul(optarg, NULL, 16);
         else if (option == 'p')
-            shares_processes = 1;
+            r->shares_processes = 1;
         else if (option == 'u')
-            user = optarg;
+            r->user = optarg;
         else if (option == 'r')
             report = atoi(optarg);
         else if (option == 'x')
-            is_second = 1;
+            r->is_second = 1;
         else if (option == 'C')
-            direction = optarg;
+            r->direction = optarg;
         else if (option == 'c')
-            return puts("started") < 0;
+            r->is_check = 1;
         else
-            return 125;
+            return -1;
     }
-    if (optind >= argc)
-        return 125;
-    close_in(shares_processes, is_second);
-    /* The caller's session may hold keys: of network file systems, of browsers. */
-    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-    if (direction)
-        return copy(direction, argv[optind]);
+    return optind < argc || r->is_check ? 0 : -1;
+}
+
+/* Until the command ends: its exit code. */
+static int look_after(const struct request *r, pid_t child, int has_terminal)
+{
+    sigset_t all;
+    sigfillset(&all);
+    for (;;) {
+        siginfo_t info;
+        int s = sigwaitinfo(&all, &info);
+        if (s > 0 && must_pass_on(&info))
+            kill(has_terminal && s != SIGKILL ? -child : child, s);
+        if (s > 0 && s != SIGCHLD)
+            continue;
+        int status;
+        for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+            if (pid == child) {
+                if (getpid() != 1 && !r->is_second)
+                    end_the_rest();
+                return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            }
+    }
+}
+
+static int start_command(const struct request *r, char **command)
+{
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    if (getpid() != 1 && !is_second)
+    if (getpid() != 1 && !r->is_second)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-    int slave = socket >= 0 ? open_terminal(socket) : -1;
+    int slave = r->socket >= 0 ? open_terminal(r->socket) : -1;
     pid_t child = fork();
     if (child < 0) {
         complain("cannot start the command", "", errno);
@@ -327,25 +351,24 @@ int main(int argc, char **argv)
             prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (report >= 0)
             fcntl(report, F_SETFD, FD_CLOEXEC);
-        run_command(argv + optind, folder, user, slave, ignored);
+        run_command(command, r->folder, r->user, slave, r->ignored);
     }
     if (slave >= 0)
         close(slave);
     if (report >= 0)
         close(report);
-    for (;;) {
-        siginfo_t info;
-        int s = sigwaitinfo(&all, &info);
-        if (s > 0 && must_pass_on(&info))
-            kill(slave >= 0 && s != SIGKILL ? -child : child, s);
-        if (s > 0 && s != SIGCHLD)
-            continue;
-        int status;
-        for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-            if (pid == child) {
-                if (getpid() != 1 && !is_second)
-                    end_the_rest();
-                return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-            }
-    }
+    return look_after(r, child, slave >= 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct request r = {.socket = -1};
+    if (read_options(argc, argv, &r) < 0)
+        return 125;
+    if (r.is_check)
+        return puts("started") < 0;
+    close_in(r.shares_processes, r.is_second);
+    /* The caller's session may hold keys: of network file systems, of browsers. */
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    return r.direction ? copy(r.direction, argv[optind]) : start_command(&r, argv + optind);
 }

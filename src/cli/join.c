@@ -341,59 +341,74 @@ static _Noreturn void waiter(struct entry *e)
     _exit(abx_exit_code(status));
 }
 
+/* What has to be known of the container before it is entered. */
+static int look(struct entry *e, int *ret_init)
+{
+    const struct abx_container *c = e->c;
+    int r = *ret_init = abx_container_init(c);
+    if (r < 0)
+        return -ESRCH;
+    e->program = copy_program();
+    e->spaces = other_spaces(c->init);
+    e->env = read_environment(c->init, e->join->env);
+    r = e->program < 0 ? -ENOENT : read_rights(c->init, &e->rights);
+    for (int i = 0; r == 0 && i < RLIM_NLIMITS; i++)
+        if (prlimit(c->init, (__rlimit_resource_t)i, NULL, &e->limits[i]) < 0)
+            r = -errno;
+    if (r == 0 && (!e->rights.no_new_privileges || !e->rights.filtered ||
+                          !(e->spaces & CLONE_NEWUSER) || !(e->spaces & CLONE_NEWNS)))
+        r = -EPERM;                     /* not what we made */
+    if (r == 0 && has_ended(*ret_init)) /* what was read was another's */
+        r = -ESRCH;
+    return r;
+}
+
+/* What the waiter says: nothing, and the number of arcbox-init's process, when all went well. */
+static int hear(struct entry *e, pid_t waiting, int *ret_init, char *ret_text, size_t capacity)
+{
+    pid_t init = 0;
+    int status;
+    close(e->sync[1]);
+    close(e->text[1]);
+    ssize_t n = read(e->text[0], ret_text, capacity - 1);
+    if (n <= 0 && read(e->sync[0], &init, sizeof init) != sizeof init)
+        n = snprintf(ret_text, capacity, "cannot enter '%s'", e->c->name);
+    close(e->sync[0]);
+    close(e->text[0]);
+    if (n <= 0) {
+        *ret_init = init;
+        return 0;
+    }
+    ret_text[(size_t)n < capacity ? (size_t)n : capacity - 1] = 0;
+    while (waitpid(waiting, &status, 0) < 0 && errno == EINTR)
+        ;
+    return -EPERM;
+}
+
 pid_t abx_join_start(const struct abx_container *c, const struct abx_join *join, int *ret_init,
         char *ret_text, size_t capacity)
 {
-    struct entry e = {.c = c, .join = join, .from_root = geteuid() == 0};
-    int r = 0;
-    e.init = abx_container_init(c);
-    if (e.init < 0) {
-        snprintf(ret_text, capacity, "'%s' has ended", c->name);
-        return -ESRCH;
-    }
-    e.program = copy_program();
-    e.spaces = other_spaces(c->init);
-    e.env = read_environment(c->init, join->env);
-    for (int i = 0; r == 0 && i < RLIM_NLIMITS; i++)
-        if (prlimit(c->init, (__rlimit_resource_t)i, NULL, &e.limits[i]) < 0)
-            r = -errno;
-    if (r == 0)
-        r = e.program < 0 ? -ENOENT : read_rights(c->init, &e.rights);
-    if (r == 0 && (!e.rights.no_new_privileges || !e.rights.filtered ||
-                          !(e.spaces & CLONE_NEWUSER) || !(e.spaces & CLONE_NEWNS)))
-        r = -EPERM;                  /* not what we made */
-    if (r == 0 && has_ended(e.init)) /* what was read was another's */
-        r = -ESRCH;
+    struct entry e = {.c = c, .join = join, .from_root = geteuid() == 0, .program = -1};
+    int r = look(&e, &e.init);
     if (r == 0 && (pipe2(e.sync, O_CLOEXEC) < 0 || pipe2(e.text, O_CLOEXEC) < 0))
         r = -errno;
-    pid_t pid = r == 0 ? fork() : r;
+    pid_t pid = r == 0 ? fork() : -1;
+    if (r == 0 && pid < 0)
+        r = -errno;
     if (pid == 0) {
         close(e.sync[0]);
         close(e.text[0]);
         waiter(&e);
     }
-    close(e.init);
+    if (e.init >= 0)
+        close(e.init);
     if (e.program >= 0)
         close(e.program);
-    if (pid < 0) {
+    if (r == 0)
+        r = hear(&e, pid, ret_init, ret_text, capacity);
+    else if (r == -ESRCH)
+        snprintf(ret_text, capacity, "'%s' has ended", c->name);
+    else
         snprintf(ret_text, capacity, "cannot enter '%s': %s", c->name, strerror(-r));
-        return pid;
-    }
-    close(e.sync[1]);
-    close(e.text[1]);
-    pid_t init = 0;
-    ssize_t n = read(e.text[0], ret_text, capacity - 1);
-    if (n <= 0 && read(e.sync[0], &init, sizeof init) != sizeof init)
-        n = snprintf(ret_text, capacity, "cannot enter '%s'", c->name);
-    close(e.sync[0]);
-    close(e.text[0]);
-    if (n > 0) {
-        int status;
-        ret_text[n] = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-        return -EPERM;
-    }
-    *ret_init = init;
-    return pid;
+    return r < 0 ? r : pid;
 }

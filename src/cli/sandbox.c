@@ -212,6 +212,29 @@ static void reap(pid_t pid)
         ;
 }
 
+/* Lets the child go on and hears what it says: why it failed, or NULL once it is bubblewrap. */
+static char *set_up(struct sandbox *s, pid_t pid)
+{
+    char byte = 0;
+    const char *what = "put it into its control group";
+    int r = s->group ? abx_group_add(s->group, pid) : 0;
+    if (read(s->sync[0], &byte, 1) == 1 && byte == 'u' && r == 0) {
+        what = "set up a user namespace";
+        r = map_users(s, pid);
+    }
+    if (r == 0)
+        (void)!send(s->sync[0], "g", 1, MSG_NOSIGNAL); /* it may have ended */
+    else
+        shutdown(s->sync[0], SHUT_WR); /* it ends */
+    char *failure = read_failure(s->errors[0]);
+    /* What it handed over lies there by now, if it did. */
+    fcntl(s->sync[0], F_SETFL, O_NONBLOCK);
+    s->left = failure || r < 0 ? NULL : abx_left_receive(s->sync[0]);
+    close(s->sync[0]);
+    close(s->errors[0]);
+    return r < 0 && !failure ? abx_xprintf("cannot %s: %s", what, strerror(-r)) : failure;
+}
+
 /* Starts the sandbox; *ret_failure says why not. */
 static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failure)
 {
@@ -242,18 +265,7 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
         close(s->report[1]);
     if (sockets[1] >= 0)
         close(sockets[1]);
-    char byte = 0;
-    int r = s->group ? abx_group_add(s->group, pid) : 0;
-    if (read(s->sync[0], &byte, 1) == 1 && byte == 'u' && r == 0)
-        r = map_users(s, pid);
-    if (r == 0)
-        (void)!send(s->sync[0], "g", 1, MSG_NOSIGNAL); /* it may have ended */
-    char *failure = read_failure(s->errors[0]);
-    s->left = failure ? NULL : abx_left_receive(s->sync[0]);
-    close(s->sync[0]);
-    close(s->errors[0]);
-    if (r < 0 && !failure)
-        failure = abx_xprintf("cannot set up a user namespace: %s", strerror(-r));
+    char *failure = set_up(s, pid);
     if (failure) {
         kill(pid, SIGKILL);
         reap(pid);

@@ -26,7 +26,7 @@ same "threads: as many as were asked for" 3 "$(threads three)"
 for _ in $(seq 100); do [ -n "$("$arcbox" logs three)" ] && break; sleep 0.1; done
 same "they work" "$right" "$("$arcbox" logs three | cut -c1-15)"
 "$arcbox" rm -f all three >/dev/null
-says "a time limit that is none" 125 "not a number of milliseconds" \
+says "a time limit that is none" 125 "expected a number of milliseconds" \
     env ARCBOX_TIME_LIMIT_MS=10s "$arcbox" run --gpus device=cpu host true
 [ -z "${3:-}" ] || same "its own time limit" 0 "$(ARCBOX_TIME_LIMIT_MS=500 "$arcbox" run --gpus device=cpu \
     -v "$3:/lost:ro" host /lost forever >"$work/lost" 2>&1; echo $?)"

@@ -7,7 +7,8 @@ What the commands need that a reader brings along is made here: a root file syst
 debian:12 of the same files where there is none, training data, a crate for cargo. `sudo` does without,
 installs go into a folder of their own, and systemctl looks whether what it is to enable was installed.
 
-Left out are `arcbox bench` (minutes, and --quick is run) and `make deb` (tests/packages runs it).
+Left out are `arcbox bench` (minutes, and --quick is run), `make deb` (tests/packages runs it) and `make
+check`, which runs this.
 
     readme.py SOURCE BUILD
 """
@@ -20,16 +21,15 @@ import sys
 import tempfile
 
 source, build = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-MINUTES = {"make deb", "arcbox bench"}
+MINUTES = {"make deb", "make check", "arcbox bench"}
 LIMIT = 550
 
 
 def commands(text):
     """Indented blocks, and words in backquotes that begin with a command of ours."""
     found = [line[4:] for line in text.splitlines() if line.startswith("    ") and line.strip()]
-    inline = re.findall(r"`((?:arcbox|man) [^`]*)`", text)
-    return found + [c for c in dict.fromkeys(inline) if c not in found and not re.search(r"[A-Z]{3,}(?!D)|\.\.\.", c)
-                    and not c.startswith("man ")]
+    inline = re.findall(r"`((?:sudo )?(?:arcbox|make|man) [^`]*)`", text)
+    return found + [c for c in dict.fromkeys(inline) if c not in found and not re.search(r"\b[A-Z]{3,}\b|\.\.\.", c)]
 
 
 def write(path, text, mode=0o644):
@@ -115,7 +115,8 @@ def main():
         stubs = make_fixtures(work, tree)
         (work / "runtime").mkdir(mode=0o700)
         environment = dict(os.environ, ARCBOX_RUNTIME_DIR=str(work / "runtime"), ARCBOX_CACHE_DIR=str(work / "cache"),
-                           PATH=f"{stubs}:{os.environ['PATH']}", CARGO_TARGET_DIR=str(tree / "target"))
+                           PATH=f"{stubs}:{os.environ['PATH']}", MANPATH=f"{work}/installed/usr/local/share/man", MANPAGER="cat",
+                           CARGO_TARGET_DIR=str(tree / "target"))
         arcbox = str(build / "src/cli/arcbox")
         podman, image, description = podman_works(arcbox, work, environment), False, pathlib.Path("/etc/cdi/arcbox.json")
         had_description = description.exists()
