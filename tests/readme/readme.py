@@ -22,7 +22,7 @@ import tempfile
 
 source, build = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
 MINUTES = {"make deb", "make check", "arcbox bench"}
-LIMIT = 550
+LIMIT = 1400
 
 
 def commands(text):
@@ -99,7 +99,7 @@ SHELL = r"""
 set -u
 failed=0
 run() {
-    printf '\n@@ %s\n' "$1"
+    printf '\n@@ %s (at %s s)\n' "$1" "$SECONDS"
     eval "$1"
     code=$?
     [ $code = 0 ] || { echo "@@ FAILED with $code: $1"; failed=$((failed + 1)); }
