@@ -49,6 +49,15 @@ same "its end" "exited (3)" "$("$arcbox" ps -a | grep -o 'exited (3)')"
 same "removed" box "$("$arcbox" rm box)"
 same "the host's network" "$(cat /proc/net/dev | tail -n +3 | cut -d: -f1 | sort | tr -d ' \n')" \
     "$("$arcbox" run --network host "$image" /bin/cat /proc/net/dev | tail -n +3 | cut -d: -f1 | sort | tr -d ' \n')"
+# The verbs that podman does for its own.
+"$arcbox" run -d --name verbs "$image" /bin/sh -c 'trap "exit 9" USR1; while :; do /bin/cat /dev/null; done' >/dev/null
+same "exec" "inside 5" "$("$arcbox" exec verbs /bin/sh -c 'echo inside; exit 5') $?"
+"$arcbox" cp "$work/file" verbs:/copied
+same "cp" data "$("$arcbox" exec verbs /bin/cat /copied)"
+same "inspect" "podman running" "$("$arcbox" inspect verbs | python3 -c 'import json, sys; c, = json.load(sys.stdin); print(c["kind"], c["state"])')"
+same "kill" verbs "$("$arcbox" kill -s USR1 verbs)"
+same "wait" 9 "$("$arcbox" wait verbs)"
+same "prune" verbs "$("$arcbox" prune)"
 mkdir -p "$work/c:d" "$work/e,f"
 echo colon >"$work/c:d/f"
 echo comma >"$work/e,f/f"
