@@ -231,9 +231,10 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
             append_raw(d, indirect ? ABX_EXEC_DISPATCH_INDIRECT : ABX_EXEC_DISPATCH, bytes);
     if (!c)
         return;
-    int state = atomic_load_explicit(&p->state, memory_order_acquire);
-    c->pipeline = p->backend;
-    if (__builtin_expect(state != ABX_PIPELINE_READY, 0)) {
+    /* Nothing that its code decides may be read before: another thread writes it. */
+    if (atomic_load_explicit(&p->state, memory_order_acquire) == ABX_PIPELINE_READY)
+        c->pipeline = p->backend;
+    else {
         c->pipeline = (struct abx_pipeline *)p;
         c->head.flags |= ABX_EXEC_LATE;
         d->submission->late = true;

@@ -159,6 +159,8 @@ static void send_prepared(
     if (!pipeline) {
         prepared.error = -ENOENT;
         snprintf(prepared.text, sizeof prepared.text, "there is no such pipeline");
+    } else if (atomic_load(&pipeline->state) == ABX_PIPELINE_COMPILING) {
+        prepared.error = -ENOMEM; /* it cannot be told later */
     } else {
         prepared.error = atomic_load(&pipeline->state) == ABX_PIPELINE_READY ? 0 : -EINVAL;
         prepared.cached = pipeline->cached;

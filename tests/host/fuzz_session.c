@@ -12,6 +12,7 @@
 #include "wire/compile.h"
 #include "wire/reflection.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,7 +159,7 @@ struct fuzzed {
     struct abx_session *session;
     struct abx_guest_page *page;
     uint8_t *arena;
-    int sock;
+    int sock, doorbell; /* ours, as a guest has its own */
     uint64_t tail, sequence;
     bool served;
     pthread_t thread;
@@ -227,8 +228,9 @@ static bool step(struct fuzzed *f)
 {
     union abx_message reply;
     bool alive = f->served ? !atomic_load(&f->session->dead) : abx_session_step(f->session);
+    uint64_t one = 1;
     if (f->served)
-        abx_session_wake(f->session);
+        (void)!write(f->doorbell, &one, sizeof one);
     while (recv(f->sock, &reply, sizeof reply, MSG_DONTWAIT) > 0)
         ; /* descriptors in it are dropped by the kernel */
     return alive;
@@ -321,6 +323,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         close(f.sock);
         return 0;
     }
+    f.doorbell = fcntl(f.session->doorbell, F_DUPFD_CLOEXEC, 3);
     f.served = size > 2 && (data[1] & SERVED) &&
                pthread_create(&f.thread, NULL, serve, f.session) == 0;
     bool alive = true;
@@ -338,6 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (f.arena)
         munmap(f.arena, CHUNK_BYTES);
     close(f.sock);
+    close(f.doorbell);
     return 0;
 }
 

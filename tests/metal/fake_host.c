@@ -42,7 +42,8 @@ static void complete(struct fake_host *h, uint64_t queue, uint64_t sequence, uin
 static void run_record(struct fake_host *h, const struct abx_record *record)
 {
     atomic_fetch_add(&h->records, 1);
-    h->log[h->log_count++ % 4096] = record->op;
+    h->log[atomic_load(&h->log_count) % 4096] = record->op;
+    atomic_fetch_add(&h->log_count, 1);
     if (record->op == ABX_OP_SIGNAL_EVENT) {
         const struct abx_rec_signal_event *s = (const void *)record;
         const uint8_t *slot = h->events_of[abx_handle_index(s->event)];

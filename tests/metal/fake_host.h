@@ -25,14 +25,14 @@ struct fake_host {
         uint64_t sequence;
     } queues[65536]; /* by handle index */
     struct {
-        void *pointer;
+        void *_Atomic pointer;
         uint64_t bytes;
     } chunk[65536];
     uint64_t held[4096][3]; /* queue index, sequence, result */
     uint32_t held_count;
     uint8_t events_of[65536][2]; /* event slot by handle index */
     uint16_t log[4096];          /* ops of arena records, newest last */
-    uint32_t log_count;
+    _Atomic uint32_t log_count; /* raised once it is there */
     uint64_t memory_cap;
 };
 
