@@ -313,8 +313,11 @@ void abx_session_kick(struct abx_session *session)
         abx_session_drain_ring(session);
     bool dead = atomic_load(&session->dead);
     pthread_mutex_unlock(&session->lock);
-    if (dead)
+    pthread_mutex_lock(
+            &session->inbox_lock); /* its doorbell may be closing, its number another's */
+    if (dead && session->doorbell >= 0)
         abx_session_wake(session);
+    pthread_mutex_unlock(&session->inbox_lock);
 }
 
 bool abx_session_step(struct abx_session *session)

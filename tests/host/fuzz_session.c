@@ -181,6 +181,7 @@ static void send_hello(struct fuzzed *f, uint8_t spare, const uint8_t *p, uint16
     if (!f->page && !(spare & 1)) {
         f->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         atomic_store(&f->page->ring_tail, f->tail = 0);
+        atomic_store(&f->page->waiters, spare >> 2 & 1);
     }
     abx_sock_try_send(f->sock, p, bytes, &fd, !(spare & 2));
     close(fd);
@@ -266,6 +267,8 @@ static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
         send_source(f, spare, p, bytes);
         break;
     case RING:
+        if (spare & 1) /* a position that cannot be */
+            f->tail += spare * 4096ull + 1;
         push(f, p, bytes & ~7u);
         break;
     case COMMANDS:
@@ -378,7 +381,7 @@ static void add_hello(struct writer *w)
             .magic = ABX_WIRE_MAGIC,
             .version = ABX_WIRE_VERSION,
             .program = "fuzz"};
-    add_block(w, HELLO, next(4) ? 0 : SERVED, &hello, sizeof hello);
+    add_block(w, HELLO, (next(4) ? 0 : SERVED) | (next(2) ? 4 : 0), &hello, sizeof hello);
 }
 
 static void add_chunks(struct writer *w)
@@ -408,7 +411,8 @@ static void add_library(struct writer *w, uint32_t tag, abx_handle library, cons
 
 static void add_ring(struct writer *w, struct abx_encoder *e, uint64_t *space)
 {
-    add_block(w, RING, 0, space, (size_t)(e->at - (uint8_t *)space));
+    add_block(
+            w, RING, next(40) ? 0 : (uint8_t)next(256), space, (size_t)(e->at - (uint8_t *)space));
     e->at = (uint8_t *)space;
 }
 
