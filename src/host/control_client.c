@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_TIMEOUT_MS 5000 /* a daemon that is not ready by then never will be */
+#define START_TIMEOUT_MS 30000 /* a daemon that is not ready by then never will be */
 #define ANSWER_TIMEOUT_MS 5000
 
 extern char **environ;
@@ -170,14 +170,17 @@ static int start_daemon(char **ret_message)
     ssize_t n = 0;
     if (r == 0) {
         struct pollfd p = {pipe_fds[0], POLLIN, 0};
-        if (poll(&p, 1, START_TIMEOUT_MS) > 0)
+        bool said = poll(&p, 1, START_TIMEOUT_MS) > 0;
+        if (said)
             n = read(pipe_fds[0], words, sizeof words - 1);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
         if (n <= 0 || words[0] != '+') {
             words[n > 0 ? n : 0] = 0;
             set_message(ret_message, "%s did not start: %s", program,
-                    words[0] ? words : "it ended without saying why");
+                    words[0] ? words
+                    : said   ? "it ended without saying why"
+                             : "it was not ready within 30 seconds");
             r = -EIO;
         }
     } else
