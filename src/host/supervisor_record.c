@@ -62,7 +62,11 @@ void tenant_record(struct supervisor *s, const struct tenant *tenant, pid_t hold
     /* Whole or not at all: the one before may be the only one there is. */
     snprintf(fresh, sizeof fresh, "%s.new", path);
     int e = abx_write_file(fresh, &r, sizeof r);
-    if (e < 0 || rename(fresh, path) < 0)
+    if (e == 0 && rename(fresh, path) < 0)
+        e = -errno;
+    if (e < 0)
+        unlink(fresh);
+    if (e < 0)
         supervisor_log("the tenant %s is not recorded: %s", tenant->info.name, strerror(errno));
 }
 

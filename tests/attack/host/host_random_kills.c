@@ -65,9 +65,12 @@ static void session(const char *path, unsigned seed)
         uint32_t more = seed * ROUNDS + i, by = more + 7;
         struct abx_wire_constant constant = {.index = 0, .type = 33 /* uint */, .value_low = 7};
         snprintf(text, sizeof text, source, more); /* in no cache */
-        CHECK(guest_compile(&g, text, HANDLE(10)) == 0);
+        int r = guest_compile(&g, text, HANDLE(10));
+        if (r)
+            fprintf(stderr, "%d: %s\n", r, g.text);
+        CHECK(r == 0);
         GUEST_PUSH(&g, pipeline_create, HANDLE(11), HANDLE(10), 0, 1, &constant);
-        int r = guest_prepare(&g, HANDLE(11));
+        r = guest_prepare(&g, HANDLE(11));
         if (r)
             fprintf(stderr, "%d: %s\n", r, g.text);
         CHECK(r == 0);
@@ -133,27 +136,35 @@ static bool kill_worker(struct abx_control *control)
     return killed;
 }
 
-static bool kill_compiler(int daemon)
+/* A compile is tried twice, and with eight compilers: the next of each dies only when there has
+ * been work in between, however slow the machine is. */
+static bool is_due(uint32_t *not_before, uint32_t work)
 {
-    int pid = child_of(daemon, "arcbox-compiler");
-    return pid && kill(pid, SIGKILL) == 0;
+    uint32_t compiles = atomic_load(&shared->compiles);
+    if (compiles < *not_before)
+        return false;
+    *not_before = compiles + work;
+    return true;
 }
 
-/* A compile is tried twice: the next child dies only when others have compiled. */
+static bool kill_compiler(int daemon)
+{
+    static uint32_t not_before;
+    int pid = child_of(daemon, "arcbox-compiler");
+    return pid && is_due(&not_before, TENANTS / 2) && kill(pid, SIGKILL) == 0;
+}
+
 static bool kill_child(int daemon)
 {
     static uint32_t not_before;
     int compiler = child_of(daemon, "arcbox-compiler"), pid = 0;
-    if (!compiler || atomic_load(&shared->compiles) < not_before)
+    if (!compiler)
         return false;
     for (unsigned i = 0; i < 500 && !pid; i++) {
         pid = child_of(compiler, "arcbox-compiler");
         usleep(200);
     }
-    if (!pid || kill(pid, SIGKILL) < 0)
-        return false;
-    not_before = atomic_load(&shared->compiles) + 2 * TENANTS;
-    return true;
+    return pid && is_due(&not_before, 2 * TENANTS) && kill(pid, SIGKILL) == 0;
 }
 
 static bool kill_supervisor(struct abx_control **control, int daemon)
