@@ -326,6 +326,10 @@ const struct abx_variable abx_variables[] = {
         {"ARCBOX_REPORT",
                 "1 prints, when a program ends, how often it waited for the host. Read by the "
                 "program in the container."},
+        {"ARCBOX_PATIENCE_SECONDS",
+                "A GPU worker or shader compiler that has not answered for so long, because it was "
+                "stopped or hangs, is ended and replaced; 30 unless set. Read when the host runtime "
+                "is started."},
         {"ARCBOX_RUNTIME_DIR",
                 "Where sockets and records of containers are, instead of $XDG_RUNTIME_DIR/arcbox "
                 "or, without that variable, /run/arcbox for root and /tmp/arcbox-UID for others."},
