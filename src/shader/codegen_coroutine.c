@@ -4,7 +4,11 @@
  * size has to be known: a call that names it is left for codegen_coroutine_split() to read. */
 #include "shader/codegen.h"
 
+#include <string.h>
+
 #define FRAME_SIZE "__abx_frame_size"
+#define KEPT "__abx_kept"
+#define MAX_STEPS 8u /* from an array's address to one in it; more counts as meeting a vector */
 
 void codegen_coroutine_begin(struct codegen *g, LLVMValueRef function, LLVMValueRef memory,
         struct codegen_coroutine *ret)
@@ -50,11 +54,81 @@ void codegen_coroutine_end(struct codegen *g, struct codegen_coroutine *c)
     LLVMBuildRet(b, c->handle);
 }
 
+/* True where an address becomes an element of a vector of addresses. */
+static bool meets_vectors(LLVMValueRef address, unsigned depth)
+{
+    for (LLVMUseRef u = LLVMGetFirstUse(address); u; u = LLVMGetNextUse(u)) {
+        LLVMValueRef user = LLVMGetUser(u);
+        LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(user));
+        if (kind == LLVMVectorTypeKind || LLVMIsAPHINode(user) || LLVMIsASelectInst(user))
+            return true;
+        if (kind == LLVMPointerTypeKind && !LLVMIsALoadInst(user) &&
+                (depth == 0 || meets_vectors(user, depth - 1)))
+            return true;
+    }
+    return false;
+}
+
+/* LLVM does not follow addresses through vectors when it looks for what is needed behind a stop,
+ * and leaves the array on the stack, where it is gone by then. What a call has the address of is
+ * kept in the frame. */
+static void keep(struct codegen *g, LLVMValueRef begin, LLVMValueRef alloca)
+{
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context), &g->ptr, 1, 0);
+    LLVMValueRef behind = alloca;
+    if (LLVMGetInstructionParent(begin) == LLVMGetInstructionParent(alloca))
+        for (LLVMValueRef in = alloca; in; in = LLVMGetNextInstruction(in))
+            if (in == begin)
+                behind = begin;
+    LLVMPositionBuilderBefore(g->builder, LLVMGetNextInstruction(behind));
+    LLVMBuildCall2(g->builder, type, codegen_declare(g, KEPT, type), &alloca, 1, "");
+}
+
+static LLVMValueRef begin_of(LLVMValueRef function)
+{
+    LLVMBasicBlockRef entry =
+            LLVMCountBasicBlocks(function) ? LLVMGetEntryBasicBlock(function) : NULL;
+    for (LLVMValueRef in = entry ? LLVMGetFirstInstruction(entry) : NULL; in;
+            in = LLVMGetNextInstruction(in)) {
+        const char *name = codegen_callee(in);
+        if (name && !strcmp(name, "llvm.coro.begin"))
+            return in;
+    }
+    return NULL;
+}
+
+static void keep_arrays(struct codegen *g)
+{
+    LLVMValueRef begin;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        if (!(begin = begin_of(f)))
+            continue;
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
+                if (LLVMIsAAllocaInst(in) && meets_vectors(in, MAX_STEPS))
+                    keep(g, begin, in);
+    }
+}
+
+static void drop_calls(struct codegen *g, const char *name)
+{
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, name);
+    for (LLVMUseRef u = f ? LLVMGetFirstUse(f) : NULL; u;) {
+        LLVMValueRef call = LLVMGetUser(u);
+        u = LLVMGetNextUse(u);
+        LLVMInstructionEraseFromParent(call);
+    }
+    if (f)
+        LLVMDeleteFunction(f);
+}
+
 int codegen_coroutine_split(struct codegen *g)
 {
+    keep_arrays(g);
     int r = codegen_run_passes(g, "coro-early,cgscc(coro-split),coro-cleanup");
     if (r < 0)
         return r;
+    drop_calls(g, KEPT);
     LLVMValueRef f = LLVMGetNamedFunction(g->module, FRAME_SIZE);
     uint64_t bytes = 0;
     for (LLVMUseRef u = f ? LLVMGetFirstUse(f) : NULL; u;) {
@@ -63,10 +137,8 @@ int codegen_coroutine_split(struct codegen *g)
         LLVMValueRef n = LLVMGetOperand(call, 0);
         if (LLVMIsAConstantInt(n) && LLVMConstIntGetZExtValue(n) > bytes)
             bytes = LLVMConstIntGetZExtValue(n);
-        LLVMInstructionEraseFromParent(call);
     }
-    if (f)
-        LLVMDeleteFunction(f);
+    drop_calls(g, FRAME_SIZE);
     if (bytes == 0)
         return codegen_fail(g, -EIO, "the coroutine has no frame");
     if (bytes > ABX_MAX_FRAME_BYTES - 64)

@@ -327,10 +327,118 @@ static void block(struct gen *g)
     line(g, "}");
 }
 
+/* ---- sums over lanes of rows of elements, as products of a matrix and a vector are made */
+
+static unsigned pick_of(struct gen *g, const unsigned *of, unsigned count)
+{
+    return of[below(g, count)];
+}
+
+/* A small whole number made of element `name[at]`; `how` stays the same for alike elements. */
+static void element(unsigned how, const char *name, unsigned at, char *text, size_t size)
+{
+    static const char *const forms[] = {"float(%s[%u] & 7)", "float(%s[%u] >> 4 & 3)",
+            "float(int(%s[%u] & 3) - 2)", "(float(%s[%u] & 0x70) * 0.0625f)",
+            "float(as_type<half>(ushort((%s[%u] & 3) << 10 | 0x3c00)))", "-float(%s[%u] & 3)",
+            "float(half(%s[%u] & 7))", "float(char(%s[%u] & 5))"};
+    const char *f = forms[how % ABX_ARRAY_SIZE(forms)], *mark = strchr(f, '%');
+    snprintf(text, size, "%.*s%s[%u%s", (int)(mark - f), f, name, at, strchr(mark, ']'));
+}
+
+/* What a lane multiplies all of its block's products with: nothing, a number of the block, which
+ * the lanes of the block share, the lane's own, or everybody's. */
+static const char *factor(struct gen *g)
+{
+    static const char *const factors[] = {"1", "float(head[0] & 3)", "float(head[1] & 1)",
+            "float(lane & 3)", "float(c[1])", "-float(head[0] & 1)", "float(b & 3)"};
+    return factors[below(g, ABX_ARRAY_SIZE(factors))];
+}
+
+static void products(struct gen *g, const char *to, unsigned part)
+{
+    static const unsigned apart[] = {0, 0, 1, 16, 5};
+    char x[96], y[96];
+    unsigned how = below(g, 8), other = below(g, 8), form = below(g, 5), end = part;
+    unsigned from = pick_of(g, apart, ABX_ARRAY_SIZE(apart));
+    bool reversed = below(g, 8) == 0, odd = below(g, 8) == 0;
+    if (below(g, 4) == 0)
+        end -= below(g, part);
+    for (unsigned k = 0; k < end; k++) {
+        element(odd && k == 1 ? how + 1 : how, "q", k, x, sizeof x);
+        element(other, "y", from + (reversed ? part - 1 - k : k), y, sizeof y);
+        if (form == 0)
+            line(g, "    %s += %s;", to, x);
+        else if (form == 1)
+            line(g, "    %s -= %s * %s;", to, x, y);
+        else
+            line(g, "    %s += %s * %s;", to, x, y);
+    }
+}
+
+static void turn_of_sums(struct gen *g, unsigned sums, unsigned part)
+{
+    static const char *const adds[] = {"s%u += %s * t0;", "s%u -= %s * t0;",
+            "s%u = -(t1 * %s) + s%u;", "s%u += %s * (t0 - t1);",
+            "s%u += %s * t0 - float(head[1] & 1) * t1;", "s%u += %s + t1;",
+            "s%u += %s * t0 + float(lane & 1);"};
+    char text[256];
+    line(g, "    float t0 = 0, t1 = 0;");
+    products(g, "t0", part);
+    products(g, below(g, 4) ? "t1" : "s0", part);
+    for (unsigned i = 0; i < sums; i++) {
+        const char *add = adds[below(g, ABX_ARRAY_SIZE(adds))], *f = factor(g);
+        const char *second = strstr(add, "%s"), *last = strstr(second + 2, "%u");
+        int n = snprintf(text, sizeof text, "s%u%.*s%s", i, (int)(second - add - 3), add + 3, f);
+        if (last)
+            snprintf(text + n, sizeof text - (size_t)n, "%.*s%u%s", (int)(last - second - 2),
+                    second + 2, i, last + 2);
+        else
+            snprintf(text + n, sizeof text - (size_t)n, "%s", second + 2);
+        line(g, "    %s", text);
+    }
+}
+
+/* A loop over blocks of elements, each of which one, two or four lanes share. */
+static void loop_of_sums(struct gen *g, unsigned sums)
+{
+    static const char *const types[] = {"uchar", "ushort", "uint"};
+    static const unsigned shared[] = {1, 1, 2, 4}, parts[] = {2, 3, 4, 8}, heads[] = {0, 2, 4};
+    unsigned lanes = pick_of(g, shared, 4), part = pick_of(g, parts, 4), type = below(g, 3);
+    unsigned head = pick_of(g, heads, 3) >> type,
+             blocks = below(g, 4) ? 64 / lanes : 1 + below(g, 64);
+    unsigned stride = head + lanes * part + (below(g, 4) ? 0 : below(g, 3));
+    line(g, "  for (uint b = lane / %u; b < %u; b += %u) {", lanes, blocks, 32 / lanes);
+    line(g, "    device const %s *head = (device const %s *)in + %u + b * %u;", types[type],
+            types[type], below(g, 40), stride);
+    line(g, "    device const %s *q = head + %u + lane %% %u * %u;", types[type], head, lanes,
+            part);
+    type = below(g, 3);
+    line(g, "    device const %s *y = (device const %s *)in + %u + b * %u + lane %% %u * %u;",
+            types[type], types[type], below(g, 40), lanes * part + below(g, 2) * 16, lanes, part);
+    turn_of_sums(g, sums, part);
+    line(g, "  }");
+}
+
+/* Whole numbers below 2^24, so that every order gives the same sum. */
+static void lane_sums(struct gen *g)
+{
+    unsigned sums = 1 + below(g, 3);
+    line(g, "{");
+    line(g, "#pragma METAL fp math_mode(fast)");
+    line(g, "  float s0 = %u, s1 = 0, s2 = float(v3 & 3);", below(g, 3));
+    for (unsigned i = 1 + below(g, 2); i > 0; i--)
+        loop_of_sums(g, sums);
+    for (unsigned i = 0; i < sums; i++)
+        line(g, "  v%u += uint(int(simd_sum(s%u)));", below(g, 4), i);
+    if (below(g, 8) == 0)
+        line(g, "  v%u ^= uint(int(s%u));", below(g, 4), below(g, sums));
+    line(g, "}");
+}
+
 static void statement(struct gen *g, unsigned depth)
 {
     char e[512];
-    unsigned what = below(g, 23);
+    unsigned what = below(g, 24);
     expression(g, 2, e, sizeof e);
     if (what < 4 && depth)
         branch(g, depth);
@@ -352,6 +460,8 @@ static void statement(struct gen *g, unsigned depth)
         simd(g);
     else if (what > 19 && what < 22)
         block(g);
+    else if (what == 23 && g->loops == 0)
+        lane_sums(g);
     else
         line(g, "v%u %s %.400s;", below(g, 4), below(g, 3) ? "=" : "+=", e);
 }
@@ -396,6 +506,8 @@ void random_kernel(struct abx_string *out, uint64_t seed, unsigned number)
         g.returned = true;
     }
     statements(&g, 3, 4 + below(&g, 6));
+    if (below(&g, 3) == 0)
+        lane_sums(&g);
     line(&g, "mine[0] += v0; mine[1] += v1; mine[2] += v2; mine[3] += v3 + p[(v0 & 7)];");
     abx_string_printf(out, "}\n");
 }

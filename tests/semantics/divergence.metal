@@ -147,3 +147,18 @@ kernel void conversions(ARGUMENTS)
     CHECK(all(char2(float2(1e9f, -1e9f)) == char2(127, -128)));
     CHECK(simd_max(lane) < 32);
 }
+
+// A thread's own array, indexed by what differs between threads, from before a barrier to behind it.
+kernel void arrays_over_barriers(ARGUMENTS, device uint *scratch [[buffer(2)]])
+{
+    uint own = data[i], add = lane + simd_min(own), all[4] = {};
+    uint array[8] = {1, 2, 3, 4, 5, 6, 7, own};
+    for (uint k = 0; k < (data[1] & 0) + 3; k++) {
+        array[uint(int(short(own))) & 7] += add;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        scratch[i] += add;
+        all[k] = own;
+    }
+    uint was = (own & 7) == 7 ? own : (own & 7) + 1;
+    CHECK(array[own & 7] == was + 3 * add && all[2] == own);
+}
