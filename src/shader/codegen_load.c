@@ -355,6 +355,48 @@ static int scan(struct codegen *g, bool *ret_again)
  * lambdas may take more. */
 #define INLINE_ROUNDS 6
 
+/* Instructions of a block. A call that is inlined has all that follows in its block moved to
+ * another, which for a block of thousands of calls takes the square of their number. */
+#define LONG_BLOCK 512u
+
+static LLVMValueRef last_alloca(LLVMBasicBlockRef block)
+{
+    LLVMValueRef last = NULL;
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); in; in = LLVMGetNextInstruction(in))
+        if (LLVMIsAAllocaInst(in) || LLVMIsAPHINode(in))
+            last = in;
+    return last;
+}
+
+static bool split_block(struct codegen *g, LLVMBasicBlockRef block)
+{
+    LLVMValueRef in = LLVMGetLastInstruction(block), stop = last_alloca(block);
+    bool split = false;
+    for (unsigned n = 0; in && in != stop; n++) { /* from its end: so each is moved once */
+        LLVMValueRef before = LLVMGetPreviousInstruction(in);
+        if (n == LONG_BLOCK && before && before != stop) {
+            LLVMBasicBlockRef tail = codegen_split_after(g, in);
+            LLVMPositionBuilderAtEnd(g->builder, block);
+            LLVMBuildBr(g->builder, tail);
+            split = true;
+            n = 0;
+        }
+        in = before;
+    }
+    return split;
+}
+
+static bool split_blocks(struct codegen *g)
+{
+    bool split = false;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f), next; b; b = next) {
+            next = LLVMGetNextBasicBlock(b);
+            split |= split_block(g, b);
+        }
+    return split;
+}
+
 /* Everything into one function, but for what is left then: that is recursive. */
 static int inline_all(struct codegen *g)
 {
@@ -362,7 +404,10 @@ static int inline_all(struct codegen *g)
     for (int round = 0; again; round++) {
         if (round == INLINE_ROUNDS)
             return codegen_keep_recursive(g);
+        bool split = split_blocks(g);
         int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
+        if (r == 0 && split)
+            r = codegen_run_passes(g, "function(simplifycfg)");
         codegen_open_vectors(g, g->kernel);
         if (r == 0)
             r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>),globaldce");

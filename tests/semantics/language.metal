@@ -423,3 +423,21 @@ kernel void qualified(device uint *line, device const uint *data, device uint *s
     CHECK(c->get(3) == 9 && mine.get(3) == 7 && t.get(3) == 30);
     CHECK(c->sum() == 7 + 12 + 7 + 8);
 }
+
+// A block of some thousand calls, which is taken apart before they are put in their place.
+static uint step_of(uint x, thread uint *last)
+{
+    if (x & 1)
+        *last = x;
+    return x * 1664525 + 1013904223;
+}
+
+#define FOUR(x) x x x x
+kernel void long_block(ARGUMENTS)
+{
+    uint a = data[i], b = a, last_a = 0, last_b = 0;
+    FOUR(FOUR(FOUR(FOUR(FOUR(a = step_of(a, &last_a);)))))
+    for (uint k = 0; k < 1024; k++)
+        b = step_of(b, &last_b);
+    CHECK(a == b && last_a == last_b);
+}
