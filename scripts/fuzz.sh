@@ -69,7 +69,7 @@ for target in "${targets[@]}"; do
         -print_final_stats=1 -artifact_prefix="$fuzz/crashes/$target-" "$fuzz/corpus/$target" >"$log" 2>&1 || status=1
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2)
-    found=$(find "$fuzz/crashes" -name "$target-*" | wc -l)
+    found=$(find "$fuzz/crashes" -name "$target-*" ! -name '*-slow-unit-*' | wc -l)
     rows+=("$(printf '| %-9s | %5s s | %11s | %6s | %7s |' "$target" "$seconds" "${executions:-?}" "${edges:-?}" "$found")")
     echo "${rows[-1]}"
 done

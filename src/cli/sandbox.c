@@ -507,7 +507,8 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 
 int abx_run_sandbox(struct abx_run *run)
 {
-    struct sandbox s = {.run = run, .socket_tree = -1, .log = -1, .out = {-1, -1}, .report = {-1, -1}};
+    struct sandbox s = {
+            .run = run, .socket_tree = -1, .log = -1, .out = {-1, -1}, .report = {-1, -1}};
     abx_settings_read(run, &s.settings);
     choose_folder(&s);
     check_image(run);

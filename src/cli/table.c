@@ -328,7 +328,8 @@ const struct abx_variable abx_variables[] = {
                 "program in the container."},
         {"ARCBOX_PATIENCE_SECONDS",
                 "A GPU worker or shader compiler that has not answered for so long, because it was "
-                "stopped or hangs, is ended and replaced; 30 unless set. Read when the host runtime "
+                "stopped or hangs, is ended and replaced; 30 unless set. Read when the host "
+                "runtime "
                 "is started."},
         {"ARCBOX_RUNTIME_DIR",
                 "Where sockets and records of containers are, instead of $XDG_RUNTIME_DIR/arcbox "

@@ -274,7 +274,9 @@ static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
     case COMMANDS:
         commit(f, p, bytes);
         break;
-    case WAIT: /* until the compiler has answered */
+    case WAIT:         /* until the compiler has answered */
+        if (spare & 1) /* as a program does whose host is in it */
+            abx_session_kick(f->session);
         if (f->served)
             usleep(300);
         for (unsigned i = 0; !f->served && i < 5000 && step(f) && compiles(f->session); i++)
@@ -406,7 +408,7 @@ static void add_library(struct writer *w, uint32_t tag, abx_handle library, cons
     snprintf(m.source, sizeof m.source, "%s", source);
     m.message.bytes = sizeof m.options + strlen(source);
     add_block(w, SOURCE, 0, &m, sizeof m.message + m.message.bytes);
-    add_block(w, WAIT, 0, "", 0);
+    add_block(w, WAIT, (uint8_t)next(2), "", 0);
 }
 
 static void add_ring(struct writer *w, struct abx_encoder *e, uint64_t *space)
@@ -440,7 +442,7 @@ static void add_pipelines(struct writer *w)
                 .pipeline = HANDLE(i ? LINKED : PIPELINE)};
         add_block(w, MESSAGE, 0, &m, sizeof m);
         if (next(2))
-            add_block(w, WAIT, 0, "", 0);
+            add_block(w, WAIT, (uint8_t)next(2), "", 0);
     }
 }
 

@@ -32,7 +32,7 @@ struct fake_host {
     uint32_t held_count;
     uint8_t events_of[65536][2]; /* event slot by handle index */
     uint16_t log[4096];          /* ops of arena records, newest last */
-    _Atomic uint32_t log_count; /* raised once it is there */
+    _Atomic uint32_t log_count;  /* raised once it is there */
     uint64_t memory_cap;
 };
 
