@@ -149,6 +149,7 @@ static int show(const char *path, const char *to, const struct users *u)
         bool shifted = mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0;
         if (shifted || !is_overlay(tree) || abx_shift_mount(tree, point, &shift) < 0)
             r = abx_tree_attach(tree, point);
+        r = r == -ENOENT ? 0 : r; /* removed meanwhile, by whoever else is at work here */
         close(point);
     }
     close(tree);

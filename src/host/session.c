@@ -238,12 +238,13 @@ static bool wait_readable(struct abx_session *session, int timeout_ms)
  * were records. Lock held. */
 static bool doze(struct abx_session *session)
 {
+    uint64_t head = session->ring_head; /* whoever kicks meanwhile only leaves less to do */
     pthread_mutex_unlock(&session->lock);
     struct pollfd p[2] = {{session->doorbell, POLLIN, 0}, {session->sock, POLLIN, 0}};
     if (!session->inproc)
         atomic_store(&session->page->need_doorbell, 1);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the guest's, after its tail */
-    bool idle = session->inproc || ring_tail(session) == session->ring_head;
+    bool idle = session->inproc || ring_tail(session) == head;
     if (idle && !atomic_load(&session->inbox))
         poll(p, 2, -1);
     if (!session->inproc)

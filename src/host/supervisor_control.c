@@ -168,8 +168,8 @@ static void describe_device(const struct supervisor *s, const struct abx_backend
         const char *name, struct abx_control_device *ret)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    copy_text(ret->name, name, sizeof ret->name);
-    copy_text(ret->backend, backend->name, sizeof ret->backend);
+    snprintf(ret->name, sizeof ret->name, "%.63s", name);
+    snprintf(ret->backend, sizeof ret->backend, "%s", backend->name);
     ret->simulated = backend->simulated;
     ret->is_default = strcmp(backend->name, s->backend) == 0;
     ret->memory_bytes = s->limits.memory_bytes;
