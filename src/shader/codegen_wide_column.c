@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LANES 16u /* floats of a register */
+#define MAX_LANES 32u /* floats made at a time */
 
 struct memo {
     LLVMValueRef value, wide; /* as it is, and zero-extended to 32 bits */
@@ -19,7 +19,7 @@ struct memo {
 struct part {
     struct sums *s;
     unsigned first, count;
-    unsigned lanes; /* floats of a register */
+    unsigned lanes; /* floats made at a time: a register's, or two registers' */
     unsigned lane[MAX_LANES], column[MAX_LANES];
     struct memo memo[SUM_MAX_NODES];       /* of the loop's nodes, by number */
     LLVMValueRef same[SUM_MAX_NODES];      /* nodes that all lanes share: stay for all parts */
@@ -398,7 +398,8 @@ static struct part *new_part(struct sums *s)
     if (!p)
         return NULL;
     p->s = s;
-    p->lanes = s->w->g->vector_bytes / 4;
+    /* Two registers at a time where there are 32: longer loads. */
+    p->lanes = s->w->g->vector_bytes / 4 * (s->w->g->vector_bytes < 64 ? 1 : 2);
     p->lanes = p->lanes > MAX_LANES ? MAX_LANES : p->lanes;
     return p;
 }
