@@ -125,7 +125,7 @@ static unsigned runs(const struct part *p, const int64_t *at, unsigned bytes)
 }
 
 static LLVMValueRef load_runs(
-        struct part *p, const struct wide_strided *m, const int64_t *at, unsigned n)
+        struct part *p, const struct wide_strided *m, const int64_t *at, unsigned align, unsigned n)
 {
     struct wide *w = p->s->w;
     unsigned each = p->lanes / n;
@@ -133,12 +133,32 @@ static LLVMValueRef load_runs(
     for (unsigned i = 0; i < n; i++) {
         run[i] = LLVMBuildLoad2(w->g->builder, LLVMVectorType(m->type, each),
                 strided_address(w, m, at[i * each]), "");
-        LLVMSetAlignment(run[i], m->align < m->bytes ? m->align : m->bytes);
+        LLVMSetAlignment(run[i], align < m->bytes ? align : m->bytes);
     }
     for (; n > 1; n /= 2, each *= 2)
         for (unsigned i = 0; i < n / 2; i++)
             run[i] = wide_join(w, run[2 * i], run[2 * i + 1], each);
     return run[0];
+}
+
+/* The vectors that hold `count` times p->lanes elements. False: they lie too far apart, or in more
+ * pieces than are permuted at once. */
+static bool place(const struct part *p, const int64_t *at, unsigned count, unsigned bytes,
+        struct strided_span *ret)
+{
+    if (!strided_measure(p->s->w, at, count * p->lanes, bytes, ret) ||
+            p->lanes * bytes / ret->unit > STRIDED_MAX_PICK)
+        return false;
+    ret->chunk = p->lanes * bytes / ret->unit;
+    strided_place(at, count * p->lanes, bytes, ret);
+    return true;
+}
+
+static LLVMValueRef pick(struct part *p, const struct wide_strided *m, const int64_t *at,
+        const struct strided_span *span)
+{
+    LLVMValueRef v = strided_from_span(p->s->w, at, p->lanes, m->bytes, span);
+    return LLVMBuildBitCast(p->s->w->g->builder, v, vector_of(p, m->type), "");
 }
 
 static void load_group(struct part *p, const struct sum_element *near)
@@ -149,21 +169,17 @@ static void load_group(struct part *p, const struct sum_element *near)
     struct group g;
     unsigned align = m->align;
     find_group(p, near, &g);
-    unsigned n = g.count == 1 ? runs(p, g.at, m->bytes) : 0;
-    if (n) { /* of several, vectors over all of them are shared */
-        p->loaded[g.member[0]] = load_runs(p, m, g.at, n);
-        return;
-    }
     for (unsigned i = 0; i < g.count; i++)
         align = w->strided[g.member[i]].align < align ? w->strided[g.member[i]].align : align;
-    strided_measure(w, g.at, g.count * p->lanes, m->bytes, &span);
-    span.chunk = p->lanes * m->bytes / span.unit;
-    strided_place(g.at, g.count * p->lanes, m->bytes, &span);
-    strided_load_span(w, m, align, &span);
-    for (unsigned i = 0; i < g.count; i++) {
-        LLVMValueRef v = strided_from_span(w, g.at + i * p->lanes, p->lanes, m->bytes, &span);
-        p->loaded[g.member[i]] = LLVMBuildBitCast(w->g->builder, v, vector_of(p, m->type), "");
+    unsigned n = g.count == 1 ? runs(p, g.at, m->bytes) : 0;
+    if (n) { /* of several, vectors over all of them are shared */
+        p->loaded[g.member[0]] = load_runs(p, m, g.at, align, n);
+        return;
     }
+    place(p, g.at, g.count, m->bytes, &span); /* sum_pays() has seen that it can be */
+    strided_load_span(w, m, align, &span);
+    for (unsigned i = 0; i < g.count; i++)
+        p->loaded[g.member[i]] = pick(p, m, g.at + i * p->lanes, &span);
 }
 
 /* A load that the lanes of a block share. */
@@ -182,12 +198,10 @@ static LLVMValueRef load_shared(struct part *p, const struct wide_strided *m)
         return splat(p, x);
     }
     struct strided_span span;
-    if (!strided_measure(w, at, p->lanes, m->bytes, &span))
+    if (!place(p, at, 1, m->bytes, &span))
         return NULL;
-    strided_place(at, p->lanes, m->bytes, &span);
     strided_load_span(w, m, m->align, &span);
-    LLVMValueRef v = strided_from_span(w, at, p->lanes, m->bytes, &span);
-    return LLVMBuildBitCast(w->g->builder, v, vector_of(p, m->type), "");
+    return pick(p, m, at, &span);
 }
 
 /* ---- values */
@@ -323,6 +337,14 @@ static LLVMValueRef times(struct part *p, LLVMValueRef a, LLVMValueRef b, LLVMVa
 }
 
 static LLVMValueRef total(struct part *p, LLVMValueRef v);
+static LLVMValueRef add(struct part *p, LLVMValueRef v, LLVMValueRef sum);
+
+/* sum + v, which `like` adds; made once where it is used more often. */
+static LLVMValueRef add_operand(struct part *p, LLVMValueRef v, LLVMValueRef sum, LLVMValueRef like)
+{
+    LLVMUseRef use = LLVMGetFirstUse(v);
+    return use && LLVMGetNextUse(use) ? plus(p, sum, total(p, v), like) : add(p, v, sum);
+}
 
 /* sum (or NULL: nothing) + what v comes to of the part's terms; NULL when that has none. */
 static LLVMValueRef add(struct part *p, LLVMValueRef v, LLVMValueRef sum)
@@ -344,15 +366,10 @@ static LLVMValueRef add(struct part *p, LLVMValueRef v, LLVMValueRef sum)
         if (x)
             sum = plus(p, sum, times(p, x, value_of(p, parts.product[0]), v), v);
     }
-    if (parts.shape == SUM_ADD || parts.shape == SUM_SUBTRACT || parts.shape == SUM_FUSED) {
-        LLVMUseRef use = LLVMGetFirstUse(parts.operand[0]);
-        sum = use && LLVMGetNextUse(use) ? plus(p, sum, total(p, parts.operand[0]), v)
-                                         : add(p, parts.operand[0], sum);
-    }
+    if (parts.shape == SUM_ADD || parts.shape == SUM_SUBTRACT || parts.shape == SUM_FUSED)
+        sum = add_operand(p, parts.operand[0], sum, v);
     if (parts.shape == SUM_ADD) {
-        LLVMUseRef use = LLVMGetFirstUse(parts.operand[1]);
-        sum = use && LLVMGetNextUse(use) ? plus(p, sum, total(p, parts.operand[1]), v)
-                                         : add(p, parts.operand[1], sum);
+        sum = add_operand(p, parts.operand[1], sum, v);
     } else if (parts.shape == SUM_SUBTRACT || parts.shape == SUM_NEGATE) {
         LLVMValueRef x = total(p, parts.operand[parts.shape == SUM_SUBTRACT]);
         if (x && sum)
@@ -379,7 +396,7 @@ static LLVMValueRef total(struct part *p, LLVMValueRef v)
 
 static void next_part(struct part *p, unsigned first)
 {
-    memset(p->memo, 0, sizeof p->memo);
+    memset(p->memo, 0, p->s->nodes * sizeof *p->memo);
     memset(p->loaded, 0, sizeof p->loaded);
     set_positions(p, first);
 }
@@ -412,10 +429,8 @@ static bool group_pays(struct part *p, const struct sum_element *e)
     struct strided_span span;
     struct group g;
     unsigned bytes = p->s->w->strided[e->head].bytes, cost = 0;
-    if (!find_group(p, e, &g) || !strided_measure(p->s->w, g.at, g.count * p->lanes, bytes, &span))
+    if (!find_group(p, e, &g) || !place(p, g.at, g.count, bytes, &span))
         return false;
-    span.chunk = p->lanes * bytes / span.unit;
-    strided_place(g.at, g.count * p->lanes, bytes, &span);
     for (unsigned i = 0; i < g.count; i++) {
         const int64_t *at = g.at + i * p->lanes;
         if (!side_by_side(at, p->lanes, bytes))

@@ -39,7 +39,8 @@ struct strided_span {
 bool strided_measure(
         struct wide *w, const int64_t *at, unsigned count, unsigned bytes, struct strided_span *s);
 /* Then: the vectors that hold them all; loaded at the builder's place; and those of the elements at
- * at[], as a vector of `count`, with the number of instructions that this takes. */
+ * at[], as a vector of `count`, with the number of instructions that this takes. `count` elements
+ * have at most STRIDED_MAX_PICK units. */
 void strided_place(const int64_t *at, unsigned count, unsigned bytes, struct strided_span *s);
 void strided_load_span(
         struct wide *w, const struct wide_strided *of, unsigned align, struct strided_span *s);
@@ -55,9 +56,10 @@ unsigned strided_lanes(struct wide *w, const struct wide_strided *s);
 
 /* Elements [0, count) of a result, each from one of many vectors of `length`: source[i] is the
  * vector, at[i] the element. */
+#define STRIDED_MAX_PICK 64u
 struct strided_pick {
     unsigned count, length;
-    int source[64], at[64]; /* source -1: any value */
+    int source[STRIDED_MAX_PICK], at[STRIDED_MAX_PICK]; /* source -1: any value */
 };
 LLVMValueRef strided_pick(struct wide *w, const struct strided_pick *p, const LLVMValueRef *vector);
 /* Of `rows` vectors of `length` elements of `bytes` each block of rows x rows. place: where in a

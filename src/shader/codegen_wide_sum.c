@@ -264,8 +264,18 @@ static int meet(struct sums *s, LLVMValueRef v)
 
 /* ---- what is added */
 
+static bool commutes(LLVMOpcode op)
+{
+    return op == LLVMFMul || op == LLVMFAdd || op == LLVMMul || op == LLVMAdd || op == LLVMAnd ||
+           op == LLVMOr || op == LLVMXor;
+}
+
 static unsigned kind_of(struct sums *s, struct sum_kind k)
 {
+    if (commutes(k.op) && k.operand[0] > k.operand[1]) {
+        unsigned first = k.operand[0];
+        k.operand[0] = k.operand[1], k.operand[1] = first;
+    }
     for (unsigned i = 0; i < s->kinds; i++)
         if (s->kind[i].op == k.op && s->kind[i].type == k.type && s->kind[i].leaf == k.leaf &&
                 s->kind[i].operand[0] == k.operand[0] && s->kind[i].operand[1] == k.operand[1])
@@ -278,11 +288,10 @@ static unsigned kind_of(struct sums *s, struct sum_kind k)
     return ++s->kinds;
 }
 
-/* Two values where their order does not matter. */
+/* Of two factors, either of which may be 0: none. */
 static unsigned product_kind(struct sums *s, unsigned a, unsigned b)
 {
-    struct sum_kind k = {.op = LLVMFMul, .operand = {a < b ? a : b, a < b ? b : a}};
-    return a && b ? kind_of(s, k) : a + b;
+    return a && b ? kind_of(s, (struct sum_kind){.op = LLVMFMul, .operand = {a, b}}) : a + b;
 }
 
 struct sum_parts sum_take_apart(struct sums *s, LLVMValueRef v)
@@ -347,7 +356,7 @@ static void take_apart(struct sums *s, LLVMValueRef v, unsigned factor)
         return;
     }
     sum_node(s, v)->inside = true;
-    if (p.shape == SUM_SCALE || p.scaled) {
+    if (p.scaled) {
         unsigned own = kind_of(s, (struct sum_kind){.leaf = p.product[0]});
         take_apart(s, p.product[1], product_kind(s, own, factor));
     } else if (p.shape == SUM_FUSED) {
@@ -419,12 +428,6 @@ static void find_columns(struct sums *s)
     }
 }
 
-static bool commutes(LLVMOpcode op)
-{
-    return op == LLVMFMul || op == LLVMFAdd || op == LLVMMul || op == LLVMAdd || op == LLVMAnd ||
-           op == LLVMOr || op == LLVMXor;
-}
-
 static unsigned kind(struct sums *s, LLVMValueRef v)
 {
     struct sum_node *n = sum_node(s, v);
@@ -441,10 +444,6 @@ static unsigned kind(struct sums *s, LLVMValueRef v)
     }
     for (int i = 0; i < LLVMGetNumOperands(v); i++)
         k.operand[i] = kind(s, LLVMGetOperand(v, (unsigned)i));
-    if (commutes(k.op) && k.operand[0] > k.operand[1]) {
-        unsigned first = k.operand[0];
-        k.operand[0] = k.operand[1], k.operand[1] = first;
-    }
     return n->kind = kind_of(s, k);
 }
 

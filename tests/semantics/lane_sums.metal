@@ -248,6 +248,24 @@ static float packed(device const Packed *p, device const uint *y, int part, thre
         CHECK(got == all && got_other == all_other);                                               \
     }
 
+// Numbers of eight bytes at any multiple of two, which are more pieces than a register's elements.
+kernel void odd_longs(ARGUMENTS)
+{
+    Place p = place(lane, in_group, size);
+    const int blocks = data[1] + 69;
+    device const uchar *rows = (device const uchar *)data + 2;
+    float sum = 0, all = 0;
+    for (int b = lane; b < blocks; b += 32) {
+        device const ulong *row = (device const ulong *)(rows + b * 18);
+        sum += float(row[0] & 7) * float(row[1] & 7);
+    }
+    for (uint l = 0; l < p.count; l++)
+        for (int b = l; b < blocks; b += 32)
+            all += float(rows[b * 18] & 7) * float(rows[b * 18 + 8] & 7);
+    float got = simd_sum(sum);
+    CHECK(got == all);
+}
+
 PACKED(packed_by_two, 2, sum += d(p) * (y * -8 + q); other += q;)
 PACKED(packed_by_four, 4, sum += d(p) * q - m(p) * y; other -= y * 2;)
 PACKED(packed_with_own, 2, sum += d(p) * q + float(lane & 3); other += m(p) * (q - y) * float(lane & 1);)
