@@ -12,7 +12,6 @@
 #define ABX_BACKEND_BACKEND_H
 
 #include "base/base.h"
-#include "wire/compile.h"
 #include "wire/limits.h"
 
 #include <signal.h>
@@ -164,7 +163,6 @@ struct abx_event_ops {
 
 struct abx_device_config {
     const struct abx_event_ops *events;
-    unsigned index;   /* which of the devices that probe() found */
     unsigned threads; /* of the host to use; 0: the backend's choice */
 };
 
@@ -231,8 +229,6 @@ struct abx_native_ops {
 struct abx_backend {
     const char *name; /* as in --backend and ARCBOX_BACKEND: [a-z]{1,15} */
     bool simulated;   /* executes nothing: it measures the bridge */
-    /* What pipelines are compiled for, or 0 when any code will do. */
-    enum abx_shader_target target;
     /* The names of the devices there are, as abx_device_info.name, at most `capacity` of them;
      * returns how many. In any process, without opening one. */
     unsigned (*probe)(char (*ret_names)[64], unsigned capacity);

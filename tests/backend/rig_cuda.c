@@ -242,7 +242,6 @@ static const struct abx_pipeline_ops pipeline_ops = {
 static const struct abx_queue_ops queue_ops = {
         .create = queue_create, .submit = queue_submit, .destroy = queue_destroy};
 static const struct abx_backend backend = {.name = "cuda",
-        .target = ABX_TARGET_NVPTX,
         .device = &device_ops,
         .buffer = &buffer_ops,
         .pipeline = &pipeline_ops,

@@ -247,7 +247,6 @@ static const struct abx_pipeline_ops pipeline_ops = {
 
 const struct abx_backend abx_backend_cpu = {
         .name = "cpu",
-        .target = ABX_TARGET_HOST,
         .probe = probe,
         .device = &device_ops,
         .buffer = &buffer_ops,
