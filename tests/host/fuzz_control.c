@@ -5,6 +5,7 @@
  *
  * Input: blocks of {u8 connection and whether it reads, u8 what else happens, u16 bytes, message}.
  * After each run no tenant is left. */
+#include "fuzz_random.h"
 #include "host/supervisor_internal.h"
 
 #include <fcntl.h>
@@ -156,14 +157,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef ABX_LIBFUZZER
 /* ---- replay */
 
-static uint64_t seed = 88172645463325252ull;
+static uint64_t seed = FUZZ_SEED;
 
 static uint32_t next(uint32_t below)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16) % below;
+    return fuzz_random_below(&seed, below);
 }
 
 static size_t conversation(uint8_t *to)

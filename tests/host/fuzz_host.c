@@ -286,14 +286,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef ABX_LIBFUZZER
 /* ---- replay: good streams, then mutations of them */
 
-static uint64_t seed = 88172645463325252ull;
+static uint64_t seed = FUZZ_SEED;
 
 static uint32_t next(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
+    return fuzz_random(&seed);
 }
 
 static size_t add_block(uint8_t *to, uint8_t kind, uint8_t spare, const void *p, size_t bytes)

@@ -4,18 +4,16 @@
 #ifndef ABX_TESTS_FUZZ_RECORDS_H
 #define ABX_TESTS_FUZZ_RECORDS_H
 
+#include "fuzz_random.h"
 #include "wire/wire.h"
 
 #include <string.h>
 
-static uint64_t records_state = 88172645463325252ull;
+static uint64_t records_state = FUZZ_SEED;
 
 static inline uint32_t records_random(uint32_t below)
 {
-    records_state ^= records_state << 13;
-    records_state ^= records_state >> 7;
-    records_state ^= records_state << 17;
-    return below ? (uint32_t)(records_state >> 16) % below : 0;
+    return fuzz_random_below(&records_state, below);
 }
 
 static inline uint16_t block_bytes(const uint8_t *block)

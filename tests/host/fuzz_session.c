@@ -353,14 +353,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef ABX_LIBFUZZER
 /* ---- replay: good sessions, then mutations of them */
 
-static uint64_t seed = 88172645463325252ull;
+static uint64_t seed = FUZZ_SEED;
 
 static uint32_t next(uint32_t below)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16) % below;
+    return fuzz_random_below(&seed, below);
 }
 
 struct writer {

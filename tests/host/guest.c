@@ -305,17 +305,28 @@ void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_h
 
 /* ---- the daemon */
 
-static void remove_folder(void)
+void daemon_folder_make(bool own_cache)
+{
+    char path[128];
+    snprintf(daemon_folder, sizeof daemon_folder, "/tmp/arcbox-test-XXXXXX");
+    CHECK(mkdtemp(daemon_folder));
+    snprintf(path, sizeof path, "%s/run", daemon_folder);
+    setenv("ARCBOX_RUNTIME_DIR", path, 1);
+    snprintf(path, sizeof path, "%s/cache", daemon_folder);
+    setenv("ARCBOX_CACHE_DIR", path, own_cache);
+}
+
+bool daemon_folder_remove(void)
 {
     char command[128];
     if (!daemon_folder[0])
-        return;
+        return true;
     if (getenv("KEEP_LOG")) {
         snprintf(command, sizeof command, "cat %s/run/arcboxd.log >&2", daemon_folder);
         (void)!system(command);
     }
     snprintf(command, sizeof command, "rm -rf %s", daemon_folder);
-    (void)!system(command);
+    return system(command) == 0;
 }
 
 static struct abx_control *started;
@@ -324,21 +335,16 @@ static void stop_at_exit(void)
 {
     if (started)
         abx_control_shutdown(started);
-    remove_folder();
+    daemon_folder_remove();
 }
 
 struct abx_control *daemon_start(void)
 {
-    char path[128], *message = NULL;
-    snprintf(daemon_folder, sizeof daemon_folder, "/tmp/arcbox-test-XXXXXX");
-    CHECK(mkdtemp(daemon_folder));
-    snprintf(path, sizeof path, "%s/run", daemon_folder);
-    setenv("ARCBOX_RUNTIME_DIR", path, 1);
-    snprintf(path, sizeof path, "%s/cache", daemon_folder);
-    setenv("ARCBOX_CACHE_DIR", path, 0);
+    char *message = NULL;
+    daemon_folder_make(false);
     if (abx_control_connect(true, &started, &message) < 0) {
         fprintf(stderr, "%s\n", message);
-        remove_folder();
+        daemon_folder_remove();
         exit(1);
     }
     atexit(stop_at_exit);
@@ -349,7 +355,7 @@ void daemon_stop(struct abx_control *control)
 {
     CHECK(abx_control_shutdown(control) == 0);
     abx_control_close(control);
-    remove_folder();
+    daemon_folder_remove();
     daemon_folder[0] = 0;
     started = NULL;
 }

@@ -92,7 +92,12 @@ void daemon_leave(void);
 /* A tenant on `backend`; its socket. */
 void daemon_tenant(struct abx_control *control, const char *name, const char *backend,
         const struct abx_control_limits *limits, struct abx_control_tenant *ret);
+/* Its folder; made anew by daemon_start(), and for tests that start daemons themselves by
+ * daemon_folder_make(). own_cache: compiled code is not shared with other tests. */
 extern char daemon_folder[64];
+void daemon_folder_make(bool own_cache);
+/* False: not all could be removed. */
+bool daemon_folder_remove(void);
 /* The number of the one that runs; 0: none. */
 int daemon_pid(void);
 /* All zeros when there is none of that name. */

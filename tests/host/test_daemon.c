@@ -11,24 +11,6 @@
 
 #define STARTERS 6
 
-static void fresh_folder(void)
-{
-    char path[96];
-    snprintf(daemon_folder, sizeof daemon_folder, "/tmp/arcbox-test-XXXXXX");
-    CHECK(mkdtemp(daemon_folder));
-    snprintf(path, sizeof path, "%s/run", daemon_folder);
-    setenv("ARCBOX_RUNTIME_DIR", path, 1);
-    snprintf(path, sizeof path, "%s/cache", daemon_folder);
-    setenv("ARCBOX_CACHE_DIR", path, 1);
-}
-
-static void remove_folder(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", daemon_folder);
-    CHECK(system(command) == 0);
-}
-
 static void stop(void)
 {
     struct abx_control *control;
@@ -41,7 +23,7 @@ static void check_race(void)
 {
     int pids[2], status, first = 0;
     CHECK(pipe(pids) == 0);
-    fresh_folder();
+    daemon_folder_make(true);
     for (int i = 0; i < STARTERS; i++)
         if (fork() == 0) {
             struct abx_control *control;
@@ -62,7 +44,7 @@ static void check_race(void)
     }
     stop();
     CHECK(kill(first, 0) < 0 || waitpid(first, NULL, 0) < 0);
-    remove_folder();
+    CHECK(daemon_folder_remove());
 }
 
 static bool gone_within(int pid, int seconds)
@@ -81,7 +63,7 @@ static void check_idle(void)
     struct abx_control_tenant t;
     char path[ABX_CONTROL_PATH_BYTES];
     struct guest g;
-    fresh_folder();
+    daemon_folder_make(true);
     setenv("ARCBOX_IDLE_SECONDS", "1", 1);
     CHECK(abx_control_connect(true, &control, NULL) == 0);
     daemon_tenant(control, "kept", "null", NULL, &t);
@@ -102,14 +84,14 @@ static void check_idle(void)
     abx_control_close(control);
     stop();
     unsetenv("ARCBOX_IDLE_SECONDS");
-    remove_folder();
+    CHECK(daemon_folder_remove());
 }
 
 static void check_folder(void)
 {
     struct abx_control *control;
     char *message = NULL, path[128];
-    fresh_folder();
+    daemon_folder_make(true);
     snprintf(path, sizeof path, "%s/run", daemon_folder);
     CHECK(symlink("/tmp", path) == 0); /* somebody else's choice of place */
     CHECK(abx_control_connect(true, &control, &message) < 0);
@@ -135,7 +117,7 @@ static void check_folder(void)
     setenv("ARCBOXD", "/nowhere/arcboxd", 1);
     CHECK(abx_control_connect(true, &control, &message) == -ENOENT && strstr(message, "arcboxd"));
     free(message);
-    remove_folder();
+    CHECK(daemon_folder_remove());
 }
 
 /* Kills every child of the daemon whose command line has `what` in it. */
@@ -178,7 +160,7 @@ static void check_losses(void)
     struct abx_control *control;
     struct abx_control_tenant t;
     struct guest g;
-    fresh_folder();
+    daemon_folder_make(true);
     CHECK(abx_control_connect(true, &control, NULL) == 0);
     int pid = daemon_pid();
     for (int i = 0; i < 500 && !kill_children(pid, "role=worker"); i++)
@@ -204,7 +186,7 @@ static void check_losses(void)
     guest_close(&g);
     CHECK(abx_control_shutdown(control) == 0);
     abx_control_close(control);
-    remove_folder();
+    CHECK(daemon_folder_remove());
 }
 
 int main(void)

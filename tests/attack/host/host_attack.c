@@ -9,15 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void set_cache(void)
-{
-    char path[128];
-    snprintf(daemon_folder, sizeof daemon_folder, "/tmp/arcbox-test-XXXXXX");
-    CHECK(mkdtemp(daemon_folder));
-    snprintf(path, sizeof path, "%s/cache", daemon_folder);
-    setenv("ARCBOX_CACHE_DIR", path, 1);
-}
-
 void compiler_start(struct compiler *c)
 {
     char program[4096];
@@ -26,7 +17,7 @@ void compiler_start(struct compiler *c)
     CHECK(arcboxd);
     snprintf(program, sizeof program, "%s", arcboxd);
     snprintf(strrchr(program, '/') + 1, 32, "arcbox-compiler");
-    set_cache();
+    daemon_folder_make(true);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     c->supervisor = fcntl(pair[0], F_DUPFD_CLOEXEC, 16);
     close(pair[0]);
@@ -44,13 +35,11 @@ void compiler_start(struct compiler *c)
 
 void compiler_stop(struct compiler *c)
 {
-    char command[128];
     int status;
     close(c->supervisor);
     kill(c->pid, SIGKILL);
     CHECK(waitpid(c->pid, &status, 0) == c->pid);
-    snprintf(command, sizeof command, "rm -rf %s", daemon_folder);
-    CHECK(system(command) == 0);
+    CHECK(daemon_folder_remove());
 }
 
 int compiler_worker(struct compiler *c)
@@ -161,4 +150,11 @@ int child_of(int parent, const char *what)
             found = atoi(d->d_name);
     closedir(dir);
     return found;
+}
+
+uint64_t spent_ns(clockid_t clock)
+{
+    struct timespec t;
+    CHECK(clock_gettime(clock, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }

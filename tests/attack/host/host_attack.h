@@ -6,6 +6,8 @@
 #include "guest.h"
 #include "host/compiler.h"
 
+#include <time.h>
+
 /* So long somebody who is served may wait on a busy machine; who is not waits for ever. */
 #define ATTACK_PATIENCE_MS 60000
 
@@ -28,6 +30,8 @@ int compiler_ask_library(
 /* The next answer. False: none came in time. */
 bool compiler_answer(int worker, struct abx_compiler_answer *ret);
 
+/* What a clock says, in nanoseconds. */
+uint64_t spent_ns(clockid_t clock);
 /* Of a process that may be gone: its resident memory, in bytes. */
 uint64_t resident_bytes(int pid);
 /* The first child of `parent` whose command line has `what` in it; 0: none. */

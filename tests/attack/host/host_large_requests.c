@@ -9,13 +9,6 @@
 #define HOSTILE 6
 #define BYTES (64u << 20)
 
-static uint64_t spent_ns(clockid_t clock)
-{
-    struct timespec t;
-    CHECK(clock_gettime(clock, &t) == 0);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* What hashing one of them costs here. */
 static uint64_t cost_ns(void)
 {

@@ -12,13 +12,6 @@
 #define PART (1u << 20)
 #define BYTES (24u << 20)
 
-static uint64_t spent_ns(clockid_t clock)
-{
-    struct timespec t;
-    CHECK(clock_gettime(clock, &t) == 0);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* What copying one twice and writing it costs here: less than all that was done. */
 static uint64_t cost_ns(void)
 {
