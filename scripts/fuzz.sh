@@ -52,7 +52,7 @@ if [ "$seconds" = coverage ]; then
         objects+=(-object "$coverage/$(place "$target")")
     done
     llvm-profdata-19 merge -o "$coverage/all.profdata" "${profiles[@]}"
-    llvm-cov-19 report "${objects[@]:1}" -instr-profile="$coverage/all.profdata" "$source"/src/host/*.c "$coverage"/api/decode_gen.h |
+    llvm-cov-19 report "${objects[@]:1}" -instr-profile="$coverage/all.profdata" "$source"/src/host/session/*.c "$coverage"/api/decode_gen.h |
         awk '$1 ~ /\.[ch]$|^TOTAL/ { printf "%-28s %6d lines %8s\n", $1, $8, $10 }'
     exit
 fi

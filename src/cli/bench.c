@@ -2,7 +2,7 @@
  * run. The probe (bench/) is an ordinary Metal program, run here once through a tenant's socket and
  * once with the host runtime inside the program (inproc); the division is the bridge's cost. */
 #include "cli/bench.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
  * mounts for our libraries, and hooks. The hooks (cdi_hook.c) make a tenant for each container, so
  * that containers stay apart although the description is one file. */
 #include "cli/cdi.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -12,7 +12,7 @@
 #include "cli/inside.h"
 #include "cli/json.h"
 #include "cli/run.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <fcntl.h>
 #include <stdio.h>

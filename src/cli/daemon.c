@@ -1,6 +1,6 @@
 /* arcbox daemon: the host runtime, which otherwise starts by itself and ends when idle. */
 #include "cli/cli.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* arcbox doctor: each prerequisite, found or how to get it, then a kernel run end to end. */
 #include "cli/doctor.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <fcntl.h>
 #include <limits.h>

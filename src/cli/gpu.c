@@ -1,7 +1,7 @@
 /* arcbox gpu: the devices, the tenants, and who uses what. */
 #include "cli/cli.h"
 #include "cli/gpu_top.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>

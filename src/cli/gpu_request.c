@@ -1,6 +1,6 @@
 /* cli: what --gpu and --gpus ask for, and the tenant that answers it. */
 #include "cli/run.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* arcbox gpu top: tenants as they work. On a terminal a screen that renews itself, of plain escape
  * sequences; elsewhere a table. What it shows are numbers of the workers', never believed. */
 #include "cli/gpu_top.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <poll.h>
 #include <signal.h>

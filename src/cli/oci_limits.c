@@ -1,7 +1,7 @@
 /* cli: limits of an OCI container's GPU work, from `arcbox run` to the hook that makes its tenant:
  * a file in the runtime folder, of a name that cannot be guessed. */
 #include "cli/cdi.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>

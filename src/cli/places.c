@@ -1,6 +1,6 @@
 /* cli: where things are: our own parts, this user's state and cache folders, other programs. */
 #include "cli/cli.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -11,7 +11,7 @@
 #include "cli/left.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
  * process name space, and what its tenant says of the GPU; podman's containers are podman's to
  * show. Numbers are shown, never decided upon. */
 #include "cli/run.h"
-#include "host/control.h"
+#include "host/control/control.h"
 
 #include <ctype.h>
 #include <dirent.h>

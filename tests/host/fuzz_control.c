@@ -6,7 +6,7 @@
  * Input: blocks of {u8 connection and whether it reads, u8 what else happens, u16 bytes, message}.
  * After each run no tenant is left. */
 #include "fuzz_random.h"
-#include "host/supervisor_internal.h"
+#include "host/supervisor/internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ static void open_supervisor(void)
     snprintf(sub, sizeof sub, "%s/tenants", path);
     mkdir(sub, 0700);
     strcpy(s.backend, "cpu");
-    abx_host_default_limits(&s.limits);
+    abx_control_default_limits(&s.limits);
     s.workers = &worker;
     worker.clients[1].used = worker.clients[7].used = true;
     memset(stats.clients[7].program, 'x', sizeof stats.clients[7].program);

@@ -8,7 +8,7 @@
  * memory charged, no submission with the backend. */
 #include "encode_gen.h"
 #include "fuzz_records.h"
-#include "host/host_internal.h"
+#include "host/session/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +118,7 @@ static void open_host(void)
     wall.queue = &wall_queue_ops;
     config.limits.memory_bytes = 64 << 20;
     config.limits.threads = 1;
-    abx_host_default_limits(&config.limits);
+    abx_control_default_limits(&config.limits);
     if (abx_host_open(&config, &host) < 0)
         abort();
     host->quiet = !getenv("FUZZ_LOG"); /* a line for each stream that ends its client */

@@ -7,8 +7,8 @@
  * Input: blocks of {u8 kind, u8 spare, u16 bytes, payload}. After each run nothing may be left. */
 #include "encode_gen.h"
 #include "fuzz_records.h"
-#include "host/compiler.h"
-#include "host/host_internal.h"
+#include "host/compiler/compiler.h"
+#include "host/session/internal.h"
 #include "wire/compile.h"
 #include "wire/reflection.h"
 
@@ -147,7 +147,7 @@ static void open_host(void)
     struct abx_host_config config = {.backend = &backend, .tenant = "fuzz", .compiler = pair[0]};
     config.limits.memory_bytes = 64 << 20;
     config.limits.threads = 1;
-    abx_host_default_limits(&config.limits);
+    abx_control_default_limits(&config.limits);
     if (abx_host_open(&config, &host) < 0)
         abort();
     host->quiet = !getenv("FUZZ_LOG");

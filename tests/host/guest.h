@@ -3,7 +3,7 @@
 #define ABX_TESTS_HOST_GUEST_H
 
 #include "encode_gen.h"
-#include "host/control.h"
+#include "host/control/control.h"
 #include "wire/wire.h"
 
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* The compiler's memory: a child has what it is given to work on, and nothing of others. */
 #include "guest.h"
-#include "host/compiler_internal.h"
+#include "host/compiler/internal.h"
 
 #include <signal.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #define ABX_TESTS_HOST_ATTACK_H
 
 #include "guest.h"
-#include "host/compiler.h"
+#include "host/compiler/compiler.h"
 
 #include <time.h>
 

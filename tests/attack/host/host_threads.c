@@ -2,7 +2,7 @@
  * counted for itself alone, also where root started it, whose workers are users of their own. */
 #include "host_attack.h"
 
-#include "host/sandbox.h"
+#include "host/sandbox/sandbox.h"
 
 #include <pthread.h>
 #include <sys/wait.h>

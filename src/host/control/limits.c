@@ -1,0 +1,19 @@
+#include "host/control/limits.h"
+
+#define DEFAULT_COMMAND_BUFFER_NS 10000000000ull
+#define DEFAULT_CLIENTS 64u
+#define DEFAULT_COMPILE_SECONDS 60u
+
+void abx_control_default_limits(struct abx_control_limits *limits)
+{
+    if (!limits->memory_bytes)
+        limits->memory_bytes = abx_memory_limit() / 2;
+    if (!limits->command_buffer_ns)
+        limits->command_buffer_ns = DEFAULT_COMMAND_BUFFER_NS;
+    if (!limits->clients)
+        limits->clients = DEFAULT_CLIENTS;
+    if (limits->clients > ABX_MAX_CLIENTS)
+        limits->clients = ABX_MAX_CLIENTS;
+    if (!limits->compile_seconds)
+        limits->compile_seconds = DEFAULT_COMPILE_SECONDS;
+}

@@ -1,0 +1,323 @@
+/* host: a client's socket: hello, memory chunks, compiles and prepares, and their answers. Runs in
+ * the worker, engine's thread. Messages and descriptors are hostile. */
+#include "host/session/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void answer(struct abx_session *session, const void *message, size_t bytes, int fd)
+{
+    int r = abx_sock_send(session->sock, message, bytes, &fd, fd >= 0);
+    if (r == -EAGAIN)
+        abx_session_kill(session, "it does not read its answers");
+    else if (r < 0)
+        atomic_store(&session->dead, true); /* it left */
+    atomic_fetch_add_explicit(&session->stats->round_trips, 1, memory_order_relaxed);
+}
+
+static void refuse(struct abx_session *session, int error, const char *text)
+{
+    struct abx_message_refused refused = {.type = ABX_MESSAGE_REFUSED, .error = (uint32_t)error};
+    snprintf(refused.text, sizeof refused.text, "%s", text);
+    answer(session, &refused, sizeof refused, -1);
+    abx_session_kill(session, "refused: %s", text);
+}
+
+/* ---- hello */
+
+static void set_program(struct abx_session *session, const struct abx_message_hello *hello)
+{
+    for (unsigned i = 0; i < sizeof session->program - 1 && hello->program[i]; i++) {
+        char c = hello->program[i];
+        session->program[i] = c > ' ' && c < 127 ? c : '_';
+    }
+    memcpy(session->stats->program, session->program, sizeof session->program);
+    session->pid = hello->pid;
+}
+
+static void send_welcome(struct abx_session *session)
+{
+    struct abx_host *host = session->host;
+    const struct abx_device_info *info = &host->info;
+    struct abx_message_welcome w = {
+            .type = ABX_MESSAGE_WELCOME,
+            .version = ABX_WIRE_VERSION,
+            .window = (uint64_t)(uintptr_t)session->window,
+            .window_bytes = session->window_bytes,
+            .memory_cap = host->limits.memory_bytes,
+            .recommended_working_set = info->recommended_working_set,
+            .max_buffer_length = info->max_buffer_length,
+            .registry_id = info->registry_id,
+            .unified_memory = info->unified_memory,
+            .simd_width = info->simd_width,
+            .max_threadgroup_bytes = info->max_threadgroup_bytes,
+            .max_threads_per_threadgroup = info->max_threads_per_threadgroup,
+            .apple_family = info->apple_family,
+            .metal3 = info->metal3,
+            .shader_version = 1,
+    };
+    memcpy(w.device_name, info->name, sizeof w.device_name);
+    memcpy(w.backend, info->backend, sizeof w.backend);
+    memcpy(w.tenant, host->tenant, sizeof w.tenant);
+    if (!w.recommended_working_set || w.recommended_working_set > w.memory_cap)
+        w.recommended_working_set = w.memory_cap;
+    if (!w.max_buffer_length || w.max_buffer_length > w.memory_cap)
+        w.max_buffer_length = w.memory_cap;
+    int fds[2] = {session->page_fd, session->doorbell};
+    if (abx_sock_send(session->sock, &w, sizeof w, fds, 2) < 0)
+        atomic_store(&session->dead, true);
+    atomic_fetch_add(&session->stats->round_trips, 1);
+    session->greeted = true;
+}
+
+static void on_hello(struct abx_session *session, const struct abx_message_hello *hello, int fd)
+{
+    if (session->greeted) {
+        abx_session_kill(session, "it said hello twice");
+        return;
+    }
+    if (hello->magic != ABX_WIRE_MAGIC || hello->version != ABX_WIRE_VERSION) {
+        char text[160];
+        snprintf(text, sizeof text,
+                "the guest library speaks version %u of the wire, this host version %u",
+                hello->version, ABX_WIRE_VERSION);
+        refuse(session, EPROTO, text);
+        return;
+    }
+    set_program(session, hello);
+    int r = fd < 0 ? -EBADF : abx_memfd_check(fd, sizeof(struct abx_guest_page));
+    void *p = r < 0 ? MAP_FAILED
+                    : mmap(NULL, sizeof(struct abx_guest_page), PROT_READ | PROT_WRITE, MAP_SHARED,
+                              fd, 0);
+    if (p == MAP_FAILED) {
+        refuse(session, EINVAL, "the guest page is not a sealed memory file of the right size");
+        return;
+    }
+    session->guest = p;
+    send_welcome(session);
+}
+
+/* ---- memory */
+
+static void on_chunk(struct abx_session *session, const struct abx_message_chunk *m, int fd)
+{
+    if (m->chunk == 0 || m->chunk >= ABX_MAX_CHUNKS || session->chunks[m->chunk]) {
+        abx_session_kill(session, "it sent the memory chunk %u, which is no free number", m->chunk);
+        return;
+    }
+    int r = fd < 0 ? -EBADF : m->bytes == 0 ? -EINVAL : abx_memfd_check(fd, m->bytes);
+    struct abx_range *range;
+    if (r == 0)
+        r = abx_space_map(session, m->address, m->bytes, fd, &range);
+    if (r < 0) {
+        abx_session_kill(session, "its memory chunk %u (%llu bytes at %#llx) was refused: %s",
+                m->chunk, (unsigned long long)m->bytes, (unsigned long long)m->address,
+                strerror(-r));
+        return;
+    }
+    session->chunks[m->chunk] = range;
+    atomic_fetch_add_explicit(&session->page->bytes_shared, m->bytes, memory_order_relaxed);
+}
+
+/* ---- compiles */
+
+static void send_compiled(struct abx_session *session, const struct abx_inbox_item *item)
+{
+    struct abx_message_compiled compiled = {.type = ABX_MESSAGE_COMPILED,
+            .tag = item->tag,
+            .error = item->error,
+            .message_bytes = item->message_bytes,
+            .reflection_bytes = item->reflection_bytes,
+            .cached = item->cached,
+            .microseconds = item->microseconds};
+    memcpy(compiled.key, item->key, sizeof compiled.key);
+    answer(session, &compiled, sizeof compiled, item->fd);
+}
+
+static void on_compile(struct abx_session *session, const struct abx_message_compile *m, int fd)
+{
+    struct abx_inbox_item failed = {.tag = m->tag, .fd = -1};
+    if (fd < 0 || m->bytes == 0 || abx_memfd_check_sealed(fd, m->bytes) < 0)
+        failed.error = -EINVAL;
+    else if (m->bytes > ABX_MAX_METALLIB_BYTES)
+        failed.error = -EFBIG;
+    else if (atomic_load(&session->compiles_pending) >= ABX_MAX_COMPILES_PENDING)
+        failed.error = -EAGAIN;
+    else
+        failed.error = abx_broker_compile(session, m->tag, m->library, fd, m->bytes);
+    if (failed.error)
+        send_compiled(session, &failed);
+}
+
+static void send_prepared(
+        struct abx_session *session, uint32_t tag, const struct abx_pipeline_object *pipeline)
+{
+    struct abx_message_prepared prepared = {.type = ABX_MESSAGE_PREPARED, .tag = tag};
+    if (!pipeline) {
+        prepared.error = -ENOENT;
+        snprintf(prepared.text, sizeof prepared.text, "there is no such pipeline");
+    } else if (atomic_load(&pipeline->state) == ABX_PIPELINE_COMPILING) {
+        prepared.error = -ENOMEM; /* it cannot be told later */
+    } else {
+        prepared.error = atomic_load(&pipeline->state) == ABX_PIPELINE_READY ? 0 : -EINVAL;
+        prepared.cached = pipeline->cached;
+        prepared.threadgroup_bytes = prepared.error ? 0 : pipeline->static_threadgroup_bytes;
+        snprintf(prepared.text, sizeof prepared.text, "%s", pipeline->text ? pipeline->text : "");
+    }
+    answer(session, &prepared, sizeof prepared, -1);
+}
+
+/* Later, from the inbox: the ring holds the record that makes the pipeline, and may not be read in
+ * the middle of one of its own records, where a chunk message is sometimes fetched. */
+static void on_prepare(struct abx_session *session, const struct abx_message_prepare *m)
+{
+    /* Charged until it is answered. */
+    bool paid = abx_books_charge(session, ABX_PREPARE_BYTES) == 0;
+    struct abx_inbox_item *item = paid ? calloc(1, sizeof *item) : NULL;
+    if (!item) {
+        if (paid)
+            abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        send_prepared(session, m->tag, NULL);
+        return;
+    }
+    item->prepare = true;
+    item->tag = m->tag;
+    item->handle = m->pipeline;
+    item->fd = -1;
+    if (!abx_session_post(session, item)) {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        free(item);
+    }
+}
+
+static void prepare(struct abx_session *session, const struct abx_inbox_item *item)
+{
+    abx_session_drain_ring(session);
+    if (atomic_load(&session->dead)) {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        return;
+    }
+    struct abx_pipeline_object *pipeline = (void *)abx_object_find(session, item->handle);
+    if (pipeline && pipeline->head.class != ABX_CLASS_PIPELINE)
+        pipeline = NULL;
+    struct abx_prepare_waiter *waiter = NULL;
+    if (pipeline && atomic_load(&pipeline->state) == ABX_PIPELINE_COMPILING &&
+            (waiter = malloc(sizeof *waiter))) {
+        *waiter = (struct abx_prepare_waiter){pipeline->waiters, item->tag};
+        pipeline->waiters = waiter;
+    } else {
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        send_prepared(session, item->tag, pipeline);
+    }
+}
+
+/* ---- reading */
+
+static void dispatch(struct abx_session *session, const union abx_message *m, size_t bytes, int fd)
+{
+    if (!session->greeted && m->type != ABX_MESSAGE_HELLO) {
+        abx_session_kill(session, "its first message is not a hello");
+        return;
+    }
+    if (m->type == ABX_MESSAGE_HELLO && bytes == sizeof m->hello)
+        on_hello(session, &m->hello, fd);
+    else if (m->type == ABX_MESSAGE_CHUNK && bytes == sizeof m->chunk)
+        on_chunk(session, &m->chunk, fd);
+    else if (m->type == ABX_MESSAGE_COMPILE && bytes == sizeof m->compile)
+        on_compile(session, &m->compile, fd);
+    else if (m->type == ABX_MESSAGE_PREPARE && bytes == sizeof m->prepare)
+        on_prepare(session, &m->prepare);
+    else
+        abx_session_kill(session, "it sent a message of type %u and %zu bytes", m->type, bytes);
+}
+
+void abx_session_drain_socket(struct abx_session *session)
+{
+    while (!atomic_load(&session->dead)) {
+        union abx_message message;
+        int fds[ABX_SOCK_MAX_FDS];
+        unsigned fd_count = 0;
+        memset(&message, 0, sizeof message);
+        ssize_t n = abx_sock_receive(session->sock, &message, sizeof message, fds, &fd_count);
+        if (n == -EAGAIN)
+            return;
+        if (n < (ssize_t)sizeof message.type) {
+            if (n > 0 || n == -EMSGSIZE)
+                abx_session_kill(session, "it sent a message of an impossible size");
+            else
+                atomic_store(&session->dead, true); /* it left */
+        } else
+            dispatch(session, &message, (size_t)n, fd_count ? fds[0] : -1);
+        while (fd_count)
+            close(fds[--fd_count]);
+    }
+}
+
+/* ---- the inbox: what other threads finished for this client */
+
+bool abx_session_post(struct abx_session *session, struct abx_inbox_item *item)
+{
+    pthread_mutex_lock(&session->inbox_lock);
+    bool there = session->doorbell >= 0;
+    if (there) {
+        item->next = atomic_load(&session->inbox);
+        atomic_store(&session->inbox, item);
+        abx_session_wake(session);
+    }
+    pthread_mutex_unlock(&session->inbox_lock);
+    return there;
+}
+
+static void pipeline_over(struct abx_session *session, struct abx_pipeline_object *pipeline)
+{
+    while (pipeline->waiters) {
+        struct abx_prepare_waiter *waiter = pipeline->waiters;
+        pipeline->waiters = waiter->next;
+        if (!atomic_load(&session->dead))
+            send_prepared(session, waiter->tag, pipeline);
+        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        free(waiter);
+    }
+    for (unsigned i = 0; i < ABX_MAX_QUEUES && !atomic_load(&session->dead); i++) {
+        struct abx_queue_object *queue = atomic_load(&session->queues[i]);
+        if (queue)
+            abx_queue_pump(queue);
+    }
+}
+
+void abx_session_drain_inbox(struct abx_session *session)
+{
+    pthread_mutex_lock(&session->inbox_lock);
+    struct abx_inbox_item *item = atomic_exchange(&session->inbox, NULL);
+    pthread_mutex_unlock(&session->inbox_lock);
+    struct abx_inbox_item *first = NULL; /* oldest first */
+    while (item) {
+        struct abx_inbox_item *next = item->next;
+        item->next = first;
+        first = item;
+        item = next;
+    }
+    while ((item = first)) {
+        first = item->next;
+        if (item->library) {
+            atomic_fetch_sub(&session->compiles_pending, 1);
+            if (item->error == 0)
+                abx_library_add(session, item);
+            if (!atomic_load(&session->dead))
+                send_compiled(session, item);
+        } else if (item->prepare && !atomic_load(&session->dead))
+            prepare(session, item);
+        else if (item->prepare)
+            abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        else if (item->pipeline)
+            pipeline_over(session, item->pipeline);
+        if (item->pipeline)
+            abx_object_release(&item->pipeline->head);
+        if (item->fd >= 0)
+            close(item->fd);
+        free(item);
+    }
+}

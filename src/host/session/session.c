@@ -1,0 +1,436 @@
+/* host: one client's connection from hello to its end: the shared pages, the ring, sleeping and
+ * waking, and freeing everything it held. Runs in the worker, one thread a client (inproc: also on
+ * the program's threads). Everything read from the guest's page and socket is hostile. */
+#include "host/session/internal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SPIN_NS 50000u            /* after the last record: a guest in a loop is back by then */
+#define POLITE_NS 3000u           /* spinning after that gives way to whoever else wants the CPU */
+#define HELLO_TIMEOUT_MS 10000    /* a connection that says nothing holds a place no longer */
+#define SOCKET_EVERY_NS 1000000u  /* while the ring is busy, the socket is looked at so often */
+#define CANCEL_EVERY_MS 20u       /* while work of a client that left goes on */
+#define RING_BATCH 64u            /* records between two publications of the head */
+#define SMALL_WINDOW (1ull << 36) /* where address space is limited */
+
+void abx_session_kill(struct abx_session *session, const char *format, ...)
+{
+    if (atomic_load(&session->dead))
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(session->death, sizeof session->death, format, args);
+    va_end(args);
+    atomic_store(&session->dead, true);
+}
+
+void abx_session_wake(struct abx_session *session)
+{
+    uint64_t one = 1;
+    (void)!write(session->doorbell, &one, sizeof one);
+}
+
+void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the word before the look at `waiters` */
+    if (atomic_load_explicit(&session->guest->waiters, memory_order_relaxed))
+        abx_futex_wake((const uint32_t *)word, INT32_MAX);
+}
+
+/* ---- creation */
+
+static int map_host_page(struct abx_session *session, int fd)
+{
+    if (fd < 0) {
+        fd = abx_fd_high(memfd_create("arcbox-host", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+        if (fd < 0)
+            return -errno;
+        if (ftruncate(fd, sizeof(struct abx_host_page)) < 0) {
+            close(fd);
+            return -errno;
+        }
+    }
+    session->page_fd = fd;
+    void *p = mmap(NULL, sizeof(struct abx_host_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return -errno;
+    session->page = p;
+    /* From here on nobody else can map it for writing. */
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
+        return -errno;
+    return 0;
+}
+
+static int reserve_window(struct abx_session *session)
+{
+    session->window_bytes = ABX_WINDOW_BYTES;
+    void *p = MAP_FAILED;
+    while (p == MAP_FAILED) {
+        p = mmap(NULL, session->window_bytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED && session->window_bytes == SMALL_WINDOW)
+            return -ENOMEM;
+        if (p == MAP_FAILED)
+            session->window_bytes = SMALL_WINDOW;
+    }
+    session->window = p;
+    return 0;
+}
+
+static void init_locks(struct abx_session *session)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&session->lock, NULL);
+    pthread_mutex_init(&session->space_lock, NULL);
+    pthread_cond_init(&session->space_freed, &monotonic);
+    pthread_mutex_init(&session->inbox_lock, NULL);
+    pthread_mutex_init(&session->pool_lock, NULL);
+    pthread_cond_init(&session->drained, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+int abx_session_create(
+        struct abx_host *host, int sock, int host_page, unsigned slot, struct abx_session **ret)
+{
+    struct abx_session *session = calloc(1, sizeof *session);
+    if (!session) {
+        close(sock);
+        if (host_page >= 0)
+            close(host_page);
+        return -ENOMEM;
+    }
+    session->host = host;
+    session->slot = slot;
+    session->number = atomic_fetch_add(&host->last_number, 1) + 1;
+    session->sock = sock;
+    session->stats = &host->stats->clients[slot];
+    atomic_init(&session->references, 1);
+    init_locks(session);
+    memset(session->stats, 0, sizeof *session->stats);
+    /* Answers never block: a client that does not read them is ended. */
+    fcntl(sock, F_SETFL, O_NONBLOCK);
+    session->chunks = calloc(ABX_MAX_CHUNKS, sizeof(struct abx_range *));
+    session->doorbell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    session->page_fd = -1;
+    int r = session->chunks ? 0 : -ENOMEM;
+    if (r == 0)
+        r = map_host_page(session, host_page);
+    else if (host_page >= 0)
+        close(host_page);
+    if (r == 0 && session->doorbell < 0)
+        r = -EMFILE;
+    if (r == 0)
+        r = reserve_window(session);
+    if (r < 0) {
+        abx_session_finish(session);
+        abx_session_release(session);
+        return r;
+    }
+    atomic_store(&session->page->memory_cap, host->limits.memory_bytes);
+    atomic_store(&session->page->memory_used, atomic_load(&host->memory_used));
+    pthread_mutex_lock(&host->lock);
+    atomic_store(&host->sessions[slot], session);
+    pthread_mutex_unlock(&host->lock);
+    atomic_store(&session->stats->active, 1);
+    *ret = session;
+    return 0;
+}
+
+void abx_session_release(struct abx_session *session)
+{
+    if (!session || atomic_fetch_sub(&session->references, 1) != 1)
+        return;
+    abx_books_settle(session);
+    pthread_mutex_destroy(&session->lock);
+    pthread_mutex_destroy(&session->space_lock);
+    pthread_cond_destroy(&session->space_freed);
+    pthread_mutex_destroy(&session->inbox_lock);
+    pthread_mutex_destroy(&session->pool_lock);
+    pthread_cond_destroy(&session->drained);
+    free(session);
+}
+
+/* ---- the ring */
+
+/* Reads one record at the head. False: there is none, or the client was killed. */
+static bool ring_one(struct abx_session *session, uint64_t tail)
+{
+    _Alignas(8) uint8_t copy[ABX_MAX_RECORD_BYTES];
+    uint64_t there = tail - session->ring_head;
+    if (there == 0)
+        return false;
+    if (there > ABX_RING_BYTES || there % 8) {
+        abx_session_kill(session, "its ring position is impossible (%llu past the head)",
+                (unsigned long long)there);
+        return false;
+    }
+    uint64_t at = session->ring_head % ABX_RING_BYTES;
+    uint64_t to_end = ABX_RING_BYTES - at;
+    if (there > to_end)
+        there = to_end;
+    struct abx_record head; /* read once: the guest may change it between two looks */
+    memcpy(&head, session->guest->ring + at, sizeof head);
+    bool pad = head.op == ABX_OP_PAD;
+    if (head.bytes < sizeof head || head.bytes % 8 || head.bytes > there ||
+            (!pad && head.bytes > sizeof copy)) {
+        abx_session_kill(session, "its ring holds a record of %u bytes where %llu are left",
+                head.bytes, (unsigned long long)there);
+        return false;
+    }
+    if (!pad) {
+        memcpy(copy, session->guest->ring + at, head.bytes);
+        memcpy(copy, &head, sizeof head);
+        abx_decode_ring(session, (const struct abx_record *)copy, head.bytes);
+    }
+    session->ring_head += head.bytes;
+    return !atomic_load_explicit(&session->dead, memory_order_relaxed);
+}
+
+static uint64_t ring_tail(struct abx_session *session)
+{
+    return atomic_load_explicit(&session->guest->ring_tail, memory_order_acquire);
+}
+
+bool abx_session_drain_ring(struct abx_session *session)
+{
+    bool any = false;
+    uint64_t tail;
+    while (!atomic_load_explicit(&session->dead, memory_order_relaxed) &&
+            (tail = ring_tail(session)) != session->ring_head) {
+        for (unsigned i = 0; i < RING_BATCH && ring_one(session, tail); i++)
+            ;
+        any = true;
+        atomic_store_explicit(&session->page->ring_head, session->ring_head, memory_order_release);
+        abx_session_wake_guest(session, &session->page->ring_head);
+    }
+    if (atomic_load_explicit(&session->graves, memory_order_relaxed))
+        abx_queue_bury(session);
+    return any;
+}
+
+/* ---- the service loop */
+
+static bool wait_readable(struct abx_session *session, int timeout_ms)
+{
+    struct pollfd p[2] = {{session->sock, POLLIN, 0}, {session->doorbell, POLLIN, 0}};
+    if (poll(p, 2, timeout_ms) <= 0)
+        return false;
+    uint64_t count;
+    if (p[1].revents)
+        (void)!read(session->doorbell, &count, sizeof count);
+    if (p[0].revents)
+        abx_session_drain_socket(session);
+    return true;
+}
+
+/* Sleeps until the guest rings, writes to the socket, or the inbox has something; true when there
+ * were records. Lock held. */
+static bool doze(struct abx_session *session)
+{
+    uint64_t head = session->ring_head; /* whoever kicks meanwhile only leaves less to do */
+    pthread_mutex_unlock(&session->lock);
+    struct pollfd p[2] = {{session->doorbell, POLLIN, 0}, {session->sock, POLLIN, 0}};
+    if (!session->inproc)
+        atomic_store(&session->page->need_doorbell, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the guest's, after its tail */
+    bool idle = session->inproc || ring_tail(session) == head;
+    if (idle && !atomic_load(&session->inbox))
+        poll(p, 2, -1);
+    if (!session->inproc)
+        atomic_store_explicit(&session->page->need_doorbell, 0, memory_order_relaxed);
+    pthread_mutex_lock(&session->lock);
+    if (p[1].revents)
+        abx_session_drain_socket(session);
+    bool any = false;
+    if (p[0].revents) {
+        /* What was rung for comes before resetting the bell, which is one more system call. */
+        if (!session->inproc)
+            any = abx_session_drain_ring(session);
+        uint64_t count;
+        (void)!read(session->doorbell, &count, sizeof count);
+    }
+    return any;
+}
+
+static bool greet(struct abx_session *session)
+{
+    uint64_t until = abx_now_ns() + HELLO_TIMEOUT_MS * 1000000ull;
+    while (!session->greeted && !atomic_load(&session->dead)) {
+        uint64_t now = abx_now_ns();
+        if (now >= until || (!wait_readable(session, (int)((until - now) / 1000000) + 1) &&
+                                    abx_now_ns() >= until))
+            abx_session_kill(session, "it connected and said nothing");
+    }
+    return session->greeted && !atomic_load(&session->dead);
+}
+
+void abx_session_serve(struct abx_session *session, bool inproc)
+{
+    pthread_mutex_lock(&session->lock);
+    session->inproc = inproc;
+    uint64_t active = 0, looked = 0;
+    bool alive = greet(session);
+    while (alive && !atomic_load_explicit(&session->dead, memory_order_relaxed)) {
+        if (atomic_load_explicit(&session->inbox, memory_order_relaxed))
+            abx_session_drain_inbox(session);
+        if (atomic_load_explicit(&session->graves, memory_order_relaxed))
+            abx_queue_bury(session);
+        bool any = !inproc && abx_session_drain_ring(session);
+        uint64_t now = abx_now_ns();
+        if (any)
+            active = now;
+        if (any && now - looked > SOCKET_EVERY_NS) {
+            looked = now;
+            abx_session_drain_socket(session);
+        }
+        if (inproc || now - active > SPIN_NS) {
+            if (doze(session))
+                active = abx_now_ns();
+        } else if (!any && now - active > POLITE_NS)
+            sched_yield(); /* the guest may be waiting for this very CPU */
+        else if (!any)
+            for (int i = 0; i < 8 && ring_tail(session) == session->ring_head; i++)
+                abx_cpu_relax();
+    }
+    pthread_mutex_unlock(&session->lock);
+    abx_session_finish(session);
+}
+
+void abx_session_kick(struct abx_session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    if (session->greeted && !atomic_load(&session->dead))
+        abx_session_drain_ring(session);
+    bool dead = atomic_load(&session->dead);
+    pthread_mutex_unlock(&session->lock);
+    pthread_mutex_lock(
+            &session->inbox_lock); /* its doorbell may be closing, its number another's */
+    if (dead && session->doorbell >= 0)
+        abx_session_wake(session);
+    pthread_mutex_unlock(&session->inbox_lock);
+}
+
+bool abx_session_step(struct abx_session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    abx_session_drain_socket(session);
+    abx_session_drain_inbox(session);
+    if (session->greeted)
+        abx_session_drain_ring(session);
+    bool alive = !atomic_load(&session->dead);
+    pthread_mutex_unlock(&session->lock);
+    return alive;
+}
+
+/* ---- the end */
+
+static void tell_lost(struct abx_session *session)
+{
+    struct abx_host_page *page = session->page;
+    snprintf(page->lost_text, sizeof page->lost_text, "%s",
+            session->death[0] ? session->death : "the connection was closed");
+    atomic_store(&page->lost, ABX_REASON_LOST);
+    atomic_fetch_add(&page->lost_wake, 1);
+    abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
+    abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
+    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++)
+        abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
+}
+
+static void cancel_queues(struct abx_session *session)
+{
+    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++) {
+        struct abx_queue_object *queue = atomic_load(&session->queues[i]);
+        if (!queue)
+            continue;
+        /* The slot's queue may complete its last submission, and go, on another thread: it is kept
+         * by the graves until this thread buries it. */
+        abx_queue_cancel(queue);
+    }
+}
+
+static void stop_submissions(struct abx_session *session)
+{
+    cancel_queues(session);
+    for (unsigned i = 0; i < ABX_MAX_EVENTS; i++)
+        if (session->events[i])
+            abx_event_kill(session->events[i]);
+    while (!abx_submissions_drain(session, CANCEL_EVERY_MS))
+        cancel_queues(session);
+}
+
+static void drop_objects(struct abx_session *session)
+{
+    for (uint32_t i = 0; i < session->table_size; i++)
+        if (session->table[i].object)
+            abx_object_forget(session, session->table[i].object);
+    for (uint32_t i = 0; session->chunks && i < ABX_MAX_CHUNKS; i++)
+        if (session->chunks[i])
+            abx_range_release(session->chunks[i]);
+    abx_queue_bury(session);
+    free(session->table);
+    free(session->chunks);
+    free(session->staging);
+    abx_books_uncharge(session, session->table_size * sizeof *session->table);
+    abx_books_uncharge(session, session->staging_capacity);
+    session->table = NULL;
+    session->chunks = NULL;
+    session->staging = NULL;
+    session->table_size = 0;
+    session->staging_capacity = 0;
+}
+
+static void unmap_all(struct abx_session *session)
+{
+    if (session->window)
+        munmap(session->window, session->window_bytes);
+    if (session->guest)
+        munmap(session->guest, sizeof *session->guest);
+    if (session->page)
+        munmap(session->page, sizeof *session->page);
+    session->window = NULL;
+    session->guest = NULL;
+    session->page = NULL;
+    close(session->sock);
+    if (session->doorbell >= 0)
+        close(session->doorbell);
+    if (session->page_fd >= 0)
+        close(session->page_fd);
+    session->sock = session->doorbell = session->page_fd = -1;
+}
+
+void abx_session_finish(struct abx_session *session)
+{
+    struct abx_host *host = session->host;
+    pthread_mutex_lock(&session->lock);
+    atomic_store(&session->dead, true);
+    if (session->death[0])
+        abx_host_log(
+                host, "ended process %u (%s): %s", session->pid, session->program, session->death);
+    if (session->page)
+        tell_lost(session);
+    stop_submissions(session);
+    drop_objects(session);
+    abx_books_settle(session);
+    pthread_mutex_lock(&host->lock);
+    if (atomic_load(&host->sessions[session->slot]) == session)
+        atomic_store(&host->sessions[session->slot], NULL);
+    pthread_mutex_unlock(&host->lock);
+    pthread_mutex_lock(&session->inbox_lock);
+    unmap_all(session);
+    pthread_mutex_unlock(&session->inbox_lock);
+    abx_session_drain_inbox(session);
+    atomic_store(&session->stats->active, 0);
+    pthread_mutex_unlock(&session->lock);
+}

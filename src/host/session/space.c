@@ -1,0 +1,197 @@
+/* host: the device addresses of a client. A window of addresses is reserved when it connects;
+ * chunks (memory files of the guest) and private memory are mapped into it where the guest asks.
+ * Runs in the worker; addresses, sizes and files are the guest's. */
+#include "host/session/internal.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* The ranges in use are a splay tree by address: guests hand addresses out in rising order and give
+ * them back near where they last did, which is what splaying makes cheap. */
+static struct abx_range *splay(struct abx_range *root, uint64_t address)
+{
+    struct abx_range side = {0}, *left = &side, *right = &side;
+    if (!root)
+        return NULL;
+    for (;;) {
+        if (address < root->address) {
+            struct abx_range *child = root->left;
+            if (!child)
+                break;
+            if (address < child->address) {
+                root->left = child->right;
+                child->right = root;
+                root = child;
+                if (!root->left)
+                    break;
+            }
+            right->left = root;
+            right = root;
+            root = root->left;
+        } else if (address > root->address) {
+            struct abx_range *child = root->right;
+            if (!child)
+                break;
+            if (address > child->address) {
+                root->right = child->left;
+                child->left = root;
+                root = child;
+                if (!root->right)
+                    break;
+            }
+            left->right = root;
+            left = root;
+            root = root->right;
+        } else
+            break;
+    }
+    left->right = root->left;
+    right->left = root->right;
+    root->left = side.right;
+    root->right = side.left;
+    return root;
+}
+
+static bool overlaps(const struct abx_range *c, uint64_t address, uint64_t bytes)
+{
+    return c && c->address < address + bytes && address < c->address + c->bytes;
+}
+
+/* The range that [address, address + bytes) runs into, or NULL. Leaves the tree splayed at
+ * `address`. */
+static struct abx_range *collision(struct abx_session *session, uint64_t address, uint64_t bytes)
+{
+    struct abx_range *root = session->ranges = splay(session->ranges, address);
+    if (overlaps(root, address, bytes))
+        return root;
+    if (!root)
+        return NULL;
+    /* The neighbour on the other side of `address`. */
+    struct abx_range *c = root->address < address ? root->right : root->left;
+    while (c && (root->address < address ? c->left : c->right))
+        c = root->address < address ? c->left : c->right;
+    return overlaps(c, address, bytes) ? c : NULL;
+}
+
+static void insert(struct abx_session *session, struct abx_range *range)
+{
+    struct abx_range *root = session->ranges;
+    range->left = range->right = NULL;
+    if (root && root->address < range->address) {
+        range->left = root;
+        range->right = root->right;
+        root->right = NULL;
+    } else if (root) {
+        range->right = root;
+        range->left = root->left;
+        root->left = NULL;
+    }
+    session->ranges = range;
+}
+
+static void take_out(struct abx_session *session, struct abx_range *range)
+{
+    struct abx_range *root = splay(session->ranges, range->address);
+    assert(root == range);
+    if (!root->left)
+        session->ranges = root->right;
+    else {
+        struct abx_range *rest = root->right;
+        session->ranges = splay(root->left, range->address);
+        session->ranges->right = rest;
+    }
+}
+
+/* Waits until nothing overlaps: a command buffer whose buffers the guest already gave up may still
+ * be running. Not for longer than it may run. */
+static int wait_free(struct abx_session *session, uint64_t address, uint64_t bytes)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(session->host->limits.command_buffer_ns / 1000000000u) + 1;
+    struct abx_range *c;
+    while ((c = collision(session, address, bytes))) {
+        /* Still named by the guest: only the thread that waits here could free it. */
+        if (atomic_load(&c->named) ||
+                pthread_cond_timedwait(&session->space_freed, &session->space_lock, &until) != 0)
+            return -EEXIST;
+    }
+    return 0;
+}
+
+static int map_memory(struct abx_session *session, struct abx_range *range, int fd)
+{
+    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    void *p = mmap(session->window + range->address, range->bytes, PROT_READ | PROT_WRITE,
+            flags | MAP_FIXED, fd, 0);
+    return p == MAP_FAILED ? -errno : 0;
+}
+
+int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes, int fd,
+        struct abx_range **ret)
+{
+    if (address % 4096 || !abx_range_ok(address, bytes, session->window_bytes) || bytes == 0 ||
+            bytes > UINT64_MAX - 4095)
+        return -EINVAL;
+    struct abx_range *range = calloc(1, sizeof *range);
+    if (!range)
+        return -ENOMEM;
+    range->session = session;
+    range->address = address;
+    range->bytes = abx_align_up(bytes, 4096);
+    atomic_init(&range->references, 1);
+    atomic_init(&range->named, true);
+    if (!abx_range_ok(address, range->bytes, session->window_bytes)) {
+        free(range);
+        return -EINVAL;
+    }
+    pthread_mutex_lock(&session->space_lock);
+    int r = wait_free(session, address, range->bytes);
+    if (r == 0)
+        insert(session, range);
+    pthread_mutex_unlock(&session->space_lock);
+    if (r < 0) {
+        free(range);
+        return r;
+    }
+    if (abx_host_charge(session, range->bytes) < 0)
+        range->poison = ABX_REASON_MEMORY;
+    else if (map_memory(session, range, fd) < 0) {
+        range->poison = ABX_REASON_MEMORY;
+        abx_host_uncharge(session, range->bytes);
+    }
+    *ret = range;
+    return 0;
+}
+
+/* Programs read a little past the end of a buffer and do not use what they get (ggml reads rows in
+ * steps of 32). A GPU gives zeros. A page that the guest maps between the fault and this call
+ * becomes read-only: a later write ends that guest's own device. */
+bool abx_space_read_zeros(struct abx_session *session, const void *address)
+{
+    uint64_t at = (uint64_t)((const uint8_t *)address - session->window);
+    if (at >= session->window_bytes ||
+            atomic_fetch_add(&session->stray_pages, 1) >= ABX_MAX_STRAY_PAGES)
+        return false;
+    return mprotect(session->window + (at & ~(uint64_t)4095), 4096, PROT_READ) == 0;
+}
+
+void abx_range_release(struct abx_range *range)
+{
+    if (atomic_fetch_sub_explicit(&range->references, 1, memory_order_acq_rel) != 1)
+        return;
+    struct abx_session *session = range->session;
+    if (!range->poison) {
+        /* Back to a reservation: no address of the window is ever handed to anybody else. Where the
+         * kernel refuses (too many mappings), the memory goes with the window. */
+        (void)!mmap(session->window + range->address, range->bytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+        abx_host_uncharge(session, range->bytes);
+    }
+    pthread_mutex_lock(&session->space_lock);
+    take_out(session, range);
+    pthread_cond_broadcast(&session->space_freed);
+    pthread_mutex_unlock(&session->space_lock);
+    free(range);
+}

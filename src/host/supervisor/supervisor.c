@@ -1,0 +1,532 @@
+/* host: arcboxd: the supervisor role and the entry of the binary.
+ *
+ *     arcboxd (supervisor; one a user)      never reads a byte a guest wrote
+ *      |- arcboxd --role=worker             one a tenant, sandboxed; one spare waits for the next
+ *      `- arcbox-compiler                   one; owns the disk cache
+ *          `- a child per compile           sandboxed, with time and memory limits
+ *
+ * Each role is a fresh process image, so none shares an address-space layout or leftovers of
+ * another. The compiler is a file of its own because loading LLVM takes longer than everything else
+ * here. */
+#include "backend/backend.h"
+#include "host/sandbox/sandbox.h"
+#include "host/supervisor/internal.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_IDLE_SECONDS 300u
+#define STOP_PATIENCE_NS 1000000000u /* of the compiler, with its own end */
+#define LOG_MAX_BYTES (4u << 20)
+#define LOG_LOOK_BYTES (64u << 10) /* written between two looks at its size */
+#define REPLACED_NS 2000000000u    /* how often an idle daemon looks whether it was replaced */
+
+void supervisor_write(const char *data, size_t bytes)
+{
+    static uint64_t written;
+    struct stat st;
+    written += bytes;
+    if (written > LOG_LOOK_BYTES) { /* others write to it, too */
+        written = 0;
+        if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES)
+            (void)!ftruncate(STDERR_FILENO, 0);
+    }
+    (void)!write(STDERR_FILENO, data, bytes);
+}
+
+void supervisor_log(const char *format, ...)
+{
+    char line[640], stamp[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    va_list args;
+    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
+    int n = snprintf(line, sizeof line, "%s arcboxd[%d]: ", stamp, (int)getpid());
+    va_start(args, format);
+    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    va_end(args);
+    if (n > (int)sizeof line - 2)
+        n = (int)sizeof line - 2;
+    line[n++] = '\n';
+    supervisor_write(line, (size_t)n);
+}
+
+/* ---- connections */
+
+/* A connection, or -1. Without a descriptor for it, it is taken and dropped: left where it is, it
+ * would wake us for ever. */
+static int take_connection(struct supervisor *s, int listener, int flags)
+{
+    int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | flags);
+    if (sock >= 0 || (errno != EMFILE && errno != ENFILE) || s->reserve < 0)
+        return sock;
+    close(s->reserve);
+    sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (sock >= 0)
+        close(sock);
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    supervisor_log("no descriptor is left for a connection");
+    return -1;
+}
+
+static void accept_control(struct supervisor *s)
+{
+    int sock = take_connection(s, s->control, SOCK_NONBLOCK);
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (sock < 0)
+        return;
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.uid != getuid()) {
+        close(sock);
+        return;
+    }
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (s->controls[i].sock < 0) {
+            s->controls[i].sock = sock;
+            return;
+        }
+    control_refuse(s, sock);
+}
+
+static void close_control(struct supervisor *s, unsigned i)
+{
+    struct tenant *next;
+    for (struct tenant *t = s->tenants; t; t = next) {
+        next = t->next;
+        if (t->holder == s->controls[i].sock)
+            tenant_remove(s, t);
+    }
+    abx_outbox_finish(&s->controls[i].outbox);
+    close(s->controls[i].sock);
+    s->controls[i].sock = -1;
+}
+
+/* `tenant` NULL: by the default socket. */
+static void accept_client(struct supervisor *s, struct tenant *tenant)
+{
+    int sock = take_connection(s, tenant ? tenant->listener : s->clients, 0);
+    if (sock < 0)
+        return;
+    if (!tenant)
+        tenant = tenant_of_peer(s, sock);
+    if (tenant)
+        worker_add_client(s, tenant, sock);
+    else
+        close(sock);
+}
+
+static void read_signals(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+    while (read(s->signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            s->stopping = true;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        worker_reaped(s, pid, status);
+}
+
+/* ---- the loop */
+
+#define MAX_POLL (4 + SUPERVISOR_MAX_CONTROLS + 4 * ABX_MAX_TENANTS + 16)
+
+struct watched {
+    struct pollfd p[MAX_POLL];
+    unsigned count;
+    bool ready[SUPERVISOR_MAX_FILES]; /* by descriptor */
+};
+
+static void watch_for(struct watched *w, int fd, short events)
+{
+    if (fd >= 0 && w->count < MAX_POLL)
+        w->p[w->count++] = (struct pollfd){fd, events, 0};
+}
+
+static void watch(struct watched *w, int fd)
+{
+    watch_for(w, fd, POLLIN);
+}
+
+static bool is_ready(const struct watched *w, int fd)
+{
+    return fd >= 0 && w->ready[fd];
+}
+
+static void dispatch(struct supervisor *s, const struct watched *w)
+{
+    struct worker *next_worker;
+    struct tenant *next_tenant;
+    for (struct worker *k = s->workers; k; k = next_worker) {
+        next_worker = k->next;
+        if (is_ready(w, k->log))
+            worker_said(k);
+        if (is_ready(w, k->sock))
+            worker_message(s, k);
+    }
+    if (is_ready(w, s->compiler))
+        compiler_message(s);
+    for (struct tenant *t = s->tenants; t; t = next_tenant) {
+        next_tenant = t->next;
+        if (t->inherited && is_ready(w, t->process))
+            tenant_remove(s, t); /* who held it has ended */
+        else if (is_ready(w, t->listener))
+            accept_client(s, t);
+    }
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (is_ready(w, s->controls[i].sock) && !control_event(s, &s->controls[i]))
+            close_control(s, i);
+    if (is_ready(w, s->clients))
+        accept_client(s, NULL);
+    if (is_ready(w, s->control))
+        accept_control(s);
+    if (is_ready(w, s->signals))
+        read_signals(s);
+}
+
+/* Idle: no tenant with its own socket, no client, nobody asking. */
+static bool is_idle(const struct supervisor *s)
+{
+    for (const struct tenant *t = s->tenants; t; t = t->next)
+        if (t->listener >= 0)
+            return false;
+    for (const struct worker *w = s->workers; w; w = w->next)
+        if (w->client_count)
+            return false;
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        if (s->controls[i].sock >= 0)
+            return false;
+    return true;
+}
+
+/* An upgrade: the next command is to meet the new one, not this. */
+static bool replaced(void)
+{
+    static const char suffix[] = " (deleted)";
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    return n > (ssize_t)sizeof suffix &&
+           memcmp(path + n - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0;
+}
+
+/* What is due now; how long poll may sleep, in ms. */
+static int timers(struct supervisor *s)
+{
+    uint64_t now = abx_now_ns(), next = UINT64_MAX;
+    if (s->spare_due_ns && now >= s->spare_due_ns) {
+        s->spare_due_ns = 0;
+        worker_spawn(s, s->backend, &s->limits);
+    } else if (s->spare_due_ns)
+        next = s->spare_due_ns;
+    if (beats_look(s) && now + ABX_BEAT_NS < next)
+        next = now + ABX_BEAT_NS;
+    uint64_t compilers = workers_give_compilers(s, now);
+    next = compilers < next ? compilers : next;
+    for (unsigned i = 0; i < SUPERVISOR_MAX_REFUSED; i++) {
+        struct refused *r = &s->refused[i];
+        if (r->sock && now >= r->close_ns)
+            refused_close(r);
+        else if (r->sock && r->close_ns < next)
+            next = r->close_ns;
+    }
+    bool idle = is_idle(s);
+    if (idle && replaced()) {
+        supervisor_log("another arcboxd has been installed in place of this one");
+        s->stopping = true;
+        return 0;
+    }
+    if (idle && now + REPLACED_NS < next)
+        next = now + REPLACED_NS;
+    if (!idle || !s->idle_seconds)
+        s->idle_since_ns = 0;
+    else {
+        if (!s->idle_since_ns)
+            s->idle_since_ns = now;
+        uint64_t end = s->idle_since_ns + s->idle_seconds * 1000000000ull;
+        if (now >= end) {
+            supervisor_log("nobody came for %u s", s->idle_seconds);
+            s->stopping = true;
+            return 0;
+        }
+        next = end < next ? end : next;
+    }
+    return next == UINT64_MAX ? -1 : (int)((next - now) / 1000000u) + 1;
+}
+
+static void serve(struct supervisor *s)
+{
+    static struct watched w;
+    for (;;) {
+        int timeout = timers(s);
+        if (s->stopping)
+            return;
+        w.count = 0;
+        watch(&w, s->signals);
+        watch(&w, s->control);
+        watch(&w, s->clients);
+        watch(&w, s->compiler);
+        for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+            watch_for(&w, s->controls[i].sock,
+                    abx_outbox_waits(&s->controls[i].outbox) ? POLLOUT : POLLIN);
+        for (const struct tenant *t = s->tenants; t; t = t->next) {
+            watch(&w, t->listener);
+            watch(&w, t->inherited ? t->process : -1);
+        }
+        for (const struct worker *k = s->workers; k; k = k->next) {
+            watch(&w, k->sock);
+            watch(&w, k->log);
+        }
+        if (poll(w.p, w.count, timeout) <= 0)
+            continue;
+        memset(w.ready, 0, sizeof w.ready);
+        for (unsigned i = 0; i < w.count; i++)
+            w.ready[w.p[i].fd] = w.p[i].revents != 0;
+        dispatch(s, &w);
+    }
+}
+
+static void stop(struct supervisor *s)
+{
+    supervisor_log("stopping");
+    while (s->tenants)
+        tenant_remove(s, s->tenants);
+    for (struct worker *w = s->workers; w; w = w->next)
+        kill(w->pid, SIGKILL);
+    if (s->compiler_pid)
+        kill(s->compiler_pid, SIGTERM);
+    int status;
+    pid_t pid;
+    uint64_t until = abx_now_ns() + STOP_PATIENCE_NS;
+    while ((pid = waitpid(-1, &status, WNOHANG)) >= 0) {
+        if (pid > 0)
+            worker_reaped(s, pid, status);
+        else if (s->compiler_pid && abx_now_ns() >= until)
+            kill(s->compiler_pid, SIGKILL); /* its children end with it */
+        if (pid == 0)
+            nanosleep(&(struct timespec){0, 2000000}, NULL);
+    }
+    supervisor_cleanup(s);
+    supervisor_log("stopped");
+}
+
+/* ---- start */
+
+static void say(int ready_fd, const char *text)
+{
+    if (ready_fd >= 0)
+        (void)!write(ready_fd, text, strlen(text));
+    else
+        dprintf(STDERR_FILENO, "arcboxd: %s\n", text);
+}
+
+/* Another daemon holds the lock: it may be starting, too. */
+static bool other_is_ready(void)
+{
+    for (int i = 0; i < 500; i++) {
+        struct abx_control *control;
+        if (abx_control_connect(false, &control, NULL) == 0) {
+            abx_control_close(control);
+            return true;
+        }
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    return false;
+}
+
+/* For all connections there may be: many systems begin with fewer. */
+static void allow_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    rlim_t most = files.rlim_max < SUPERVISOR_MAX_FILES ? files.rlim_max : SUPERVISOR_MAX_FILES;
+    files.rlim_cur = most;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int run(struct supervisor *s, int ready_fd)
+{
+    struct abx_string message = {0};
+    if (abx_sandbox_probe(&message) < 0) {
+        say(ready_fd, message.data);
+        return 1;
+    }
+    allow_files();
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int r = supervisor_setup(s, &message);
+    if (r == -EALREADY && ready_fd >= 0 && other_is_ready()) {
+        say(ready_fd, "+");
+        return 0;
+    }
+    if (r < 0) {
+        say(ready_fd, r == -EALREADY ? "another arcboxd is running" : message.data);
+        return 1;
+    }
+    supervisor_log("arcboxd %s, backend %s, in %s", ABX_VERSION, s->backend, s->runtime);
+    tenants_inherit(s);
+    if (ready_fd >= 0) {
+        say(ready_fd, "+");
+        close(ready_fd);
+    }
+    s->spare_due_ns = abx_now_ns();
+    serve(s);
+    stop(s);
+    return 0;
+}
+
+/* Detached from the terminal and session of whoever started it. */
+static void daemonise(void)
+{
+    pid_t pid = fork();
+    if (pid > 0)
+        _exit(0);
+    setsid();
+    (void)!chdir("/");
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    close(null);
+}
+
+static const char usage[] =
+        "usage: arcboxd [--daemon] [--backend NAME] [--idle SECONDS] [--memory BYTES]\n"
+        "               [--time-limit MS] [--clients N] [--compile-seconds N] [--threads N]\n"
+        "               [--patience SECONDS] [--allow-weak-sandbox]\n"
+        "The arcbox command starts it by itself. --idle 0: never stop. Backends: see arcbox gpu.\n"
+        "ARCBOX_BACKEND, ARCBOX_IDLE_SECONDS, ARCBOX_MEMORY_BYTES, ARCBOX_TIME_LIMIT_MS and\n"
+        "ARCBOX_COMPILE_SECONDS, ARCBOX_PATIENCE_SECONDS, and ARCBOX_CPUS for --threads, give the\n"
+        "same to a daemon that is started on first use.\n"
+        "--allow-weak-sandbox, and ARCBOX_ALLOW_WEAK_SANDBOX=1: runs where the system allows no "
+        "name\n"
+        "spaces; what takes over a compile or a worker can then do what this user can.\n"
+        "--time-limit: processor time that one kernel may use, 10000 by default.\n"
+        "--patience: a worker or compiler that has stopped is replaced after so long; 30.\n";
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (*end || end == text) {
+        fprintf(stderr, "arcboxd: \"%s\" is not a number\n", text);
+        exit(2);
+    }
+    return v;
+}
+
+static void from_environment(struct supervisor *s)
+{
+    const char *text;
+    if ((text = getenv("ARCBOX_BACKEND")) && *text)
+        snprintf(s->backend, sizeof s->backend, "%s", text);
+    if ((text = getenv("ARCBOX_IDLE_SECONDS")) && *text)
+        s->idle_seconds = (unsigned)number(text);
+    if ((text = getenv("ARCBOX_MEMORY_BYTES")) && *text)
+        s->limits.memory_bytes = number(text);
+    if ((text = getenv("ARCBOX_COMPILE_SECONDS")) && *text)
+        s->limits.compile_seconds = (uint32_t)number(text);
+    if ((text = getenv("ARCBOX_CPUS")) && *text)
+        s->limits.threads = (uint32_t)number(text);
+    if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
+        s->limits.command_buffer_ns = number(text) * 1000000u;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"daemon", no_argument, NULL, 'd'},
+            {"ready-fd", required_argument, NULL, 'r'}, {"role", required_argument, NULL, 'R'},
+            {"backend", required_argument, NULL, 'b'}, {"idle", required_argument, NULL, 'i'},
+            {"memory", required_argument, NULL, 'm'}, {"time-limit", required_argument, NULL, 't'},
+            {"clients", required_argument, NULL, 'c'},
+            {"compile-seconds", required_argument, NULL, 'C'},
+            {"threads", required_argument, NULL, 'T'}, {"patience", required_argument, NULL, 'p'},
+            {"allow-weak-sandbox", no_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
+            {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    static struct supervisor s;
+    const char *role = NULL;
+    bool daemon_mode = false;
+    int ready_fd = -1, c;
+    abx_fd_standard();
+    snprintf(s.backend, sizeof s.backend, "%s", abx_backend_find(NULL)->name);
+    s.idle_seconds = DEFAULT_IDLE_SECONDS;
+    s.patience_ns = abx_patience_ns();
+    s.compiler = s.lock = s.reserve = -1;
+    from_environment(&s);
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (c) {
+        case 'd':
+            daemon_mode = true;
+            break;
+        case 'r':
+            ready_fd = (int)number(optarg);
+            break;
+        case 'R':
+            role = optarg;
+            break;
+        case 'b':
+            snprintf(s.backend, sizeof s.backend, "%s", optarg);
+            break;
+        case 'i':
+            s.idle_seconds = (unsigned)number(optarg);
+            break;
+        case 'm':
+            s.limits.memory_bytes = number(optarg);
+            break;
+        case 't':
+            s.limits.command_buffer_ns = number(optarg) * 1000000u;
+            break;
+        case 'c':
+            s.limits.clients = (uint32_t)number(optarg);
+            break;
+        case 'C':
+            s.limits.compile_seconds = (uint32_t)number(optarg);
+            break;
+        case 'T':
+            s.limits.threads = (uint32_t)number(optarg);
+            break;
+        case 'p':
+            s.patience_ns = number(optarg) * 1000000000u;
+            break;
+        case 'w':
+            setenv(ABX_WEAK_SANDBOX_ENV, "1", 1);
+            break;
+        case 'v':
+            puts("arcboxd " ABX_VERSION);
+            return 0;
+        default:
+            fputs(usage, c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
+        }
+    }
+    if (role && strcmp(role, "worker") == 0)
+        abx_worker_main(s.backend, s.limits.threads);
+    if (role || optind < argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (!abx_backend_find(s.backend)) {
+        char text[96];
+        snprintf(text, sizeof text, "there is no such backend (%s)", abx_backend_names());
+        say(ready_fd, text);
+        return 2;
+    }
+    abx_control_default_limits(&s.limits);
+    for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
+        s.controls[i].sock = -1;
+    if (daemon_mode)
+        daemonise();
+    s.started_ns = supervisor_realtime_ns();
+    (void)supervisor_out_of_memory(); /* what was before us */
+    return run(&s, ready_fd);
+}
