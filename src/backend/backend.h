@@ -6,8 +6,9 @@
  * threadgroup sizes within the limits. A backend never sees guest bytes other than buffer contents.
  *
  * Everything is asynchronous: submit returns at once, completion arrives as a callback from any
- * thread. The vtables fit a discrete GPU: a buffer may live anywhere, and only `import`ed memory is
- * addressable by the guest. */
+ * thread. The vtables fit a discrete GPU: private memory may live anywhere, and only `import`ed
+ * memory is addressable by the guest. A buffer is an offset and a length in such memory, which is
+ * the host's business: backends know whole pieces of memory. */
 #ifndef ABX_BACKEND_BACKEND_H
 #define ABX_BACKEND_BACKEND_H
 
@@ -16,10 +17,18 @@
 
 #include <signal.h>
 
-struct abx_device;   /* backend's own; one a worker */
-struct abx_buffer;   /* backend's own */
-struct abx_pipeline; /* backend's own */
-struct abx_queue;    /* backend's own */
+struct abx_device;        /* backend's own; one a worker */
+struct abx_device_memory; /* backend's own */
+struct abx_pipeline;      /* backend's own */
+struct abx_queue;         /* backend's own */
+
+/* Where kernels see memory (MTLBuffer.gpuAddress). */
+enum abx_address_policy {
+    /* At the address that the guest chose in its window. */
+    ABX_ADDRESS_GUEST = 0,
+    /* At one of the device's choice, which abx_memory_ops.address says. */
+    ABX_ADDRESS_DEVICE = 1,
+};
 
 struct abx_device_info {
     char name[64];    /* MTLDevice.name, e.g. "ArcBox CPU (AMD EPYC)" */
@@ -32,6 +41,7 @@ struct abx_device_info {
     uint32_t max_threads_per_threadgroup;
     uint32_t apple_family; /* highest MTLGPUFamilyApple<n> whose compute features all work */
     uint32_t metal3;       /* 1: MTLGPUFamilyMetal3 */
+    uint32_t addresses;    /* enum abx_address_policy */
 };
 
 /* ---- a decoded command buffer */
@@ -53,17 +63,17 @@ struct abx_exec_command {
     uint16_t op;    /* enum abx_exec_op */
     uint16_t flags; /* ABX_EXEC_CONCURRENT */
     uint32_t bytes;
-    uint32_t source; /* index of the guest's command, for error messages */
-    uint32_t reserved;
+    uint32_t source; /* index of the guest's command, and */
+    uint32_t origin; /* which it was, for error messages */
 };
 /* From a concurrent encoder: may overlap the command before it. Backends may ignore it. */
 #define ABX_EXEC_CONCURRENT 1u
 
-/* One buffer binding of a dispatch. Either a buffer with an offset, or (buffer == NULL) inline
- * bytes at `offset` from the start of the dispatch command; neither (offset 0): nothing bound, the
- * kernel gets a null pointer. `available` bytes may be touched from there on. */
+/* One buffer binding of a dispatch. Either a place in memory, or (memory == NULL) inline bytes at
+ * `offset` from the start of the dispatch command; neither (offset 0): nothing bound, the kernel
+ * gets a null pointer. `available` bytes may be touched from there on. */
 struct abx_exec_binding {
-    struct abx_buffer *buffer;
+    struct abx_device_memory *memory;
     uint64_t offset;
     uint64_t available;
 };
@@ -76,27 +86,37 @@ struct abx_exec_dispatch {
     uint32_t threadgroup_bytes[ABX_MAX_THREADGROUP_BINDINGS]; /* setThreadgroupMemoryLength */
     uint32_t binding_count; /* indices [0, binding_count) follow */
     /* ABX_EXEC_DISPATCH_INDIRECT: the grid in threadgroups (3 x u32) is read from here when the
-     * command runs; the buffer is at least offset + 12 long. */
-    struct abx_buffer *indirect;
+     * command runs; the memory is at least offset + 12 long. */
+    struct abx_device_memory *indirect;
     uint64_t indirect_offset;
     /* Not NULL: a command of an indirect command buffer that runs only when range_index lies in the
-     * range (location, length: 2 x u32) read from here when its turn comes; the buffer is at least
+     * range (location, length: 2 x u32) read from here when its turn comes; the memory is at least
      * range_offset + 8 long. */
-    struct abx_buffer *range;
+    struct abx_device_memory *range;
     uint64_t range_offset;
     uint32_t range_index, reserved;
     struct abx_exec_binding bindings[];
 };
 
+/* Memory that a submission's commands touch: each buffer that is bound, copied or filled, and what
+ * the guest says that its kernels reach through pointers. */
+enum abx_exec_usage { ABX_USAGE_READ = 1, ABX_USAGE_WRITE = 2 };
+struct abx_exec_resource {
+    struct abx_device_memory *memory;
+    uint64_t offset, length;
+    uint32_t usage; /* enum abx_exec_usage; 0: it is kept alive and no more */
+    uint32_t reserved;
+};
+
 struct abx_exec_copy {
     struct abx_exec_command head;
-    struct abx_buffer *from, *to;
+    struct abx_device_memory *from, *to;
     uint64_t from_offset, to_offset, length;
 };
 
 struct abx_exec_fill {
     struct abx_exec_command head;
-    struct abx_buffer *to;
+    struct abx_device_memory *to;
     uint64_t offset, length;
     uint32_t value; /* one byte */
     uint32_t reserved;
@@ -128,24 +148,33 @@ enum abx_exec_error {
     ABX_EXEC_DEVICE_REMOVED = 11,
 };
 
+/* How a submission ended. */
+struct abx_exec_result {
+    int error;               /* enum abx_exec_error */
+    uint32_t source, origin; /* of the failing command */
+    const char *text;        /* NULL, or why it failed, in words; valid during the call */
+    /* With PAGE_FAULT: the address, or 0, and the signal; with TIMEOUT: 0 and the limit in
+     * milliseconds; else 0. */
+    uint64_t value, limit;
+    uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC around the execution */
+    uint64_t kernels;          /* dispatches that ran */
+};
+
 struct abx_submission {
     const struct abx_exec_command *commands;
-    size_t bytes; /* of all commands */
+    size_t bytes;                              /* of all commands */
+    const struct abx_exec_resource *resources; /* each once */
+    uint32_t resource_count;
     /* Called once, from any thread, after the last command (or the failing one). The submission is
-     * the backend's to read until then, and the caller's again from the call on.
-     * error: enum abx_exec_error. source: the failing command's `source`. text: NULL or why (static
-     * or valid during the call). start_ns/end_ns: CLOCK_MONOTONIC around the execution. */
-    void (*done)(struct abx_submission *submission, int error, uint32_t source, const char *text,
-            uint64_t start_ns, uint64_t end_ns);
+     * the backend's to read until then, and the caller's again from the call on. */
+    void (*done)(struct abx_submission *submission, const struct abx_exec_result *result);
     void *user;
     /* Whose it is. What kernels of one client leave in threadgroup memory, those of another find
      * zeroed. */
     uint64_t client;
-    struct abx_submission *next; /* the backend's, while it holds the submission */
-    uint64_t kernels;            /* out: dispatches that ran */
-    /* out, with PAGE_FAULT: the address, or 0, and the signal; with TIMEOUT: 0 and the limit in
-     * milliseconds; else 0 */
-    uint64_t error_value, error_limit;
+    /* The backend's, while it holds the submission. */
+    struct abx_submission *next;
+    struct abx_exec_result result;
 };
 
 /* ---- events: the host's, waited for by backends. */
@@ -173,16 +202,29 @@ struct abx_device_ops {
     void (*info)(struct abx_device *device, struct abx_device_info *ret_info);
 };
 
-struct abx_buffer_ops {
-    /* Makes [address, address + length) usable by commands: memory both sides map. The mapping
-     * stays until destroy. Any thread. */
-    int (*import)(
-            struct abx_device *device, void *address, uint64_t length, struct abx_buffer **ret);
-    /* Zeroed memory only the device sees. -ENOMEM when there is none. Any thread. */
-    int (*create_private)(struct abx_device *device, uint64_t length, struct abx_buffer **ret);
-    /* The address kernels see (gpuAddress). Any thread. */
-    uint64_t (*address)(struct abx_buffer *buffer);
-    void (*destroy)(struct abx_buffer *buffer); /* no submission uses it any more */
+/* Memory of one client lies in its window: addresses of this process, and with ABX_ADDRESS_GUEST
+ * the same of the device. */
+struct abx_memory_ops {
+    /* Takes `bytes` addresses, a multiple of 4096, that nothing is accessible at. 0 or -errno. */
+    int (*reserve)(struct abx_device *device, uint64_t bytes, void **ret_window);
+    /* Nothing lies in it any more. */
+    void (*release)(struct abx_device *device, void *window, uint64_t bytes);
+    /* Begins to make [address, address + bytes) usable by commands: whole pages of a window which
+     * both sides map, and which overlap nothing that is imported. *ret is there at once;
+     * done(user, error) is called once, from any thread, perhaps before import() returns, and only
+     * then (error 0) may submissions use it. The mapping stays until destroy. Any thread. */
+    int (*import)(struct abx_device *device, void *address, uint64_t bytes,
+            void (*done)(void *user, int error), void *user, struct abx_device_memory **ret);
+    /* Zeroed memory that only the device sees. place: where it is to lie, whole pages of a window
+     * that nothing else is at; or NULL, as it is with ABX_ADDRESS_DEVICE: anywhere. -ENOMEM when
+     * there is none. Any thread. */
+    int (*create_private)(
+            struct abx_device *device, void *place, uint64_t bytes, struct abx_device_memory **ret);
+    /* The address at which kernels see its first byte. Any thread. */
+    uint64_t (*address)(const struct abx_device_memory *memory);
+    /* No submission uses it any more, and its import is done. A private one's place is free again.
+     * NULL is legal. Any thread, the backend's own too. */
+    void (*destroy)(struct abx_device_memory *memory);
 };
 
 struct abx_pipeline_ops {
@@ -233,7 +275,7 @@ struct abx_backend {
      * returns how many. In any process, without opening one. */
     unsigned (*probe)(char (*ret_names)[64], unsigned capacity);
     const struct abx_device_ops *device;
-    const struct abx_buffer_ops *buffer;
+    const struct abx_memory_ops *memory;
     const struct abx_pipeline_ops *pipeline;
     const struct abx_queue_ops *queue;
     const struct abx_native_ops *native; /* NULL: its kernels run elsewhere */

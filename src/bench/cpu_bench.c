@@ -89,18 +89,17 @@ struct run {
     uint64_t ns;
 };
 
-static void run_done(struct abx_submission *s, int error, uint32_t source, const char *text,
-        uint64_t start_ns, uint64_t end_ns)
+static void run_done(struct abx_submission *s, const struct abx_exec_result *result)
 {
     struct run *r = s->user;
-    r->error = error;
-    r->ns = end_ns - start_ns;
+    r->error = result->error;
+    r->ns = result->end_ns - result->start_ns;
     __atomic_store_n(&r->done, 1, __ATOMIC_SEQ_CST);
     abx_futex_wake(&r->done, 1);
 }
 
 static char *write_commands(struct cpu_bench *b, const struct cpu_dispatch *d, unsigned repeat,
-        struct abx_buffer **buffers, size_t *ret_bytes)
+        struct abx_device_memory **buffers, size_t *ret_bytes)
 {
     struct abx_exec_dispatch *c;
     unsigned first = d->arguments != NULL, count = first + ABX_ARRAY_SIZE(d->buffer);
@@ -120,7 +119,7 @@ static char *write_commands(struct cpu_bench *b, const struct cpu_dispatch *d, u
             c->bindings[0] = (struct abx_exec_binding){NULL, head, d->argument_bytes};
         }
         for (unsigned k = 0; k < ABX_ARRAY_SIZE(d->buffer); k++)
-            c->bindings[first + k].buffer = buffers[k];
+            c->bindings[first + k].memory = buffers[k];
     }
     *ret_bytes = repeat * bytes;
     return commands;
@@ -136,12 +135,15 @@ static uint64_t run_once(struct cpu_bench *b, char *commands, size_t bytes)
     return r.error ? 0 : r.ns;
 }
 
+/* This backend imports at once. */
+static void imported(void *user, int error) {}
+
 double cpu_measure(struct cpu_bench *b, const struct cpu_dispatch *d, unsigned repeat)
 {
-    struct abx_buffer *buffers[ABX_ARRAY_SIZE(d->buffer)] = {0};
+    struct abx_device_memory *buffers[ABX_ARRAY_SIZE(d->buffer)] = {0};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(d->buffer) && d->pipeline; i++)
         if (d->buffer[i]) /* lengths are the host's to check, not the backend's */
-            abx_backend_cpu.buffer->import(b->device, d->buffer[i], 1, &buffers[i]);
+            abx_backend_cpu.memory->import(b->device, d->buffer[i], 1, imported, NULL, &buffers[i]);
     size_t bytes;
     char *commands = write_commands(b, d, repeat, buffers, &bytes);
     double best = NAN;
@@ -157,7 +159,7 @@ double cpu_measure(struct cpu_bench *b, const struct cpu_dispatch *d, unsigned r
             best = (double)ns / repeat;
     }
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(d->buffer); i++)
-        abx_backend_cpu.buffer->destroy(buffers[i]);
+        abx_backend_cpu.memory->destroy(buffers[i]);
     free(commands);
     return best;
 }

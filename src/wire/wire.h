@@ -85,6 +85,7 @@ struct abx_result {
     uint64_t error_value, error_limit; /* the offending number and what it had to stay under */
 };
 _Static_assert(sizeof(struct abx_result) == 64, "one cache line");
+#define ABX_RESULT_TEXT_BYTES 128u
 
 enum abx_reason {
     ABX_REASON_NONE = 0,
@@ -119,6 +120,8 @@ struct abx_host_page {
     /* Commits finished per queue slot, in order. Futex on the low half. */
     _Alignas(4096) _Atomic uint64_t completed[ABX_MAX_QUEUES];
     _Alignas(4096) struct abx_result results[ABX_MAX_RESULTS];
+    /* Of those with an error: what the backend says of it, or "". NUL-terminated. */
+    char texts[ABX_MAX_RESULTS][ABX_RESULT_TEXT_BYTES];
     /* Counters for `arcbox gpu` and the tests, not for decisions. */
     _Alignas(4096) _Atomic uint64_t commands_executed, command_buffers, kernels, bytes_shared;
 };

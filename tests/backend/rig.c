@@ -85,14 +85,30 @@ void rig_close(struct rig *rig)
     rig->backend->device->close(rig->device);
 }
 
+/* ---- memory */
+
+static void imported(void *user, int error)
+{
+    *(int *)user = error;
+}
+
+struct abx_device_memory *rig_import(struct rig *rig, void *address, uint64_t bytes)
+{
+    struct abx_device_memory *memory = NULL;
+    int error = 1; /* of backends that are done at once */
+    if (rig->backend->memory->import(rig->device, address, bytes, imported, &error, &memory) < 0 ||
+            error)
+        abort();
+    return memory;
+}
+
 /* ---- command buffers */
-static void batch_done(struct abx_submission *s, int error, uint32_t source, const char *text,
-        uint64_t start_ns, uint64_t end_ns)
+static void batch_done(struct abx_submission *s, const struct abx_exec_result *result)
 {
     struct batch *b = s->user;
-    b->error = error;
-    b->source = source;
-    if (end_ns < start_ns)
+    b->error = result->error;
+    b->source = result->source;
+    if (result->end_ns < result->start_ns)
         b->error = 99;
     __atomic_store_n(&b->done, 1, __ATOMIC_SEQ_CST);
     abx_futex_wake(&b->done, 1);

@@ -35,6 +35,9 @@ void *rig_library(const char *path, uint32_t target, size_t *ret_bytes);
  * on failure, after saying why. */
 struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id);
 
+/* Memory of the test's as the device's; ends the test when there is none. */
+struct abx_device_memory *rig_import(struct rig *rig, void *address, uint64_t bytes);
+
 /* A command buffer being written. */
 struct batch {
     struct abx_submission submission;

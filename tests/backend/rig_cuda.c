@@ -37,7 +37,7 @@ struct abx_device {
 struct abx_queue {
     struct abx_device *device;
 };
-struct abx_buffer {
+struct abx_device_memory {
     void *host;
     size_t bytes;
     address at;
@@ -84,18 +84,19 @@ static void device_close(struct abx_device *d)
     free(d);
 }
 
-static int buffer_import(
-        struct abx_device *d, void *memory, uint64_t length, struct abx_buffer **ret)
+static int memory_import(struct abx_device *d, void *memory, uint64_t length,
+        void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
-    struct abx_buffer *b = calloc(1, sizeof *b);
+    struct abx_device_memory *b = calloc(1, sizeof *b);
     b->host = memory;
     b->bytes = length;
     MUST(cuMemAlloc_v2(&b->at, length ? length : 1));
     *ret = b;
+    done(user, 0);
     return 0;
 }
 
-static void buffer_destroy(struct abx_buffer *b)
+static void memory_destroy(struct abx_device_memory *b)
 {
     if (!b)
         return;
@@ -165,10 +166,10 @@ static void put(struct launch *l, const void *value, size_t bytes)
 static address bind(struct launch *l, const struct abx_exec_dispatch *d, uint32_t index)
 {
     const struct abx_exec_binding *b = &d->bindings[index];
-    if (index >= d->binding_count || (!b->buffer && !b->offset))
+    if (index >= d->binding_count || (!b->memory && !b->offset))
         return 0;
-    if (b->buffer)
-        return b->buffer->at + b->offset;
+    if (b->memory)
+        return b->memory->at + b->offset;
     MUST(cuMemAlloc_v2(&l->inline_at[index], b->available));
     MUST(cuMemcpyHtoD_v2(l->inline_at[index], (const char *)d + b->offset, b->available));
     return l->inline_at[index];
@@ -177,7 +178,7 @@ static address bind(struct launch *l, const struct abx_exec_dispatch *d, uint32_
 static void copy_buffers(const struct abx_exec_dispatch *d, bool back)
 {
     for (uint32_t i = 0; i < d->binding_count; i++) {
-        struct abx_buffer *b = d->bindings[i].buffer;
+        struct abx_device_memory *b = d->bindings[i].memory;
         if (b && back)
             MUST(cuMemcpyDtoH_v2(b->host, b->at, b->bytes));
         else if (b)
@@ -218,32 +219,33 @@ static void dispatch(const struct abx_exec_dispatch *d)
 
 static void queue_submit(struct abx_queue *q, struct abx_submission *s)
 {
-    uint64_t start = abx_now_ns();
-    int error = ABX_EXEC_OK;
-    s->kernels = 0;
+    struct abx_exec_result *r = &s->result;
+    *r = (struct abx_exec_result){.start_ns = abx_now_ns()};
     for (size_t at = 0; at < s->bytes;) {
         const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
         if (c->op == ABX_EXEC_DISPATCH) {
             dispatch((const void *)c);
-            s->kernels++;
+            r->kernels++;
         } else {
-            error = ABX_EXEC_NOT_PERMITTED;
+            r->error = ABX_EXEC_NOT_PERMITTED;
+            r->text = "only dispatches";
         }
         at += c->bytes;
     }
-    s->done(s, error, 0, error ? "only dispatches" : NULL, start, abx_now_ns());
+    r->end_ns = abx_now_ns();
+    s->done(s, r);
 }
 
 static const struct abx_device_ops device_ops = {.open = device_open, .close = device_close};
-static const struct abx_buffer_ops buffer_ops = {
-        .import = buffer_import, .destroy = buffer_destroy};
+static const struct abx_memory_ops memory_ops = {
+        .import = memory_import, .destroy = memory_destroy};
 static const struct abx_pipeline_ops pipeline_ops = {
         pipeline_create, pipeline_threadgroup_bytes, pipeline_destroy};
 static const struct abx_queue_ops queue_ops = {
         .create = queue_create, .submit = queue_submit, .destroy = queue_destroy};
 static const struct abx_backend backend = {.name = "cuda",
         .device = &device_ops,
-        .buffer = &buffer_ops,
+        .memory = &memory_ops,
         .pipeline = &pipeline_ops,
         .queue = &queue_ops};
 const struct abx_backend *const rig_suite_backend = &backend;

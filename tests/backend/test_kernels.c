@@ -7,12 +7,9 @@
 
 static struct rig rig;
 
-static struct abx_buffer *buffer(void *p, size_t bytes)
+static struct abx_device_memory *buffer(void *p, size_t bytes)
 {
-    struct abx_buffer *b = NULL;
-    if (rig.backend->buffer->import(rig.device, p, bytes, &b) < 0)
-        abort();
-    return b;
+    return rig_import(&rig, p, bytes);
 }
 
 /* Runs one dispatch with up to four buffers (NULL: not bound). */
@@ -21,7 +18,7 @@ static int run(uint32_t kernel, const uint32_t grid[3], const uint32_t group[3],
 {
     struct abx_pipeline *pipeline = rig_pipeline(&rig, kernel);
     CHECK(pipeline);
-    struct abx_buffer *b[4] = {0};
+    struct abx_device_memory *b[4] = {0};
     struct batch batch;
     batch_init(&batch);
     struct abx_exec_dispatch *d = batch_dispatch(&batch, pipeline, grid, group, 4);
@@ -33,10 +30,10 @@ static int run(uint32_t kernel, const uint32_t grid[3], const uint32_t group[3],
         }
     batch_submit(&batch, rig.queue, rig.backend);
     CHECK(batch_wait(&batch) == 0);
-    CHECK(batch.submission.kernels == 1);
+    CHECK(batch.submission.result.kernels == 1);
     batch_finish(&batch);
     for (int i = 0; i < 4; i++)
-        rig.backend->buffer->destroy(b[i]);
+        rig.backend->memory->destroy(b[i]);
     rig.backend->pipeline->destroy(pipeline);
     return 0;
 }

@@ -12,24 +12,21 @@
 static struct rig rig;
 static bool executes; /* false: the null backend, whose buffers nothing touches */
 
-static struct abx_buffer *buffer(void *p, size_t bytes)
+static struct abx_device_memory *buffer(void *p, size_t bytes)
 {
-    struct abx_buffer *b = NULL;
-    if (rig.backend->buffer->import(rig.device, p, bytes, &b) < 0)
-        abort();
-    return b;
+    return rig_import(&rig, p, bytes);
 }
 
-static void add_copy(struct batch *b, struct abx_buffer *from, uint64_t from_offset,
-        struct abx_buffer *to, uint64_t to_offset, uint64_t length)
+static void add_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
+        struct abx_device_memory *to, uint64_t to_offset, uint64_t length)
 {
     struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
     c->from = from, c->to = to;
     c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
 }
 
-static void add_fill(
-        struct batch *b, struct abx_buffer *to, uint64_t offset, uint64_t length, uint8_t value)
+static void add_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset,
+        uint64_t length, uint8_t value)
 {
     struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
     c->to = to, c->offset = offset, c->length = length, c->value = value;
@@ -44,11 +41,12 @@ static void add_event(struct batch *b, uint16_t op, struct abx_event *event, uin
 static int test_copies(void)
 {
     char host[256];
-    struct abx_buffer *shared = buffer(host, sizeof host), *private;
-    const struct abx_buffer_ops *ops = rig.backend->buffer;
-    CHECK(ops->create_private(rig.device, 4096, &private) == 0);
+    struct abx_device_memory *shared = buffer(host, sizeof host), *private;
+    const struct abx_memory_ops *ops = rig.backend->memory;
+    CHECK(ops->create_private(rig.device, NULL, 4096, &private) == 0);
     CHECK(ops->address(private) != 0 && ops->address(shared) == (uint64_t)(uintptr_t)host);
-    CHECK(ops->create_private(rig.device, 1ull << 60, &(struct abx_buffer *){0}) == -ENOMEM);
+    CHECK(ops->create_private(rig.device, NULL, 1ull << 60, &(struct abx_device_memory *){0}) ==
+            -ENOMEM);
     struct batch b;
     batch_init(&b);
     memset(host, 1, sizeof host);
@@ -79,7 +77,7 @@ static int test_order(void)
     enum { N = 200 };
     static struct batch b[N];
     char value[N + 1] = {0};
-    struct abx_buffer *buf = buffer(value, sizeof value);
+    struct abx_device_memory *buf = buffer(value, sizeof value);
     for (int i = 0; i < N; i++) {
         batch_init(&b[i]);
         add_fill(&b[i], buf, (uint64_t)i + 1, 1, 0);
@@ -93,7 +91,7 @@ static int test_order(void)
     CHECK(!executes || value[N] == 9);
     for (int i = 0; i < N; i++)
         batch_finish(&b[i]);
-    rig.backend->buffer->destroy(buf);
+    rig.backend->memory->destroy(buf);
     return 0;
 }
 
@@ -159,9 +157,9 @@ static int test_dispatches(void)
     uint32_t counts[4] = {0, 10, 1, 1};
     struct abx_pipeline *add = rig_pipeline(&rig, 0);
     CHECK(add);
-    struct abx_buffer *ba = buffer(a, sizeof a), *bb = buffer(b, sizeof b),
-                      *br = buffer(r, sizeof r);
-    struct abx_buffer *bc = buffer(counts, sizeof counts);
+    struct abx_device_memory *ba = buffer(a, sizeof a), *bb = buffer(b, sizeof b),
+                             *br = buffer(r, sizeof r);
+    struct abx_device_memory *bc = buffer(counts, sizeof counts);
     for (int i = 0; i < 1000; i++)
         a[i] = (float)i, b[i] = 1;
     struct batch c;
@@ -182,12 +180,12 @@ static int test_dispatches(void)
     batch_bytes(&c, &d, 1, tens, sizeof tens);
     batch_dispatch(&c, add, (uint32_t[3]){0, 1, 1}, (uint32_t[3]){8, 1, 1}, 0);
     batch_submit(&c, rig.queue, rig.backend);
-    CHECK(batch_wait(&c) == 0 && c.submission.kernels == 3);
+    CHECK(batch_wait(&c) == 0 && c.submission.result.kernels == 3);
     for (int i = 0; executes && i < 1000; i++)
         CHECK(r[i] == (i < 320 ? (float)(i + 101) : i >= 900 && i < 908 ? (float)(i - 890) : 0));
     batch_finish(&c);
-    rig.backend->buffer->destroy(ba), rig.backend->buffer->destroy(bb);
-    rig.backend->buffer->destroy(br), rig.backend->buffer->destroy(bc);
+    rig.backend->memory->destroy(ba), rig.backend->memory->destroy(bb);
+    rig.backend->memory->destroy(br), rig.backend->memory->destroy(bc);
     rig.backend->pipeline->destroy(add);
     return 0;
 }
@@ -281,7 +279,7 @@ static int test_endless(void)
             usleep(10000);
         }
         CHECK(batch_wait(&b) == ABX_EXEC_TIMEOUT);
-        CHECK(b.submission.error_limit == 50);
+        CHECK(b.submission.result.limit == 50);
         batch_finish(&b);
         CHECK(test_dispatches() == 0);
     }

@@ -61,20 +61,20 @@ static int run(struct rig *rig, struct abx_pipeline *p, const uint32_t *shape, i
     size_t threads = (size_t)shape[0] * shape[1] * shape[2];
     void *memory[3] = {in, out, constants};
     size_t bytes[3] = {IN_WORDS * 4, threads * RANDOM_WORDS * 4, sizeof constants};
-    struct abx_buffer *b[3];
+    struct abx_device_memory *b[3];
     struct batch batch;
     memset(out, 0, bytes[1]);
     batch_init(&batch);
     struct abx_exec_dispatch *d = batch_dispatch(&batch, p, shape, shape + 3, 3);
     for (int i = 0; i < 3; i++) {
-        CHECK(rig->backend->buffer->import(rig->device, memory[i], bytes[i], &b[i]) == 0);
+        b[i] = rig_import(rig, memory[i], bytes[i]);
         d->bindings[i] = (struct abx_exec_binding){b[i], 0, bytes[i]};
     }
     batch_submit(&batch, rig->queue, rig->backend);
     CHECK(batch_wait(&batch) == 0);
     batch_finish(&batch);
     for (int i = 0; i < 3; i++)
-        rig->backend->buffer->destroy(b[i]);
+        rig->backend->memory->destroy(b[i]);
     return 0;
 }
 

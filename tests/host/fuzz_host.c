@@ -43,10 +43,16 @@ static bool fails(void)
 #define REAL abx_backend_null
 #endif
 
-static int wall_import(
-        struct abx_device *d, void *address, uint64_t length, struct abx_buffer **ret)
+static int wall_import(struct abx_device *d, void *address, uint64_t bytes,
+        void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
-    return fails() ? -ENOMEM : REAL.buffer->import(d, address, length, ret);
+    return fails() ? -ENOMEM : REAL.memory->import(d, address, bytes, done, user, ret);
+}
+
+static int wall_private(
+        struct abx_device *d, void *place, uint64_t bytes, struct abx_device_memory **ret)
+{
+    return fails() ? -ENOMEM : REAL.memory->create_private(d, place, bytes, ret);
 }
 
 static int wall_queue(struct abx_device *d, struct abx_queue **ret)
@@ -57,9 +63,14 @@ static int wall_queue(struct abx_device *d, struct abx_queue **ret)
 /* Some submissions end in an error that no validation could foresee. */
 static void wall_submit(struct abx_queue *queue, struct abx_submission *s)
 {
-    if (fails())
-        s->done(s, ABX_EXEC_OUT_OF_MEMORY, 1, "injected", 1, 2);
-    else
+    if (fails()) {
+        s->result = (struct abx_exec_result){.error = ABX_EXEC_OUT_OF_MEMORY,
+                .source = 1,
+                .text = "injected",
+                .start_ns = 1,
+                .end_ns = 2};
+        s->done(s, &s->result);
+    } else
         REAL.queue->submit(queue, s);
 }
 
@@ -67,7 +78,7 @@ static void wall_submit(struct abx_queue *queue, struct abx_submission *s)
 static void wall_keep(struct abx_pipeline *pipeline) {}
 
 static struct abx_pipeline_ops wall_pipeline_ops;
-static struct abx_buffer_ops wall_buffer_ops;
+static struct abx_memory_ops wall_memory_ops;
 static struct abx_queue_ops wall_queue_ops;
 static struct abx_backend wall;
 static struct abx_host *host;
@@ -105,15 +116,16 @@ static void make_pipeline(void)
 static void open_host(void)
 {
     struct abx_host_config config = {.backend = &wall, .tenant = "fuzz", .compiler = -1};
-    wall_buffer_ops = *REAL.buffer;
-    wall_buffer_ops.import = wall_import;
+    wall_memory_ops = *REAL.memory;
+    wall_memory_ops.import = wall_import;
+    wall_memory_ops.create_private = wall_private;
     wall_pipeline_ops = *REAL.pipeline;
     wall_pipeline_ops.destroy = wall_keep;
     wall_queue_ops = *REAL.queue;
     wall_queue_ops.create = wall_queue;
     wall_queue_ops.submit = wall_submit;
     wall = REAL;
-    wall.buffer = &wall_buffer_ops;
+    wall.memory = &wall_memory_ops;
     wall.pipeline = &wall_pipeline_ops;
     wall.queue = &wall_queue_ops;
     config.limits.memory_bytes = 64 << 20;

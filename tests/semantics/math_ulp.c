@@ -96,20 +96,20 @@ static struct abx_pipeline *find_pipeline(const struct abx_shader_tools *tools,
 static int run(struct abx_pipeline *pipeline, void *a, void *b, void *c, size_t bytes, bool wide)
 {
     void *memory[] = {a, b, c};
-    struct abx_buffer *buffers[3];
+    struct abx_device_memory *buffers[3];
     struct batch batch;
     batch_init(&batch);
     struct abx_exec_dispatch *d = batch_dispatch(&batch, pipeline,
             (uint32_t[]){COUNT / (wide ? 4 : 1), 1, 1}, (uint32_t[]){256, 1, 1}, 3);
     for (int i = 0; i < 3; i++) {
-        CHECK(rig.backend->buffer->import(rig.device, memory[i], bytes, &buffers[i]) == 0);
+        buffers[i] = rig_import(&rig, memory[i], bytes);
         d->bindings[i] = (struct abx_exec_binding){buffers[i], 0, bytes};
     }
     batch_submit(&batch, rig.queue, rig.backend);
     int rc = batch_wait(&batch);
     batch_finish(&batch);
     for (int i = 0; i < 3; i++)
-        rig.backend->buffer->destroy(buffers[i]);
+        rig.backend->memory->destroy(buffers[i]);
     CHECK(rc == 0);
     return 0;
 }

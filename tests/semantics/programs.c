@@ -27,17 +27,14 @@ void fill_data(void)
     }
 }
 
-static struct abx_buffer *import(void *p, size_t bytes)
+static struct abx_device_memory *import(void *p, size_t bytes)
 {
-    struct abx_buffer *b = NULL;
-    if (rig.backend->buffer->import(rig.device, p, bytes, &b) < 0)
-        abort();
-    return b;
+    return rig_import(&rig, p, bytes);
 }
 
 static int dispatch(struct abx_pipeline *pipeline, const uint32_t shape[2])
 {
-    struct abx_buffer *buffers[] = {
+    struct abx_device_memory *buffers[] = {
             import(line, sizeof line), import(data, sizeof data), import(scratch, sizeof scratch)};
     const size_t sizes[] = {sizeof line, sizeof data, sizeof scratch};
     struct batch batch;
@@ -53,7 +50,7 @@ static int dispatch(struct abx_pipeline *pipeline, const uint32_t shape[2])
     int rc = batch_wait(&batch);
     batch_finish(&batch);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(buffers); i++)
-        rig.backend->buffer->destroy(buffers[i]);
+        rig.backend->memory->destroy(buffers[i]);
     return rc;
 }
 

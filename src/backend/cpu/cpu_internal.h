@@ -33,10 +33,16 @@ struct abx_pipeline {
     _Atomic uint32_t group_cost; /* pool.c */
 };
 
-struct abx_buffer {
+enum abx_cpu_owner {
+    ABX_CPU_IMPORTED, /* both sides' */
+    ABX_CPU_PLACED,   /* ours, in a window */
+    ABX_CPU_OWN,      /* ours */
+};
+
+struct abx_device_memory {
     char *address;
-    uint64_t length;
-    bool owned;
+    uint64_t bytes;
+    enum abx_cpu_owner owner;
 };
 
 /* Of a queue: submissions numbered below `cancelled` are to end at once. */

@@ -1,6 +1,7 @@
-/* backend/cpu: the device, its buffers and pipelines. Worker process. Guest memory is used in
+/* backend/cpu: the device, its memory and pipelines. Worker process. Guest memory is used in
  * place: this processor is the GPU. */
 #include "backend/cpu/cpu_internal.h"
+#include "backend/window.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -148,48 +149,55 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->metal3 = 1; /* as on every Mac of family Apple7: docs/families.md */
 }
 
-/* ---- buffers */
+/* ---- memory: the guest's addresses are this processor's */
 
-static int buffer_new(char *address, uint64_t length, bool owned, struct abx_buffer **ret)
+static int memory_new(
+        char *address, uint64_t bytes, enum abx_cpu_owner owner, struct abx_device_memory **ret)
 {
-    struct abx_buffer *b = malloc(sizeof *b);
-    if (!b)
+    struct abx_device_memory *m = malloc(sizeof *m);
+    if (!m)
         return -ENOMEM;
-    *b = (struct abx_buffer){address, length, owned};
-    *ret = b;
+    *m = (struct abx_device_memory){address, bytes, owner};
+    *ret = m;
     return 0;
 }
 
-static int buffer_import(
-        struct abx_device *device, void *address, uint64_t length, struct abx_buffer **ret)
+static int memory_import(struct abx_device *device, void *address, uint64_t bytes,
+        void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
-    return buffer_new(address, length, false, ret);
-}
-
-static int buffer_create_private(
-        struct abx_device *device, uint64_t length, struct abx_buffer **ret)
-{
-    if (length == 0 || length > PTRDIFF_MAX)
-        return length ? -ENOMEM : -EINVAL;
-    char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return -ENOMEM;
-    int r = buffer_new(p, length, true, ret);
-    if (r < 0)
-        munmap(p, length);
+    int r = memory_new(address, bytes, ABX_CPU_IMPORTED, ret);
+    if (r == 0)
+        done(user, 0);
     return r;
 }
 
-static uint64_t buffer_address(struct abx_buffer *buffer)
+static int memory_create_private(
+        struct abx_device *device, void *place, uint64_t bytes, struct abx_device_memory **ret)
 {
-    return (uint64_t)(uintptr_t)buffer->address;
+    if (bytes == 0 || bytes > PTRDIFF_MAX)
+        return bytes ? -ENOMEM : -EINVAL;
+    char *p = mmap(place, bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | (place ? MAP_FIXED : 0), -1, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    int r = memory_new(p, bytes, place ? ABX_CPU_PLACED : ABX_CPU_OWN, ret);
+    if (r < 0)
+        munmap(p, bytes);
+    return r;
 }
 
-static void buffer_destroy(struct abx_buffer *buffer)
+static uint64_t memory_address(const struct abx_device_memory *memory)
 {
-    if (buffer && buffer->owned)
-        munmap(buffer->address, buffer->length);
-    free(buffer);
+    return (uint64_t)(uintptr_t)memory->address;
+}
+
+static void memory_destroy(struct abx_device_memory *memory)
+{
+    if (memory && memory->owner == ABX_CPU_OWN)
+        munmap(memory->address, memory->bytes);
+    else if (memory && memory->owner == ABX_CPU_PLACED)
+        abx_window_vacate(memory->address, memory->bytes);
+    free(memory);
 }
 
 /* ---- pipelines */
@@ -232,11 +240,13 @@ static const struct abx_device_ops device_ops = {
         .info = device_info,
 };
 
-static const struct abx_buffer_ops buffer_ops = {
-        .import = buffer_import,
-        .create_private = buffer_create_private,
-        .address = buffer_address,
-        .destroy = buffer_destroy,
+static const struct abx_memory_ops memory_ops = {
+        .reserve = abx_window_reserve,
+        .release = abx_window_release,
+        .import = memory_import,
+        .create_private = memory_create_private,
+        .address = memory_address,
+        .destroy = memory_destroy,
 };
 
 static const struct abx_pipeline_ops pipeline_ops = {
@@ -249,7 +259,7 @@ const struct abx_backend abx_backend_cpu = {
         .name = "cpu",
         .probe = probe,
         .device = &device_ops,
-        .buffer = &buffer_ops,
+        .memory = &memory_ops,
         .pipeline = &pipeline_ops,
         .queue = &abx_cpu_queue_ops,
         .native = &abx_cpu_native_ops,

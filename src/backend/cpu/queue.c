@@ -30,12 +30,6 @@ struct event_wait {
     _Atomic uint32_t done; /* futex */
 };
 
-struct result {
-    int error;
-    uint32_t source;
-    const char *text;
-};
-
 static void put_wait(struct event_wait *w)
 {
     if (atomic_fetch_sub(&w->references, 1) == 1)
@@ -84,8 +78,8 @@ static int bind(struct abx_cpu_job *job, const struct abx_exec_dispatch *c)
         void *p = NULL;
         if (i < c->binding_count) {
             const struct abx_exec_binding *b = &c->bindings[i];
-            if (b->buffer)
-                p = b->buffer->address + b->offset;
+            if (b->memory)
+                p = b->memory->address + b->offset;
             else if (b->offset)
                 p = (char *)c + b->offset;
         }
@@ -150,7 +144,7 @@ static int dispatch(
     const uint32_t *groups = job->call.groups;
     if (__builtin_mul_overflow((uint64_t)groups[0] * groups[1], groups[2], &job->groups))
         return ABX_EXEC_INVALID_RESOURCE;
-    s->kernels++;
+    s->result.kernels++;
     if (job->groups == 0)
         return ABX_EXEC_OK;
     e = abx_cpu_prepare(q->executor, job);
@@ -160,8 +154,8 @@ static int dispatch(
     e = abx_cpu_pool_run(q->device, q->executor, job);
     if (e != ABX_EXEC_OK) {
         q->executor->clock_ns = 0;
-        s->error_value = job->error_value;
-        s->error_limit = job->error_limit;
+        s->result.value = job->error_value;
+        s->result.limit = job->error_limit;
     }
     return e;
 }
@@ -172,8 +166,8 @@ static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_
     struct abx_cpu_executor *e = q->executor;
     if (sigsetjmp(e->guard.landing, 0)) {
         atomic_store_explicit(&e->submission, NULL, memory_order_release);
-        s->error_value = e->guard.value;
-        s->error_limit = e->guard.limit;
+        s->result.value = e->guard.value;
+        s->result.limit = e->guard.limit;
         return abx_cpu_landed(q->device, e, NULL);
     }
     e->guard.job = NULL;
@@ -255,7 +249,7 @@ static int check_time(struct abx_queue *q, struct abx_submission *s, uint64_t *b
         *begin = now;
     if (!limit || now - *begin <= limit)
         return ABX_EXEC_OK;
-    s->error_limit = limit / 1000000u;
+    s->result.limit = limit / 1000000u;
     return ABX_EXEC_TIMEOUT;
 }
 
@@ -263,26 +257,30 @@ static void run(struct abx_queue *q, struct abx_submission *s)
 {
     uint64_t begin = 0;
     unsigned count = 0;
-    uint64_t start = abx_now_ns();
     int error = ABX_EXEC_OK;
-    uint32_t source = 0;
-    s->kernels = s->error_value = s->error_limit = 0;
-    q->executor->clock_ns = start;
+    const struct abx_exec_command *c = NULL;
+    s->result = (struct abx_exec_result){.start_ns = abx_now_ns()};
+    q->executor->clock_ns = s->result.start_ns;
     atomic_store(&q->running, s);
-    for (size_t at = 0; at < s->bytes && error == ABX_EXEC_OK;) {
-        const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
+    for (size_t at = 0; at < s->bytes && error == ABX_EXEC_OK; at += c->bytes) {
+        c = (const void *)((const char *)s->commands + at);
         error = abx_cpu_cancelled(&q->cancel) ? ABX_EXEC_DEVICE_REMOVED : run_command(q, s, c);
         if (++count % TIME_EVERY == 0 && error == ABX_EXEC_OK)
             error = check_time(q, s, &begin);
-        source = c->source;
-        at += c->bytes;
     }
     /* Before done(): whoever waits for it may then destroy the queue. */
     atomic_store(&q->running, NULL);
     if (abx_cpu_cancelled(&q->cancel) && error == ABX_EXEC_OK && !s->bytes)
         error = ABX_EXEC_DEVICE_REMOVED;
     atomic_fetch_add(&q->cancel.finished, 1);
-    s->done(s, error, source, error_text(error), start, abx_now_ns());
+    s->result.error = error;
+    s->result.text = error_text(error);
+    if (error != ABX_EXEC_OK && c) {
+        s->result.source = c->source;
+        s->result.origin = c->origin;
+    }
+    s->result.end_ns = abx_now_ns();
+    s->done(s, &s->result);
 }
 
 /* ---- the thread */

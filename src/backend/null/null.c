@@ -3,8 +3,9 @@
  * switch's. Events are kept in order, since what waits on them would otherwise hang. Worker
  * process.
  *
- * Private buffers have an address but no memory. */
+ * Private memory has an address and nothing there. */
 #include "backend/backend.h"
+#include "backend/window.h"
 #include "shader/kernel_abi.h"
 
 #include <pthread.h>
@@ -18,8 +19,8 @@ struct abx_device {
     _Atomic uint64_t next_address;
 };
 
-struct abx_buffer {
-    uint64_t address, length;
+struct abx_device_memory {
+    uint64_t address;
 };
 
 struct abx_pipeline {
@@ -78,39 +79,43 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->metal3 = 1;
 }
 
-static int buffer_new(uint64_t address, uint64_t length, struct abx_buffer **ret)
+static int memory_new(uint64_t address, struct abx_device_memory **ret)
 {
-    struct abx_buffer *b = malloc(sizeof *b);
-    if (!b)
+    struct abx_device_memory *m = malloc(sizeof *m);
+    if (!m)
         return -ENOMEM;
-    *b = (struct abx_buffer){address, length};
-    *ret = b;
+    m->address = address;
+    *ret = m;
     return 0;
 }
 
-static int buffer_import(
-        struct abx_device *device, void *address, uint64_t length, struct abx_buffer **ret)
+static int memory_import(struct abx_device *device, void *address, uint64_t bytes,
+        void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
-    return buffer_new((uint64_t)(uintptr_t)address, length, ret);
+    int r = memory_new((uint64_t)(uintptr_t)address, ret);
+    if (r == 0)
+        done(user, 0);
+    return r;
 }
 
-static int buffer_create_private(
-        struct abx_device *device, uint64_t length, struct abx_buffer **ret)
+static int memory_create_private(
+        struct abx_device *device, void *place, uint64_t bytes, struct abx_device_memory **ret)
 {
-    if (length == 0 || length > 1ull << 40)
-        return length ? -ENOMEM : -EINVAL;
-    return buffer_new(
-            atomic_fetch_add(&device->next_address, abx_align_up(length, 4096)), length, ret);
+    if (bytes == 0 || bytes > 1ull << 40)
+        return bytes ? -ENOMEM : -EINVAL;
+    return memory_new(place ? (uint64_t)(uintptr_t)place
+                            : atomic_fetch_add(&device->next_address, abx_align_up(bytes, 4096)),
+            ret);
 }
 
-static uint64_t buffer_address(struct abx_buffer *buffer)
+static uint64_t memory_address(const struct abx_device_memory *memory)
 {
-    return buffer->address;
+    return memory->address;
 }
 
-static void buffer_destroy(struct abx_buffer *buffer)
+static void memory_destroy(struct abx_device_memory *memory)
 {
-    free(buffer);
+    free(memory);
 }
 
 static int pipeline_create(
@@ -150,7 +155,7 @@ static bool walk(struct abx_queue *q, struct abx_submission *s)
         q->at += c->bytes;
         q->commands++;
         if (c->op == ABX_EXEC_DISPATCH || c->op == ABX_EXEC_DISPATCH_INDIRECT) {
-            s->kernels++;
+            s->result.kernels++;
         } else if (c->op == ABX_EXEC_SIGNAL_EVENT) {
             const struct abx_exec_event *e = (const struct abx_exec_event *)c;
             events->signal(e->event, e->value);
@@ -178,7 +183,7 @@ static void run(struct abx_queue *q)
         pthread_mutex_unlock(&q->lock);
         if (q->at == 0) {
             q->start_ns = abx_now_ns();
-            s->kernels = 0;
+            s->result = (struct abx_exec_result){0};
         }
         if (!cancelled && !walk(q, s))
             return;
@@ -193,8 +198,11 @@ static void run(struct abx_queue *q)
         q->at = 0;
         pthread_mutex_unlock(&q->lock);
         /* Last: whoever waits for it may then destroy the queue. */
-        s->done(s, cancelled ? ABX_EXEC_DEVICE_REMOVED : ABX_EXEC_OK, 0,
-                cancelled ? "the queue was cancelled" : NULL, start, abx_now_ns());
+        s->result.start_ns = start;
+        s->result.end_ns = abx_now_ns();
+        s->result.error = cancelled ? ABX_EXEC_DEVICE_REMOVED : ABX_EXEC_OK;
+        s->result.text = cancelled ? "the queue was cancelled" : NULL;
+        s->done(s, &s->result);
         if (!more)
             return;
     }
@@ -252,11 +260,13 @@ static const struct abx_device_ops device_ops = {
         .info = device_info,
 };
 
-static const struct abx_buffer_ops buffer_ops = {
-        .import = buffer_import,
-        .create_private = buffer_create_private,
-        .address = buffer_address,
-        .destroy = buffer_destroy,
+static const struct abx_memory_ops memory_ops = {
+        .reserve = abx_window_reserve,
+        .release = abx_window_release,
+        .import = memory_import,
+        .create_private = memory_create_private,
+        .address = memory_address,
+        .destroy = memory_destroy,
 };
 
 static const struct abx_pipeline_ops pipeline_ops = {
@@ -277,7 +287,7 @@ const struct abx_backend abx_backend_null = {
         .simulated = true,
         .probe = probe,
         .device = &device_ops,
-        .buffer = &buffer_ops,
+        .memory = &memory_ops,
         .pipeline = &pipeline_ops,
         .queue = &queue_ops,
 };

@@ -41,23 +41,46 @@ static bool pay(struct decoder *d, size_t bytes)
     return true;
 }
 
+/* Room for one more of `count` elements in an array of the submission's. */
+static bool grow(struct decoder *d, void *array, uint32_t count, uint32_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    uint32_t more = *capacity ? *capacity * 2 : 32;
+    void *p = pay(d, (more - *capacity) * size) ? realloc(*(void **)array, more * size) : NULL;
+    if (!p) {
+        abx_commands_fail(d, ABX_REASON_MEMORY, d->op, more, 0);
+        return false;
+    }
+    *(void **)array = p;
+    *capacity = more;
+    return true;
+}
+
+static bool list_buffer(struct decoder *d, struct abx_buffer_object *buffer)
+{
+    struct abx_host_submission *s = d->submission;
+    uint32_t count = s->base.resource_count;
+    if (!grow(d, &s->resources, count, &s->resource_capacity, sizeof *s->resources))
+        return false;
+    s->resources[count] =
+            (struct abx_exec_resource){buffer->memory, buffer->offset, buffer->length, 0, 0};
+    s->base.resource_count++;
+    buffer->resource = count;
+    if (atomic_load_explicit(&buffer->range->state, memory_order_acquire) != ABX_RANGE_READY)
+        s->imports = true;
+    return true;
+}
+
 bool abx_commands_hold(struct decoder *d, struct abx_object *object)
 {
     struct abx_host_submission *s = d->submission;
     if (object->stamp == s->stamp)
         return true;
-    if (s->object_count == s->object_capacity) {
-        uint32_t capacity = s->object_capacity ? s->object_capacity * 2 : 32;
-        bool paid = pay(d, (capacity - s->object_capacity) * sizeof(struct abx_object *));
-        struct abx_object **objects =
-                paid ? realloc(s->objects, capacity * sizeof(struct abx_object *)) : NULL;
-        if (!objects) {
-            abx_commands_fail(d, ABX_REASON_MEMORY, d->op, capacity, 0);
-            return false;
-        }
-        s->objects = objects;
-        s->object_capacity = capacity;
-    }
+    if (!grow(d, &s->objects, s->object_count, &s->object_capacity, sizeof(struct abx_object *)))
+        return false;
+    if (object->class == ABX_CLASS_BUFFER && !list_buffer(d, (struct abx_buffer_object *)object))
+        return false;
     object->stamp = s->stamp;
     abx_object_retain(object);
     s->objects[s->object_count++] = object;
@@ -100,7 +123,7 @@ static void *append_raw(struct decoder *d, enum abx_exec_op op, size_t bytes)
             .flags = d->concurrent ? ABX_EXEC_CONCURRENT : 0,
             .bytes = (uint32_t)bytes,
             .source = d->index,
-            .reserved = d->op};
+            .origin = d->op};
     return c;
 }
 
@@ -190,15 +213,18 @@ static size_t inline_bytes(const struct decoder *d, uint32_t used)
 static void fill_bindings(struct decoder *d, struct abx_exec_dispatch *c, size_t data_at)
 {
     uint32_t used = (d->pipeline->buffers_used | 1u << ABX_LOG_BUFFER) & d->bound;
+    uint32_t written = d->pipeline->buffers_written | 1u << ABX_LOG_BUFFER;
     for (uint32_t i = 0; i < c->binding_count; i++) {
         struct abx_exec_binding *to = &c->bindings[i];
         const struct abx_binding *b = &d->bindings[i];
         if (!(used >> i & 1))
             *to = (struct abx_exec_binding){0};
-        else if (b->buffer)
-            *to = (struct abx_exec_binding){
-                    b->buffer->backend, b->offset, b->buffer->length - b->offset};
-        else {
+        else if (b->buffer) {
+            *to = (struct abx_exec_binding){b->buffer->memory, b->buffer->offset + b->offset,
+                    b->buffer->length - b->offset};
+            abx_commands_use(d, b->buffer,
+                    written >> i & 1 ? ABX_USAGE_READ | ABX_USAGE_WRITE : ABX_USAGE_READ);
+        } else {
             *to = (struct abx_exec_binding){NULL, data_at, b->length};
             memcpy((uint8_t *)c + data_at, b->bytes, b->length);
             data_at += abx_align_up(b->length, 16);
@@ -212,6 +238,28 @@ static bool has_pipeline(struct decoder *d)
         return true;
     abx_commands_fail(d, ABX_REASON_STATE, d->op, 0, 0);
     return false;
+}
+
+static bool patch_later(
+        struct decoder *d, struct abx_exec_dispatch *c, struct abx_pipeline_object *pipeline)
+{
+    struct abx_host_submission *s = d->submission;
+    c->pipeline = NULL;
+    if (!grow(d, &s->patches, s->patch_count, &s->patch_capacity, sizeof *s->patches))
+        return false;
+    s->patches[s->patch_count++] = (struct abx_patch){(size_t)((uint8_t *)c - s->exec), pipeline};
+    return true;
+}
+
+/* Where the device reads something at `offset` of a buffer, or of none. */
+static struct abx_device_memory *place(struct decoder *d, const struct abx_buffer_object *buffer,
+        uint64_t offset, uint64_t *ret_offset)
+{
+    *ret_offset = buffer ? buffer->offset + offset : 0;
+    if (!buffer)
+        return NULL;
+    abx_commands_use(d, buffer, ABX_USAGE_READ);
+    return buffer->memory;
 }
 
 void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint32_t threads[3],
@@ -234,19 +282,14 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
     /* Nothing that its code decides may be read before: another thread writes it. */
     if (atomic_load_explicit(&p->state, memory_order_acquire) == ABX_PIPELINE_READY)
         c->pipeline = p->backend;
-    else {
-        c->pipeline = (struct abx_pipeline *)p;
-        c->head.flags |= ABX_EXEC_LATE;
-        d->submission->late = true;
-    }
+    else if (!patch_later(d, c, p))
+        return;
     memcpy(c->grid, size, sizeof size);
     memcpy(c->threadgroup, threads, sizeof c->threadgroup);
     memcpy(c->threadgroup_bytes, d->threadgroup_bytes, sizeof c->threadgroup_bytes);
     c->binding_count = bindings;
-    c->indirect = indirect ? indirect->backend : NULL;
-    c->indirect_offset = indirect_offset;
-    c->range = d->range ? d->range->backend : NULL;
-    c->range_offset = d->range_offset;
+    c->indirect = place(d, indirect, indirect_offset, &c->indirect_offset);
+    c->range = place(d, d->range, d->range_offset, &c->range_offset);
     c->range_index = d->range_index;
     fill_bindings(d, c, fixed);
 }

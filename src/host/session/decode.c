@@ -90,20 +90,17 @@ static void on_queue_create(struct decoder *d, const struct abx_rec_queue_create
     abx_queue_create(d->session, r->queue, r->slot);
 }
 
-static void import_buffer(struct abx_session *session, struct abx_buffer_object *buffer,
-        struct abx_range *range, uint64_t offset)
+/* The reference to the range becomes the buffer's. */
+static void place_buffer(
+        struct abx_buffer_object *buffer, struct abx_range *range, uint64_t offset, uint64_t length)
 {
     buffer->range = range;
-    if (range->poison) {
-        abx_object_poison(
-                &buffer->head, range->poison, range->bytes, session->host->limits.memory_bytes);
-        return;
-    }
-    uint8_t *at = session->window + range->address + offset;
-    int r = session->host->backend->buffer->import(
-            session->host->device, at, buffer->length, &buffer->backend);
-    if (r < 0)
-        abx_object_poison(&buffer->head, ABX_REASON_MEMORY, buffer->length, 0);
+    buffer->memory = range->memory;
+    buffer->offset = offset;
+    buffer->length = length;
+    if (range->poison)
+        abx_object_poison(&buffer->head, range->poison, range->bytes,
+                buffer->head.session->host->limits.memory_bytes);
 }
 
 static void on_buffer_create(struct decoder *d, const struct abx_rec_buffer_create *r)
@@ -119,9 +116,8 @@ static void on_buffer_create(struct decoder *d, const struct abx_rec_buffer_crea
             abx_object_create(d->session, r->buffer, ABX_CLASS_BUFFER, sizeof *buffer);
     if (!buffer)
         return;
-    buffer->length = r->length;
     atomic_fetch_add(&range->references, 1);
-    import_buffer(d->session, buffer, range, r->offset);
+    place_buffer(buffer, range, r->offset, r->length);
 }
 
 static void on_buffer_create_private(
@@ -140,9 +136,7 @@ static void on_buffer_create_private(
         abx_range_release(range);
         return;
     }
-    buffer->length = r->length;
-    buffer->is_private = true;
-    import_buffer(d->session, buffer, range, 0);
+    place_buffer(buffer, range, 0, r->length);
 }
 
 static void on_pipeline_create(
@@ -331,7 +325,8 @@ static void on_wait_fence(
 static void on_use_resource(
         struct decoder *d, const struct abx_rec_use_resource *r, struct abx_object *buffer)
 {
-    /* resolve() took the reference, which is all there is to it. */
+    abx_commands_use(
+            d, (struct abx_buffer_object *)buffer, r->usage & (ABX_USAGE_READ | ABX_USAGE_WRITE));
 }
 
 static void on_execute_icb(
@@ -390,11 +385,13 @@ static void on_copy_buffer(struct decoder *d, const struct abx_rec_copy_buffer *
     struct abx_exec_copy *c = abx_commands_append(d, ABX_EXEC_COPY, sizeof *c);
     if (!c)
         return;
-    c->from = from->backend;
-    c->to = to->backend;
-    c->from_offset = r->source_offset;
-    c->to_offset = r->destination_offset;
+    c->from = from->memory;
+    c->to = to->memory;
+    c->from_offset = from->offset + r->source_offset;
+    c->to_offset = to->offset + r->destination_offset;
     c->length = r->length;
+    abx_commands_use(d, from, ABX_USAGE_READ);
+    abx_commands_use(d, to, ABX_USAGE_WRITE);
 }
 
 static void on_fill_buffer(
@@ -406,10 +403,11 @@ static void on_fill_buffer(
     struct abx_exec_fill *c = abx_commands_append(d, ABX_EXEC_FILL, sizeof *c);
     if (!c)
         return;
-    c->to = buffer->backend;
-    c->offset = r->offset;
+    c->to = buffer->memory;
+    c->offset = buffer->offset + r->offset;
     c->length = r->length;
     c->value = r->value;
+    abx_commands_use(d, buffer, ABX_USAGE_WRITE);
 }
 
 static void event_command(

@@ -26,10 +26,6 @@
 /* All threadgroups of one dispatch: products stay far from overflowing 64 bits. */
 #define ABX_MAX_GROUPS (1ull << 40)
 
-/* In abx_exec_command.flags, never seen by a backend: the dispatch names our pipeline object, which
- * was not ready when the command was decoded. */
-#define ABX_EXEC_LATE 0x8000u
-
 struct abx_broker;
 struct abx_kept_library;
 
@@ -63,22 +59,28 @@ struct abx_object {
     struct abx_session *session;
 };
 
-/* Memory both sides map, or private memory: a range of the client's window. */
+enum abx_range_state { ABX_RANGE_NEW, ABX_RANGE_IMPORTING, ABX_RANGE_READY, ABX_RANGE_FAILED };
+
+/* Memory both sides map, or private memory: a range of the client's window, and one piece of memory
+ * of the backend's. */
 struct abx_range {
-    _Atomic uint32_t references;
-    _Atomic bool named; /* the guest has not given it up yet */
+    _Atomic uint32_t references; /* one is the import's, while it is under way */
+    _Atomic bool named;          /* the guest has not given it up yet */
+    _Atomic int state;           /* enum abx_range_state: of the import */
+    bool is_private;             /* nothing is mapped in this process */
     struct abx_session *session;
-    uint32_t poison;                /* enum abx_reason: could not be mapped */
-    uint64_t address, bytes;        /* window-relative */
-    struct abx_range *left, *right; /* space.c */
+    struct abx_device_memory *memory; /* NULL: poisoned */
+    uint32_t poison;                  /* enum abx_reason: could not be mapped; the engine's */
+    uint64_t address, bytes;          /* window-relative */
+    struct abx_range *left, *right;   /* space.c */
 };
 
 struct abx_buffer_object {
     struct abx_object head;
     struct abx_range *range;
-    struct abx_buffer *backend;
-    uint64_t length;
-    bool is_private; /* the chunk is its own */
+    struct abx_device_memory *memory; /* the range's */
+    uint64_t offset, length;          /* of it */
+    uint32_t resource; /* its place among those of the submission that last took a reference */
 };
 
 struct abx_library_object {
@@ -111,7 +113,8 @@ struct abx_pipeline_object {
     char *text;        /* why it failed */
     size_t code_bytes; /* charged */
     uint32_t cached;
-    uint32_t buffers_used;             /* bit i: the function has an argument at [[buffer(i)]] */
+    uint32_t buffers_used;             /* bit i: the function has an argument at [[buffer(i)]], */
+    uint32_t buffers_written;          /* and may write to it */
     uint32_t binding_count;            /* highest used index + 1 */
     uint32_t static_threadgroup_bytes; /* once it is READY */
     uint32_t max_threads;
@@ -150,17 +153,28 @@ enum abx_submission_state {
 
 struct abx_queue_object;
 
+/* A dispatch whose pipeline was not ready when it was decoded: filled in before it is submitted. */
+struct abx_patch {
+    size_t at;                            /* of the dispatch in `exec` */
+    struct abx_pipeline_object *pipeline; /* among the submission's objects */
+};
+
 struct abx_host_submission {
     struct abx_submission base;
     struct abx_queue_object *queue;
     struct abx_host_submission *next;
     uint64_t sequence;
     uint32_t result_slot;
-    int state; /* enum abx_submission_state; queue->lock */
-    bool late; /* has commands whose pipeline was not ready when decoded */
+    int state;    /* enum abx_submission_state; queue->lock */
+    bool imports; /* uses memory whose import was under way when it was decoded */
     struct abx_result result;
-    struct abx_object **objects; /* one reference each */
+    char text[ABX_RESULT_TEXT_BYTES]; /* why it failed, in the backend's words, or "" */
+    struct abx_patch *patches;
+    uint32_t patch_count, patch_capacity, patched; /* so many are done */
+    struct abx_object **objects;                   /* one reference each */
     uint32_t object_count, object_capacity;
+    struct abx_exec_resource *resources; /* the buffers among them */
+    uint32_t resource_capacity;
     uint32_t records;
     uint8_t *exec; /* the executable form */
     size_t exec_bytes, exec_capacity;
@@ -254,6 +268,7 @@ struct abx_session {
     struct abx_range **chunks; /* by id */
     struct abx_queue_object *_Atomic queues[ABX_MAX_QUEUES];
     struct abx_queue_object *_Atomic graves; /* backend queues to destroy on the engine's thread */
+    _Atomic bool ready;                      /* something that submissions may wait for is there */
     _Atomic uint8_t results_busy[ABX_MAX_RESULTS];
     struct abx_event *events[ABX_MAX_EVENTS];
     uint8_t *staging; /* private copy of one command buffer's records */
@@ -283,8 +298,9 @@ struct abx_session {
 /* session.c: marks the client for its end; the engine's thread does the rest. The first reason is
  * kept. The engine's lock is held. */
 void abx_session_kill(struct abx_session *session, const char *format, ...) ABX_PRINTF(2, 3);
-/* Wakes the engine's thread. Any thread. */
+/* Wakes the engine's thread. Any thread; abx_session_rouse() when the client may have ended. */
 void abx_session_wake(struct abx_session *session);
+void abx_session_rouse(struct abx_session *session);
 /* Wakes guest threads asleep on `word` of the host page or the guest page. Any thread. */
 void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word);
 /* Reads every socket message that is there. The engine's. */
@@ -327,6 +343,10 @@ void abx_object_poison(
         struct abx_object *object, enum abx_reason why, uint64_t value, uint64_t limit);
 
 /* space.c */
+/* Takes the client's window from the backend. 0 or -errno. */
+int abx_space_open(struct abx_session *session);
+/* Gives it back, once all ranges in it are gone. */
+void abx_space_close(struct abx_session *session);
 /* Reserves a range of the window. 0, -EEXIST when it overlaps one in use (waits a while for one
  * whose last user is still running), -EINVAL outside the window. fd: mapped there, or -1 for
  * zeroed private memory. *ret has one reference; poisoned when there was no memory. */
@@ -346,6 +366,12 @@ void abx_decode_commands(struct abx_session *session, struct abx_host_submission
 void abx_commands_fail(
         struct decoder *d, enum abx_reason why, uint32_t op, uint64_t value, uint64_t limit);
 bool abx_commands_hold(struct decoder *d, struct abx_object *object);
+/* Of a buffer that the submission holds: commands do this with it (enum abx_exec_usage). */
+static inline void abx_commands_use(
+        struct decoder *d, const struct abx_buffer_object *buffer, uint32_t usage)
+{
+    d->submission->resources[buffer->resource].usage |= usage;
+}
 void abx_commands_begin(struct decoder *d, bool concurrent);
 /* What a dispatch would use; its own variables' part is 0 until the pipeline is ready. */
 uint64_t abx_threadgroup_memory(
@@ -369,6 +395,8 @@ struct abx_host_submission *abx_submission_create(struct abx_session *session);
 void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *submission);
 /* Submits what can be submitted. Any thread. */
 void abx_queue_pump(struct abx_queue_object *queue);
+/* Of all queues: something that they may wait for is there. The engine's. */
+void abx_queues_pump(struct abx_session *session);
 int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t slot);
 void abx_queue_forget(struct abx_queue_object *queue);
 /* Destroys backend queues whose last user has gone. The engine's thread. */

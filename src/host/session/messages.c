@@ -281,11 +281,7 @@ static void pipeline_over(struct abx_session *session, struct abx_pipeline_objec
         abx_books_uncharge(session, ABX_PREPARE_BYTES);
         free(waiter);
     }
-    for (unsigned i = 0; i < ABX_MAX_QUEUES && !atomic_load(&session->dead); i++) {
-        struct abx_queue_object *queue = atomic_load(&session->queues[i]);
-        if (queue)
-            abx_queue_pump(queue);
-    }
+    abx_queues_pump(session);
 }
 
 void abx_session_drain_inbox(struct abx_session *session)

@@ -86,7 +86,7 @@ void abx_object_forget(struct abx_session *session, struct abx_object *object)
         break;
     case ABX_CLASS_BUFFER: {
         struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
-        if (buffer->is_private && buffer->range)
+        if (buffer->range && buffer->range->is_private)
             atomic_store(&buffer->range->named, false);
         break;
     }
@@ -106,8 +106,6 @@ void abx_object_poison(
 
 static void destroy_buffer(struct abx_buffer_object *buffer)
 {
-    if (buffer->backend)
-        buffer->head.session->host->backend->buffer->destroy(buffer->backend);
     if (buffer->range)
         abx_range_release(buffer->range);
     free(buffer);
@@ -134,11 +132,7 @@ static void bury_queue(struct abx_queue_object *queue)
     queue->grave_next = atomic_load(&session->graves);
     while (!atomic_compare_exchange_weak(&session->graves, &queue->grave_next, queue))
         ;
-    /* It may be asleep, and what the queue holds is wanted by others. */
-    pthread_mutex_lock(&session->inbox_lock);
-    if (session->doorbell >= 0)
-        abx_session_wake(session);
-    pthread_mutex_unlock(&session->inbox_lock);
+    abx_session_rouse(session); /* it may be asleep, and what the queue holds is wanted by others */
 }
 
 void abx_object_release(struct abx_object *object)

@@ -4,6 +4,7 @@
  */
 #include "host/session/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,8 +13,7 @@
 #define QUEUE_BYTES (128u << 10)     /* of a backend's queue: a thread, threadgroup memory */
 #define POOL_EXEC_BYTES (256u << 10) /* with at most so much memory each */
 
-static void backend_done(struct abx_submission *base, int error, uint32_t source, const char *text,
-        uint64_t start_ns, uint64_t end_ns);
+static void backend_done(struct abx_submission *base, const struct abx_exec_result *result);
 
 struct abx_host_submission *abx_submission_create(struct abx_session *session)
 {
@@ -30,10 +30,11 @@ struct abx_host_submission *abx_submission_create(struct abx_session *session)
         return NULL;
     s->next = NULL;
     s->state = ABX_SUBMISSION_READY;
-    s->late = false;
+    s->imports = false;
+    s->text[0] = 0;
     memset(&s->result, 0, sizeof s->result);
     s->exec_bytes = 0;
-    s->object_count = s->records = 0;
+    s->object_count = s->records = s->patch_count = s->patched = 0;
     s->stamp = ++session->next_stamp;
     s->running_since = 0;
     s->base = (struct abx_submission){.done = backend_done, .user = s, .client = session->number};
@@ -44,10 +45,14 @@ static void drop_memory(struct abx_session *session, struct abx_host_submission 
 {
     free(s->exec);
     free(s->objects);
+    free(s->resources);
+    free(s->patches);
     s->exec = NULL;
     s->objects = NULL;
+    s->resources = NULL;
+    s->patches = NULL;
     s->exec_capacity = 0;
-    s->object_capacity = 0;
+    s->object_capacity = s->resource_capacity = s->patch_capacity = 0;
     if (s->charged)
         abx_books_uncharge(session, s->charged);
     s->charged = 0;
@@ -134,6 +139,8 @@ static void complete(struct abx_queue_object *queue, struct abx_host_submission 
     atomic_fetch_sub_explicit(&session->exec_bytes, s->exec_bytes, memory_order_relaxed);
     drop_objects(s);
     session->page->results[s->result_slot] = s->result;
+    if (s->result.error)
+        memcpy(session->page->texts[s->result_slot], s->text, sizeof s->text);
     pthread_mutex_lock(&queue->lock);
     s->state = ABX_SUBMISSION_DONE;
     uint64_t completed = 0;
@@ -188,18 +195,6 @@ static enum abx_reason reason_of(int error)
     return ABX_REASON_FAULT;
 }
 
-/* The guest's operation a command came from: kept in its head by abx_commands_append(). */
-static uint32_t op_of(const struct abx_host_submission *s, uint32_t source)
-{
-    for (size_t at = 0; at < s->exec_bytes;) {
-        const struct abx_exec_command *c = (const void *)(s->exec + at);
-        if (c->source == source)
-            return c->reserved;
-        at += c->bytes;
-    }
-    return 0;
-}
-
 /* For whoever runs the machine; the guest reads the same in its result. */
 static void log_failure(const struct abx_host_submission *s)
 {
@@ -219,68 +214,88 @@ static void log_failure(const struct abx_host_submission *s)
                 session->pid, session->program, strsignal((int)r->error_limit));
 }
 
-static void backend_done(struct abx_submission *base, int error, uint32_t source, const char *text,
-        uint64_t start_ns, uint64_t end_ns)
+static void backend_done(struct abx_submission *base, const struct abx_exec_result *result)
 {
     struct abx_host_submission *s = base->user;
-    s->result.start_ns = start_ns;
-    s->result.end_ns = end_ns;
-    s->result.kernels = base->kernels;
-    if (error) {
-        s->result.error = (uint32_t)error;
-        s->result.error_reason = reason_of(error);
-        s->result.error_record = source;
-        s->result.error_op = op_of(s, source);
-        s->result.error_value = base->error_value;
-        s->result.error_limit = base->error_limit;
+    s->result.start_ns = result->start_ns;
+    s->result.end_ns = result->end_ns;
+    s->result.kernels = result->kernels;
+    if (result->error) {
+        s->result.error = (uint32_t)result->error;
+        s->result.error_reason = reason_of(result->error);
+        s->result.error_record = result->source;
+        s->result.error_op = result->origin;
+        s->result.error_value = result->value;
+        s->result.error_limit = result->limit;
+        snprintf(s->text, sizeof s->text, "%s", result->text ? result->text : "");
         log_failure(s);
     }
     complete(s->queue, s);
 }
 
-static void fail_dispatch(struct abx_host_submission *s, const struct abx_exec_command *c,
-        uint32_t reason, uint64_t value, uint64_t limit)
+static void fail(struct abx_host_submission *s, uint32_t error, uint32_t reason, uint64_t value,
+        uint64_t limit)
 {
     s->state = ABX_SUBMISSION_FAILED;
-    s->result.error = ABX_EXEC_INVALID_RESOURCE;
+    s->result.error = error;
     s->result.error_reason = reason;
-    s->result.error_op = c->reserved;
-    s->result.error_record = c->source;
     s->result.error_value = value;
     s->result.error_limit = limit;
 }
 
-/* Puts the backend's pipelines where decoding could only note ours. False: one is not ready yet.
- * A failed one fails the submission. */
-static bool resolve_pipelines(struct abx_host_submission *s)
+static void fail_dispatch(struct abx_host_submission *s, const struct abx_exec_dispatch *c,
+        uint32_t reason, uint64_t value, uint64_t limit)
 {
-    for (size_t at = 0; s->late && at < s->exec_bytes;) {
-        struct abx_exec_command *c = (void *)(s->exec + at);
-        at += c->bytes;
-        if (!(c->flags & ABX_EXEC_LATE))
-            continue;
-        struct abx_exec_dispatch *dispatch = (void *)c;
-        struct abx_pipeline_object *pipeline = (void *)dispatch->pipeline;
+    fail(s, ABX_EXEC_INVALID_RESOURCE, reason, value, limit);
+    s->result.error_op = c->head.origin;
+    s->result.error_record = c->head.source;
+}
+
+/* False: a pipeline is not ready yet. A failed one fails the submission. */
+static bool apply_patches(struct abx_host_submission *s)
+{
+    for (; s->patched < s->patch_count; s->patched++) {
+        struct abx_exec_dispatch *dispatch = (void *)(s->exec + s->patches[s->patched].at);
+        const struct abx_pipeline_object *pipeline = s->patches[s->patched].pipeline;
         uint64_t used, limit = pipeline->head.session->host->info.max_threadgroup_bytes;
         switch ((enum abx_pipeline_state)atomic_load_explicit(
                 &pipeline->state, memory_order_acquire)) {
         case ABX_PIPELINE_COMPILING:
             return false;
         case ABX_PIPELINE_FAILED:
-            fail_dispatch(s, c, ABX_REASON_PIPELINE, pipeline->head.handle, 0);
+            fail_dispatch(s, dispatch, ABX_REASON_PIPELINE, pipeline->head.handle, 0);
             return true;
         case ABX_PIPELINE_READY:
             used = abx_threadgroup_memory(pipeline, dispatch->threadgroup_bytes);
             if (used > limit) {
-                fail_dispatch(s, c, ABX_REASON_RANGE, used, limit);
+                fail_dispatch(s, dispatch, ABX_REASON_RANGE, used, limit);
                 return true;
             }
             dispatch->pipeline = pipeline->backend;
-            c->flags &= (uint16_t)~ABX_EXEC_LATE;
             break;
         }
     }
-    s->late = false;
+    return true;
+}
+
+/* The same of the memory that was being imported. */
+static bool imports_done(struct abx_host_submission *s)
+{
+    if (s->state == ABX_SUBMISSION_FAILED)
+        return true;
+    for (uint32_t i = 0; s->imports && i < s->object_count; i++) {
+        const struct abx_buffer_object *buffer = (const void *)s->objects[i];
+        if (buffer->head.class != ABX_CLASS_BUFFER)
+            continue;
+        int state = atomic_load_explicit(&buffer->range->state, memory_order_acquire);
+        if (state == ABX_RANGE_FAILED) {
+            fail(s, ABX_EXEC_OUT_OF_MEMORY, ABX_REASON_MEMORY, buffer->range->bytes,
+                    buffer->head.session->host->limits.memory_bytes);
+            return true;
+        }
+        if (state != ABX_RANGE_READY)
+            return false;
+    }
     return true;
 }
 
@@ -295,7 +310,7 @@ static bool pump_one(struct abx_queue_object *queue)
         s->result.error = ABX_EXEC_DEVICE_REMOVED;
         s->result.error_reason = ABX_REASON_LOST;
     }
-    if (s->state == ABX_SUBMISSION_READY && !resolve_pipelines(s))
+    if (s->state == ABX_SUBMISSION_READY && !(apply_patches(s) && imports_done(s)))
         return false;
     bool failed = s->state == ABX_SUBMISSION_FAILED;
     if (failed && s != queue->first)
@@ -312,6 +327,7 @@ static bool pump_one(struct abx_queue_object *queue)
     } else {
         s->base.commands = (const void *)s->exec;
         s->base.bytes = s->exec_bytes;
+        s->base.resources = s->resources;
         queue->head.session->host->backend->queue->submit(queue->backend, &s->base);
     }
     pthread_mutex_lock(&queue->lock);
@@ -338,6 +354,16 @@ void abx_queue_pump(struct abx_queue_object *queue)
     queue->pumping = false;
     pthread_mutex_unlock(&queue->lock);
     abx_object_release(&queue->head);
+}
+
+void abx_queues_pump(struct abx_session *session)
+{
+    atomic_store(&session->ready, false);
+    for (unsigned i = 0; i < ABX_MAX_QUEUES && !atomic_load(&session->dead); i++) {
+        struct abx_queue_object *queue = atomic_load(&session->queues[i]);
+        if (queue)
+            abx_queue_pump(queue);
+    }
 }
 
 void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *s)

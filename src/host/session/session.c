@@ -14,13 +14,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SPIN_NS 50000u            /* after the last record: a guest in a loop is back by then */
-#define POLITE_NS 3000u           /* spinning after that gives way to whoever else wants the CPU */
-#define HELLO_TIMEOUT_MS 10000    /* a connection that says nothing holds a place no longer */
-#define SOCKET_EVERY_NS 1000000u  /* while the ring is busy, the socket is looked at so often */
-#define CANCEL_EVERY_MS 20u       /* while work of a client that left goes on */
-#define RING_BATCH 64u            /* records between two publications of the head */
-#define SMALL_WINDOW (1ull << 36) /* where address space is limited */
+#define SPIN_NS 50000u           /* after the last record: a guest in a loop is back by then */
+#define POLITE_NS 3000u          /* spinning after that gives way to whoever else wants the CPU */
+#define HELLO_TIMEOUT_MS 10000   /* a connection that says nothing holds a place no longer */
+#define SOCKET_EVERY_NS 1000000u /* while the ring is busy, the socket is looked at so often */
+#define CANCEL_EVERY_MS 20u      /* while work of a client that left goes on */
+#define RING_BATCH 64u           /* records between two publications of the head */
 
 void abx_session_kill(struct abx_session *session, const char *format, ...)
 {
@@ -37,6 +36,15 @@ void abx_session_wake(struct abx_session *session)
 {
     uint64_t one = 1;
     (void)!write(session->doorbell, &one, sizeof one);
+}
+
+void abx_session_rouse(struct abx_session *session)
+{
+    /* Its doorbell may be closing, and the number another's. */
+    pthread_mutex_lock(&session->inbox_lock);
+    if (session->doorbell >= 0)
+        abx_session_wake(session);
+    pthread_mutex_unlock(&session->inbox_lock);
 }
 
 void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
@@ -67,22 +75,6 @@ static int map_host_page(struct abx_session *session, int fd)
     /* From here on nobody else can map it for writing. */
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
         return -errno;
-    return 0;
-}
-
-static int reserve_window(struct abx_session *session)
-{
-    session->window_bytes = ABX_WINDOW_BYTES;
-    void *p = MAP_FAILED;
-    while (p == MAP_FAILED) {
-        p = mmap(NULL, session->window_bytes, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (p == MAP_FAILED && session->window_bytes == SMALL_WINDOW)
-            return -ENOMEM;
-        if (p == MAP_FAILED)
-            session->window_bytes = SMALL_WINDOW;
-    }
-    session->window = p;
     return 0;
 }
 
@@ -131,7 +123,7 @@ int abx_session_create(
     if (r == 0 && session->doorbell < 0)
         r = -EMFILE;
     if (r == 0)
-        r = reserve_window(session);
+        r = abx_space_open(session);
     if (r < 0) {
         abx_session_finish(session);
         abx_session_release(session);
@@ -286,6 +278,8 @@ void abx_session_serve(struct abx_session *session, bool inproc)
             abx_session_drain_inbox(session);
         if (atomic_load_explicit(&session->graves, memory_order_relaxed))
             abx_queue_bury(session);
+        if (atomic_load_explicit(&session->ready, memory_order_relaxed))
+            abx_queues_pump(session);
         bool any = !inproc && abx_session_drain_ring(session);
         uint64_t now = abx_now_ns();
         if (any)
@@ -314,11 +308,8 @@ void abx_session_kick(struct abx_session *session)
         abx_session_drain_ring(session);
     bool dead = atomic_load(&session->dead);
     pthread_mutex_unlock(&session->lock);
-    pthread_mutex_lock(
-            &session->inbox_lock); /* its doorbell may be closing, its number another's */
-    if (dead && session->doorbell >= 0)
-        abx_session_wake(session);
-    pthread_mutex_unlock(&session->inbox_lock);
+    if (dead)
+        abx_session_rouse(session);
 }
 
 bool abx_session_step(struct abx_session *session)
@@ -326,6 +317,7 @@ bool abx_session_step(struct abx_session *session)
     pthread_mutex_lock(&session->lock);
     abx_session_drain_socket(session);
     abx_session_drain_inbox(session);
+    abx_queues_pump(session);
     if (session->greeted)
         abx_session_drain_ring(session);
     bool alive = !atomic_load(&session->dead);
@@ -393,13 +385,10 @@ static void drop_objects(struct abx_session *session)
 
 static void unmap_all(struct abx_session *session)
 {
-    if (session->window)
-        munmap(session->window, session->window_bytes);
     if (session->guest)
         munmap(session->guest, sizeof *session->guest);
     if (session->page)
         munmap(session->page, sizeof *session->page);
-    session->window = NULL;
     session->guest = NULL;
     session->page = NULL;
     close(session->sock);
@@ -422,6 +411,7 @@ void abx_session_finish(struct abx_session *session)
         tell_lost(session);
     stop_submissions(session);
     drop_objects(session);
+    abx_space_close(session);
     abx_books_settle(session);
     pthread_mutex_lock(&host->lock);
     if (atomic_load(&host->sessions[session->slot]) == session)

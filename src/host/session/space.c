@@ -1,11 +1,15 @@
-/* host: the device addresses of a client. A window of addresses is reserved when it connects;
- * chunks (memory files of the guest) and private memory are mapped into it where the guest asks.
- * Runs in the worker; addresses, sizes and files are the guest's. */
+/* host: the memory of a client. A window of addresses is reserved when it connects; chunks (memory
+ * files of the guest) are mapped into it where the guest asks, and imported into the backend, each
+ * once and whole; private memory is the backend's, at a place of the window where its device can do
+ * that. Runs in the worker; addresses, sizes and files are the guest's. */
 #include "host/session/internal.h"
+#include "backend/window.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
+
+#define SMALL_WINDOW (1ull << 36) /* where address space is limited */
 
 /* The ranges in use are a splay tree by address: guests hand addresses out in rising order and give
  * them back near where they last did, which is what splaying makes cheap. */
@@ -120,12 +124,90 @@ static int wait_free(struct abx_session *session, uint64_t address, uint64_t byt
     return 0;
 }
 
-static int map_memory(struct abx_session *session, struct abx_range *range, int fd)
+/* ---- the backend's memory */
+
+/* From any thread of the backend's, or from inside import(). */
+static void import_done(void *user, int error)
 {
-    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-    void *p = mmap(session->window + range->address, range->bytes, PROT_READ | PROT_WRITE,
-            flags | MAP_FIXED, fd, 0);
-    return p == MAP_FAILED ? -errno : 0;
+    struct abx_range *range = user;
+    struct abx_session *session = range->session;
+    int before = atomic_exchange(&range->state, error ? ABX_RANGE_FAILED : ABX_RANGE_READY);
+    if (before == ABX_RANGE_IMPORTING) { /* else nobody can have waited for it */
+        atomic_store(&session->ready, true);
+        abx_session_rouse(session);
+    }
+    abx_range_release(range);
+}
+
+static bool on_device(const struct abx_range *range)
+{
+    return range->session->host->info.addresses == ABX_ADDRESS_GUEST;
+}
+
+static int import(struct abx_range *range, int fd)
+{
+    struct abx_session *session = range->session;
+    const struct abx_memory_ops *ops = session->host->backend->memory;
+    uint8_t *at = session->window + range->address;
+    void *p = mmap(at, range->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (p == MAP_FAILED)
+        return -errno;
+    atomic_fetch_add(&range->references, 1); /* the import's */
+    int r = ops->import(
+            session->host->device, at, range->bytes, import_done, range, &range->memory);
+    if (r < 0) {
+        atomic_fetch_sub(&range->references, 1);
+        abx_window_vacate(at, range->bytes);
+    }
+    atomic_compare_exchange_strong(&range->state, &(int){ABX_RANGE_NEW}, ABX_RANGE_IMPORTING);
+    return r;
+}
+
+static int create_private(struct abx_range *range)
+{
+    struct abx_session *session = range->session;
+    void *place = on_device(range) ? session->window + range->address : NULL;
+    int r = session->host->backend->memory->create_private(
+            session->host->device, place, range->bytes, &range->memory);
+    atomic_store(&range->state, ABX_RANGE_READY);
+    return r;
+}
+
+static void give_back(struct abx_range *range)
+{
+    struct abx_session *session = range->session;
+    session->host->backend->memory->destroy(range->memory);
+    if (!range->is_private)
+        abx_window_vacate(session->window + range->address, range->bytes);
+    abx_host_uncharge(session, range->bytes);
+}
+
+int abx_space_open(struct abx_session *session)
+{
+    const struct abx_memory_ops *ops = session->host->backend->memory;
+    void *window;
+    session->window_bytes = ABX_WINDOW_BYTES;
+    int r = ops->reserve(session->host->device, session->window_bytes, &window);
+    if (r < 0) { /* few addresses: a limit, or page tables of three levels */
+        session->window_bytes = SMALL_WINDOW;
+        r = ops->reserve(session->host->device, session->window_bytes, &window);
+    }
+    if (r == 0)
+        session->window = window;
+    return r;
+}
+
+void abx_space_close(struct abx_session *session)
+{
+    if (!session->window)
+        return;
+    pthread_mutex_lock(&session->space_lock);
+    while (session->ranges) /* imports that are still under way */
+        pthread_cond_wait(&session->space_freed, &session->space_lock);
+    pthread_mutex_unlock(&session->space_lock);
+    session->host->backend->memory->release(
+            session->host->device, session->window, session->window_bytes);
+    session->window = NULL;
 }
 
 int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes, int fd,
@@ -140,6 +222,7 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     range->session = session;
     range->address = address;
     range->bytes = abx_align_up(bytes, 4096);
+    range->is_private = fd < 0;
     atomic_init(&range->references, 1);
     atomic_init(&range->named, true);
     if (!abx_range_ok(address, range->bytes, session->window_bytes)) {
@@ -157,8 +240,9 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     }
     if (abx_host_charge(session, range->bytes) < 0)
         range->poison = ABX_REASON_MEMORY;
-    else if (map_memory(session, range, fd) < 0) {
+    else if ((range->is_private ? create_private(range) : import(range, fd)) < 0) {
         range->poison = ABX_REASON_MEMORY;
+        range->memory = NULL;
         abx_host_uncharge(session, range->bytes);
     }
     *ret = range;
@@ -182,16 +266,11 @@ void abx_range_release(struct abx_range *range)
     if (atomic_fetch_sub_explicit(&range->references, 1, memory_order_acq_rel) != 1)
         return;
     struct abx_session *session = range->session;
-    if (!range->poison) {
-        /* Back to a reservation: no address of the window is ever handed to anybody else. Where the
-         * kernel refuses (too many mappings), the memory goes with the window. */
-        (void)!mmap(session->window + range->address, range->bytes, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-        abx_host_uncharge(session, range->bytes);
-    }
+    if (range->memory)
+        give_back(range);
     pthread_mutex_lock(&session->space_lock);
     take_out(session, range);
+    free(range);
     pthread_cond_broadcast(&session->space_freed);
     pthread_mutex_unlock(&session->space_lock);
-    free(range);
 }
