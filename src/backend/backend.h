@@ -228,8 +228,8 @@ struct abx_memory_ops {
 };
 
 struct abx_pipeline_ops {
-    /* Makes a pipeline from an object blob (kernel_abi.h), which stays the caller's. Verifies the
-     * blob. Any thread. -EBADMSG on a bad one. */
+    /* Makes a pipeline from an object blob (shader/abi/kernel.h), which stays the caller's.
+     * Verifies the blob. Any thread. -EBADMSG on a bad one. */
     int (*create)(
             struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret);
     /* Bytes of threadgroup memory that the kernel's own variables take. Any thread. */

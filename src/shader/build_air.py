@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles air_runtime.cc to bitcode, as a program's source is compiled.
+"""Compiles air/runtime.cc to bitcode, as a program's source is compiled.
 
 Usage: build_air.py CLANG FLAGS PCH INPUT OUTPUT
 """

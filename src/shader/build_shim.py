@@ -45,7 +45,7 @@ def write_if_changed(path, text):
 
 
 def flags(source):
-    with open(os.path.join(source, "clang_flags.inc"), encoding="utf-8") as file:
+    with open(os.path.join(source, "frontend/clang_flags.inc"), encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     found = re.findall(r'"([^"]*)"', text)
     found[found.index("c++")] = "c++-header"
@@ -63,7 +63,8 @@ def main():
     if len(sys.argv) != 6:
         sys.exit("usage: build_shim.py CLANG SOURCE_FOLDER OUTPUT_FOLDER PCH DEPFILE")
     clang, source, output, pch, depfile = sys.argv[1:]
-    inputs = [os.path.realpath(clang)] + [os.path.join(source, n) for n in ("gen_swizzles.py", "clang_flags.inc")]
+    inputs = [os.path.realpath(clang)] + [os.path.join(source, n)
+                                          for n in ("gen_swizzles.py", "frontend/clang_flags.inc")]
     shim = os.path.join(os.path.abspath(output), "shim")
     listed = []
     for name in sorted(os.listdir(os.path.join(source, "shim"))):

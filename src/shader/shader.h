@@ -31,7 +31,7 @@ enum abx_library_form {
     /* The code is a precompiled header of clang's; each function's entry is a line of C++ to be
      * compiled on top of it. */
     ABX_LIBRARY_HEADER = 2,
-    /* The code is modules of Apple's compiler's, one a function, behind an index (air.h). */
+    /* The code is modules of Apple's compiler's, one a function, behind an index (air/air.h). */
     ABX_LIBRARY_AIR = 3,
 };
 
@@ -111,7 +111,7 @@ struct abx_shader_link {
 };
 
 /* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
- * object blob (kernel_abi.h). `tools` may be NULL but for an ABX_LIBRARY_HEADER library. Errors as
+ * object blob (abi/kernel.h). `tools` may be NULL but for an ABX_LIBRARY_HEADER library. Errors as
  * above. */
 int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
         size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,

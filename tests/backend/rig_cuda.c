@@ -1,8 +1,8 @@
 /* tests/backend: as much of a backend on NVIDIA's driver as running the suite's kernels takes: one
  * command at a time, buffers copied to the device and back around each. What it launches is the
- * code generator's PTX (shader/nvptx_abi.h). The driver is opened at run time: exit 77 without. */
+ * code generator's PTX (shader/abi/nvptx.h). The driver is opened at run time: exit 77 without. */
 #include "rig.h"
-#include "shader/nvptx_abi.h"
+#include "shader/abi/nvptx.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>

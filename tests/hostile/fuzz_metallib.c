@@ -1,8 +1,8 @@
-/* Fuzzes the reader of .metallib containers (src/shader/air_container.c). The bitcode inside is
+/* Fuzzes the reader of .metallib containers (src/shader/air/container.c). The bitcode inside is
  * LLVM's to read, in the compiler's children only: test_metallib.c damages that. */
 #include "fuzz.h"
 
-#include "shader/air.h"
+#include "shader/air/air.h"
 
 static volatile size_t sink;
 

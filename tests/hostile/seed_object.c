@@ -2,7 +2,7 @@
  * other functions, constants of several alignments, pointers to them, calls to the worker's. */
 #include <stdint.h>
 
-#include "shader/kernel_abi.h"
+#include "shader/abi/kernel.h"
 
 float sinf(float);
 float powf(float, float);

@@ -1,6 +1,6 @@
 /* The container of a .metallib file, damaged in every way that its bytes allow: whatever is
  * accepted must lie within the file. Argument: a file that is whole. */
-#include "shader/air.h"
+#include "shader/air/air.h"
 
 #include <stdio.h>
 #include <stdlib.h>

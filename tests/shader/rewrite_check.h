@@ -2,7 +2,7 @@
 #ifndef REWRITE_CHECK_H
 #define REWRITE_CHECK_H
 
-#include "shader/rewrite.h"
+#include "shader/rewrite/rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,7 @@
  *     [-j N]                                kernels at a time
  *
  * SHADER_TOOL_CLANG: the path of arcbox-clang.so, to run clang as the compiler process does, in
- * forks of itself. ARCBOX_SHADER_FORM=direct|staged: see frontend_compile.c.
+ * forks of itself. ARCBOX_SHADER_FORM=direct|staged: see frontend/compile.c.
  *
  * Exit: 0 compiled, 1 errors in the program, 2 anything else. */
 #include "shader_tool.h"

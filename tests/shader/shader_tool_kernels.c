@@ -2,8 +2,8 @@
  * code generator may abort the process, as it does in the compiler process. */
 #include "shader_tool.h"
 
-#include "shader/kernel_abi.h"
-#include "shader/nvptx_abi.h"
+#include "shader/abi/kernel.h"
+#include "shader/abi/nvptx.h"
 
 #include <stdio.h>
 #include <stdlib.h>

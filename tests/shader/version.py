@@ -35,7 +35,8 @@ def version(root):
 def compiler_says():
     """The project's files that clang reads for the compiler's sources."""
     out = subprocess.run([clang, "-MM", "-MG", "-I", src, "-isystem", llvm] +
-                         sorted(glob.glob(src + "/shader/*.c")), check=True, capture_output=True, text=True).stdout
+                         sorted(glob.glob(src + "/shader/**/*.c", recursive=True)),
+                         check=True, capture_output=True, text=True).stdout
     return {os.path.relpath(path, src) for path in re.findall(r"\S+", out) if path.startswith(src + "/")}
 
 

@@ -1,6 +1,6 @@
-/* Which loops wait for other threads (codegen_spin.c): those of kernels named waits_... yield,
+/* Which loops wait for other threads (cpu/spin.c): those of kernels named waits_... yield,
  * those of runs_... are compiled as ever. That waiting kernels end is tests/metal/waiting.m's. */
-#include "shader/kernel_abi.h"
+#include "shader/abi/kernel.h"
 #include "shader/shader.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef ABX_BACKEND_CPU_OBJECT_H
 #define ABX_BACKEND_CPU_OBJECT_H
 
-#include "shader/kernel_abi.h"
+#include "shader/abi/kernel.h"
 
 struct abx_cpu_object {
     void *memory;

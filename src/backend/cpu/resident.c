@@ -1,7 +1,7 @@
 /* backend/cpu: threadgroups that wait for each other. Worker process; called code is the guest's,
  * as in threadgroup.c.
  *
- * Kernels with loops that wait (codegen_spin.c) yield in them. Every SIMD-group of a threadgroup
+ * Kernels with loops that wait (shader/cpu/spin.c) yield in them. Every SIMD-group of a threadgroup
  * gets its turn; and when a threadgroup has not ended after one, the next is begun beside it, so
  * that all that a GPU would hold at once are under way: those of a persistent kernel meet at their
  * counter, those of a look-back find what came before them. Others run like any, one after the

@@ -142,8 +142,8 @@ static uint64_t identity(unsigned op, unsigned type)
     }
 }
 
-/* The order of floating-point sums is part of the contract with codegen_wide.c: halves are added,
- * then quarters, and so on; scans go by doubling distances. */
+/* The order of floating-point sums is part of the contract with shader/cpu/wide/wide.c: halves are
+ * added, then quarters, and so on; scans go by doubling distances. */
 static uint64_t reduce(const uint64_t *value, unsigned count, unsigned op, unsigned type)
 {
     uint64_t v[ABX_SIMD_LANES];

@@ -6,7 +6,7 @@
  * Private memory has an address and nothing there. */
 #include "backend/backend.h"
 #include "backend/window.h"
-#include "shader/kernel_abi.h"
+#include "shader/abi/kernel.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -222,7 +222,7 @@ template <class T, class U> __MSL_CFN T __msl_cast(U &&u)
     else
         return static_cast<T>(static_cast<U &&>(u));
 }
-// A prvalue copy: makes both arms of a conditional the same type (frontend_diag.c).
+// A prvalue copy: makes both arms of a conditional the same type (frontend/diag.c).
 template <class T> __MSL_CFN __remove_cv(metal::remove_addrspace_t<T>) __msl_rvalue(const T &x)
 {
     return x;
@@ -234,7 +234,7 @@ __MSL_CFN T as_type(U u)
 }
 
 // A constant shift count that is not below the width is taken modulo the width, as in Metal, where
-// the front end (frontend_diag.c) puts __msl_modulo: `a << __msl_modulo << 40` for `a << 40`, and
+// the front end (frontend/diag.c) puts __msl_modulo: `a << __msl_modulo << 40` for `a << 40`, and
 // `a <<= __msl_modulo = 40`: so no parentheses are needed around operands.
 struct __msl_count {
     int n;

@@ -23,7 +23,7 @@
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST static constant constexpr const
 #define METAL_ASM(...)
-#define coherent(scope) /* without a scope: rewrite_body.c */
+#define coherent(scope) /* without a scope: rewrite/body.c */
 
 // What a Mac is.
 #define TARGET_OS_MAC 1

@@ -1,5 +1,5 @@
 // What a structure's members are, for argument buffers and MTLStructType. C++ cannot list them, so
-// the rewriter appends to each class (rewrite_members.c)
+// the rewriter appends to each class (rewrite/members.c)
 //
 //   __MSL_MEMBERS(__MSL_MEMBER(name, id) ...)    id: of [[id(n)]], -1 without
 //

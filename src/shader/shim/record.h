@@ -1,5 +1,5 @@
 // What the rewriter appends after declarations so that the compiler itself says what only it knows:
-// data types, sizes, values of constant expressions. reflect.c reads the records back from the
+// data types, sizes, values of constant expressions. frontend/reflect.c reads the records back from the
 // bitcode, as hostile input: nothing stops a program from forging one.
 //
 //   __MSL_CONSTANT(id, name, index)       after `constant T name [[function_constant(index)]];`

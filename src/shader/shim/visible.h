@@ -4,7 +4,7 @@
 //   __ABX_VISIBLE(id, function)    `__abx_v_<id>`: the function and its type
 //
 // A table in memory holds numbers: 1 + the function's place among those its pipeline was linked
-// with, 0 for none. A call is a call of dispatch<type>::call, whose body codegen_link.c makes: a
+// with, 0 for none. A call is a call of dispatch<type>::call, whose body codegen/link.c makes: a
 // switch over the linked functions of just that type. What memory holds never becomes an address.
 #pragma GCC system_header
 namespace __abx

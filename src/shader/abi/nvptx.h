@@ -1,0 +1,78 @@
+/* shader: what the code generator hands to a CUDA backend: one kernel as PTX text, and what its
+ * launch must look like. The counterpart of kernel.h, which is about CPUs.
+ *
+ * The blob was made from guest source; the worker checks everything it reads from it. The PTX is
+ * for ptxas or the driver, which do not protect themselves: the worker's process is the boundary.
+ *
+ * The launch:
+ *   block  (threads of a full threadgroup, 1, 1); at most max_threads. The kernel works out each
+ *          thread's place from its number, and ends those beyond the grid's far edges.
+ *   grid   the threadgroups, or any box of them when CUDA's limits (y and z below 65536) ask for
+ *          several launches: `origin` is the box's first threadgroup.
+ *   shared memory: dynamic, the [[threadgroup(n)]] arguments one after the other, each aligned to
+ *          16 bytes, in the order of threadgroup[]. What a kernel declares itself is static.
+ *   parameters: one block (CU_LAUNCH_PARAM_BUFFER_POINTER) of parameter_bytes bytes: struct
+ *          abx_ptx_dispatch, one 64-bit device address for each of buffers[], one 32-bit number for
+ *          each of threadgroup[]: its offset in dynamic shared memory in units of 16 bytes.
+ * Shared memory is not cleared by the kernel. */
+#ifndef ABX_SHADER_ABI_NVPTX_H
+#define ABX_SHADER_ABI_NVPTX_H
+
+#include "base/base.h"
+#include "wire/limits.h"
+
+#define ABX_PTX_MAGIC 0x54505841u /* "AXPT" */
+#define ABX_PTX_VERSION 1u
+#define ABX_PTX_ENTRY "abx_entry"
+
+struct abx_ptx_dispatch {
+    uint32_t grid[3];       /* threads */
+    uint32_t group_size[3]; /* as dispatched */
+    uint32_t groups[3];     /* of the whole dispatch */
+    uint32_t origin[3];
+};
+
+/* The PTX follows at ptx_offset, ends with a NUL, and is for sm_80 and later. */
+struct abx_ptx {
+    uint32_t magic, version;
+    uint32_t max_threads;              /* in a threadgroup; .maxntid */
+    uint32_t static_threadgroup_bytes; /* <= ABX_MAX_THREADGROUP_BYTES */
+    uint32_t private_bytes;            /* of a thread's arrays, in local memory */
+    uint32_t uses_simd;                /* 1: lanes of a SIMD-group, which is a warp, meet */
+    uint32_t parameter_bytes;
+    uint32_t buffer_count, threadgroup_count;
+    uint8_t buffers[ABX_BUFFER_SLOTS];                 /* [[buffer(n)]] of each */
+    uint8_t threadgroup[ABX_MAX_THREADGROUP_BINDINGS]; /* [[threadgroup(n)]] of each */
+    uint64_t ptx_offset, ptx_bytes;                    /* 8-byte aligned; the NUL counted */
+};
+
+/* CUDA's own limit on a thread's local memory. */
+#define ABX_PTX_MAX_PRIVATE_BYTES (512u << 10)
+
+static inline int abx_ptx_check(const void *blob, size_t bytes)
+{
+    const struct abx_ptx *p = blob;
+    if (bytes < sizeof *p || p->magic != ABX_PTX_MAGIC || p->version != ABX_PTX_VERSION)
+        return -EBADMSG;
+    if (p->max_threads == 0 || p->max_threads > 1024 ||
+            p->static_threadgroup_bytes > ABX_MAX_THREADGROUP_BYTES ||
+            p->private_bytes > ABX_PTX_MAX_PRIVATE_BYTES)
+        return -EBADMSG;
+    if (p->buffer_count > ABX_BUFFER_SLOTS || p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
+            p->parameter_bytes != sizeof(struct abx_ptx_dispatch) + 8 * p->buffer_count +
+                                          4 * p->threadgroup_count)
+        return -EBADMSG;
+    for (uint32_t i = 0; i < p->buffer_count; i++)
+        if (p->buffers[i] >= ABX_BUFFER_SLOTS)
+            return -EBADMSG;
+    for (uint32_t i = 0; i < p->threadgroup_count; i++)
+        if (p->threadgroup[i] >= ABX_MAX_THREADGROUP_BINDINGS)
+            return -EBADMSG;
+    if (p->ptx_offset % 8 || p->ptx_offset < sizeof *p || p->ptx_bytes == 0 ||
+            !abx_range_ok(p->ptx_offset, p->ptx_bytes, bytes) ||
+            ((const char *)blob)[p->ptx_offset + p->ptx_bytes - 1] != 0)
+        return -EBADMSG;
+    return 0;
+}
+
+#endif

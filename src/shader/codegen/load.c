@@ -1,0 +1,478 @@
+/* shader: from a library blob to a module that holds one kernel, inlined into one function, its
+ * function constants set, and free of what must not reach machine code: traps on integer division,
+ * loops that are assumed to end, attributes made for another CPU. Compiler process; hostile input.
+ */
+#include "shader/air/air.h"
+#include "shader/codegen/codegen.h"
+
+#include <llvm-c/BitReader.h>
+#include <llvm-c/Comdat.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct abx_shader_constant *find_constant(
+        const struct abx_shader_constant *constants, uint32_t count, uint32_t index)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (constants[i].index == index)
+            return &constants[i];
+    return NULL;
+}
+
+/* Replaces an external global by a constant of the same bytes. */
+static void define_constant(
+        struct codegen *g, LLVMValueRef global, const uint8_t *value, size_t value_bytes)
+{
+    LLVMTypeRef type = LLVMGlobalGetValueType(global);
+    uint64_t bytes = LLVMABISizeOfType(g->layout, type);
+    char data[64] = {0};
+    if (bytes > sizeof data)
+        bytes = sizeof data;
+    memcpy(data, value, value_bytes < bytes ? value_bytes : bytes);
+    LLVMValueRef init = LLVMConstStringInContext2(g->context, data, bytes, 1);
+    LLVMValueRef fixed = LLVMAddGlobal(g->module, LLVMTypeOf(init), "constant");
+    LLVMSetInitializer(fixed, init);
+    LLVMSetLinkage(fixed, LLVMInternalLinkage);
+    LLVMSetGlobalConstant(fixed, 1);
+    LLVMSetAlignment(fixed, LLVMABIAlignmentOfType(g->layout, type));
+    LLVMReplaceAllUsesWith(global, fixed);
+    LLVMDeleteGlobal(global);
+}
+
+int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
+        const struct abx_shader_constant *constants, uint32_t count)
+{
+    const struct abx_reflection_constant *c = abx_reflection_constants(r);
+    for (uint32_t i = 0; i < r->constant_count; i++) {
+        const struct abx_shader_constant *given = find_constant(constants, count, c[i].index);
+        uint8_t one = given != NULL;
+        uint8_t zero[16] = {0};
+        LLVMValueRef defined =
+                LLVMGetNamedGlobal(g->module, abx_reflection_string(r, c[i].defined_symbol));
+        if (defined)
+            define_constant(g, defined, &one, 1);
+        LLVMValueRef global = LLVMGetNamedGlobal(g->module, abx_reflection_string(r, c[i].symbol));
+        if (!global)
+            continue;
+        /* Unused ones were removed by globaldce before this. Of a function that was specialised,
+         * what was not given counts as 0: clients rely on it (ggml's accumulation). */
+        if (!count && c[i].required)
+            return codegen_fail(g, -EINVAL, "function constant '%s' (index %u) is not set",
+                    abx_reflection_string(r, c[i].name), c[i].index);
+        define_constant(g, global, given ? given->value : zero,
+                c[i].size <= sizeof zero ? c[i].size : sizeof zero);
+    }
+    return 0;
+}
+
+static void clean_function(struct codegen *g, LLVMValueRef f)
+{
+    static const char *const made_for_another_cpu[] = {"target-cpu", "target-features", "tune-cpu",
+            "min-legal-vector-width", "probe-stack", "stack-protector-buffer-size"};
+    static const char *const unwanted[] = {
+            "mustprogress", "noinline", "optnone", "willreturn", "ssp", "sspstrong", "sspreq"};
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(made_for_another_cpu); i++)
+        LLVMRemoveStringAttributeAtIndex(f, LLVMAttributeFunctionIndex, made_for_another_cpu[i],
+                strlen(made_for_another_cpu[i]));
+    if (LLVMIsDeclaration(f))
+        return;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(unwanted); i++)
+        codegen_remove_attribute(f, unwanted[i]);
+}
+
+/* A kernel that loops for ever must do so, not be turned into something else: the metadata that
+ * promises progress goes, and with it (rarely: the front end passes -fno-finite-loops) the hints.
+ */
+static bool promises_progress(struct codegen *g, LLVMValueRef loop)
+{
+    unsigned count = LLVMGetMDNodeNumOperands(loop);
+    LLVMValueRef operands[16];
+    if (count > ABX_ARRAY_SIZE(operands))
+        return true;
+    LLVMGetMDNodeOperands(loop, operands);
+    for (unsigned i = 1; i < count; i++) {
+        if (!operands[i] || !LLVMIsAMDNode(operands[i]) || !LLVMGetMDNodeNumOperands(operands[i]))
+            continue;
+        LLVMValueRef inner[16];
+        if (LLVMGetMDNodeNumOperands(operands[i]) > ABX_ARRAY_SIZE(inner))
+            continue;
+        LLVMGetMDNodeOperands(operands[i], inner);
+        unsigned length;
+        const char *s = inner[0] ? LLVMGetMDString(inner[0], &length) : NULL;
+        if (s && length == 22 && !memcmp(s, "llvm.loop.mustprogress", 22))
+            return true;
+    }
+    return false;
+}
+
+/* An integer constant of a scalar or vector type. */
+static LLVMValueRef constant_of(LLVMTypeRef type, uint64_t value)
+{
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return LLVMConstInt(type, value, 0);
+    LLVMValueRef lanes[64];
+    unsigned n = LLVMGetVectorSize(type);
+    for (unsigned i = 0; i < n && i < ABX_ARRAY_SIZE(lanes); i++)
+        lanes[i] = LLVMConstInt(LLVMGetElementType(type), value, 0);
+    return LLVMConstVector(lanes, n);
+}
+
+/* Integer division: a zero divisor traps on CPUs and not on GPUs. The result is then the dividend
+ * (Metal leaves it undefined). The other trap is the lowest number by -1. */
+static void soften_division(struct codegen *g, LLVMValueRef in)
+{
+    LLVMOpcode op = LLVMGetInstructionOpcode(in);
+    LLVMValueRef a = LLVMGetOperand(in, 0), d = LLVMGetOperand(in, 1);
+    LLVMTypeRef type = LLVMTypeOf(d);
+    bool is_signed = op == LLVMSDiv || op == LLVMSRem;
+    if (LLVMIsAConstantInt(d) && LLVMConstIntGetZExtValue(d) != 0 &&
+            (!is_signed || LLVMConstIntGetSExtValue(d) != -1))
+        return;
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    unsigned bits = LLVMGetIntTypeWidth(vector ? LLVMGetElementType(type) : type);
+    LLVMBuilderRef b = g->builder;
+    LLVMPositionBuilderBefore(b, in);
+    LLVMValueRef bad = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstNull(type), "");
+    if (is_signed && bits <= 64) {
+        LLVMValueRef lowest =
+                LLVMBuildICmp(b, LLVMIntEQ, a, constant_of(type, (uint64_t)1 << (bits - 1)), "");
+        LLVMValueRef minus = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstAllOnes(type), "");
+        bad = LLVMBuildOr(b, bad, LLVMBuildAnd(b, lowest, minus, ""), "");
+    }
+    LLVMSetOperand(in, 1, LLVMBuildSelect(b, bad, constant_of(type, 1), d, ""));
+}
+
+/* Metal shifts by the amount modulo the width. */
+static void mask_shift(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef amount = LLVMGetOperand(in, 1);
+    LLVMTypeRef type = LLVMTypeOf(amount);
+    if (LLVMIsAConstant(amount) && !LLVMIsAConstantExpr(amount) &&
+            LLVMGetTypeKind(type) != LLVMIntegerTypeKind)
+        return;
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    unsigned bits = LLVMGetIntTypeWidth(vector ? LLVMGetElementType(type) : type);
+    if (bits & (bits - 1))
+        return;
+    if (LLVMIsAConstantInt(amount) && LLVMConstIntGetZExtValue(amount) < bits)
+        return;
+    LLVMPositionBuilderBefore(g->builder, in);
+    LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
+}
+
+/* Floating-point numbers out of an integer's range become the nearest that is in it, and NaN 0, as
+ * on Apple's GPUs; LLVM's own conversion gives anything, another thing in each form of code. Clang
+ * does this for scalars (-fno-strict-float-cast-overflow) and not for vectors. */
+static void saturate(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef x = LLVMGetOperand(in, 0);
+    LLVMTypeRef types[2] = {LLVMTypeOf(in), LLVMTypeOf(x)};
+    const char *name =
+            LLVMGetInstructionOpcode(in) == LLVMFPToSI ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
+    LLVMPositionBuilderBefore(g->builder, in);
+    LLVMReplaceAllUsesWith(in, codegen_call_intrinsic(g, name, types, 2, &x, 1));
+    LLVMInstructionEraseFromParent(in);
+}
+
+/* The shim's arithmetic (shim/math_core.h) converts what it has clamped, or does not use. */
+static bool converts_barely(LLVMValueRef function)
+{
+    static const char core[] = "_ZN5metal6__core";
+    size_t length;
+    const char *name = LLVMGetValueName2(function, &length);
+    return length >= sizeof core - 1 && !memcmp(name, core, sizeof core - 1);
+}
+
+/* GPUs load a vector from wherever one of its elements may lie, and programs rely on it: ggml reads
+ * float4 a float further in each row. x86-64's aligned moves would trap. Atomics stay as they are.
+ */
+#define MEMORY_ALIGNMENT 4u
+
+static void relax_argument(LLVMValueRef call, unsigned argument)
+{
+    LLVMAttributeRef align = LLVMGetCallSiteEnumAttribute(
+            call, argument, LLVMGetEnumAttributeKindForName("align", 5));
+    if (align && LLVMGetEnumAttributeValue(align) > MEMORY_ALIGNMENT)
+        LLVMSetInstrParamAlignment(call, argument, MEMORY_ALIGNMENT);
+}
+
+static void relax_alignment(struct codegen *g, LLVMValueRef in)
+{
+    if (LLVMIsAMemIntrinsic(in)) {
+        unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
+        for (unsigned i = 1; i <= pointers; i++)
+            relax_argument(in, i);
+        return;
+    }
+    if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic &&
+            LLVMGetAlignment(in) > MEMORY_ALIGNMENT)
+        LLVMSetAlignment(in, MEMORY_ALIGNMENT);
+    /* of the pointer that is loaded */
+    if (LLVMIsALoadInst(in))
+        LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "align", 5), NULL);
+}
+
+static void clean_instructions(struct codegen *g, LLVMValueRef f)
+{
+    unsigned loop = LLVMGetMDKindIDInContext(g->context, "llvm.loop", 9);
+    bool barely = converts_barely(f);
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
+            LLVMOpcode op = LLVMGetInstructionOpcode(in);
+            next = LLVMGetNextInstruction(in);
+            if (op == LLVMSDiv || op == LLVMUDiv || op == LLVMSRem || op == LLVMURem)
+                soften_division(g, in);
+            else if (op == LLVMShl || op == LLVMLShr || op == LLVMAShr)
+                mask_shift(g, in);
+            else if (op == LLVMLoad || op == LLVMStore || LLVMIsAMemIntrinsic(in))
+                relax_alignment(g, in);
+            else if (!barely && (op == LLVMFPToSI || op == LLVMFPToUI))
+                saturate(g, in);
+            else if (op == LLVMBr) {
+                LLVMValueRef md = LLVMGetMetadata(in, loop);
+                if (md && promises_progress(g, md))
+                    LLVMSetMetadata(in, loop, NULL);
+            }
+        }
+}
+
+static bool in_list(const LLVMValueRef *list, uint32_t count, LLVMValueRef value)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == value)
+            return true;
+    return false;
+}
+
+void codegen_keep(struct codegen *g, const LLVMValueRef *kept, uint32_t count)
+{
+    static const char *const roots[] = {"llvm.used", "llvm.compiler.used", "llvm.global_dtors"};
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(roots); i++) {
+        LLVMValueRef v = LLVMGetNamedGlobal(g->module, roots[i]);
+        if (v)
+            LLVMDeleteGlobal(v);
+    }
+    for (LLVMValueRef v = LLVMGetFirstGlobal(g->module); v; v = LLVMGetNextGlobal(v))
+        if (LLVMGetInitializer(v) && LLVMGetLinkage(v) != LLVMAppendingLinkage) {
+            LLVMSetComdat(v, NULL);
+            LLVMSetLinkage(v, LLVMInternalLinkage);
+            LLVMSetSection(v, "");
+        }
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        clean_function(g, f);
+        if (LLVMIsDeclaration(f))
+            continue;
+        LLVMSetComdat(f, NULL);
+        bool root = in_list(kept, count, f);
+        LLVMSetLinkage(f, root ? LLVMExternalLinkage : LLVMInternalLinkage);
+        if (!root)
+            codegen_add_attribute(g, f, "alwaysinline");
+    }
+}
+
+/* What is still called, other than markers, intrinsics and what the worker provides. */
+bool codegen_callable(const char *name)
+{
+    static const char *const names[] = {
+            "__abx_builtin", "__abx_buffer", "__abx_threadgroup", "__abx_barrier",
+            "__abx_simd_barrier", "__abx_simd", "__abx_matrix_multiply", "__abx_matrix_load_f32",
+            "__abx_matrix_load_f16", "__abx_matrix_load_bf16", "__abx_matrix_store_f32",
+            "__abx_matrix_store_f16", "__abx_matrix_store_bf16", ABX_RUNTIME_BFLOAT,
+#define NAME(f) #f,
+            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME) ABX_RUNTIME_HALF(NAME)
+#undef NAME
+    };
+    if (!strncmp(name, "llvm.", 5))
+        return true;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
+/* What a builtin is below: lets LLVM see that divisions of a thread's index are shifts. */
+static void set_range(struct codegen *g, LLVMValueRef in)
+{
+    static const uint16_t below[ABX_BUILTIN_COUNT] = {
+            [ABX_BUILTIN_THREAD_IN_GROUP] = ABX_MAX_THREADS_PER_THREADGROUP,
+            [ABX_BUILTIN_GROUP_SIZE] = ABX_MAX_THREADS_PER_THREADGROUP + 1,
+            [ABX_BUILTIN_DISPATCH_GROUP_SIZE] = ABX_MAX_THREADS_PER_THREADGROUP + 1,
+            [ABX_BUILTIN_THREAD_INDEX] = ABX_MAX_THREADS_PER_THREADGROUP,
+            [ABX_BUILTIN_LANE] = ABX_SIMD_LANES,
+            [ABX_BUILTIN_SIMDGROUP] = ABX_MAX_THREADS_PER_THREADGROUP / ABX_SIMD_LANES,
+            [ABX_BUILTIN_SIMDGROUPS] = ABX_MAX_THREADS_PER_THREADGROUP / ABX_SIMD_LANES + 1,
+            [ABX_BUILTIN_QUAD_LANE] = 4,
+            [ABX_BUILTIN_QUADGROUP] = ABX_MAX_THREADS_PER_THREADGROUP / 4,
+            [ABX_BUILTIN_MATRIX_E0] = 8,
+            [ABX_BUILTIN_MATRIX_E1] = 8};
+    LLVMValueRef which = LLVMGetOperand(in, 0);
+    uint64_t n = LLVMIsAConstantInt(which) ? LLVMConstIntGetZExtValue(which) / 4 : ~0ull;
+    if (n >= ABX_BUILTIN_COUNT || !below[n])
+        return;
+    LLVMMetadataRef ends[2] = {
+            LLVMValueAsMetadata(codegen_i32(g, 0)), LLVMValueAsMetadata(codegen_i32(g, below[n]))};
+    LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "range", 5),
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, ends, 2)));
+}
+
+static int scan(struct codegen *g, bool *ret_again)
+{
+    g->barriers = g->simd_barriers = g->simd = *ret_again = false;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
+            next = LLVMGetNextInstruction(in);
+            if (LLVMIsAInlineAsm(in) || LLVMIsAInvokeInst(in) || LLVMIsAIndirectBrInst(in))
+                return codegen_fail(g, -EINVAL,
+                        "the kernel contains an instruction that is not "
+                        "allowed");
+            const char *name = codegen_callee(in);
+            if (!name)
+                continue;
+            if (!strcmp(name, "__abx_matrix_elements")) {
+                g->matrix_elements = true;
+                LLVMInstructionEraseFromParent(in);
+                continue;
+            }
+            if (!strcmp(name, "__abx_builtin"))
+                set_range(g, in);
+            LLVMValueRef callee = LLVMGetCalledValue(in);
+            if (!*name && !LLVMIsAFunction(callee))
+                return codegen_fail(
+                        g, -EINVAL, "calls through function pointers are not supported");
+            if (!LLVMIsDeclaration(callee))
+                *ret_again = true;
+            else if (!codegen_callable(name))
+                return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
+            g->barriers |= !strcmp(name, "__abx_barrier");
+            g->simd_barriers |= !strcmp(name, "__abx_simd_barrier");
+            g->simd |= !strcmp(name, "__abx_simd") || codegen_is_matrix(in) ||
+                       codegen_is_matrix_builtin(in);
+        }
+    return 0;
+}
+
+/* A kernel arrives as a function pointer in its entry, so inlining takes a second round; lambdas in
+ * lambdas may take more. */
+#define INLINE_ROUNDS 6
+
+/* Instructions of a block. A call that is inlined has all that follows in its block moved to
+ * another, which for a block of thousands of calls takes the square of their number. */
+#define LONG_BLOCK 512u
+
+static LLVMValueRef last_alloca(LLVMBasicBlockRef block)
+{
+    LLVMValueRef last = NULL;
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); in; in = LLVMGetNextInstruction(in))
+        if (LLVMIsAAllocaInst(in) || LLVMIsAPHINode(in))
+            last = in;
+    return last;
+}
+
+static bool split_block(struct codegen *g, LLVMBasicBlockRef block)
+{
+    LLVMValueRef in = LLVMGetLastInstruction(block), stop = last_alloca(block);
+    bool split = false;
+    for (unsigned n = 0; in && in != stop; n++) { /* from its end: so each is moved once */
+        LLVMValueRef before = LLVMGetPreviousInstruction(in);
+        if (n == LONG_BLOCK && before && before != stop) {
+            LLVMBasicBlockRef tail = codegen_split_after(g, in);
+            LLVMPositionBuilderAtEnd(g->builder, block);
+            LLVMBuildBr(g->builder, tail);
+            split = true;
+            n = 0;
+        }
+        in = before;
+    }
+    return split;
+}
+
+static bool split_blocks(struct codegen *g)
+{
+    bool split = false;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f), next; b; b = next) {
+            next = LLVMGetNextBasicBlock(b);
+            split |= split_block(g, b);
+        }
+    return split;
+}
+
+/* Everything into one function, but for what is left then: that is recursive. */
+static int inline_all(struct codegen *g)
+{
+    bool again = true;
+    for (int round = 0; again; round++) {
+        if (round == INLINE_ROUNDS)
+            return codegen_keep_recursive(g);
+        bool split = split_blocks(g);
+        int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
+        if (r == 0 && split)
+            r = codegen_run_passes(g, "function(simplifycfg)");
+        codegen_open_vectors(g, g->kernel);
+        if (r == 0)
+            r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>),globaldce");
+        if (r == 0)
+            r = scan(g, &again);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* The module with the entry `name` of source's kernel. */
+static int read_module(struct codegen *g, const char *bitcode, size_t bytes, const char *name)
+{
+    LLVMMemoryBufferRef buffer =
+            LLVMCreateMemoryBufferWithMemoryRange(bitcode, bytes, "library", 0);
+    int bad = LLVMParseBitcodeInContext2(g->context, buffer, &g->module);
+    LLVMDisposeMemoryBuffer(buffer);
+    if (bad) {
+        g->module = NULL;
+        return codegen_fail(g, -EBADMSG, "the library's bitcode cannot be read");
+    }
+    g->kernel = LLVMGetNamedFunction(g->module, name);
+    if (!g->kernel || LLVMIsDeclaration(g->kernel) || LLVMCountParams(g->kernel))
+        return codegen_fail(g, -EBADMSG, "the library has no entry '%s'", name);
+    char *triple = LLVMGetTargetMachineTriple(g->machine);
+    LLVMSetTarget(g->module, triple);
+    LLVMDisposeMessage(triple);
+    LLVMSetModuleDataLayout(g->module, g->layout);
+    return codegen_keep_initialisers(g, &g->kernel, 1);
+}
+
+int codegen_read(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
+        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count)
+{
+    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
+    if (function >= r->function_count)
+        return codegen_fail(g, -EINVAL, "no such function in this library");
+    const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
+    return head->form == ABX_LIBRARY_AIR ? air_load(g, (const void *)bitcode, bytes, function, name,
+                                                   constants, constant_count)
+                                         : read_module(g, bitcode, bytes, name);
+}
+
+int codegen_load(struct codegen *g, const struct abx_shader_library *head,
+        const struct abx_shader_constant *constants, uint32_t constant_count)
+{
+    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
+    codegen_keep(g, &g->kernel, 1);
+    int result = codegen_verify(g, "reading");
+    if (result == 0)
+        result = codegen_run_passes(g, "globaldce");
+    if (head->math_mode != ABX_MATH_SAFE)
+        codegen_relax(g);
+    if (result == 0)
+        result = codegen_check(g);
+    if (result == 0)
+        result = codegen_set_constants(g, r, constants, constant_count);
+    if (result < 0)
+        return result;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        clean_instructions(g, f);
+    result = codegen_run_initialisers(g);
+    if (result == 0)
+        result = inline_all(g);
+    return result < 0 ? result : codegen_lower_statics(g);
+}

@@ -1,0 +1,168 @@
+/* shader: small helpers over LLVM's C API. Compiler process; the module is the guest's. */
+#include "shader/codegen/codegen.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *context)
+{
+    struct abx_string *message = context;
+    char *text = LLVMGetDiagInfoDescription(info);
+    if (LLVMGetDiagInfoSeverity(info) == LLVMDSError && message->length < 4096)
+        abx_string_printf(message, "%.1000s\n", text);
+    LLVMDisposeMessage(text);
+}
+
+void codegen_handle_diagnostics(LLVMContextRef context, struct abx_string *message)
+{
+    LLVMContextSetDiagnosticHandler(context, on_diagnostic, message);
+}
+
+int codegen_fail(struct codegen *g, int error, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    abx_string_printf(&g->message, "%s\n", line);
+    return error;
+}
+
+int codegen_run_passes(struct codegen *g, const char *passes)
+{
+    LLVMErrorRef error = LLVMRunPasses(g->module, passes, g->machine, g->options);
+    if (!error)
+        return 0;
+    char *text = LLVMGetErrorMessage(error);
+    codegen_fail(g, -EIO, "code generation failed: %s", text);
+    LLVMDisposeErrorMessage(text);
+    return -EIO;
+}
+
+int codegen_verify(struct codegen *g, const char *after)
+{
+    char *text = NULL;
+    int bad = LLVMVerifyModule(g->module, LLVMReturnStatusAction, &text);
+    if (bad)
+        codegen_fail(g, -EIO, "invalid code after %s: %.800s", after, text ? text : "");
+    LLVMDisposeMessage(text);
+    return bad ? -EIO : 0;
+}
+
+const char *codegen_callee(LLVMValueRef v)
+{
+    if (!LLVMIsACallInst(v))
+        return NULL;
+    LLVMValueRef f = LLVMGetCalledValue(v);
+    size_t length;
+    return LLVMIsAFunction(f) ? LLVMGetValueName2(f, &length) : "";
+}
+
+bool codegen_is_call(LLVMValueRef v, const char *name)
+{
+    const char *callee = codegen_callee(v);
+    return callee && !strcmp(callee, name);
+}
+
+void codegen_add_attribute(struct codegen *g, LLVMValueRef function, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(
+            function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(g->context, kind, 0));
+}
+
+void codegen_remove_attribute(LLVMValueRef function, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMRemoveEnumAttributeAtIndex(function, LLVMAttributeFunctionIndex, kind);
+}
+
+LLVMValueRef codegen_declare(struct codegen *g, const char *name, LLVMTypeRef type)
+{
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, name);
+    return f ? f : LLVMAddFunction(g->module, name, type);
+}
+
+LLVMValueRef codegen_intrinsic(struct codegen *g, const char *name, LLVMTypeRef *types,
+        unsigned count, LLVMTypeRef *ret_type)
+{
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    LLVMValueRef f = LLVMGetIntrinsicDeclaration(g->module, id, types, count);
+    *ret_type = LLVMGlobalGetValueType(f);
+    return f;
+}
+
+LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTypeRef *types,
+        unsigned type_count, LLVMValueRef *arguments, unsigned count)
+{
+    LLVMTypeRef type;
+    LLVMValueRef f = codegen_intrinsic(g, name, types, type_count, &type);
+    return LLVMBuildCall2(g->builder, type, f, arguments, count, "");
+}
+
+LLVMValueRef codegen_i32(struct codegen *g, uint64_t v)
+{
+    return LLVMConstInt(g->i32, v, 0);
+}
+
+LLVMValueRef codegen_i64(struct codegen *g, uint64_t v)
+{
+    return LLVMConstInt(g->i64, v, 0);
+}
+
+LLVMValueRef codegen_load_field(
+        struct codegen *g, LLVMValueRef call, LLVMTypeRef type, size_t offset, const char *name)
+{
+    LLVMValueRef index = codegen_i64(g, offset);
+    LLVMValueRef p = LLVMBuildInBoundsGEP2(g->builder, g->i8, call, &index, 1, "");
+    LLVMValueRef load = LLVMBuildLoad2(g->builder, type, p, name);
+    unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
+    LLVMSetMetadata(
+            load, kind, LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+    return load;
+}
+
+/* The block's own phis, of a loop that is this one block, come from `latch` now. LLVM-C cannot
+ * change where a phi comes from. */
+static void rename_latch(struct codegen *g, LLVMBasicBlockRef block, LLVMBasicBlockRef latch)
+{
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); LLVMIsAPHINode(in);) {
+        LLVMPositionBuilderBefore(g->builder, in);
+        LLVMValueRef phi = LLVMBuildPhi(g->builder, LLVMTypeOf(in), "");
+        for (unsigned i = 0; i < LLVMCountIncoming(in); i++) {
+            LLVMValueRef value = LLVMGetIncomingValue(in, i);
+            LLVMBasicBlockRef from = LLVMGetIncomingBlock(in, i);
+            LLVMAddIncoming(phi, &value, from == block ? &latch : &from, 1);
+        }
+        LLVMValueRef old = in;
+        in = LLVMGetNextInstruction(in);
+        LLVMReplaceAllUsesWith(old, phi);
+        LLVMInstructionEraseFromParent(old);
+    }
+}
+
+/* LLVM-C has no splitBasicBlock. Replacing a block by another also rewrites the phis of its
+ * successors, but only while it has a terminator: done once with and once without, that leaves the
+ * branches where they were and the phis naming the new block. */
+LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
+{
+    LLVMBasicBlockRef block = LLVMGetInstructionParent(at);
+    LLVMValueRef function = LLVMGetBasicBlockParent(block);
+    LLVMBasicBlockRef tail = LLVMAppendBasicBlockInContext(g->context, function, "split");
+    LLVMMoveBasicBlockAfter(tail, block);
+    LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(block), LLVMBasicBlockAsValue(tail));
+    LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(tail), LLVMBasicBlockAsValue(block));
+    rename_latch(g, block, tail);
+    LLVMPositionBuilderAtEnd(g->builder, tail);
+    for (LLVMValueRef in = LLVMGetNextInstruction(at); in;) {
+        LLVMValueRef next = LLVMGetNextInstruction(in);
+        LLVMInstructionRemoveFromParent(in);
+        LLVMInsertIntoBuilder(g->builder, in);
+        in = next;
+    }
+    return tail;
+}
