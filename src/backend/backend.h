@@ -193,6 +193,10 @@ struct abx_event_ops {
 struct abx_device_config {
     const struct abx_event_ops *events;
     unsigned threads; /* of the host to use; 0: the backend's choice */
+    /* The device is gone, or in a state that no command gets it out of: nothing that was submitted
+     * will end otherwise, nothing more can be. Once, from any thread; may not return. text: why. */
+    void (*lost)(void *user, const char *text);
+    void *user;
 };
 
 struct abx_device_ops {
@@ -200,6 +204,9 @@ struct abx_device_ops {
     int (*open)(const struct abx_device_config *config, struct abx_device **ret);
     void (*close)(struct abx_device *device); /* every queue drained and destroyed before */
     void (*info)(struct abx_device *device, struct abx_device_info *ret_info);
+    /* Ends kernels that have used more than `limit_ns` of the device's time: their command buffers
+     * fail with ABX_EXEC_TIMEOUT. Called every 100 ms or so, from one thread. */
+    void (*watchdog)(struct abx_device *device, uint64_t limit_ns);
 };
 
 /* Memory of one client lies in its window: addresses of this process, and with ABX_ADDRESS_GUEST
@@ -262,9 +269,6 @@ struct abx_native_ops {
     void (*fault)(const siginfo_t *info, const void *context);
     /* The submission whose kernel the calling thread runs, or NULL. Async-signal-safe. */
     struct abx_submission *(*running)(void);
-    /* Ends kernels that have used more than `limit_ns` of processor time: their command buffers
-     * fail with ABX_EXEC_TIMEOUT. Call every 100 ms or so, from one thread. */
-    void (*watchdog)(struct abx_device *device, uint64_t limit_ns);
 };
 
 /* What the rest of ArcBox has to know of a backend. */

@@ -1,9 +1,8 @@
-/* backend: the list of them. Any process. */
+/* backend: looking through the list of them (list.c). Any process. */
 #include "backend/backend.h"
 
+#include <stdio.h>
 #include <string.h>
-
-const struct abx_backend *const abx_backends[] = {&abx_backend_cpu, &abx_backend_null, NULL};
 
 const struct abx_backend *abx_backend_find(const char *name)
 {
@@ -17,11 +16,9 @@ const struct abx_backend *abx_backend_find(const char *name)
 
 const char *abx_backend_names(void)
 {
-    static char names[ABX_ARRAY_SIZE(abx_backends) * 18];
-    char text[sizeof names] = "";
-    for (const struct abx_backend *const *b = abx_backends; *b; b++) {
-        strcat(text, *text ? ", " : "");
-        strcat(text, (*b)->name);
-    }
-    return strcpy(names, text);
+    static char names[256];
+    size_t n = 0;
+    for (const struct abx_backend *const *b = abx_backends; *b && n < sizeof names; b++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", (*b)->name);
+    return names;
 }

@@ -195,7 +195,14 @@ uint64_t MTLBuffer_gpuAddress(id self, SEL cmd)
     struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)self;
     if (buffer->wrap)
         abx_metal_wrap_expose(buffer);
-    return abx_client_welcome(buffer->resource.base.client)->window + buffer->address;
+    struct abx_client *client = buffer->resource.base.client;
+    const struct abx_message_welcome *welcome = abx_client_welcome(client);
+    if (!welcome->asks_addresses)
+        return welcome->window + buffer->address;
+    uint64_t address = atomic_load_explicit(&buffer->device_address, memory_order_relaxed);
+    if (!address && abx_client_address(client, buffer->resource.handle, &address) == 0)
+        atomic_store_explicit(&buffer->device_address, address, memory_order_relaxed);
+    return address;
 }
 
 void MTLBuffer_addDebugMarker_range_(id self, SEL cmd, id marker, NSRange range) {}

@@ -308,6 +308,10 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
     unsigned long long value = r->error_value, limit = r->error_limit;
     if (r->error_op || r->error_record)
         abx_string_printf(s, "%s (command %u): ", call_name(r->error_op), r->error_record);
+    if (*buffer->text) {
+        abx_string_printf(s, "%s", buffer->text);
+        return;
+    }
     switch ((enum abx_reason)r->error_reason) {
     case ABX_REASON_HANDLE_UNKNOWN:
         abx_string_printf(s,

@@ -47,9 +47,10 @@ struct abx_metal_resource {
 struct abx_metal_buffer {
     struct abx_metal_resource resource;
     uint64_t length;
-    uint64_t address;  /* relative to the window */
-    void *contents;    /* NULL: private */
-    void *deallocator; /* block */
+    uint64_t address;                /* relative to the window */
+    _Atomic uint64_t device_address; /* once it was asked for; 0 */
+    void *contents;                  /* NULL: private */
+    void *deallocator;               /* block */
     void *deallocator_pointer;
     struct abx_metal_wrap *wrap; /* the program's memory, with a copy (metal_wrap.h), or NULL */
     struct abx_metal_buffer *next_exposed;
@@ -266,8 +267,9 @@ struct abx_metal_command_buffer {
     uint64_t sequence;
     uint32_t result_slot;
     struct abx_result result;
-    uint32_t error; /* MTLCommandBufferError */
-    char *fault;    /* the first wrong call, malloc()ed */
+    char text[ABX_RESULT_TEXT_BYTES]; /* what the host says of its error, or "" */
+    uint32_t error;                   /* MTLCommandBufferError */
+    char *fault;                      /* the first wrong call, malloc()ed */
     id error_object, residency;
     struct abx_metal_handlers scheduled, completed;
     uint32_t debug_depth;

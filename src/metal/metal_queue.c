@@ -113,6 +113,8 @@ static void finish(
     } else {
         buffer->result = *said;
     }
+    if (buffer->result.error)
+        abx_client_result_text(client, buffer->result_slot, buffer->text);
     abx_client_result_free(client, buffer->result_slot);
     buffer->error = buffer->fault && !lost
                             ? (buffer->error ? buffer->error : MTLCommandBufferErrorInternal)

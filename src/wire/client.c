@@ -61,8 +61,11 @@ bool abx_client_lost(struct abx_client *client)
     return atomic_load(&client->gone) != 0;
 }
 
-const char *abx_client_lost_text(const struct abx_client *client)
+const char *abx_client_lost_text(struct abx_client *client)
 {
+    /* The host's page says why before anybody has looked at it. */
+    if (client->host && atomic_load(&client->host->lost))
+        abx_client_lose(client, "the GPU worker ended");
     return client->gone_text[0] ? client->gone_text : "the GPU worker ended";
 }
 
@@ -373,6 +376,7 @@ void abx_client_counters(struct abx_client *client, struct abx_client_counters *
     ret->wait_sleeps = atomic_load(&client->wait_sleeps);
     ret->compile_trips = atomic_load(&client->compile_trips);
     ret->prepare_trips = atomic_load(&client->prepare_trips);
+    ret->address_trips = atomic_load(&client->address_trips);
     pthread_mutex_lock(&client->ring_lock);
     ret->commits = client->commits;
     pthread_mutex_unlock(&client->ring_lock);
@@ -397,6 +401,6 @@ size_t abx_report_line(char *text, size_t capacity)
             (unsigned long long)atomic_load(&host->command_buffers),
             (double)atomic_load(&host->bytes_shared) / 1e6, (unsigned long long)c.encode_trips,
             (unsigned long long)c.wait_trips,
-            (unsigned long long)(c.compile_trips + c.prepare_trips));
+            (unsigned long long)(c.compile_trips + c.prepare_trips + c.address_trips));
     return n < 0 ? 0 : (size_t)n;
 }

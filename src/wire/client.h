@@ -31,7 +31,7 @@ bool abx_client_known_lost(const struct abx_client *client);
 /* True in a fork()ed child for the parent's client: its locks, and those of objects made with it,
  * may be held for ever. */
 bool abx_client_forked(const struct abx_client *client);
-const char *abx_client_lost_text(const struct abx_client *client);
+const char *abx_client_lost_text(struct abx_client *client);
 
 /* ---- handles: never 0; freed ones come back with another generation */
 abx_handle abx_client_handle_new(struct abx_client *client); /* 0: ABX_MAX_HANDLES are in use */
@@ -113,6 +113,9 @@ void abx_client_queue_destroy(struct abx_client_queue *queue); /* everything com
 int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
         uint64_t *ret_sequence, uint32_t *ret_result);
 const struct abx_result *abx_client_result(struct abx_client *client, uint32_t result);
+/* What the host says of its error, or "". */
+void abx_client_result_text(
+        struct abx_client *client, uint32_t result, char ret[static ABX_RESULT_TEXT_BYTES]);
 void abx_client_result_free(struct abx_client *client, uint32_t result);
 uint64_t abx_client_queue_completed(const struct abx_client_queue *queue);
 /* Waits until `sequence` is complete. 0; -ETIMEDOUT (timeout_ns < 0: never); -ENODEV when it never
@@ -149,12 +152,16 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
 int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
         uint32_t *ret_threadgroup_bytes, char text[static 512]);
 
+/* Where kernels see the first byte of a buffer, when the welcome says that this is to be asked for.
+ * 0 or -errno. */
+int abx_client_address(struct abx_client *client, abx_handle buffer, uint64_t *ret);
+
 /* ---- what really happened */
 struct abx_client_counters {
     uint64_t encode_trips; /* times an encode, a create or a commit had to wait for the host */
     uint64_t wait_trips;   /* waits that were not satisfied on entry */
     uint64_t wait_sleeps;  /* of those: how many slept in the kernel */
-    uint64_t compile_trips, prepare_trips;
+    uint64_t compile_trips, prepare_trips, address_trips;
     uint64_t commits;
 };
 void abx_client_counters(struct abx_client *client, struct abx_client_counters *ret);

@@ -53,7 +53,8 @@ struct abx_client {
     struct abx_client_memory *memory;
     struct abx_client_arenas *arenas;
 
-    _Atomic uint64_t encode_trips, wait_trips, wait_sleeps, compile_trips, prepare_trips;
+    _Atomic uint64_t encode_trips, wait_trips, wait_sleeps, compile_trips, prepare_trips,
+            address_trips;
     uint64_t commits; /* under ring_lock */
 };
 

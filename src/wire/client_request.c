@@ -1,5 +1,5 @@
-/* wire, guest side: compiles and prepares, the only requests that wait for an answer. Runs in the
- * guest's process. One of the waiting threads reads the socket for all of them. */
+/* wire, guest side: compiles, prepares and addresses, the only requests that wait for an answer.
+ * Runs in the guest's process. One of the waiting threads reads the socket for all of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void deliver(struct abx_client *client, const union abx_message *message,
         const int *fds, unsigned fd_count)
 {
     struct abx_client_request *r = NULL;
-    if (length >= (ssize_t)(2 * sizeof(uint32_t))) /* `tag` is second in both answers */
+    if (length >= (ssize_t)(2 * sizeof(uint32_t))) /* `tag` is second in all answers */
         for (r = client->requests; r; r = r->next)
             if (!r->done && r->tag == message->compiled.tag && r->answer_type == message->type)
                 break;
@@ -180,4 +180,21 @@ int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
     if (p->error == 0)
         *ret_threadgroup_bytes = p->threadgroup_bytes;
     return p->error > 0 ? -EBADMSG : p->error;
+}
+
+int abx_client_address(struct abx_client *client, abx_handle buffer, uint64_t *ret)
+{
+    union abx_message message = {.address = {.type = ABX_MESSAGE_ADDRESS, .buffer = buffer}};
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_ADDRESSED, .fd = -1};
+    atomic_fetch_add(&client->address_trips, 1);
+    abx_client_ring_doorbell(client); /* the buffer_create may still wait there */
+    int error = request(client, &message, sizeof message.address, -1, &r);
+    if (r.fd >= 0)
+        close(r.fd);
+    if (error < 0)
+        return error;
+    if (r.answer.addressed.error)
+        return r.answer.addressed.error > 0 ? -EBADMSG : r.answer.addressed.error;
+    *ret = r.answer.addressed.address;
+    return 0;
 }

@@ -202,6 +202,13 @@ const struct abx_result *abx_client_result(struct abx_client *client, uint32_t r
     return &client->host->results[result];
 }
 
+void abx_client_result_text(
+        struct abx_client *client, uint32_t result, char ret[static ABX_RESULT_TEXT_BYTES])
+{
+    memcpy(ret, client->host->texts[result], ABX_RESULT_TEXT_BYTES);
+    ret[ABX_RESULT_TEXT_BYTES - 1] = 0;
+}
+
 int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
         uint64_t *ret_sequence, uint32_t *ret_result)
 {

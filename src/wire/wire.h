@@ -19,7 +19,7 @@
 #include "base/base.h"
 
 #define ABX_WIRE_MAGIC 0x31584241u /* "ABX1" */
-#define ABX_WIRE_VERSION 2u
+#define ABX_WIRE_VERSION 3u
 
 typedef uint64_t abx_handle;
 
@@ -137,6 +137,8 @@ enum abx_message_type {
     ABX_MESSAGE_PREPARE =
             7, /* guest -> host; answered when a pipeline's code is ready (or failed) */
     ABX_MESSAGE_PREPARED = 8,
+    ABX_MESSAGE_ADDRESS = 9, /* guest -> host; answered when the buffer's memory is there */
+    ABX_MESSAGE_ADDRESSED = 10,
 };
 
 struct abx_message_hello {
@@ -152,7 +154,10 @@ struct abx_message_welcome {
     uint64_t memory_cap;
     uint64_t recommended_working_set, max_buffer_length, registry_id;
     uint32_t unified_memory, simd_width, max_threadgroup_bytes, max_threads_per_threadgroup;
-    uint32_t apple_family, metal3, shader_version, reserved;
+    uint32_t apple_family, metal3, shader_version;
+    /* 0: kernels see memory at `window` + its address. 1: wherever the device has it, which is to
+     * be asked for (ABX_MESSAGE_ADDRESS). */
+    uint32_t asks_addresses;
     char device_name[64], backend[16], tenant[64];
 };
 
@@ -201,6 +206,19 @@ struct abx_message_prepared {
     char text[492];             /* why it failed */
 };
 
+/* Where kernels see the first byte of a buffer. */
+struct abx_message_address {
+    uint32_t type, tag;
+    abx_handle buffer;
+};
+
+struct abx_message_addressed {
+    uint32_t type, tag;
+    int32_t error;
+    uint32_t reserved;
+    uint64_t address;
+};
+
 union abx_message {
     uint32_t type;
     struct abx_message_hello hello;
@@ -211,6 +229,8 @@ union abx_message {
     struct abx_message_compiled compiled;
     struct abx_message_prepare prepare;
     struct abx_message_prepared prepared;
+    struct abx_message_address address;
+    struct abx_message_addressed addressed;
 };
 
 /* Where a guest finds its socket: this variable, else this path. */

@@ -275,7 +275,7 @@ static int test_endless(void)
         usleep(50000);
         CHECK(!b.done);
         while (!__atomic_load_n(&b.done, __ATOMIC_SEQ_CST)) {
-            rig.backend->native->watchdog(rig.device, 50000000);
+            rig.backend->device->watchdog(rig.device, 50000000);
             usleep(10000);
         }
         CHECK(batch_wait(&b) == ABX_EXEC_TIMEOUT);

@@ -166,6 +166,8 @@ static inline void abx_cpu_disarm(struct abx_cpu_executor *e)
 bool abx_cpu_arm_job(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 /* Interrupts whoever works for the submission: a look at what was cancelled. */
 void abx_cpu_interrupt(struct abx_device *device, const struct abx_submission *submission);
+/* As abx_device_ops.watchdog: processor time. */
+void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns);
 /* After a jump: the other threads of the job (or NULL) end, too. Returns the abx_exec_error. */
 int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
 

@@ -238,6 +238,7 @@ static const struct abx_device_ops device_ops = {
         .open = device_open,
         .close = device_close,
         .info = device_info,
+        .watchdog = abx_cpu_watchdog,
 };
 
 static const struct abx_memory_ops memory_ops = {

@@ -188,7 +188,7 @@ static void watch(struct abx_cpu_executor *e, uint64_t limit_ns)
 
 /* Time in which a thread waits for a processor does not count; what a kernel uses before the first
  * call that sees it is free. */
-static void watchdog(struct abx_device *device, uint64_t limit_ns)
+void abx_cpu_watchdog(struct abx_device *device, uint64_t limit_ns)
 {
     atomic_store(&device->buffer_limit_ns, limit_ns * BUFFER_LIMIT);
     pthread_mutex_lock(&device->lock); /* no executor goes away meanwhile */
@@ -205,5 +205,4 @@ const struct abx_native_ops abx_cpu_native_ops = {
         .stop = stop,
         .fault = fault,
         .running = running,
-        .watchdog = watchdog,
 };

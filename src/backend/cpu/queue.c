@@ -221,13 +221,12 @@ static const char *error_text(int error)
     case ABX_EXEC_OUT_OF_MEMORY:
         return "not enough memory for the threads' private memory";
     case ABX_EXEC_INVALID_RESOURCE:
-        return "the dispatch's size or threadgroup memory is out of range";
+        return "the grid or the threadgroup memory is too large";
     case ABX_EXEC_DEVICE_REMOVED:
         return "the queue was cancelled";
-    case ABX_EXEC_TIMEOUT:
-        return "a kernel, or all of the command buffer, used more processor time than the limit";
+    case ABX_EXEC_TIMEOUT: /* the numbers say it better */
     case ABX_EXEC_PAGE_FAULT:
-        return "a kernel faulted";
+        return NULL;
     default:
         return "unknown command";
     }

@@ -79,6 +79,11 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->metal3 = 1;
 }
 
+/* Nothing runs. */
+static void device_watchdog(struct abx_device *device, uint64_t limit_ns)
+{
+}
+
 static int memory_new(uint64_t address, struct abx_device_memory **ret)
 {
     struct abx_device_memory *m = malloc(sizeof *m);
@@ -258,6 +263,7 @@ static const struct abx_device_ops device_ops = {
         .open = device_open,
         .close = device_close,
         .info = device_info,
+        .watchdog = device_watchdog,
 };
 
 static const struct abx_memory_ops memory_ops = {

@@ -207,7 +207,7 @@ static void deliver(struct abx_broker *broker, struct request *request,
     if (item) {
         atomic_fetch_add(&session->stats->compiles, 1);
         atomic_fetch_add(&session->stats->compiles_cached, a->cached);
-        *item = (struct abx_inbox_item){.library = library,
+        *item = (struct abx_inbox_item){.kind = library ? ABX_INBOX_LIBRARY : ABX_INBOX_PIPELINE,
                 .tag = request->tag,
                 .handle = request->handle,
                 .error = a->error,

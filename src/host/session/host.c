@@ -43,6 +43,15 @@ void abx_host_set_tenant(
     host->limits = *limits;
 }
 
+static void device_lost(void *user, const char *text)
+{
+    struct abx_host *host = user;
+    abx_host_log(host, "the device was lost: %s", text);
+    abx_host_lost(host, ABX_REASON_LOST, text);
+    if (host->device_lost)
+        host->device_lost(host);
+}
+
 int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
 {
     struct abx_host *host = calloc(1, sizeof *host);
@@ -52,6 +61,7 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
     abx_host_set_tenant(host, config->tenant, &config->limits);
     pthread_mutex_init(&host->lock, NULL);
     host->stats = config->stats;
+    host->device_lost = config->device_lost;
     host->compiler_lost = config->compiler_lost;
     host->end_compiler = config->end_compiler;
     int r = 0;
@@ -61,7 +71,10 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
         r = host->stats ? 0 : -ENOMEM;
     }
     struct abx_device_config device = {
-            .events = &abx_host_event_ops, .threads = config->limits.threads};
+            .events = &abx_host_event_ops,
+            .threads = config->limits.threads,
+            .lost = device_lost,
+            .user = host};
     if (r == 0)
         r = host->backend->device->open(&device, &host->device);
     if (r == 0) {
@@ -245,6 +258,5 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
 
 void abx_host_watchdog(struct abx_host *host)
 {
-    if (host->backend->native)
-        host->backend->native->watchdog(host->device, host->limits.command_buffer_ns);
+    host->backend->device->watchdog(host->device, host->limits.command_buffer_ns);
 }

@@ -21,7 +21,10 @@ struct abx_host_config {
     struct abx_control_limits limits; /* no zeros: abx_control_default_limits() fills them */
     struct abx_worker_stats *stats;   /* NULL: its own */
     int compiler; /* socket to the compiler, now the host's; -1: compiles fail */
-    /* It has ended: abx_host_set_compiler() brings another, once there is one. NULL: none will
+    /* The device is gone, and every client knows; may not return. NULL is legal. On a thread of the
+     * backend's. */
+    void (*device_lost)(struct abx_host *host);
+    /* The compiler has ended: abx_host_set_compiler() brings another, once there is one. NULL: none will
      * come. On a thread of the host's. */
     void (*compiler_lost)(struct abx_host *host);
     /* It does not answer, and is to be ended. NULL: somebody else looks after it. As above. */

@@ -40,6 +40,7 @@ struct abx_host {
     bool quiet;                  /* logs nothing: fuzzers */
     _Atomic uint64_t log_second; /* lines of this second, and which: see abx_host_log() */
     struct abx_broker *broker;   /* NULL: compiles fail */
+    void (*device_lost)(struct abx_host *host);
     void (*compiler_lost)(struct abx_host *host), (*end_compiler)(struct abx_host *host);
     _Atomic uint64_t memory_used;
     _Atomic uint64_t last_number; /* of a session */
@@ -201,12 +202,19 @@ struct abx_table_entry {
     struct abx_object *object;
 };
 
+enum abx_inbox_kind {
+    ABX_INBOX_PIPELINE, /* it is ready, or has failed */
+    ABX_INBOX_LIBRARY,  /* its compile ended */
+    /* The guest asks, and waits for an answer: whether the pipeline `handle` is ready; */
+    ABX_INBOX_PREPARE,
+    ABX_INBOX_ADDRESS, /* where kernels see the buffer `handle` */
+};
+
 struct abx_inbox_item {
     struct abx_inbox_item *next;
-    bool library; /* a library compile ended; else */
-    bool prepare; /* the guest asks whether the pipeline `handle` is ready; else `pipeline` is */
+    enum abx_inbox_kind kind;
     uint32_t tag;
-    abx_handle handle; /* library */
+    abx_handle handle;
     int error;
     uint32_t cached, microseconds, message_bytes;
     uint64_t reflection_bytes;
@@ -216,8 +224,8 @@ struct abx_inbox_item {
     struct abx_pipeline_object *pipeline; /* one reference */
 };
 
-/* Charged for a question whether a pipeline is ready, until it is answered. */
-#define ABX_PREPARE_BYTES (sizeof(struct abx_inbox_item) + sizeof(struct abx_prepare_waiter) + 32u)
+/* Charged for a question of the guest's, until it is answered. */
+#define ABX_QUESTION_BYTES (sizeof(struct abx_inbox_item) + sizeof(struct abx_prepare_waiter) + 32u)
 
 struct abx_binding {
     struct abx_buffer_object *buffer;
@@ -286,6 +294,7 @@ struct abx_session {
 
     pthread_mutex_t inbox_lock;
     struct abx_inbox_item *_Atomic inbox;
+    struct abx_inbox_item *asked; /* addresses of memory that is not there yet; the engine's */
 
     pthread_mutex_t pool_lock;
     pthread_cond_t drained;
@@ -310,6 +319,8 @@ bool abx_session_drain_ring(struct abx_session *session);
 /* False: the client is gone, and the item stays the caller's. */
 bool abx_session_post(struct abx_session *session, struct abx_inbox_item *item);
 void abx_session_drain_inbox(struct abx_session *session);
+/* Answers what the guest asked about memory that was still being imported. The engine's. */
+void abx_session_tell_addresses(struct abx_session *session);
 static inline void abx_session_retain(struct abx_session *session)
 {
     atomic_fetch_add_explicit(&session->references, 1, memory_order_relaxed);

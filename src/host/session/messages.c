@@ -58,6 +58,7 @@ static void send_welcome(struct abx_session *session)
             .apple_family = info->apple_family,
             .metal3 = info->metal3,
             .shader_version = 1,
+            .asks_addresses = info->addresses == ABX_ADDRESS_DEVICE,
     };
     memcpy(w.device_name, info->name, sizeof w.device_name);
     memcpy(w.backend, info->backend, sizeof w.backend);
@@ -170,36 +171,54 @@ static void send_prepared(
     answer(session, &prepared, sizeof prepared, -1);
 }
 
-/* Later, from the inbox: the ring holds the record that makes the pipeline, and may not be read in
- * the middle of one of its own records, where a chunk message is sometimes fetched. */
-static void on_prepare(struct abx_session *session, const struct abx_message_prepare *m)
+static void send_addressed(
+        struct abx_session *session, uint32_t tag, const struct abx_buffer_object *buffer)
+{
+    struct abx_message_addressed addressed = {.type = ABX_MESSAGE_ADDRESSED, .tag = tag};
+    if (!buffer)
+        addressed.error = -ENOENT;
+    else if (!buffer->memory || atomic_load(&buffer->range->state) != ABX_RANGE_READY)
+        addressed.error = -ENOMEM;
+    else
+        addressed.address =
+                session->host->backend->memory->address(buffer->memory) + buffer->offset;
+    answer(session, &addressed, sizeof addressed, -1);
+}
+
+static void refuse_question(struct abx_session *session, enum abx_inbox_kind kind, uint32_t tag)
+{
+    if (kind == ABX_INBOX_PREPARE)
+        send_prepared(session, tag, NULL);
+    else
+        send_addressed(session, tag, NULL);
+}
+
+/* Answered later, from the inbox: the ring holds the record that makes the object, and may not be
+ * read in the middle of one of its own records, where a chunk message is sometimes fetched. */
+static void on_question(
+        struct abx_session *session, enum abx_inbox_kind kind, uint32_t tag, abx_handle handle)
 {
     /* Charged until it is answered. */
-    bool paid = abx_books_charge(session, ABX_PREPARE_BYTES) == 0;
+    bool paid = abx_books_charge(session, ABX_QUESTION_BYTES) == 0;
     struct abx_inbox_item *item = paid ? calloc(1, sizeof *item) : NULL;
     if (!item) {
         if (paid)
-            abx_books_uncharge(session, ABX_PREPARE_BYTES);
-        send_prepared(session, m->tag, NULL);
+            abx_books_uncharge(session, ABX_QUESTION_BYTES);
+        refuse_question(session, kind, tag);
         return;
     }
-    item->prepare = true;
-    item->tag = m->tag;
-    item->handle = m->pipeline;
+    item->kind = kind;
+    item->tag = tag;
+    item->handle = handle;
     item->fd = -1;
     if (!abx_session_post(session, item)) {
-        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        abx_books_uncharge(session, ABX_QUESTION_BYTES);
         free(item);
     }
 }
 
 static void prepare(struct abx_session *session, const struct abx_inbox_item *item)
 {
-    abx_session_drain_ring(session);
-    if (atomic_load(&session->dead)) {
-        abx_books_uncharge(session, ABX_PREPARE_BYTES);
-        return;
-    }
     struct abx_pipeline_object *pipeline = (void *)abx_object_find(session, item->handle);
     if (pipeline && pipeline->head.class != ABX_CLASS_PIPELINE)
         pipeline = NULL;
@@ -209,9 +228,53 @@ static void prepare(struct abx_session *session, const struct abx_inbox_item *it
         *waiter = (struct abx_prepare_waiter){pipeline->waiters, item->tag};
         pipeline->waiters = waiter;
     } else {
-        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        abx_books_uncharge(session, ABX_QUESTION_BYTES);
         send_prepared(session, item->tag, pipeline);
     }
+}
+
+/* False: its memory is not there yet. */
+static bool tell_address(struct abx_session *session, const struct abx_inbox_item *item)
+{
+    struct abx_buffer_object *buffer = (void *)abx_object_find(session, item->handle);
+    if (buffer && buffer->head.class != ABX_CLASS_BUFFER)
+        buffer = NULL;
+    if (buffer && atomic_load(&buffer->range->state) == ABX_RANGE_IMPORTING)
+        return false;
+    abx_books_uncharge(session, ABX_QUESTION_BYTES);
+    send_addressed(session, item->tag, buffer);
+    return true;
+}
+
+void abx_session_tell_addresses(struct abx_session *session)
+{
+    for (struct abx_inbox_item **at = &session->asked, *item; (item = *at);) {
+        if (atomic_load(&session->dead))
+            abx_books_uncharge(session, ABX_QUESTION_BYTES);
+        else if (!tell_address(session, item)) {
+            at = &item->next;
+            continue;
+        }
+        *at = item->next;
+        free(item);
+    }
+}
+
+/* Takes the item over. */
+static void answer_question(struct abx_session *session, struct abx_inbox_item *item)
+{
+    if (!atomic_load(&session->dead))
+        abx_session_drain_ring(session);
+    if (atomic_load(&session->dead))
+        abx_books_uncharge(session, ABX_QUESTION_BYTES);
+    else if (item->kind == ABX_INBOX_PREPARE)
+        prepare(session, item);
+    else if (!tell_address(session, item)) {
+        item->next = session->asked;
+        session->asked = item;
+        return;
+    }
+    free(item);
 }
 
 /* ---- reading */
@@ -229,7 +292,9 @@ static void dispatch(struct abx_session *session, const union abx_message *m, si
     else if (m->type == ABX_MESSAGE_COMPILE && bytes == sizeof m->compile)
         on_compile(session, &m->compile, fd);
     else if (m->type == ABX_MESSAGE_PREPARE && bytes == sizeof m->prepare)
-        on_prepare(session, &m->prepare);
+        on_question(session, ABX_INBOX_PREPARE, m->prepare.tag, m->prepare.pipeline);
+    else if (m->type == ABX_MESSAGE_ADDRESS && bytes == sizeof m->address)
+        on_question(session, ABX_INBOX_ADDRESS, m->address.tag, m->address.buffer);
     else
         abx_session_kill(session, "it sent a message of type %u and %zu bytes", m->type, bytes);
 }
@@ -278,7 +343,7 @@ static void pipeline_over(struct abx_session *session, struct abx_pipeline_objec
         pipeline->waiters = waiter->next;
         if (!atomic_load(&session->dead))
             send_prepared(session, waiter->tag, pipeline);
-        abx_books_uncharge(session, ABX_PREPARE_BYTES);
+        abx_books_uncharge(session, ABX_QUESTION_BYTES);
         free(waiter);
     }
     abx_queues_pump(session);
@@ -298,17 +363,17 @@ void abx_session_drain_inbox(struct abx_session *session)
     }
     while ((item = first)) {
         first = item->next;
-        if (item->library) {
+        if (item->kind == ABX_INBOX_PREPARE || item->kind == ABX_INBOX_ADDRESS) {
+            answer_question(session, item);
+            continue;
+        }
+        if (item->kind == ABX_INBOX_LIBRARY) {
             atomic_fetch_sub(&session->compiles_pending, 1);
             if (item->error == 0)
                 abx_library_add(session, item);
             if (!atomic_load(&session->dead))
                 send_compiled(session, item);
-        } else if (item->prepare && !atomic_load(&session->dead))
-            prepare(session, item);
-        else if (item->prepare)
-            abx_books_uncharge(session, ABX_PREPARE_BYTES);
-        else if (item->pipeline)
+        } else
             pipeline_over(session, item->pipeline);
         if (item->pipeline)
             abx_object_release(&item->pipeline->head);

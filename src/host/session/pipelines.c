@@ -178,7 +178,7 @@ void abx_pipeline_destroy(struct abx_pipeline_object *pipeline)
     while (pipeline->waiters) {
         struct abx_prepare_waiter *waiter = pipeline->waiters;
         pipeline->waiters = waiter->next;
-        abx_books_uncharge(pipeline->head.session, ABX_PREPARE_BYTES);
+        abx_books_uncharge(pipeline->head.session, ABX_QUESTION_BYTES);
         free(waiter);
     }
     if (pipeline->backend)

@@ -358,7 +358,6 @@ void abx_queue_pump(struct abx_queue_object *queue)
 
 void abx_queues_pump(struct abx_session *session)
 {
-    atomic_store(&session->ready, false);
     for (unsigned i = 0; i < ABX_MAX_QUEUES && !atomic_load(&session->dead); i++) {
         struct abx_queue_object *queue = atomic_load(&session->queues[i]);
         if (queue)
@@ -381,6 +380,7 @@ void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *s
     *result = (struct abx_result){.sequence = s->sequence,
             .error = ABX_EXEC_DEVICE_REMOVED,
             .error_reason = ABX_REASON_LOST};
+    session->page->texts[s->result_slot][0] = 0;
     pthread_mutex_lock(&queue->lock);
     if (queue->last)
         queue->last->next = s;

@@ -213,6 +213,14 @@ bool abx_session_drain_ring(struct abx_session *session)
 
 /* ---- the service loop */
 
+/* Memory has been imported. */
+static void go_on(struct abx_session *session)
+{
+    atomic_store(&session->ready, false);
+    abx_queues_pump(session);
+    abx_session_tell_addresses(session);
+}
+
 static bool wait_readable(struct abx_session *session, int timeout_ms)
 {
     struct pollfd p[2] = {{session->sock, POLLIN, 0}, {session->doorbell, POLLIN, 0}};
@@ -279,7 +287,7 @@ void abx_session_serve(struct abx_session *session, bool inproc)
         if (atomic_load_explicit(&session->graves, memory_order_relaxed))
             abx_queue_bury(session);
         if (atomic_load_explicit(&session->ready, memory_order_relaxed))
-            abx_queues_pump(session);
+            go_on(session);
         bool any = !inproc && abx_session_drain_ring(session);
         uint64_t now = abx_now_ns();
         if (any)
@@ -317,7 +325,7 @@ bool abx_session_step(struct abx_session *session)
     pthread_mutex_lock(&session->lock);
     abx_session_drain_socket(session);
     abx_session_drain_inbox(session);
-    abx_queues_pump(session);
+    go_on(session);
     if (session->greeted)
         abx_session_drain_ring(session);
     bool alive = !atomic_load(&session->dead);
@@ -410,6 +418,7 @@ void abx_session_finish(struct abx_session *session)
     if (session->page)
         tell_lost(session);
     stop_submissions(session);
+    abx_session_tell_addresses(session); /* or rather forgets them */
     drop_objects(session);
     abx_space_close(session);
     abx_books_settle(session);

@@ -214,6 +214,12 @@ static struct abx_worker_stats *map_stats(void)
     return p;
 }
 
+/* The next client gets another worker, and that opens the device again. */
+static void device_lost(struct abx_host *lost)
+{
+    _exit(ABX_EXIT_FAULT);
+}
+
 _Noreturn void abx_worker_main(const char *backend, unsigned threads)
 {
     struct abx_string lacking = {0};
@@ -221,6 +227,7 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
             .tenant = "(none yet)",
             .limits.threads = threads,
             .compiler = ABX_ROLE_COMPILER_SOCKET,
+            .device_lost = device_lost,
             .compiler_lost = compiler_lost};
     if (!config.backend)
         die(backend, -ENODEV);
