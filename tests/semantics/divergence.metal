@@ -134,6 +134,39 @@ kernel void arrays_out_of_range(ARGUMENTS, uint size [[threads_per_threadgroup]]
     CHECK(simd_max(lane) < 32 && size > 0);
 }
 
+// The same where the array's address meets others, or walks.
+kernel void addresses_out_of_range(ARGUMENTS, uint size [[threads_per_threadgroup]])
+{
+    uint before[4] = {1, 2, 3, 4}, p[8] = {5, 6, 7, 8, 9, 10, 11, 12}, after[4] = {13, 14, 15, 16};
+    uint wild = data[i % 16] | 0x1000;
+    before[i % 4] += 0;
+    after[i % 4] += 0;
+    thread uint *either = data[i % 16] % 2 ? &p[data[i] % 8] : &before[data[i] % 4];
+    uint kept = *either;
+    // One load or store for LLVM, of a private and a device address.
+    uint read = data[i % 7] % 3 ? p[wild] : data[lane];
+    for (uint n = 0; n < data[i % 5] % 4; n++)
+        read += n % 2 ? p[int(lane) - 40] : data[n];
+    if (read == 0x12345678)
+        p[wild] = read;
+    if (lane % 3)
+        p[int(wild % 99) + 8] = 0xbad;
+    thread uint *walk = p + int(lane % 5) - 2;
+    for (uint n = 0; n < 3 + size % 2; n++) {
+        if (walk < p || walk >= p + 8)
+            *walk = 0xbad;
+        walk += lane % 2 ? 9 : -9;
+    }
+    thread uint *at = &p[8 + lane % 9];
+    for (uint n = 0; n < data[i % 3] % 5 + 1; n++)
+        *at++ = 0xbad;
+    CHECK(*either == kept);
+    for (uint k = 0; k < 4; k++)
+        CHECK(before[k] == k + 1 && after[k] == k + 13);
+    for (uint k = 0; k < 8; k++)
+        CHECK(p[k] == k + 5);
+}
+
 // Out of an integer's range: the nearest in it; NaN is 0.
 kernel void conversions(ARGUMENTS)
 {

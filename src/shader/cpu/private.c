@@ -13,9 +13,12 @@
 
 #define MAX_ACCESSES 4096u /* an array with more is left as it is: compile time */
 #define MAX_DEPTH 32u
+#define MAX_FLOWS 64u /* phis and selects of an array's addresses; with more it is left, too */
 
 struct access {
-    LLVMValueRef in; /* load, store, or a memory intrinsic */
+    /* Load, store, a memory intrinsic, or a phi or select of this array's address and others, whose
+     * loads and stores take so many bytes. */
+    LLVMValueRef in;
     unsigned operand;
     uint64_t bytes;
 };
@@ -27,6 +30,12 @@ struct array {
     bool variable;              /* some place is not a constant inside the array */
     struct access access[MAX_ACCESSES];
     unsigned count;
+    /* Phis and selects of nothing but addresses in this array; and, once asked for, their places.
+     */
+    struct {
+        LLVMValueRef pointer, place;
+    } flow[MAX_FLOWS];
+    unsigned flow_count;
 };
 
 static uint64_t common(uint64_t a, uint64_t b)
@@ -91,6 +100,91 @@ static bool add_steps(struct array *a, LLVMValueRef gep)
     return true;
 }
 
+/* ---- phis and selects of addresses: `c ? p[i] : in[j]` is one load, for LLVM; and so is *q++ */
+
+static bool is_flow(LLVMValueRef v)
+{
+    return LLVMIsAPHINode(v) || LLVMIsASelectInst(v);
+}
+
+static unsigned first_operand(LLVMValueRef flow)
+{
+    return LLVMIsASelectInst(flow) ? 1 : 0; /* after the condition */
+}
+
+static int find_flow(const struct array *a, LLVMValueRef v)
+{
+    for (unsigned i = 0; i < a->flow_count; i++)
+        if (a->flow[i].pointer == v)
+            return (int)i;
+    return -1;
+}
+
+/* True when the address can only be in this array. Phis and selects on the way are added to the
+ * flows, which are the caller's to take back when it is false. */
+static bool stays_inside(struct array *a, LLVMValueRef v, unsigned depth)
+{
+    if (v == a->alloca || LLVMIsUndef(v) || LLVMIsPoison(v))
+        return true;
+    if (depth == MAX_DEPTH)
+        return false;
+    if (LLVMIsAGetElementPtrInst(v))
+        return stays_inside(a, LLVMGetOperand(v, 0), depth + 1);
+    if (!is_flow(v))
+        return false;
+    if (find_flow(a, v) >= 0)
+        return true;
+    if (a->flow_count == MAX_FLOWS)
+        return false;
+    a->flow[a->flow_count++].pointer = v;
+    for (int i = (int)first_operand(v); i < LLVMGetNumOperands(v); i++)
+        if (!stays_inside(a, LLVMGetOperand(v, (unsigned)i), depth + 1))
+            return false;
+    return true;
+}
+
+/* The most bytes that are loaded or stored at the address; 0: that is not all that is done. */
+static uint64_t bytes_through(struct array *a, LLVMValueRef pointer, unsigned depth)
+{
+    uint64_t most = 0;
+    for (LLVMUseRef u = LLVMGetFirstUse(pointer); u; u = LLVMGetNextUse(u)) {
+        LLVMValueRef user = LLVMGetUser(u);
+        uint64_t bytes = 0;
+        if (LLVMIsALoadInst(user))
+            bytes = LLVMABISizeOfType(a->g->layout, LLVMTypeOf(user));
+        else if (LLVMIsAStoreInst(user) && LLVMGetOperand(user, 0) != pointer)
+            bytes = LLVMABISizeOfType(a->g->layout, LLVMTypeOf(LLVMGetOperand(user, 0)));
+        else if (is_flow(user) && depth < 8)
+            bytes = bytes_through(a, user, depth + 1);
+        if (!bytes)
+            return 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static bool find_accesses(struct array *a, LLVMValueRef pointer, unsigned depth);
+
+static bool add_flow(struct array *a, LLVMValueRef flow, LLVMValueRef pointer, unsigned depth)
+{
+    unsigned before = a->flow_count;
+    if (find_flow(a, flow) >= 0)
+        return true;
+    if (stays_inside(a, flow, 0)) {
+        a->variable = true;
+        for (unsigned i = before, end = a->flow_count; i < end; i++)
+            if (!find_accesses(a, a->flow[i].pointer, depth + 1))
+                return false;
+        return true;
+    }
+    a->flow_count = before;
+    uint64_t bytes = bytes_through(a, flow, 0);
+    for (int i = (int)first_operand(flow); i < LLVMGetNumOperands(flow); i++)
+        if (LLVMGetOperand(flow, (unsigned)i) == pointer && !add(a, flow, (unsigned)i, bytes))
+            return false;
+    return true;
+}
+
 static bool find_accesses(struct array *a, LLVMValueRef pointer, unsigned depth)
 {
     if (depth == MAX_DEPTH)
@@ -108,6 +202,8 @@ static bool find_accesses(struct array *a, LLVMValueRef pointer, unsigned depth)
         else if (LLVMIsAGetElementPtrInst(user))
             ok = LLVMGetOperand(user, 0) == pointer && add_steps(a, user) &&
                  find_accesses(a, user, depth + 1);
+        else if (is_flow(user))
+            ok = add_flow(a, user, pointer, depth);
         else if (callee && !strncmp(callee, "llvm.lifetime.", 14))
             ok = true;
         else
@@ -120,13 +216,48 @@ static bool find_accesses(struct array *a, LLVMValueRef pointer, unsigned depth)
 
 /* ---- what becomes of them */
 
-/* The pointer's distance from the array's start, in units (i64). */
-static LLVMValueRef place_of(struct array *a, LLVMValueRef pointer)
+static LLVMValueRef place_of(struct array *a, LLVMValueRef pointer, LLVMValueRef at);
+
+/* The same of a phi or select: one beside it. */
+static LLVMValueRef place_of_flow(struct array *a, LLVMValueRef flow)
+{
+    LLVMBuilderRef b = a->g->builder;
+    int i = find_flow(a, flow);
+    if (a->flow[i].place)
+        return a->flow[i].place;
+    if (LLVMIsASelectInst(flow)) {
+        LLVMValueRef yes = place_of(a, LLVMGetOperand(flow, 1), flow);
+        LLVMValueRef no = place_of(a, LLVMGetOperand(flow, 2), flow);
+        LLVMPositionBuilderBefore(b, flow);
+        return a->flow[i].place = LLVMBuildSelect(b, LLVMGetOperand(flow, 0), yes, no, "place");
+    }
+    LLVMPositionBuilderBefore(b, flow);
+    LLVMValueRef place = LLVMBuildPhi(b, a->g->i64, "place");
+    a->flow[i].place = place; /* before the rest: it may be part of itself */
+    for (unsigned k = 0; k < LLVMCountIncoming(flow); k++) {
+        LLVMBasicBlockRef from = LLVMGetIncomingBlock(flow, k);
+        LLVMValueRef in =
+                place_of(a, LLVMGetIncomingValue(flow, k), LLVMGetBasicBlockTerminator(from));
+        LLVMAddIncoming(place, &in, &from, 1);
+    }
+    return place;
+}
+
+/* The pointer's distance from the array's start, in units (i64), computed before `at`. */
+static LLVMValueRef place_of(struct array *a, LLVMValueRef pointer, LLVMValueRef at)
 {
     struct codegen *g = a->g;
     LLVMBuilderRef b = g->builder;
     LLVMValueRef sum = codegen_i64(g, 0);
+    LLVMPositionBuilderBefore(b, at);
     for (; pointer != a->alloca; pointer = LLVMGetOperand(pointer, 0)) {
+        if (LLVMIsUndef(pointer) || LLVMIsPoison(pointer))
+            return sum;
+        if (is_flow(pointer)) {
+            LLVMValueRef place = place_of_flow(a, pointer);
+            LLVMPositionBuilderBefore(b, at);
+            return LLVMBuildAdd(b, sum, place, "");
+        }
         LLVMTypeRef type = LLVMGetGEPSourceElementType(pointer);
         for (int i = 1; i < LLVMGetNumOperands(pointer); i++) {
             LLVMValueRef index = LLVMGetOperand(pointer, (unsigned)i), step;
@@ -154,8 +285,10 @@ static void bound(struct array *a, const struct access *access)
 {
     struct codegen *g = a->g;
     LLVMBuilderRef b = g->builder;
-    LLVMPositionBuilderBefore(b, access->in);
-    LLVMValueRef place = place_of(a, LLVMGetOperand(access->in, access->operand));
+    LLVMValueRef at = access->in;
+    if (LLVMIsAPHINode(at))
+        at = LLVMGetBasicBlockTerminator(LLVMGetIncomingBlock(at, access->operand));
+    LLVMValueRef place = place_of(a, LLVMGetOperand(access->in, access->operand), at);
     LLVMValueRef last = codegen_i64(g, (a->bytes - access->bytes) / a->unit);
     LLVMValueRef inside = LLVMBuildICmp(b, LLVMIntULE, place, last, "");
     place = LLVMBuildSelect(b, inside, place, codegen_i64(g, a->bytes / a->unit), "bounded");
@@ -168,7 +301,8 @@ static void bound_array(struct codegen *g, LLVMValueRef alloca, struct array *a)
     LLVMValueRef n = LLVMGetOperand(alloca, 0);
     a->g = g;
     a->alloca = alloca;
-    a->count = 0;
+    a->count = a->flow_count = 0;
+    memset(a->flow, 0, sizeof a->flow);
     a->variable = false;
     a->most = 0;
     if (!LLVMIsAConstantInt(n))
@@ -186,6 +320,16 @@ static void bound_array(struct codegen *g, LLVMValueRef alloca, struct array *a)
     LLVMSetAlignment(a->spare, LLVMGetAlignment(alloca));
     for (unsigned i = 0; i < a->count; i++)
         bound(a, &a->access[i]);
+}
+
+/* They may use one another. What still hangs on them is dead, and goes with the passes below. */
+static void erase_flows(struct array *a)
+{
+    for (unsigned i = 0; i < a->flow_count; i++) {
+        LLVMValueRef flow = a->flow[i].pointer;
+        LLVMReplaceAllUsesWith(flow, LLVMGetPoison(LLVMTypeOf(flow)));
+        LLVMInstructionEraseFromParent(flow);
+    }
 }
 
 static void erase_unused(LLVMValueRef v)
@@ -217,8 +361,10 @@ int codegen_bound_private(struct codegen *g, LLVMValueRef function)
         a->spare = NULL;
         bound_array(g, in, a);
         any |= a->spare != NULL;
-        if (a->spare)
+        if (a->spare) {
+            erase_flows(a);
             erase_unused(in);
+        }
     }
     free(a);
     /* Nothing that rewrites a loop's counters: from their form it is seen that lanes lie side by
