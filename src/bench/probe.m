@@ -1,6 +1,6 @@
 /* bench: the guest's half of `arcbox bench`. An ordinary Metal program: what it measures is what a
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
- * on the inproc transport and divides.
+ * on the transport without isolation and divides.
  *
  *     arcbox-probe [calls|submit|commands|bandwidth|send|compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>

@@ -1,6 +1,6 @@
 /* arcbox bench: the bridge's figures and the cpu backend's, each beside its baseline from the same
  * run. The probe (bench/) is an ordinary Metal program, run here once through a tenant's socket and
- * once with the host runtime inside the program (inproc); the division is the bridge's cost. */
+ * once with the host runtime inside the program; the division is the bridge's cost. */
 #include "cli/bench.h"
 #include "host/control/control.h"
 
@@ -103,15 +103,15 @@ static char *probe_output(
         struct bench *b, const char *what, const char *socket, const char *backend)
 {
     char *argv[] = {b->probe, (char *)what, NULL};
-    char *libraries = abx_xprintf("LD_LIBRARY_PATH=%s:%s", b->libraries, b->inproc);
+    char *libraries = abx_xprintf("LD_LIBRARY_PATH=%s:%s", b->libraries, b->baseline_libraries);
     char *named = socket ? abx_xprintf("ARCBOX_SOCKET=%s", socket) : NULL;
     char *chosen = abx_xprintf("ARCBOX_BACKEND=%s", backend);
-    char *bridged[] = {libraries, named, "ARCBOX_TRANSPORT", NULL};
-    char *inside[] = {libraries, "ARCBOX_TRANSPORT=inproc", chosen, NULL};
+    char *bridged[] = {libraries, named, ABX_TRANSPORT_ENV, NULL};
+    char *inside[] = {libraries, ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE, chosen, NULL};
     struct bench_run r = bench_run(argv, socket ? bridged : inside, false);
     if (r.code != 0)
-        abx_say("the probe ended with %d over %s (%s)", r.code, socket ? "the bridge" : "inproc",
-                what);
+        abx_say("the probe ended with %d over %s (%s)", r.code,
+                socket ? "the bridge" : ABX_TRANSPORT_BASELINE, what);
     free(libraries);
     free(named);
     free(chosen);
@@ -123,7 +123,7 @@ static void compare(struct bench *b, const char *name, const char *unit, const c
         const char *inside, bool more_is_better)
 {
     double value = bench_number(bridged, name), baseline = bench_number(inside, name);
-    bench_add(b, name, unit, value, baseline, "inproc",
+    bench_add(b, name, unit, value, baseline, ABX_TRANSPORT_BASELINE,
             more_is_better ? value / baseline : baseline / value);
 }
 
@@ -235,17 +235,17 @@ static double train_seconds(const char *output)
 static char *train_once(struct bench *b, const char *folder, const char *how)
 {
     char *data = abx_xprintf("%s/data:/data", folder);
-    bool inproc = strcmp(how, "inproc") == 0;
-    char *path = abx_xprintf("LD_LIBRARY_PATH=%s", b->inproc);
+    bool isolated = strcmp(how, ABX_TRANSPORT_BASELINE) != 0;
+    char *path = abx_xprintf("LD_LIBRARY_PATH=%s", b->baseline_libraries);
     char *bridged[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "host",
             "python3", "train.py", NULL};
     char *inside[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "-e",
-            "ARCBOX_TRANSPORT=inproc", "-e", "ARCBOX_BACKEND=cpu", "-e", path, "host", "python3",
-            "train.py", NULL};
+            ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE, "-e", "ARCBOX_BACKEND=cpu", "-e", path,
+            "host", "python3", "train.py", NULL};
     char *cpu[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
             "CC=/usr/lib/llvm-19/bin/clang", "host", "python3", "train.py", NULL};
     struct bench_run r = bench_run(strcmp(how, "cpu") == 0 ? cpu
-                                   : inproc                ? inside
+                                   : !isolated             ? inside
                                                            : bridged,
             NULL, false);
     if (r.code != 0)
@@ -271,21 +271,22 @@ static void measure_train(struct bench *b)
     abx_mkdir_p(data, 0755);
     free(data);
     free(train_once(b, folder, "bridge")); /* fills the shader cache */
-    char *bridged = train_once(b, folder, "bridge"), *inside = train_once(b, folder, "inproc"),
+    char *bridged = train_once(b, folder, "bridge"),
+         *inside = train_once(b, folder, ABX_TRANSPORT_BASELINE),
          *cpu = train_once(b, folder, "cpu");
     double ours = train_seconds(bridged), baseline = train_seconds(inside);
-    bench_add(b, "train", "s/epoch", ours, baseline, "inproc", baseline / ours);
+    bench_add(b, "train", "s/epoch", ours, baseline, ABX_TRANSPORT_BASELINE, baseline / ours);
     double other = train_seconds(cpu);
     bench_add(b, "train_cpu", "s/epoch", ours, other, "tinygrad's CPU device", other / ours);
     double waits = number_within(bridged, "encoding, ", " waiting"),
            buffers = number_within(bridged, "kernels in ", " command buffers");
     bench_add(b, "round_trips_encode", "trips",
             number_within(bridged, "round trips: ", " encoding"),
-            number_within(inside, "round trips: ", " encoding"), "inproc", NAN);
+            number_within(inside, "round trips: ", " encoding"), ABX_TRANSPORT_BASELINE, NAN);
     bench_add(b, "round_trips_wait", "trips a command buffer", waits / buffers,
             number_within(inside, "encoding, ", " waiting") /
                     number_within(inside, "kernels in ", " command buffers"),
-            "inproc", NAN);
+            ABX_TRANSPORT_BASELINE, NAN);
     free(bridged);
     free(inside);
     free(cpu);
@@ -394,11 +395,11 @@ static void find_parts(struct bench *b)
 #else
     b->libraries = abx_xprintf("%s/usr/lib/aarch64-linux-gnu", stage);
 #endif
-    b->inproc = abx_place_tool("../host");
-    if (!b->inproc)
-        b->inproc = abx_place_tool("../lib/arcbox");
-    if (!b->inproc)
-        b->inproc = abx_xstrdup("");
+    b->baseline_libraries = abx_place_tool("../host");
+    if (!b->baseline_libraries)
+        b->baseline_libraries = abx_place_tool("../lib/arcbox");
+    if (!b->baseline_libraries)
+        b->baseline_libraries = abx_xstrdup("");
     free(stage);
 }
 

@@ -3,6 +3,7 @@
 #define ABX_CLI_BENCH_H
 
 #include "cli/cli.h"
+#include "wire/transport/names.h"
 
 #define MAX_RESULTS 64
 
@@ -14,7 +15,7 @@ struct bench_result {
 struct bench {
     struct bench_result results[MAX_RESULTS];
     unsigned count, step;
-    char *self, *libraries, *inproc, *probe;
+    char *self, *libraries, *baseline_libraries, *probe;
     bool quick;
 };
 

@@ -33,19 +33,20 @@ static char *compile_once(struct bench *b, const char *folder, const char *sourc
 {
     char *state = abx_xprintf("ARCBOX_RUNTIME_DIR=%s/state", folder);
     char *cache = abx_xprintf("ARCBOX_CACHE_DIR=%s/cache-%s", folder, bridged ? "a" : "b");
-    char *libraries = abx_xprintf("LD_LIBRARY_PATH=%s:%s", b->libraries, b->inproc);
+    char *libraries = abx_xprintf("LD_LIBRARY_PATH=%s:%s", b->libraries, b->baseline_libraries);
     char *mount = abx_xprintf("%s:%s", folder, folder),
          *probe = abx_xprintf("%s:%s", b->probe, b->probe);
     char *outside[] = {b->self, "run", "--gpu", "-v", mount, "-v", probe, "host", b->probe,
             "compile", (char *)source, KERNEL, NULL};
     char *inside[] = {b->probe, "compile", (char *)source, KERNEL, NULL};
     char *outside_env[] = {state, cache, NULL};
-    char *inside_env[] = {cache, libraries, "ARCBOX_TRANSPORT=inproc", "ARCBOX_BACKEND=cpu", NULL};
+    char *inside_env[] = {cache, libraries, ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE,
+            "ARCBOX_BACKEND=cpu", NULL};
     struct bench_run r =
             bridged ? bench_run(outside, outside_env, true) : bench_run(inside, inside_env, true);
     if (r.code != 0)
-        abx_say("compiling ggml's library (%s) ended with %d", bridged ? "the bridge" : "inproc",
-                r.code);
+        abx_say("compiling ggml's library (%s) ended with %d",
+                bridged ? "the bridge" : ABX_TRANSPORT_BASELINE, r.code);
     free(state);
     free(cache);
     free(libraries);
@@ -62,7 +63,8 @@ static void measure(struct bench *b, const char *folder, const char *source)
              *inside = compile_once(b, folder, source, false);
         double scale = i ? 1000 : 1, value = bench_number(bridged, "compile_s") * scale,
                baseline = bench_number(inside, "compile_s") * scale;
-        bench_add(b, names[i], i ? "ms" : "s", value, baseline, "inproc", baseline / value);
+        bench_add(b, names[i], i ? "ms" : "s", value, baseline, ABX_TRANSPORT_BASELINE,
+                baseline / value);
         free(bridged);
         free(inside);
     }

@@ -103,16 +103,11 @@ static void finish(
         struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, bool lost)
 {
     struct abx_client *client = buffer->base.client;
-    const struct abx_result *said = abx_client_result(client, buffer->result_slot);
+    abx_client_result(client, buffer->result_slot, &buffer->result);
     /* A worker that goes down says which command buffer was the cause (fault, time-out). */
-    if (lost && said->sequence == buffer->sequence && said->error) {
-        buffer->result = *said;
-    } else if (lost) {
+    if (lost && (buffer->result.sequence != buffer->sequence || !buffer->result.error))
         buffer->result = (struct abx_result){
                 .error = MTLCommandBufferErrorDeviceRemoved, .error_reason = ABX_REASON_LOST};
-    } else {
-        buffer->result = *said;
-    }
     if (buffer->result.error)
         abx_client_result_text(client, buffer->result_slot, buffer->text);
     abx_client_result_free(client, buffer->result_slot);

@@ -1,20 +1,12 @@
 /* wire, guest side: connecting, losing the connection, fork, and the report of what really ran.
  * Runs in the guest's process. See client.h for whom it trusts. */
-#include <dlfcn.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "wire/client_internal.h"
-
-#define ANSWER_SECONDS 20 /* a host that says nothing for so long never will */
 
 static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct abx_client *_Atomic shared; /* the process's connection */
@@ -55,8 +47,7 @@ bool abx_client_lost(struct abx_client *client)
         abx_client_lose(client, "the GPU worker ended");
         return true;
     }
-    struct pollfd p = {.fd = client->sock, .events = POLLRDHUP};
-    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)))
+    if (!client->transport->ops->alive(client->transport))
         abx_client_lose(client, "the GPU worker ended");
     return atomic_load(&client->gone) != 0;
 }
@@ -81,150 +72,39 @@ struct abx_client *abx_client_peek(void)
 
 /* ---- connecting */
 
-static int connect_to(const char *path)
+/* Takes the answer to hello, or fails with the reason in *ret_why, which is static or in it. */
+static int check_answer(struct abx_greeting *greeting, const char **ret_why)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
-    int sock = abx_fd_high(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    if (sock < 0)
-        return -errno;
-    int r;
-    do
-        r = connect(sock, (struct sockaddr *)&address, sizeof address);
-    while (r < 0 && errno == EINTR);
-    if (r < 0) {
-        r = -errno;
-        close(sock);
-        return r;
-    }
-    return sock;
-}
-
-static int connect_somewhere(char *path, size_t path_bytes)
-{
-    const char *named = getenv(ABX_SOCKET_ENV);
-    if (named && *named) {
-        snprintf(path, path_bytes, "%s", named);
-        return connect_to(path);
-    }
-    snprintf(path, path_bytes, "%s", ABX_SOCKET_PATH);
-    int sock = connect_to(path);
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (sock >= 0 || !runtime || !*runtime)
-        return sock;
-    char second[108];
-    if (snprintf(second, sizeof second, "%s/arcbox/gpu.sock", runtime) >= (int)sizeof second)
-        return sock;
-    int r = connect_to(second);
-    return r >= 0 ? r : sock;
-}
-
-static int send_hello(struct abx_client *client)
-{
-    int fd = abx_memfd_create("arcbox-guest", sizeof(struct abx_guest_page));
-    if (fd < 0)
-        return fd;
-    client->guest =
-            mmap(NULL, sizeof(struct abx_guest_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (client->guest == MAP_FAILED) {
-        client->guest = NULL;
-        close(fd);
-        return -errno;
-    }
-    struct abx_message_hello hello = {.type = ABX_MESSAGE_HELLO,
-            .magic = ABX_WIRE_MAGIC,
-            .version = ABX_WIRE_VERSION,
-            .pid = (uint32_t)getpid()};
-    snprintf(hello.program, sizeof hello.program, "%s", program_invocation_short_name);
-    int r = abx_sock_send(client->sock, &hello, sizeof hello, &fd, 1);
-    close(fd);
-    return r;
-}
-
-/* Takes the answer to hello; *ret_why is static or in `refused`. */
-static int receive_welcome(
-        struct abx_client *client, struct abx_message_refused *refused, const char **ret_why)
-{
-    union abx_message message;
-    int fds[ABX_SOCK_MAX_FDS];
-    unsigned fd_count = 0;
-    struct timeval patience = {.tv_sec = ANSWER_SECONDS}, for_ever = {0};
-    setsockopt(client->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ssize_t n = abx_sock_receive(client->sock, &message, sizeof message, fds, &fd_count);
-    setsockopt(client->sock, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof for_ever);
-    int r = -EPROTO;
+    union abx_message *answer = &greeting->answer;
+    ssize_t n = greeting->answer_bytes;
     *ret_why = "its answer makes no sense";
     if (n == -EAGAIN || n == -EWOULDBLOCK) {
-        r = -ETIMEDOUT;
         *ret_why = "it does not answer";
-    } else if (n <= 0) {
-        r = n ? (int)n : -ECONNRESET;
+        return -ETIMEDOUT;
+    }
+    if (n <= 0) {
         *ret_why = n ? strerror((int)-n) : "it closed the connection";
-    } else if (message.type == ABX_MESSAGE_REFUSED && n >= (ssize_t)sizeof message.refused) {
-        *refused = message.refused;
-        refused->text[sizeof refused->text - 1] = 0;
-        *ret_why = refused->text;
-        r = -ECONNREFUSED;
-    } else if (message.type == ABX_MESSAGE_WELCOME && n >= (ssize_t)sizeof message.welcome &&
-               message.welcome.version != ABX_WIRE_VERSION) {
+        return n ? (int)n : -ECONNRESET;
+    }
+    if (answer->type == ABX_MESSAGE_REFUSED && n >= (ssize_t)sizeof answer->refused) {
+        answer->refused.text[sizeof answer->refused.text - 1] = 0;
+        *ret_why = answer->refused.text;
+        return -ECONNREFUSED;
+    }
+    if (answer->type != ABX_MESSAGE_WELCOME || n < (ssize_t)sizeof answer->welcome)
+        return -EPROTO;
+    if (answer->welcome.version != ABX_WIRE_VERSION) {
         *ret_why = "it speaks another version of the protocol: use the same ArcBox on both sides";
-    } else if (message.type == ABX_MESSAGE_WELCOME && n >= (ssize_t)sizeof message.welcome &&
-               fd_count == 2) {
-        void *page = mmap(NULL, sizeof(struct abx_host_page), PROT_READ, MAP_SHARED, fds[0], 0);
-        if (page != MAP_FAILED) {
-            client->host = page;
-            client->welcome = message.welcome;
-            client->doorbell = fds[1];
-            close(fds[0]);
-            return 0;
-        }
-        r = -errno;
+        return -EPROTO;
     }
-    for (unsigned i = 0; i < fd_count; i++)
-        close(fds[i]);
-    return r;
-}
-
-/* inproc: the host runtime as a library of this process. The library stays loaded. */
-static int attach_inproc(struct abx_client *client, const char **ret_why)
-{
-    void *library = dlopen("libarcbox-inproc.so", RTLD_NOW | RTLD_LOCAL);
-    int (*attach)(int, void (**)(void *), void **) =
-            library ? (int (*)(int, void (**)(void *), void **))dlsym(library, "abx_inproc_attach")
-                    : NULL;
-    if (!attach) {
-        *ret_why = "libarcbox-inproc.so is not to be found";
-        return -ENOENT;
-    }
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -errno;
-    pair[0] = abx_fd_high(pair[0]);
-    pair[1] = abx_fd_high(pair[1]);
-    client->sock = pair[0];
-    int r = pair[0] < 0 || pair[1] < 0 ? -EMFILE : send_hello(client);
-    if (r == 0) {
-        r = attach(pair[1], &client->kick, &client->kick_context);
-        if (r < 0)
-            close(pair[1]);
-    }
-    if (r < 0)
-        *ret_why = "the host runtime would not start in this process";
-    return r;
+    return 0;
 }
 
 static void client_discard(struct abx_client *client)
 {
-    if (client->sock >= 0)
-        close(client->sock);
-    if (client->doorbell >= 0)
-        close(client->doorbell);
-    if (client->guest)
-        munmap(client->guest, sizeof *client->guest);
-    if (client->host)
-        munmap((void *)client->host, sizeof *client->host);
+    if (client->transport)
+        client->transport->ops->disconnect(client->transport);
+    free(client->committed_ns);
     free(client->memory); /* nothing was allocated yet */
     free(client->arenas);
     free(client);
@@ -235,7 +115,6 @@ static struct abx_client *client_new(void)
     struct abx_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
-    client->sock = client->doorbell = -1;
     pthread_mutex_init(&client->ring_lock, NULL);
     pthread_mutex_init(&client->handle_lock, NULL);
     pthread_mutex_init(&client->event_lock, NULL);
@@ -258,24 +137,67 @@ static void complain(const char *place, const char *why)
     complained = true;
 }
 
-/* One attempt. -ECONNRESET and -EPIPE: who accepted the connection went before it answered. */
-static int client_attempt(struct abx_client *client, char *place, size_t place_bytes,
-        struct abx_message_refused *refused, const char **ret_why)
+static const struct abx_transport_ops *find_transport(const char *name)
 {
-    const char *transport = getenv(ABX_TRANSPORT_ENV);
-    int r;
-    if (!transport || !*transport || !strcmp(transport, "unix")) {
-        client->sock = r = connect_somewhere(place, place_bytes);
-        if (r >= 0)
-            r = send_hello(client);
-    } else if (!strcmp(transport, "inproc")) {
-        r = attach_inproc(client, ret_why);
-    } else {
-        snprintf(place, place_bytes, ABX_TRANSPORT_ENV "=%.64s", transport);
-        *ret_why = "the transports are \"unix\" and \"inproc\"";
-        r = -EINVAL;
+    if (!name || !*name)
+        return abx_transports[0];
+    for (unsigned i = 0; i < abx_transport_count; i++)
+        if (!strcmp(name, abx_transports[i]->name))
+            return abx_transports[i];
+    return NULL;
+}
+
+static void explain_transport(struct abx_greeting *greeting, const char *name)
+{
+    static char text[128]; /* connect_lock is held */
+    size_t n = (size_t)snprintf(text, sizeof text, "the transports are");
+    for (unsigned i = 0; i < abx_transport_count && n < sizeof text; i++)
+        n += (size_t)snprintf(
+                text + n, sizeof text - n, "%s \"%s\"", i ? "," : "", abx_transports[i]->name);
+    snprintf(greeting->place, sizeof greeting->place, ABX_TRANSPORT_ENV "=%.64s", name);
+    greeting->why = text;
+}
+
+static int take_connection(struct abx_client *client, const struct abx_greeting *greeting,
+        uint64_t before_ns, uint64_t after_ns)
+{
+    client->guest = client->transport->guest;
+    client->host = client->transport->host;
+    client->welcome = greeting->answer.welcome;
+    if (!client->guest || !client->host)
+        return -EPROTO;
+    if (client->transport->ops->shares_clock)
+        return 0;
+    client->committed_ns = calloc(ABX_MAX_RESULTS, sizeof *client->committed_ns);
+    abx_clock_start(&client->clock, before_ns, client->welcome.clock_ns, after_ns);
+    return client->committed_ns ? 0 : -ENOMEM;
+}
+
+/* One attempt. -ECONNRESET and -EPIPE: who accepted the connection went before it answered. */
+static int client_attempt(
+        struct abx_client *client, struct abx_greeting *greeting, const char **ret_why)
+{
+    const char *name = getenv(ABX_TRANSPORT_ENV);
+    const struct abx_transport_ops *ops = find_transport(name);
+    if (!ops) {
+        explain_transport(greeting, name);
+        *ret_why = greeting->why;
+        return -EINVAL;
     }
-    return r < 0 ? r : receive_welcome(client, refused, ret_why);
+    greeting->hello = (struct abx_message_hello){.type = ABX_MESSAGE_HELLO,
+            .magic = ABX_WIRE_MAGIC,
+            .version = ABX_WIRE_VERSION,
+            .pid = (uint32_t)getpid()};
+    snprintf(greeting->hello.program, sizeof greeting->hello.program, "%s",
+            program_invocation_short_name);
+    uint64_t before = abx_now_ns();
+    int r = ops->connect(greeting, &client->transport);
+    *ret_why = greeting->why;
+    if (r < 0)
+        return r;
+    uint64_t after = abx_now_ns();
+    r = check_answer(greeting, ret_why);
+    return r < 0 ? r : take_connection(client, greeting, before, after);
 }
 
 static struct abx_client *client_connect(void)
@@ -284,10 +206,9 @@ static struct abx_client *client_connect(void)
         struct abx_client *client = client_new();
         if (!client)
             return NULL;
-        char place[128] = "inproc";
-        struct abx_message_refused refused;
+        struct abx_greeting greeting = {0};
         const char *why = NULL;
-        int r = client_attempt(client, place, sizeof place, &refused, &why);
+        int r = client_attempt(client, &greeting, &why);
         if (r == 0)
             return client;
         client_discard(client);
@@ -296,7 +217,7 @@ static struct abx_client *client_connect(void)
             nanosleep(&(struct timespec){.tv_nsec = 20000000l << attempt}, NULL);
             continue;
         }
-        complain(place, why ? why : strerror(-r));
+        complain(greeting.place, why ? why : strerror(-r));
         return NULL;
     }
 }
@@ -320,9 +241,7 @@ static void after_fork_child(void)
         snprintf(client->gone_text, sizeof client->gone_text,
                 "the object was made before fork(): a child process must make its own device");
         atomic_store(&client->gone, ABX_GONE_FORKED);
-        close(client->sock);
-        close(client->doorbell);
-        client->sock = client->doorbell = -1;
+        client->transport->ops->abandon(client->transport);
     }
     complained = false;
     pthread_mutex_unlock(&connect_lock);

@@ -112,7 +112,8 @@ void abx_client_queue_destroy(struct abx_client_queue *queue); /* everything com
  * taken: wait for a command buffer, take its result, try again. */
 int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
         uint64_t *ret_sequence, uint32_t *ret_result);
-const struct abx_result *abx_client_result(struct abx_client *client, uint32_t result);
+/* The outcome so far; its times are this process's CLOCK_MONOTONIC. */
+void abx_client_result(struct abx_client *client, uint32_t result, struct abx_result *ret);
 /* What the host says of its error, or "". */
 void abx_client_result_text(
         struct abx_client *client, uint32_t result, char ret[static ABX_RESULT_TEXT_BYTES]);

@@ -7,6 +7,8 @@
 
 #include "records_gen.h"
 #include "wire/client.h"
+#include "wire/clock.h"
+#include "wire/transport/transport.h"
 
 #define ABX_CLIENT_RESULT_WORDS (ABX_MAX_RESULTS / 64)
 #define ABX_CLIENT_WAKE_NS 50000000 /* a sleeper looks this often whether the host still lives */
@@ -18,14 +20,14 @@ enum abx_client_gone { ABX_GONE_NOT, ABX_GONE_LOST, ABX_GONE_FORKED };
 
 struct abx_client {
     struct abx_message_welcome welcome;
-    int sock, doorbell;
-    struct abx_guest_page *guest;
+    struct abx_transport *transport;
+    struct abx_guest_page *guest; /* the transport's */
     const struct abx_host_page *host;
     _Atomic uint32_t gone; /* enum gone: found out on this side */
     char gone_text[192];
-    /* inproc: instead of the doorbell */
-    void (*kick)(void *context);
-    void *kick_context;
+    /* Where the host's clock is another: when each result's command buffer was committed. */
+    struct abx_clock clock;
+    _Atomic uint64_t *committed_ns; /* else NULL */
 
     pthread_mutex_t ring_lock; /* ring_tail, results; held for one record */
     uint64_t ring_tail;
@@ -86,8 +88,8 @@ int abx_client_arenas_create(struct abx_client *client);
 /* A chunk that belongs to the arenas, mapped; never freed. */
 int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
 
-/* Until the socket has an answer or has ended; says on a terminal that a compile takes its time.
- * (client_progress.c) */
-void abx_client_wait_showing(int sock);
+/* Receives; says on a terminal that a compile takes its time. (client_progress.c) */
+ssize_t abx_client_receive_showing(
+        struct abx_client *client, union abx_message *message, struct abx_payload *ret_payload);
 
 #endif

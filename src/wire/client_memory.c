@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "wire/client_internal.h"
@@ -35,12 +34,11 @@ struct abx_chunk {
     uint32_t id;
     uint32_t references;
     struct slab *slab; /* NULL: one allocation */
-    /* Adopted: the pages [whole, whole + whole_bytes) of the caller's memory are the chunk's, and
+    /* Adopted: the pages shared.whole of the caller's memory are the chunk's, and
      * `pointer` is where its first byte would lie. The pages at its ends that the caller's memory
      * fills in part are mapped here, NULL: none. */
     bool adopted;
-    uint8_t *whole, *rim[2];
-    uint64_t whole_bytes, inode;
+    struct abx_shared shared;
 };
 
 struct abx_client_memory {
@@ -148,6 +146,8 @@ static void collect_rested(struct abx_client *client)
         if (chunk->id && abx_grow((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids,
                                  UINT32_MAX))
             m->ids[m->id_count++] = chunk->id;
+        if (chunk->shared.told && client->transport->ops->unshare)
+            client->transport->ops->unshare(client->transport, &chunk->shared);
         free(chunk);
     }
 }
@@ -242,33 +242,28 @@ static void chunk_undo(struct abx_client *client, struct abx_chunk *chunk)
     free(chunk);
 }
 
-static int chunk_send(struct abx_client *client, const struct abx_chunk *chunk, int fd)
+static struct abx_message_chunk chunk_message(const struct abx_chunk *chunk)
 {
-    struct abx_message_chunk message = {.type = ABX_MESSAGE_CHUNK,
+    return (struct abx_message_chunk){.type = ABX_MESSAGE_CHUNK,
             .chunk = chunk->id,
             .bytes = chunk->bytes,
             .address = chunk->address};
-    int r = abx_sock_send(client->sock, &message, sizeof message, &fd, 1);
-    if (r == -EPIPE || r == -ECONNRESET || r == -EBADF)
+}
+
+static void look_at(struct abx_client *client, int error)
+{
+    if (error == -EPIPE || error == -ECONNRESET || error == -EBADF)
         abx_client_lost(client);
-    return r;
 }
 
 static int chunk_map(struct abx_client *client, struct abx_chunk *chunk)
 {
-    int fd = abx_memfd_create("arcbox-memory", chunk->bytes);
-    if (fd < 0)
-        return fd;
-    void *p = mmap(NULL, chunk->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    int r = p == MAP_FAILED ? -errno : chunk_send(client, chunk, fd);
-    close(fd);
-    if (r < 0) {
-        if (p != MAP_FAILED)
-            munmap(p, chunk->bytes);
-        return r;
-    }
-    chunk->pointer = p;
-    return 0;
+    const struct abx_message_chunk message = chunk_message(chunk);
+    int r = client->transport->ops->share(client->transport, &message, &chunk->shared);
+    look_at(client, r);
+    if (r == 0)
+        chunk->pointer = chunk->shared.pointer;
+    return r;
 }
 
 static uint64_t page_bytes(void)
@@ -287,33 +282,58 @@ static void make_ordinary(uint8_t *pages, uint64_t bytes)
         munmap(copy, bytes);
 }
 
-#define MOST_MAPPINGS 64u
+static void unmap_rims(struct abx_chunk *chunk)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (chunk->shared.rim[i])
+            munmap(chunk->shared.rim[i], page_bytes());
+}
+
+#define MOST_MAPPINGS 64u /* looked at in one go */
+
+/* Calls `look` for what is mapped in [start, end), until it says that it has seen enough. */
+static bool for_mappings(uint64_t start, uint64_t end,
+        bool (*look)(const struct abx_mapping *mapping, const struct abx_chunk *chunk),
+        const struct abx_chunk *chunk)
+{
+    struct abx_mapping list[MOST_MAPPINGS];
+    unsigned count = MOST_MAPPINGS;
+    while (count == MOST_MAPPINGS && start < end) {
+        count = abx_client_mappings(start, end, list, MOST_MAPPINGS);
+        for (unsigned i = 0; i < count; i++)
+            if (look(&list[i], chunk))
+                return true;
+        start = count ? list[count - 1].end : end;
+    }
+    return false;
+}
+
+static bool make_own_ordinary(const struct abx_mapping *mapping, const struct abx_chunk *chunk)
+{
+    if (mapping->shared && mapping->inode == chunk->shared.inode)
+        make_ordinary((uint8_t *)(uintptr_t)mapping->start, mapping->end - mapping->start);
+    return false;
+}
 
 /* The pages of an adopted chunk become the program's again. It may have let go of its memory before
  * the buffer over it, and others may lie there now: only what still is the chunk's is touched. When
  * that fails they stay shared with the host, which then no longer uses them. */
 static void unadopt(struct abx_chunk *chunk)
 {
-    struct abx_mapping list[MOST_MAPPINGS];
-    uint64_t start = (uintptr_t)chunk->whole;
-    for (unsigned i = 0; i < 2; i++)
-        if (chunk->rim[i])
-            munmap(chunk->rim[i], page_bytes());
-    unsigned count = abx_client_mappings(start, start + chunk->whole_bytes, list, MOST_MAPPINGS);
-    for (unsigned i = 0; i < count; i++)
-        if (list[i].shared && list[i].inode == chunk->inode)
-            make_ordinary((uint8_t *)(uintptr_t)list[i].start, list[i].end - list[i].start);
+    uint64_t start = (uintptr_t)chunk->shared.whole;
+    unmap_rims(chunk);
+    for_mappings(start, start + chunk->shared.whole_bytes, make_own_ordinary, chunk);
+}
+
+static bool is_seen(const struct abx_mapping *mapping, const struct abx_chunk *unused)
+{
+    return mapping->shared && mapping->writable;
 }
 
 /* Others see what is written there: a file, or another process. */
 static bool is_seen_by_others(uint64_t start, uint64_t bytes)
 {
-    struct abx_mapping list[MOST_MAPPINGS];
-    unsigned count = abx_client_mappings(start, start + bytes, list, MOST_MAPPINGS);
-    for (unsigned i = 0; i < count; i++)
-        if (list[i].shared && list[i].writable)
-            return true;
-    return false;
+    return for_mappings(start, start + bytes, is_seen, NULL);
 }
 
 /* Lock held. */
@@ -527,66 +547,25 @@ static struct span span_of(const void *pointer, uint64_t bytes)
     return s;
 }
 
-/* Maps the pages of the file that the caller's memory fills in part, elsewhere. */
-static int map_rims(struct abx_chunk *chunk, const struct span *s, int fd)
-{
-    const uint64_t page = page_bytes(), at[2] = {0, s->outer_bytes - page};
-    const bool there[2] = {
-            s->whole != s->outer, s->whole + s->whole_bytes != s->outer + s->outer_bytes};
-    for (unsigned i = 0; i < 2; i++) {
-        if (!there[i])
-            continue;
-        void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at[i]);
-        if (p == MAP_FAILED)
-            return -errno;
-        chunk->rim[i] = p;
-    }
-    return 0;
-}
-
-static int map_whole(const struct span *s, int fd)
-{
-    off_t at = (off_t)(s->whole - s->outer);
-    if (lseek(fd, at, SEEK_SET) < 0)
-        return -errno;
-    /* EFAULT, not a crash, on a bad pointer */
-    int r = abx_write_all(fd, (void *)(uintptr_t)s->whole, s->whole_bytes);
-    if (r < 0)
-        return r;
-    return mmap((void *)(uintptr_t)s->whole, s->whole_bytes, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_FIXED, fd, at) == MAP_FAILED
-                   ? -errno
-                   : 0;
-}
-
 static int adopt_new(struct abx_client *client, const struct span *s, struct abx_chunk **ret)
 {
     int r = chunk_new(client, s->outer_bytes, false, ret);
     if (r < 0)
         return r;
     struct abx_chunk *chunk = *ret;
-    int fd = abx_memfd_create("arcbox-adopted", s->outer_bytes);
-    struct stat info;
-    r = fd < 0 ? fd : fstat(fd, &info) < 0 ? -errno : map_rims(chunk, s, fd);
-    if (r == 0)
-        r = chunk_send(client, chunk, fd);
-    bool sent = r == 0;
-    if (r == 0)
-        r = map_whole(s, fd);
-    if (fd >= 0)
-        close(fd);
+    const struct abx_message_chunk message = chunk_message(chunk);
+    chunk->shared = (struct abx_shared){.whole = (uint8_t *)(uintptr_t)s->whole,
+            .whole_offset = s->whole - s->outer,
+            .whole_bytes = s->whole_bytes};
+    r = client->transport->ops->adopt(client->transport, &message, &chunk->shared);
+    look_at(client, r);
     if (r == 0) {
         chunk->pointer = (uint8_t *)(uintptr_t)s->outer;
         chunk->adopted = true;
-        chunk->whole = (uint8_t *)(uintptr_t)s->whole;
-        chunk->whole_bytes = s->whole_bytes;
-        chunk->inode = info.st_ino;
         return 0;
     }
-    for (unsigned i = 0; i < 2; i++)
-        if (chunk->rim[i])
-            munmap(chunk->rim[i], page_bytes());
-    if (sent)
+    unmap_rims(chunk);
+    if (chunk->shared.told)
         chunk_release(client, chunk);
     else
         chunk_undo(client, chunk);
@@ -598,8 +577,8 @@ static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct
 {
     struct abx_chunk *chunk = m->chunks;
     for (; chunk; chunk = chunk->next) {
-        uint64_t first = (uintptr_t)(chunk->adopted ? chunk->whole : chunk->pointer);
-        uint64_t bytes = chunk->adopted ? chunk->whole_bytes : chunk->bytes;
+        uint64_t first = (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
+        uint64_t bytes = chunk->adopted ? chunk->shared.whole_bytes : chunk->bytes;
         if (first && s->start < first + bytes && first < s->start + s->bytes)
             break;
     }
@@ -608,9 +587,9 @@ static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct
 
 static bool inside(const struct abx_chunk *chunk, const struct span *s)
 {
-    uint64_t first = (uintptr_t)(chunk->adopted ? chunk->whole : chunk->pointer);
+    uint64_t first = (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
     return s->start >= first && abx_range_ok(s->start - first, s->bytes,
-                                        chunk->adopted ? chunk->whole_bytes : chunk->bytes);
+                                        chunk->adopted ? chunk->shared.whole_bytes : chunk->bytes);
 }
 
 int abx_client_adopt(
@@ -646,14 +625,16 @@ unsigned abx_client_rims(const struct abx_memory *memory, struct abx_rim ret[sta
     unsigned count = 0;
     if (!chunk || !chunk->adopted)
         return 0;
-    uint8_t *end = memory->pointer + memory->bytes, *whole_end = chunk->whole + chunk->whole_bytes;
-    if (memory->pointer < chunk->whole)
+    uint8_t *end = memory->pointer + memory->bytes,
+            *whole_end = chunk->shared.whole + chunk->shared.whole_bytes;
+    if (memory->pointer < chunk->shared.whole)
         ret[count++] = (struct abx_rim){.user = memory->pointer,
-                .shared = chunk->rim[0] + (memory->pointer - chunk->pointer),
-                .bytes = (uint64_t)(chunk->whole - memory->pointer)};
+                .shared = chunk->shared.rim[0] + (memory->pointer - chunk->pointer),
+                .bytes = (uint64_t)(chunk->shared.whole - memory->pointer)};
     if (end > whole_end)
-        ret[count++] = (struct abx_rim){
-                .user = whole_end, .shared = chunk->rim[1], .bytes = (uint64_t)(end - whole_end)};
+        ret[count++] = (struct abx_rim){.user = whole_end,
+                .shared = chunk->shared.rim[1],
+                .bytes = (uint64_t)(end - whole_end)};
     return count;
 }
 

@@ -1,5 +1,4 @@
 /* wire, guest side: handles and events. Runs in the guest's process. */
-#include <limits.h>
 #include <stdlib.h>
 
 #include "wire/client_internal.h"
@@ -135,7 +134,7 @@ void abx_client_event_set(
 {
     atomic_store(&client->guest->events[slot], value);
     if (atomic_load(&client->guest->waiters))
-        abx_futex_wake((uint32_t *)(uintptr_t)&client->guest->events[slot], INT_MAX);
+        client->transport->ops->wake(client->transport, &client->guest->events[slot]);
     struct abx_rec_event_set record = {
             .head = {ABX_OP_EVENT_SET, 0, sizeof record}, .event = handle};
     abx_client_push(client, &record, ABX_PUSH_RING);

@@ -1,7 +1,6 @@
 /* wire, guest side: a line on the terminal while a compile takes longer than a second. Runs in the
  * guest's process, on a thread that waits for an answer. Nothing is written where standard error is
  * no terminal. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +18,24 @@ static bool may_show(void)
            !(wanted && strcmp(wanted, "0") == 0);
 }
 
-void abx_client_wait_showing(int sock)
+ssize_t abx_client_receive_showing(
+        struct abx_client *client, union abx_message *message, struct abx_payload *ret_payload)
 {
-    struct pollfd p = {.fd = sock, .events = POLLIN};
+    struct abx_transport *t = client->transport;
     int waited = FIRST_MS;
     /* At once, or soon: most answers. */
-    if (poll(&p, 1, FIRST_MS) != 0 || !may_show())
-        return;
+    ssize_t n = t->ops->receive(t, message, ret_payload, FIRST_MS);
+    if (n != -ETIMEDOUT)
+        return n;
+    if (!may_show())
+        return t->ops->receive(t, message, ret_payload, -1);
     do {
         char text[64];
-        int n = snprintf(text, sizeof text, "\r\033[Kcompiling shaders: %d s", waited / 1000);
-        (void)!write(STDERR_FILENO, text, (size_t)n);
+        int length = snprintf(text, sizeof text, "\r\033[Kcompiling shaders: %d s", waited / 1000);
+        (void)!write(STDERR_FILENO, text, (size_t)length);
         waited += STEP_MS;
-    } while (poll(&p, 1, STEP_MS) == 0);
+        n = t->ops->receive(t, message, ret_payload, STEP_MS);
+    } while (n == -ETIMEDOUT);
     (void)!write(STDERR_FILENO, "\r\033[K", 4);
+    return n;
 }

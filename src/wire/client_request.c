@@ -1,9 +1,8 @@
 /* wire, guest side: compiles, prepares and addresses, the only requests that wait for an answer.
- * Runs in the guest's process. One of the waiting threads reads the socket for all of them. */
+ * Runs in the guest's process. One of the waiting threads receives for all of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "wire/client_internal.h"
 
@@ -12,69 +11,60 @@ struct abx_client_request {
     uint32_t tag, answer_type;
     bool done;
     union abx_message answer;
-    int fd; /* of the answer, or -1 */
+    struct abx_payload payload; /* of the answer */
 };
 
-/* Lock held. Descriptors nobody asked for are closed. */
+/* Lock held. A payload nobody asked for is freed. */
 static void deliver(struct abx_client *client, const union abx_message *message, ssize_t length,
-        const int *fds, unsigned fd_count)
+        struct abx_payload payload)
 {
     struct abx_client_request *r = NULL;
     if (length >= (ssize_t)(2 * sizeof(uint32_t))) /* `tag` is second in all answers */
         for (r = client->requests; r; r = r->next)
             if (!r->done && r->tag == message->compiled.tag && r->answer_type == message->type)
                 break;
-    unsigned kept = 0;
-    if (r) {
-        memcpy(&r->answer, message, (size_t)length);
-        r->done = true;
-        if (fd_count) {
-            r->fd = fds[0];
-            kept = 1;
-        }
+    if (!r) {
+        free(payload.data);
+        return;
     }
-    for (unsigned i = kept; i < fd_count; i++)
-        close(fds[i]);
+    memcpy(&r->answer, message, (size_t)length);
+    r->payload = payload;
+    r->done = true;
 }
 
 /* Lock held on entry and exit, not while it reads. */
 static void read_one(struct abx_client *client)
 {
     union abx_message message;
-    int fds[ABX_SOCK_MAX_FDS];
-    unsigned fd_count = 0;
+    struct abx_payload payload = {0};
     client->reading = true;
     pthread_mutex_unlock(&client->request_lock);
     memset(&message, 0, sizeof message);
-    abx_client_wait_showing(client->sock);
-    ssize_t n = abx_sock_receive(client->sock, &message, sizeof message, fds, &fd_count);
+    ssize_t n = abx_client_receive_showing(client, &message, &payload);
     if (n <= 0)
         abx_client_lose(client, "the GPU worker ended");
     pthread_mutex_lock(&client->request_lock);
     client->reading = false;
     if (n > 0)
-        deliver(client, &message, n, fds, fd_count);
+        deliver(client, &message, n, payload);
     pthread_cond_broadcast(&client->request_done);
 }
 
 /* Sends the message (its tag filled in) and waits for the answer. */
-static int request(struct abx_client *client, union abx_message *message, size_t bytes, int fd,
-        struct abx_client_request *r)
+static int request(struct abx_client *client, union abx_message *message, size_t bytes,
+        const void *payload, size_t payload_bytes, struct abx_client_request *r)
 {
     if (abx_client_known_lost(client))
         return -ENODEV;
     pthread_mutex_lock(&client->request_lock);
     r->tag = message->compile.tag = ++client->next_tag;
-    r->fd = -1;
     r->next = client->requests;
     client->requests = r;
     pthread_mutex_unlock(&client->request_lock);
-    int error = abx_sock_send(client->sock, message, bytes, &fd, fd >= 0);
+    struct abx_transport *t = client->transport;
+    int error = t->ops->send(t, message, bytes, payload, payload_bytes);
     if (error == -EPIPE || error == -ECONNRESET)
         abx_client_lost(client);
-    /* inproc: the host looks at its socket when it is called. */
-    if (error == 0 && client->kick)
-        client->kick(client->kick_context);
     pthread_mutex_lock(&client->request_lock);
     while (error == 0 && !r->done) {
         if (abx_client_known_lost(client))
@@ -96,33 +86,20 @@ static int request(struct abx_client *client, union abx_message *message, size_t
 static int read_answer(const struct abx_client_request *r, struct abx_client_compile *ret)
 {
     const struct abx_message_compiled *c = &r->answer.compiled;
-    if (r->fd < 0)
-        return c->message_bytes || c->reflection_bytes ? -EBADMSG : 0;
-    void *data;
-    size_t length;
-    /* A memory file's position is shared with whoever wrote it. */
-    if (lseek(r->fd, 0, SEEK_SET) < 0)
-        return -errno;
-    int error = abx_read_fd(r->fd, ABX_REFLECTION_MAX_BYTES + (1u << 20), &data, &length);
-    if (error < 0)
-        return error;
+    const char *data = r->payload.data;
     uint64_t at = abx_align_up(c->message_bytes, 8);
-    if (c->message_bytes > length ||
-            (c->reflection_bytes && !abx_range_ok(at, c->reflection_bytes, length))) {
-        free(data);
+    if (c->message_bytes > r->payload.bytes ||
+            (c->reflection_bytes && !abx_range_ok(at, c->reflection_bytes, r->payload.bytes)))
         return -EBADMSG;
-    }
     if (c->message_bytes)
         ret->message = strndup(data, c->message_bytes);
-    if (c->reflection_bytes) {
-        ret->reflection = malloc(c->reflection_bytes);
-        if (ret->reflection)
-            memcpy(ret->reflection, (char *)data + at, c->reflection_bytes);
-        error = ret->reflection ? abx_reflection_check(ret->reflection, c->reflection_bytes)
-                                : -ENOMEM;
-    }
-    free(data);
-    return error;
+    if (!c->reflection_bytes)
+        return 0;
+    ret->reflection = malloc(c->reflection_bytes);
+    if (!ret->reflection)
+        return -ENOMEM;
+    memcpy(ret->reflection, data + at, c->reflection_bytes);
+    return abx_reflection_check(ret->reflection, c->reflection_bytes);
 }
 
 void abx_client_compile(struct abx_client *client, abx_handle library, const void *bytes,
@@ -133,27 +110,18 @@ void abx_client_compile(struct abx_client *client, abx_handle library, const voi
         ret->error = -EFBIG;
         return;
     }
-    int fd = abx_memfd_create("arcbox-source", length);
-    ret->error = fd < 0 ? fd : abx_write_all(fd, bytes, length);
-    if (ret->error == 0)
-        ret->error = abx_memfd_seal(fd); /* the host reads it in place */
     union abx_message message = {
             .compile = {.type = ABX_MESSAGE_COMPILE, .library = library, .bytes = length}};
-    struct abx_client_request r = {.answer_type = ABX_MESSAGE_COMPILED, .fd = -1};
-    if (ret->error == 0) {
-        atomic_fetch_add(&client->compile_trips, 1);
-        ret->error = request(client, &message, sizeof message.compile, fd, &r);
-    }
-    if (fd >= 0)
-        close(fd);
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_COMPILED};
+    atomic_fetch_add(&client->compile_trips, 1);
+    ret->error = request(client, &message, sizeof message.compile, bytes, length, &r);
     if (ret->error < 0)
         return;
     ret->error = r.answer.compiled.error > 0 ? -EBADMSG : r.answer.compiled.error;
     ret->cached = r.answer.compiled.cached;
     memcpy(ret->key, r.answer.compiled.key, sizeof ret->key);
     int error = read_answer(&r, ret);
-    if (r.fd >= 0)
-        close(r.fd);
+    free(r.payload.data);
     if (ret->error == 0 && (error < 0 || (library && !ret->reflection)))
         ret->error = error < 0 ? error : -EBADMSG;
     if (ret->error < 0) {
@@ -166,13 +134,12 @@ int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
         uint32_t *ret_threadgroup_bytes, char text[static 512])
 {
     union abx_message message = {.prepare = {.type = ABX_MESSAGE_PREPARE, .pipeline = pipeline}};
-    struct abx_client_request r = {.answer_type = ABX_MESSAGE_PREPARED, .fd = -1};
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_PREPARED};
     text[0] = 0;
     atomic_fetch_add(&client->prepare_trips, 1);
     abx_client_ring_doorbell(client); /* the pipeline_create may still wait there */
-    int error = request(client, &message, sizeof message.prepare, -1, &r);
-    if (r.fd >= 0)
-        close(r.fd);
+    int error = request(client, &message, sizeof message.prepare, NULL, 0, &r);
+    free(r.payload.data);
     if (error < 0)
         return error;
     const struct abx_message_prepared *p = &r.answer.prepared;
@@ -185,12 +152,11 @@ int abx_client_prepare(struct abx_client *client, abx_handle pipeline,
 int abx_client_address(struct abx_client *client, abx_handle buffer, uint64_t *ret)
 {
     union abx_message message = {.address = {.type = ABX_MESSAGE_ADDRESS, .buffer = buffer}};
-    struct abx_client_request r = {.answer_type = ABX_MESSAGE_ADDRESSED, .fd = -1};
+    struct abx_client_request r = {.answer_type = ABX_MESSAGE_ADDRESSED};
     atomic_fetch_add(&client->address_trips, 1);
     abx_client_ring_doorbell(client); /* the buffer_create may still wait there */
-    int error = request(client, &message, sizeof message.address, -1, &r);
-    if (r.fd >= 0)
-        close(r.fd);
+    int error = request(client, &message, sizeof message.address, NULL, 0, &r);
+    free(r.payload.data);
     if (error < 0)
         return error;
     if (r.answer.addressed.error)

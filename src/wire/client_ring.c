@@ -2,7 +2,6 @@
  * Runs in the guest's process. The ring's position is kept on this side: what the host writes can
  * delay a push, never make it write outside the ring. */
 #include <string.h>
-#include <unistd.h>
 
 #include "encode_gen.h"
 #include "wire/client_internal.h"
@@ -11,23 +10,9 @@
 #define SPIN_MAX_NS 50000u
 #define UNRUNG_BYTES 16384u /* records that wait for a reason to wake the host, at most */
 
-static uint32_t *low_half(const _Atomic uint64_t *word)
-{
-    return (uint32_t *)(uintptr_t)word; /* little endian */
-}
-
 void abx_client_ring_doorbell(struct abx_client *client)
 {
-    if (client->kick) {
-        client->kick(client->kick_context);
-        return;
-    }
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(&client->host->need_doorbell, memory_order_relaxed))
-        return;
-    uint64_t one = 1;
-    if (write(client->doorbell, &one, sizeof one) < 0 && errno != EAGAIN)
-        abx_client_lost(client);
+    client->transport->ops->doorbell(client->transport);
 }
 
 bool abx_client_ring_passed(struct abx_client *client, uint64_t position)
@@ -43,7 +28,7 @@ void abx_client_sleep(struct abx_client *client, const _Atomic uint64_t *word, u
         limit_ns = ABX_CLIENT_WAKE_NS;
     atomic_fetch_add(&client->guest->waiters, 1); /* before the look at the word: seq_cst */
     if (atomic_load(word) == expected)
-        abx_futex_wait(low_half(word), (uint32_t)expected, limit_ns);
+        client->transport->ops->sleep(client->transport, word, expected, limit_ns);
     atomic_fetch_sub(&client->guest->waiters, 1);
 }
 
@@ -59,8 +44,6 @@ static int wait_for_room(struct abx_client *client, uint64_t bytes)
             atomic_fetch_add(&client->encode_trips, 1);
         counted = true;
         abx_client_ring_doorbell(client);
-        if (client->kick)
-            continue;
         abx_client_sleep(client, &client->host->ring_head, head, -1);
         if (abx_client_lost(client))
             return -ENODEV;
@@ -197,9 +180,12 @@ void abx_client_result_free(struct abx_client *client, uint32_t result)
     pthread_mutex_unlock(&client->ring_lock);
 }
 
-const struct abx_result *abx_client_result(struct abx_client *client, uint32_t result)
+void abx_client_result(struct abx_client *client, uint32_t result, struct abx_result *ret)
 {
-    return &client->host->results[result];
+    *ret = client->host->results[result];
+    if (client->committed_ns && ret->end_ns)
+        abx_clock_carry(&client->clock, atomic_load(&client->committed_ns[result]), abx_now_ns(),
+                &ret->start_ns, &ret->end_ns);
 }
 
 void abx_client_result_text(
@@ -225,6 +211,8 @@ int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
     int r = take_result(client, &result);
     if (r == 0) {
         struct abx_encoder e = encoder_on(space, sizeof space);
+        if (client->committed_ns)
+            atomic_store(&client->committed_ns[result], abx_now_ns());
         abx_encode_commit(&e, queue->handle, sequence, result, (uint32_t)count, segments);
         r = abx_client_push_locked(client, space);
         if (r < 0)

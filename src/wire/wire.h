@@ -158,6 +158,7 @@ struct abx_message_welcome {
     /* 0: kernels see memory at `window` + its address. 1: wherever the device has it, which is to
      * be asked for (ABX_MESSAGE_ADDRESS). */
     uint32_t asks_addresses;
+    uint64_t clock_ns; /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
     char device_name[64], backend[16], tenant[64];
 };
 
@@ -236,8 +237,6 @@ union abx_message {
 /* Where a guest finds its socket: this variable, else this path. */
 #define ABX_SOCKET_ENV "ARCBOX_SOCKET"
 #define ABX_SOCKET_PATH "/run/arcbox/gpu.sock"
-/* "unix" (default) or "inproc" (no isolation: the host runtime is loaded into the program). */
-#define ABX_TRANSPORT_ENV "ARCBOX_TRANSPORT"
 
 /* ---- indirect command buffers live in guest memory; the host copies the slots it executes. */
 #define ABX_ICB_MAX_BUFFERS 31u

@@ -199,7 +199,9 @@ static bool connect_client(struct fuzzed *f)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return false;
     f->sock = pair[0];
-    if (abx_session_create(host, pair[1], -1, 0, &f->session) < 0) {
+    struct abx_host_transport *transport;
+    if (abx_host_transport_open(pair[1], -1, &transport) < 0 ||
+            abx_session_create(host, transport, 0, &f->session) < 0) {
         close(pair[0]);
         return false;
     }

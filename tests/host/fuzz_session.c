@@ -9,6 +9,7 @@
 #include "fuzz_records.h"
 #include "host/compiler/compiler.h"
 #include "host/session/internal.h"
+#include "host/transport/socket.h"
 #include "wire/compile.h"
 #include "wire/reflection.h"
 
@@ -290,7 +291,7 @@ static bool block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
 
 static void *serve(void *session)
 {
-    abx_session_serve(session, false);
+    abx_session_serve(session);
     return NULL;
 }
 
@@ -324,11 +325,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return 0;
     f.sock = pair[0];
-    if (abx_session_create(host, pair[1], -1, 0, &f.session) < 0) {
+    struct abx_host_transport *transport;
+    if (abx_host_transport_open(pair[1], -1, &transport) < 0 ||
+            abx_session_create(host, transport, 0, &f.session) < 0) {
         close(f.sock);
         return 0;
     }
-    f.doorbell = fcntl(f.session->doorbell, F_DUPFD_CLOEXEC, 3);
+    f.doorbell = fcntl(((struct abx_host_socket *)transport)->doorbell, F_DUPFD_CLOEXEC, 3);
     f.served = size > 2 && (data[1] & SERVED) &&
                pthread_create(&f.thread, NULL, serve, f.session) == 0;
     bool alive = true;

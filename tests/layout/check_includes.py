@@ -21,10 +21,12 @@ ALLOWED = {
 HOST = {
     "control": set(),
     "sandbox": set(),
-    "session": {"control", "compiler"},
+    "transport": set(),
+    "session": {"control", "compiler", "transport"},
     "compiler": {"control", "sandbox"},
     "supervisor": {"control", "compiler", "sandbox"},
-    "worker": {"control", "session", "sandbox"},
+    "worker": {"control", "session", "sandbox", "transport"},
+    "inproc": {"control", "session", "transport"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_0-9]+)/[^"]+"', re.M)
 
@@ -55,9 +57,24 @@ def blocking_sends(root: pathlib.Path):
             yield f"{path.relative_to(root)}: sends without the outbox or abx_sock_try_send()"
 
 
+TRANSPORTS = re.compile(r'"unix"|inproc|virtgpu|"scatter"|transport_scatter|transport_unix')
+TRANSPORT_FOLDERS = ("src/wire/transport/", "src/host/transport/", "src/host/inproc/")
+HELP = "src/cli/table.c"
+
+
+def transports(root: pathlib.Path):
+    """What one transport can or does is known to its own file; others ask the tables of operations."""
+    for path in sorted((root / "src").rglob("*")):
+        name = str(path.relative_to(root))
+        if path.suffix not in (".c", ".h", ".m") or name.startswith(TRANSPORT_FOLDERS) or name == HELP:
+            continue
+        for word in TRANSPORTS.findall(path.read_text(errors="replace")):
+            yield f"{name}: names the transport {word}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    found = list(violations(root)) + list(host_violations(root)) + list(blocking_sends(root))
+    found = list(violations(root)) + list(host_violations(root)) + list(blocking_sends(root)) + list(transports(root))
     print("\n".join(found) or "includes go one way")
     return 1 if found else 0
 

@@ -43,7 +43,9 @@ static void test_commits(struct abx_client *c)
         uint32_t result;
         submit(&q, &arena, &sequence, &result, n);
         CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
-        CHECK(abx_client_result(c, result)->sequence == sequence);
+        struct abx_result outcome;
+        abx_client_result(c, result, &outcome);
+        CHECK(outcome.sequence == sequence);
         CHECK(atomic_load(&host.records) - before == n);
         abx_client_result_free(c, result);
         abx_arena_finish(&arena);
@@ -294,7 +296,9 @@ static void *encode_thread(void *user)
             free(r.reflection);
         }
         CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
-        CHECK(abx_client_result(c, result)->sequence == sequence);
+        struct abx_result outcome;
+        abx_client_result(c, result, &outcome);
+        CHECK(outcome.sequence == sequence);
         abx_client_result_free(c, result);
         abx_arena_finish(&arena);
         abx_client_free(c, &m);

@@ -3,7 +3,6 @@
  * of indirect command buffers); ranges and sizes are checked here. */
 #include "host/session/internal.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -391,8 +390,7 @@ static bool client_left(struct decoder *d, uint32_t work)
     if ((d->work += work) < LOOK_EVERY)
         return false;
     d->work = 0;
-    struct pollfd p = {d->session->sock, POLLRDHUP, 0};
-    if (poll(&p, 1, 0) <= 0 || !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+    if (!d->session->transport->ops->is_gone(d->session->transport))
         return false;
     abx_commands_fail(d, ABX_REASON_LOST, d->op, 0, 0);
     return true;

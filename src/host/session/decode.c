@@ -124,7 +124,7 @@ static void on_buffer_create_private(
         struct decoder *d, const struct abx_rec_buffer_create_private *r)
 {
     struct abx_range *range;
-    int error = abx_space_map(d->session, r->address, r->length, -1, &range);
+    int error = abx_space_map(d->session, r->address, r->length, NULL, &range);
     if (error < 0) {
         abx_session_kill(d->session, "it placed private memory at %#llx: %s",
                 (unsigned long long)r->address, strerror(-error));

@@ -199,14 +199,6 @@ void abx_host_uncharge(struct abx_session *session, uint64_t bytes)
 
 /* ---- loss of the device. Async-signal-safe: atomics, futex, write. */
 
-static void wake_everyone(struct abx_host_page *page)
-{
-    abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
-    abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
-    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++)
-        abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
-}
-
 static void fail_running(struct abx_host_submission *s, enum abx_reason reason)
 {
     struct abx_result *result = &s->queue->head.session->page->results[s->result_slot];
@@ -221,8 +213,7 @@ static void lose_client(struct abx_session *session, enum abx_reason reason, con
     size_t n = strlen(text);
     memcpy(page->lost_text, text, n < sizeof page->lost_text ? n : sizeof page->lost_text - 1);
     atomic_store(&page->lost, reason);
-    atomic_fetch_add(&page->lost_wake, 1);
-    wake_everyone(page);
+    session->transport->ops->tell_lost(session->transport);
 }
 
 static void lose_everyone(struct abx_host *host, enum abx_reason reason, const char *text)

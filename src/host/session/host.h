@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "host/control/limits.h"
 #include "host/control/stats.h"
+#include "host/transport/transport.h"
 #include "wire/wire.h"
 
 struct abx_host;
@@ -53,13 +54,13 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
 /* One line to standard error. */
 void abx_host_log(struct abx_host *host, const char *format, ...) ABX_PRINTF(2, 3);
 
-/* A connection: `sock` is the client's from here on, also on failure. host_page: a memory file for
- * struct abx_host_page (the client's too), or -1 to make one. slot: unused, < ABX_MAX_CLIENTS. */
-int abx_session_create(
-        struct abx_host *host, int sock, int host_page, unsigned slot, struct abx_session **ret);
+/* A connection: the transport is the client's from here on, also on failure. slot: unused,
+ * < ABX_MAX_CLIENTS. */
+int abx_session_create(struct abx_host *host, struct abx_host_transport *transport, unsigned slot,
+        struct abx_session **ret);
 /* Serves until the client is gone or killed, sleeping when idle. Frees everything but the struct.
- * inproc: the ring is drained by abx_session_kick() alone. */
-void abx_session_serve(struct abx_session *session, bool inproc);
+ */
+void abx_session_serve(struct abx_session *session);
 /* Drains the ring now, on the calling thread. Any thread. */
 void abx_session_kick(struct abx_session *session);
 /* Drops the caller's reference. */

@@ -256,16 +256,18 @@ struct abx_session {
     struct abx_host *host;
     _Atomic uint32_t references;
     unsigned slot;
-    uint64_t number; /* no other client of this host has or had it; not 0 */
-    int sock, doorbell, page_fd;
+    uint64_t number;                      /* no other client of this host has or had it; not 0 */
+    struct abx_host_transport *transport; /* NULL once it is closed: inbox_lock */
     struct abx_client_stats *stats;
-    struct abx_guest_page *guest;
+    struct abx_guest_page *guest; /* the transport's; NULL until greeted */
+    /* The transport's. Written only: the guest may be able to write there too. What is added to
+     * there (counters) decides nothing. */
     struct abx_host_page *page;
     uint8_t *window;
     uint64_t window_bytes;
     uint32_t pid;     /* as it says */
     char program[64]; /* printable */
-    bool greeted, inproc;
+    bool greeted;
 
     pthread_mutex_t lock; /* the engine */
     _Atomic bool dead;
@@ -307,11 +309,14 @@ struct abx_session {
 /* session.c: marks the client for its end; the engine's thread does the rest. The first reason is
  * kept. The engine's lock is held. */
 void abx_session_kill(struct abx_session *session, const char *format, ...) ABX_PRINTF(2, 3);
-/* Wakes the engine's thread. Any thread; abx_session_rouse() when the client may have ended. */
+/* Wakes the engine's thread; with inbox_lock, or while the session is served. Any thread. */
 void abx_session_wake(struct abx_session *session);
+/* The same when it may have ended. */
 void abx_session_rouse(struct abx_session *session);
 /* Wakes guest threads asleep on `word` of the host page or the guest page. Any thread. */
 void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word);
+/* Puts into the host page what is there from the beginning. */
+void abx_session_publish(struct abx_session *session);
 /* Reads every socket message that is there. The engine's. */
 void abx_session_drain_socket(struct abx_session *session);
 /* Reads every record that is there; true when there was one. The engine's. */
@@ -359,10 +364,10 @@ int abx_space_open(struct abx_session *session);
 /* Gives it back, once all ranges in it are gone. */
 void abx_space_close(struct abx_session *session);
 /* Reserves a range of the window. 0, -EEXIST when it overlaps one in use (waits a while for one
- * whose last user is still running), -EINVAL outside the window. fd: mapped there, or -1 for
- * zeroed private memory. *ret has one reference; poisoned when there was no memory. */
-int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes, int fd,
-        struct abx_range **ret);
+ * whose last user is still running), -EINVAL outside the window. parcel: of the guest's, checked,
+ * or NULL for zeroed private memory. *ret has one reference; poisoned when there was no memory. */
+int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
+        const struct abx_parcel *parcel, struct abx_range **ret);
 void abx_range_release(struct abx_range *range); /* any thread */
 /* A read of `address` faulted: when it is in the window, zeros are read there from now on.
  * Async-signal-safe. */

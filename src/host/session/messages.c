@@ -1,16 +1,15 @@
-/* host: a client's socket: hello, memory chunks, compiles and prepares, and their answers. Runs in
- * the worker, engine's thread. Messages and descriptors are hostile. */
+/* host: a client's messages: hello, memory chunks, compiles and prepares, and their answers. Runs
+ * in the worker, engine's thread. Messages and descriptors are hostile. */
 #include "host/session/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static void answer(struct abx_session *session, const void *message, size_t bytes, int fd)
 {
-    int r = abx_sock_send(session->sock, message, bytes, &fd, fd >= 0);
+    int r = session->transport->ops->send(session->transport, message, bytes, fd);
     if (r == -EAGAIN)
         abx_session_kill(session, "it does not read its answers");
     else if (r < 0)
@@ -59,6 +58,7 @@ static void send_welcome(struct abx_session *session)
             .metal3 = info->metal3,
             .shader_version = 1,
             .asks_addresses = info->addresses == ABX_ADDRESS_DEVICE,
+            .clock_ns = abx_now_ns(),
     };
     memcpy(w.device_name, info->name, sizeof w.device_name);
     memcpy(w.backend, info->backend, sizeof w.backend);
@@ -67,14 +67,14 @@ static void send_welcome(struct abx_session *session)
         w.recommended_working_set = w.memory_cap;
     if (!w.max_buffer_length || w.max_buffer_length > w.memory_cap)
         w.max_buffer_length = w.memory_cap;
-    int fds[2] = {session->page_fd, session->doorbell};
-    if (abx_sock_send(session->sock, &w, sizeof w, fds, 2) < 0)
+    if (session->transport->ops->send(session->transport, &w, sizeof w, -1) < 0)
         atomic_store(&session->dead, true);
     atomic_fetch_add(&session->stats->round_trips, 1);
     session->greeted = true;
 }
 
-static void on_hello(struct abx_session *session, const struct abx_message_hello *hello, int fd)
+static void on_hello(struct abx_session *session, const struct abx_message_hello *hello,
+        const struct abx_parcel *parcel)
 {
     if (session->greeted) {
         abx_session_kill(session, "it said hello twice");
@@ -89,30 +89,29 @@ static void on_hello(struct abx_session *session, const struct abx_message_hello
         return;
     }
     set_program(session, hello);
-    int r = fd < 0 ? -EBADF : abx_memfd_check(fd, sizeof(struct abx_guest_page));
-    void *p = r < 0 ? MAP_FAILED
-                    : mmap(NULL, sizeof(struct abx_guest_page), PROT_READ | PROT_WRITE, MAP_SHARED,
-                              fd, 0);
-    if (p == MAP_FAILED) {
+    if (session->transport->ops->greet(session->transport, parcel) < 0) {
         refuse(session, EINVAL, "the guest page is not a sealed memory file of the right size");
         return;
     }
-    session->guest = p;
+    session->guest = session->transport->guest;
+    abx_session_publish(session);
     send_welcome(session);
 }
 
 /* ---- memory */
 
-static void on_chunk(struct abx_session *session, const struct abx_message_chunk *m, int fd)
+static void on_chunk(struct abx_session *session, const struct abx_message_chunk *m,
+        const struct abx_parcel *parcel)
 {
     if (m->chunk == 0 || m->chunk >= ABX_MAX_CHUNKS || session->chunks[m->chunk]) {
         abx_session_kill(session, "it sent the memory chunk %u, which is no free number", m->chunk);
         return;
     }
-    int r = fd < 0 ? -EBADF : m->bytes == 0 ? -EINVAL : abx_memfd_check(fd, m->bytes);
+    struct abx_host_transport *t = session->transport;
+    int r = m->bytes == 0 ? -EINVAL : t->ops->check(t, parcel, m->bytes);
     struct abx_range *range;
     if (r == 0)
-        r = abx_space_map(session, m->address, m->bytes, fd, &range);
+        r = abx_space_map(session, m->address, m->bytes, parcel, &range);
     if (r < 0) {
         abx_session_kill(session, "its memory chunk %u (%llu bytes at %#llx) was refused: %s",
                 m->chunk, (unsigned long long)m->bytes, (unsigned long long)m->address,
@@ -138,17 +137,23 @@ static void send_compiled(struct abx_session *session, const struct abx_inbox_it
     answer(session, &compiled, sizeof compiled, item->fd);
 }
 
-static void on_compile(struct abx_session *session, const struct abx_message_compile *m, int fd)
+static void on_compile(
+        struct abx_session *session, const struct abx_message_compile *m, struct abx_parcel *parcel)
 {
+    struct abx_host_transport *t = session->transport;
     struct abx_inbox_item failed = {.tag = m->tag, .fd = -1};
-    if (fd < 0 || m->bytes == 0 || abx_memfd_check_sealed(fd, m->bytes) < 0)
-        failed.error = -EINVAL;
-    else if (m->bytes > ABX_MAX_METALLIB_BYTES)
+    bool fits = m->bytes && m->bytes <= ABX_MAX_METALLIB_BYTES;
+    int fd = fits ? t->ops->file(t, parcel, m->bytes) : -EINVAL;
+    if (m->bytes > ABX_MAX_METALLIB_BYTES)
         failed.error = -EFBIG;
+    else if (fd < 0)
+        failed.error = -EINVAL;
     else if (atomic_load(&session->compiles_pending) >= ABX_MAX_COMPILES_PENDING)
         failed.error = -EAGAIN;
     else
         failed.error = abx_broker_compile(session, m->tag, m->library, fd, m->bytes);
+    if (fd >= 0)
+        close(fd);
     if (failed.error)
         send_compiled(session, &failed);
 }
@@ -279,18 +284,19 @@ static void answer_question(struct abx_session *session, struct abx_inbox_item *
 
 /* ---- reading */
 
-static void dispatch(struct abx_session *session, const union abx_message *m, size_t bytes, int fd)
+static void dispatch(struct abx_session *session, const union abx_message *m, size_t bytes,
+        struct abx_parcel *parcel)
 {
     if (!session->greeted && m->type != ABX_MESSAGE_HELLO) {
         abx_session_kill(session, "its first message is not a hello");
         return;
     }
     if (m->type == ABX_MESSAGE_HELLO && bytes == sizeof m->hello)
-        on_hello(session, &m->hello, fd);
+        on_hello(session, &m->hello, parcel);
     else if (m->type == ABX_MESSAGE_CHUNK && bytes == sizeof m->chunk)
-        on_chunk(session, &m->chunk, fd);
+        on_chunk(session, &m->chunk, parcel);
     else if (m->type == ABX_MESSAGE_COMPILE && bytes == sizeof m->compile)
-        on_compile(session, &m->compile, fd);
+        on_compile(session, &m->compile, parcel);
     else if (m->type == ABX_MESSAGE_PREPARE && bytes == sizeof m->prepare)
         on_question(session, ABX_INBOX_PREPARE, m->prepare.tag, m->prepare.pipeline);
     else if (m->type == ABX_MESSAGE_ADDRESS && bytes == sizeof m->address)
@@ -303,10 +309,9 @@ void abx_session_drain_socket(struct abx_session *session)
 {
     while (!atomic_load(&session->dead)) {
         union abx_message message;
-        int fds[ABX_SOCK_MAX_FDS];
-        unsigned fd_count = 0;
+        struct abx_parcel parcel;
         memset(&message, 0, sizeof message);
-        ssize_t n = abx_sock_receive(session->sock, &message, sizeof message, fds, &fd_count);
+        ssize_t n = session->transport->ops->receive(session->transport, &message, &parcel);
         if (n == -EAGAIN)
             return;
         if (n < (ssize_t)sizeof message.type) {
@@ -315,9 +320,8 @@ void abx_session_drain_socket(struct abx_session *session)
             else
                 atomic_store(&session->dead, true); /* it left */
         } else
-            dispatch(session, &message, (size_t)n, fd_count ? fds[0] : -1);
-        while (fd_count)
-            close(fds[--fd_count]);
+            dispatch(session, &message, (size_t)n, &parcel);
+        abx_parcel_drop(&parcel);
     }
 }
 
@@ -326,7 +330,7 @@ void abx_session_drain_socket(struct abx_session *session)
 bool abx_session_post(struct abx_session *session, struct abx_inbox_item *item)
 {
     pthread_mutex_lock(&session->inbox_lock);
-    bool there = session->doorbell >= 0;
+    bool there = session->transport;
     if (there) {
         item->next = atomic_load(&session->inbox);
         atomic_store(&session->inbox, item);

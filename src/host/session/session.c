@@ -1,18 +1,15 @@
 /* host: one client's connection from hello to its end: the shared pages, the ring, sleeping and
- * waking, and freeing everything it held. Runs in the worker, one thread a client (inproc: also on
- * the program's threads). Everything read from the guest's page and socket is hostile. */
+ * waking, and freeing everything it held. Runs in the worker, one thread a client (where the guest
+ * drains, also on the program's threads). Everything read from the guest's page and socket is
+ * hostile. */
 #include "host/session/internal.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define SPIN_NS 50000u           /* after the last record: a guest in a loop is back by then */
 #define POLITE_NS 3000u          /* spinning after that gives way to whoever else wants the CPU */
@@ -34,15 +31,13 @@ void abx_session_kill(struct abx_session *session, const char *format, ...)
 
 void abx_session_wake(struct abx_session *session)
 {
-    uint64_t one = 1;
-    (void)!write(session->doorbell, &one, sizeof one);
+    session->transport->ops->interrupt(session->transport);
 }
 
 void abx_session_rouse(struct abx_session *session)
 {
-    /* Its doorbell may be closing, and the number another's. */
-    pthread_mutex_lock(&session->inbox_lock);
-    if (session->doorbell >= 0)
+    pthread_mutex_lock(&session->inbox_lock); /* the transport may be closing */
+    if (session->transport)
         abx_session_wake(session);
     pthread_mutex_unlock(&session->inbox_lock);
 }
@@ -51,32 +46,10 @@ void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
 {
     atomic_thread_fence(memory_order_seq_cst); /* the word before the look at `waiters` */
     if (atomic_load_explicit(&session->guest->waiters, memory_order_relaxed))
-        abx_futex_wake((const uint32_t *)word, INT32_MAX);
+        session->transport->ops->wake(session->transport, word);
 }
 
 /* ---- creation */
-
-static int map_host_page(struct abx_session *session, int fd)
-{
-    if (fd < 0) {
-        fd = abx_fd_high(memfd_create("arcbox-host", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-        if (fd < 0)
-            return -errno;
-        if (ftruncate(fd, sizeof(struct abx_host_page)) < 0) {
-            close(fd);
-            return -errno;
-        }
-    }
-    session->page_fd = fd;
-    void *p = mmap(NULL, sizeof(struct abx_host_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED)
-        return -errno;
-    session->page = p;
-    /* From here on nobody else can map it for writing. */
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
-        return -errno;
-    return 0;
-}
 
 static void init_locks(struct abx_session *session)
 {
@@ -92,45 +65,38 @@ static void init_locks(struct abx_session *session)
     pthread_condattr_destroy(&monotonic);
 }
 
-int abx_session_create(
-        struct abx_host *host, int sock, int host_page, unsigned slot, struct abx_session **ret)
+void abx_session_publish(struct abx_session *session)
+{
+    struct abx_host *host = session->host;
+    atomic_store(&session->page->memory_cap, host->limits.memory_bytes);
+    atomic_store(&session->page->memory_used, atomic_load(&host->memory_used));
+}
+
+int abx_session_create(struct abx_host *host, struct abx_host_transport *transport, unsigned slot,
+        struct abx_session **ret)
 {
     struct abx_session *session = calloc(1, sizeof *session);
     if (!session) {
-        close(sock);
-        if (host_page >= 0)
-            close(host_page);
+        transport->ops->close(transport);
         return -ENOMEM;
     }
     session->host = host;
     session->slot = slot;
     session->number = atomic_fetch_add(&host->last_number, 1) + 1;
-    session->sock = sock;
+    session->transport = transport;
+    session->page = transport->page;
     session->stats = &host->stats->clients[slot];
     atomic_init(&session->references, 1);
     init_locks(session);
     memset(session->stats, 0, sizeof *session->stats);
-    /* Answers never block: a client that does not read them is ended. */
-    fcntl(sock, F_SETFL, O_NONBLOCK);
     session->chunks = calloc(ABX_MAX_CHUNKS, sizeof(struct abx_range *));
-    session->doorbell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    session->page_fd = -1;
-    int r = session->chunks ? 0 : -ENOMEM;
-    if (r == 0)
-        r = map_host_page(session, host_page);
-    else if (host_page >= 0)
-        close(host_page);
-    if (r == 0 && session->doorbell < 0)
-        r = -EMFILE;
-    if (r == 0)
-        r = abx_space_open(session);
+    int r = session->chunks ? abx_space_open(session) : -ENOMEM;
     if (r < 0) {
         abx_session_finish(session);
         abx_session_release(session);
         return r;
     }
-    atomic_store(&session->page->memory_cap, host->limits.memory_bytes);
-    atomic_store(&session->page->memory_used, atomic_load(&host->memory_used));
+    abx_session_publish(session);
     pthread_mutex_lock(&host->lock);
     atomic_store(&host->sessions[slot], session);
     pthread_mutex_unlock(&host->lock);
@@ -221,44 +187,42 @@ static void go_on(struct abx_session *session)
     abx_session_tell_addresses(session);
 }
 
+/* Until something comes on the socket or the bell; false: nothing did. */
 static bool wait_readable(struct abx_session *session, int timeout_ms)
 {
-    struct pollfd p[2] = {{session->sock, POLLIN, 0}, {session->doorbell, POLLIN, 0}};
-    if (poll(p, 2, timeout_ms) <= 0)
-        return false;
-    uint64_t count;
-    if (p[1].revents)
-        (void)!read(session->doorbell, &count, sizeof count);
-    if (p[0].revents)
+    struct abx_host_transport *t = session->transport;
+    unsigned woken = t->ops->wait(t, timeout_ms);
+    if (woken & ABX_WOKEN_RUNG)
+        t->ops->hush(t);
+    if (woken & ABX_WOKEN_MESSAGE)
         abx_session_drain_socket(session);
-    return true;
+    return woken != 0;
 }
 
-/* Sleeps until the guest rings, writes to the socket, or the inbox has something; true when there
- * were records. Lock held. */
+/* Sleeps until the guest rings, sends a message, or the inbox has something; true when there were
+ * records. Lock held. */
 static bool doze(struct abx_session *session)
 {
+    struct abx_host_transport *t = session->transport;
+    bool drains = t->ops->guest_drains;
     uint64_t head = session->ring_head; /* whoever kicks meanwhile only leaves less to do */
     pthread_mutex_unlock(&session->lock);
-    struct pollfd p[2] = {{session->doorbell, POLLIN, 0}, {session->sock, POLLIN, 0}};
-    if (!session->inproc)
+    if (!drains)
         atomic_store(&session->page->need_doorbell, 1);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the guest's, after its tail */
-    bool idle = session->inproc || ring_tail(session) == head;
-    if (idle && !atomic_load(&session->inbox))
-        poll(p, 2, -1);
-    if (!session->inproc)
+    bool idle = drains || ring_tail(session) == head;
+    unsigned woken = idle && !atomic_load(&session->inbox) ? t->ops->wait(t, -1) : 0;
+    if (!drains)
         atomic_store_explicit(&session->page->need_doorbell, 0, memory_order_relaxed);
     pthread_mutex_lock(&session->lock);
-    if (p[1].revents)
+    if (woken & ABX_WOKEN_MESSAGE)
         abx_session_drain_socket(session);
     bool any = false;
-    if (p[0].revents) {
-        /* What was rung for comes before resetting the bell, which is one more system call. */
-        if (!session->inproc)
+    if (woken & ABX_WOKEN_RUNG) {
+        /* What was rung for comes before hushing the bell, which is one more system call. */
+        if (!drains)
             any = abx_session_drain_ring(session);
-        uint64_t count;
-        (void)!read(session->doorbell, &count, sizeof count);
+        t->ops->hush(t);
     }
     return any;
 }
@@ -275,10 +239,10 @@ static bool greet(struct abx_session *session)
     return session->greeted && !atomic_load(&session->dead);
 }
 
-void abx_session_serve(struct abx_session *session, bool inproc)
+void abx_session_serve(struct abx_session *session)
 {
+    bool drains = session->transport->ops->guest_drains;
     pthread_mutex_lock(&session->lock);
-    session->inproc = inproc;
     uint64_t active = 0, looked = 0;
     bool alive = greet(session);
     while (alive && !atomic_load_explicit(&session->dead, memory_order_relaxed)) {
@@ -288,7 +252,7 @@ void abx_session_serve(struct abx_session *session, bool inproc)
             abx_queue_bury(session);
         if (atomic_load_explicit(&session->ready, memory_order_relaxed))
             go_on(session);
-        bool any = !inproc && abx_session_drain_ring(session);
+        bool any = !drains && abx_session_drain_ring(session);
         uint64_t now = abx_now_ns();
         if (any)
             active = now;
@@ -296,7 +260,7 @@ void abx_session_serve(struct abx_session *session, bool inproc)
             looked = now;
             abx_session_drain_socket(session);
         }
-        if (inproc || now - active > SPIN_NS) {
+        if (drains || now - active > SPIN_NS) {
             if (doze(session))
                 active = abx_now_ns();
         } else if (!any && now - active > POLITE_NS)
@@ -341,11 +305,7 @@ static void tell_lost(struct abx_session *session)
     snprintf(page->lost_text, sizeof page->lost_text, "%s",
             session->death[0] ? session->death : "the connection was closed");
     atomic_store(&page->lost, ABX_REASON_LOST);
-    atomic_fetch_add(&page->lost_wake, 1);
-    abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
-    abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
-    for (unsigned i = 0; i < ABX_MAX_QUEUES; i++)
-        abx_futex_wake((const uint32_t *)&page->completed[i], INT32_MAX);
+    session->transport->ops->tell_lost(session->transport);
 }
 
 static void cancel_queues(struct abx_session *session)
@@ -393,18 +353,10 @@ static void drop_objects(struct abx_session *session)
 
 static void unmap_all(struct abx_session *session)
 {
-    if (session->guest)
-        munmap(session->guest, sizeof *session->guest);
-    if (session->page)
-        munmap(session->page, sizeof *session->page);
+    session->transport->ops->close(session->transport);
+    session->transport = NULL;
     session->guest = NULL;
     session->page = NULL;
-    close(session->sock);
-    if (session->doorbell >= 0)
-        close(session->doorbell);
-    if (session->page_fd >= 0)
-        close(session->page_fd);
-    session->sock = session->doorbell = session->page_fd = -1;
 }
 
 void abx_session_finish(struct abx_session *session)
@@ -415,8 +367,7 @@ void abx_session_finish(struct abx_session *session)
     if (session->death[0])
         abx_host_log(
                 host, "ended process %u (%s): %s", session->pid, session->program, session->death);
-    if (session->page)
-        tell_lost(session);
+    tell_lost(session);
     stop_submissions(session);
     abx_session_tell_addresses(session); /* or rather forgets them */
     drop_objects(session);

@@ -144,21 +144,21 @@ static bool on_device(const struct abx_range *range)
     return range->session->host->info.addresses == ABX_ADDRESS_GUEST;
 }
 
-static int import(struct abx_range *range, int fd)
+static int import(struct abx_range *range, const struct abx_parcel *parcel)
 {
     struct abx_session *session = range->session;
     const struct abx_memory_ops *ops = session->host->backend->memory;
     uint8_t *at = session->window + range->address;
-    void *p = mmap(at, range->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
-    if (p == MAP_FAILED)
-        return -errno;
-    atomic_fetch_add(&range->references, 1); /* the import's */
-    int r = ops->import(
-            session->host->device, at, range->bytes, import_done, range, &range->memory);
-    if (r < 0) {
-        atomic_fetch_sub(&range->references, 1);
-        abx_window_vacate(at, range->bytes);
+    int r = session->transport->ops->map(session->transport, parcel, at, range->bytes);
+    if (r == 0) {
+        atomic_fetch_add(&range->references, 1); /* the import's */
+        r = ops->import(
+                session->host->device, at, range->bytes, import_done, range, &range->memory);
+        if (r < 0)
+            atomic_fetch_sub(&range->references, 1);
     }
+    if (r < 0)
+        abx_window_vacate(at, range->bytes);
     atomic_compare_exchange_strong(&range->state, &(int){ABX_RANGE_NEW}, ABX_RANGE_IMPORTING);
     return r;
 }
@@ -210,8 +210,8 @@ void abx_space_close(struct abx_session *session)
     session->window = NULL;
 }
 
-int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes, int fd,
-        struct abx_range **ret)
+int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
+        const struct abx_parcel *parcel, struct abx_range **ret)
 {
     if (address % 4096 || !abx_range_ok(address, bytes, session->window_bytes) || bytes == 0 ||
             bytes > UINT64_MAX - 4095)
@@ -222,7 +222,7 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     range->session = session;
     range->address = address;
     range->bytes = abx_align_up(bytes, 4096);
-    range->is_private = fd < 0;
+    range->is_private = !parcel;
     atomic_init(&range->references, 1);
     atomic_init(&range->named, true);
     if (!abx_range_ok(address, range->bytes, session->window_bytes)) {
@@ -240,7 +240,7 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     }
     if (abx_host_charge(session, range->bytes) < 0)
         range->poison = ABX_REASON_MEMORY;
-    else if ((range->is_private ? create_private(range) : import(range, fd)) < 0) {
+    else if ((range->is_private ? create_private(range) : import(range, parcel)) < 0) {
         range->poison = ABX_REASON_MEMORY;
         range->memory = NULL;
         abx_host_uncharge(session, range->bytes);

@@ -139,7 +139,7 @@ static void *serve(void *argument)
 {
     struct served *served = argument;
     struct abx_role_message gone = {.type = ABX_ROLE_GONE, .slot = served->slot};
-    abx_session_serve(served->session, false);
+    abx_session_serve(served->session);
     abx_session_release(served->session);
     free(served);
     abx_sock_send(ABX_ROLE_SOCKET, &gone, sizeof gone, NULL, 0);
@@ -150,8 +150,15 @@ static void accept_client(uint32_t slot, int sock, int page)
 {
     struct abx_role_message gone = {.type = ABX_ROLE_GONE, .slot = slot};
     struct served *served = malloc(sizeof *served);
+    struct abx_host_transport *transport;
     pthread_t thread;
-    int r = abx_session_create(host, sock, page, slot, &served->session);
+    int r = abx_host_transport_open(sock, page, &transport);
+    if (r == 0 && !served) {
+        transport->ops->close(transport);
+        r = -ENOMEM;
+    }
+    if (r == 0)
+        r = abx_session_create(host, transport, slot, &served->session);
     if (r == 0) {
         served->slot = slot;
         r = -pthread_create(&thread, NULL, serve, served);

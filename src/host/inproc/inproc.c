@@ -3,6 +3,7 @@
  * is drained on the calling thread; one thread of its own serves the socket. The compiler is a
  * child process, as ever. Trusts its program, which can write all of its memory anyway. */
 #include "host/session/host.h"
+#include "host/transport/socket.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -98,13 +99,32 @@ static void compiler_lost(struct abx_host *host)
         abx_host_set_compiler(host, sock);
 }
 
+/* As between two processes, but that the program's threads drain the ring. */
+static const struct abx_host_transport_ops library_ops = {
+        .name = "inproc",
+        .guest_drains = true,
+        .wait = abx_host_socket_wait,
+        .hush = abx_host_socket_hush,
+        .interrupt = abx_host_socket_interrupt,
+        .receive = abx_host_socket_receive,
+        .greet = abx_host_socket_greet,
+        .send = abx_host_socket_send,
+        .map = abx_host_socket_map,
+        .check = abx_host_socket_check,
+        .file = abx_host_socket_file,
+        .wake = abx_host_socket_wake,
+        .tell_lost = abx_host_socket_tell_lost,
+        .is_gone = abx_host_socket_is_gone,
+        .close = abx_host_socket_close,
+};
+
 static void *serve(void *argument)
 {
     struct abx_session *session = argument;
     sigset_t all;
     sigfillset(&all); /* the program's signals are for the program's threads */
     pthread_sigmask(SIG_SETMASK, &all, NULL);
-    abx_session_serve(session, true);
+    abx_session_serve(session);
     return NULL; /* the session stays: a late kick finds it dead */
 }
 
@@ -201,7 +221,10 @@ int abx_inproc_attach(int sock, void (**ret_kick)(void *), void **ret_context)
         return slot;
     /* On failure the caller still owns `sock`, but abx_session_create() may have closed its own. */
     int ours = fcntl(sock, F_DUPFD_CLOEXEC, 3);
-    r = ours < 0 ? -errno : abx_session_create(host, ours, -1, (unsigned)slot, &session);
+    struct abx_host_transport *transport;
+    r = ours < 0 ? -errno : abx_host_socket_open(&library_ops, ours, -1, &transport);
+    if (r == 0)
+        r = abx_session_create(host, transport, (unsigned)slot, &session);
     if (r < 0)
         return r;
     r = -pthread_create(&thread, NULL, serve, session);
