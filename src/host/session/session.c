@@ -211,7 +211,9 @@ static bool doze(struct abx_session *session)
         atomic_store(&session->page->need_doorbell, 1);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the guest's, after its tail */
     bool idle = drains || ring_tail(session) == head;
-    unsigned woken = idle && !atomic_load(&session->inbox) ? t->ops->wait(t, -1) : 0;
+    /* What was done before may have ended the client (an answer that it does not read). */
+    idle = idle && !atomic_load(&session->inbox) && !atomic_load(&session->dead);
+    unsigned woken = idle ? t->ops->wait(t, -1) : 0;
     if (!drains)
         atomic_store_explicit(&session->page->need_doorbell, 0, memory_order_relaxed);
     pthread_mutex_lock(&session->lock);
