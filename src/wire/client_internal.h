@@ -90,6 +90,6 @@ int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx
 
 /* Receives; says on a terminal that a compile takes its time. (client_progress.c) */
 ssize_t abx_client_receive_showing(
-        struct abx_client *client, union abx_message *message, struct abx_payload *ret_payload);
+        struct abx_client *client, union abx_message *message, struct abx_attachment *ret_payload);
 
 #endif

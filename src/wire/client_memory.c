@@ -293,39 +293,59 @@ static void unmap_rims(struct abx_chunk *chunk)
 
 /* Calls `look` for what is mapped in [start, end), until it says that it has seen enough. */
 static bool for_mappings(uint64_t start, uint64_t end,
-        bool (*look)(const struct abx_mapping *mapping, const struct abx_chunk *chunk),
-        const struct abx_chunk *chunk)
+        bool (*look)(const struct abx_mapping *mapping, const void *user), const void *user)
 {
     struct abx_mapping list[MOST_MAPPINGS];
     unsigned count = MOST_MAPPINGS;
     while (count == MOST_MAPPINGS && start < end) {
         count = abx_client_mappings(start, end, list, MOST_MAPPINGS);
         for (unsigned i = 0; i < count; i++)
-            if (look(&list[i], chunk))
+            if (look(&list[i], user))
                 return true;
         start = count ? list[count - 1].end : end;
     }
     return false;
 }
 
-static bool make_own_ordinary(const struct abx_mapping *mapping, const struct abx_chunk *chunk)
+/* Where the chunk's memory is in the program, and how much of it. */
+static uint64_t visible(const struct abx_chunk *chunk, uint64_t *ret_bytes)
 {
-    if (mapping->shared && mapping->inode == chunk->shared.inode)
-        make_ordinary((uint8_t *)(uintptr_t)mapping->start, mapping->end - mapping->start);
+    *ret_bytes = chunk->adopted ? chunk->shared.whole_bytes : chunk->bytes;
+    return (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
+}
+
+/* chunk: not in the list any more; those that are have been made since, where it stood. */
+struct adopted {
+    const struct abx_client_memory *memory;
+    const struct abx_chunk *chunk;
+};
+
+static bool make_own_ordinary(const struct abx_mapping *mapping, const void *user)
+{
+    const struct adopted *a = user;
+    if (!mapping->shared || mapping->inode != a->chunk->shared.inode)
+        return false;
+    for (const struct abx_chunk *other = a->memory->chunks; other; other = other->next) {
+        uint64_t bytes, first = visible(other, &bytes);
+        if (first && mapping->start < first + bytes && first < mapping->end)
+            return false;
+    }
+    make_ordinary((uint8_t *)(uintptr_t)mapping->start, mapping->end - mapping->start);
     return false;
 }
 
 /* The pages of an adopted chunk become the program's again. It may have let go of its memory before
  * the buffer over it, and others may lie there now: only what still is the chunk's is touched. When
  * that fails they stay shared with the host, which then no longer uses them. */
-static void unadopt(struct abx_chunk *chunk)
+static void unadopt(const struct abx_client_memory *memory, struct abx_chunk *chunk)
 {
+    const struct adopted adopted = {memory, chunk};
     uint64_t start = (uintptr_t)chunk->shared.whole;
     unmap_rims(chunk);
-    for_mappings(start, start + chunk->shared.whole_bytes, make_own_ordinary, chunk);
+    for_mappings(start, start + chunk->shared.whole_bytes, make_own_ordinary, &adopted);
 }
 
-static bool is_seen(const struct abx_mapping *mapping, const struct abx_chunk *unused)
+static bool is_seen(const struct abx_mapping *mapping, const void *unused)
 {
     return mapping->shared && mapping->writable;
 }
@@ -342,7 +362,7 @@ static void chunk_release(struct abx_client *client, struct abx_chunk *chunk)
     struct abx_client_memory *m = client->memory;
     chunk_unlink(m, chunk);
     if (chunk->adopted)
-        unadopt(chunk);
+        unadopt(m, chunk);
     else if (chunk->pointer)
         munmap(chunk->pointer, chunk->bytes);
     if (chunk->id) {
@@ -577,8 +597,7 @@ static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct
 {
     struct abx_chunk *chunk = m->chunks;
     for (; chunk; chunk = chunk->next) {
-        uint64_t first = (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
-        uint64_t bytes = chunk->adopted ? chunk->shared.whole_bytes : chunk->bytes;
+        uint64_t bytes, first = visible(chunk, &bytes);
         if (first && s->start < first + bytes && first < s->start + s->bytes)
             break;
     }
@@ -587,9 +606,8 @@ static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct
 
 static bool inside(const struct abx_chunk *chunk, const struct span *s)
 {
-    uint64_t first = (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
-    return s->start >= first && abx_range_ok(s->start - first, s->bytes,
-                                        chunk->adopted ? chunk->shared.whole_bytes : chunk->bytes);
+    uint64_t bytes, first = visible(chunk, &bytes);
+    return s->start >= first && abx_range_ok(s->start - first, s->bytes, bytes);
 }
 
 int abx_client_adopt(

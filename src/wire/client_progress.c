@@ -19,7 +19,7 @@ static bool may_show(void)
 }
 
 ssize_t abx_client_receive_showing(
-        struct abx_client *client, union abx_message *message, struct abx_payload *ret_payload)
+        struct abx_client *client, union abx_message *message, struct abx_attachment *ret_payload)
 {
     struct abx_transport *t = client->transport;
     int waited = FIRST_MS;

@@ -11,12 +11,12 @@ struct abx_client_request {
     uint32_t tag, answer_type;
     bool done;
     union abx_message answer;
-    struct abx_payload payload; /* of the answer */
+    struct abx_attachment payload; /* of the answer */
 };
 
 /* Lock held. A payload nobody asked for is freed. */
 static void deliver(struct abx_client *client, const union abx_message *message, ssize_t length,
-        struct abx_payload payload)
+        struct abx_attachment payload)
 {
     struct abx_client_request *r = NULL;
     if (length >= (ssize_t)(2 * sizeof(uint32_t))) /* `tag` is second in all answers */
@@ -36,7 +36,7 @@ static void deliver(struct abx_client *client, const union abx_message *message,
 static void read_one(struct abx_client *client)
 {
     union abx_message message;
-    struct abx_payload payload = {0};
+    struct abx_attachment payload = {0};
     client->reading = true;
     pthread_mutex_unlock(&client->request_lock);
     memset(&message, 0, sizeof message);

@@ -191,7 +191,7 @@ int abx_socket_send(struct abx_transport *t, const void *message, size_t bytes, 
 }
 
 ssize_t abx_socket_receive(struct abx_transport *t, union abx_message *message,
-        struct abx_payload *ret_payload, int timeout_ms)
+        struct abx_attachment *ret_payload, int timeout_ms)
 {
     struct pollfd p = {.fd = of(t)->sock, .events = POLLIN};
     int fds[ABX_SOCK_MAX_FDS];
@@ -199,7 +199,7 @@ ssize_t abx_socket_receive(struct abx_transport *t, union abx_message *message,
     if (timeout_ms >= 0 && poll(&p, 1, timeout_ms) == 0)
         return -ETIMEDOUT;
     ssize_t n = abx_sock_receive(p.fd, message, sizeof *message, fds, &fd_count);
-    *ret_payload = (struct abx_payload){0};
+    *ret_payload = (struct abx_attachment){0};
     /* A memory file's position is shared with whoever wrote it. */
     if (fd_count && lseek(fds[0], 0, SEEK_SET) == 0)
         (void)abx_read_fd(fds[0], PAYLOAD_MAX_BYTES, &ret_payload->data, &ret_payload->bytes);

@@ -33,7 +33,7 @@ int abx_socket_adopt(
 int abx_socket_send(struct abx_transport *t, const void *message, size_t bytes, const void *payload,
         size_t payload_bytes);
 ssize_t abx_socket_receive(struct abx_transport *t, union abx_message *message,
-        struct abx_payload *ret_payload, int timeout_ms);
+        struct abx_attachment *ret_payload, int timeout_ms);
 void abx_socket_sleep(
         struct abx_transport *t, const _Atomic uint64_t *word, uint64_t expected, int64_t limit_ns);
 void abx_socket_wake(struct abx_transport *t, const _Atomic uint64_t *word);

@@ -47,7 +47,7 @@ struct abx_shared {
 };
 
 /* What came with a message: `bytes` from malloc(), the receiver's. */
-struct abx_payload {
+struct abx_attachment {
     void *data;
     size_t bytes;
 };
@@ -77,7 +77,7 @@ struct abx_transport_ops {
     /* The next message: its length, 0 when the host has gone, -ETIMEDOUT after timeout_ms (< 0:
      * never), or -errno. A payload that cannot be had is NULL. */
     ssize_t (*receive)(struct abx_transport *t, union abx_message *message,
-            struct abx_payload *ret_payload, int timeout_ms);
+            struct abx_attachment *ret_payload, int timeout_ms);
     /* guest->ring_tail was raised: wakes the host when host->need_doorbell says that it sleeps. */
     void (*doorbell)(struct abx_transport *t);
     /* Sleeps while the low half of `word`, in either page, is `expected`'s, at most limit_ns; may
