@@ -63,9 +63,32 @@ int guest_dial(const char *path)
     return sock;
 }
 
+static void connect_by(struct guest *g, const char *name, const char *path)
+{
+    struct abx_greeting greeting = {.hello = {.type = ABX_MESSAGE_HELLO,
+                                            .magic = ABX_WIRE_MAGIC,
+                                            .version = ABX_WIRE_VERSION,
+                                            .pid = (uint32_t)getpid(),
+                                            .program = "host-test"}};
+    unsigned i = 0;
+    while (i < abx_transport_count && strcmp(abx_transports[i]->name, name) != 0)
+        i++;
+    CHECK(i < abx_transport_count);
+    memset(g, 0, sizeof *g);
+    setenv(ABX_SOCKET_ENV, path, 1);
+    CHECK(abx_transports[i]->connect(&greeting, &g->transport) == 0 && g->transport->host);
+    g->page = g->transport->guest;
+    g->host = (struct abx_host_page *)g->transport->host;
+    g->welcome = greeting.answer.welcome;
+}
+
 void guest_connect(struct guest *g, const char *path)
 {
-    guest_attach(g, guest_dial(path));
+    const char *transport = getenv(ABX_TRANSPORT_ENV);
+    if (transport)
+        connect_by(g, transport, path);
+    else
+        guest_attach(g, guest_dial(path));
 }
 
 void guest_inproc(struct guest *g, const char *library)
@@ -89,10 +112,15 @@ void guest_inproc(struct guest *g, const char *library)
 
 void *guest_chunk(struct guest *g, uint32_t id, uint64_t bytes, uint64_t address)
 {
-    int fd = abx_memfd_create("chunk", bytes);
-    CHECK(fd >= 0);
     struct abx_message_chunk m = {
             .type = ABX_MESSAGE_CHUNK, .chunk = id, .bytes = bytes, .address = address};
+    if (g->transport) {
+        struct abx_shared memory = {0};
+        CHECK(g->transport->ops->share(g->transport, &m, &memory) == 0);
+        return memory.pointer;
+    }
+    int fd = abx_memfd_create("chunk", bytes);
+    CHECK(fd >= 0);
     CHECK(abx_sock_send(g->sock, &m, sizeof m, &fd, 1) == 0);
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(p != MAP_FAILED);
@@ -116,11 +144,15 @@ void guest_setup(struct guest *g)
 
 void guest_close(struct guest *g)
 {
-    close(g->sock);
-    close(g->doorbell);
-    close(g->page_fd);
-    munmap(g->page, sizeof *g->page);
-    munmap(g->host, sizeof *g->host);
+    if (g->transport)
+        g->transport->ops->disconnect(g->transport);
+    else {
+        close(g->sock);
+        close(g->doorbell);
+        close(g->page_fd);
+        munmap(g->page, sizeof *g->page);
+        munmap(g->host, sizeof *g->host);
+    }
     if (g->arena)
         munmap(g->arena, ARENA_BYTES);
     if (g->data)
@@ -133,6 +165,10 @@ void guest_ring(struct guest *g)
     uint64_t one = 1;
     if (g->kick) {
         g->kick(g->kick_context);
+        return;
+    }
+    if (g->transport) {
+        g->transport->ops->doorbell(g->transport);
         return;
     }
     atomic_thread_fence(memory_order_seq_cst);
@@ -184,6 +220,13 @@ bool guest_wait(struct guest *g, uint32_t slot, uint64_t sequence)
         if (abx_now_ns() - start < 50000)
             continue;
         atomic_fetch_add(&g->page->waiters, 1);
+        if (g->transport) {
+            g->transport->ops->sleep(g->transport, &g->host->completed[slot], done, 100000000);
+            atomic_fetch_sub(&g->page->waiters, 1);
+            if (!g->transport->ops->alive(g->transport))
+                return atomic_load(&g->host->completed[slot]) >= sequence;
+            continue;
+        }
         int r = atomic_load(&g->host->completed[slot]) == done
                         ? abx_futex_wait((const uint32_t *)&g->host->completed[slot],
                                   (uint32_t)done, 100000000)
@@ -209,6 +252,12 @@ struct abx_result guest_run(struct guest *g)
 
 bool guest_is_dead(struct guest *g)
 {
+    uint64_t start = abx_now_ns();
+    while (g->transport && g->transport->ops->alive(g->transport))
+        if (abx_now_ns() - start > PATIENCE_NS)
+            return false;
+    if (g->transport)
+        return atomic_load(&g->host->lost);
     struct pollfd p = {g->sock, POLLRDHUP, 0};
     int n = poll(&p, 1, (int)(PATIENCE_NS / 1000000));
     /* Of a worker that was killed the supervisor says so, a moment later. */
@@ -221,15 +270,36 @@ bool guest_is_dead(struct guest *g)
     return false;
 }
 
-static int receive(struct guest *g, union abx_message *m)
+static void send_message(
+        struct guest *g, const void *message, size_t bytes, const void *payload, size_t length)
+{
+    if (g->transport) {
+        CHECK(g->transport->ops->send(g->transport, message, bytes, payload, length) == 0);
+        return;
+    }
+    int fd = payload ? abx_memfd_create("source", length) : -1;
+    if (payload)
+        CHECK(abx_write_all(fd, payload, length) == 0 && abx_memfd_seal(fd) == 0);
+    CHECK(abx_sock_send(g->sock, message, bytes, &fd, payload ? 1 : 0) == 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+static struct abx_attachment receive(struct guest *g, union abx_message *m)
 {
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count = 0;
-    ssize_t n = abx_sock_receive(g->sock, m, sizeof *m, fds, &fd_count);
-    CHECK(n > 0);
-    for (unsigned i = 1; i < fd_count; i++)
-        close(fds[i]);
-    return fd_count ? fds[0] : -1;
+    struct abx_attachment payload = {0};
+    if (g->transport) {
+        CHECK(g->transport->ops->receive(g->transport, m, &payload, -1) > 0);
+        return payload;
+    }
+    CHECK(abx_sock_receive(g->sock, m, sizeof *m, fds, &fd_count) > 0);
+    if (fd_count)
+        CHECK(abx_read_fd(fds[0], 64 << 20, &payload.data, &payload.bytes) == 0);
+    while (fd_count)
+        close(fds[--fd_count]);
+    return payload;
 }
 
 int guest_compile(struct guest *g, const char *source, abx_handle library)
@@ -243,32 +313,30 @@ int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes
     struct abx_shader_options options = {
             .math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST, .macro_bytes = macro_bytes};
     size_t request_bytes = sizeof options + macro_bytes + source_bytes;
-    int fd = abx_memfd_create("source", request_bytes);
-    CHECK(abx_write_all(fd, &options, sizeof options) == 0);
-    CHECK(abx_write_all(fd, macros, macro_bytes) == 0);
-    CHECK(abx_write_all(fd, source, source_bytes) == 0 && abx_memfd_seal(fd) == 0);
+    char *request = malloc(request_bytes);
+    CHECK(request);
+    memcpy(request, &options, sizeof options);
+    if (macro_bytes)
+        memcpy(request + sizeof options, macros, macro_bytes);
+    memcpy(request + sizeof options + macro_bytes, source, source_bytes);
     struct abx_message_compile c = {.type = ABX_MESSAGE_COMPILE,
             .tag = ++g->next_tag,
             .library = library,
             .bytes = request_bytes};
-    CHECK(abx_sock_send(g->sock, &c, sizeof c, &fd, 1) == 0);
-    close(fd);
+    send_message(g, &c, sizeof c, request, request_bytes);
+    free(request);
     union abx_message m;
-    fd = receive(g, &m);
+    struct abx_attachment answer = receive(g, &m);
+    char *data = answer.data;
     CHECK(m.type == ABX_MESSAGE_COMPILED && m.compiled.tag == g->next_tag);
-    void *data = NULL;
-    size_t bytes = 0;
     g->text[0] = 0;
-    if (fd >= 0) {
-        CHECK(abx_read_fd(fd, 64 << 20, &data, &bytes) == 0);
-        close(fd);
-        snprintf(g->text, sizeof g->text, "%.*s", (int)m.compiled.message_bytes, (char *)data);
-    }
+    if (data)
+        snprintf(g->text, sizeof g->text, "%.*s", (int)m.compiled.message_bytes, data);
     free(g->reflection);
     g->reflection = NULL;
     if (m.compiled.reflection_bytes) {
         g->reflection = malloc(m.compiled.reflection_bytes);
-        memcpy(g->reflection, (char *)data + abx_align_up(m.compiled.message_bytes, 8),
+        memcpy(g->reflection, data + abx_align_up(m.compiled.message_bytes, 8),
                 m.compiled.reflection_bytes);
         CHECK(abx_reflection_check(g->reflection, m.compiled.reflection_bytes) == 0);
     }
@@ -281,8 +349,8 @@ int guest_prepare(struct guest *g, abx_handle pipeline)
     struct abx_message_prepare p = {
             .type = ABX_MESSAGE_PREPARE, .tag = ++g->next_tag, .pipeline = pipeline};
     union abx_message m;
-    CHECK(abx_sock_send(g->sock, &p, sizeof p, NULL, 0) == 0);
-    CHECK(receive(g, &m) == -1);
+    send_message(g, &p, sizeof p, NULL, 0);
+    CHECK(!receive(g, &m).data);
     CHECK(m.type == ABX_MESSAGE_PREPARED && m.prepared.tag == g->next_tag);
     snprintf(g->text, sizeof g->text, "%s", m.prepared.text);
     return m.prepared.error;

@@ -4,6 +4,7 @@
 
 #include "encode_gen.h"
 #include "host/control/control.h"
+#include "wire/transport/transport.h"
 #include "wire/wire.h"
 
 #include <stdatomic.h>
@@ -28,6 +29,8 @@
 #define HANDLE(n) (1ull << 32 | (n))
 
 struct guest {
+    struct abx_transport
+            *transport; /* the one ARCBOX_TRANSPORT names; NULL: by hand, what follows */
     int sock, doorbell, page_fd;
     void (*kick)(void *); /* inproc */
     void *kick_context;
