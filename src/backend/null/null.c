@@ -80,9 +80,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
 }
 
 /* Nothing runs. */
-static void device_watchdog(struct abx_device *device, uint64_t limit_ns)
-{
-}
+static void device_watchdog(struct abx_device *device, uint64_t limit_ns) {}
 
 static int memory_new(uint64_t address, struct abx_device_memory **ret)
 {

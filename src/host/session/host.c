@@ -70,8 +70,7 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
         host->stats = calloc(1, sizeof *host->stats);
         r = host->stats ? 0 : -ENOMEM;
     }
-    struct abx_device_config device = {
-            .events = &abx_host_event_ops,
+    struct abx_device_config device = {.events = &abx_host_event_ops,
             .threads = config->limits.threads,
             .lost = device_lost,
             .user = host};

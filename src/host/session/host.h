@@ -25,8 +25,8 @@ struct abx_host_config {
     /* The device is gone, and every client knows; may not return. NULL is legal. On a thread of the
      * backend's. */
     void (*device_lost)(struct abx_host *host);
-    /* The compiler has ended: abx_host_set_compiler() brings another, once there is one. NULL: none will
-     * come. On a thread of the host's. */
+    /* The compiler has ended: abx_host_set_compiler() brings another, once there is one. NULL: none
+     * will come. On a thread of the host's. */
     void (*compiler_lost)(struct abx_host *host);
     /* It does not answer, and is to be ended. NULL: somebody else looks after it. As above. */
     void (*end_compiler)(struct abx_host *host);
