@@ -143,23 +143,3 @@ int codegen_check(struct codegen *g)
         r = check_function(g, f);
     return r;
 }
-
-/* Half of a worker thread's stack (ABX_CPU_STACK_BYTES): spills, the math functions and the
- * thread's own frames need some, too. */
-#define MAX_STACK_BYTES (8u << 20)
-
-int codegen_check_stack(struct codegen *g)
-{
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
-        uint64_t bytes = 0;
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
-                if (LLVMGetInstructionOpcode(in) == LLVMAlloca)
-                    bytes += LLVMABISizeOfType(g->layout, LLVMGetAllocatedType(in));
-        if (bytes > MAX_STACK_BYTES)
-            return codegen_fail(g, -EINVAL,
-                    "the kernel's variables need %llu bytes of stack: more than is supported (%u)",
-                    (unsigned long long)bytes, MAX_STACK_BYTES);
-    }
-    return 0;
-}

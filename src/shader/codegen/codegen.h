@@ -34,6 +34,10 @@ struct codegen {
     struct abx_string message;
 };
 
+/* Everything of *g for a library's target but what is in the module; codegen_end() in every case
+ * once g->context is set. */
+int codegen_begin(struct codegen *g, uint32_t target);
+void codegen_end(struct codegen *g);
 /* LLVM's errors become text in `message`, which must outlive the context, instead of ending the
  * process. */
 void codegen_handle_diagnostics(LLVMContextRef context, struct abx_string *message);
@@ -67,42 +71,20 @@ struct codegen_place {
     LLVMValueRef buffer[ABX_BUFFER_SLOTS], threadgroup[ABX_MAX_THREADGROUP_BINDINGS];
     LLVMValueRef statics;
 };
-/* Loads what is the same for a whole dispatch (grid, group size, counts). */
-void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValueRef call);
-/* The rest of that, from the group size already set. */
+/* The counts that follow from the group size already set. */
 void codegen_place_counts(struct codegen *g, struct codegen_place *p);
 /* A group's place in dimension d and its size, which is less at the grid's far edge. */
 void codegen_place_edge(struct codegen *g, struct codegen_place *p, int d, LLVMValueRef at);
 /* Completes the place of a thread from group[], size[] and thread position [] already set. */
 void codegen_place_thread(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
 void codegen_place_group(struct codegen *g, struct codegen_place *p);
-/* The group's place and size, from its number in the dispatch, or from *call (coroutines). */
-void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
-void codegen_place_in_coroutine(struct codegen *g, struct codegen_place *p);
-
-/* A loop in g->entry that counts to at least one; the builder then lies in its body. */
-struct codegen_loop {
-    LLVMBasicBlockRef body, after;
-    LLVMValueRef i;
-};
-struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name);
-void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count);
-/* By `step` instead of one; the steps must come to `count` exactly. */
-void codegen_loop_end_by(
-        struct codegen *g, struct codegen_loop *l, LLVMValueRef step, LLVMValueRef count);
 /* In `function`: the builtin, buffer and threadgroup markers become the place's values; mutable
  * globals (threadgroup variables) become offsets into static threadgroup memory. */
 int codegen_lower_markers(
         struct codegen *g, LLVMValueRef function, struct codegen_place *p, LLVMValueRef at);
 int codegen_lower_statics(struct codegen *g);
 /* open.c: takes small vectors and integers that stand for them apart. */
-/* Asks LLVM to unroll loops that index private arrays, which then become registers. */
-void codegen_unroll_private(struct codegen *g, LLVMValueRef function);
 void codegen_open_vectors(struct codegen *g, LLVMValueRef function);
-/* The whole kernel in scalars: vectors left in it block the vectoriser. */
-int codegen_scalarize(struct codegen *g);
-/* cpu/wide/product.c: gives each function the memory that its products of matrices use. */
-void codegen_place_factors(struct codegen *g);
 /* matrix.c: a marker of an 8x8 matrix; its constant flags, -1 when they are not; and all of
  * them turned into exchanges between lanes. */
 bool codegen_is_matrix(LLVMValueRef in);
@@ -113,19 +95,26 @@ int codegen_expand_matrices(struct codegen *g, LLVMValueRef function);
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 
 /* The steps. Each 0 or a negative errno with a message. */
-/* `bitcode` is the module that function `function` of the library is in. */
-int codegen_read(struct codegen *g, const struct abx_shader_library *library, const char *bitcode,
-        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count);
+/* Takes a module in: it becomes g->module, its function `name` g->kernel. */
+int codegen_read(struct codegen *g, const char *bitcode, size_t bytes, const char *name);
 /* Functions that could not be inlined stay, if they may. */
 int codegen_keep_recursive(struct codegen *g);
 /* Leaves, of what runs before main(), what makes values that the roots (different functions) use;
  * and runs it, when the function constants are set. */
 int codegen_keep_initialisers(struct codegen *g, const LLVMValueRef *roots, uint32_t count);
 int codegen_run_initialisers(struct codegen *g);
+/* Who makes the module with the entries of some functions of an ABX_LIBRARY_HEADER library, which
+ * has no code of its own: the front end. */
+struct codegen_entries {
+    int (*make)(const struct abx_shader_tools *tools, const struct abx_shader_library *library,
+            const uint32_t *functions, uint32_t count, struct abx_string *ret_bitcode,
+            struct abx_string *message);
+    const struct abx_shader_tools *tools;
+};
 /* Merges what the kernel is linked with into the module. */
-int codegen_link(struct codegen *g, const struct abx_shader_tools *tools, uint32_t target,
+int codegen_link(struct codegen *g, const struct codegen_entries *entries, uint32_t target,
         const struct abx_shader_link *links, uint32_t count);
+/* The kernel in one function, its constants set, ready for a target. */
 int codegen_load(struct codegen *g, const struct abx_shader_library *library,
         const struct abx_shader_constant *constants, uint32_t constant_count);
 /* Of g->module: only the roots stay to be seen from outside; the rest may be inlined and dropped.
@@ -136,40 +125,7 @@ int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
         const struct abx_shader_constant *constants, uint32_t count);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
-/* What a guest's module may not contain; the stack that its machine code would need. */
-/* Puts __abx_yield() into the kernel's loops that wait for other threads; sets `yields`. */
-int codegen_find_spins(struct codegen *g);
-/* A function without a body that code may call: a marker, an intrinsic, what workers provide. */
-bool codegen_callable(const char *name);
+/* What a guest's module may not contain. */
 int codegen_check(struct codegen *g);
-int codegen_check_stack(struct codegen *g);
-/* Vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit for it.
- */
-int codegen_build_wide(struct codegen *g);
-int codegen_build_scalar(struct codegen *g); /* loops, or a coroutine a thread */
-/* Keeps what is stored past the ends of private arrays from everything else. Once, after loops have
- * been unrolled: whatever is in registers by then cannot be left. */
-int codegen_bound_private(struct codegen *g, LLVMValueRef function);
-/* Puts the kernel's blocks, and stops at the ends of loops, where they let each SIMD-group function
- * see the lanes that are at it in the same turn. */
-int codegen_order_waits(struct codegen *g);
-/* Once all is optimised: moves loads and conversions of vectors to where they are used. */
-void codegen_sink(struct codegen *g);
-/* True when the instruction may write to memory, or when others may look at its order. */
-bool codegen_writes(LLVMValueRef in);
-int codegen_finish(struct codegen *g, struct abx_shader_result *result);
-
-/* A coroutine around entry(call, frame, thread, lane): begun at the builder's place, ended by
- * codegen_coroutine_end(), which also turns every `stop` call into a suspension. */
-struct codegen_coroutine {
-    LLVMValueRef function, id, handle;
-    LLVMBasicBlockRef cleanup, suspend;
-};
-void codegen_coroutine_begin(struct codegen *g, LLVMValueRef function, LLVMValueRef memory,
-        struct codegen_coroutine *ret);
-void codegen_coroutine_stop(
-        struct codegen *g, struct codegen_coroutine *c, bool final, LLVMBasicBlockRef resume);
-void codegen_coroutine_end(struct codegen *g, struct codegen_coroutine *c);
-int codegen_coroutine_split(struct codegen *g);
 
 #endif

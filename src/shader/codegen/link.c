@@ -4,7 +4,6 @@
  * switch over the linked functions of the table's type. No number in a guest's memory is ever used
  * as an address. Compiler process; every module is the guest's. */
 #include "shader/codegen/codegen.h"
-#include "shader/frontend/frontend.h"
 
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Linker.h>
@@ -32,7 +31,7 @@ struct linked {
 
 struct linker {
     struct codegen *g;
-    const struct abx_shader_tools *tools;
+    const struct codegen_entries *entries;
     const struct abx_shader_link *links;
     uint32_t count, part_count;
     struct part *parts;
@@ -71,7 +70,7 @@ static int part_bitcode(struct linker *l, const struct part *part, struct abx_st
     uint32_t functions[ABX_SHADER_MAX_LINKS], count = 0;
     for (uint32_t i = 0; links->kind != ABX_LINK_LIBRARY && i < part->count; i++)
         functions[count++] = links[i].function;
-    int r = frontend_kernel(l->tools, head, functions, count, compiled, &l->g->message);
+    int r = l->entries->make(l->entries->tools, head, functions, count, compiled, &l->g->message);
     *ret = compiled->data;
     *ret_bytes = compiled->length;
     return r;
@@ -359,10 +358,10 @@ static int merge_all(struct linker *l)
     return r;
 }
 
-int codegen_link(struct codegen *g, const struct abx_shader_tools *tools, uint32_t target,
+int codegen_link(struct codegen *g, const struct codegen_entries *entries, uint32_t target,
         const struct abx_shader_link *links, uint32_t count)
 {
-    struct linker l = {.g = g, .tools = tools, .links = links, .count = count};
+    struct linker l = {.g = g, .entries = entries, .links = links, .count = count};
     if (count > ABX_SHADER_MAX_LINKS)
         return codegen_fail(g, -EINVAL, "more than %u linked functions", ABX_SHADER_MAX_LINKS);
     l.parts = calloc(count + 1, sizeof *l.parts);

@@ -2,8 +2,8 @@
  * function constants set, and free of what must not reach machine code: traps on integer division,
  * loops that are assumed to end, attributes made for another CPU. Compiler process; hostile input.
  */
-#include "shader/air/air.h"
 #include "shader/codegen/codegen.h"
+#include "shader/abi/names.h"
 
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Comdat.h>
@@ -270,26 +270,6 @@ void codegen_keep(struct codegen *g, const LLVMValueRef *kept, uint32_t count)
     }
 }
 
-/* What is still called, other than markers, intrinsics and what the worker provides. */
-bool codegen_callable(const char *name)
-{
-    static const char *const names[] = {
-            "__abx_builtin", "__abx_buffer", "__abx_threadgroup", "__abx_barrier",
-            "__abx_simd_barrier", "__abx_simd", "__abx_matrix_multiply", "__abx_matrix_load_f32",
-            "__abx_matrix_load_f16", "__abx_matrix_load_bf16", "__abx_matrix_store_f32",
-            "__abx_matrix_store_f16", "__abx_matrix_store_bf16", ABX_RUNTIME_BFLOAT,
-#define NAME(f) #f,
-            ABX_RUNTIME_MATH(NAME) ABX_RUNTIME_BUILTINS(NAME) ABX_RUNTIME_HALF(NAME)
-#undef NAME
-    };
-    if (!strncmp(name, "llvm.", 5))
-        return true;
-    for (size_t i = 0; i < ABX_ARRAY_SIZE(names); i++)
-        if (!strcmp(name, names[i]))
-            return true;
-    return false;
-}
-
 /* What a builtin is below: lets LLVM see that divisions of a thread's index are shifts. */
 static void set_range(struct codegen *g, LLVMValueRef in)
 {
@@ -341,7 +321,7 @@ static int scan(struct codegen *g, bool *ret_again)
                         g, -EINVAL, "calls through function pointers are not supported");
             if (!LLVMIsDeclaration(callee))
                 *ret_again = true;
-            else if (!codegen_callable(name))
+            else if (!abx_is_callable(name))
                 return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
             g->barriers |= !strcmp(name, "__abx_barrier");
             g->simd_barriers |= !strcmp(name, "__abx_simd_barrier");
@@ -419,8 +399,7 @@ static int inline_all(struct codegen *g)
     return 0;
 }
 
-/* The module with the entry `name` of source's kernel. */
-static int read_module(struct codegen *g, const char *bitcode, size_t bytes, const char *name)
+int codegen_read(struct codegen *g, const char *bitcode, size_t bytes, const char *name)
 {
     LLVMMemoryBufferRef buffer =
             LLVMCreateMemoryBufferWithMemoryRange(bitcode, bytes, "library", 0);
@@ -438,19 +417,6 @@ static int read_module(struct codegen *g, const char *bitcode, size_t bytes, con
     LLVMDisposeMessage(triple);
     LLVMSetModuleDataLayout(g->module, g->layout);
     return codegen_keep_initialisers(g, &g->kernel, 1);
-}
-
-int codegen_read(struct codegen *g, const struct abx_shader_library *head, const char *bitcode,
-        size_t bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count)
-{
-    const struct abx_reflection *r = (const void *)((const char *)head + head->reflection_offset);
-    if (function >= r->function_count)
-        return codegen_fail(g, -EINVAL, "no such function in this library");
-    const char *name = abx_reflection_string(r, abx_reflection_functions(r)[function].entry);
-    return head->form == ABX_LIBRARY_AIR ? air_load(g, (const void *)bitcode, bytes, function, name,
-                                                   constants, constant_count)
-                                         : read_module(g, bitcode, bytes, name);
 }
 
 int codegen_load(struct codegen *g, const struct abx_shader_library *head,

@@ -2,10 +2,7 @@
  * memory) into values, and threadgroup variables into offsets. Compiler process. */
 #include "shader/codegen/codegen.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define FIELD(name, index) (offsetof(struct abx_kernel_call, name) + 4 * (size_t)(index))
 
 static LLVMValueRef ceil_shift(struct codegen *g, LLVMValueRef v, unsigned shift)
 {
@@ -16,24 +13,6 @@ static LLVMValueRef ceil_shift(struct codegen *g, LLVMValueRef v, unsigned shift
 static LLVMValueRef product(struct codegen *g, LLVMValueRef v[3])
 {
     return LLVMBuildMul(g->builder, LLVMBuildMul(g->builder, v[0], v[1], ""), v[2], "");
-}
-
-void codegen_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValueRef call)
-{
-    LLVMValueRef zero = codegen_i32(g, 0);
-    for (int b = 0; b < ABX_BUILTIN_COUNT; b++)
-        for (int d = 0; d < 3; d++)
-            p->builtin[b][d] = zero;
-    p->call = call;
-    for (int d = 0; d < 3; d++) {
-        p->builtin[ABX_BUILTIN_GRID][d] =
-                codegen_load_field(g, call, g->i32, FIELD(grid, d), "grid");
-        p->builtin[ABX_BUILTIN_DISPATCH_GROUP_SIZE][d] =
-                codegen_load_field(g, call, g->i32, FIELD(group_size, d), "group_size");
-        p->builtin[ABX_BUILTIN_GROUPS][d] =
-                codegen_load_field(g, call, g->i32, FIELD(groups, d), "groups");
-    }
-    codegen_place_counts(g, p);
 }
 
 void codegen_place_counts(struct codegen *g, struct codegen_place *p)
@@ -57,60 +36,6 @@ void codegen_place_edge(struct codegen *g, struct codegen_place *p, int d, LLVMV
     LLVMValueRef left = LLVMBuildSub(g->builder, p->builtin[ABX_BUILTIN_GRID][d], start, "left");
     p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] = at;
     p->builtin[ABX_BUILTIN_GROUP_SIZE][d] = min32(g, full, left);
-}
-
-void codegen_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear)
-{
-    LLVMBuilderRef b = g->builder;
-    LLVMValueRef x = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUPS][0], g->i64, "");
-    LLVMValueRef y = LLVMBuildZExt(b, p->builtin[ABX_BUILTIN_GROUPS][1], g->i64, "");
-    LLVMValueRef row = LLVMBuildUDiv(b, linear, x, "");
-    LLVMValueRef v[3] = {LLVMBuildURem(b, linear, x, ""), LLVMBuildURem(b, row, y, ""),
-            LLVMBuildUDiv(b, row, y, "")};
-    for (int d = 0; d < 3; d++)
-        codegen_place_edge(g, p, d, LLVMBuildTrunc(b, v[d], g->i32, ""));
-    codegen_place_group(g, p);
-}
-
-void codegen_place_in_coroutine(struct codegen *g, struct codegen_place *p)
-{
-    for (int d = 0; d < 3; d++) {
-        p->builtin[ABX_BUILTIN_GROUP_IN_GRID][d] =
-                codegen_load_field(g, p->call, g->i32, FIELD(group, d), "group");
-        p->builtin[ABX_BUILTIN_GROUP_SIZE][d] =
-                codegen_load_field(g, p->call, g->i32, FIELD(size, d), "size");
-    }
-    codegen_place_group(g, p);
-}
-
-struct codegen_loop codegen_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name)
-{
-    struct codegen_loop l;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(g->builder);
-    l.body = LLVMAppendBasicBlockInContext(g->context, g->entry, name);
-    l.after = LLVMAppendBasicBlockInContext(g->context, g->entry, "after");
-    LLVMBuildBr(g->builder, l.body);
-    LLVMPositionBuilderAtEnd(g->builder, l.body);
-    l.i = LLVMBuildPhi(g->builder, type, name);
-    LLVMValueRef zero = LLVMConstInt(type, 0, 0);
-    LLVMAddIncoming(l.i, &zero, &before, 1);
-    return l;
-}
-
-void codegen_loop_end(struct codegen *g, struct codegen_loop *l, LLVMValueRef count)
-{
-    codegen_loop_end_by(g, l, LLVMConstInt(LLVMTypeOf(l->i), 1, 0), count);
-}
-
-void codegen_loop_end_by(
-        struct codegen *g, struct codegen_loop *l, LLVMValueRef step, LLVMValueRef count)
-{
-    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->builder);
-    LLVMValueRef next = LLVMBuildNUWAdd(g->builder, l->i, step, "next");
-    LLVMAddIncoming(l->i, &next, &latch, 1);
-    LLVMBuildCondBr(
-            g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, next, count, ""), l->after, l->body);
-    LLVMPositionBuilderAtEnd(g->builder, l->after);
 }
 
 void codegen_place_group(struct codegen *g, struct codegen_place *p)

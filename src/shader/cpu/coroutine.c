@@ -1,8 +1,8 @@
 /* shader: LLVM coroutines (switched resume) through the C API. Compiler process.
  *
  * The function returns its handle at each stop; the frame's memory is the caller's, so the frame's
- * size has to be known: a call that names it is left for codegen_coroutine_split() to read. */
-#include "shader/codegen/codegen.h"
+ * size has to be known: a call that names it is left for cpu_coroutine_split() to read. */
+#include "shader/cpu/cpu.h"
 
 #include <string.h>
 
@@ -10,8 +10,8 @@
 #define KEPT "__abx_kept"
 #define MAX_STEPS 8u /* from an array's address to one in it; more counts as meeting a vector */
 
-void codegen_coroutine_begin(struct codegen *g, LLVMValueRef function, LLVMValueRef memory,
-        struct codegen_coroutine *ret)
+void cpu_coroutine_begin(
+        struct codegen *g, LLVMValueRef function, LLVMValueRef memory, struct cpu_coroutine *ret)
 {
     LLVMBuilderRef b = g->builder;
     LLVMValueRef null = LLVMConstNull(g->ptr);
@@ -29,8 +29,8 @@ void codegen_coroutine_begin(struct codegen *g, LLVMValueRef function, LLVMValue
 }
 
 /* Ends the builder's block with a stop; goes on in `resume` (ignored for the final one). */
-void codegen_coroutine_stop(
-        struct codegen *g, struct codegen_coroutine *c, bool final, LLVMBasicBlockRef resume)
+void cpu_coroutine_stop(
+        struct codegen *g, struct cpu_coroutine *c, bool final, LLVMBasicBlockRef resume)
 {
     LLVMBuilderRef b = g->builder;
     LLVMValueRef a[2] = {LLVMConstNull(g->token), LLVMConstInt(g->i1, final, 0)};
@@ -41,7 +41,7 @@ void codegen_coroutine_stop(
         LLVMAddCase(s, LLVMConstInt(g->i8, 0, 0), resume);
 }
 
-void codegen_coroutine_end(struct codegen *g, struct codegen_coroutine *c)
+void cpu_coroutine_end(struct codegen *g, struct cpu_coroutine *c)
 {
     LLVMBuilderRef b = g->builder;
     LLVMPositionBuilderAtEnd(b, c->cleanup);
@@ -122,7 +122,7 @@ static void drop_calls(struct codegen *g, const char *name)
         LLVMDeleteFunction(f);
 }
 
-int codegen_coroutine_split(struct codegen *g)
+int cpu_coroutine_split(struct codegen *g)
 {
     keep_arrays(g);
     int r = codegen_run_passes(g, "coro-early,cgscc(coro-split),coro-cleanup");

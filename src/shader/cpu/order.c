@@ -67,7 +67,7 @@ static void end_turn(struct wide *w, int l)
     LLVMBuildCall2(g->builder, type, codegen_declare(g, "__abx_simd_barrier", type), &flags, 1, "");
 }
 
-int codegen_order_waits(struct codegen *g)
+int cpu_order_waits(struct codegen *g)
 {
     int r = codegen_run_passes(g,
             "function(lower-switch,mergereturn,simplifycfg<no-switch-to-lookup>,"

@@ -6,7 +6,7 @@
  * and nobody looks at the result. Here the array of a thread lies among those of others and between
  * return addresses. So every array gets room for one element more, and an access that is not wholly
  * in the array goes there: it harms nothing, and what it reads is some number. */
-#include "shader/codegen/codegen.h"
+#include "shader/cpu/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -344,7 +344,7 @@ static void erase_unused(LLVMValueRef v)
     LLVMInstructionEraseFromParent(v);
 }
 
-int codegen_bound_private(struct codegen *g, LLVMValueRef function)
+int cpu_bound_private(struct codegen *g, LLVMValueRef function)
 {
     if (g->bounded)
         return 0;

@@ -2,7 +2,7 @@
  * threads of threadgroups; with barriers or SIMD-group operations, a coroutine a thread. Everything
  * a Metal kernel may do works here; wide/wide.c is the fast form for most of them. Compiler
  * process. */
-#include "shader/codegen/codegen.h"
+#include "shader/cpu/cpu.h"
 
 #include <stdio.h>
 
@@ -80,9 +80,18 @@ static LLVMValueRef join_groups(struct codegen *g, struct codegen_place *p, LLVM
     return run;
 }
 
+int cpu_scalarize(struct codegen *g)
+{
+    int r = codegen_run_passes(g, "function(scalarizer,sroa)");
+    codegen_open_vectors(g, g->kernel);
+    return r < 0 ? r
+                 : codegen_run_passes(g, "function(scalarizer,sroa,instcombine<no-verify-fixpoint>,"
+                                         "simplifycfg)");
+}
+
 static int build_groups(struct codegen *g)
 {
-    int r = codegen_scalarize(g);
+    int r = cpu_scalarize(g);
     if (r < 0)
         return r;
     bool joined = groups_do_not_matter(g);
@@ -92,28 +101,28 @@ static int build_groups(struct codegen *g)
     struct codegen_place p = {0};
     LLVMBuilderRef b = g->builder;
     LLVMPositionBuilderAtEnd(b, block(g, "entry"));
-    codegen_place_dispatch(g, &p, param(g, 0));
-    struct codegen_loop groups = codegen_loop_begin(g, g->i64, "groups");
-    codegen_place_in_groups(g, &p, LLVMBuildAdd(b, param(g, 1), groups.i, "group"));
+    cpu_place_dispatch(g, &p, param(g, 0));
+    struct cpu_loop groups = cpu_loop_begin(g, g->i64, "groups");
+    cpu_place_in_groups(g, &p, LLVMBuildAdd(b, param(g, 1), groups.i, "group"));
     LLVMValueRef *size = p.builtin[ABX_BUILTIN_GROUP_SIZE], width = size[0];
     LLVMValueRef step = codegen_i64(g, 1);
     if (joined)
         step = join_groups(g, &p, groups.i, param(g, 2), &width);
-    struct codegen_loop lz = codegen_loop_begin(g, g->i32, "z");
-    struct codegen_loop ly = codegen_loop_begin(g, g->i32, "y");
+    struct cpu_loop lz = cpu_loop_begin(g, g->i32, "z");
+    struct cpu_loop ly = cpu_loop_begin(g, g->i32, "y");
     LLVMValueRef rows = LLVMBuildMul(b, lz.i, size[1], "");
     rows = LLVMBuildMul(b, LLVMBuildAdd(b, rows, ly.i, ""), size[0], "");
-    struct codegen_loop lx = codegen_loop_begin(g, g->i32, "x");
+    struct cpu_loop lx = cpu_loop_begin(g, g->i32, "x");
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][0] = lx.i;
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][1] = ly.i;
     p.builtin[ABX_BUILTIN_THREAD_IN_GROUP][2] = lz.i;
     codegen_place_thread(g, &p, LLVMBuildAdd(b, rows, lx.i, "thread"));
     LLVMValueRef at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
     call_kernel(g);
-    codegen_loop_end(g, &lx, width);
-    codegen_loop_end(g, &ly, size[1]);
-    codegen_loop_end(g, &lz, size[2]);
-    codegen_loop_end_by(g, &groups, step, param(g, 2));
+    cpu_loop_end(g, &lx, width);
+    cpu_loop_end(g, &ly, size[1]);
+    cpu_loop_end(g, &lz, size[2]);
+    cpu_loop_end_by(g, &groups, step, param(g, 2));
     LLVMBuildRetVoid(b);
     r = inline_kernel(g);
     if (r == 0)
@@ -126,7 +135,7 @@ static int build_groups(struct codegen *g)
 /* ---- a coroutine a thread */
 
 struct coroutine {
-    struct codegen_coroutine c;
+    struct cpu_coroutine c;
     LLVMValueRef lane;
     uint32_t sites;
 };
@@ -176,7 +185,7 @@ static void lower_wait(struct codegen *g, struct coroutine *k, LLVMValueRef in)
     set_wait(g, k, group ? ABX_WAIT_GROUP : yield ? ABX_WAIT_YIELD : ABX_WAIT_SIMD);
     if (!group && !exchange && !yield)
         set_site(g, k);
-    codegen_coroutine_stop(g, &k->c, false, tail);
+    cpu_coroutine_stop(g, &k->c, false, tail);
     if (exchange) {
         LLVMPositionBuilderBefore(g->builder, LLVMGetFirstInstruction(tail));
         LLVMReplaceAllUsesWith(in, take(g, k, op, LLVMGetOperand(in, 2)));
@@ -198,8 +207,8 @@ static void lower_waits(struct codegen *g, struct coroutine *k)
 static void place_coroutine(struct codegen *g, struct codegen_place *p, LLVMValueRef thread)
 {
     LLVMBuilderRef b = g->builder;
-    codegen_place_dispatch(g, p, param(g, 0));
-    codegen_place_in_coroutine(g, p);
+    cpu_place_dispatch(g, p, param(g, 0));
+    cpu_place_in_coroutine(g, p);
     LLVMValueRef *size = p->builtin[ABX_BUILTIN_GROUP_SIZE];
     LLVMValueRef *at = p->builtin[ABX_BUILTIN_THREAD_IN_GROUP];
     LLVMValueRef row = LLVMBuildUDiv(b, thread, size[0], "");
@@ -212,19 +221,19 @@ static void place_coroutine(struct codegen *g, struct codegen_place *p, LLVMValu
 static int build_coroutine(struct codegen *g)
 {
     LLVMTypeRef params[4] = {g->ptr, g->ptr, g->i32, g->ptr};
-    int r = (g->simd || g->simd_barriers) && !g->recursive ? codegen_order_waits(g) : 0;
+    int r = (g->simd || g->simd_barriers) && !g->recursive ? cpu_order_waits(g) : 0;
     if (r < 0)
         return r;
     g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
     struct codegen_place p = {0};
     struct coroutine k = {.lane = param(g, 3)};
     LLVMPositionBuilderAtEnd(g->builder, block(g, "entry"));
-    codegen_coroutine_begin(g, g->entry, param(g, 1), &k.c);
+    cpu_coroutine_begin(g, g->entry, param(g, 1), &k.c);
     place_coroutine(g, &p, param(g, 2));
     LLVMValueRef at = LLVMBuildAdd(g->builder, param(g, 2), param(g, 2), "at");
     call_kernel(g);
-    codegen_coroutine_stop(g, &k.c, true, NULL);
-    codegen_coroutine_end(g, &k.c);
+    cpu_coroutine_stop(g, &k.c, true, NULL);
+    cpu_coroutine_end(g, &k.c);
     r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
@@ -239,14 +248,14 @@ static int build_coroutine(struct codegen *g)
     if (r == 0)
         r = codegen_run_passes(
                 g, "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)");
-    return r < 0 ? r : codegen_coroutine_split(g);
+    return r < 0 ? r : cpu_coroutine_split(g);
 }
 
-int codegen_build_scalar(struct codegen *g)
+int cpu_build_scalar(struct codegen *g)
 {
     int r = codegen_expand_matrices(g, g->kernel);
     if (r == 0)
-        r = codegen_bound_private(g, g->kernel);
+        r = cpu_bound_private(g, g->kernel);
     if (r < 0)
         return r;
     bool waits = g->barriers || g->simd || g->simd_barriers || g->yields;

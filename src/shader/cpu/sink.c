@@ -6,7 +6,7 @@
  * What LLVM gets back from a coroutine's frame is loaded at a block's beginning, with the same end:
  * the sums of a matrix product are more than there are registers. Nobody else has the address of
  * what it keeps there, so such a load goes past stores, too. */
-#include "shader/codegen/codegen.h"
+#include "shader/cpu/cpu.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #define MANY 16u           /* loads that a block can have without running out of registers */
 #define MAX_KEPT 4096u
 
-bool codegen_writes(LLVMValueRef in)
+bool cpu_writes(LLVMValueRef in)
 {
     const char *name = codegen_callee(in);
     if (LLVMIsACallInst(in))
@@ -34,7 +34,7 @@ static bool leads_to(LLVMValueRef in, LLVMValueRef user, unsigned *steps)
     for (LLVMValueRef i = LLVMGetNextInstruction(in); i; i = LLVMGetNextInstruction(i)) {
         if (i == user)
             return true;
-        if (!*steps || (load && codegen_writes(i)))
+        if (!*steps || (load && cpu_writes(i)))
             return false;
         --*steps;
     }
@@ -165,7 +165,7 @@ static void sink_all_kept(struct codegen *g, LLVMValueRef function)
     }
 }
 
-void codegen_sink(struct codegen *g)
+void cpu_sink(struct codegen *g)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(g->context);
     LLVMValueRef resume = LLVMGetNamedFunction(g->module, "abx_entry.resume");

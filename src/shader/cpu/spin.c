@@ -9,7 +9,7 @@
  * an atomic or volatile load, or an atomic operation that would not move that memory on by itself.
  * So a loop that repeats compare-exchange with a new value each time, takes numbers from a counter,
  * or walks a table, does not wait. */
-#include "shader/codegen/codegen.h"
+#include "shader/cpu/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +234,7 @@ static void search(struct spin *s, uint32_t *way, uint32_t *next)
     }
 }
 
-int codegen_find_spins(struct codegen *g)
+int cpu_find_spins(struct codegen *g)
 {
     uint32_t count = LLVMCountBasicBlocks(g->kernel);
     if (count > MAX_BLOCKS || !has_waiting_memory(g->kernel))

@@ -2,7 +2,8 @@
  * it is optimised. Compiler process; the module is clang's, of the guest's text. */
 #include "shader/frontend/reflect_sure.h"
 
-#include "shader/codegen/codegen.h"
+#include "base/base.h"
+#include "shader/abi/names.h"
 #include "wire/limits.h"
 
 #include <llvm-c/Target.h>
@@ -75,7 +76,7 @@ static bool is_sure(LLVMModuleRef module, struct seen *s)
         const char *name = LLVMGetValueName2(v, &length);
         if (LLVMIsAFunction(v)) {
             bool ours = !strncmp(name, "__abx_", 6) || !strncmp(name, "__msl_", 6);
-            if (LLVMIsDeclaration(v) && !ours && !codegen_callable(name))
+            if (LLVMIsDeclaration(v) && !ours && !abx_is_callable(name))
                 return false;
             see_body(s, v);
         } else if (!LLVMIsAGlobalVariable(v)) {

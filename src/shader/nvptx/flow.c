@@ -358,7 +358,7 @@ static bool divergent_at(const struct flow *f, uint32_t b)
     return f->failed || f->divergent[b] || size(f, b) == f->words * 64;
 }
 
-int codegen_nvptx_flow(struct codegen *g, codegen_nvptx_visit *visit)
+int nvptx_flow(struct codegen *g, nvptx_visit *visit)
 {
     struct flow f = {.g = g};
     bool known = collect(&f, g->kernel);

@@ -82,7 +82,7 @@ static int lower_waits(struct codegen *g)
     int r = codegen_run_passes(g, PREPARE);
     if (r == 0)
         r = link_runtime(g);
-    return r < 0 ? r : codegen_nvptx_flow(g, visit);
+    return r < 0 ? r : nvptx_flow(g, visit);
 }
 
 /* ---- memory order. LLVM 19 selects no fences for NVPTX and drops the order of what is atomic:
@@ -414,7 +414,7 @@ static int emit(struct nvptx *n, struct abx_shader_result *result)
     return blob ? 0 : -ENOMEM;
 }
 
-int codegen_nvptx(struct codegen *g, const struct abx_reflection *reflection, uint32_t function,
+int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, uint32_t function,
         struct abx_shader_result *result)
 {
     struct nvptx n = {.g = g,

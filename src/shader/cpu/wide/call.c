@@ -272,7 +272,7 @@ static bool stop(struct wide *w, uint32_t wait)
                 LLVMBuildInBoundsGEP2(g->builder, g->i8, lane, &offset, 1, ""));
     }
     LLVMBasicBlockRef go_on = LLVMAppendBasicBlockInContext(g->context, w->function, "resumed");
-    codegen_coroutine_stop(g, w->coroutine, false, go_on);
+    cpu_coroutine_stop(g, w->coroutine, false, go_on);
     w->matrix = NULL;
     LLVMPositionBuilderAtEnd(g->builder, go_on);
     return true;

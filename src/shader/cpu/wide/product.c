@@ -127,7 +127,7 @@ static bool is_made_later(struct wide *w, const struct run *r, LLVMValueRef v)
 {
     if (!LLVMIsAInstruction(v) || LLVMGetInstructionParent(v) != LLVMGetInsertBlock(w->g->builder))
         return false;
-    return (LLVMIsALoadInst(v) && !codegen_writes(v) && is_read_since(r, v)) ||
+    return (LLVMIsALoadInst(v) && !cpu_writes(v) && is_read_since(r, v)) ||
            LLVMIsAShuffleVectorInst(v) || LLVMIsAFPExtInst(v) || LLVMIsABitCastInst(v);
 }
 
@@ -464,7 +464,7 @@ static LLVMValueRef own_memory(struct codegen *g, LLVMValueRef function)
     return slot;
 }
 
-void codegen_place_factors(struct codegen *g)
+void wide_place_factors(struct codegen *g)
 {
     LLVMValueRef mark = LLVMGetNamedFunction(g->module, MEMORY);
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); mark && f; f = LLVMGetNextFunction(f)) {
@@ -610,7 +610,7 @@ static LLVMValueRef take(struct wide *w, LLVMValueRef in)
 static void make_run(struct wide *w, LLVMValueRef in)
 {
     struct run r = {.written = LLVMGetLastInstruction(LLVMGetInsertBlock(w->g->builder))};
-    while (r.written && !codegen_writes(r.written))
+    while (r.written && !cpu_writes(r.written))
         r.written = LLVMGetPreviousInstruction(r.written);
     w->product_count = 0;
     for (LLVMValueRef x = in; x && wide_is_product(x) && add_to_run(w, &r, x);)

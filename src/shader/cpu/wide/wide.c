@@ -654,35 +654,35 @@ static bool groups(struct wide *w)
     w->function = g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY,
             LLVMFunctionType(LLVMVoidTypeInContext(g->context), params, 3, 0));
     LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
-    codegen_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
+    cpu_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
     mark_entry(w);
-    struct codegen_loop group = codegen_loop_begin(g, g->i64, "group");
-    codegen_place_in_groups(g, &w->place, LLVMBuildAdd(b, LLVMGetParam(g->entry, 1), group.i, ""));
+    struct cpu_loop group = cpu_loop_begin(g, g->i64, "group");
+    cpu_place_in_groups(g, &w->place, LLVMBuildAdd(b, LLVMGetParam(g->entry, 1), group.i, ""));
     LLVMValueRef *size = w->place.builtin[ABX_BUILTIN_GROUP_SIZE];
     LLVMValueRef total = total_size(w), width = codegen_i32(g, w->width);
     LLVMBasicBlockRef next = wide_new_block(w, "next"), linear = choose(w);
-    struct codegen_loop z = codegen_loop_begin(g, g->i32, "z");
-    struct codegen_loop y = codegen_loop_begin(g, g->i32, "y");
-    struct codegen_loop x = codegen_loop_begin(g, g->i32, "x");
+    struct cpu_loop z = cpu_loop_begin(g, g->i32, "z");
+    struct cpu_loop y = cpu_loop_begin(g, g->i32, "y");
+    struct cpu_loop x = cpu_loop_begin(g, g->i32, "x");
     LLVMValueRef at[3] = {LLVMBuildMul(b, x.i, width, ""), y.i, z.i};
     LLVMValueRef row = LLVMBuildAdd(b, LLVMBuildMul(b, z.i, size[1], ""), y.i, "");
     LLVMValueRef index = LLVMBuildAdd(b, LLVMBuildMul(b, row, size[0], ""), at[0], "");
     if (!variant(w, true, index, at, total))
         return false;
-    codegen_loop_end(g, &x, LLVMBuildUDiv(b, size[0], width, ""));
-    codegen_loop_end(g, &y, size[1]);
-    codegen_loop_end(g, &z, size[2]);
+    cpu_loop_end(g, &x, LLVMBuildUDiv(b, size[0], width, ""));
+    cpu_loop_end(g, &y, size[1]);
+    cpu_loop_end(g, &z, size[2]);
     LLVMBuildBr(b, next);
     LLVMPositionBuilderAtEnd(b, linear);
     LLVMValueRef up = LLVMBuildAdd(b, total, codegen_i32(g, w->width - 1), "");
     LLVMValueRef vectors = LLVMBuildUDiv(b, up, width, "vectors");
-    struct codegen_loop l = codegen_loop_begin(g, g->i32, "l");
+    struct cpu_loop l = cpu_loop_begin(g, g->i32, "l");
     if (!variant(w, false, LLVMBuildMul(b, l.i, width, ""), NULL, total))
         return false;
-    codegen_loop_end(g, &l, vectors);
+    cpu_loop_end(g, &l, vectors);
     LLVMBuildBr(b, next);
     LLVMPositionBuilderAtEnd(b, next);
-    codegen_loop_end(g, &group, LLVMGetParam(g->entry, 2));
+    cpu_loop_end(g, &group, LLVMGetParam(g->entry, 2));
     LLVMBuildRetVoid(b);
     g->object.form = ABX_FORM_GROUPS;
     return true;
@@ -695,12 +695,12 @@ static bool coroutine(struct wide *w)
     LLVMTypeRef params[4] = {g->ptr, g->ptr, g->i32, g->ptr};
     w->function = g->entry =
             LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
-    struct codegen_coroutine c;
+    struct cpu_coroutine c;
     LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
-    codegen_coroutine_begin(g, g->entry, LLVMGetParam(g->entry, 1), &c);
+    cpu_coroutine_begin(g, g->entry, LLVMGetParam(g->entry, 1), &c);
     w->coroutine = &c;
-    codegen_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
-    codegen_place_in_coroutine(g, &w->place);
+    cpu_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
+    cpu_place_in_coroutine(g, &w->place);
     mark_entry(w);
     LLVMValueRef *size = w->place.builtin[ABX_BUILTIN_GROUP_SIZE], total = total_size(w);
     LLVMValueRef thread = LLVMGetParam(g->entry, 2);
@@ -716,8 +716,8 @@ static bool coroutine(struct wide *w)
         return false;
     LLVMBuildBr(b, end);
     LLVMPositionBuilderAtEnd(b, end);
-    codegen_coroutine_stop(g, &c, true, NULL);
-    codegen_coroutine_end(g, &c);
+    cpu_coroutine_stop(g, &c, true, NULL);
+    cpu_coroutine_end(g, &c);
     g->object.form = ABX_FORM_COROUTINE;
     return true;
 }
@@ -729,15 +729,15 @@ static int prepare(struct codegen *g)
     int r = codegen_run_passes(g,
             "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
             "loop-simplify,lcssa,loop-mssa(loop-rotate,licm))");
-    codegen_unroll_private(g, g->kernel);
+    cpu_unroll_private(g, g->kernel);
     if (r == 0)
         r = codegen_run_passes(g,
                 "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,"
                 "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg)");
     if (r == 0)
-        r = codegen_scalarize(g);
+        r = cpu_scalarize(g);
     if (r == 0)
-        r = codegen_bound_private(g, g->kernel);
+        r = cpu_bound_private(g, g->kernel);
     return r < 0 ? r
                  : codegen_run_passes(g, "function(gvn,scalarizer,"
                                          "instsimplify,lower-switch,mergereturn,simplifycfg<no-"
@@ -767,12 +767,12 @@ static int build(struct codegen *g, struct wide *w)
         r = codegen_run_passes(g, "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
                                   "simplifycfg,gvn,loop-mssa(licm),dce)");
         if (r == 0)
-            r = codegen_coroutine_split(g);
+            r = cpu_coroutine_split(g);
     }
     return r;
 }
 
-int codegen_build_wide(struct codegen *g)
+int cpu_build_wide(struct codegen *g)
 {
     int r = prepare(g);
     struct wide *w = r == 0 ? calloc(1, sizeof *w) : NULL;

@@ -8,7 +8,7 @@
 #ifndef ABX_SHADER_CPU_WIDE_WIDE_H
 #define ABX_SHADER_CPU_WIDE_WIDE_H
 
-#include "shader/codegen/codegen.h"
+#include "shader/cpu/cpu.h"
 
 #define WIDE_MAX_WIDTH 32u
 #define WIDE_MAX_BLOCKS 1024u
@@ -122,7 +122,7 @@ struct wide {
     LLVMValueRef factors;          /* product.c: memory; NULL: none yet */
     LLVMValueRef dummy;            /* memory that masked uniform accesses go to instead */
     LLVMValueRef lanes32, lanes64; /* <0, 1, 2, ...> */
-    struct codegen_coroutine *coroutine;
+    struct cpu_coroutine *coroutine;
     LLVMValueRef statics;
     struct wide_strided strided[WIDE_MAX_STRIDED];
     uint32_t strided_count;

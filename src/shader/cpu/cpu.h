@@ -1,0 +1,68 @@
+/* shader, private: kernels as machine code for processors (abi/kernel.h). Compiler process; the
+ * module is made from guest source. */
+#ifndef ABX_SHADER_CPU_CPU_H
+#define ABX_SHADER_CPU_CPU_H
+
+#include "shader/codegen/codegen.h"
+
+/* The loaded kernel as an object blob. */
+int cpu_generate(struct codegen *g, struct abx_shader_result *result);
+
+/* ---- the forms */
+/* wide/: vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit
+ * for it. */
+int cpu_build_wide(struct codegen *g);
+/* scalar.c: loops, or a coroutine a thread. */
+int cpu_build_scalar(struct codegen *g);
+/* The whole kernel in scalars: vectors left in it block the vectoriser. */
+int cpu_scalarize(struct codegen *g);
+
+/* ---- place.c */
+/* Loads what is the same for a whole dispatch (grid, group size, counts). */
+void cpu_place_dispatch(struct codegen *g, struct codegen_place *p, LLVMValueRef call);
+/* The group's place and size, from its number in the dispatch, or from *call (coroutines). */
+void cpu_place_in_groups(struct codegen *g, struct codegen_place *p, LLVMValueRef linear);
+void cpu_place_in_coroutine(struct codegen *g, struct codegen_place *p);
+
+/* A loop in g->entry that counts to at least one; the builder then lies in its body. */
+struct cpu_loop {
+    LLVMBasicBlockRef body, after;
+    LLVMValueRef i;
+};
+struct cpu_loop cpu_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name);
+void cpu_loop_end(struct codegen *g, struct cpu_loop *l, LLVMValueRef count);
+/* By `step` instead of one; the steps must come to `count` exactly. */
+void cpu_loop_end_by(struct codegen *g, struct cpu_loop *l, LLVMValueRef step, LLVMValueRef count);
+
+/* ---- coroutine.c: a coroutine around entry(call, frame, thread, lane): begun at the builder's
+ * place, ended by cpu_coroutine_end(), which also turns every `stop` call into a suspension. */
+struct cpu_coroutine {
+    LLVMValueRef function, id, handle;
+    LLVMBasicBlockRef cleanup, suspend;
+};
+void cpu_coroutine_begin(
+        struct codegen *g, LLVMValueRef function, LLVMValueRef memory, struct cpu_coroutine *ret);
+void cpu_coroutine_stop(
+        struct codegen *g, struct cpu_coroutine *c, bool final, LLVMBasicBlockRef resume);
+void cpu_coroutine_end(struct codegen *g, struct cpu_coroutine *c);
+int cpu_coroutine_split(struct codegen *g);
+
+/* ---- what is done to a kernel on the way */
+/* spin.c: puts __abx_yield() into the loops that wait for other threads; sets `yields`. */
+int cpu_find_spins(struct codegen *g);
+/* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers. */
+void cpu_unroll_private(struct codegen *g, LLVMValueRef function);
+/* private.c: keeps what is stored past the ends of private arrays from everything else. Once, after
+ * loops have been unrolled: whatever is in registers by then cannot be left. */
+int cpu_bound_private(struct codegen *g, LLVMValueRef function);
+/* order.c: puts the kernel's blocks, and stops at the ends of loops, where they let each SIMD-group
+ * function see the lanes that are at it in the same turn. */
+int cpu_order_waits(struct codegen *g);
+/* wide/product.c: gives each function the memory that its products of matrices use. */
+void wide_place_factors(struct codegen *g);
+/* sink.c, once all is optimised: moves loads and conversions of vectors to where they are used. */
+void cpu_sink(struct codegen *g);
+/* True when the instruction may write to memory, or when others may look at its order. */
+bool cpu_writes(LLVMValueRef in);
+
+#endif
