@@ -6,21 +6,20 @@
  * (its immediate post-dominator). Values differ when they come from the lane's number, private
  * memory, atomics, other such values, or from where such ways meet. Whatever is not understood
  * counts as divergent, which is slower and still right. */
+#include "shader/codegen/graph.h"
 #include "shader/nvptx/nvptx.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets of blocks are bits, one set a block: 2 MiB at this many. A kernel with more is taken to be
- * divergent everywhere. */
+/* A kernel with more, or with a part that never ends, is taken to be divergent everywhere. */
 #define MAX_BLOCKS 4096u
 
 struct flow {
-    struct codegen *g;
+    struct codegen_graph *graph;
     uint32_t count, words;
     LLVMBasicBlockRef *block;
-    uint32_t (*successor)[2]; /* ~0: none. Switches are lowered before. */
-    uint64_t *after; /* [count][words]: the blocks that post-dominate a block, itself too */
+    uint32_t (*successor)[2];   /* ~0: none. Switches are lowered before. */
     bool *divergent, *branched; /* blocks; blocks whose branch has been followed */
     uint32_t *number;           /* hash of block addresses: index + 1 */
     uint64_t *region;           /* [words], scratch */
@@ -90,13 +89,11 @@ static bool collect(struct flow *f, LLVMValueRef function)
         return false;
     f->block = calloc(f->count, sizeof *f->block);
     f->successor = calloc(f->count, sizeof *f->successor);
-    f->after = calloc((size_t)f->count * f->words, sizeof *f->after);
     f->divergent = calloc(f->count, sizeof *f->divergent);
     f->branched = calloc(f->count, sizeof *f->branched);
     f->number = calloc(NUMBERS, sizeof *f->number);
     f->region = calloc(f->words, sizeof *f->region);
-    if (!f->block || !f->successor || !f->after || !f->divergent || !f->branched || !f->number ||
-            !f->region)
+    if (!f->block || !f->successor || !f->divergent || !f->branched || !f->number || !f->region)
         return false;
     LLVMGetBasicBlocks(function, f->block);
     number_blocks(f);
@@ -127,56 +124,11 @@ static void put(uint64_t *set, uint32_t i)
     set[i / 64] |= 1ull << (i % 64);
 }
 
-static uint64_t *after(const struct flow *f, uint32_t block)
-{
-    return f->after + (size_t)block * f->words;
-}
-
-/* The greatest solution of: a block is followed for certain by itself and by what follows all its
- * successors. Blocks that end have only themselves; those that never end keep everything, and are
- * taken to be divergent below. */
-static void post_dominators(struct flow *f)
-{
-    for (uint32_t b = 0; b < f->count; b++)
-        memset(after(f, b), f->successor[b][0] == ~0u ? 0 : 0xff, 8ul * f->words);
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (uint32_t b = f->count; b-- > 0;) {
-            uint64_t *mine = after(f, b);
-            for (uint32_t w = 0; w < f->words; w++) {
-                uint64_t v = f->successor[b][0] == ~0u ? 0 : ~0ull;
-                for (unsigned s = 0; s < 2; s++)
-                    if (f->successor[b][s] != ~0u)
-                        v &= after(f, f->successor[b][s])[w];
-                if (b / 64 == w)
-                    v |= 1ull << (b % 64);
-                changed |= v != mine[w];
-                mine[w] = v;
-            }
-        }
-    }
-}
-
-static uint32_t size(const struct flow *f, uint32_t block)
-{
-    uint32_t n = 0;
-    for (uint32_t w = 0; w < f->words; w++)
-        n += (uint32_t)__builtin_popcountll(after(f, block)[w]);
-    return n;
-}
-
-/* Where the ways from b meet: of what follows b, that which most follows. ~0: nowhere. */
+/* Where all ways from b meet; ~0: nowhere. */
 static uint32_t meeting(const struct flow *f, uint32_t b)
 {
-    uint32_t best = ~0u, most = 0;
-    for (uint32_t i = 0; i < f->count; i++) {
-        if (i == b || !has(after(f, b), i))
-            continue;
-        uint32_t n = size(f, i);
-        if (n > most)
-            most = n, best = i;
-    }
-    return best;
+    LLVMBasicBlockRef at = codegen_graph_post_dominator(f->graph, f->block[b]);
+    return at ? block_index(f, at) : ~0u;
 }
 
 /* ---- divergence */
@@ -355,17 +307,16 @@ static void analyse(struct flow *f)
 
 static bool divergent_at(const struct flow *f, uint32_t b)
 {
-    return f->failed || f->divergent[b] || size(f, b) == f->words * 64;
+    return f->failed || f->divergent[b];
 }
 
 int nvptx_flow(struct codegen *g, nvptx_visit *visit)
 {
-    struct flow f = {.g = g};
-    bool known = collect(&f, g->kernel);
-    if (known) {
-        post_dominators(&f);
+    struct flow f = {.graph = codegen_graph_create(g->kernel)};
+    bool known = codegen_graph_ends(f.graph) && collect(&f, g->kernel);
+    if (known)
         analyse(&f);
-    }
+    codegen_graph_destroy(f.graph);
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b)) {
         bool uniform = known && !divergent_at(&f, block_index(&f, b));
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in;) {
@@ -374,7 +325,7 @@ int nvptx_flow(struct codegen *g, nvptx_visit *visit)
             in = next;
         }
     }
-    free(f.block), free(f.successor), free(f.after), free(f.divergent), free(f.branched);
+    free(f.block), free(f.successor), free(f.divergent), free(f.branched);
     free(f.number), free(f.region), free(f.set);
     return 0;
 }

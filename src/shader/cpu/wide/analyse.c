@@ -1,4 +1,5 @@
 /* shader: which values and blocks differ between the lanes of a vector. See wide.h. */
+#include "shader/codegen/graph.h"
 #include "shader/cpu/wide/wide.h"
 
 #include <stdlib.h>
@@ -98,99 +99,18 @@ static void visit(struct wide *w, uint32_t b, bool *seen, uint32_t *left)
     w->rank[b] = *left;
 }
 
-static int meet(const int *tree, const uint32_t *rank, int a, int b, bool backwards)
+/* Every block is reached and reaches the one that returns (mergereturn). */
+static bool dominators(struct wide *w, const struct codegen_graph *graph)
 {
-    while (a != b) {
-        uint32_t x = a < 0 ? 0 : rank[a], y = b < 0 ? 0 : rank[b];
-        if (backwards ? x < y : x > y)
-            a = tree[a];
-        else
-            b = tree[b];
-    }
-    return a;
-}
-
-static void dominators(struct wide *w)
-{
-    for (uint32_t i = 0; i < w->count; i++)
-        w->dominator[i] = -1;
-    w->dominator[w->order[0]] = (int)w->order[0];
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (uint32_t o = 1; o < w->count; o++) {
-            uint32_t b = w->order[o];
-            int d = -1;
-            for (uint32_t p = 0; p < w->count; p++)
-                for (uint32_t s = 0; s < w->successors[p]; s++)
-                    if (w->successor[p][s] == b && w->dominator[p] >= 0)
-                        d = d < 0 ? (int)p : meet(w->dominator, w->rank, d, (int)p, false);
-            if (d != w->dominator[b]) {
-                w->dominator[b] = d;
-                changed = true;
-            }
-        }
-    }
-}
-
-/* There is one returning block (mergereturn); blocks that never reach it are refused. */
-static bool post_dominators(struct wide *w)
-{
-    int exit = -1;
-    for (uint32_t i = 0; i < w->count; i++) {
-        w->post_dominator[i] = -1;
-        if (w->successors[i] == 0)
-            exit = (int)i;
-    }
-    if (exit < 0) {
-        w->refused = "it never ends";
-        return false;
-    }
-    w->post_dominator[exit] = exit;
-    /* Ranks of the reversed graph: a post-order walk from the exit is close enough to the reversed
-     * reverse post-order for the iteration to settle, but meet() needs a true one. */
-    uint32_t rank[WIDE_MAX_BLOCKS], left = w->count, stack[WIDE_MAX_BLOCKS], top = 0;
-    uint32_t next[WIDE_MAX_BLOCKS] = {0}, order[WIDE_MAX_BLOCKS];
-    bool seen[WIDE_MAX_BLOCKS] = {0};
-    stack[top++] = (uint32_t)exit;
-    seen[exit] = true;
-    while (top) {
-        uint32_t b = stack[top - 1], p = next[b];
-        for (; p < w->count; p++) {
-            bool edge = false;
-            for (uint32_t s = 0; s < w->successors[p]; s++)
-                edge |= w->successor[p][s] == b;
-            if (edge && !seen[p])
-                break;
-        }
-        next[b] = p + 1;
-        if (p < w->count) {
-            seen[p] = true;
-            stack[top++] = p;
-        } else {
-            rank[b] = --left;
-            order[left] = b;
-            top--;
-        }
-    }
-    if (left) {
+    if (!codegen_graph_ends(graph)) {
         w->refused = "a part of it never ends";
         return false;
     }
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (uint32_t o = 1; o < w->count; o++) {
-            uint32_t b = order[o];
-            int d = -1;
-            for (uint32_t s = 0; s < w->successors[b]; s++) {
-                int t = (int)w->successor[b][s];
-                if (w->post_dominator[t] >= 0)
-                    d = d < 0 ? t : meet(w->post_dominator, rank, d, t, false);
-            }
-            if (d != w->post_dominator[b]) {
-                w->post_dominator[b] = d;
-                changed = true;
-            }
-        }
+    for (uint32_t b = 0; b < w->count; b++) {
+        LLVMBasicBlockRef up = codegen_graph_dominator(graph, w->block[b]);
+        LLVMBasicBlockRef after = codegen_graph_post_dominator(graph, w->block[b]);
+        w->dominator[b] = up ? wide_block(w, up) : b;
+        w->post_dominator[b] = after ? wide_block(w, after) : b;
     }
     return true;
 }
@@ -200,73 +120,55 @@ bool wide_dominates(struct wide *w, uint32_t a, uint32_t b)
     for (;;) {
         if (a == b)
             return true;
-        if (w->dominator[b] == (int)b)
+        if (w->dominator[b] == b)
             return false;
-        b = (uint32_t)w->dominator[b];
+        b = w->dominator[b];
     }
 }
 
-static void fill_loop(struct wide *w, struct wide_loop *l, uint32_t b)
+/* Notes the loop that the branch from `latch` to `header` closes. */
+static bool add_loop(
+        struct wide *w, const struct codegen_graph *graph, uint32_t header, uint32_t latch)
 {
-    if (l->in[b])
-        return;
-    l->in[b] = true;
-    for (uint32_t p = 0; p < w->count; p++)
-        for (uint32_t s = 0; s < w->successors[p]; s++)
-            if (w->successor[p][s] == b)
-                fill_loop(w, l, p);
+    struct wide_loop *l = &w->loops[w->loop_count++];
+    *l = (struct wide_loop){.header = header, .latch = latch, .in = calloc(w->count, 1)};
+    if (codegen_graph_latch(graph, w->block[header]) != w->block[latch]) {
+        w->refused = "a loop with two latches";
+        return false;
+    }
+    for (uint32_t b = 0; b < w->count && l->in; b++)
+        l->in[b] = codegen_graph_in_loop(graph, w->block[header], w->block[b]);
+    return l->in != NULL;
 }
 
-static bool find_loops(struct wide *w)
+/* The number of the loop with this header; -1: NULL is none's. */
+static int loop_with(const struct wide *w, LLVMBasicBlockRef header)
+{
+    for (uint32_t l = 0; l < w->loop_count && header; l++)
+        if (w->block[w->loops[l].header] == header)
+            return (int)l;
+    return -1;
+}
+
+static bool find_loops(struct wide *w, const struct codegen_graph *graph)
 {
     w->loops = calloc(w->count, sizeof *w->loops);
     for (uint32_t b = 0; b < w->count && w->loops; b++)
         for (uint32_t s = 0; s < w->successors[b]; s++) {
-            uint32_t h = w->successor[b][s];
-            if (w->rank[h] > w->rank[b])
+            uint32_t header = w->successor[b][s];
+            if (w->rank[header] > w->rank[b])
                 continue;
-            if (!wide_dominates(w, h, b)) {
+            if (!wide_dominates(w, header, b)) {
                 w->refused = "irreducible control flow";
                 return false;
             }
-            struct wide_loop *l = &w->loops[w->loop_count++];
-            l->header = h;
-            l->latch = b;
-            l->in = calloc(w->count, 1);
-            l->in[h] = true;
-            fill_loop(w, l, b);
-            for (uint32_t k = 0; k + 1 < w->loop_count; k++)
-                if (w->loops[k].header == h) {
-                    w->refused = "a loop with two latches";
-                    return false;
-                }
+            if (!add_loop(w, graph, header, b))
+                return false;
         }
-    for (uint32_t b = 0; b < w->count; b++) {
-        w->loop_of[b] = -1;
-        size_t best = ~0ull;
-        for (uint32_t i = 0; i < w->loop_count; i++) {
-            size_t size = 0;
-            for (uint32_t k = 0; k < w->count; k++)
-                size += w->loops[i].in[k];
-            if (w->loops[i].in[b] && size < best) {
-                best = size;
-                w->loop_of[b] = (int)i;
-            }
-        }
-    }
-    for (uint32_t i = 0; i < w->loop_count; i++) {
-        size_t best = ~0ull;
-        w->loops[i].parent = -1;
-        for (uint32_t j = 0; j < w->loop_count; j++) {
-            size_t size = 0;
-            for (uint32_t k = 0; k < w->count; k++)
-                size += w->loops[j].in[k];
-            if (j != i && w->loops[j].in[w->loops[i].header] && size < best) {
-                best = size;
-                w->loops[i].parent = (int)j;
-            }
-        }
-    }
+    for (uint32_t b = 0; b < w->count; b++)
+        w->loop_of[b] = loop_with(w, codegen_graph_loop(graph, w->block[b]));
+    for (uint32_t l = 0; l < w->loop_count; l++)
+        w->loops[l].parent = loop_with(w, codegen_graph_outer(graph, w->block[w->loops[l].header]));
     return w->loops != NULL;
 }
 
@@ -292,8 +194,10 @@ bool wide_graph(struct wide *w, LLVMValueRef function)
         w->refused = "unreachable blocks";
         return false;
     }
-    dominators(w);
-    return post_dominators(w) && find_loops(w);
+    struct codegen_graph *graph = codegen_graph_create(function);
+    bool fit = dominators(w, graph) && find_loops(w, graph);
+    codegen_graph_destroy(graph);
+    return fit;
 }
 
 void wide_free(struct wide *w)
@@ -531,7 +435,7 @@ static bool mark_phis(struct wide *w, uint32_t b, const bool *region, uint32_t p
 static bool mark_region(struct wide *w, uint32_t b)
 {
     bool in[WIDE_MAX_BLOCKS] = {0}, changed = false;
-    uint32_t stop = (uint32_t)w->post_dominator[b];
+    uint32_t stop = w->post_dominator[b];
     reach(w, b, stop, in);
     if (in[b]) { /* lanes leave a loop one by one: all of it, up to its common end */
         int loop = w->loop_of[b];

@@ -316,7 +316,7 @@ static bool full_version(struct wide *w, int l)
 {
     bool full[WIDE_MAX_BLOCKS] = {0};
     uint32_t header = w->loops[l].header;
-    for (int b = (int)header; b >= 0 && w->loops[l].in[b]; b = w->post_dominator[b]) {
+    for (uint32_t b = header; w->loops[l].in[b]; b = w->post_dominator[b]) {
         if (full[b])
             break;
         full[b] = true;

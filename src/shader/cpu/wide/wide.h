@@ -104,8 +104,9 @@ struct wide {
     uint32_t successors[WIDE_MAX_BLOCKS];
     uint32_t order[WIDE_MAX_BLOCKS]; /* reverse post-order */
     uint32_t rank[WIDE_MAX_BLOCKS];
-    int dominator[WIDE_MAX_BLOCKS], post_dominator[WIDE_MAX_BLOCKS]; /* count: the exit; -1 none */
-    bool masked[WIDE_MAX_BLOCKS];                                    /* runs under a mask */
+    /* The nearest other one; the entry's and the exit's: itself. */
+    uint32_t dominator[WIDE_MAX_BLOCKS], post_dominator[WIDE_MAX_BLOCKS];
+    bool masked[WIDE_MAX_BLOCKS]; /* runs under a mask */
     int loop_of[WIDE_MAX_BLOCKS];
     struct wide_loop *loops;
     uint32_t loop_count;
