@@ -1,6 +1,7 @@
-/* cli: folders below /tmp, /run and /dev/shm that a container of the host's own root sees although
- * those are its own there: where the user works, and where $PATH and the virtual environment lead.
- * Without them another program of the same name would run, and nobody would be told. */
+/* cli: folders below /tmp, /var/tmp, /run and /dev/shm that a container of the host's own root sees
+ * although those are its own there: where the user works, and where $PATH and the virtual
+ * environment lead. Without them another program of the same name would run, and nobody would be
+ * told. */
 #include "cli/sandbox.h"
 
 #include <libgen.h>
@@ -12,10 +13,12 @@
 
 static bool is_private(const char *path)
 {
-    static const char *const own[] = {"/tmp/", "/run/", "/dev/shm/"};
-    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++)
-        if (strncmp(path, own[i], strlen(own[i])) == 0 && path[strlen(own[i])])
+    const char *const own[] = {"/tmp", "/run", "/dev/shm", abx_layer_place()};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(own); i++) {
+        size_t n = strlen(own[i]);
+        if (strncmp(path, own[i], n) == 0 && path[n] == '/' && path[n + 1])
             return true;
+    }
     return false;
 }
 

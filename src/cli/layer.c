@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #define MAX_NAMES 16u
-#define YOUNG_SECONDS 60       /* made, perhaps not locked yet */
-#define UNLOCKED_SECONDS 86400 /* of a release that had no locks: it may run yet */
+#define YOUNG_SECONDS 60               /* made, perhaps not locked yet */
+#define UNLOCKED_SECONDS 86400         /* of a release that had no locks: it may run yet */
+#define OWNERLESS_SECONDS (30 * 86400) /* of a release whose logs did not say whose they are */
 
 /* ---- removing: what is in a folder of a folder is moved up, so that the depth of a tree costs
  * neither stack nor descriptors. Links are removed, never followed. */
@@ -93,7 +94,15 @@ void abx_remove_tree(const char *path)
     rmdir(path);
 }
 
-/* ---- layers: a folder each, locked while its `arcbox run` lives */
+/* ---- layers: a folder each, and logs beside them, locked while their `arcbox run` lives */
+
+const char *abx_layer_place(void)
+{
+    static char path[PATH_MAX];
+    if (!path[0] && !realpath("/var/tmp", path))
+        snprintf(path, sizeof path, "/var/tmp");
+    return path;
+}
 
 /* Somebody else may have a folder of our name: this user's number in another name space, or malice.
  */
@@ -103,8 +112,8 @@ static char *all_layers(void)
     for (unsigned i = 0; i < MAX_NAMES; i++) {
         struct stat st;
         free(path);
-        path = i ? abx_xprintf("/var/tmp/arcbox-%u.%u", (unsigned)geteuid(), i)
-                 : abx_xprintf("/var/tmp/arcbox-%u", (unsigned)geteuid());
+        path = i ? abx_xprintf("%s/arcbox-%u.%u", abx_layer_place(), (unsigned)geteuid(), i)
+                 : abx_xprintf("%s/arcbox-%u", abx_layer_place(), (unsigned)geteuid());
         if (mkdir(path, 0700) < 0 && errno != EEXIST)
             abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
         if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
@@ -116,23 +125,50 @@ static char *all_layers(void)
             path);
 }
 
-/* False: somebody has it, or may. */
-static bool is_left(int layers, const char *name)
+/* False: somebody has it, or may. `lock` is closed. */
+static bool is_free(int lock, const struct stat *st, time_t seconds)
 {
-    struct stat st;
-    char *path = abx_xprintf("%s/lock", name);
-    if (fstatat(layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
-        free(path);
-        return false; /* logs */
-    }
-    int lock = openat(layers, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    time_t age = time(NULL) - st.st_mtime;
-    bool left = lock >= 0 ? age > YOUNG_SECONDS && flock(lock, LOCK_EX | LOCK_NB) == 0
-                          : age > UNLOCKED_SECONDS;
+    bool is_free = time(NULL) - st->st_mtime > seconds &&
+                   (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0);
     if (lock >= 0)
         close(lock);
+    return is_free;
+}
+
+static bool is_left_layer(int layers, const char *name, const struct stat *st)
+{
+    char *path = abx_xprintf("%s/lock", name);
+    int lock = openat(layers, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     free(path);
-    return left;
+    return is_free(lock, st, lock >= 0 ? YOUNG_SECONDS : UNLOCKED_SECONDS);
+}
+
+/* A log is kept after its container's end, as long as the record that leads to it. */
+static bool is_left_log(int layers, const char *folder, const char *name, const struct stat *st)
+{
+    char link[PATH_MAX], now[PATH_MAX];
+    int fd = openat(layers, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (!abx_log_owner(fd, link) || *link != '/')
+        return is_free(fd, st, OWNERLESS_SECONDS);
+    ssize_t n = readlink(link, now, sizeof now - 1);
+    int error = n < 0 ? errno : 0;
+    now[n > 0 ? n : 0] = 0;
+    char *path = abx_xprintf("%s/%s", folder, name);
+    bool kept = n > 0 ? strcmp(now, path) == 0 : error != ENOENT && error != ENOTDIR;
+    free(path);
+    return is_free(fd, st, YOUNG_SECONDS) && !kept;
+}
+
+static bool is_left(int layers, const char *folder, const char *name)
+{
+    struct stat st;
+    if (fstatat(layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return S_ISDIR(st.st_mode)   ? is_left_layer(layers, name, &st)
+           : S_ISREG(st.st_mode) ? is_left_log(layers, folder, name, &st)
+                                 : false;
 }
 
 /* Of those that were killed and whose records are gone too. */
@@ -140,7 +176,7 @@ static void sweep(const char *folder)
 {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
-        if (is_dots(e->d_name) || !is_left(dirfd(d), e->d_name))
+        if (is_dots(e->d_name) || !is_left(dirfd(d), folder, e->d_name))
             continue;
         char *path = abx_xprintf("%s/%s", folder, e->d_name);
         abx_remove_tree(path);

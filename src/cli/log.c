@@ -1,8 +1,9 @@
 /* arcbox logs: what a detached container has written.
  *
  * The log is frames, so that output and messages stay apart and in order: a byte that says which
- * (1, 2), three of zero, the length in four (network order), the bytes. A container cannot write
- * frames: its bytes pass through `arcbox`, which makes them. */
+ * (1, 2), three of zero, the length in four (network order), the bytes. The first one (3) says
+ * whose log it is. A container cannot write frames: its bytes pass through `arcbox`, which makes
+ * them. */
 #include "cli/run.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define FRAME_CAP 65536u
+#define OWNER 3u
 
 struct frame {
     uint8_t stream, zero[3];
@@ -30,7 +32,7 @@ int abx_log_append(int log, unsigned stream, const void *data, size_t length)
 }
 
 /* The next frame from `at` on. False: none that is whole. */
-static bool read_frame(int fd, off_t *at, unsigned *ret_stream, char *data, size_t *ret_length)
+static bool read_any(int fd, off_t *at, unsigned *ret_stream, char *data, size_t *ret_length)
 {
     struct frame head;
     if (pread(fd, &head, sizeof head, *at) != sizeof head)
@@ -39,8 +41,35 @@ static bool read_frame(int fd, off_t *at, unsigned *ret_stream, char *data, size
     if (length > FRAME_CAP || pread(fd, data, length, *at + (off_t)sizeof head) != (ssize_t)length)
         return false;
     *at += (off_t)(sizeof head + length);
-    *ret_stream = head.stream == 2 ? 2 : 1;
+    *ret_stream = head.stream;
     *ret_length = length;
+    return true;
+}
+
+/* The next one of the container's. */
+static bool read_frame(int fd, off_t *at, unsigned *ret_stream, char *data, size_t *ret_length)
+{
+    while (read_any(fd, at, ret_stream, data, ret_length))
+        if (*ret_stream == 1 || *ret_stream == 2)
+            return true;
+    return false;
+}
+
+int abx_log_begin(int log, const char *link)
+{
+    return abx_log_append(log, OWNER, link, strlen(link));
+}
+
+bool abx_log_owner(int log, char ret[PATH_MAX])
+{
+    static char data[FRAME_CAP];
+    unsigned stream;
+    size_t length;
+    off_t at = 0;
+    if (!read_any(log, &at, &stream, data, &length) || stream != OWNER || length >= PATH_MAX)
+        return false;
+    memcpy(ret, data, length);
+    ret[length] = 0;
     return true;
 }
 

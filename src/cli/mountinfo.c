@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MOUNTINFO_CAP (16u << 20)
 
@@ -30,7 +29,7 @@ static void add(char ***list, size_t *count, const char *path)
     more[(*count)++] = abx_xstrdup(path);
 }
 
-char **abx_mounts_below(const char *folder, const char *also, size_t *ret_count)
+char **abx_mounts_below(const char *folder, size_t *ret_count)
 {
     char **list = NULL;
     size_t count = 0, n = strcmp(folder, "/") == 0 ? 0 : strlen(folder), length;
@@ -49,8 +48,6 @@ char **abx_mounts_below(const char *folder, const char *also, size_t *ret_count)
         }
         free(data);
     }
-    if (also && access(also, F_OK) == 0 && strncmp(also, folder, n) == 0 && also[n] == '/')
-        add(&list, &count, also);
     *ret_count = count;
     return list;
 }

@@ -36,7 +36,7 @@ bool abx_sandbox_has_proc(void)
      * a folder that is always empty, which the kernel lets pass. */
     size_t count;
     bool covered = false;
-    char **mounts = abx_mounts_below("/proc", NULL, &count);
+    char **mounts = abx_mounts_below("/proc", &count);
     for (size_t i = 0; i < count; i++) {
         covered |= strcmp(mounts[i], "/proc/sys/fs/binfmt_misc") != 0;
         free(mounts[i]);

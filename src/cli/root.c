@@ -41,11 +41,16 @@ char *abx_root_upper_path(const struct assembly *a, const char *rel)
     return abx_xprintf("%s%s", a->root->path, rel);
 }
 
+static bool is_below(const char *path, const char *folder)
+{
+    size_t n = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/' && path[n + 1];
+}
+
 static bool has_mounts_below(const struct assembly *a, const char *path)
 {
-    size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
     for (size_t i = 0; i < a->mount_count; i++)
-        if (strncmp(a->mounts[i], path, n) == 0 && a->mounts[i][n] == '/' && a->mounts[i][n + 1])
+        if (is_below(a->mounts[i], path))
             return true;
     return false;
 }
@@ -118,6 +123,13 @@ int abx_root_bind(int from, const char *to)
     return r;
 }
 
+/* Removed since it was listed: what the kernel then says of it depends on the call. */
+static bool is_gone(int folder)
+{
+    struct stat st;
+    return folder < 0 || (fstat(folder, &st) == 0 && st.st_nlink == 0);
+}
+
 /* One folder with nothing mounted below it. */
 int abx_root_overlay(struct assembly *a, const char *rel)
 {
@@ -137,6 +149,10 @@ int abx_root_overlay(struct assembly *a, const char *rel)
     }
     if (r < 0 && lower >= 0 && stage < 0)
         r = abx_root_bind(lower, to);
+    if (r < 0 && stage < 0 && is_gone(lower)) {
+        rmdir(to);
+        r = 0;
+    }
     if (r < 0)
         fail(a, r, "put a writable layer over", rel);
     if (lower >= 0)
@@ -188,8 +204,8 @@ static int folder_at(struct assembly *a, const char *rel, unsigned depth);
 static int split_tree(struct assembly *a, int tree, const char *rel, unsigned depth)
 {
     int fd = abx_inside_open(tree, *rel ? rel : "/", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (fd == -EACCES)
-        return 0; /* nothing the user could read */
+    if (fd == -EACCES || (fd == -ENOENT && *rel))
+        return 0; /* nothing the user could read, or removed meanwhile */
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     int r = d ? 0 : fd < 0 ? fd : -errno;
     unsigned entries = 0;
@@ -214,6 +230,11 @@ static int split_tree(struct assembly *a, int tree, const char *rel, unsigned de
     return r;
 }
 
+static int make_temporary(const char *path)
+{
+    return mkdir(path, 0755) < 0 || chmod(path, 01777) < 0 ? -errno : 0;
+}
+
 /* Private folders, and those the sandbox mounts. They are there before anything of the image's,
  * which may have links of these names. */
 static int make_own_folders(struct assembly *a)
@@ -222,21 +243,52 @@ static int make_own_folders(struct assembly *a)
     int r = 0;
     for (unsigned i = 0; r == 0 && i < ABX_ARRAY_SIZE(own) - !a->without_overlay; i++) {
         char *to = abx_root_upper_path(a, own[i]);
-        if (mkdir(to, 0755) < 0 || (strcmp(own[i], "/tmp") == 0 && chmod(to, 01777) < 0))
-            r = fail(a, -errno, "make", to);
+        r = strcmp(own[i], "/tmp") == 0 ? make_temporary(to) : mkdir(to, 0755) < 0 ? -errno : 0;
+        if (r < 0)
+            fail(a, r, "make", to);
         free(to);
     }
     return r;
 }
 
-/* Left empty. */
+/* The path of the folder that all layers are in, where the image shows it, or NULL: the container
+ * gets one of its own, as it gets a /tmp. What others left there is nothing to it and would cost an
+ * overlay each, and an overlay must not contain its own upper folder. */
+static const char *layers_in_image(const struct assembly *a)
+{
+    return is_below(a->all_layers, a->lower) ? a->all_layers + strlen(a->lower) : NULL;
+}
+
+/* Not the image's. */
 static bool is_private(const struct assembly *a, const char *rel)
 {
-    /* The layers themselves: an overlay must not contain its own upper folder. */
-    char *lower = abx_root_lower(a, rel);
-    bool ours = strcmp(lower, a->root->scratch) == 0 || strcmp(lower, a->root->layers) == 0;
-    free(lower);
-    return ours;
+    const char *layers = layers_in_image(a);
+    return layers && strcmp(rel, layers) == 0;
+}
+
+/* In memory or on the disk, as the layers are. */
+static int cover_layers(struct assembly *a)
+{
+    const char *rel = layers_in_image(a);
+    char *to = rel ? abx_root_upper_path(a, rel) : NULL;
+    char *own = abx_xprintf("%s/temporary", a->on_disk ? a->root->layers : a->root->scratch);
+    struct stat st;
+    int r = 0;
+    if (to && lstat(to, &st) == 0 && S_ISDIR(st.st_mode)) {
+        r = make_temporary(own);
+        int tree = r < 0 ? r : abx_tree_open(AT_FDCWD, own, MOUNT_ATTR_NODEV);
+        int point = open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        r = tree < 0 ? tree : point < 0 ? -errno : abx_tree_attach(tree, point);
+        if (point >= 0)
+            close(point);
+        if (tree >= 0)
+            close(tree);
+    }
+    if (r < 0)
+        fail(a, r, "make", to);
+    free(own);
+    free(to);
+    return r;
 }
 
 /* A folder that has mounts below: made in memory, from what is in both trees. */
@@ -257,6 +309,13 @@ static int split(struct assembly *a, const char *rel, const char *to, unsigned d
     return r;
 }
 
+/* Where our tree is part of the image (installed below /usr, with the host's root as the image),
+ * the kernel stacks it on no folder that it is in. */
+static bool holds_stage(const struct assembly *a, const char *rel, const char *lower)
+{
+    return a->stage && is_below(a->stage, lower) && abx_root_has_folder(a->ours, rel);
+}
+
 static int folder_at(struct assembly *a, const char *rel, unsigned depth)
 {
     char *to = abx_root_upper_path(a, rel), *lower = abx_root_lower(a, rel);
@@ -265,8 +324,8 @@ static int folder_at(struct assembly *a, const char *rel, unsigned depth)
     if (*rel && lstat(to, &st) == 0) {
         /* done already, from the other tree */
     } else if (is_private(a, rel)) {
-        r = mkdir(to, 0755) < 0 ? -errno : 0;
-    } else if (*rel && !has_mounts_below(a, lower)) {
+        r = mkdir(to, 0755) < 0 ? -errno : 0; /* covered later */
+    } else if (*rel && !has_mounts_below(a, lower) && !holds_stage(a, rel, lower)) {
         r = a->make_folder(a, rel);
         if (r == -EACCES || r == -EPERM || r == -ENOENT)
             r = a->overlay_works ? 0 : r; /* not readable for this user: left empty */
@@ -296,7 +355,8 @@ static int make_scratch(struct assembly *a)
     a->root->path = abx_xprintf("%s/root", scratch);
     if (r < 0 || mkdir(a->root->path, 0755) < 0)
         return fail(a, r < 0 ? r : -errno, "make", a->root->path);
-    const char *layers = attributes && !getenv("ARCBOX_LAYER_ON_DISK") ? scratch : a->root->layers;
+    a->on_disk = !attributes || getenv("ARCBOX_LAYER_ON_DISK");
+    const char *layers = a->on_disk ? a->root->layers : scratch;
     a->root->upper = a->upper = abx_xprintf("%s/upper", layers);
     a->work = abx_xprintf("%s/work", layers);
     if (mkdir(a->upper, 0755) < 0 || mkdir(a->work, 0755) < 0)
@@ -304,11 +364,28 @@ static int make_scratch(struct assembly *a)
     return 0;
 }
 
+/* Without memory that can be a layer, and without overlays, nothing is mounted over the folder that
+ * all layers are in: those around it are split, as if it were a mount. */
+static void split_around_layers(struct assembly *a)
+{
+    if (!layers_in_image(a))
+        return;
+    char **more = realloc(a->mounts, (a->mount_count + 1) * sizeof *more);
+    if (!more)
+        abx_die(ABX_EXIT_OWN, "out of memory");
+    a->mounts = more;
+    more[a->mount_count++] = abx_xstrdup(a->all_layers);
+}
+
 static int assemble(struct assembly *a)
 {
     int r = make_own_folders(a);
+    if (a->without_overlay || a->on_disk)
+        split_around_layers(a);
     if (r == 0)
         r = folder_at(a, "", 0);
+    if (r == 0)
+        r = cover_layers(a);
     for (unsigned i = 0; r == 0 && a->root->keep && a->root->keep[i]; i++) {
         const char *rel = a->root->keep[i];
         char *to = abx_root_upper_path(a, rel);
@@ -323,28 +400,14 @@ static int assemble(struct assembly *a)
     return r;
 }
 
-/* Where our tree is part of the image (installed below /usr, with the host's root as the image),
- * the kernel stacks it on no folder that it is in: those are split, as if it were mounted there. */
-static void split_around_stage(struct assembly *a)
-{
-    size_t n = strlen(a->lower);
-    if (!a->stage || strncmp(a->stage, a->lower, n) != 0 || a->stage[n] != '/')
-        return;
-    char **more = realloc(a->mounts, (a->mount_count + 1) * sizeof *more);
-    if (!more)
-        abx_die(ABX_EXIT_OWN, "out of memory");
-    a->mounts = more;
-    more[a->mount_count++] = abx_xstrdup(a->stage);
-}
-
 int abx_root_assemble(struct abx_root *root)
 {
     struct assembly a = {.root = root, .stage = root->stage, .make_folder = abx_root_overlay};
     root->error[0] = root->notice[0] = 0;
     root->writable = true;
     a.lower = strcmp(root->image_root, "/") == 0 ? "" : root->image_root;
-    a.mounts = abx_mounts_below(root->image_root, root->layers, &a.mount_count);
-    split_around_stage(&a);
+    a.all_layers = abx_layer_place();
+    a.mounts = abx_mounts_below(root->image_root, &a.mount_count);
     a.image = abx_inside_root(root->image_root);
     a.ours = root->stage ? abx_inside_root(root->stage) : -1;
     if (a.image < 0 || (root->stage && a.ours < 0))
@@ -358,7 +421,7 @@ int abx_root_assemble(struct abx_root *root)
         /* No overlay here (or not for us): links into the image, without a writable layer. */
         snprintf(root->notice, sizeof root->notice,
                 "no overlay file system here (%s): the container's root is read-only, except /tmp, "
-                "/run and mounts",
+                "/var/tmp, /run and mounts",
                 root->error[0] ? root->error : "turned off");
         root->error[0] = 0;
         umount2(root->scratch, MNT_DETACH);

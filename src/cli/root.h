@@ -13,7 +13,9 @@ struct assembly {
     char *upper, *work; /* folders that hold one folder for each overlay */
     unsigned serial;
     bool overlay_works, without_overlay;
-    char **mounts; /* mount points below the image's root */
+    bool on_disk;           /* the layers: memory does not do */
+    const char *all_layers; /* abx_layer_place() */
+    char **mounts;          /* mount points below the image's root */
     size_t mount_count;
     int (*make_folder)(struct assembly *a, const char *rel);
 };

@@ -129,6 +129,8 @@ bool abx_container_link(const struct abx_container *c, const char *file, char re
  * killed ones left. Dies when it cannot be made; the caller's to free(). (layer.c) */
 char *abx_layer_make(const struct abx_container *c);
 void abx_layer_forget(const struct abx_container *c);
+/* The folder of the host that all users' layers are in, links resolved. */
+const char *abx_layer_place(void);
 
 /* ---- the root file system (root.c), assembled in the current mount namespace. */
 struct abx_root {
@@ -148,8 +150,8 @@ struct abx_root {
 /* 0, or -errno with `error` filled. Needs CAP_SYS_ADMIN in its user namespace. */
 int abx_root_assemble(struct abx_root *root);
 
-/* Mount points strictly below `folder` (absolute, normal), and `also` if it is there. */
-char **abx_mounts_below(const char *folder, const char *also, size_t *ret_count);
+/* Mount points strictly below `folder` (absolute, normal). */
+char **abx_mounts_below(const char *folder, size_t *ret_count);
 
 /* Makes the loader's cache of the root file system `root` (abx_inside_root(), of a mount namespace
  * of our own), whose /run/arcbox is covered meanwhile. Needs CAP_SYS_ADMIN and CAP_SYS_CHROOT.
@@ -194,5 +196,9 @@ int abx_exit_code(int status);
 
 /* ---- logs of detached containers (log.c): frames of one stream each */
 int abx_log_append(int log, unsigned stream, const void *data, size_t length); /* 1 or 2 */
+/* Whose it is: the link in a record that leads to it. */
+int abx_log_begin(int log, const char *link);
+/* False: it does not say. */
+bool abx_log_owner(int log, char ret[PATH_MAX]);
 
 #endif

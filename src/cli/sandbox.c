@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -369,12 +370,14 @@ static int report_start(int fd, const char *name)
     return 0;
 }
 
-/* On a disk: the runtime folder is memory that the system needs. The record holds a link. */
+/* On a disk: the runtime folder is memory that the system needs. The record holds a link. The lock
+ * says that the container may write yet (layer.c sweeps what nobody has). */
 static int open_log(const struct sandbox *s, const char *link_path)
 {
     char *path = abx_xprintf("%s.log-XXXXXX", s->layers);
     int log = mkostemp(path, O_APPEND | O_CLOEXEC);
-    if (log >= 0 && symlink(path, link_path) < 0) {
+    if (log >= 0 && (flock(log, LOCK_EX | LOCK_NB) < 0 || abx_log_begin(log, link_path) < 0 ||
+                            symlink(path, link_path) < 0)) {
         unlink(path);
         close(log);
         log = -1;

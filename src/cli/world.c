@@ -165,7 +165,7 @@ static int by_path(const void *a, const void *b)
 static int show_all(const char *scratch, const char *world, const struct users *u)
 {
     size_t count, n = strlen(scratch);
-    char **mounts = abx_mounts_below("/", NULL, &count);
+    char **mounts = abx_mounts_below("/", &count);
     qsort(mounts, count, sizeof *mounts, by_path);
     int r = show("/", world, u);
     for (size_t i = 0; r == 0 && i < count; i++) {

@@ -2,7 +2,11 @@
 # Secrets of the user's: variables in command lines that every user can read, the caller's whole
 # environment, keys in hidden files of homes, the system's own, sockets without a file, the socket's
 # folder, what another user put where the runtime folder is to be.
-export TMPDIR=/var/tmp # a home in /tmp is not seen at all
+# A home in /tmp or /var/tmp is not seen at all.
+for folder in /srv "$(dirname "$1")" "$HOME"; do
+    case $(realpath "$folder")/ in /tmp/* | /var/tmp/*) continue ;; esac
+    [ -w "$folder" ] && export TMPDIR=$folder && break
+done
 . "$(dirname "$0")/lib.sh"
 unset TMPDIR
 chmod 1777 "$work"
