@@ -108,8 +108,12 @@ static void make_streams(const struct request *r, int inside[3], struct abx_supe
 static int exec_in(
         const struct request *r, const struct abx_container *c, char **command, int count)
 {
-    struct abx_supervised outside = {
-            .terminal = -1, .in = -1, .out = {-1, -1}, .log = -1, .own_session = true};
+    struct abx_supervised outside = {.init_fd = -1,
+            .terminal = -1,
+            .in = -1,
+            .out = {-1, -1},
+            .log = -1,
+            .own_session = true};
     int inside[3], sockets[2] = {-1, -1};
     char text[512] = "";
     abx_supervise_prepare();
@@ -127,6 +131,7 @@ static int exec_in(
     outside.pid = abx_join_start(c, &join, &outside.init, text, sizeof text);
     if (outside.pid < 0)
         abx_die(ABX_EXIT_OWN, "%s", text);
+    outside.init_fd = abx_process_below(outside.init, outside.pid);
     for (int i = 0; i < 3; i++)
         if (i == 0 || inside[i] != inside[0])
             close(inside[i]);

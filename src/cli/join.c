@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,58 +53,6 @@ struct entry {
     struct rlimit limits[RLIM_NLIMITS];
     char **env;
 };
-
-/* ---- which process it is */
-
-static int parent_of(int pid)
-{
-    char path[64];
-    void *text;
-    size_t length;
-    int parent = -1;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (abx_read_file(path, STATUS_CAP, &text, &length) < 0)
-        return -1;
-    const char *after = strrchr(text, ')'); /* the program's name may hold anything */
-    if (after)
-        sscanf(after + 1, " %*c %d", &parent);
-    free(text);
-    return parent;
-}
-
-static bool has_ended(int pidfd)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    return poll(&p, 1, 0) != 0;
-}
-
-/* Its number may be another process's by now: it is the container's while it lives and its parent
- * is a child of the arcbox that holds the record's lock. */
-int abx_container_init(const struct abx_container *c)
-{
-    int pidfd = c->running && c->init > 0 ? (int)syscall(SYS_pidfd_open, c->init, 0) : -1;
-    if (pidfd < 0) {
-        errno = ESRCH;
-        return -1;
-    }
-    int sandbox = parent_of(c->init);
-    struct abx_container *now = abx_container_find(c->name);
-    bool ours = sandbox > 1 && parent_of(sandbox) == c->supervisor && now && now->running &&
-                now->init == c->init && now->supervisor == c->supervisor && !has_ended(pidfd);
-    abx_container_free(now);
-    if (!ours) {
-        close(pidfd);
-        errno = ESRCH;
-        return -1;
-    }
-    fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-    return pidfd;
-}
-
-int abx_init_signal(int pidfd, int number)
-{
-    return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
-}
 
 /* ---- what is known of it from outside */
 
@@ -357,8 +304,8 @@ static int look(struct entry *e, int *ret_init)
             r = -errno;
     if (r == 0 && (!e->rights.no_new_privileges || !e->rights.filtered ||
                           !(e->spaces & CLONE_NEWUSER) || !(e->spaces & CLONE_NEWNS)))
-        r = -EPERM;                     /* not what we made */
-    if (r == 0 && has_ended(*ret_init)) /* what was read was another's */
+        r = -EPERM;                                /* not what we made */
+    if (r == 0 && abx_process_ended(*ret_init, 0)) /* what was read was another's */
         r = -ESRCH;
     return r;
 }

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FRAME_CAP 65536u
@@ -118,18 +117,20 @@ static void copy_tail(int fd, unsigned long lines, off_t *ret_at)
 }
 
 /* Until it ends; its exit code, or -1 when it is not known. */
-static int follow(const char *name, int fd, off_t *at)
+static int follow(const struct abx_container *c, int fd, off_t *at)
 {
-    for (;;) {
-        struct abx_container *c = abx_container_find(name);
-        bool running = c && c->running;
-        int code = c ? c->exit_code : -1;
-        abx_container_free(c);
+    int supervisor = abx_container_supervisor(c), code = c->exit_code;
+    for (bool ended = supervisor < 0; !ended;) {
+        ended = abx_process_ended(supervisor, 50);
         copy(fd, at);
-        if (!running)
-            return code;
-        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
+    struct abx_container *now = abx_container_find(c->name);
+    if (supervisor >= 0) {
+        close(supervisor);
+        code = now && abx_container_same(now, c) ? now->exit_code : -1;
+    }
+    abx_container_free(now);
+    return code;
 }
 
 static int open_log(const struct abx_container *c)
@@ -171,7 +172,7 @@ int abx_do_logs(int argc, char **argv)
     else
         copy_tail(fd, lines, &at);
     if (following)
-        follow(c->name, fd, &at);
+        follow(c, fd, &at);
     return 0;
 }
 
@@ -189,6 +190,6 @@ int abx_do_attach(int argc, char **argv)
         abx_oci_become("attach", o.words);
     int fd = open_log(c);
     off_t at = lseek(fd, 0, SEEK_END);
-    int code = follow(c->name, fd, &at);
+    int code = follow(c, fd, &at);
     return code < 0 ? 0 : code;
 }

@@ -117,10 +117,16 @@ struct abx_container *abx_container_must(const char *name);
 struct abx_container **abx_container_list(void);
 /* Ends a running one: SIGTERM and so many seconds (0: none), then outright. False: it lives on. */
 bool abx_container_end(const struct abx_container *c, unsigned seconds);
-/* Its process 1 as a pidfd, close-on-exec: surely that one. -1 with errno: it has ended. (join.c)
- */
+/* Its process 1, and the arcbox that runs it, as pidfds: surely those. -1 with errno: it has ended.
+ * (process.c) */
 int abx_container_init(const struct abx_container *c);
-int abx_init_signal(int pidfd, int number);
+int abx_container_supervisor(const struct abx_container *c);
+/* Not only of the same name. */
+bool abx_container_same(const struct abx_container *a, const struct abx_container *b);
+/* The same of a process that is a child of a child of ours, which is not waited for yet. */
+int abx_process_below(int pid, pid_t parent);
+bool abx_process_ended(int pidfd, int milliseconds); /* waits for so long; -1: until it does */
+int abx_process_signal(int pidfd, int number);
 char *abx_container_file(const struct abx_container *c, const char *name);
 /* Where a link in its record leads. False: there is none. */
 bool abx_container_link(const struct abx_container *c, const char *file, char ret[PATH_MAX]);
@@ -178,6 +184,7 @@ int abx_oci_logs(const char *name, bool follow, long lines);
 struct abx_supervised {
     pid_t pid;        /* of the sandbox program */
     int init;         /* process 1 of the container, as the host numbers it; 0 until known */
+    int init_fd;      /* and held (a pidfd), or -1 */
     int terminal;     /* the socket its terminal comes through, or -1 */
     bool own_session; /* signals that a key of our terminal sends do not reach it by themselves */
     int in;           /* where our standard input goes, or -1; closed at its end */

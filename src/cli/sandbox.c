@@ -276,11 +276,13 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     }
     *ret = (struct abx_supervised){.pid = pid,
             .init = read_init_pid(info[0]),
+            .init_fd = -1,
             .terminal = sockets[0],
             .in = -1,
             .out = {s->out[0], s->out[1]},
             .log = s->log,
             .detached = s->run->detach};
+    ret->init_fd = abx_process_below(ret->init, pid);
     close(info[0]);
     return 0;
 }
@@ -482,6 +484,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     int code = ABX_EXIT_OWN;
     uint64_t kills = abx_memory_kills(s->group);
     abx_supervise_prepare();
+    abx_container_save(c); /* who runs it, for who stops it while it starts */
     if (start(s, &outside, &failure) < 0) {
         if (ready >= 0)
             tell(ready, failure, ABX_EXIT_OWN);

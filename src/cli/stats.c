@@ -53,7 +53,12 @@ static void add_process(struct usage *u, int pid)
 
 static void add_processes(struct usage *u, const struct abx_container *c)
 {
-    uint64_t space = space_of(c->init);
+    int init = abx_container_init(c);
+    uint64_t space = init >= 0 ? space_of(c->init) : 0;
+    if (init >= 0 && abx_process_ended(init, 0)) /* that was another's */
+        space = 0;
+    if (init >= 0)
+        close(init);
     DIR *d = space && space != space_of((int)getpid()) ? opendir("/proc") : NULL;
     for (struct dirent *e; d && (e = readdir(d));) {
         int pid = isdigit((unsigned char)e->d_name[0]) ? atoi(e->d_name) : 0;

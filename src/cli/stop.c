@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool gone(const char *name, int64_t wait_ns)
 {
@@ -22,22 +23,50 @@ static bool gone(const char *name, int64_t wait_ns)
     }
 }
 
-/* The record's lock is held by the supervisor, so its process numbers are still those it wrote. */
+/* Its arcbox and its process 1 are held before the first wait: what has their numbers, or the
+ * container's name, after it may be another. */
+static bool end_held(int supervisor, int init, unsigned seconds)
+{
+    if (seconds && abx_process_signal(supervisor, SIGTERM) == 0 &&
+            abx_process_ended(supervisor, (int)seconds * 1000))
+        return true;
+    if (init >= 0)
+        abx_process_signal(init, SIGKILL);
+    if (init >= 0 && abx_process_ended(supervisor, 2000))
+        return true;
+    abx_process_signal(supervisor, SIGKILL);
+    return abx_process_ended(supervisor, 2000);
+}
+
+/* Its arcbox, held; -ESRCH: it has ended. A record says a moment late who runs it. */
+static int hold(const struct abx_container *c, int *ret_init)
+{
+    *ret_init = -1;
+    for (unsigned i = 0; i < 100; i++) {
+        struct abx_container *now = abx_container_find(c->name);
+        bool running = now && now->running && (!c->supervisor || abx_container_same(now, c));
+        int supervisor = running ? abx_container_supervisor(now) : -1;
+        if (supervisor >= 0)
+            *ret_init = abx_container_init(now);
+        abx_container_free(now);
+        if (!running || supervisor >= 0)
+            return running ? supervisor : -ESRCH;
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return -EBUSY;
+}
+
 bool abx_container_end(const struct abx_container *c, unsigned seconds)
 {
     if (strcmp(c->kind, "podman") == 0)
         return abx_oci_stop(c->name, seconds) && gone(c->name, 5000000000);
-    if (c->supervisor > 0 && seconds)
-        kill(c->supervisor, SIGTERM);
-    if (seconds && gone(c->name, (int64_t)seconds * 1000000000))
-        return true;
-    if (c->init > 0)
-        kill(c->init, SIGKILL);
-    if (gone(c->name, 2000000000))
-        return true;
-    if (c->supervisor > 0)
-        kill(c->supervisor, SIGKILL);
-    return gone(c->name, 2000000000);
+    int init, supervisor = hold(c, &init);
+    bool ended = supervisor == -ESRCH || (supervisor >= 0 && end_held(supervisor, init, seconds));
+    if (init >= 0)
+        close(init);
+    if (supervisor >= 0)
+        close(supervisor);
+    return ended;
 }
 
 int abx_do_stop(int argc, char **argv)

@@ -108,10 +108,10 @@ static void pass_signal(struct abx_supervised *s, const struct signalfd_siginfo 
     if (info->ssi_code == SI_KERNEL && master < 0 && !s->detached && !s->own_session &&
             number != SIGHUP)
         return;
-    if (s->init > 0)
-        kill(s->init, number);
-    else
-        kill(s->pid, SIGTERM);
+    if (s->init_fd >= 0)
+        abx_process_signal(s->init_fd, number);
+    else /* our child, and not waited for yet */
+        kill(s->pid, s->init == s->pid ? number : SIGTERM);
 }
 
 /* ---- bytes */

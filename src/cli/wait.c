@@ -7,6 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Until it has ended. Its name may be another's by then. */
+static void await(const struct abx_container *c)
+{
+    int supervisor = strcmp(c->kind, "podman") == 0 ? -1 : abx_container_supervisor(c);
+    if (supervisor < 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* and look again */
+        return;
+    }
+    while (!abx_process_ended(supervisor, -1))
+        ;
+    close(supervisor);
+}
+
+/* -1: not known. */
+static int wait_for(struct abx_container *c)
+{
+    while (c->running) {
+        await(c);
+        struct abx_container *now = abx_container_find(c->name);
+        bool same = now && (!c->supervisor || abx_container_same(now, c));
+        abx_container_free(c);
+        c = now;
+        if (!same) { /* --rm: forgotten with its code */
+            abx_container_free(c);
+            return -1;
+        }
+    }
+    int code = c->exit_code;
+    abx_container_free(c);
+    return code;
+}
 
 int abx_do_wait(int argc, char **argv)
 {
@@ -15,15 +48,7 @@ int abx_do_wait(int argc, char **argv)
     if (!o.count)
         abx_usage(&o);
     for (int i = 0; i < o.count; i++) {
-        struct abx_container *c = abx_container_must(o.words[i]);
-        int code = c->exit_code;
-        while (c && c->running) {
-            abx_container_free(c);
-            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-            c = abx_container_find(o.words[i]);
-            code = c ? c->exit_code : -1; /* --rm: forgotten with its code */
-        }
-        abx_container_free(c);
+        int code = wait_for(abx_container_must(o.words[i]));
         printf("%d\n", code);
     }
     return 0;
@@ -59,10 +84,12 @@ static int kill_one(const struct abx_container *c, int number, const char *text)
         }
     } else {
         int init = abx_container_init(c);
-        if (init < 0 || abx_init_signal(init, number) < 0) {
-            abx_say("cannot send the signal to '%s': %s", c->name, strerror(errno));
+        if (init < 0 || abx_process_signal(init, number) < 0) {
+            abx_say("cannot send the signal to '%s': %s", c->name,
+                    c->init ? strerror(errno) : "it is only starting");
             return ABX_EXIT_OWN;
         }
+        close(init);
     }
     printf("%s\n", c->name);
     return 0;
