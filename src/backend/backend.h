@@ -13,6 +13,7 @@
 #define ABX_BACKEND_BACKEND_H
 
 #include "base/base.h"
+#include "shader/abi/code.h"
 #include "wire/limits.h"
 
 #include <signal.h>
@@ -234,13 +235,18 @@ struct abx_memory_ops {
     void (*destroy)(struct abx_device_memory *memory);
 };
 
+struct abx_pipeline_info {
+    uint32_t threadgroup_bytes; /* that the kernel's own variables take */
+    uint32_t max_threads;       /* in a threadgroup, on this device */
+};
+
 struct abx_pipeline_ops {
     /* Makes a pipeline from an object blob (shader/abi/kernel.h), which stays the caller's.
      * Verifies the blob. Any thread. -EBADMSG on a bad one. */
     int (*create)(
             struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret);
-    /* Bytes of threadgroup memory that the kernel's own variables take. Any thread. */
-    uint32_t (*threadgroup_bytes)(const struct abx_pipeline *pipeline);
+    /* Any thread. */
+    void (*info)(const struct abx_pipeline *pipeline, struct abx_pipeline_info *ret);
     void (*destroy)(struct abx_pipeline *pipeline);
 };
 
@@ -275,6 +281,7 @@ struct abx_native_ops {
 struct abx_backend {
     const char *name; /* as in --backend and ARCBOX_BACKEND: [a-z]{1,15} */
     bool simulated;   /* executes nothing: it measures the bridge */
+    uint32_t target;  /* enum abx_shader_target: what its pipelines' code is made for */
     /* The names of the devices there are, as abx_device_info.name, at most `capacity` of them;
      * returns how many. In any process, without opening one. */
     unsigned (*probe)(char (*ret_names)[64], unsigned capacity);

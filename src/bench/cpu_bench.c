@@ -31,7 +31,7 @@ static const struct abx_event_ops no_events = {no_value, no_signal, no_notify};
 struct cpu_library *cpu_compile(struct cpu_bench *b, const char *source, size_t bytes)
 {
     /* What Metal does unless told otherwise. */
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST, .math_mode = ABX_MATH_FAST};
+    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST};
     struct abx_shader_result result = {0};
     int r = abx_shader_compile(&b->tools, source, bytes, &options, NULL, &result);
     if (r < 0)
@@ -60,7 +60,8 @@ struct abx_pipeline *cpu_pipeline(struct cpu_bench *b, const struct cpu_library 
         struct abx_shader_result result = {0};
         if (strcmp(abx_reflection_string(r, abx_reflection_functions(r)[i].name), name) != 0)
             continue;
-        int e = abx_shader_specialize(&b->tools, l->blob, l->bytes, i, constants, count, &result);
+        int e = abx_shader_specialize(
+                &b->tools, ABX_TARGET_HOST, l->blob, l->bytes, i, constants, count, &result);
         if (e == 0)
             e = abx_backend_cpu.pipeline->create(
                     b->device, result.blob, result.blob_bytes, &pipeline);

@@ -224,7 +224,7 @@ static void compile(const void *callback, const void *wire_request, size_t bytes
 /* Options, macros and source one after the other, as the wire wants them. */
 static void build(const void *callback, const char *source, size_t source_bytes, char *arguments)
 {
-    struct request r = {.options = {.math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST}};
+    struct request r = {.options = {.math_mode = ABX_MATH_FAST}};
     parse_arguments(&r, arguments);
     source_bytes = strnlen(source, source_bytes); /* it comes padded with zeros */
     r.options.macro_bytes = (uint32_t)r.macros.length;

@@ -1,5 +1,5 @@
 /* shader: a pipeline's machine code: one function of a library, its constants set, linked with
- * others, for the library's target. The steps are in folders of their own, which do not know of
+ * others, for a target. The steps are in folders of their own, which do not know of
  * each other but as tests/layout/check_includes.py says; this file calls them one after the other.
  *
  * Runs in the compiler process, which is sandboxed: the bitcode comes from guest source by way of
@@ -60,9 +60,10 @@ static int generate(
     return cpu_generate(g, ret_result);
 }
 
-int abx_shader_link(const struct abx_shader_tools *tools, const void *library, size_t library_bytes,
-        uint32_t function, const struct abx_shader_constant *constants, uint32_t constant_count,
-        const struct abx_shader_link *links, uint32_t link_count, struct abx_shader_result *result)
+int abx_shader_link(const struct abx_shader_tools *tools, uint32_t target, const void *library,
+        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count, const struct abx_shader_link *links, uint32_t link_count,
+        struct abx_shader_result *result)
 {
     memset(result, 0, sizeof *result);
     if (constant_count > ABX_SHADER_MAX_CONSTANTS)
@@ -78,11 +79,11 @@ int abx_shader_link(const struct abx_shader_tools *tools, const void *library, s
             .constant_count = constant_count};
     int r = get_bitcode(&g, &p);
     if (r == 0)
-        r = codegen_begin(&g, head->target);
+        r = codegen_begin(&g, target);
     if (r == 0)
         r = read_kernel(&g, &p);
     if (r == 0)
-        r = codegen_link(&g, &entries, head->target, links, link_count);
+        r = codegen_link(&g, &entries, links, link_count);
     if (r == 0)
         r = codegen_load(&g, head, constants, constant_count);
     if (r == 0)
@@ -96,10 +97,11 @@ int abx_shader_link(const struct abx_shader_tools *tools, const void *library, s
     return r;
 }
 
-int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
-        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count, struct abx_shader_result *result)
+int abx_shader_specialize(const struct abx_shader_tools *tools, uint32_t target,
+        const void *library, size_t library_bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count,
+        struct abx_shader_result *result)
 {
-    return abx_shader_link(
-            tools, library, library_bytes, function, constants, constant_count, NULL, 0, result);
+    return abx_shader_link(tools, target, library, library_bytes, function, constants,
+            constant_count, NULL, 0, result);
 }

@@ -6,6 +6,7 @@
 #define ABX_SHADER_SHADER_H
 
 #include "base/base.h"
+#include "shader/abi/code.h"
 #include "wire/compile.h"
 #include "wire/limits.h"
 #include "wire/reflection.h"
@@ -38,13 +39,11 @@ enum abx_library_form {
 /* library blob: this header, the reflection, the code, and for ABX_LIBRARY_HEADER the entries: a
  * NUL-terminated string a function, in the reflection's order. */
 #define ABX_LIBRARY_MAGIC 0x4258424cu
-#define ABX_LIBRARY_VERSION 2u
+#define ABX_LIBRARY_VERSION 3u
 struct abx_shader_library {
     uint32_t magic, version;
-    uint32_t target; /* enum abx_shader_target the code is for */
     uint32_t math_mode;
-    uint32_t form; /* enum abx_library_form */
-    uint32_t reserved;
+    uint32_t form;                                /* enum abx_library_form */
     uint64_t reflection_offset, reflection_bytes; /* 8-byte aligned */
     uint64_t code_offset, code_bytes;
     uint64_t entries_offset, entries_bytes;
@@ -67,7 +66,7 @@ struct abx_shader_result {
 struct abx_shader_tools {
     char clang[256]; /* path of clang 19 */
     char shim[256];  /* folder of the shim headers */
-    char pch[256];   /* precompiled shim for ABX_TARGET_HOST */
+    char pch[256];   /* the shim, precompiled */
     uint32_t cores;  /* clangs that may run beside each other, 0: one; found: the computer's */
 };
 /* Fills *ret_tools from the environment (ARCBOX_SHADER_DIR, ARCBOX_CLANG), the installed folders,
@@ -113,14 +112,16 @@ struct abx_shader_link {
 /* Code generation: one kernel of a checked library blob, specialised, for this machine's CPU, as an
  * object blob (abi/kernel.h). `tools` may be NULL but for an ABX_LIBRARY_HEADER library. Errors as
  * above. */
-int abx_shader_specialize(const struct abx_shader_tools *tools, const void *library,
-        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
-        uint32_t constant_count, struct abx_shader_result *result);
+int abx_shader_specialize(const struct abx_shader_tools *tools, uint32_t target,
+        const void *library, size_t library_bytes, uint32_t function,
+        const struct abx_shader_constant *constants, uint32_t constant_count,
+        struct abx_shader_result *result);
 
 /* The same with links: 1 + a link's place among them is what stands for its function in tables. */
-int abx_shader_link(const struct abx_shader_tools *tools, const void *library, size_t library_bytes,
-        uint32_t function, const struct abx_shader_constant *constants, uint32_t constant_count,
-        const struct abx_shader_link *links, uint32_t link_count, struct abx_shader_result *result);
+int abx_shader_link(const struct abx_shader_tools *tools, uint32_t target, const void *library,
+        size_t library_bytes, uint32_t function, const struct abx_shader_constant *constants,
+        uint32_t constant_count, const struct abx_shader_link *links, uint32_t link_count,
+        struct abx_shader_result *result);
 
 /* Changes whenever the same source could give another blob: shim, rewriter, clang, code generator,
  * this machine's CPU features. Part of every cache key. */

@@ -10,23 +10,14 @@
 /* As MTLMathMode. */
 enum abx_shader_math { ABX_MATH_SAFE = 0, ABX_MATH_RELAXED = 1, ABX_MATH_FAST = 2 };
 
-/* What code will be generated for; it makes no difference to the library otherwise. */
-enum abx_shader_target {
-    ABX_TARGET_HOST = 1, /* this machine's CPU */
-    ABX_TARGET_NVPTX = 2,
-    ABX_TARGET_X86_64 = 3,
-    ABX_TARGET_AARCH64 = 4,
-};
-
 /* Fixed layout. After it come the macros, then the source, or a .metallib file that Apple's
- * compiler made, to the request's end. A guest sends ABX_TARGET_HOST for `target`; the host puts
- * its backend's there. */
+ * compiler made, to the request's end. What machine the code will be for is the host's business. */
 struct abx_shader_options {
     uint32_t math_mode;         /* enum abx_shader_math */
     uint32_t language_version;  /* as MTLLanguageVersion (major << 16 | minor), 0: newest */
     uint32_t optimize_for_size; /* MTLLibraryOptimizationLevelSize */
     uint32_t preserve_invariance;
-    uint32_t target;      /* enum abx_shader_target */
+    uint32_t reserved;    /* 0 */
     uint32_t macro_bytes; /* macros: "NAME=VALUE\0" strings, concatenated */
 };
 

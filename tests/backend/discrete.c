@@ -452,9 +452,9 @@ static int pipeline_create(
     return REAL.pipeline->create(d->real, object, bytes, ret);
 }
 
-static uint32_t pipeline_threadgroup_bytes(const struct abx_pipeline *pipeline)
+static void pipeline_info(const struct abx_pipeline *pipeline, struct abx_pipeline_info *ret)
 {
-    return REAL.pipeline->threadgroup_bytes(pipeline);
+    REAL.pipeline->info(pipeline, ret);
 }
 
 static void pipeline_destroy(struct abx_pipeline *pipeline)
@@ -496,7 +496,7 @@ static const struct abx_memory_ops memory_ops = {
         .destroy = destroy,
 };
 static const struct abx_pipeline_ops pipeline_ops = {
-        pipeline_create, pipeline_threadgroup_bytes, pipeline_destroy};
+        pipeline_create, pipeline_info, pipeline_destroy};
 static const struct abx_queue_ops queue_ops = {
         .create = queue_create,
         .submit = queue_submit,
@@ -506,6 +506,7 @@ static const struct abx_queue_ops queue_ops = {
 static const struct abx_native_ops native_ops = {use_signal, stop, fault, running};
 
 const struct abx_backend discrete_backend = {.name = "discrete",
+        .target = ABX_TARGET_HOST,
         .probe = probe,
         .device = &discrete_ops,
         .memory = &memory_ops,
@@ -514,6 +515,7 @@ const struct abx_backend discrete_backend = {.name = "discrete",
         .native = &native_ops};
 
 const struct abx_backend elsewhere_backend = {.name = "elsewhere",
+        .target = ABX_TARGET_HOST,
         .probe = probe,
         .device = &elsewhere_ops,
         .memory = &memory_ops,

@@ -29,8 +29,8 @@ struct rig {
 extern const struct abx_backend *const rig_suite_backend;
 int rig_open(struct rig *rig, const struct abx_backend *backend, unsigned threads);
 void rig_close(struct rig *rig);
-/* Library blob around the suite's bitcode, for a target; the caller frees. */
-void *rig_library(const char *path, uint32_t target, size_t *ret_bytes);
+/* Library blob around the suite's bitcode; the caller frees. */
+void *rig_library(const char *path, size_t *ret_bytes);
 /* Compiles kernel `id` of kernels.cpp (rig_compiled.c), or finds it compiled (rig_stored.c). NULL
  * on failure, after saying why. */
 struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id);

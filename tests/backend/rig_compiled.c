@@ -41,7 +41,7 @@ static struct abx_reflection *reflection(void)
     return r;
 }
 
-void *rig_library(const char *path, uint32_t target, size_t *ret_bytes)
+void *rig_library(const char *path, size_t *ret_bytes)
 {
     void *bitcode;
     size_t length;
@@ -52,7 +52,6 @@ void *rig_library(const char *path, uint32_t target, size_t *ret_bytes)
     struct abx_reflection *r = reflection();
     struct abx_shader_library head = {.magic = ABX_LIBRARY_MAGIC,
             .version = ABX_LIBRARY_VERSION,
-            .target = target,
             .form = ABX_LIBRARY_BITCODE,
             .reflection_offset = sizeof head,
             .reflection_bytes = r->total_bytes,
@@ -82,11 +81,11 @@ static int record(const char *folder, const struct rig *rig, uint32_t id)
                      : !strcmp(target, "x86-64") ? ABX_TARGET_X86_64
                                                  : ABX_TARGET_AARCH64;
     if (!library)
-        library = rig_library(rig->bitcode, id_of, &bytes);
+        library = rig_library(rig->bitcode, &bytes);
     if (!library)
         return -1;
     int r = abx_shader_specialize(
-            NULL, library, bytes, id, rig->constant, rig->constant_count, &result);
+            NULL, id_of, library, bytes, id, rig->constant, rig->constant_count, &result);
     snprintf(path, sizeof path, "%s/%u", folder, count++);
     if (r == 0)
         r = abx_write_file(path, result.blob, result.blob_bytes);
@@ -105,14 +104,14 @@ struct abx_pipeline *rig_pipeline(struct rig *rig, uint32_t id)
     struct abx_shader_result result;
     struct abx_pipeline *pipeline = NULL;
     if (!library)
-        library = rig_library(rig->bitcode, ABX_TARGET_HOST, &bytes);
+        library = rig_library(rig->bitcode, &bytes);
     if (!library)
         return NULL;
     const char *folder = getenv("ARCBOX_TEST_RECORD");
     if (folder && record(folder, rig, id) < 0)
         return NULL;
     int r = abx_shader_specialize(
-            NULL, library, bytes, id, rig->constant, rig->constant_count, &result);
+            NULL, ABX_TARGET_HOST, library, bytes, id, rig->constant, rig->constant_count, &result);
     if (r == 0)
         r = rig->backend->pipeline->create(rig->device, result.blob, result.blob_bytes, &pipeline);
     if (r < 0)

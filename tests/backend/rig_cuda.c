@@ -43,6 +43,7 @@ struct abx_device_memory {
     address at;
 };
 struct abx_pipeline {
+    struct abx_code code;
     struct abx_ptx info;
     void *module, *function;
 };
@@ -113,10 +114,11 @@ static int pipeline_create(
     if (abx_ptx_check(object, bytes))
         return -EBADMSG;
     struct abx_pipeline *p = calloc(1, sizeof *p);
-    memcpy(&p->info, object, sizeof p->info);
+    const char *body = abx_code_body(object);
+    memcpy(&p->code, object, sizeof p->code);
+    memcpy(&p->info, body, sizeof p->info);
     log[0] = 0;
-    if (cuModuleLoadDataEx(
-                &p->module, (const char *)object + p->info.ptx_offset, 2, option, value) ||
+    if (cuModuleLoadDataEx(&p->module, body + p->info.ptx_offset, 2, option, value) ||
             cuModuleGetFunction(&p->function, p->module, ABX_PTX_ENTRY)) {
         fprintf(stderr, "%s\n", log);
         free(p);
@@ -134,9 +136,9 @@ static void pipeline_destroy(struct abx_pipeline *p)
     free(p);
 }
 
-static uint32_t pipeline_threadgroup_bytes(const struct abx_pipeline *p)
+static void pipeline_info(const struct abx_pipeline *p, struct abx_pipeline_info *ret)
 {
-    return p->info.static_threadgroup_bytes;
+    *ret = (struct abx_pipeline_info){p->code.static_threadgroup_bytes, p->code.max_threads};
 }
 
 static int queue_create(struct abx_device *device, struct abx_queue **ret)
@@ -240,10 +242,11 @@ static const struct abx_device_ops device_ops = {.open = device_open, .close = d
 static const struct abx_memory_ops memory_ops = {
         .import = memory_import, .destroy = memory_destroy};
 static const struct abx_pipeline_ops pipeline_ops = {
-        pipeline_create, pipeline_threadgroup_bytes, pipeline_destroy};
+        pipeline_create, pipeline_info, pipeline_destroy};
 static const struct abx_queue_ops queue_ops = {
         .create = queue_create, .submit = queue_submit, .destroy = queue_destroy};
 static const struct abx_backend backend = {.name = "cuda",
+        .target = ABX_TARGET_NVPTX,
         .device = &device_ops,
         .memory = &memory_ops,
         .pipeline = &pipeline_ops,

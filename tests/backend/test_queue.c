@@ -195,10 +195,11 @@ static int test_dispatches(void)
 static int test_bad_objects(void)
 {
     size_t bytes;
-    void *library = rig_library(rig.bitcode, ABX_TARGET_HOST, &bytes);
+    void *library = rig_library(rig.bitcode, &bytes);
     struct abx_shader_result result;
     struct abx_pipeline *p;
-    CHECK(library && abx_shader_specialize(NULL, library, bytes, 0, NULL, 0, &result) == 0);
+    CHECK(library &&
+            abx_shader_specialize(NULL, ABX_TARGET_HOST, library, bytes, 0, NULL, 0, &result) == 0);
     CHECK(rig.backend->pipeline->create(rig.device, "no", 2, &p) == -EBADMSG);
     unsigned char *blob = result.blob;
     for (size_t i = 0; i < result.blob_bytes; i++) {

@@ -42,7 +42,7 @@ static struct abx_pipeline *make(struct rig *rig, struct abx_shader_tools *tools
         unsetenv("ARCBOX_CODEGEN_FORM");
     setenv(ABX_TARGET_ENV, forms[f].target, 1);
     int r = abx_shader_specialize(
-            tools, library->blob, library->blob_bytes, function, NULL, 0, &object);
+            tools, ABX_TARGET_HOST, library->blob, library->blob_bytes, function, NULL, 0, &object);
     if (r == 0)
         r = rig->backend->pipeline->create(rig->device, object.blob, object.blob_bytes, &p);
     if (r == -ENOTSUP && !strcmp(forms[f].form, "wide"))
@@ -113,7 +113,7 @@ static int compare(struct rig *rig, struct abx_pipeline **p, unsigned pick)
 
 static int test_library(struct rig *rig, struct abx_shader_tools *tools, uint64_t seed)
 {
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {0};
     struct abx_shader_result library = {0};
     struct abx_string text = {0};
     int failed = 0;

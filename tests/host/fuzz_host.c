@@ -93,14 +93,14 @@ static void make_pipeline(void)
             "kernel void k(device uint *a [[buffer(0)]], constant uint *b [[buffer(3)]],\n"
             "  threadgroup uint *t [[threadgroup(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
             "  if (a == (device uint *)1) a[0] = b[0] + t[i];\n}\n";
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {0};
     struct abx_shader_tools tools;
     struct abx_shader_result library, object;
     char *message;
     if (abx_shader_locate(&tools, &message) < 0 ||
             abx_shader_compile(&tools, source, sizeof source - 1, &options, "", &library) < 0 ||
-            abx_shader_specialize(NULL, library.blob, library.blob_bytes, 0, NULL, 0, &object) <
-                    0 ||
+            abx_shader_specialize(NULL, ABX_TARGET_HOST, library.blob, library.blob_bytes, 0, NULL,
+                    0, &object) < 0 ||
             REAL.pipeline->create(host->device, object.blob, object.blob_bytes, &pipeline_code) <
                     0) {
         fprintf(stderr, "no pipeline\n");

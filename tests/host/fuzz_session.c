@@ -121,9 +121,9 @@ static int make_code(
     return *ret ? 0 : -EINVAL;
 }
 
-static uint32_t code_threadgroup_bytes(const struct abx_pipeline *pipeline)
+static void code_info(const struct abx_pipeline *pipeline, struct abx_pipeline_info *ret)
 {
-    return 64;
+    *ret = (struct abx_pipeline_info){64, 512};
 }
 
 static void free_code(struct abx_pipeline *pipeline)
@@ -132,7 +132,7 @@ static void free_code(struct abx_pipeline *pipeline)
 }
 
 static const struct abx_pipeline_ops codes = {
-        .create = make_code, .threadgroup_bytes = code_threadgroup_bytes, .destroy = free_code};
+        .create = make_code, .info = code_info, .destroy = free_code};
 static struct abx_backend backend;
 static struct abx_host *host;
 
@@ -403,8 +403,7 @@ static void add_library(struct writer *w, uint32_t tag, abx_handle library, cons
         struct abx_message_compile message;
         struct abx_shader_options options;
         char source[64];
-    } m = {{.type = ABX_MESSAGE_COMPILE, .tag = tag, .library = library},
-            {.target = ABX_TARGET_HOST}, ""};
+    } m = {{.type = ABX_MESSAGE_COMPILE, .tag = tag, .library = library}, {0}, ""};
     snprintf(m.source, sizeof m.source, "%s", source);
     m.message.bytes = sizeof m.options + strlen(source);
     add_block(w, SOURCE, 0, &m, sizeof m.message + m.message.bytes);

@@ -310,8 +310,7 @@ int guest_compile(struct guest *g, const char *source, abx_handle library)
 int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes,
         const char *source, size_t source_bytes, abx_handle library)
 {
-    struct abx_shader_options options = {
-            .math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST, .macro_bytes = macro_bytes};
+    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST, .macro_bytes = macro_bytes};
     size_t request_bytes = sizeof options + macro_bytes + source_bytes;
     char *request = malloc(request_bytes);
     CHECK(request);

@@ -7,8 +7,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct abx_cpu_object object;
-    if (size >= sizeof(struct abx_object))
-        abx_object_check(data, size);
+    if (size >= sizeof(struct abx_code))
+        abx_cpu_code_check(data, size);
     if (abx_cpu_object_load(data, size, &object) < 0)
         return 0;
     /* Everything relocated lies inside, and the entry, too. */

@@ -125,7 +125,8 @@ static void specialize_all(
             (const void *)((const char *)library->blob + h->reflection_offset);
     for (uint32_t i = 0; i < r->function_count && i < 4; i++) {
         struct abx_shader_result object;
-        abx_shader_specialize(tools, library->blob, library->blob_bytes, i, NULL, 0, &object);
+        abx_shader_specialize(
+                tools, ABX_TARGET_HOST, library->blob, library->blob_bytes, i, NULL, 0, &object);
         free(object.blob);
         free(object.message);
     }
@@ -134,7 +135,7 @@ static void specialize_all(
 _Noreturn static void compile_and_exit(const uint8_t *data, size_t size)
 {
     struct abx_shader_tools tools;
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST, .math_mode = size % 3};
+    struct abx_shader_options options = {.math_mode = size % 3};
     struct abx_shader_result result = {0};
     setrlimit(RLIMIT_CPU, &(struct rlimit){20, 21});
     if (abx_shader_locate(&tools, &result.message) < 0)

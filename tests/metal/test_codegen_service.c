@@ -78,7 +78,6 @@ static struct abx_shader_options options_of(const char *arguments, char macros[6
     const char *found = library(&bytes);
     assert(abx_source_library_unwrap(found, bytes, &request, &length) == 0);
     memcpy(&options, request, sizeof options);
-    assert(options.target == ABX_TARGET_HOST);
     memset(macros, 0, 64);
     memset(text, 0, 64);
     memcpy(macros, (const char *)request + sizeof options, options.macro_bytes);

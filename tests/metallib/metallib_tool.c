@@ -51,8 +51,8 @@ _Noreturn static void make(const struct run *run, uint32_t function)
     struct abx_shader_result result;
     setrlimit(RLIMIT_CPU, &limit);
     unsigned count = constants_of(run, function, constants);
-    int rc =
-            abx_shader_specialize(NULL, run->blob, run->bytes, function, constants, count, &result);
+    int rc = abx_shader_specialize(
+            NULL, run->target, run->blob, run->bytes, function, constants, count, &result);
     if (rc < 0 && result.message &&
             strstr(result.message, "exceeds the maximum threadgroup memory"))
         _exit(TOO_LARGE);
@@ -99,7 +99,7 @@ static bool check_named(struct run *run, const char *name)
 
 static bool open_library(struct run *run, const char *path)
 {
-    struct abx_shader_options options = {.target = run->target};
+    struct abx_shader_options options = {0};
     struct abx_shader_result result = {0};
     void *data;
     size_t bytes;

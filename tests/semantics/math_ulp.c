@@ -54,8 +54,7 @@ static void add_kernel(struct abx_string *text, const struct row *row, const cha
 static int compile(const struct abx_shader_tools *tools, bool wide, struct abx_shader_result *ret)
 {
     struct abx_string text = {0};
-    struct abx_shader_options options = {
-            .target = ABX_TARGET_HOST, .math_mode = wide ? ABX_MATH_FAST : ABX_MATH_SAFE};
+    struct abx_shader_options options = {.math_mode = wide ? ABX_MATH_FAST : ABX_MATH_SAFE};
     abx_string_printf(&text, "#include <metal_stdlib>\nusing namespace metal;\n"
                              "template <typename T> T fma_x(T x, T y) { return fma(x, y, x); }\n");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(rows); i++)
@@ -82,7 +81,7 @@ static struct abx_pipeline *find_pipeline(const struct abx_shader_tools *tools,
             continue;
         struct abx_shader_result result = {0};
         int rc = abx_shader_specialize(
-                tools, library->blob, library->blob_bytes, i, NULL, 0, &result);
+                tools, ABX_TARGET_HOST, library->blob, library->blob_bytes, i, NULL, 0, &result);
         if (!rc)
             rc = rig.backend->pipeline->create(
                     rig.device, result.blob, result.blob_bytes, &pipeline);

@@ -18,7 +18,7 @@ static void run_library(const struct abx_shader_tools *tools, const char *file, 
         const char *name = abx_reflection_string(r, abx_reflection_functions(r)[i].name);
         struct abx_shader_result result = {0};
         struct abx_pipeline *pipeline = NULL;
-        int rc = abx_shader_specialize(tools, blob, bytes, i, NULL, 0, &result);
+        int rc = abx_shader_specialize(tools, ABX_TARGET_HOST, blob, bytes, i, NULL, 0, &result);
         if (!rc)
             rc = rig.backend->pipeline->create(
                     rig.device, result.blob, result.blob_bytes, &pipeline);
@@ -44,7 +44,7 @@ static int run_file(const struct abx_shader_tools *tools, const char *path)
     size_t bytes;
     CHECK(abx_read_file(path, ABX_SHADER_MAX_SOURCE_BYTES, &source, &bytes) == 0);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tried); i++) {
-        struct abx_shader_options options = {.target = ABX_TARGET_HOST, .math_mode = tried[i]};
+        struct abx_shader_options options = {.math_mode = tried[i]};
         struct abx_shader_result result = {0};
         int rc = abx_shader_compile(tools, source, bytes, &options, "", &result);
         if (rc)

@@ -79,7 +79,7 @@ static void print_library(const void *blob)
 
 int main(int argc, char **argv)
 {
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {0};
     uint32_t targets[8], target_count = 0;
     struct abx_string macros = {0};
     const char *output = NULL;
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
     kernels.library = result.blob, kernels.library_bytes = result.blob_bytes;
     kernels.tools = &tools, kernels.quiet = quiet;
     for (uint32_t i = 0; !rc && i < target_count; i++) {
-        ((struct abx_shader_library *)result.blob)->target = targets[i];
+        kernels.target = targets[i];
         rc = specialize_kernels(&kernels);
     }
     free(constants);

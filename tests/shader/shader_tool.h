@@ -11,6 +11,7 @@ struct kernels {
     const struct abx_shader_tools *tools;
     const void *library;
     size_t library_bytes;
+    uint32_t target;        /* enum abx_shader_target */
     const char *name;       /* of one kernel; NULL: all */
     unsigned every;         /* 1: all; n: only each n-th */
     char *const *constants; /* "NAME=VALUE" */

@@ -63,10 +63,11 @@ static uint32_t fill_constants(
 static int save(const char *folder, const char *name, bool ptx, const struct abx_shader_result *r)
 {
     char path[4096];
-    const struct abx_object *o = r->blob;
-    const struct abx_ptx *p = r->blob;
-    const char *at = (const char *)r->blob + (ptx ? p->ptx_offset : o->elf_offset);
-    size_t bytes = ptx ? p->ptx_bytes - 1 : o->elf_bytes;
+    const void *body = abx_code_body(r->blob);
+    const struct abx_cpu_code *c = body;
+    const struct abx_ptx *p = body;
+    const char *at = (const char *)body + (ptx ? p->ptx_offset : c->elf_offset);
+    size_t bytes = ptx ? p->ptx_bytes - 1 : c->elf_bytes;
     snprintf(path, sizeof path, "%s/%s.%s", folder, name, ptx ? "ptx" : "o");
     int rc = abx_write_file(path, at, bytes);
     snprintf(path, sizeof path, "%s/%s.blob", folder, name);
@@ -75,7 +76,7 @@ static int save(const char *folder, const char *name, bool ptx, const struct abx
 
 static int check(bool ptx, const struct abx_shader_result *r)
 {
-    return ptx ? abx_ptx_check(r->blob, r->blob_bytes) : abx_object_check(r->blob, r->blob_bytes);
+    return ptx ? abx_ptx_check(r->blob, r->blob_bytes) : abx_cpu_code_check(r->blob, r->blob_bytes);
 }
 
 _Noreturn static void child(const struct kernels *k, uint32_t function, const char *name)
@@ -86,7 +87,7 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
     static struct abx_shader_constant constants[ABX_SHADER_MAX_CONSTANTS];
     struct abx_shader_result result = {0};
     uint32_t count = fill_constants(k, r, constants);
-    bool ptx = head->target == ABX_TARGET_NVPTX;
+    bool ptx = k->target == ABX_TARGET_NVPTX;
     uint64_t start = abx_now_ns();
     static struct abx_shader_link links[ABX_SHADER_MAX_LINKS];
     uint32_t link_count = 0; /* all the library's visible functions */
@@ -94,8 +95,8 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
         if (abx_reflection_functions(r)[i].kind == ABX_FUNCTION_VISIBLE)
             links[link_count++] = (struct abx_shader_link){
                     k->library, k->library_bytes, ABX_LINK_TABLE, i, constants, count};
-    int rc = abx_shader_link(k->tools, k->library, k->library_bytes, function, constants, count,
-            links, link_count, &result);
+    int rc = abx_shader_link(k->tools, k->target, k->library, k->library_bytes, function, constants,
+            count, links, link_count, &result);
     if (!rc && check(ptx, &result))
         rc = -EBADMSG;
     if (!rc && k->folder)
@@ -103,8 +104,8 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
     if (rc)
         printf("%s: %s: %s\n", name, strerror(-rc), result.message ? result.message : "");
     else if (!k->quiet)
-        printf("%s: %zu bytes for %s, %.0f ms\n", name, result.blob_bytes,
-                target_names[head->target], (double)(abx_now_ns() - start) / 1e6);
+        printf("%s: %zu bytes for %s, %.0f ms\n", name, result.blob_bytes, target_names[k->target],
+                (double)(abx_now_ns() - start) / 1e6);
     fflush(stdout);
     _exit(rc != 0);
 }
@@ -114,8 +115,7 @@ static bool wait_one(const struct kernels *k)
     int status;
     pid_t pid = wait(&status);
     if (pid > 0 && WIFSIGNALED(status))
-        printf("a kernel for %s: the code generator died of signal %d\n",
-                target_names[((const struct abx_shader_library *)k->library)->target],
+        printf("a kernel for %s: the code generator died of signal %d\n", target_names[k->target],
                 WTERMSIG(status));
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
@@ -145,6 +145,6 @@ int specialize_kernels(const struct kernels *k)
     }
     while (running--)
         good += wait_one(k);
-    printf("%u of %u kernels for %s\n", good, all, target_names[head->target]);
+    printf("%u of %u kernels for %s\n", good, all, target_names[k->target]);
     return good == all && all ? 0 : -EIO;
 }

@@ -60,10 +60,10 @@ static int check(const struct abx_shader_tools *tools, const struct abx_shader_r
 {
     struct abx_shader_result object = {0};
     int r = abx_shader_specialize(
-            tools, library->blob, library->blob_bytes, function, NULL, 0, &object);
+            tools, ABX_TARGET_HOST, library->blob, library->blob_bytes, function, NULL, 0, &object);
     bool waits = strncmp(name, "waits_", 6) == 0, yields = false;
     if (r == 0)
-        yields = ((const struct abx_object *)object.blob)->yields;
+        yields = ((const struct abx_cpu_code *)abx_code_body(object.blob))->yields;
     if (r < 0 || yields != waits)
         fprintf(stderr, "%s: %s\n", name, r < 0 ? object.message : yields ? "yields" : "does not");
     free(object.blob);
@@ -74,7 +74,7 @@ static int check(const struct abx_shader_tools *tools, const struct abx_shader_r
 int main(void)
 {
     struct abx_shader_tools tools;
-    struct abx_shader_options options = {.target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {0};
     struct abx_shader_result library = {0};
     char *why = NULL;
     int failed = 0;

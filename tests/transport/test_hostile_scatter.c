@@ -287,7 +287,7 @@ static void ask_for_compile(struct raw *r, uint32_t tag)
     struct {
         struct abx_shader_options options;
         char source[sizeof source - 1];
-    } request = {.options = {.target = ABX_TARGET_HOST}};
+    } request = {0};
     memcpy(request.source, source, sizeof request.source);
     uint64_t bytes = sizeof request.options + sizeof request.source;
     struct scatter_memory m;

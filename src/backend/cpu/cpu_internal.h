@@ -28,7 +28,8 @@
 #define ABX_CPU_SIGNAL_STACK_BYTES (64u << 10)
 
 struct abx_pipeline {
-    struct abx_object info;
+    struct abx_code code;
+    struct abx_cpu_code info;
     struct abx_cpu_object object;
     _Atomic uint32_t group_cost; /* pool.c */
 };
@@ -178,7 +179,7 @@ void abx_cpu_run_groups(
         struct abx_cpu_executor *e, struct abx_cpu_job *job, uint64_t first, uint64_t count);
 
 /* Private memory of a threadgroup's coroutines, and room for it. False: no memory. */
-uint64_t abx_cpu_frame_bytes(const struct abx_object *info, const uint32_t size[3]);
+uint64_t abx_cpu_frame_bytes(const struct abx_cpu_code *info, const uint32_t size[3]);
 bool abx_cpu_grow_frames(char **frames, size_t *frame_bytes, uint64_t bytes);
 /* Starts threadgroup call->group, whose size it sets: the number of coroutines in handles. */
 uint32_t abx_cpu_start_group(struct abx_pipeline *p, struct abx_kernel_call *call, char *frames,

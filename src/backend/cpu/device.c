@@ -205,15 +205,15 @@ static void memory_destroy(struct abx_device_memory *memory)
 static int pipeline_create(
         struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret)
 {
-    int r = abx_object_check(object, bytes);
-    if (r < 0)
-        return r;
+    if (abx_cpu_code_check(object, bytes) < 0)
+        return -EBADMSG;
     struct abx_pipeline *p = calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;
-    memcpy(&p->info, object, sizeof p->info);
-    r = abx_cpu_object_load(
-            (const char *)object + p->info.elf_offset, p->info.elf_bytes, &p->object);
+    memcpy(&p->code, object, sizeof p->code);
+    const char *body = abx_code_body(object);
+    memcpy(&p->info, body, sizeof p->info);
+    int r = abx_cpu_object_load(body + p->info.elf_offset, p->info.elf_bytes, &p->object);
     if (r < 0) {
         free(p);
         return r;
@@ -222,9 +222,10 @@ static int pipeline_create(
     return 0;
 }
 
-static uint32_t pipeline_threadgroup_bytes(const struct abx_pipeline *pipeline)
+static void pipeline_info(const struct abx_pipeline *pipeline, struct abx_pipeline_info *ret)
 {
-    return pipeline->info.static_threadgroup_bytes;
+    *ret = (struct abx_pipeline_info){
+            pipeline->code.static_threadgroup_bytes, pipeline->code.max_threads};
 }
 
 static void pipeline_destroy(struct abx_pipeline *pipeline)
@@ -252,12 +253,13 @@ static const struct abx_memory_ops memory_ops = {
 
 static const struct abx_pipeline_ops pipeline_ops = {
         .create = pipeline_create,
-        .threadgroup_bytes = pipeline_threadgroup_bytes,
+        .info = pipeline_info,
         .destroy = pipeline_destroy,
 };
 
 const struct abx_backend abx_backend_cpu = {
         .name = "cpu",
+        .target = ABX_TARGET_HOST,
         .probe = probe,
         .device = &device_ops,
         .memory = &memory_ops,

@@ -352,7 +352,7 @@ static void *find_entry(struct loader *l)
     for (size_t i = 0; i < l->symbol_count; i++) {
         const Elf64_Sym *s = &l->symbols[i];
         if (loaded(l, s) && (l->sections[s->st_shndx].sh_flags & SHF_EXECINSTR) &&
-                !strcmp(symbol_name(l, s), ABX_OBJECT_ENTRY))
+                !strcmp(symbol_name(l, s), ABX_CPU_ENTRY))
             return l->memory + l->place[s->st_shndx] + s->st_value;
     }
     return NULL;

@@ -7,7 +7,7 @@
 struct abx_cpu_object {
     void *memory;
     size_t bytes;
-    void *entry; /* ABX_OBJECT_ENTRY */
+    void *entry; /* ABX_CPU_ENTRY */
 };
 
 /* Loads an ELF relocatable object for this processor. -EBADMSG when it is malformed or wants what

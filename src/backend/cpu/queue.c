@@ -73,7 +73,7 @@ static int bind(struct abx_cpu_job *job, const struct abx_exec_dispatch *c)
 {
     struct abx_kernel_call *call = &job->call;
     uint32_t offset = (uint32_t)abx_align_up(
-            job->pipeline->info.static_threadgroup_bytes, ABX_CPU_GROUP_ALIGN);
+            job->pipeline->code.static_threadgroup_bytes, ABX_CPU_GROUP_ALIGN);
     for (uint32_t i = 0; i < ABX_BUFFER_SLOTS; i++) {
         void *p = NULL;
         if (i < c->binding_count) {

@@ -23,7 +23,7 @@ bool abx_cpu_grow_frames(char **frames, size_t *frame_bytes, uint64_t bytes)
     return true;
 }
 
-uint64_t abx_cpu_frame_bytes(const struct abx_object *info, const uint32_t size[3])
+uint64_t abx_cpu_frame_bytes(const struct abx_cpu_code *info, const uint32_t size[3])
 {
     uint64_t threads = (uint64_t)size[0] * size[1] * size[2];
     return (threads + info->lanes - 1) / info->lanes * info->frame_bytes;
@@ -41,7 +41,7 @@ static void forget(struct abx_cpu_executor *e, uint64_t client)
 
 int abx_cpu_prepare(struct abx_cpu_executor *e, struct abx_cpu_job *job)
 {
-    const struct abx_object *info = &job->pipeline->info;
+    const struct abx_cpu_code *info = &job->pipeline->info;
     if (__builtin_expect(e->client != job->submission->client, 0))
         forget(e, job->submission->client);
     e->call = job->call;

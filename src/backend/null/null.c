@@ -6,7 +6,6 @@
  * Private memory has an address and nothing there. */
 #include "backend/backend.h"
 #include "backend/window.h"
-#include "shader/abi/kernel.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,7 +23,7 @@ struct abx_device_memory {
 };
 
 struct abx_pipeline {
-    struct abx_object info;
+    struct abx_code code;
 };
 
 struct abx_queue {
@@ -124,20 +123,21 @@ static void memory_destroy(struct abx_device_memory *memory)
 static int pipeline_create(
         struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret)
 {
-    int r = abx_object_check(object, bytes);
+    int r = abx_code_check(object, bytes); /* whatever it is for */
     if (r < 0)
         return r;
     struct abx_pipeline *p = malloc(sizeof *p);
     if (!p)
         return -ENOMEM;
-    memcpy(&p->info, object, sizeof p->info);
+    memcpy(&p->code, object, sizeof p->code);
     *ret = p;
     return 0;
 }
 
-static uint32_t pipeline_threadgroup_bytes(const struct abx_pipeline *pipeline)
+static void pipeline_info(const struct abx_pipeline *pipeline, struct abx_pipeline_info *ret)
 {
-    return pipeline->info.static_threadgroup_bytes;
+    *ret = (struct abx_pipeline_info){
+            pipeline->code.static_threadgroup_bytes, pipeline->code.max_threads};
 }
 
 static void pipeline_destroy(struct abx_pipeline *pipeline)
@@ -275,7 +275,7 @@ static const struct abx_memory_ops memory_ops = {
 
 static const struct abx_pipeline_ops pipeline_ops = {
         .create = pipeline_create,
-        .threadgroup_bytes = pipeline_threadgroup_bytes,
+        .info = pipeline_info,
         .destroy = pipeline_destroy,
 };
 
@@ -289,6 +289,7 @@ static const struct abx_queue_ops queue_ops = {
 const struct abx_backend abx_backend_null = {
         .name = "null",
         .simulated = true,
+        .target = ABX_TARGET_HOST, /* any would do */
         .probe = probe,
         .device = &device_ops,
         .memory = &memory_ops,

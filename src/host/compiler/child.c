@@ -152,7 +152,6 @@ static int compile(const struct child_work *work, struct abx_shader_result *resu
         result->message = strdup("the compile request is malformed");
         return -EINVAL;
     }
-    r.options.target = ABX_TARGET_HOST;
     if (abx_is_metallib(r.payload, r.payload_bytes))
         return abx_air_compile(r.payload, r.payload_bytes, &r.options, result);
     if (tools_error < 0) {
@@ -169,9 +168,9 @@ static int specialize(const struct child_work *work, struct abx_shader_result *r
         result->message = tools_message;
         return tools_error;
     }
-    return abx_shader_link(&tools, artifact_blob(work->library), work->library->blob_bytes,
-            work->function, work->constants, work->constant_count, work->links, work->link_count,
-            result);
+    return abx_shader_link(&tools, work->target, artifact_blob(work->library),
+            work->library->blob_bytes, work->function, work->constants, work->constant_count,
+            work->links, work->link_count, result);
 }
 
 static int refuse(const struct abx_string *lacking, struct abx_shader_result *result)

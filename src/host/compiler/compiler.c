@@ -47,6 +47,7 @@ struct connection {
     struct connection *next;
     int sock;
     uint64_t worker; /* the supervisor's number of it */
+    uint32_t target; /* enum abx_shader_target: its pipelines' */
     unsigned cpu_seconds;
     unsigned running, jobs;
     uint64_t looked_turn; /* when it had its slice */
@@ -87,7 +88,7 @@ struct job {
     const uint8_t *request;
     size_t request_bytes;
     struct look_up *look_up; /* until it is known whether it is to be compiled */
-    uint32_t function, constant_count;
+    uint32_t target, function, constant_count;
     struct abx_shader_constant *constants;
     struct connection *payer; /* whose waiting_bytes count it; NULL: it has gone */
     size_t bytes;
@@ -371,6 +372,7 @@ static void start(struct job *job)
     struct child_work work = {.library = job->library ? job->library->artifact : NULL,
             .request = job->request,
             .request_bytes = job->request_bytes,
+            .target = job->target,
             .function = job->function,
             .constant_count = job->constant_count,
             .constants = job->constants,
@@ -745,6 +747,7 @@ static int fill_pipeline(
         return -ENOMEM;
     memcpy(job->constants, r->constants, bytes);
     job->constant_count = r->own_constants;
+    job->target = c->target;
     job->function = r->function;
     return fill_links(job, c, r);
 }
@@ -762,11 +765,12 @@ static void on_pipeline(struct connection *c, const struct abx_compiler_request 
             job_free(job);
         return;
     }
-    uint8_t head[44];
+    uint8_t head[48];
     memcpy(head, r->key, 32);
     memcpy(head + 32, &r->function, 4);
     memcpy(head + 36, &r->own_constants, 4);
     memcpy(head + 40, &r->constant_count, 4);
+    memcpy(head + 44, &c->target, 4);
     key_of(job->key, "pipeline", head, sizeof head, r->constants,
             abx_compiler_request_bytes(r) - sizeof *r);
     submit(c, job, r->id, abx_now_ns());
@@ -813,7 +817,7 @@ static bool on_request(struct connection *c)
 
 /* ---- connections */
 
-static void connection_new(int sock, uint64_t worker, unsigned cpu_seconds)
+static void connection_new(int sock, uint64_t worker, uint32_t target, unsigned cpu_seconds)
 {
     for (struct connection *old = connections; old; old = old->next)
         if (old->worker == worker)
@@ -826,6 +830,7 @@ static void connection_new(int sock, uint64_t worker, unsigned cpu_seconds)
     fcntl(sock, F_SETFL, O_NONBLOCK);
     c->sock = sock;
     c->worker = worker;
+    c->target = target;
     c->cpu_seconds = cpu_seconds ? cpu_seconds : DEFAULT_CPU_SECONDS;
     c->next = connections;
     connections = c;
@@ -913,7 +918,7 @@ static bool on_supervisor(void)
     }
     if (n != (ssize_t)sizeof r || r.type != ABX_COMPILER_WORKER || !fd_count)
         return false;
-    connection_new(fds[0], r.id, r.cpu_seconds);
+    connection_new(fds[0], r.id, r.target, r.cpu_seconds);
     return true;
 }
 
@@ -952,9 +957,9 @@ static bool serve_once(int signals, bool supervised)
 
 int main(int argc, char **argv)
 {
-    /* --one: descriptor 3 is a worker's socket itself (the in-process transport has no supervisor).
-     */
-    bool one = argc == 2 && strcmp(argv[1], "--one") == 0;
+    /* --one TARGET: descriptor 3 is a worker's socket itself (a host runtime inside a program has
+     * no supervisor), whose pipelines are for that target. */
+    bool one = argc == 3 && strcmp(argv[1], "--one") == 0;
     sigset_t set;
     abx_fd_standard();
     if (argc != 1 && !one) {
@@ -976,7 +981,7 @@ int main(int argc, char **argv)
     cache_open();
     child_setup();
     if (one)
-        connection_new(SUPERVISOR, 0, DEFAULT_CPU_SECONDS);
+        connection_new(SUPERVISOR, 0, (uint32_t)atoi(argv[2]), DEFAULT_CPU_SECONDS);
     while (serve_once(signals, !one))
         ;
     for (struct job *j = jobs; j; j = j->next)

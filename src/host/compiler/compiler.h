@@ -33,8 +33,10 @@ struct abx_compiler_request {
     uint64_t id;          /* WORKER: the worker's; a socket it had before is closed */
     uint64_t bytes;       /* LIBRARY: of the file */
     uint8_t key[32];      /* PIPELINE, DROP: the library */
-    uint32_t function, constant_count;
-    uint32_t own_constants, link_count;     /* the kernel's constants come first */
+    uint32_t target;      /* WORKER: enum abx_shader_target of its backend */
+    uint32_t function;    /* PIPELINE */
+    uint32_t constant_count, own_constants; /* the kernel's constants come first */
+    uint32_t link_count, reserved;
     struct abx_shader_constant constants[]; /* then the links */
 };
 #define ABX_COMPILER_MAX_REQUEST_BYTES                                                             \

@@ -59,7 +59,7 @@ struct child_work {
     const struct artifact *library; /* a pipeline's; NULL: a library is to be compiled */
     const void *request;            /* library: options, macros, source */
     size_t request_bytes;
-    uint32_t function, constant_count;
+    uint32_t target, function, constant_count;
     const struct abx_shader_constant *constants;
     const struct abx_shader_link *links;
     uint32_t link_count;

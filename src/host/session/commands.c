@@ -149,14 +149,15 @@ static bool check_sizes(
 {
     const struct abx_pipeline_object *p = d->pipeline;
     uint64_t in_group = 1, groups = 1;
+    uint32_t most = abx_max_threads(p);
     for (int i = 0; i < 3; i++) {
         if (threads[i] == 0 || grid[i] == 0) {
             abx_commands_fail(d, ABX_REASON_ZERO, d->op, 0, 0);
             return false;
         }
-        if (threads[i] > p->max_threads || (in_group *= threads[i]) > p->max_threads) {
-            abx_commands_fail(d, ABX_REASON_RANGE, d->op,
-                    threads[i] > p->max_threads ? threads[i] : in_group, p->max_threads);
+        if (threads[i] > most || (in_group *= threads[i]) > most) {
+            abx_commands_fail(
+                    d, ABX_REASON_RANGE, d->op, threads[i] > most ? threads[i] : in_group, most);
             return false;
         }
         if (p->required_threads[0] && threads[i] != p->required_threads[i]) {
@@ -177,11 +178,21 @@ static bool check_sizes(
     return true;
 }
 
+static bool is_ready(const struct abx_pipeline_object *pipeline)
+{
+    return atomic_load_explicit(&pipeline->state, memory_order_acquire) == ABX_PIPELINE_READY;
+}
+
+uint32_t abx_max_threads(const struct abx_pipeline_object *pipeline)
+{
+    uint32_t most = pipeline->max_threads;
+    return is_ready(pipeline) && pipeline->device_threads < most ? pipeline->device_threads : most;
+}
+
 uint64_t abx_threadgroup_memory(
         const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes)
 {
-    bool ready = atomic_load_explicit(&pipeline->state, memory_order_acquire) == ABX_PIPELINE_READY;
-    uint64_t total = ready ? pipeline->static_threadgroup_bytes : 0;
+    uint64_t total = is_ready(pipeline) ? pipeline->static_threadgroup_bytes : 0;
     for (unsigned i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
         total += threadgroup_bytes[i];
     return total;
@@ -279,7 +290,7 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
     if (!c)
         return;
     /* Nothing that its code decides may be read before: another thread writes it. */
-    if (atomic_load_explicit(&p->state, memory_order_acquire) == ABX_PIPELINE_READY)
+    if (is_ready(p))
         c->pipeline = p->backend;
     else if (!patch_later(d, c, p))
         return;

@@ -114,11 +114,13 @@ struct abx_pipeline_object {
     char *text;        /* why it failed */
     size_t code_bytes; /* charged */
     uint32_t cached;
-    uint32_t buffers_used;             /* bit i: the function has an argument at [[buffer(i)]], */
-    uint32_t buffers_written;          /* and may write to it */
-    uint32_t binding_count;            /* highest used index + 1 */
-    uint32_t static_threadgroup_bytes; /* once it is READY */
-    uint32_t max_threads;
+    uint32_t buffers_used;    /* bit i: the function has an argument at [[buffer(i)]], */
+    uint32_t buffers_written; /* and may write to it */
+    uint32_t binding_count;   /* highest used index + 1 */
+    uint32_t max_threads;     /* in a threadgroup, as the function says */
+    /* Once it is READY: */
+    uint32_t static_threadgroup_bytes;
+    uint32_t device_threads; /* in a threadgroup, as its code says */
     uint32_t required_threads[3];
     struct abx_prepare_waiter *waiters; /* the engine's */
 };
@@ -392,6 +394,8 @@ void abx_commands_begin(struct decoder *d, bool concurrent);
 /* What a dispatch would use; its own variables' part is 0 until the pipeline is ready. */
 uint64_t abx_threadgroup_memory(
         const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes);
+/* The most threads in a threadgroup; less, perhaps, once the pipeline is ready. */
+uint32_t abx_max_threads(const struct abx_pipeline_object *pipeline);
 void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint32_t threads[3],
         bool in_groups, struct abx_buffer_object *indirect, uint64_t indirect_offset);
 /* range: NULL, or a buffer that says at range_offset which of them run. */

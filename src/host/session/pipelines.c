@@ -43,8 +43,10 @@ void abx_pipeline_answer(struct abx_pipeline_object *pipeline, const struct abx_
         abx_pipeline_fail(pipeline, text, (size_t)n);
         return;
     }
-    pipeline->static_threadgroup_bytes =
-            host->backend->pipeline->threadgroup_bytes(pipeline->backend);
+    struct abx_pipeline_info info;
+    host->backend->pipeline->info(pipeline->backend, &info);
+    pipeline->static_threadgroup_bytes = info.threadgroup_bytes;
+    pipeline->device_threads = info.max_threads;
     atomic_store_explicit(&pipeline->state, ABX_PIPELINE_READY, memory_order_release);
 }
 

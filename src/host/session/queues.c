@@ -257,6 +257,7 @@ static bool apply_patches(struct abx_host_submission *s)
     for (; s->patched < s->patch_count; s->patched++) {
         struct abx_exec_dispatch *dispatch = (void *)(s->exec + s->patches[s->patched].at);
         const struct abx_pipeline_object *pipeline = s->patches[s->patched].pipeline;
+        const uint32_t *t = dispatch->threadgroup;
         uint64_t used, limit = pipeline->head.session->host->info.max_threadgroup_bytes;
         switch ((enum abx_pipeline_state)atomic_load_explicit(
                 &pipeline->state, memory_order_acquire)) {
@@ -269,6 +270,11 @@ static bool apply_patches(struct abx_host_submission *s)
             used = abx_threadgroup_memory(pipeline, dispatch->threadgroup_bytes);
             if (used > limit) {
                 fail_dispatch(s, dispatch, ABX_REASON_RANGE, used, limit);
+                return true;
+            }
+            if (t[0] * t[1] * t[2] > abx_max_threads(pipeline)) {
+                fail_dispatch(s, dispatch, ABX_REASON_RANGE, t[0] * t[1] * t[2],
+                        abx_max_threads(pipeline));
                 return true;
             }
             dispatch->pipeline = pipeline->backend;

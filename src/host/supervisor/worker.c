@@ -1,6 +1,7 @@
 /* host: starting workers and the compiler, handing them connections, noticing their deaths. Runs in
  * the supervisor. A worker may be in the guest's hands: of what it says only "a client has gone" is
  * acted upon; its statistics are copied as numbers and cleaned text. */
+#include "backend/backend.h"
 #include "host/supervisor/internal.h"
 
 #include <fcntl.h>
@@ -126,6 +127,7 @@ static int compiler_socket(struct supervisor *s, const struct worker *worker)
         return r;
     struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER,
             .id = worker->number,
+            .target = abx_backend_find(worker->backend)->target,
             .cpu_seconds = worker->compile_seconds};
     for (int i = 0; i < 2; i++) {
         if (s->compiler < 0)

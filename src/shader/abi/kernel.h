@@ -1,18 +1,15 @@
 /* shader: the contract between the code generator (compiler process) and what runs its output
- * (src/backend/cpu, worker process): the object blob, what a kernel's machine code is called with,
- * and what it may call.
+ * (src/backend/cpu, worker process): the body of its code, what a kernel's machine code is called
+ * with, and what it may call.
  *
  * The blob was made from guest source; the worker checks everything it reads from it, but the
  * machine code inside may do anything: the worker's process is the boundary. */
 #ifndef ABX_SHADER_ABI_KERNEL_H
 #define ABX_SHADER_ABI_KERNEL_H
 
-#include "base/base.h"
-#include "wire/limits.h"
+#include "shader/abi/code.h"
 
-#define ABX_OBJECT_MAGIC 0x4f425841u /* "AXBO" */
-#define ABX_OBJECT_VERSION 3u
-#define ABX_OBJECT_ENTRY "abx_entry" /* the one symbol looked up */
+#define ABX_CPU_ENTRY "abx_entry" /* the one symbol looked up */
 
 enum abx_kernel_form {
     /* abx_kernel_groups: whole threadgroups one after the other; nothing in it waits. */
@@ -21,38 +18,38 @@ enum abx_kernel_form {
     ABX_FORM_COROUTINE = 2,
 };
 
-/* The ELF relocatable object follows at elf_offset. */
-struct abx_object {
-    uint32_t magic, version;
-    uint32_t form;                     /* enum abx_kernel_form */
-    uint32_t lanes;                    /* threads a coroutine runs: 1, or a divisor of 32 or 32 */
-    uint32_t static_threadgroup_bytes; /* <= ABX_MAX_THREADGROUP_BYTES */
-    uint32_t frame_bytes;              /* coroutine frame, a multiple of 64 */
-    uint32_t uses_simd;                /* 1: lanes of a SIMD-group exchange values */
-    uint32_t yields;                   /* 1: its coroutines stop to let others go on, too */
-    uint64_t elf_offset, elf_bytes;    /* 8-byte aligned */
+/* The body; the ELF relocatable object follows at elf_offset from its start. */
+struct abx_cpu_code {
+    uint32_t form;                  /* enum abx_kernel_form */
+    uint32_t lanes;                 /* threads a coroutine runs: 1, or a divisor of 32 or 32 */
+    uint32_t frame_bytes;           /* coroutine frame, a multiple of 64 */
+    uint32_t uses_simd;             /* 1: lanes of a SIMD-group exchange values */
+    uint32_t yields;                /* 1: its coroutines stop to let others go on, too */
+    uint32_t reserved;              /* 0 */
+    uint64_t elf_offset, elf_bytes; /* 8-byte aligned */
 };
 
 /* A frame holds the private memory of `lanes` threads; Apple's limit on a thread's stack is far
  * lower than this. */
 #define ABX_MAX_FRAME_BYTES (4u << 20)
 
-static inline int abx_object_check(const void *blob, size_t bytes)
+/* A whole blob, for this kind of processor. */
+static inline int abx_cpu_code_check(const void *blob, size_t bytes)
 {
-    const struct abx_object *o = blob;
-    if (bytes < sizeof *o || o->magic != ABX_OBJECT_MAGIC || o->version != ABX_OBJECT_VERSION)
+    const struct abx_code *head = blob;
+    if (abx_code_check(blob, bytes) < 0 || head->target == ABX_TARGET_NVPTX)
         return -EBADMSG;
-    if (o->form != ABX_FORM_GROUPS && o->form != ABX_FORM_COROUTINE)
+    const struct abx_cpu_code *c = abx_code_body(head);
+    if (head->body_bytes < sizeof *c ||
+            (c->form != ABX_FORM_GROUPS && c->form != ABX_FORM_COROUTINE))
         return -EBADMSG;
-    if (o->lanes == 0 || o->lanes > 32 || (o->lanes & (o->lanes - 1)))
+    if (c->lanes == 0 || c->lanes > 32 || (c->lanes & (c->lanes - 1)))
         return -EBADMSG;
-    if (o->static_threadgroup_bytes > ABX_MAX_THREADGROUP_BYTES)
+    if (c->frame_bytes > ABX_MAX_FRAME_BYTES || c->frame_bytes % 64 ||
+            (c->form == ABX_FORM_COROUTINE && c->frame_bytes == 0))
         return -EBADMSG;
-    if (o->frame_bytes > ABX_MAX_FRAME_BYTES || o->frame_bytes % 64 ||
-            (o->form == ABX_FORM_COROUTINE && o->frame_bytes == 0))
-        return -EBADMSG;
-    if (o->elf_offset % 8 || o->elf_offset < sizeof *o ||
-            !abx_range_ok(o->elf_offset, o->elf_bytes, bytes))
+    if (c->elf_offset % 8 || c->elf_offset < sizeof *c ||
+            !abx_range_ok(c->elf_offset, c->elf_bytes, head->body_bytes))
         return -EBADMSG;
     return 0;
 }

@@ -18,11 +18,8 @@
 #ifndef ABX_SHADER_ABI_NVPTX_H
 #define ABX_SHADER_ABI_NVPTX_H
 
-#include "base/base.h"
-#include "wire/limits.h"
+#include "shader/abi/code.h"
 
-#define ABX_PTX_MAGIC 0x54505841u /* "AXPT" */
-#define ABX_PTX_VERSION 1u
 #define ABX_PTX_ENTRY "abx_entry"
 
 struct abx_ptx_dispatch {
@@ -32,13 +29,10 @@ struct abx_ptx_dispatch {
     uint32_t origin[3];
 };
 
-/* The PTX follows at ptx_offset, ends with a NUL, and is for sm_80 and later. */
+/* The body. The PTX follows at ptx_offset from its start, ends with a NUL, and is for sm_80 and
+ * later; its .maxntid is the head's max_threads. */
 struct abx_ptx {
-    uint32_t magic, version;
-    uint32_t max_threads;              /* in a threadgroup; .maxntid */
-    uint32_t static_threadgroup_bytes; /* <= ABX_MAX_THREADGROUP_BYTES */
-    uint32_t private_bytes;            /* of a thread's arrays, in local memory */
-    uint32_t uses_simd;                /* 1: lanes of a SIMD-group, which is a warp, meet */
+    uint32_t uses_simd; /* 1: lanes of a SIMD-group, which is a warp, meet */
     uint32_t parameter_bytes;
     uint32_t buffer_count, threadgroup_count;
     uint8_t buffers[ABX_BUFFER_SLOTS];                 /* [[buffer(n)]] of each */
@@ -49,16 +43,16 @@ struct abx_ptx {
 /* CUDA's own limit on a thread's local memory. */
 #define ABX_PTX_MAX_PRIVATE_BYTES (512u << 10)
 
+/* A whole blob. */
 static inline int abx_ptx_check(const void *blob, size_t bytes)
 {
-    const struct abx_ptx *p = blob;
-    if (bytes < sizeof *p || p->magic != ABX_PTX_MAGIC || p->version != ABX_PTX_VERSION)
+    const struct abx_code *head = blob;
+    if (abx_code_check(blob, bytes) < 0 || head->target != ABX_TARGET_NVPTX ||
+            head->private_bytes > ABX_PTX_MAX_PRIVATE_BYTES)
         return -EBADMSG;
-    if (p->max_threads == 0 || p->max_threads > 1024 ||
-            p->static_threadgroup_bytes > ABX_MAX_THREADGROUP_BYTES ||
-            p->private_bytes > ABX_PTX_MAX_PRIVATE_BYTES)
-        return -EBADMSG;
-    if (p->buffer_count > ABX_BUFFER_SLOTS || p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
+    const struct abx_ptx *p = abx_code_body(head);
+    if (head->body_bytes < sizeof *p || p->buffer_count > ABX_BUFFER_SLOTS ||
+            p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
             p->parameter_bytes != sizeof(struct abx_ptx_dispatch) + 8 * p->buffer_count +
                                           4 * p->threadgroup_count)
         return -EBADMSG;
@@ -69,8 +63,8 @@ static inline int abx_ptx_check(const void *blob, size_t bytes)
         if (p->threadgroup[i] >= ABX_MAX_THREADGROUP_BINDINGS)
             return -EBADMSG;
     if (p->ptx_offset % 8 || p->ptx_offset < sizeof *p || p->ptx_bytes == 0 ||
-            !abx_range_ok(p->ptx_offset, p->ptx_bytes, bytes) ||
-            ((const char *)blob)[p->ptx_offset + p->ptx_bytes - 1] != 0)
+            !abx_range_ok(p->ptx_offset, p->ptx_bytes, head->body_bytes) ||
+            ((const char *)p)[p->ptx_offset + p->ptx_bytes - 1] != 0)
         return -EBADMSG;
     return 0;
 }

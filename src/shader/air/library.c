@@ -223,7 +223,6 @@ static int build_blob(struct library *l, const struct abx_shader_options *option
     struct abx_shader_library head = {.magic = ABX_LIBRARY_MAGIC,
             .version = ABX_LIBRARY_VERSION,
             .form = ABX_LIBRARY_AIR,
-            .target = options->target,
             .math_mode = ABX_MATH_SAFE, /* each operation says itself how it may be rounded */
             .reflection_offset = abx_align_up(sizeof(head), 16)};
     const struct abx_reflection *h = &l->header;

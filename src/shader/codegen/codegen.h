@@ -23,7 +23,8 @@ struct codegen {
     LLVMTypeRef i1, i8, i32, i64, ptr, token;
     LLVMValueRef kernel;                /* void (void): one thread, markers in it */
     LLVMValueRef entry;                 /* abx_entry, once built */
-    struct abx_object object;           /* filled as things are decided */
+    struct abx_code code;               /* filled as things are decided; */
+    struct abx_cpu_code cpu;            /* its body, where the target is a processor */
     bool barriers, simd_barriers, simd; /* which markers the kernel uses */
     bool yields;                        /* has loops that wait for other threads: cpu/spin.c */
     bool matrix_elements;               /* it looks at its matrices' elements */
@@ -34,7 +35,7 @@ struct codegen {
     struct abx_string message;
 };
 
-/* Everything of *g for a library's target but what is in the module; codegen_end() in every case
+/* Everything of *g for a target but what is in the module; codegen_end() in every case
  * once g->context is set. */
 int codegen_begin(struct codegen *g, uint32_t target);
 void codegen_end(struct codegen *g);
@@ -45,6 +46,10 @@ void codegen_handle_diagnostics(LLVMContextRef context, struct abx_string *messa
 int codegen_fail(struct codegen *g, int error, const char *format, ...) ABX_PRINTF(3, 4);
 int codegen_run_passes(struct codegen *g, const char *passes);
 int codegen_verify(struct codegen *g, const char *after);
+/* The object blob: g->code, filled in but for where things lie; the target's body, a multiple of 8
+ * bytes; what follows it. 0 or -ENOMEM: it is too large. */
+int codegen_pack(struct codegen *g, const void *body, size_t body_bytes, const void *text,
+        size_t text_bytes, struct abx_shader_result *result);
 
 /* The called function's name when `v` is a direct call, "" for an indirect one, NULL otherwise. */
 const char *codegen_callee(LLVMValueRef v);
@@ -112,7 +117,7 @@ struct codegen_entries {
     const struct abx_shader_tools *tools;
 };
 /* Merges what the kernel is linked with into the module. */
-int codegen_link(struct codegen *g, const struct codegen_entries *entries, uint32_t target,
+int codegen_link(struct codegen *g, const struct codegen_entries *entries,
         const struct abx_shader_link *links, uint32_t count);
 /* The kernel in one function, its constants set, ready for a target. */
 int codegen_load(struct codegen *g, const struct abx_shader_library *library,

@@ -107,14 +107,10 @@ static int load_part(struct linker *l, struct part *part)
     return r;
 }
 
-static int load_parts(struct linker *l, uint32_t target)
+static int load_parts(struct linker *l)
 {
-    const struct abx_shader_library *head = NULL;
     for (uint32_t i = 0; i < l->count; i++) {
         const struct abx_shader_link *link = &l->links[i];
-        head = link->library;
-        if (head->target != target)
-            return codegen_fail(l->g, -EINVAL, "a linked library is for another target");
         if (l->part_count && same_part(link, &l->links[l->parts[l->part_count - 1].first]))
             l->parts[l->part_count - 1].count++;
         else
@@ -358,7 +354,7 @@ static int merge_all(struct linker *l)
     return r;
 }
 
-int codegen_link(struct codegen *g, const struct codegen_entries *entries, uint32_t target,
+int codegen_link(struct codegen *g, const struct codegen_entries *entries,
         const struct abx_shader_link *links, uint32_t count)
 {
     struct linker l = {.g = g, .entries = entries, .links = links, .count = count};
@@ -366,7 +362,7 @@ int codegen_link(struct codegen *g, const struct codegen_entries *entries, uint3
         return codegen_fail(g, -EINVAL, "more than %u linked functions", ABX_SHADER_MAX_LINKS);
     l.parts = calloc(count + 1, sizeof *l.parts);
     l.linked = calloc(count + 1, sizeof *l.linked);
-    int r = l.parts && l.linked ? load_parts(&l, target) : -ENOMEM;
+    int r = l.parts && l.linked ? load_parts(&l) : -ENOMEM;
     if (r == 0)
         r = merge_all(&l);
     if (r == 0)

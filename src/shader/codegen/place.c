@@ -235,6 +235,6 @@ int codegen_lower_statics(struct codegen *g)
                 (unsigned long long)s.bytes, ABX_MAX_THREADGROUP_BYTES);
     if (s.bytes == 0)
         LLVMInstructionEraseFromParent(base);
-    g->object.static_threadgroup_bytes = (uint32_t)s.bytes;
+    g->code.static_threadgroup_bytes = (uint32_t)s.bytes;
     return 0;
 }

@@ -110,7 +110,8 @@ int codegen_target_open(struct codegen *g, uint32_t id)
 {
     const struct codegen_target *t = g->target = codegen_target_find(id);
     if (!t)
-        return codegen_fail(g, -EINVAL, "the library is for an unknown target");
+        return codegen_fail(g, -EINVAL, "there is no code generator for target %u", id);
+    g->code.target = id;
     t->initialize();
     set_options();
     if (t->triple)

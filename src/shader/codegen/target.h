@@ -20,7 +20,7 @@ struct codegen_target {
 
 /* NULL when there is none with this number. */
 const struct codegen_target *codegen_target_find(uint32_t id);
-/* Fills machine, layout and vector_bytes of *g for the library's target. */
+/* Fills machine, layout and vector_bytes of *g for the target. */
 int codegen_target_open(struct codegen *g, uint32_t id);
 
 #endif

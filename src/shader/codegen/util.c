@@ -5,6 +5,7 @@
 #include <llvm-c/Error.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void on_diagnostic(LLVMDiagnosticInfoRef info, void *context)
@@ -165,4 +166,23 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
         in = next;
     }
     return tail;
+}
+
+int codegen_pack(struct codegen *g, const void *body, size_t body_bytes, const void *text,
+        size_t text_bytes, struct abx_shader_result *result)
+{
+    size_t bytes = sizeof g->code + body_bytes + text_bytes;
+    g->code.magic = ABX_CODE_MAGIC;
+    g->code.version = ABX_CODE_VERSION;
+    g->code.body_offset = sizeof g->code;
+    g->code.body_bytes = body_bytes + text_bytes;
+    char *blob = bytes <= ABX_SHADER_MAX_OBJECT_BYTES ? malloc(bytes) : NULL;
+    if (!blob)
+        return -ENOMEM;
+    memcpy(blob, &g->code, sizeof g->code);
+    memcpy(blob + sizeof g->code, body, body_bytes);
+    memcpy(blob + sizeof g->code + body_bytes, text, text_bytes);
+    result->blob = blob;
+    result->blob_bytes = bytes;
+    return 0;
 }

@@ -143,6 +143,6 @@ int cpu_coroutine_split(struct codegen *g)
         return codegen_fail(g, -EIO, "the coroutine has no frame");
     if (bytes > ABX_MAX_FRAME_BYTES - 64)
         return codegen_fail(g, -EINVAL, "a thread's private memory exceeds the maximum allowed");
-    g->object.frame_bytes = (uint32_t)abx_align_up(bytes, 64);
+    g->cpu.frame_bytes = (uint32_t)abx_align_up(bytes, 64);
     return 0;
 }

@@ -81,8 +81,8 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
     set_function_attributes(g);
     int r = codegen_verify(g, "building");
     if (r == 0)
-        r = codegen_run_passes(g, g->object.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
-    if (r == 0 && g->object.lanes > 1)
+        r = codegen_run_passes(g, g->cpu.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
+    if (r == 0 && g->cpu.lanes > 1)
         cpu_sink(g);
     if (r == 0)
         r = codegen_verify(g, "optimising");
@@ -102,21 +102,13 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
         LLVMDisposeMessage(error);
         return -EIO;
     }
-    struct abx_object *o = &g->object;
-    o->magic = ABX_OBJECT_MAGIC;
-    o->version = ABX_OBJECT_VERSION;
-    o->elf_offset = sizeof *o;
-    o->elf_bytes = LLVMGetBufferSize(elf);
-    size_t bytes = sizeof *o + o->elf_bytes;
-    char *blob = bytes <= ABX_SHADER_MAX_OBJECT_BYTES ? malloc(bytes) : NULL;
-    if (blob) {
-        memcpy(blob, o, sizeof *o);
-        memcpy(blob + sizeof *o, LLVMGetBufferStart(elf), o->elf_bytes);
-        result->blob = blob;
-        result->blob_bytes = bytes;
-    }
+    g->cpu.elf_offset = sizeof g->cpu;
+    g->cpu.elf_bytes = LLVMGetBufferSize(elf);
+    g->code.max_threads = ABX_MAX_THREADS_PER_THREADGROUP;
+    g->code.private_bytes = g->cpu.lanes ? g->cpu.frame_bytes / g->cpu.lanes : 0;
+    r = codegen_pack(g, &g->cpu, sizeof g->cpu, LLVMGetBufferStart(elf), g->cpu.elf_bytes, result);
     LLVMDisposeMemoryBuffer(elf);
-    return blob ? 0 : -ENOMEM;
+    return r;
 }
 
 /* Vectors of lanes pay where threads meet: a barrier or a SIMD-group operation costs the scalar
@@ -130,7 +122,7 @@ int cpu_generate(struct codegen *g, struct abx_shader_result *result)
     int found = cpu_find_spins(g);
     if (found < 0)
         return found;
-    g->object.yields = g->yields;
+    g->cpu.yields = g->yields;
     bool meets = g->barriers || g->simd || g->simd_barriers || g->yields;
     bool wide = (form ? strcmp(form, "wide") == 0 : meets) && !g->recursive;
     int r = wide ? cpu_build_wide(g) : -ENOTSUP;

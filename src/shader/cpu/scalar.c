@@ -96,7 +96,7 @@ static int build_groups(struct codegen *g)
         return r;
     bool joined = groups_do_not_matter(g);
     LLVMTypeRef params[3] = {g->ptr, g->i64, g->i64};
-    g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY,
+    g->entry = LLVMAddFunction(g->module, ABX_CPU_ENTRY,
             LLVMFunctionType(LLVMVoidTypeInContext(g->context), params, 3, 0));
     struct codegen_place p = {0};
     LLVMBuilderRef b = g->builder;
@@ -127,8 +127,8 @@ static int build_groups(struct codegen *g)
     r = inline_kernel(g);
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
-    g->object.form = ABX_FORM_GROUPS;
-    g->object.lanes = 1;
+    g->cpu.form = ABX_FORM_GROUPS;
+    g->cpu.lanes = 1;
     return r;
 }
 
@@ -224,7 +224,7 @@ static int build_coroutine(struct codegen *g)
     int r = (g->simd || g->simd_barriers) && !g->recursive ? cpu_order_waits(g) : 0;
     if (r < 0)
         return r;
-    g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
+    g->entry = LLVMAddFunction(g->module, ABX_CPU_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
     struct codegen_place p = {0};
     struct coroutine k = {.lane = param(g, 3)};
     LLVMPositionBuilderAtEnd(g->builder, block(g, "entry"));
@@ -241,9 +241,9 @@ static int build_coroutine(struct codegen *g)
         return r;
     LLVMInstructionEraseFromParent(at);
     lower_waits(g, &k);
-    g->object.form = ABX_FORM_COROUTINE;
-    g->object.lanes = 1;
-    g->object.uses_simd = g->simd || g->simd_barriers;
+    g->cpu.form = ABX_FORM_COROUTINE;
+    g->cpu.lanes = 1;
+    g->cpu.uses_simd = g->simd || g->simd_barriers;
     r = codegen_verify(g, "building the coroutine");
     if (r == 0)
         r = codegen_run_passes(

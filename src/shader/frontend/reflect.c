@@ -265,7 +265,6 @@ static int build_blob(struct reflector *r, const struct library_code *code,
         return complain(r, 0, "the library is larger than is supported");
     struct abx_shader_library header = {.magic = ABX_LIBRARY_MAGIC,
             .version = ABX_LIBRARY_VERSION,
-            .target = options->target,
             .math_mode = options->math_mode,
             .form = code->form,
             .reflection_offset = at[1],

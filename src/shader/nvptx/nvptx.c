@@ -217,8 +217,8 @@ static void add_memory(struct nvptx *n)
                        : LLVMBuildInBoundsGEP2(
                                  g->builder, g->i8, dynamic, &offset, 1, "threadgroup");
     }
-    if (g->object.static_threadgroup_bytes)
-        n->place.statics = shared_array(g, STATIC, g->object.static_threadgroup_bytes, false);
+    if (g->code.static_threadgroup_bytes)
+        n->place.statics = shared_array(g, STATIC, g->code.static_threadgroup_bytes, false);
 }
 
 /* Threads are numbered along the block. Full threadgroups and those at the grid's far edges, which
@@ -291,7 +291,7 @@ static void annotate(struct nvptx *n)
     const struct {
         const char *name;
         uint32_t value;
-    } notes[] = {{"kernel", 1}, {"maxntidx", n->head.max_threads}};
+    } notes[] = {{"kernel", 1}, {"maxntidx", n->g->code.max_threads}};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(notes); i++) {
         LLVMMetadataRef m[3] = {entry,
                 LLVMMDStringInContext2(g->context, notes[i].name, strlen(notes[i].name)),
@@ -378,7 +378,7 @@ static int measure_private(struct nvptx *n)
         }
     if (bytes > ABX_PTX_MAX_PRIVATE_BYTES)
         return codegen_fail(n->g, -EINVAL, "a thread's private memory exceeds the maximum allowed");
-    n->head.private_bytes = (uint32_t)bytes;
+    n->g->code.private_bytes = (uint32_t)bytes;
     return 0;
 }
 
@@ -396,22 +396,12 @@ static int emit(struct nvptx *n, struct abx_shader_result *result)
         return -EIO;
     }
     struct abx_ptx *p = &n->head;
-    p->magic = ABX_PTX_MAGIC;
-    p->version = ABX_PTX_VERSION;
-    p->static_threadgroup_bytes = g->object.static_threadgroup_bytes;
     p->uses_simd = g->simd || g->simd_barriers;
-    p->ptx_offset = abx_align_up(sizeof *p, 8);
-    p->ptx_bytes = LLVMGetBufferSize(text) + 1;
-    size_t bytes = p->ptx_offset + p->ptx_bytes;
-    char *blob = bytes <= ABX_SHADER_MAX_OBJECT_BYTES ? calloc(1, bytes) : NULL;
-    if (blob) {
-        memcpy(blob, p, sizeof *p);
-        memcpy(blob + p->ptx_offset, LLVMGetBufferStart(text), p->ptx_bytes - 1);
-        result->blob = blob;
-        result->blob_bytes = bytes;
-    }
+    p->ptx_offset = sizeof *p;
+    p->ptx_bytes = LLVMGetBufferSize(text) + 1; /* LLVM ends its buffers with a NUL */
+    int r = codegen_pack(g, p, sizeof *p, LLVMGetBufferStart(text), p->ptx_bytes, result);
     LLVMDisposeMemoryBuffer(text);
-    return blob ? 0 : -ENOMEM;
+    return r;
 }
 
 int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, uint32_t function,
@@ -421,9 +411,9 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
             .reflection = reflection,
             .function = &abx_reflection_functions(reflection)[function]};
     uint32_t limit = n.function->max_threads;
-    n.head.max_threads = limit && limit < ABX_MAX_THREADS_PER_THREADGROUP
-                                 ? limit
-                                 : ABX_MAX_THREADS_PER_THREADGROUP;
+    g->code.max_threads = limit && limit < ABX_MAX_THREADS_PER_THREADGROUP
+                                  ? limit
+                                  : ABX_MAX_THREADS_PER_THREADGROUP;
     /* Seen on an H100 (ptxas 12.9 and driver 580): lanes that return from a recursive function one
      * by one, and code behind the call that keeps values in registers of the whole warp. */
     if (g->recursive)

@@ -45,8 +45,10 @@ void compiler_stop(struct compiler *c)
 int compiler_worker(struct compiler *c)
 {
     static uint64_t workers;
-    struct abx_compiler_request r = {
-            .type = ABX_COMPILER_WORKER, .id = ++workers, .cpu_seconds = 30};
+    struct abx_compiler_request r = {.type = ABX_COMPILER_WORKER,
+            .id = ++workers,
+            .target = ABX_TARGET_HOST,
+            .cpu_seconds = 30};
     int pair[2];
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     CHECK(abx_sock_send(c->supervisor, &r, sizeof r, &pair[1], 1) == 0);
@@ -72,7 +74,7 @@ int compiler_ask_library(
         int worker, uint64_t id, const char *source, size_t padding_bytes, bool sealed)
 {
     static const char blanks[65536] = {[0 ... 65535] = ' '};
-    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST, .target = ABX_TARGET_HOST};
+    struct abx_shader_options options = {.math_mode = ABX_MATH_FAST};
     struct abx_compiler_request r = {.type = ABX_COMPILER_LIBRARY,
             .id = id,
             .bytes = sizeof options + strlen(source) + padding_bytes};

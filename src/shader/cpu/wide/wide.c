@@ -651,7 +651,7 @@ static bool groups(struct wide *w)
     struct codegen *g = w->g;
     LLVMBuilderRef b = g->builder;
     LLVMTypeRef params[3] = {g->ptr, g->i64, g->i64};
-    w->function = g->entry = LLVMAddFunction(g->module, ABX_OBJECT_ENTRY,
+    w->function = g->entry = LLVMAddFunction(g->module, ABX_CPU_ENTRY,
             LLVMFunctionType(LLVMVoidTypeInContext(g->context), params, 3, 0));
     LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
     cpu_place_dispatch(g, &w->place, LLVMGetParam(g->entry, 0));
@@ -684,7 +684,7 @@ static bool groups(struct wide *w)
     LLVMPositionBuilderAtEnd(b, next);
     cpu_loop_end(g, &group, LLVMGetParam(g->entry, 2));
     LLVMBuildRetVoid(b);
-    g->object.form = ABX_FORM_GROUPS;
+    g->cpu.form = ABX_FORM_GROUPS;
     return true;
 }
 
@@ -694,7 +694,7 @@ static bool coroutine(struct wide *w)
     LLVMBuilderRef b = g->builder;
     LLVMTypeRef params[4] = {g->ptr, g->ptr, g->i32, g->ptr};
     w->function = g->entry =
-            LLVMAddFunction(g->module, ABX_OBJECT_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
+            LLVMAddFunction(g->module, ABX_CPU_ENTRY, LLVMFunctionType(g->ptr, params, 4, 0));
     struct cpu_coroutine c;
     LLVMPositionBuilderAtEnd(b, wide_new_block(w, "entry"));
     cpu_coroutine_begin(g, g->entry, LLVMGetParam(g->entry, 1), &c);
@@ -718,7 +718,7 @@ static bool coroutine(struct wide *w)
     LLVMPositionBuilderAtEnd(b, end);
     cpu_coroutine_stop(g, &c, true, NULL);
     cpu_coroutine_end(g, &c);
-    g->object.form = ABX_FORM_COROUTINE;
+    g->cpu.form = ABX_FORM_COROUTINE;
     return true;
 }
 
@@ -759,7 +759,7 @@ static int build(struct codegen *g, struct wide *w)
         g->entry = NULL;
         return -ENOTSUP;
     }
-    g->object.lanes = w->width;
+    g->cpu.lanes = w->width;
     LLVMDeleteFunction(g->kernel);
     g->kernel = NULL;
     int r = codegen_verify(g, "translating to lanes");
