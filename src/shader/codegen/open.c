@@ -188,7 +188,8 @@ static bool in_parts(LLVMValueRef v)
     return any;
 }
 
-/* Of 32-bit elements; the cast is opened afterwards. */
+/* Loads the integer as a vector of 32-bit elements and casts that; the cast is opened afterwards.
+ */
 static void open_load(struct codegen *g, LLVMValueRef in)
 {
     LLVMTypeRef type = LLVMTypeOf(in);
@@ -203,7 +204,7 @@ static void open_load(struct codegen *g, LLVMValueRef in)
     LLVMInstructionEraseFromParent(in);
 }
 
-/* An integer put together from parts. */
+/* True for an integer that was put together from parts of at most 32 bits. */
 static bool of_parts(LLVMValueRef v)
 {
     if (!LLVMIsAInstruction(v))

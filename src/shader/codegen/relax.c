@@ -42,7 +42,7 @@ static bool has_strict(LLVMValueRef function)
     return false;
 }
 
-/* Of a function that is strict in part, what is marked. */
+/* marked_only: the function has strict arithmetic too, and only what is marked is relaxed. */
 static void relax_function(LLVMValueRef function, bool marked_only)
 {
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))

@@ -8,7 +8,9 @@
 
 #define FRAME_SIZE "__abx_frame_size"
 #define KEPT "__abx_kept"
-#define MAX_STEPS 8u /* from an array's address to one in it; more counts as meeting a vector */
+/* How many steps an address is followed for, from an array to where it is used. After more it is
+ * taken to have become an element of a vector of addresses. */
+#define MAX_STEPS 8u
 
 void cpu_coroutine_begin(
         struct codegen *g, LLVMValueRef function, LLVMValueRef memory, struct cpu_coroutine *ret)

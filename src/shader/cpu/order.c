@@ -43,7 +43,9 @@ static uint32_t waits_in(struct wide *w, uint32_t b)
     return count;
 }
 
-/* A loop with one place to wait, which every turn comes by, needs no other. */
+/* True when lanes in different turns of the loop could be taken for lanes at the same SIMD-group
+ * function: the loop has several of them, or one that some turns leave out. A single one that every
+ * turn comes by already holds the lanes of a turn together. */
 static bool turns_may_mix(struct wide *w, int l)
 {
     uint32_t waits = 0;

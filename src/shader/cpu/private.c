@@ -269,7 +269,8 @@ static LLVMValueRef place_of(struct array *a, LLVMValueRef pointer, LLVMValueRef
                 type = i > 1 ? LLVMGetElementType(type) : type;
                 uint64_t bytes = LLVMABISizeOfType(g->layout, type);
                 index = LLVMBuildSExtOrBitCast(b, index, g->i64, "");
-                /* A step that is no whole number of units is a constant's: together they are. */
+                /* A step that is not a whole number of units has a constant index, and index
+                 * times step is one: add_steps() chose the unit so. */
                 step = bytes % a->unit == 0
                                ? LLVMBuildMul(b, index, codegen_i64(g, bytes / a->unit), "")
                                : codegen_i64(g, (uint64_t)(LLVMConstIntGetSExtValue(index) *

@@ -120,7 +120,8 @@ static int64_t frame_offset(struct codegen *g, LLVMValueRef in, LLVMValueRef fra
     return LLVMConstIntGetSExtValue(LLVMGetOperand(at, 1));
 }
 
-/* By LLVM's name for it. */
+/* True for a load of what LLVM kept in the coroutine's frame, which is told by the name that LLVM
+ * gives it. */
 static bool is_kept(struct codegen *g, LLVMValueRef in, LLVMValueRef frame)
 {
     size_t length;
@@ -136,7 +137,8 @@ static bool uses(LLVMValueRef user, LLVMValueRef in)
     return false;
 }
 
-/* To its first user in the block, unless the frame has another value there by then. */
+/* Moves the load to its first user in the block, unless something else is stored at its place in
+ * the frame before that. */
 static void sink_kept(struct codegen *g, LLVMValueRef in, LLVMValueRef frame, unsigned *steps)
 {
     int64_t offset = frame_offset(g, in, frame);

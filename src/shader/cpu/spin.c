@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 24u    /* of what an exit is computed from */
+#define MAX_DEPTH 24u    /* operations between an exit's condition and what it is computed from */
 #define MAX_STEPS 4096u  /* looked at for one loop */
 #define MAX_BLOCKS 8192u /* larger kernels are left as they are */
 
@@ -51,7 +51,7 @@ static bool inside(const struct spin *s, LLVMValueRef in)
     return s->mark[index_of(s, LLVMGetInstructionParent(in))] == s->loop + 1;
 }
 
-/* Of memory that others may write meanwhile. */
+/* A load of memory that other threads may write meanwhile. */
 static bool is_shared_load(LLVMValueRef v)
 {
     return LLVMGetInstructionOpcode(v) == LLVMLoad &&
@@ -104,7 +104,8 @@ static bool reads_others(struct spin *s, LLVMValueRef v)
     return (op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg) && repeats(s, v);
 }
 
-/* Of a comparison of what a compare-exchange found with what it was to find: that operation. */
+/* When `v` compares the value that a compare-exchange found with the one that it expected: that
+ * compare-exchange. */
 static LLVMValueRef success_of(LLVMValueRef v)
 {
     if (LLVMGetInstructionOpcode(v) != LLVMICmp)
@@ -121,7 +122,7 @@ static LLVMValueRef success_of(LLVMValueRef v)
     return NULL;
 }
 
-/* The exit's condition is computed from such a read of this turn. */
+/* True when `v`, an exit's condition, is computed from such a read in the same turn. */
 static bool depends(struct spin *s, LLVMValueRef v, unsigned depth)
 {
     if (!LLVMIsAInstruction(v) || !inside(s, v) || depth == 0 || ++s->steps > MAX_STEPS)

@@ -106,42 +106,69 @@ static int add_macros(
     return a->full ? -E2BIG : 0;
 }
 
-int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
-{
-    struct clang_arguments a = {0};
-    struct abx_string storage = {0}, input = {0}, overlay = {0};
+/* clang -E, and what its arguments point to. */
+struct preprocessor {
+    struct clang_arguments arguments;
+    struct abx_string overlay, macros, input;
     char language[64];
-    abx_string_printf(&overlay, "%s/preprocess.yaml", f->tools->shim);
+};
+
+/* -EINVAL: the macros are none. */
+static int set_arguments(struct preprocessor *p, const struct frontend *f)
+{
+    struct clang_arguments *a = &p->arguments;
+    abx_string_printf(&p->overlay, "%s/preprocess.yaml", f->tools->shim);
     const char *const flags[] = {f->tools->clang, "-x", "c++", "-std=c++17", "-undef", "-nostdinc",
             "-E", "-fno-color-diagnostics", "-fno-diagnostics-show-line-numbers",
             "-fno-crash-diagnostics", "-Xclang", "-disable-pragma-debug-crash",
-            "-Wno-backslash-newline-escape", "-ferror-limit=20", "-ivfsoverlay", overlay.data,
+            "-Wno-backslash-newline-escape", "-ferror-limit=20", "-ivfsoverlay", p->overlay.data,
             "-isystem", "/msl/include"};
+    static const char *const last[] = {"-include", "/msl/shim/macros.h", "-"};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(flags); i++)
-        clang_argument(&a, flags[i]);
+        clang_argument(a, flags[i]);
     if (f->options->math_mode == ABX_MATH_FAST)
-        clang_argument(&a, "-D__FAST_MATH__=1");
-    if (language_macro(f->options, language))
-        clang_argument(&a, language);
-    int rc = add_macros(f, &a, &storage);
-    if (rc) {
-        abx_string_finish(&storage);
-        abx_string_finish(&overlay);
-        return frontend_fail(result, rc,
-                "Compilation failed: \n\nfatal error: the compile options' preprocessor macros are "
-                "malformed\n");
-    }
-    const char *const last[] = {"-include", "/msl/shim/macros.h", "-"};
+        clang_argument(a, "-D__FAST_MATH__=1");
+    if (language_macro(f->options, p->language))
+        clang_argument(a, p->language);
+    int rc = add_macros(f, a, &p->macros);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(last); i++)
-        clang_argument(&a, last[i]);
-    abx_string_printf(&input, "# 1 \"%s\"\n", SOURCE_NAME);
-    abx_string_add(&input, f->source, f->source_bytes);
-    struct clang_run run = {.arguments = a.list,
-            .input = input.data,
-            .input_bytes = input.length,
-            .output_cap = ABX_REWRITE_MAX_TEXT};
+        clang_argument(a, last[i]);
+    return rc;
+}
+
+/* What clang said goes to the user, without its closing "1 error generated." */
+static void take_messages(struct frontend *f, const struct clang_run *run)
+{
+    const char *said = run->errors.data, *end = strstr(said, " generated.\n");
+    while (end && end > said && end[-1] != '\n')
+        end--;
+    abx_string_add(&f->diagnosed.text, said, end ? (size_t)(end - said) : run->errors.length);
+    f->diagnosed.preprocessing = f->diagnosed.text.length;
+}
+
+/* The preprocessed text becomes what is rewritten. */
+static int take_text(struct frontend *f, struct clang_run *run)
+{
+    if (run->status)
+        return -EINVAL; /* errors of the program, which take_messages() has */
+    f->preprocessed = run->output;
+    run->output = (struct abx_string){0};
+    f->text = f->preprocessed.data;
+    f->text_bytes = f->preprocessed.length;
+    return 0;
+}
+
+static int run_preprocessor(
+        struct preprocessor *p, struct frontend *f, struct abx_shader_result *result)
+{
     const char *failure;
-    rc = input.failed || overlay.failed ? -ENOMEM : clang_run(&run, 1);
+    abx_string_printf(&p->input, "# 1 \"%s\"\n", SOURCE_NAME);
+    abx_string_add(&p->input, f->source, f->source_bytes);
+    struct clang_run run = {.arguments = p->arguments.list,
+            .input = p->input.data,
+            .input_bytes = p->input.length,
+            .output_cap = ABX_REWRITE_MAX_TEXT};
+    int rc = p->input.failed || p->overlay.failed ? -ENOMEM : clang_run(&run, 1);
     if (rc == -E2BIG) {
         rc = frontend_fail(result, -EINVAL,
                 "Compilation failed: \n\nfatal error: the program's macros "
@@ -151,25 +178,25 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
     } else if ((rc = clang_failure(&run, &failure))) {
         frontend_fail(result, rc, failure);
     } else {
-        /* Without clang's closing "1 error generated." */
-        const char *end = strstr(run.errors.data, " generated.\n");
-        while (end && end > run.errors.data && end[-1] != '\n')
-            end--;
-        abx_string_add(&f->diagnosed.text, run.errors.data,
-                end ? (size_t)(end - run.errors.data) : run.errors.length);
-        f->diagnosed.preprocessing = f->diagnosed.text.length;
-    }
-    if (!rc && run.status) {
-        rc = -EINVAL;
-    } else if (!rc) {
-        f->preprocessed = run.output;
-        run.output = (struct abx_string){0};
-        f->text = f->preprocessed.data;
-        f->text_bytes = f->preprocessed.length;
+        take_messages(f, &run);
+        rc = take_text(f, &run);
     }
     clang_run_finish(&run);
-    abx_string_finish(&storage);
-    abx_string_finish(&input);
-    abx_string_finish(&overlay);
+    return rc;
+}
+
+int frontend_preprocess(struct frontend *f, struct abx_shader_result *result)
+{
+    struct preprocessor p = {0};
+    int rc = set_arguments(&p, f);
+    if (rc)
+        frontend_fail(result, rc,
+                "Compilation failed: \n\nfatal error: the compile options' preprocessor macros are "
+                "malformed\n");
+    else
+        rc = run_preprocessor(&p, f, result);
+    abx_string_finish(&p.macros);
+    abx_string_finish(&p.input);
+    abx_string_finish(&p.overlay);
     return rc;
 }

@@ -162,7 +162,8 @@ static void mark_phis(struct flow *f, uint32_t b)
         add(f, in);
 }
 
-/* Values of a loop that lanes leave one by one differ outside it, whatever they were inside. */
+/* When lanes leave a loop in different turns, a value computed in it differs between them outside
+ * of it, even if it is the same in all lanes of a turn. */
 static void mark_leaving(struct flow *f, uint32_t b)
 {
     for (LLVMValueRef in = LLVMGetFirstInstruction(f->block[b]); in;
@@ -176,7 +177,7 @@ static void mark_leaving(struct flow *f, uint32_t b)
         }
 }
 
-/* The ways from b's branch to where they meet. */
+/* Lanes part at b's branch: marks what lies between it and where they meet. */
 static void mark_region(struct flow *f, uint32_t b)
 {
     uint32_t stop = meeting(f, b);

@@ -291,6 +291,31 @@ static bool is_access_specifier(const struct rewriter *r, uint32_t i)
            (token_is(r, i, "public") || token_is(r, i, "private") || token_is(r, i, "protected"));
 }
 
+/* `methods`: of the class that the declaration is in; NULL: it is in none. */
+static void rewrite_declaration(
+        struct rewriter *r, struct method_set *methods, const struct declaration *d)
+{
+    bool function = d->open != NO_TOKEN;
+    if (d->kernel && d->has_body && function)
+        rewriter_kernel(r, d);
+    else if (d->visible != NO_TOKEN && d->has_body && function && !methods)
+        rewriter_visible(r, d);
+    else if (d->instantiation && d->host_name != NO_TOKEN)
+        rewriter_instantiation(r, d);
+    else if (d->constant != NO_TOKEN && !d->has_body && !methods)
+        rewriter_constant(r, d);
+    else if (function && (methods || d->qualifier != NO_TOKEN))
+        rewriter_method(r, methods, d);
+    else if (methods) {
+        rewriter_object_data(r, d);
+        rewriter_member(r, d);
+        rewriter_note_member(r, d);
+    } else if (mutable_variable(r, d) != NO_TOKEN) {
+        rewriter_refuse(r, mutable_variable(r, d),
+                "program scope variable must reside in constant address space");
+    }
+}
+
 void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
 {
     if (r->depth >= ABX_REWRITE_MAX_DEPTH) {
@@ -316,24 +341,7 @@ void rewriter_scope(struct rewriter *r, uint32_t i, uint32_t end, bool in_class)
         read_declaration(r, &d, i, end, in_class);
         if (r->error)
             break;
-        if (d.kernel && d.has_body && d.open != NO_TOKEN)
-            rewriter_kernel(r, &d);
-        else if (d.visible != NO_TOKEN && d.has_body && d.open != NO_TOKEN && !in_class)
-            rewriter_visible(r, &d);
-        else if (d.instantiation && d.host_name != NO_TOKEN)
-            rewriter_instantiation(r, &d);
-        else if (d.constant != NO_TOKEN && !d.has_body && !in_class)
-            rewriter_constant(r, &d);
-        else if (d.open != NO_TOKEN && (in_class || d.qualifier != NO_TOKEN))
-            rewriter_method(r, methods, &d);
-        else if (in_class) {
-            rewriter_object_data(r, &d);
-            rewriter_member(r, &d);
-            rewriter_note_member(r, &d);
-        } else if (mutable_variable(r, &d) != NO_TOKEN) {
-            rewriter_refuse(r, mutable_variable(r, &d),
-                    "program scope variable must reside in constant address space");
-        }
+        rewrite_declaration(r, methods, &d);
         i = d.end + 1;
     }
     if (methods) {

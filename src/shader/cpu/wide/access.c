@@ -42,7 +42,8 @@ static LLVMValueRef dummy(struct wide *w)
     return w->dummy;
 }
 
-/* Under a mask a uniform access happens once, if any lane is active; else to a dummy. */
+/* The address of an access that is the same in all lanes, and so happens once: of a dummy when no
+ * lane is active. */
 static LLVMValueRef guarded(struct wide *w, LLVMValueRef pointer)
 {
     if (!w->mask)
@@ -82,7 +83,7 @@ struct access {
     uint64_t bytes;
     unsigned align;
     LLVMValueRef pointer; /* in the source */
-    LLVMValueRef row;     /* where all lanes' elements begin side by side; NULL: apart */
+    LLVMValueRef row;     /* the first lane's element, when all lie side by side; else NULL */
     bool private_memory;  /* every lane's own, so also that of lanes that are off */
 };
 
@@ -202,7 +203,7 @@ static void masked_row_store(struct wide *w, const struct access *a, LLVMValueRe
     }
 }
 
-/* Where lanes that are off read and write a dummy. */
+/* The lanes' addresses, those of lanes that are off replaced by a dummy's. */
 static LLVMValueRef places(struct wide *w, const struct access *a)
 {
     LLVMValueRef pointers = wide_vector(w, a->pointer);
@@ -237,7 +238,7 @@ static void store_each(struct wide *w, const struct access *a, LLVMValueRef v)
     }
 }
 
-/* ---- lanes apart */
+/* ---- lanes whose elements do not lie side by side */
 
 static LLVMValueRef gather(struct wide *w, LLVMTypeRef type, LLVMValueRef pointers, unsigned align)
 {

@@ -10,7 +10,8 @@
 #define MAX_SPREAD 256u /* prefetches of a block that are moved */
 #define MAX_LOOKED 256u /* instructions from an address to the threadgroup's place */
 
-/* From here on it takes longer than memory does: 16 KB. */
+/* What is fetched lies 16 KB on at least: to work through that takes longer than memory takes to
+ * answer. */
 #define AHEAD_BITS 14
 
 /* How far a number or address moves from a threadgroup to its neighbour in x. `step` NULL: not at
@@ -89,8 +90,9 @@ static struct slope of_product(struct wide *w, LLVMValueRef v, unsigned *left)
     return scaled(w, a.step ? a : b, as_i64(w, factor));
 }
 
-/* Of a loop's number or address: where it begins. Elsewhere values meet that may not both be there
- * where the answer is wanted. */
+/* A loop's counter or address moves from threadgroup to threadgroup as its value before the first
+ * turn does. Other phis are not followed: the values they choose from need not both have been
+ * computed where the answer is wanted. */
 static struct slope of_start(struct wide *w, LLVMValueRef phi, unsigned *left)
 {
     uint32_t here = wide_block(w, LLVMGetInstructionParent(phi));
@@ -102,7 +104,7 @@ static struct slope of_start(struct wide *w, LLVMValueRef phi, unsigned *left)
     return ends[0] == ends[1] ? unknown : slope_of(w, LLVMGetIncomingValue(phi, ends[0]), left);
 }
 
-/* The lane's part of a number, and whatever else the threadgroup's place has no part in. */
+/* Any other operation: known only when none of its operands depends on the threadgroup's place. */
 static struct slope of_others(struct wide *w, LLVMValueRef v, unsigned *left)
 {
     struct slope s = flat;

@@ -141,7 +141,7 @@ static bool add_loop(
     return l->in != NULL;
 }
 
-/* The number of the loop with this header; -1: NULL is none's. */
+/* The number of the loop with this header; -1 when `header` is NULL. */
 static int loop_with(const struct wide *w, LLVMBasicBlockRef header)
 {
     for (uint32_t l = 0; l < w->loop_count && header; l++)
@@ -399,8 +399,10 @@ static void reach(struct wide *w, uint32_t b, uint32_t stop, bool *in)
     }
 }
 
-/* True when lanes bring one value to where they meet, whichever way they came: one that was there
- * before they parted. `region`: the blocks between; of a loop's, each turn's is another. */
+/* Lanes that parted in block `parted` go through the blocks of `region` and meet again at `phi`.
+ * True when the phi gives all of them the same value whichever way each came: its inputs from there
+ * are one value, and that was computed before the region. (What is computed inside may be from
+ * different turns of a loop.) */
 static bool brings_one(struct wide *w, LLVMValueRef phi, const bool *region, uint32_t parted)
 {
     LLVMValueRef one = NULL;
@@ -417,7 +419,9 @@ static bool brings_one(struct wide *w, LLVMValueRef phi, const bool *region, uin
            (!LLVMIsAInstruction(one) || !region[wide_block(w, LLVMGetInstructionParent(one))]);
 }
 
-/* region: NULL when lanes come at different times. */
+/* The phis of block b where lanes that parted meet give different values in different lanes, unless
+ * brings_one() says otherwise. `region` NULL: lanes come here in different turns of a loop, and the
+ * phis differ in any case. */
 static bool mark_phis(struct wide *w, uint32_t b, const bool *region, uint32_t parted)
 {
     bool changed = false;
@@ -431,13 +435,16 @@ static bool mark_phis(struct wide *w, uint32_t b, const bool *region, uint32_t p
     return changed;
 }
 
-/* Block b's branch diverges: what lies between it and where all lanes meet runs under masks. */
+/* Lanes go different ways at block b's branch: the blocks between it and the one where all lanes
+ * meet again (its post-dominator) run under masks. */
 static bool mark_region(struct wide *w, uint32_t b)
 {
     bool in[WIDE_MAX_BLOCKS] = {0}, changed = false;
     uint32_t stop = w->post_dominator[b];
     reach(w, b, stop, in);
-    if (in[b]) { /* lanes leave a loop one by one: all of it, up to its common end */
+    /* The branch is reached again from itself: it leaves a loop, and lanes leave it in different
+     * turns. Then all blocks of the loops that it leaves run under masks. */
+    if (in[b]) {
         int loop = w->loop_of[b];
         while (loop >= 0 && w->loops[loop].parent >= 0 && !w->loops[w->loops[loop].parent].in[stop])
             loop = w->loops[loop].parent;
@@ -463,14 +470,15 @@ static bool mark_region(struct wide *w, uint32_t b)
             continue;
         uint32_t sources = entered[k];
         bool header = w->loop_of[k] >= 0 && w->loops[w->loop_of[k]].header == k;
-        /* A header's second source is its own latch: not a meeting of lanes. */
+        /* A loop's header is also entered from its own latch: no lanes that parted meet there. */
         if (sources > (header && in[k] ? 2u : 1u) || (sources > 1 && !header))
             changed |= mark_phis(w, k, in, b);
     }
     return changed;
 }
 
-/* Values that leave a loop whose lanes leave at different times. */
+/* A value that was computed in a loop which lanes leave in different turns differs between them
+ * outside of it. */
 static bool mark_exits(struct wide *w)
 {
     bool changed = false;

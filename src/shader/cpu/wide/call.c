@@ -1,5 +1,5 @@
-/* shader: calls on vectors of lanes: markers, intrinsics, SIMD-group operations, and anything else
- * one lane after the other. See wide.h. */
+/* shader: calls on vectors of lanes: markers, intrinsics, and anything else one lane after the
+ * other. See wide.h. Compiler process. */
 #include "shader/cpu/wide/wide.h"
 
 #include <stdlib.h>
@@ -106,55 +106,93 @@ void wide_lane_loop_end(struct wide *w, struct wide_lane_loop *l)
     LLVMPositionBuilderAtEnd(b, l->after);
 }
 
-/* for (lane = 0; lane < width; lane++) if (active) result[lane] = copy of `in` */
-bool wide_serial(struct wide *w, LLVMValueRef in)
+/* An instruction that is repeated for each lane. */
+struct serial {
+    struct wide *w;
+    LLVMValueRef in;
+    int operands;           /* without the called function */
+    LLVMValueRef array[16]; /* where the lanes' values of an operand lie; NULL: they are the same */
+    LLVMTypeRef type;       /* of the result */
+    LLVMValueRef results;   /* where the lanes' results go; NULL: there are none */
+};
+
+static bool operand_arrays(struct serial *s)
 {
-    struct codegen *g = w->g;
-    LLVMBuilderRef b = g->builder;
-    int operands = LLVMGetNumOperands(in) - (LLVMIsACallInst(in) ? 1 : 0);
-    wide_strided_flush(w);
-    w->matrix = NULL; /* it may write */
-    LLVMTypeRef type = LLVMTypeOf(in), kept = kept_type(w, type);
-    LLVMValueRef array[16] = {0}, result = NULL;
-    if (operands > (int)ABX_ARRAY_SIZE(array)) {
+    struct wide *w = s->w;
+    s->operands = LLVMGetNumOperands(s->in) - (LLVMIsACallInst(s->in) ? 1 : 0);
+    if (s->operands > (int)ABX_ARRAY_SIZE(s->array)) {
         w->refused = "a call with many arguments";
         return false;
     }
-    for (int i = 0; i < operands; i++) {
-        LLVMValueRef o = LLVMGetOperand(in, (unsigned)i);
-        if (wide_is_divergent(w, o) ||
-                (LLVMGetTypeKind(LLVMTypeOf(o)) == LLVMPointerTypeKind && wide_private(o)))
-            if (!(array[i] = array_of(w, o))) {
-                w->refused = "a structure that differs between lanes";
-                return false;
-            }
+    for (int i = 0; i < s->operands; i++) {
+        LLVMValueRef o = LLVMGetOperand(s->in, (unsigned)i);
+        bool private = LLVMGetTypeKind(LLVMTypeOf(o)) == LLVMPointerTypeKind && wide_private(o);
+        if (!private && !wide_is_divergent(w, o))
+            continue;
+        s->array[i] = array_of(w, o);
+        if (!s->array[i]) {
+            w->refused = "a structure that differs between lanes";
+            return false;
+        }
     }
-    LLVMTypeKind kind = LLVMGetTypeKind(type);
-    if (kind != LLVMVoidTypeKind) {
-        result = wide_slot(w, LLVMArrayType2(kept, w->width), "results");
-        LLVMBuildStore(b, LLVMConstNull(LLVMArrayType2(kept, w->width)), result);
+    return true;
+}
+
+/* Zeros for the lanes that are off. */
+static void result_array(struct serial *s)
+{
+    LLVMTypeRef array = LLVMArrayType2(kept_type(s->w, s->type), s->w->width);
+    if (LLVMGetTypeKind(s->type) == LLVMVoidTypeKind)
+        return;
+    s->results = wide_slot(s->w, array, "results");
+    LLVMBuildStore(s->w->g->builder, LLVMConstNull(array), s->results);
+}
+
+static LLVMValueRef copy_for(struct serial *s, LLVMValueRef lane)
+{
+    struct wide *w = s->w;
+    LLVMValueRef copy = LLVMInstructionClone(s->in);
+    for (int i = 0; i < s->operands; i++) {
+        LLVMValueRef o = LLVMGetOperand(s->in, (unsigned)i);
+        LLVMValueRef v =
+                s->array[i] ? load_lane(w, s->array[i], LLVMTypeOf(o), lane) : wide_uniform(w, o);
+        LLVMSetOperand(copy, (unsigned)i, v);
     }
+    LLVMInsertIntoBuilder(w->g->builder, copy);
+    return copy;
+}
+
+/* The results become the instruction's value: a vector, or the array where no vector can be. */
+static void take_results(struct serial *s)
+{
+    struct wide *w = s->w;
+    LLVMTypeRef kept = kept_type(w, s->type);
+    if (!vectorisable(s->type)) {
+        wide_get(w, s->in)->memory = s->results;
+        return;
+    }
+    LLVMValueRef v = LLVMBuildLoad2(w->g->builder, wide_type(w, kept), s->results, "");
+    if (kept != s->type)
+        v = LLVMBuildTrunc(w->g->builder, v, wide_type(w, s->type), "");
+    wide_set_vector(w, s->in, v);
+}
+
+/* for (lane = 0; lane < width; lane++) if (active) result[lane] = copy of `in` */
+bool wide_serial(struct wide *w, LLVMValueRef in)
+{
+    struct serial s = {.w = w, .in = in, .type = LLVMTypeOf(in)};
+    wide_strided_flush(w);
+    w->matrix = NULL; /* it may write */
+    if (!operand_arrays(&s))
+        return false;
+    result_array(&s);
     struct wide_lane_loop loop = wide_lane_loop_begin(w, w->mask);
-    LLVMValueRef copy = LLVMInstructionClone(in);
-    for (int i = 0; i < operands; i++) {
-        LLVMValueRef o = LLVMGetOperand(in, (unsigned)i);
-        LLVMSetOperand(copy, (unsigned)i,
-                array[i] ? load_lane(w, array[i], LLVMTypeOf(o), loop.lane) : wide_uniform(w, o));
-    }
-    LLVMInsertIntoBuilder(b, copy);
-    if (result)
-        store_lane(w, result, copy, loop.lane);
+    LLVMValueRef copy = copy_for(&s, loop.lane);
+    if (s.results)
+        store_lane(w, s.results, copy, loop.lane);
     wide_lane_loop_end(w, &loop);
-    if (!result)
-        return true;
-    if (!vectorisable(type)) {
-        wide_get(w, in)->memory = result;
-        return true;
-    }
-    LLVMValueRef v = LLVMBuildLoad2(b, wide_type(w, kept), result, "");
-    if (kept != type)
-        v = LLVMBuildTrunc(b, v, wide_type(w, type), "");
-    wide_set_vector(w, in, v);
+    if (s.results)
+        take_results(&s);
     return true;
 }
 
@@ -221,12 +259,17 @@ static bool vector_intrinsic(struct wide *w, LLVMValueRef in, const char *name)
 
 /* ---- markers */
 
-static void take_place(struct wide *w, LLVMValueRef in, uint64_t which)
+static bool builtin(struct wide *w, LLVMValueRef in)
 {
+    uint64_t which = wide_marker(in, "__abx_builtin");
+    if (which / 4 >= ABX_BUILTIN_COUNT || which % 4 > 2) {
+        w->refused = "an unknown builtin";
+        return false;
+    }
     const struct wide_value *p = &w->lane_place[which / 4][which % 4];
     if (!wide_is_divergent(w, in)) {
         wide_set_uniform(w, in, p->uniform);
-        return;
+        return true;
     }
     struct wide_value *v = wide_get(w, in);
     v->vector = p->vector;
@@ -237,22 +280,40 @@ static void take_place(struct wide *w, LLVMValueRef in, uint64_t which)
     v->limit = p->limit;
     v->not_negative = p->limit != 0;
     v->root = in;
+    return true;
 }
 
-static bool argument(struct wide *w, LLVMValueRef in, uint64_t n, bool buffer)
+/* Address number `n` of the `count` that lie at `offset` in what the worker passes. */
+static bool argument(struct wide *w, LLVMValueRef in, size_t offset, uint64_t n, unsigned count)
 {
     struct codegen *g = w->g;
-    if (n >= (buffer ? ABX_BUFFER_SLOTS : ABX_MAX_THREADGROUP_BINDINGS)) {
+    if (n >= count) {
         w->refused = "an argument index out of range";
         return false;
     }
     LLVMBasicBlockRef here = LLVMGetInsertBlock(g->builder);
-    size_t offset = (buffer ? offsetof(struct abx_kernel_call, buffers)
-                            : offsetof(struct abx_kernel_call, threadgroup)) +
-                    8 * (size_t)n;
+    offset += 8 * (size_t)n;
     LLVMPositionBuilderBefore(g->builder, w->entry_mark);
     wide_set_uniform(w, in, codegen_load_field(g, w->place.call, g->ptr, offset, "argument"));
     LLVMPositionBuilderAtEnd(g->builder, here);
+    return true;
+}
+
+static bool buffer(struct wide *w, LLVMValueRef in)
+{
+    return argument(w, in, offsetof(struct abx_kernel_call, buffers),
+            wide_marker(in, "__abx_buffer"), ABX_BUFFER_SLOTS);
+}
+
+static bool threadgroup(struct wide *w, LLVMValueRef in)
+{
+    return argument(w, in, offsetof(struct abx_kernel_call, threadgroup),
+            wide_marker(in, "__abx_threadgroup"), ABX_MAX_THREADGROUP_BINDINGS);
+}
+
+static bool statics(struct wide *w, LLVMValueRef in)
+{
+    wide_set_uniform(w, in, w->statics);
     return true;
 }
 
@@ -278,300 +339,67 @@ static bool stop(struct wide *w, uint32_t wait)
     return true;
 }
 
+static bool barrier(struct wide *w, LLVMValueRef in)
+{
+    return stop(w, ABX_WAIT_GROUP);
+}
+
+static bool yield(struct wide *w, LLVMValueRef in)
+{
+    return stop(w, ABX_WAIT_YIELD);
+}
+
+/* Lanes run side by side: memory order is enough, and none for a barrier of no memory (0). */
+static bool simd_barrier(struct wide *w, LLVMValueRef in)
+{
+    if (wide_marker(in, "__abx_simd_barrier") != 0)
+        LLVMBuildFence(w->g->builder, LLVMAtomicOrderingAcquireRelease, 1, "");
+    return true;
+}
+
+static const struct marker {
+    const char *name;
+    bool (*translate)(struct wide *w, LLVMValueRef in);
+    bool orders; /* accesses that wait for their neighbours are made before it */
+} markers[] = {
+        {"__abx_builtin", builtin, false},
+        {"__abx_buffer", buffer, false},
+        {"__abx_threadgroup", threadgroup, false},
+        {"__abx_statics", statics, false},
+        {"__abx_barrier", barrier, true},
+        {"__abx_yield", yield, true},
+        {"__abx_simd_barrier", simd_barrier, true},
+        {"__abx_simd", wide_simd, true},
+};
+
+/* A call that gives every lane the same is made once. */
+static bool uniform_call(struct wide *w, LLVMValueRef in)
+{
+    LLVMValueRef copy = LLVMInstructionClone(in);
+    for (unsigned i = 0; i < LLVMGetNumArgOperands(in); i++)
+        LLVMSetOperand(copy, i, wide_uniform(w, LLVMGetOperand(in, i)));
+    LLVMInsertIntoBuilder(w->g->builder, copy);
+    wide_set_uniform(w, in, copy);
+    return true;
+}
+
 bool wide_call(struct wide *w, LLVMValueRef in)
 {
     const char *name = codegen_callee(in);
-    uint64_t n;
-    if ((n = wide_marker(in, "__abx_builtin")) != ~0ull) {
-        if (n / 4 >= ABX_BUILTIN_COUNT || n % 4 > 2) {
-            w->refused = "an unknown builtin";
-            return false;
-        }
-        take_place(w, in, n);
-        return true;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(markers); i++) {
+        if (strcmp(name, markers[i].name) != 0)
+            continue;
+        if (markers[i].orders)
+            wide_strided_flush(w);
+        return markers[i].translate(w, in);
     }
-    if ((n = wide_marker(in, "__abx_buffer")) != ~0ull)
-        return argument(w, in, n, true);
-    if ((n = wide_marker(in, "__abx_threadgroup")) != ~0ull)
-        return argument(w, in, n, false);
-    if (!strcmp(name, "__abx_statics")) {
-        wide_set_uniform(w, in, w->statics);
-        return true;
-    }
-    if (!strcmp(name, "__abx_barrier") || !strncmp(name, "__abx_simd", 10) || codegen_is_matrix(in))
+    if (codegen_is_matrix(in)) {
         wide_strided_flush(w);
-    if (codegen_is_matrix(in))
         return wide_matrix(w, in);
-    if (!strcmp(name, "__abx_barrier"))
-        return stop(w, ABX_WAIT_GROUP);
-    if (!strcmp(name, "__abx_yield")) {
-        wide_strided_flush(w);
-        return stop(w, ABX_WAIT_YIELD);
     }
-    if (!strcmp(name, "__abx_simd_barrier")) { /* lanes run side by side: memory order is enough */
-        if (wide_marker(in, "__abx_simd_barrier") == 0)
-            return true; /* of no memory */
-        LLVMBuildFence(w->g->builder, LLVMAtomicOrderingAcquireRelease, 1, "");
-        return true;
-    }
-    if (!strcmp(name, "__abx_simd"))
-        return wide_simd(w, in);
     if (hint(name))
         return true;
-    if (!wide_is_divergent(w, in) && LLVMGetTypeKind(LLVMTypeOf(in)) != LLVMVoidTypeKind) {
-        LLVMValueRef copy = LLVMInstructionClone(in);
-        for (unsigned i = 0; i < LLVMGetNumArgOperands(in); i++)
-            LLVMSetOperand(copy, i, wide_uniform(w, LLVMGetOperand(in, i)));
-        LLVMInsertIntoBuilder(w->g->builder, copy);
-        wide_set_uniform(w, in, copy);
-        return true;
-    }
+    if (!wide_is_divergent(w, in) && LLVMGetTypeKind(LLVMTypeOf(in)) != LLVMVoidTypeKind)
+        return uniform_call(w, in);
     return vector_intrinsic(w, in, name) || wide_serial(w, in);
-}
-
-/* ---- SIMD-group operations: the whole group is one vector */
-
-struct simd {
-    struct wide *w;
-    LLVMTypeRef element;
-    unsigned op, type, group; /* group: lanes that belong together, 32 or 4 */
-};
-
-static LLVMValueRef decode(struct simd *s, LLVMValueRef v)
-{
-    LLVMBuilderRef b = s->w->g->builder;
-    if (s->type == ABX_SIMD_I64 || s->type == ABX_SIMD_U64)
-        return v;
-    v = LLVMBuildTrunc(b, v, wide_type(s->w, s->w->g->i32), "");
-    return s->type == ABX_SIMD_F32 ? LLVMBuildBitCast(b, v, wide_type(s->w, s->element), "") : v;
-}
-
-/* Of a scalar or a vector. */
-static LLVMValueRef encode(struct simd *s, LLVMValueRef v)
-{
-    LLVMBuilderRef b = s->w->g->builder;
-    bool vector = LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind;
-    LLVMTypeRef i32 = s->w->g->i32, i64 = s->w->g->i64;
-    if (s->type == ABX_SIMD_F32)
-        v = LLVMBuildBitCast(b, v, vector ? wide_type(s->w, i32) : i32, "");
-    if (s->type == ABX_SIMD_I64 || s->type == ABX_SIMD_U64)
-        return v;
-    return LLVMBuildZExt(b, v, vector ? wide_type(s->w, i64) : i64, "");
-}
-
-static LLVMValueRef intrinsic2(struct simd *s, const char *name, LLVMValueRef x, LLVMValueRef y)
-{
-    LLVMTypeRef type = LLVMTypeOf(x);
-    LLVMValueRef a[2] = {x, y};
-    return codegen_call_intrinsic(s->w->g, name, &type, 1, a, 2);
-}
-
-static LLVMValueRef combine(struct simd *s, unsigned op, LLVMValueRef x, LLVMValueRef y)
-{
-    LLVMBuilderRef b = s->w->g->builder;
-    bool f = s->type == ABX_SIMD_F32,
-         is_signed = s->type == ABX_SIMD_I32 || s->type == ABX_SIMD_I64;
-    switch (op) {
-    case ABX_SIMD_ADD:
-        return f ? LLVMBuildFAdd(b, x, y, "") : LLVMBuildAdd(b, x, y, "");
-    case ABX_SIMD_MUL:
-        return f ? LLVMBuildFMul(b, x, y, "") : LLVMBuildMul(b, x, y, "");
-    case ABX_SIMD_MIN:
-        return intrinsic2(s, f ? "llvm.minnum" : is_signed ? "llvm.smin" : "llvm.umin", x, y);
-    case ABX_SIMD_MAX:
-        return intrinsic2(s, f ? "llvm.maxnum" : is_signed ? "llvm.smax" : "llvm.umax", x, y);
-    case ABX_SIMD_AND:
-        return LLVMBuildAnd(b, x, y, "");
-    case ABX_SIMD_OR:
-        return LLVMBuildOr(b, x, y, "");
-    default:
-        return LLVMBuildXor(b, x, y, "");
-    }
-}
-
-/* As runtime.c's identity(). */
-static LLVMValueRef identity(struct simd *s, unsigned op)
-{
-    LLVMTypeRef t = s->element;
-    bool f = s->type == ABX_SIMD_F32,
-         is_signed = s->type == ABX_SIMD_I32 || s->type == ABX_SIMD_I64;
-    uint64_t top = 1ull << (f ? 31 : LLVMGetIntTypeWidth(t) - 1);
-    switch (op) {
-    case ABX_SIMD_ADD:
-        return f ? LLVMConstReal(t, -0.0) : LLVMConstInt(t, 0, 0);
-    case ABX_SIMD_MUL:
-        return f ? LLVMConstReal(t, 1.0) : LLVMConstInt(t, 1, 0);
-    case ABX_SIMD_MIN:
-        return f           ? LLVMConstReal(t, __builtin_inf())
-               : is_signed ? LLVMConstInt(t, top - 1, 0)
-                           : LLVMConstAllOnes(t);
-    case ABX_SIMD_MAX:
-        return f ? LLVMConstReal(t, -__builtin_inf()) : LLVMConstInt(t, is_signed ? top : 0, 0);
-    case ABX_SIMD_AND:
-        return LLVMConstAllOnes(t);
-    default:
-        return LLVMConstNull(t);
-    }
-}
-
-static LLVMValueRef only_active(struct simd *s, LLVMValueRef v, unsigned op)
-{
-    struct wide *w = s->w;
-    return w->mask ? LLVMBuildSelect(w->g->builder, w->mask, v, wide_splat(w, identity(s, op)), "")
-                   : v;
-}
-
-/* Halves on halves within each group; the group's first lane has the result. */
-static LLVMValueRef reduce(struct simd *s, LLVMValueRef v)
-{
-    int index[WIDE_MAX_WIDTH];
-    v = only_active(s, v, s->op);
-    for (unsigned half = s->group / 2; half; half /= 2) {
-        for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
-            index[i] = (int)(i % s->group < half ? i + half : i);
-        v = combine(s, s->op, v, wide_shuffle(s->w, v, v, index, s->w->width));
-    }
-    return v;
-}
-
-static LLVMValueRef scan(struct simd *s, LLVMValueRef v, unsigned base, bool exclusive)
-{
-    struct wide *w = s->w;
-    int index[WIDE_MAX_WIDTH];
-    v = only_active(s, v, base);
-    LLVMValueRef none = wide_splat(w, identity(s, base));
-    for (unsigned distance = 1; distance < s->group; distance *= 2) {
-        for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
-            index[i] = (int)(i % s->group >= distance ? i - distance : WIDE_MAX_WIDTH + i);
-        v = combine(s, base, wide_shuffle(w, v, none, index, w->width), v);
-    }
-    if (!exclusive)
-        return v;
-    for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
-        index[i] = (int)(i % s->group ? i - 1 : WIDE_MAX_WIDTH + i);
-    LLVMValueRef start = base == ABX_SIMD_ADD ? LLVMConstNull(s->element) : identity(s, base);
-    return wide_shuffle(w, v, wide_splat(w, start), index, w->width);
-}
-
-/* Constant lane numbers become one permutation, others go through memory. */
-static LLVMValueRef permute(struct simd *s, LLVMValueRef v, LLVMValueRef from)
-{
-    struct wide *w = s->w;
-    struct codegen *g = w->g;
-    int index[WIDE_MAX_WIDTH];
-    bool constant = LLVMIsAConstant(from);
-    for (unsigned i = 0; i < WIDE_MAX_WIDTH && constant; i++) {
-        LLVMValueRef e = LLVMGetAggregateElement(from, i);
-        constant = e && LLVMIsAConstantInt(e);
-        index[i] = constant ? (int)(LLVMConstIntGetZExtValue(e) & 31) : 0;
-    }
-    if (constant)
-        return wide_shuffle(w, v, v, index, w->width);
-    LLVMValueRef slot = wide_slot(w, LLVMTypeOf(v), "exchange");
-    LLVMBuildStore(g->builder, v, slot);
-    from = LLVMBuildAnd(g->builder, from, wide_splat(w, codegen_i64(g, 31)), "");
-    LLVMValueRef p = LLVMBuildGEP2(g->builder, s->element, slot, &from, 1, "");
-    LLVMTypeRef types[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
-    LLVMValueRef all = wide_splat(w, LLVMConstInt(g->i1, 1, 0));
-    LLVMValueRef a[4] = {p, codegen_i32(g, 4), all, LLVMConstNull(LLVMTypeOf(v))};
-    return codegen_call_intrinsic(g, "llvm.masked.gather", types, 2, a, 4);
-}
-
-static LLVMValueRef shuffle(struct simd *s, LLVMValueRef in)
-{
-    struct wide *w = s->w;
-    LLVMBuilderRef b = w->g->builder;
-    LLVMValueRef value = LLVMGetOperand(in, 1), from = LLVMGetOperand(in, 2);
-    if (!wide_is_divergent(w, value))
-        return wide_uniform(w, value);
-    LLVMValueRef v = decode(s, wide_vector(w, value));
-    if (!wide_is_divergent(w, from)) {
-        LLVMValueRef lane = LLVMBuildAnd(b, wide_uniform(w, from), codegen_i64(w->g, 31), "");
-        return encode(s, LLVMBuildExtractElement(b, v, lane, ""));
-    }
-    return encode(s, permute(s, v, wide_vector(w, from)));
-}
-
-static LLVMValueRef ballot(struct simd *s, LLVMValueRef value)
-{
-    struct wide *w = s->w;
-    LLVMBuilderRef b = w->g->builder;
-    LLVMValueRef zero = LLVMConstNull(wide_type(w, w->g->i64));
-    LLVMValueRef set = LLVMBuildICmp(b, LLVMIntNE, wide_vector(w, value), zero, "");
-    if (w->mask)
-        set = LLVMBuildSelect(b, w->mask, set, LLVMConstNull(wide_type(w, w->g->i1)), "");
-    return LLVMBuildZExt(b, wide_bits(w, set), w->g->i64, "");
-}
-
-static LLVMValueRef spread(struct simd *s, LLVMValueRef v)
-{
-    int index[WIDE_MAX_WIDTH];
-    for (unsigned i = 0; i < WIDE_MAX_WIDTH; i++)
-        index[i] = (int)(i - i % s->group);
-    return wide_shuffle(s->w, v, v, index, s->w->width);
-}
-
-bool wide_simd(struct wide *w, LLVMValueRef in)
-{
-    struct codegen *g = w->g;
-    uint64_t code = wide_marker(in, "__abx_simd");
-    if (code == ~0ull || w->width != WIDE_MAX_WIDTH) {
-        w->refused = "a SIMD-group operation that is not constant";
-        return false;
-    }
-    struct simd s = {.w = w,
-            .op = code & ABX_SIMD_OP_MASK,
-            .type = code & ABX_SIMD_TYPE_MASK,
-            .group = code & ABX_SIMD_QUAD ? 4 : WIDE_MAX_WIDTH};
-    s.element = s.type == ABX_SIMD_F32 ? LLVMFloatTypeInContext(g->context)
-                : s.type == ABX_SIMD_I64 || s.type == ABX_SIMD_U64 ? g->i64
-                                                                   : g->i32;
-    LLVMValueRef value = LLVMGetOperand(in, 1), r;
-    LLVMValueRef zero = codegen_i32(g, 0);
-    switch (s.op) {
-    case ABX_SIMD_SHUFFLE:
-        r = shuffle(&s, in);
-        break;
-    case ABX_SIMD_BALLOT:
-        r = ballot(&s, value);
-        break;
-    case ABX_SIMD_FIRST:
-        if (s.group == 4 && w->mask) {
-            w->refused = "quad_broadcast_first among some lanes";
-            return false;
-        }
-        r = decode(&s, wide_vector(w, value));
-        r = encode(&s, s.group == 4
-                               ? spread(&s, r)
-                               : LLVMBuildExtractElement(g->builder, r, wide_first_active(w), ""));
-        break;
-    case ABX_SIMD_SCAN_ADD:
-    case ABX_SIMD_SCAN_MUL:
-    case ABX_SIMD_XSCAN_ADD:
-    case ABX_SIMD_XSCAN_MUL:
-        r = encode(&s, scan(&s, decode(&s, wide_vector(w, value)),
-                               (s.op - ABX_SIMD_SCAN_ADD) & 1 ? ABX_SIMD_MUL : ABX_SIMD_ADD,
-                               s.op >= ABX_SIMD_XSCAN_ADD));
-        break;
-    case ABX_SIMD_ADD:
-    case ABX_SIMD_MUL:
-    case ABX_SIMD_MIN:
-    case ABX_SIMD_MAX:
-    case ABX_SIMD_AND:
-    case ABX_SIMD_OR:
-    case ABX_SIMD_XOR:
-        r = reduce(&s, decode(&s, wide_vector(w, value)));
-        r = encode(&s,
-                s.group == 4 ? spread(&s, r) : LLVMBuildExtractElement(g->builder, r, zero, ""));
-        break;
-    default:
-        w->refused = "an unknown SIMD-group operation";
-        return false;
-    }
-    bool vector = LLVMGetTypeKind(LLVMTypeOf(r)) == LLVMVectorTypeKind;
-    if (!wide_is_divergent(w, in))
-        wide_set_uniform(w, in, r);
-    else
-        wide_set_vector(w, in, vector ? r : wide_splat(w, r));
-    return true;
 }

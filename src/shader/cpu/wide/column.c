@@ -10,7 +10,7 @@
 #define MAX_LANES 32u /* floats made at a time */
 
 struct memo {
-    LLVMValueRef value, wide; /* as it is, and zero-extended to 32 bits */
+    LLVMValueRef value, wide; /* the node's value, and that zero-extended to 32 bits */
     LLVMValueRef sum;
     bool summed; /* sum is known, and may be NULL */
 };
@@ -24,7 +24,7 @@ struct part {
     struct memo memo[SUM_MAX_NODES];       /* of the loop's nodes, by number */
     LLVMValueRef same[SUM_MAX_NODES];      /* nodes that all lanes share: stay for all parts */
     LLVMValueRef loaded[WIDE_MAX_STRIDED]; /* elements of column[0], by number */
-    bool alone;                            /* terms of no elements, in their lanes, and no others */
+    bool alone; /* only terms without elements are made now, as vectors of all lanes */
 };
 
 static LLVMValueRef eval(struct part *p, LLVMValueRef v);
@@ -39,7 +39,8 @@ static void set_positions(struct part *p, unsigned first)
 
 /* ---- loads */
 
-/* The element of a column at a slot of a group. */
+/* The element of `column` that corresponds to `like`, an element of another column: it has the same
+ * slot in the same group of loads. */
 static const struct sum_element *element_at(
         const struct sums *s, unsigned column, const struct sum_element *like)
 {
@@ -51,7 +52,7 @@ static const struct sum_element *element_at(
     return NULL;
 }
 
-/* Where an element's like lies, for each of the register's columns. */
+/* For each of the register's columns, where the element that corresponds to `like` lies. */
 static bool places(const struct part *p, const struct sum_element *like, int64_t *at)
 {
     const struct wide_strided *head = &p->s->w->strided[like->head];
@@ -64,8 +65,8 @@ static bool places(const struct part *p, const struct sum_element *like, int64_t
     return true;
 }
 
-/* The first column's elements of a group that lie near one of them, and where each one's like lies:
- * p->lanes places each. */
+/* Elements of the first column that lie near each other in one group of loads; and for each of them
+ * p->lanes places: where the elements that correspond to it in the register's columns lie. */
 #define NEAR 512
 struct group {
     unsigned count, member[WIDE_MAX_STRIDED];
@@ -110,7 +111,8 @@ static LLVMValueRef splat(const struct part *p, LLVMValueRef x)
     return wide_shuffle(p->s->w, v, v, index, p->lanes);
 }
 
-/* The register's elements lie in so many runs of one length, each side by side: 1, 2 or 4; or 0. */
+/* In how many runs of equal length the register's elements lie, the elements of a run side by side:
+ * 1, 2 or 4; 0 when it is more. */
 static unsigned runs(const struct part *p, const int64_t *at, unsigned bytes)
 {
     for (unsigned n = 1; n <= 4; n *= 2) {
@@ -277,7 +279,7 @@ static LLVMValueRef make(struct part *p, LLVMValueRef v, struct sum_node *n)
     struct wide *w = p->s->w;
     int load = LLVMIsALoadInst(v) ? sum_load(p->s, v) : SUM_NONE;
     if (n->has && load != SUM_NONE) {
-        /* Its like, of the first column. */
+        /* The element that corresponds to it in the first column. */
         const struct sum_element *e = element_at(p->s, p->first, &p->s->element[load]);
         unsigned at = (unsigned)(e - p->s->element);
         if (!p->loaded[at])

@@ -409,6 +409,62 @@ static void track_low_bits(struct track *t, LLVMOpcode op)
     set_limit(t, n + 1);
 }
 
+/* As another value's, which it is a copy of. */
+static void track_copy(struct wide_value *v, const struct wide_value *x)
+{
+    v->lanes = x->lanes, v->first = x->first;
+    v->align = x->align, v->limit = x->limit;
+    v->not_negative = x->not_negative;
+    v->no_signed_wrap = x->no_signed_wrap, v->no_unsigned_wrap = x->no_unsigned_wrap;
+}
+
+static void track_operation(struct track *t, LLVMOpcode op)
+{
+    t->x = wide_known(t->w, LLVMGetOperand(t->in, 0));
+    if (!t->x.lanes)
+        return;
+    if (op == LLVMSExt || op == LLVMZExt || op == LLVMTrunc) {
+        track_cast(t, op);
+        return;
+    }
+    t->y = wide_known(t->w, LLVMGetOperand(t->in, 1));
+    if (!t->y.lanes)
+        return;
+    if (op == LLVMAdd || op == LLVMSub || op == LLVMOr)
+        track_sum(t, op, op == LLVMOr);
+    else if (op == LLVMMul || op == LLVMShl)
+        track_product(t, op);
+    else if (op == LLVMAnd || op == LLVMURem || op == LLVMXor)
+        track_low_bits(t, op);
+    else
+        track_right(t, op);
+}
+
+static bool is_tracked(LLVMValueRef in, LLVMOpcode op)
+{
+    switch ((unsigned)op) {
+    case LLVMOr:
+        return LLVMGetIsDisjoint(in); /* a sum */
+    case LLVMSExt:
+    case LLVMZExt:
+    case LLVMTrunc:
+    case LLVMAdd:
+    case LLVMSub:
+    case LLVMMul:
+    case LLVMShl:
+    case LLVMLShr:
+    case LLVMAShr:
+    case LLVMUDiv:
+    case LLVMSDiv:
+    case LLVMURem:
+    case LLVMAnd:
+    case LLVMXor:
+        return LLVMGetTypeKind(LLVMTypeOf(LLVMGetOperand(in, 0))) == LLVMIntegerTypeKind;
+    default:
+        return false;
+    }
+}
+
 void wide_track(struct wide *w, LLVMValueRef in)
 {
     struct track t = {.w = w, .in = in, .v = wide_get(w, in)};
@@ -417,46 +473,14 @@ void wide_track(struct wide *w, LLVMValueRef in)
     if (LLVMGetTypeKind(type) != LLVMIntegerTypeKind || LLVMGetIntTypeWidth(type) > 64 ||
             LLVMGetIntTypeWidth(type) < 8)
         return;
+    t.bits = LLVMGetIntTypeWidth(type);
     t.v->root = in;
     t.v->delta = 0;
     wide_know_constant(w, t.v);
-    if (t.v->lanes) {
+    if (t.v->lanes)
         root_of_constant(w, t.v);
-        return;
-    }
-    if (op == LLVMFreeze && wide_is_divergent(w, LLVMGetOperand(in, 0))) {
-        const struct wide_value *x = wide_get(w, LLVMGetOperand(in, 0));
-        t.v->lanes = x->lanes, t.v->first = x->first;
-        t.v->align = x->align, t.v->limit = x->limit;
-        t.v->not_negative = x->not_negative;
-        t.v->no_signed_wrap = x->no_signed_wrap, t.v->no_unsigned_wrap = x->no_unsigned_wrap;
-        return;
-    }
-    t.bits = LLVMGetIntTypeWidth(type);
-    bool cast = op == LLVMSExt || op == LLVMZExt || op == LLVMTrunc;
-    bool disjoint = op == LLVMOr && LLVMGetIsDisjoint(in);
-    if (!cast && op != LLVMAdd && op != LLVMSub && op != LLVMMul && op != LLVMShl && !disjoint &&
-            op != LLVMLShr && op != LLVMAShr && op != LLVMUDiv && op != LLVMSDiv &&
-            op != LLVMURem && op != LLVMAnd && op != LLVMXor)
-        return;
-    if (LLVMGetTypeKind(LLVMTypeOf(LLVMGetOperand(in, 0))) != LLVMIntegerTypeKind)
-        return;
-    t.x = wide_known(w, LLVMGetOperand(in, 0));
-    if (!t.x.lanes)
-        return;
-    if (cast) {
-        track_cast(&t, op);
-        return;
-    }
-    t.y = wide_known(w, LLVMGetOperand(in, 1));
-    if (!t.y.lanes)
-        return;
-    if (op == LLVMAdd || op == LLVMSub || disjoint)
-        track_sum(&t, op, disjoint);
-    else if (op == LLVMMul || op == LLVMShl)
-        track_product(&t, op);
-    else if (op == LLVMAnd || op == LLVMURem || op == LLVMXor)
-        track_low_bits(&t, op);
-    else
-        track_right(&t, op);
+    else if (op == LLVMFreeze && wide_is_divergent(w, LLVMGetOperand(in, 0)))
+        track_copy(t.v, wide_get(w, LLVMGetOperand(in, 0)));
+    else if (is_tracked(in, op))
+        track_operation(&t, op);
 }

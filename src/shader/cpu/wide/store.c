@@ -51,14 +51,14 @@ static struct strided_pick pick_run(const struct cell *cell, unsigned count, uns
     return p;
 }
 
-/* Vectors that the cells' elements are taken from. */
+/* The vectors that hold the elements to be written; a cell says which one, and where in it. */
 struct parts {
     LLVMValueRef vector[WIDE_MAX_STRIDED];
     unsigned count, length;
 };
 
-/* Instructions that all the runs take. Without AVX-512 two registers of less than 32 bits an
- * element are permuted each on its own. */
+/* How many instructions it takes to put all runs together. Without AVX-512, elements of less than
+ * 32 bits from two registers take a permutation of each. */
 static unsigned picks(
         struct wide *w, const struct wide_strided *s, const struct cell *cell, unsigned n)
 {
@@ -128,7 +128,8 @@ static bool converted_parts(struct wide *w, const struct wide_strided *s, unsign
     memcpy(traced, cell, n * sizeof *cell);
     if (!trace_parts(w, s, traced, n, &p))
         return false;
-    /* What bringing them into lanes took: a transposition, of so many registers. */
+    /* What bringing them into lanes took, and is not needed any more: the transposition of p.count
+     * registers. */
     unsigned saved = p.count * (31 - (unsigned)__builtin_clz(p.length)), was = picks(w, s, cell, n);
     if (p.count * p.length > 2 * n || picks(w, s, traced, n) > was + saved)
         return false;
@@ -153,7 +154,7 @@ static bool store_runs(struct wide *w, struct wide_strided *s, unsigned count)
         if (i + 1 < n && cell[i].at == cell[i + 1].at)
             continue;
         if (i + 1 < n && cell[i + 1].at < cell[i].at + s->bytes)
-            return false; /* overlapping halves */
+            return false; /* two elements overlap in part */
         cell[kept++] = cell[i];
         runs += kept == 1 || cell[kept - 1].at != cell[kept - 2].at + s->bytes;
     }

@@ -42,7 +42,7 @@ static void add(
             .waits = !stores,
             .narrow = element_bytes(w, type) < 4,
             .ahead = stores ? NULL : wide_ahead(w, pointer)};
-    if (!s->address.root) /* whatever is at a distance from it has this for its root */
+    if (!s->address.root) /* accesses at a known distance from this one name it as their root */
         s->address.root = pointer;
     s->pointer = s->address.lanes ? NULL : wide_vector(w, pointer);
     s->mark =
@@ -118,8 +118,9 @@ static bool hoist(LLVMValueRef v, LLVMValueRef point, unsigned depth)
     return true;
 }
 
-/* Everything of one group goes where its first load was, or better where the group before it went:
- * what is loaded takes long to bring into lanes, and meanwhile there is something to do. */
+/* All loads of a group are made where its first load was, or, if the addresses are known there,
+ * where the group before it was made: bringing loaded elements into lanes takes long, and the
+ * processor works on the earlier group meanwhile. */
 static void flush_loads(struct wide *w)
 {
     LLVMValueRef before = NULL;
@@ -143,7 +144,7 @@ static void flush_loads(struct wide *w)
     }
 }
 
-/* Only stores that follow each other: their order counts. */
+/* Only stores that directly follow each other are joined: stores must not change their order. */
 static void flush_stores(struct wide *w)
 {
     for (uint32_t i = 0, count; i < w->strided_count; i += count) {

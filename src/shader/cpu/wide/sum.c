@@ -62,7 +62,7 @@ static bool carry_user(struct sums *s, struct carried *c, LLVMValueRef phi, LLVM
     if (user != phi && LLVMGetInstructionParent(user) == s->block)
         return false;
     if (LLVMIsAPHINode(user) || LLVMIsABitCastInst(user) || LLVMIsAZExtInst(user))
-        return carry(c, user); /* its bits, as calls take them */
+        return carry(c, user); /* the sum's bits: calls of SIMD-group functions take integers */
     if (is_lane_sum(w, user))
         return true;
     return LLVMIsABinaryOperator(user) && LLVMGetInstructionOpcode(user) == LLVMFAdd &&
@@ -80,7 +80,8 @@ static void reach(struct wide *w, uint32_t b, bool *reached)
     }
 }
 
-/* A phi takes the sum along from wherever the loop may have come. */
+/* True when the phi has the sum (or what was made of it) from each block that may run after the
+ * loop. */
 static bool takes_along(
         struct wide *w, const struct carried *c, LLVMValueRef phi, const bool *reached)
 {
@@ -243,7 +244,8 @@ static int unite(struct sums *s, int a, int b)
     return a > b ? b : a;
 }
 
-/* One of the elements that a value is made of, all of which meet. */
+/* Notes that all elements which `v` is computed from belong to one column, because one operation
+ * needs them together. Returns one of them. */
 static int meet(struct sums *s, LLVMValueRef v)
 {
     struct sum_node *n = sum_node(s, v);
@@ -387,7 +389,7 @@ static bool find_sum(struct sums *s, LLVMValueRef phi)
     return s->phi_seen == 1 && !s->failed;
 }
 
-/* What is made of elements, or adds to sums, goes nowhere but into the sums. */
+/* True when nothing outside the sums uses the node. */
 static bool used_inside(struct sums *s, const struct sum_node *n)
 {
     for (unsigned i = 0; i < s->count; i++)
@@ -413,7 +415,7 @@ static void find_columns(struct sums *s)
         int r = representative(s, (int)i);
         if (r == (int)i)
             e->column = (int)s->columns++;
-        e->column = s->element[r].column; /* the lowest of them is it */
+        e->column = s->element[r].column; /* known: r, the lowest of its elements, came first */
         struct sum_column *c = &s->column[e->column];
         if (r == (int)i)
             *c = (struct sum_column){.head = e->head, .offset = e->offset};
@@ -548,7 +550,8 @@ static bool find_sums(struct sums *s)
     return !s->failed && s->columns;
 }
 
-/* The elements come with the sums; what asks for later ones stays where it was. */
+/* The loads that wait are made together with the sums and no longer wait; prefetches for later
+ * threadgroups stay where they were. */
 static void take_elements(struct sums *s)
 {
     struct wide *w = s->w;

@@ -42,12 +42,13 @@ struct sum_element {
     bool used;
     int head;       /* the first of its group, which `offset` is from; SUM_NONE: not an element */
     int64_t offset; /* bytes */
-    int other;      /* one that it meets in a term, or itself */
+    int other;      /* another element of the same column, or itself: leads to the lowest */
     int column;
     unsigned slot; /* among its group's elements in the column */
 };
 
-/* Elements of a lane that meet in terms: those and no others have to be brought together. */
+/* Elements of one lane that terms are computed from together: only elements of one column have to
+ * be brought into the same place of a register. */
 struct sum_column {
     unsigned first, terms; /* of term[] */
     unsigned shape;        /* columns of one shape are made into terms the same way */

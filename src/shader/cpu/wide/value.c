@@ -67,7 +67,7 @@ LLVMValueRef wide_first_active(struct wide *w)
     if (!w->mask)
         return codegen_i32(g, 0);
     LLVMValueRef bits = LLVMBuildZExt(g->builder, wide_bits(w, w->mask), g->i64, "");
-    /* A bit above the lanes makes the answer defined when there is none. */
+    /* The last lane's bit makes the answer defined when no lane is active. */
     bits = LLVMBuildOr(g->builder, bits, codegen_i64(g, 1ull << (w->width - 1)), "");
     LLVMValueRef a[2] = {bits, LLVMConstInt(g->i1, 1, 0)};
     LLVMValueRef n = codegen_call_intrinsic(g, "llvm.cttz", &g->i64, 1, a, 2);

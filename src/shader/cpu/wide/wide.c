@@ -32,7 +32,8 @@ static bool make_slots(struct wide *w)
                 v->uniform = wide_slot(w, LLVMArrayType2(w->g->i8, v->bytes * w->width), "private");
             } else if (LLVMIsAPHINode(in)) {
                 if (k == LLVMStructTypeKind || k == LLVMArrayTypeKind || k == LLVMVectorTypeKind) {
-                    w->refused = "a structure that meets itself";
+                    w->refused =
+                            "a structure, an array or a vector that several blocks give (a phi)";
                     return false;
                 }
                 v->memory = wide_slot(w, v->divergent ? wide_type(w, t) : t, "phi");
@@ -467,7 +468,7 @@ static bool unmasked_block(struct wide *w, uint32_t b)
         return enter_region(w, b);
     else if (w->successors[b] == 1)
         LLVMBuildBr(builder, w->made[w->successor[b][0]]);
-    else if (wide_is_divergent(w, end)) /* both ways lead to the same block */
+    else if (wide_is_divergent(w, end)) /* both of the branch's ways lead to one block */
         LLVMBuildBr(builder, w->made[w->successor[b][0]]);
     else
         LLVMBuildCondBr(builder, wide_uniform(w, LLVMGetCondition(end)),

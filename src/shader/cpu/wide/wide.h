@@ -151,7 +151,7 @@ void wide_free(struct wide *w);
 
 /* Translates the analysed function at the builder's place; the code goes on in `after`. */
 bool wide_translate(struct wide *w, LLVMBasicBlockRef after);
-/* One instruction; wide_value.c holds what it needs. */
+/* One instruction; value.c holds what it needs. */
 bool wide_instruction(struct wide *w, LLVMValueRef in);
 bool wide_load(struct wide *w, LLVMValueRef in);
 bool wide_store(struct wide *w, LLVMValueRef in);
