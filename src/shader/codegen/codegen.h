@@ -96,7 +96,8 @@ bool codegen_is_matrix(LLVMValueRef in);
 bool codegen_is_matrix_builtin(LLVMValueRef in);
 int codegen_matrix_flags(LLVMValueRef in);
 int codegen_expand_matrices(struct codegen *g, LLVMValueRef function);
-/* Moves what follows `at` in its block into a new block, which is returned. */
+/* Moves what follows `at` in its block into a new block, which is returned; the builder is at its
+ * end. The old block is left without a branch. */
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 
 /* The steps. Each 0 or a negative errno with a message. */

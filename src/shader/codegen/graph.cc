@@ -1,5 +1,5 @@
-/* shader: see graph.h. No more than LLVM's analyses handed on: what is done with them stands where
- * it is done, in C. */
+/* shader: see graph.h. No more than what LLVM has, handed on: what is done with it stands where it
+ * is done, in C. */
 #include "shader/codegen/graph.h"
 
 #include <llvm/Analysis/LoopInfo.h>
@@ -84,4 +84,12 @@ bool codegen_graph_in_loop(const codegen_graph *g, LLVMBasicBlockRef header, LLV
 {
     const Loop *loop = g->of_header(header);
     return loop && loop->contains(unwrap(b));
+}
+
+LLVMBasicBlockRef codegen_graph_split(LLVMValueRef after)
+{
+    Instruction *last = unwrap<Instruction>(after);
+    BasicBlock *tail = last->getParent()->splitBasicBlock(last->getNextNode(), "split");
+    last->getNextNode()->eraseFromParent();
+    return wrap(tail);
 }

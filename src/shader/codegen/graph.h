@@ -1,5 +1,5 @@
-/* shader, private: what LLVM knows of a function's control flow and tells in C++ only: which blocks
- * every way goes through, and loops. Compiler process; the function is made from guest source. */
+/* shader, private: what LLVM knows of a function's control flow, and does with it, in C++ only.
+ * Compiler process; the function is made from guest source. */
 #ifndef ABX_SHADER_CODEGEN_GRAPH_H
 #define ABX_SHADER_CODEGEN_GRAPH_H
 
@@ -34,6 +34,10 @@ LLVMBasicBlockRef codegen_graph_latch(const struct codegen_graph *g, LLVMBasicBl
 /* False when `header` is no loop's. */
 bool codegen_graph_in_loop(
         const struct codegen_graph *g, LLVMBasicBlockRef header, LLVMBasicBlockRef b);
+
+/* Moves what follows `after` in its block into a new block, which is returned; the old one is left
+ * without a branch. */
+LLVMBasicBlockRef codegen_graph_split(LLVMValueRef after);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 /* shader: small helpers over LLVM's C API. Compiler process; the module is the guest's. */
 #include "shader/codegen/codegen.h"
+#include "shader/codegen/graph.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
@@ -127,44 +128,10 @@ LLVMValueRef codegen_load_field(
     return load;
 }
 
-/* The block's own phis, of a loop that is this one block, come from `latch` now. LLVM-C cannot
- * change where a phi comes from. */
-static void rename_latch(struct codegen *g, LLVMBasicBlockRef block, LLVMBasicBlockRef latch)
-{
-    for (LLVMValueRef in = LLVMGetFirstInstruction(block); LLVMIsAPHINode(in);) {
-        LLVMPositionBuilderBefore(g->builder, in);
-        LLVMValueRef phi = LLVMBuildPhi(g->builder, LLVMTypeOf(in), "");
-        for (unsigned i = 0; i < LLVMCountIncoming(in); i++) {
-            LLVMValueRef value = LLVMGetIncomingValue(in, i);
-            LLVMBasicBlockRef from = LLVMGetIncomingBlock(in, i);
-            LLVMAddIncoming(phi, &value, from == block ? &latch : &from, 1);
-        }
-        LLVMValueRef old = in;
-        in = LLVMGetNextInstruction(in);
-        LLVMReplaceAllUsesWith(old, phi);
-        LLVMInstructionEraseFromParent(old);
-    }
-}
-
-/* LLVM-C has no splitBasicBlock. Replacing a block by another also rewrites the phis of its
- * successors, but only while it has a terminator: done once with and once without, that leaves the
- * branches where they were and the phis naming the new block. */
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
 {
-    LLVMBasicBlockRef block = LLVMGetInstructionParent(at);
-    LLVMValueRef function = LLVMGetBasicBlockParent(block);
-    LLVMBasicBlockRef tail = LLVMAppendBasicBlockInContext(g->context, function, "split");
-    LLVMMoveBasicBlockAfter(tail, block);
-    LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(block), LLVMBasicBlockAsValue(tail));
-    LLVMReplaceAllUsesWith(LLVMBasicBlockAsValue(tail), LLVMBasicBlockAsValue(block));
-    rename_latch(g, block, tail);
+    LLVMBasicBlockRef tail = codegen_graph_split(at);
     LLVMPositionBuilderAtEnd(g->builder, tail);
-    for (LLVMValueRef in = LLVMGetNextInstruction(at); in;) {
-        LLVMValueRef next = LLVMGetNextInstruction(in);
-        LLVMInstructionRemoveFromParent(in);
-        LLVMInsertIntoBuilder(g->builder, in);
-        in = next;
-    }
     return tail;
 }
 
