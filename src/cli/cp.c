@@ -95,7 +95,10 @@ int abx_do_cp(int argc, char **argv)
     if (strcmp(c->kind, "podman") == 0)
         abx_oci_become("cp", words);
     if (!c->running)
-        abx_die(ABX_EXIT_OWN, "'%s' has ended, and its files with it", c->name);
+        abx_die(ABX_EXIT_OWN,
+                "'%s' has ended, and its private layer with it: copy while it runs, or have it "
+                "write into a folder of this system (--here, or --mount FOLDER:FOLDER)",
+                c->name);
     char *inside = paths[to];
     if (*inside != '/') /* docker's: of the root */
         inside = abx_xprintf("/%s", inside);

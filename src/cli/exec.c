@@ -110,7 +110,9 @@ static int exec_in(
 {
     struct abx_supervised outside = {.init_fd = -1,
             .terminal = -1,
+            .master = -1,
             .in = -1,
+            .listener = -1,
             .out = {-1, -1},
             .log = -1,
             .own_session = true};

@@ -72,7 +72,7 @@ bool abx_log_owner(int log, char ret[PATH_MAX])
     return true;
 }
 
-static void copy(int fd, off_t *at)
+void abx_log_copy(int fd, off_t *at)
 {
     static char data[FRAME_CAP];
     unsigned stream;
@@ -116,24 +116,18 @@ static void copy_tail(int fd, unsigned long lines, off_t *ret_at)
     }
 }
 
-/* Until it ends; its exit code, or -1 when it is not known. */
-static int follow(const struct abx_container *c, int fd, off_t *at)
+static void follow(const struct abx_container *c, int fd, off_t *at)
 {
-    int supervisor = abx_container_supervisor(c), code = c->exit_code;
+    int supervisor = abx_container_supervisor(c);
     for (bool ended = supervisor < 0; !ended;) {
         ended = abx_process_ended(supervisor, 50);
-        copy(fd, at);
+        abx_log_copy(fd, at);
     }
-    struct abx_container *now = abx_container_find(c->name);
-    if (supervisor >= 0) {
+    if (supervisor >= 0)
         close(supervisor);
-        code = now && abx_container_same(now, c) ? now->exit_code : -1;
-    }
-    abx_container_free(now);
-    return code;
 }
 
-static int open_log(const struct abx_container *c)
+int abx_log_open(const struct abx_container *c)
 {
     char *path = abx_container_file(c, "log");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -165,31 +159,13 @@ int abx_do_logs(int argc, char **argv)
     struct abx_container *c = abx_container_must(o.words[0]);
     if (strcmp(c->kind, "podman") == 0)
         return abx_oci_logs(c->name, following, lines == ULONG_MAX ? -1 : (long)lines);
-    int fd = open_log(c);
+    int fd = abx_log_open(c);
     off_t at = 0;
     if (lines == ULONG_MAX)
-        copy(fd, &at);
+        abx_log_copy(fd, &at);
     else
         copy_tail(fd, lines, &at);
     if (following)
         follow(c, fd, &at);
     return 0;
-}
-
-/* arcbox attach: as if it had been started in the foreground; it has no input. */
-int abx_do_attach(int argc, char **argv)
-{
-    struct abx_options o = abx_options_start(argc, argv);
-    abx_options_next(&o);
-    if (!o.count)
-        abx_usage(&o);
-    struct abx_container *c = abx_container_must(o.words[0]);
-    if (!c->running)
-        abx_die(ABX_EXIT_OWN, "'%s' has ended (see: arcbox logs %s)", c->name, c->name);
-    if (strcmp(c->kind, "podman") == 0)
-        abx_oci_become("attach", o.words);
-    int fd = open_log(c);
-    off_t at = lseek(fd, 0, SEEK_END);
-    int code = follow(c, fd, &at);
-    return code < 0 ? 0 : code;
 }

@@ -270,8 +270,13 @@ int abx_run_oci(struct abx_run *run)
     abx_container_save(c);
     abx_container_note(c, run);
     abx_supervise_prepare();
-    struct abx_supervised outside = {
-            .init_fd = -1, .terminal = -1, .in = -1, .out = {-1, -1}, .log = -1};
+    struct abx_supervised outside = {.init_fd = -1,
+            .terminal = -1,
+            .master = -1,
+            .in = -1,
+            .listener = -1,
+            .out = {-1, -1},
+            .log = -1};
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     outside.pid = spawn(argv, run->detach ? null : -1);
     outside.init = outside.pid;

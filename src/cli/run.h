@@ -186,15 +186,20 @@ struct abx_supervised {
     int init;         /* process 1 of the container, as the host numbers it; 0 until known */
     int init_fd;      /* and held (a pidfd), or -1 */
     int terminal;     /* the socket its terminal comes through, or -1 */
+    int master;       /* what came through it, or -1 */
     bool own_session; /* signals that a key of our terminal sends do not reach it by themselves */
     int in;           /* where our standard input goes, or -1; closed at its end */
+    int listener;     /* where `arcbox attach` brings input of a detached one, or -1 */
     int out[2];       /* what the command writes to its standard output and error, or -1 */
     int log; /* where all that goes when detached, in frames (log.c), else -1: to our own */
     bool detached;
 };
 /* Blocks the signals that are passed on; before the sandbox is started. */
 void abx_supervise_prepare(void);
-void abx_supervise_child(void);            /* undoes it for ordinary children */
+void abx_supervise_child(void); /* undoes it for ordinary children */
+/* Waits for the terminal, which nothing goes on without. */
+void abx_supervise_terminal(struct abx_supervised *s);
+void abx_supervise_raw(void);              /* our terminal, until we end */
 unsigned long abx_supervise_ignored(void); /* a mask of what our caller had ignored */
 /* Passes signals and terminal bytes until the sandbox ends: its exit code. */
 int abx_supervise(struct abx_supervised *s);
@@ -207,5 +212,18 @@ int abx_log_append(int log, unsigned stream, const void *data, size_t length); /
 int abx_log_begin(int log, const char *link);
 /* False: it does not say. */
 bool abx_log_owner(int log, char ret[PATH_MAX]);
+/* Dies when it has none. */
+int abx_log_open(const struct abx_container *c);
+/* What has come since to our own output and error. */
+void abx_log_copy(int log, off_t *at);
+
+/* ---- input of detached containers (typing.c): `arcbox attach` sends messages, a byte that says
+ * what it is and bytes */
+enum { ABX_TYPE_BYTES = 'b', ABX_TYPE_SIZE = 's', ABX_TYPE_END = 'e' };
+/* The answer to who comes: what it types into; that another one does; that nothing is read. */
+enum { ABX_TYPE_TERMINAL = 't', ABX_TYPE_PIPE = 'p', ABX_TYPE_BUSY = 'x', ABX_TYPE_NONE = 'n' };
+#define ABX_TYPE_CAP 4096
+/* Where `attach` connects to; -1 when it cannot be made. */
+int abx_type_listen(const struct abx_container *c);
 
 #endif

@@ -278,7 +278,9 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
             .init = read_init_pid(info[0]),
             .init_fd = -1,
             .terminal = sockets[0],
-            .in = -1,
+            .master = -1,
+            .in = s->in,
+            .listener = s->listener,
             .out = {s->out[0], s->out[1]},
             .log = s->log,
             .detached = s->run->detach};
@@ -388,6 +390,25 @@ static int open_log(const struct sandbox *s, const char *link_path)
     return log;
 }
 
+/* For `arcbox attach`, later: without -i and -t it has none. */
+static void open_input(struct sandbox *s, const struct abx_container *c)
+{
+    int in[2];
+    if (!s->run->tty && !s->run->interactive)
+        return;
+    s->listener = abx_type_listen(c);
+    if (s->listener < 0)
+        abx_say("`arcbox attach` will have no input: %s", strerror(errno));
+    if (s->run->tty || s->listener < 0)
+        return;
+    if (pipe2(in, O_CLOEXEC) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make a pipe: %s", strerror(errno));
+    dup2(in[0], 0);
+    close(in[0]);
+    s->in = in[1];
+    fcntl(s->in, F_SETFL, O_NONBLOCK);
+}
+
 /* The container writes into pipes, and this process into the log, with what is its own to say. */
 static void detach(struct sandbox *s, struct abx_container *c)
 {
@@ -398,6 +419,7 @@ static void detach(struct sandbox *s, struct abx_container *c)
         abx_die(ABX_EXIT_OWN, "cannot make %s: %s", path, strerror(errno));
     setsid();
     dup2(null, 0);
+    open_input(s, c);
     dup2(out[1], 1);
     dup2(err[1], 2);
     close(out[1]);
@@ -465,8 +487,11 @@ static void tell(int ready, const char *words, int code)
 
 /* Says to whom waits for it that the command runs; when it does not, that is said once there is
  * nothing left of the container. */
-static void tell_start(struct sandbox *s, struct abx_container *c, int ready)
+static void tell_start(
+        struct sandbox *s, struct abx_container *c, struct abx_supervised *outside, int ready)
 {
+    if (outside->terminal >= 0)
+        abx_supervise_terminal(outside); /* before that it does not start */
     s->refusal = s->report[0] >= 0 ? read_failure(s->report[0]) : NULL;
     s->ready = ready;
     if (s->refusal) {
@@ -495,7 +520,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
         if (abx_container_save(c) < 0)
             abx_say("cannot write the record of %s: `arcbox ps` will not show it", c->name);
         if (ready >= 0)
-            tell_start(s, c, ready);
+            tell_start(s, c, &outside, ready);
         code = abx_supervise(&outside);
         say_out_of_memory(s, c, kills);
         abx_left_say(s->left, s->run, s->folder);
@@ -513,8 +538,13 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
 
 int abx_run_sandbox(struct abx_run *run)
 {
-    struct sandbox s = {
-            .run = run, .socket_tree = -1, .log = -1, .out = {-1, -1}, .report = {-1, -1}};
+    struct sandbox s = {.run = run,
+            .socket_tree = -1,
+            .log = -1,
+            .in = -1,
+            .listener = -1,
+            .out = {-1, -1},
+            .report = {-1, -1}};
     abx_settings_read(run, &s.settings);
     choose_folder(&s);
     check_image(run);

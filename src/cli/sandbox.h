@@ -30,10 +30,11 @@ struct sandbox {
     char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
     int errors[2], sync[2], info, terminal;
-    int log, out[2]; /* of a detached container; else -1 */
-    char *refusal;   /* what was said there */
-    int ready;       /* to whom it is said */
-    int report[2];   /* why its command was not run; else -1 */
+    int log, out[2];  /* of a detached container; else -1 */
+    int in, listener; /* likewise, when it is to have input */
+    char *refusal;    /* what was said there */
+    int ready;        /* to whom it is said */
+    int report[2];    /* why its command was not run; else -1 */
 };
 
 /* Becomes bubblewrap; returns with errno set when it cannot. */

@@ -29,7 +29,7 @@ static void restore_terminal(void)
     raw = false;
 }
 
-static void make_raw(void)
+void abx_supervise_raw(void)
 {
     if (!isatty(0) || tcgetattr(0, &saved) < 0)
         return;
@@ -72,7 +72,7 @@ static void resize(int master)
         ioctl(master, TIOCSWINSZ, &size);
 }
 
-static int take_terminal(struct abx_supervised *s)
+void abx_supervise_terminal(struct abx_supervised *s)
 {
     char byte;
     int fds[ABX_SOCK_MAX_FDS];
@@ -81,12 +81,13 @@ static int take_terminal(struct abx_supervised *s)
     while (count > 1)
         close(fds[--count]);
     if (n != 1 || count != 1)
-        return -1;
+        return;
     resize(fds[0]);
+    fcntl(fds[0], F_SETFL, fcntl(fds[0], F_GETFL) | O_NONBLOCK); /* whoever does not read it */
     if (!s->detached)
-        make_raw();
+        abx_supervise_raw();
     (void)!write(s->terminal, &byte, 1);
-    return fds[0];
+    s->master = fds[0];
 }
 
 /* What the terminal key already sent to the whole process group must not be sent again. */
@@ -98,7 +99,7 @@ static void pass_signal(struct abx_supervised *s, const struct signalfd_siginfo 
     if (number == SIGWINCH || number == SIGCONT) {
         if (master >= 0) {
             if (number == SIGCONT && !s->detached)
-                make_raw();
+                abx_supervise_raw();
             resize(master);
         }
         return;
@@ -120,7 +121,7 @@ static void pass_signal(struct abx_supervised *s, const struct signalfd_siginfo 
 
 struct flow {
     struct abx_supervised *s;
-    int master;
+    int source;          /* of the input: ours, or the socket of an `arcbox attach`; or -1 */
     char pending[BLOCK]; /* of the input: the command may not read it, and we must go on */
     size_t start, length;
 };
@@ -141,35 +142,94 @@ static bool take_output(struct flow *f, int from, unsigned stream)
                            : abx_write_all((int)stream, bytes, (size_t)n)) == 0;
 }
 
-/* Our input, into a pipe that may be full. False: there will be no more. */
-static bool pass_input(struct flow *f)
+static int sink_of(const struct flow *f)
 {
-    if (!f->length) {
-        ssize_t n = read(0, f->pending, sizeof f->pending);
-        if (n <= 0)
-            return again(n);
-        f->start = 0;
-        f->length = (size_t)n;
-    }
-    ssize_t n = write(f->s->in, f->pending + f->start, f->length);
-    if (n < 0)
-        return again(n);
-    f->start += (size_t)n;
-    f->length -= (size_t)n;
-    return true;
+    return f->s->in >= 0 ? f->s->in : f->s->master;
 }
 
-static bool type_input(struct flow *f)
+/* There will be no more input. */
+static void end_input(struct flow *f)
 {
-    char bytes[BLOCK];
-    ssize_t n = read(0, bytes, sizeof bytes);
-    return n <= 0 ? again(n) : abx_write_all(f->master, bytes, (size_t)n) == 0;
+    if (f->s->in >= 0)
+        close(f->s->in);
+    if (f->source > 0)
+        close(f->source);
+    f->s->in = f->source = -1;
+    f->length = 0;
+}
+
+/* `arcbox attach` has gone: another may come. */
+static void end_typing(struct flow *f)
+{
+    close(f->source);
+    f->source = -1;
+}
+
+static void hear_typing(struct flow *f)
+{
+    ssize_t n = recv(f->source, f->pending, ABX_TYPE_CAP, MSG_DONTWAIT);
+    struct winsize size;
+    if (again(n))
+        return;
+    if (n <= 0)
+        end_typing(f);
+    else if (*f->pending == ABX_TYPE_BYTES) {
+        f->start = 1;
+        f->length = (size_t)n - 1;
+    } else if (*f->pending == ABX_TYPE_SIZE && n == 1 + sizeof size && f->s->master >= 0) {
+        memcpy(&size, f->pending + 1, sizeof size);
+        ioctl(f->s->master, TIOCSWINSZ, &size);
+    } else if (*f->pending == ABX_TYPE_END && f->s->in >= 0)
+        end_input(f);
+}
+
+static void take_input(struct flow *f)
+{
+    if (f->source != 0) {
+        hear_typing(f);
+        return;
+    }
+    ssize_t n = read(0, f->pending, sizeof f->pending);
+    if (n > 0) {
+        f->start = 0;
+        f->length = (size_t)n;
+    } else if (!again(n))
+        end_input(f);
+}
+
+/* Into a pipe or terminal that may be full. */
+static void pass_input(struct flow *f)
+{
+    ssize_t n = write(sink_of(f), f->pending + f->start, f->length);
+    if (n < 0 && !again(n))
+        end_input(f);
+    else if (n > 0) {
+        f->start += (size_t)n;
+        f->length -= (size_t)n;
+    }
+}
+
+/* One at a time. */
+static void let_type(struct flow *f)
+{
+    int fd = accept4(f->s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    char greeting = f->source >= 0      ? ABX_TYPE_BUSY
+                    : f->s->master >= 0 ? ABX_TYPE_TERMINAL
+                    : f->s->in >= 0     ? ABX_TYPE_PIPE
+                                        : ABX_TYPE_NONE;
+    if (send(fd, &greeting, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 &&
+            (greeting == ABX_TYPE_TERMINAL || greeting == ABX_TYPE_PIPE))
+        f->source = fd;
+    else
+        close(fd);
 }
 
 /* The rest of the output, after the container is gone. */
 static void drain(struct flow *f)
 {
-    const int from[] = {f->master, f->s->out[0], f->s->out[1]};
+    const int from[] = {f->s->master, f->s->out[0], f->s->out[1]};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(from); i++) {
         struct pollfd p = {.fd = from[i], .events = POLLIN};
         while (from[i] >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) &&
@@ -185,40 +245,38 @@ int abx_exit_code(int status)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-enum { SIGNALS, HANDOVER, MASTER, OUT, ERR, INPUT, SINK, COUNT };
-
-static void stop_input(struct flow *f, struct pollfd *p)
-{
-    if (f->s->in >= 0)
-        close(f->s->in);
-    f->s->in = p[INPUT].fd = p[SINK].fd = -1;
-}
+enum { SIGNALS, HANDOVER, MASTER, OUT, ERR, INPUT, SINK, LISTENER, COUNT };
 
 static void move_bytes(struct flow *f, struct pollfd *p)
 {
     if (p[HANDOVER].revents) {
-        f->master = take_terminal(f->s);
+        abx_supervise_terminal(f->s);
         p[HANDOVER].fd = -1;
-        p[MASTER].fd = f->master;
-        p[INPUT].fd = f->s->detached ? -1 : 0;
+        p[MASTER].fd = f->s->master;
+        f->source = f->s->detached ? -1 : 0;
         return;
     }
-    if (p[MASTER].revents && !take_output(f, f->master, 1))
-        p[MASTER].fd = p[INPUT].fd = -1;
+    if (p[MASTER].revents && !take_output(f, f->s->master, 1)) {
+        p[MASTER].fd = -1;
+        end_input(f);
+    }
     for (unsigned i = OUT; i <= ERR; i++)
         if (p[i].revents && !take_output(f, p[i].fd, i == OUT ? 1 : 2))
             p[i].fd = -1;
-    if (f->s->in < 0) {
-        if (p[INPUT].revents && !type_input(f))
-            p[INPUT].fd = -1;
-        return;
-    }
-    if ((p[INPUT].revents || p[SINK].revents) && !pass_input(f))
-        stop_input(f, p);
-    else { /* either something to read, or room for what was read */
-        p[INPUT].fd = f->length ? -1 : 0;
-        p[SINK].fd = f->length ? f->s->in : -1;
-    }
+    if (p[LISTENER].revents)
+        let_type(f);
+    if (p[SINK].revents && f->length)
+        pass_input(f);
+    else if (p[INPUT].revents && f->source >= 0 && !f->length)
+        take_input(f);
+}
+
+/* Either something to read, or room for what was read. */
+static void choose_input(const struct flow *f, struct pollfd *p)
+{
+    p[INPUT].fd = f->length ? -1 : f->source;
+    p[SINK].fd = f->length ? sink_of(f) : -1;
+    p[LISTENER].fd = p[HANDOVER].fd >= 0 ? -1 : f->s->listener;
 }
 
 int abx_supervise(struct abx_supervised *s)
@@ -228,20 +286,22 @@ int abx_supervise(struct abx_supervised *s)
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(passed_on); i++)
         sigaddset(&set, passed_on[i]);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), status = 0;
-    struct flow f = {.s = s, .master = -1};
+    struct flow f = {.s = s, .source = s->in >= 0 && !s->detached ? 0 : -1};
     struct pollfd p[COUNT] = {[SIGNALS] = {.fd = signals, .events = POLLIN},
-            [HANDOVER] = {.fd = s->terminal, .events = POLLIN},
-            [MASTER] = {.fd = -1, .events = POLLIN},
+            [HANDOVER] = {.fd = s->master < 0 ? s->terminal : -1, .events = POLLIN},
+            [MASTER] = {.fd = s->master, .events = POLLIN},
             [OUT] = {.fd = s->out[0], .events = POLLIN},
             [ERR] = {.fd = s->out[1], .events = POLLIN},
-            [INPUT] = {.fd = s->in >= 0 ? 0 : -1, .events = POLLIN},
-            [SINK] = {.fd = -1, .events = POLLOUT}};
-    if (s->in >= 0)
+            [INPUT] = {.fd = -1, .events = POLLIN},
+            [SINK] = {.fd = -1, .events = POLLOUT},
+            [LISTENER] = {.fd = -1, .events = POLLIN}};
+    if (s->in >= 0 || s->log >= 0)
         signal(SIGPIPE, SIG_IGN);
     for (;;) {
         pid_t done = waitpid(s->pid, &status, WNOHANG);
         if (done == s->pid || (done < 0 && errno != EINTR))
             break;
+        choose_input(&f, p);
         if (poll(p, COUNT, -1) < 0) {
             if (errno != EINTR)
                 break;
@@ -249,7 +309,7 @@ int abx_supervise(struct abx_supervised *s)
         }
         struct signalfd_siginfo info;
         while (read(signals, &info, sizeof info) == sizeof info)
-            pass_signal(s, &info, f.master);
+            pass_signal(s, &info, s->master);
         move_bytes(&f, p);
     }
     drain(&f);

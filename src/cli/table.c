@@ -26,7 +26,9 @@ static const struct abx_option run_options[] = {
         {0, "--env-file", "FILE", "set variables: lines NAME=VALUE", "FILE", NULL},
         {'w', "--workdir", "FOLDER", "working folder (host image: relative to this one)", "FOLDER",
                 NULL},
-        {'i', "--interactive", NULL, "docker's; input is always passed on", NULL, NULL},
+        {'i', "--interactive", NULL,
+                "with -d: keep its input open, for `arcbox attach`; else input is always passed on",
+                NULL, NULL},
         {'t', "--tty", NULL, "give it a terminal", NULL, NULL},
         {'d', "--detach", NULL, "run it in the background, and print its name", NULL, NULL},
         {0, "--rm", NULL, "forget it when it ends", NULL, NULL},
@@ -56,6 +58,9 @@ static const struct abx_option run_options[] = {
                 NULL},
         {0, "--pull", "WHEN", "OCI images: when to fetch it", "always missing newer never", NULL},
         {0, "--platform", "SYSTEM/PROCESSOR", "OCI images: which of several", "", NULL}, END};
+
+static const struct abx_option attach_options[] = {
+        {0, "--no-stdin", NULL, "only show what it writes", NULL, NULL}, END};
 
 static const struct abx_option exec_options[] = {
         {'e', "--env", "NAME[=VALUE]", "set a variable, or pass on the one that is set here", "",
@@ -144,8 +149,11 @@ const struct abx_verb abx_verbs[] = {
                 .run = abx_do_logs},
         {.name = "attach",
                 .usage = "NAME",
-                .summary = "show what a detached container writes, until it ends",
-                .details = "It passes no input on. Exit status: the container's.",
+                .summary = "show what a detached container writes, until it ends, and type into it",
+                .details = "What is typed goes to a container that was started with -i or -t. "
+                           "Ctrl-P Ctrl-Q (-t), or else Ctrl-C, leaves it running; without -t the "
+                           "end of this input is the end of its. Exit status: the container's.",
+                .options = attach_options,
                 .words = "CONTAINER",
                 .max_words = 1,
                 .run = abx_do_attach},
