@@ -197,8 +197,29 @@ static void read_ulimit(struct abx_settings *s, const char *given)
     abx_die(ABX_EXIT_OWN, "--ulimit %s: no limit is called '%s'", given, copy);
 }
 
+/* Linux counts the descriptors that are under way in sockets for each user, and compares all of
+ * them with the limit of who sends one more. What a container leaves there reaches this limit;
+ * ArcBox's own processes, and the user's outside, go on. A container of root's is a user of its
+ * own. */
+static int leave_files_to_others(const struct abx_settings *s)
+{
+    struct rlimit files;
+    for (unsigned i = 0; i < s->ulimit_count; i++)
+        if (s->ulimits[i].which == RLIMIT_NOFILE)
+            return 0;
+    if (geteuid() == 0 || getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max == RLIM_INFINITY)
+        return 0;
+    files.rlim_max -= files.rlim_max / 8;
+    if (files.rlim_cur > files.rlim_max)
+        files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
+}
+
 int abx_settings_limit(const struct abx_settings *s)
 {
+    int r = leave_files_to_others(s);
+    if (r < 0)
+        return r;
     for (unsigned i = 0; i < s->ulimit_count; i++)
         if (setrlimit((__rlimit_resource_t)s->ulimits[i].which, &s->ulimits[i].limit) < 0)
             return -errno;

@@ -2,7 +2,7 @@
  * (from the cache), the worker and the guest's side (whose other end may lie). */
 #include "shader/shader.h"
 
-int abx_shader_library_check(const void *blob, size_t length)
+int abx_shader_library_envelope_check(const void *blob, size_t length)
 {
     const struct abx_shader_library *h = blob;
     if (length < sizeof(*h) || h->magic != ABX_LIBRARY_MAGIC || h->version != ABX_LIBRARY_VERSION ||
@@ -15,8 +15,14 @@ int abx_shader_library_check(const void *blob, size_t length)
             !abx_range_ok(h->entries_offset, h->entries_bytes, length))
         return -EBADMSG;
     const char *entries_end = (const char *)blob + h->entries_offset + h->entries_bytes;
-    if (h->form == ABX_LIBRARY_HEADER && (!h->entries_bytes || entries_end[-1]))
-        return -EBADMSG;
-    return abx_reflection_check(
-            (const void *)((const char *)blob + h->reflection_offset), h->reflection_bytes);
+    return h->form == ABX_LIBRARY_HEADER && (!h->entries_bytes || entries_end[-1]) ? -EBADMSG : 0;
+}
+
+int abx_shader_library_check(const void *blob, size_t length)
+{
+    const struct abx_shader_library *h = blob;
+    int r = abx_shader_library_envelope_check(blob, length);
+    return r < 0 ? r
+                 : abx_reflection_check((const void *)((const char *)blob + h->reflection_offset),
+                           h->reflection_bytes);
 }

@@ -48,9 +48,11 @@ struct abx_shader_library {
     uint64_t code_offset, code_bytes;
     uint64_t entries_offset, entries_bytes;
 };
-/* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well).
- */
+/* 0, or -EBADMSG when `length` bytes are not a well-formed blob (its reflection checked as well,
+ * in time that grows with it). */
 int abx_shader_library_check(const void *blob, size_t length);
+/* Only that its parts lie in it. */
+int abx_shader_library_envelope_check(const void *blob, size_t length);
 
 struct abx_shader_result {
     void *blob; /* malloc()ed; NULL on failure */

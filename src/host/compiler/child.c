@@ -162,8 +162,21 @@ static int compile(const struct child_work *work, struct abx_shader_result *resu
     return abx_shader_compile(&tools, r.payload, r.payload_bytes, &r.options, r.macros, result);
 }
 
+/* Another child made them. */
+static bool libraries_ok(const struct child_work *work)
+{
+    int r = abx_shader_library_check(artifact_blob(work->library), work->library->blob_bytes);
+    for (uint32_t i = 0; r == 0 && i < work->link_count; i++)
+        r = abx_shader_library_check(work->links[i].library, work->links[i].library_bytes);
+    return r == 0;
+}
+
 static int specialize(const struct child_work *work, struct abx_shader_result *result)
 {
+    if (!libraries_ok(work)) {
+        result->message = strdup("the compiled library is damaged");
+        return -EBADMSG;
+    }
     if (needs_clang(work) && tools_error < 0) {
         result->message = tools_message;
         return tools_error;

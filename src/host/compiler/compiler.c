@@ -416,7 +416,9 @@ static void schedule(void)
     }
 }
 
-/* What is in a sealed file: mapped, not copied, and checked. */
+/* What is in a sealed file: mapped, not copied, and checked as far as this process reads it: a
+ * reflection is read, and checked, by workers, guests and compile children, each in its own time.
+ */
 static struct artifact *artifact_in(int fd, bool is_library, size_t *ret_bytes)
 {
     void *data;
@@ -425,7 +427,7 @@ static struct artifact *artifact_in(int fd, bool is_library, size_t *ret_bytes)
     struct artifact *a = data;
     bool ok = artifact_check(a, *ret_bytes);
     if (ok && a->error == 0 && is_library)
-        ok = abx_shader_library_check(artifact_blob(a), a->blob_bytes) == 0;
+        ok = abx_shader_library_envelope_check(artifact_blob(a), a->blob_bytes) == 0;
     if (ok)
         return a;
     guarded_free(data);

@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 /* What the memory file of a message will hold: a text, padding to 8, and data. The file is made
- * when the socket takes the message, so that what waits costs no descriptor. Counted: many messages
- * may share one. */
+ * when the message is the next one, so that what waits costs no descriptor, and a slice at a time:
+ * abx_outbox_flush() may have to be called for each. Counted: many messages may share one. */
 struct abx_payload {
     unsigned references;
     int fd; /* the file itself, as it is; -1: it is made of the following */

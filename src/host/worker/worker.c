@@ -25,8 +25,8 @@
 /* Descriptors: a client holds 3 and chunks' files are closed once mapped. */
 #define MAX_FILES 1024
 /* Of a user that others are too: so many descriptors all of them may have under way before this
- * worker's answers fail. */
-#define MAX_FILES_SHARED 65536
+ * worker's answers fail. Containers are allowed fewer (src/cli/settings.c). */
+#define MAX_FILES_SHARED (1 << 20)
 
 static struct abx_host *host;               /* for the fault handler */
 static const struct abx_native_ops *native; /* of its backend; or NULL */

@@ -11,6 +11,8 @@
 #define HOSTILE 2
 #define PART (1u << 20)
 #define BYTES (24u << 20)
+#define NAMES 24u
+#define ROUNDS 4
 
 /* What copying one twice and writing it costs here: less than all that was done. */
 static uint64_t cost_ns(void)
@@ -42,6 +44,23 @@ static void ask_large(int worker, unsigned serial)
     for (unsigned i = 0; i < BYTES / PART; i++)
         n += sprintf(source + n, "A ");
     sprintf(source + n, ";\nkernel void k(device int *x [[buffer(0)]]) { x[0] = text[x[1]]; }\n");
+    CHECK(compiler_ask_library(worker, serial, source, 0, true) == 0);
+    free(source);
+}
+
+/* Names of arguments, which are in the library's reflection: a part of each answer. */
+static void ask_large_reflection(int worker, unsigned serial)
+{
+    char *source = malloc(PART + 4096);
+    CHECK(source);
+    int n = sprintf(
+            source, "#define P2(a, b) a##b\n#define P(a, b) P2(a, b)\n#define X _%u", serial);
+    memset(source + n, 'x', PART);
+    n += PART;
+    n += sprintf(source + n, "\nkernel void k(");
+    for (unsigned i = 0; i < NAMES; i++)
+        n += sprintf(source + n, "%sdevice int *P(a%u, X) [[buffer(%u)]]", i ? ", " : "", i, i);
+    sprintf(source + n, ") {}\n");
     CHECK(compiler_ask_library(worker, serial, source, 0, true) == 0);
     free(source);
 }
@@ -79,34 +98,48 @@ static void take_answers(const int hostile[HOSTILE], bool cached)
     }
 }
 
-int main(void)
+/* Whether each round cost another a slice of a large one only. */
+static bool try_all(struct compiler *c, int other, clockid_t clock, unsigned attempt)
 {
-    struct compiler c;
     struct abx_compiler_answer a;
     int hostile[HOSTILE];
-    clockid_t clock;
-    uint64_t most[2], whole = cost_ns();
-    compiler_start(&c);
-    CHECK(clock_getcpuclockid(c.pid, &clock) == 0);
-    int other = compiler_worker(&c);
-    CHECK(compiler_ask_library(other, 1, "kernel void k() {}", 0, true) == 0);
-    CHECK(compiler_answer(other, &a) && a.error == 0); /* clang is loaded */
-    for (unsigned round = 0; round < 2; round++) {
+    bool good = true;
+    uint64_t whole = cost_ns();
+    for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < HOSTILE; i++) {
-            hostile[i] = compiler_worker(&c);
-            ask_large(hostile[i], i);
+            hostile[i] = compiler_worker(c);
+            (round < 2 ? ask_large : ask_large_reflection)(hostile[i], attempt * HOSTILE + i);
         }
-        most[round] = most_meanwhile(other, clock, hostile);
-        take_answers(hostile, round);
+        uint64_t most = most_meanwhile(other, clock, hostile);
+        take_answers(hostile, round % 2);
         for (unsigned i = 0; i < HOSTILE; i++)
             close(hostile[i]);
         /* Until all is on the disk, and nothing in memory. */
         for (unsigned i = 0; i < 200; i++)
             CHECK(compiler_ask(other, 2) == 0 && compiler_answer(other, &a));
+        printf("of %.1f ms for each large %s, at most %.1f ms%s\n", (double)whole / 1e6,
+                round < 2 ? "library" : "reflection", (double)most / 1e6,
+                round % 2 ? " from the disk" : "");
+        good &= most < whole / 2;
     }
-    printf("of %.1f ms for each large one, at most %.1f ms, from the disk %.1f ms\n",
-            (double)whole / 1e6, (double)most[0] / 1e6, (double)most[1] / 1e6);
-    CHECK(most[0] < whole * 2 / 3 && most[1] < whole * 2 / 3);
+    return good;
+}
+
+/* Processor time is no clock: what else the machine does costs caches. Thrice is no chance. */
+int main(void)
+{
+    struct compiler c;
+    struct abx_compiler_answer a;
+    clockid_t clock;
+    bool good = false;
+    compiler_start(&c);
+    CHECK(clock_getcpuclockid(c.pid, &clock) == 0);
+    int other = compiler_worker(&c);
+    CHECK(compiler_ask_library(other, 1, "kernel void k() {}", 0, true) == 0);
+    CHECK(compiler_answer(other, &a) && a.error == 0); /* clang is loaded */
+    for (unsigned attempt = 0; !good && attempt < 3; attempt++)
+        good = try_all(&c, other, clock, attempt);
+    CHECK(good);
     close(other);
     compiler_stop(&c);
     return 0;
