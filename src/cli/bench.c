@@ -127,6 +127,20 @@ static void compare(struct bench *b, const char *name, const char *unit, const c
             more_is_better ? value / baseline : baseline / value);
 }
 
+/* Beside what waking another process costs on this machine at least, measured in turn with it. */
+static void compare_to_wake(struct bench *b, const char *bridged)
+{
+    static const struct {
+        const char *name, *ours, *bare;
+    } rows[] = {{"sleep_vs_wake_us", "submit_wait_sleep_us", "wake_us"},
+            {"sleep_vs_wake_low_us", "submit_wait_sleep_low_us", "wake_low_us"}};
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(rows); i++) {
+        double ours = bench_number(bridged, rows[i].ours),
+               bare = bench_number(bridged, rows[i].bare);
+        bench_add(b, rows[i].name, "us", ours, bare, "a bare eventfd wake", bare / ours);
+    }
+}
+
 static void measure_probe(struct bench *b)
 {
     struct abx_control *control;
@@ -156,6 +170,8 @@ static void measure_probe(struct bench *b)
             inside = probe_output(b, probes[i].what, NULL, "null");
         }
         compare(b, probes[i].name, probes[i].unit, bridged, inside, probes[i].more);
+        if (strcmp(probes[i].name, "submit_wait_sleep_us") == 0)
+            compare_to_wake(b, bridged);
     }
     free(bridged);
     free(inside);
