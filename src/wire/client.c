@@ -166,7 +166,7 @@ static int take_connection(struct abx_client *client, const struct abx_greeting 
     client->welcome = greeting->answer.welcome;
     if (!client->guest || !client->host)
         return -EPROTO;
-    if (client->transport->ops->shares_clock)
+    if (client->transport->ops->same_kernel)
         return 0;
     client->committed_ns = calloc(ABX_MAX_RESULTS, sizeof *client->committed_ns);
     abx_clock_start(&client->clock, before_ns, client->welcome.clock_ns, after_ns);

@@ -27,7 +27,7 @@ struct abx_client {
     char gone_text[192];
     /* Where the host's clock is another: when each result's command buffer was committed. */
     struct abx_clock clock;
-    _Atomic uint64_t *committed_ns; /* else NULL */
+    _Atomic uint64_t *committed_ns; /* NULL: it is of the same kernel */
 
     pthread_mutex_t ring_lock; /* ring_tail, results; held for one record */
     uint64_t ring_tail;

@@ -1,6 +1,7 @@
 /* wire, guest side: the ring's producer, commits, and waiting for completion words.
  * Runs in the guest's process. The ring's position is kept on this side: what the host writes can
  * delay a push, never make it write outside the ring. */
+#include <sched.h>
 #include <string.h>
 
 #include "encode_gen.h"
@@ -26,10 +27,12 @@ void abx_client_sleep(struct abx_client *client, const _Atomic uint64_t *word, u
 {
     if (limit_ns < 0 || limit_ns > ABX_CLIENT_WAKE_NS)
         limit_ns = ABX_CLIENT_WAKE_NS;
-    atomic_fetch_add(&client->guest->waiters, 1); /* before the look at the word: seq_cst */
+    _Atomic uint32_t *count = word == &client->host->ring_head ? &client->guest->ring_waiters
+                                                               : &client->guest->waiters;
+    atomic_fetch_add(count, 1); /* before the look at the word: seq_cst */
     if (atomic_load(word) == expected)
         client->transport->ops->sleep(client->transport, word, expected, limit_ns);
-    atomic_fetch_sub(&client->guest->waiters, 1);
+    atomic_fetch_sub(count, 1);
 }
 
 /* Waits until `bytes` more fit. Only a client 4,000 commits ahead of the host comes here. */
@@ -218,6 +221,9 @@ int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
         if (r < 0)
             client->results_used[result / 64] &= ~(1ull << (result % 64));
     }
+    if (r == 0 && !client->committed_ns)
+        atomic_store_explicit(
+                &client->guest->cpu, (uint32_t)sched_getcpu() + 1, memory_order_relaxed);
     if (r == 0) {
         client->commits++;
         client->ring_unrung = client->ring_tail;

@@ -61,9 +61,11 @@ struct abx_guest_page {
     /* Ring producer position in bytes, rising for ever; the record at p is at ring[p % RING]. A
      * record never wraps: the guest pads with an `op 0` record to the end. */
     _Alignas(64) _Atomic uint64_t ring_tail;
-    /* Number of guest threads asleep on a host-page word: the host wakes futexes while it is not 0.
-     */
-    _Alignas(64) _Atomic uint32_t waiters;
+    /* Number of guest threads asleep on a word of either page, and of those that sleep until the
+     * ring is read: the host wakes them while it is not 0. */
+    _Alignas(64) _Atomic uint32_t waiters, ring_waiters;
+    /* 1 + the CPU on which the guest last committed; 0: it is not one of the host's. A hint. */
+    _Atomic uint32_t cpu;
     /* MTLEvent/MTLSharedEvent values; a slot belongs to the event record that named it. Either side
      * stores; 32-bit futexes on the low half. */
     _Alignas(64) _Atomic uint64_t events[ABX_MAX_EVENTS];

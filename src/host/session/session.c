@@ -44,8 +44,11 @@ void abx_session_rouse(struct abx_session *session)
 
 void abx_session_wake_guest(struct abx_session *session, _Atomic uint64_t *word)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* the word before the look at `waiters` */
-    if (atomic_load_explicit(&session->guest->waiters, memory_order_relaxed))
+    const _Atomic uint32_t *count = word == &session->page->ring_head
+                                            ? &session->guest->ring_waiters
+                                            : &session->guest->waiters;
+    atomic_thread_fence(memory_order_seq_cst); /* the word before the look at who waits */
+    if (atomic_load_explicit(count, memory_order_relaxed))
         session->transport->ops->wake(session->transport, word);
 }
 
@@ -241,12 +244,20 @@ static bool greet(struct abx_session *session)
     return session->greeted && !atomic_load(&session->dead);
 }
 
+/* The guest committed on the CPU that this thread is on, and can only go on there once it leaves.
+ */
+static bool in_the_way(const struct abx_session *session)
+{
+    uint32_t cpu = atomic_load_explicit(&session->guest->cpu, memory_order_relaxed);
+    return cpu && cpu == (uint32_t)sched_getcpu() + 1;
+}
+
 void abx_session_serve(struct abx_session *session)
 {
     bool drains = session->transport->ops->guest_drains;
     pthread_mutex_lock(&session->lock);
     uint64_t active = 0, looked = 0;
-    bool alive = greet(session);
+    bool alive = greet(session), woken = false;
     while (alive && !atomic_load_explicit(&session->dead, memory_order_relaxed)) {
         if (atomic_load_explicit(&session->inbox, memory_order_relaxed))
             abx_session_drain_inbox(session);
@@ -254,19 +265,23 @@ void abx_session_serve(struct abx_session *session)
             abx_queue_bury(session);
         if (atomic_load_explicit(&session->ready, memory_order_relaxed))
             go_on(session);
-        bool any = !drains && abx_session_drain_ring(session);
+        bool any = (!drains && abx_session_drain_ring(session)) || woken;
         uint64_t now = abx_now_ns();
+        if (woken) /* by what looks at the socket too */
+            looked = now;
+        woken = false;
         if (any)
             active = now;
         if (any && now - looked > SOCKET_EVERY_NS) {
             looked = now;
             abx_session_drain_socket(session);
         }
-        if (drains || now - active > SPIN_NS) {
-            if (doze(session))
-                active = abx_now_ns();
-        } else if (!any && now - active > POLITE_NS)
-            sched_yield(); /* the guest may be waiting for this very CPU */
+        /* Where the guest needs this CPU, sched_yield() would not do: the scheduler counts it as a
+         * slice used up, and whoever is woken after that preempts nobody. */
+        if (drains || now - active > SPIN_NS || (any && in_the_way(session)))
+            woken = doze(session);
+        else if (!any && now - active > POLITE_NS)
+            sched_yield(); /* kernels, and other guests, may be waiting for this CPU */
         else if (!any)
             for (int i = 0; i < 8 && ring_tail(session) == session->ring_head; i++)
                 abx_cpu_relax();

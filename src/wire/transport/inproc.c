@@ -70,7 +70,7 @@ static int send_and_kick(struct abx_transport *t, const void *message, size_t by
 
 const struct abx_transport_ops abx_transport_inproc = {
         .name = "inproc",
-        .shares_clock = true,
+        .same_kernel = true,
         .connect = connect_library,
         .share = abx_socket_share,
         .adopt = abx_socket_adopt,

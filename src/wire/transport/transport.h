@@ -54,7 +54,7 @@ struct abx_attachment {
 
 struct abx_transport_ops {
     const char *name;
-    bool shares_clock; /* the host's CLOCK_MONOTONIC is the guest's */
+    bool same_kernel; /* guest and host are processes of one: its clock, its CPUs are theirs */
 
     /* Finds the host, makes both pages, says hello and takes the first answer. 0: there was one, or
      * the end of the connection, in `greeting`; ->host is mapped when it was a welcome. */

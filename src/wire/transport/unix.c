@@ -54,7 +54,7 @@ static void doorbell(struct abx_transport *base)
 
 const struct abx_transport_ops abx_transport_unix = {
         .name = "unix",
-        .shares_clock = true,
+        .same_kernel = true,
         .connect = connect_socket,
         .share = abx_socket_share,
         .adopt = abx_socket_adopt,
