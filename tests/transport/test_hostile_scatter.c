@@ -174,6 +174,42 @@ static void check_overlaps(void)
     check_neighbour();
 }
 
+/* As many pieces as would take the worker the mappings that everybody in it needs. */
+static void check_many_pieces(void)
+{
+    struct raw r;
+    struct guest other;
+    raw_open(&r);
+    struct scatter_memory many = {.count = 100};
+    many.entries = calloc(many.count, sizeof *many.entries);
+    CHECK(many.entries);
+    for (uint32_t i = 0; i < many.count; i++)
+        many.entries[i] = (struct scatter_entry){r.pages.entries[i % 2].offset, 4096};
+    for (uint32_t i = 0; i < 700; i++) { /* to the brim, were there no limit */
+        struct abx_message_chunk chunk = {.type = ABX_MESSAGE_CHUNK,
+                .chunk = 9 + i,
+                .bytes = many.count * 4096ull,
+                .address = (64ull + i) << 20};
+        CHECK(scatter_send(&r.guest, SCATTER_MESSAGE, 0, &chunk, sizeof chunk, &many) == 0);
+    }
+    struct abx_message_prepare ask = {.type = ABX_MESSAGE_PREPARE, .tag = 5};
+    struct scatter_frame frame;
+    CHECK(scatter_send(&r.guest, SCATTER_MESSAGE, 0, &ask, sizeof ask, NULL) == 0);
+    CHECK(scatter_receive(&r.guest, &frame, 20000) == sizeof frame.message.prepared);
+    for (unsigned i = 0; i < 10; i++) { /* newcomers find room */
+        guest_open(&other, path);
+        struct abx_encoder *e = guest_begin(&other);
+        abx_encode_blit_begin(e);
+        abx_encode_fill_buffer(e, DATA, 0, DATA_BYTES, 7);
+        abx_encode_encoder_end(e);
+        CHECK(guest_run(&other).error == 0 && other.data[DATA_BYTES - 1] == 7);
+        guest_close(&other);
+    }
+    free(many.entries);
+    raw_close(&r);
+    check_neighbour();
+}
+
 /* ---- lists that change while they are read */
 
 static _Atomic bool stop;
@@ -425,6 +461,7 @@ int main(void)
     check_neighbour();
     check_lists();
     check_overlaps();
+    check_many_pieces();
     check_changing_list();
     check_setup();
     check_payloads();

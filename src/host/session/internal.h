@@ -23,6 +23,11 @@
 /* Pages of zeros where a client's kernels read past buffers' ends: each may take two of the
  * worker's mappings, of which there are 65530. */
 #define ABX_MAX_STRAY_PAGES 4096u
+/* Mappings of all clients' memory, which may come in small pieces, and of one's: below
+ * vm.max_map_count (65,530), beyond which the worker itself gets no memory any more, with room for
+ * stray pages and threads. */
+#define ABX_MAX_MAPPINGS 53248u
+#define ABX_MAX_CLIENT_MAPPINGS 45056u
 /* All threadgroups of one dispatch: products stay far from overflowing 64 bits. */
 #define ABX_MAX_GROUPS (1ull << 40)
 
@@ -43,6 +48,7 @@ struct abx_host {
     void (*device_lost)(struct abx_host *host);
     void (*compiler_lost)(struct abx_host *host), (*end_compiler)(struct abx_host *host);
     _Atomic uint64_t memory_used;
+    _Atomic uint32_t mappings;
     _Atomic uint64_t last_number; /* of a session */
     pthread_mutex_t lock;         /* clients[] changes, and the memory words of their pages */
     struct abx_session *_Atomic sessions[ABX_MAX_CLIENTS];
@@ -72,6 +78,7 @@ struct abx_range {
     struct abx_session *session;
     struct abx_device_memory *memory; /* NULL: poisoned */
     uint32_t poison;                  /* enum abx_reason: could not be mapped; the engine's */
+    uint32_t mappings;                /* charged */
     uint64_t address, bytes;          /* window-relative */
     struct abx_range *left, *right;   /* space.c */
 };
@@ -295,6 +302,7 @@ struct abx_session {
     /* Bookkeeping: what is in use, and what of the account it has taken, in larger steps. */
     _Atomic uint64_t books, books_charged;
     _Atomic uint32_t stray_pages; /* kernels read past buffers' ends */
+    _Atomic uint32_t mappings;    /* of chunks */
 
     pthread_mutex_t inbox_lock;
     struct abx_inbox_item *_Atomic inbox;

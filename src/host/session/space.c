@@ -144,12 +144,40 @@ static bool on_device(const struct abx_range *range)
     return range->session->host->info.addresses == ABX_ADDRESS_GUEST;
 }
 
+static void uncharge_mappings(struct abx_range *range)
+{
+    atomic_fetch_sub(&range->session->host->mappings, range->mappings);
+    atomic_fetch_sub(&range->session->mappings, range->mappings);
+    range->mappings = 0;
+}
+
+static int charge_mappings(struct abx_range *range, uint32_t count)
+{
+    struct abx_session *session = range->session;
+    uint64_t all = atomic_fetch_add(&session->host->mappings, count) + (uint64_t)count;
+    uint64_t own = atomic_fetch_add(&session->mappings, count) + (uint64_t)count;
+    range->mappings = count;
+    if (all <= ABX_MAX_MAPPINGS && own <= ABX_MAX_CLIENT_MAPPINGS)
+        return 0;
+    uncharge_mappings(range);
+    return -ENOMEM;
+}
+
+/* Back to a reservation. */
+static void vacate(struct abx_range *range)
+{
+    abx_window_vacate(range->session->window + range->address, range->bytes);
+    uncharge_mappings(range);
+}
+
 static int import(struct abx_range *range, const struct abx_parcel *parcel)
 {
     struct abx_session *session = range->session;
     const struct abx_memory_ops *ops = session->host->backend->memory;
     uint8_t *at = session->window + range->address;
-    int r = session->transport->ops->map(session->transport, parcel, at, range->bytes);
+    int r = charge_mappings(range, parcel->run_count ? parcel->run_count : 1);
+    if (r == 0)
+        r = session->transport->ops->map(session->transport, parcel, at, range->bytes);
     if (r == 0) {
         atomic_fetch_add(&range->references, 1); /* the import's */
         r = ops->import(
@@ -158,7 +186,7 @@ static int import(struct abx_range *range, const struct abx_parcel *parcel)
             atomic_fetch_sub(&range->references, 1);
     }
     if (r < 0)
-        abx_window_vacate(at, range->bytes);
+        vacate(range);
     atomic_compare_exchange_strong(&range->state, &(int){ABX_RANGE_NEW}, ABX_RANGE_IMPORTING);
     return r;
 }
@@ -178,7 +206,7 @@ static void give_back(struct abx_range *range)
     struct abx_session *session = range->session;
     session->host->backend->memory->destroy(range->memory);
     if (!range->is_private)
-        abx_window_vacate(session->window + range->address, range->bytes);
+        vacate(range);
     abx_host_uncharge(session, range->bytes);
 }
 
