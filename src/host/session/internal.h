@@ -312,6 +312,7 @@ struct abx_session {
     pthread_cond_t drained;
     struct abx_host_submission *pool;
     uint32_t pooled;
+    uint64_t pooled_bytes; /* charged */
     uint32_t in_flight;
     _Atomic uint64_t exec_bytes; /* of submissions in flight */
 };

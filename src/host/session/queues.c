@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#define POOL_MAX 64u                 /* submissions kept for reuse */
-#define QUEUE_BYTES (128u << 10)     /* of a backend's queue: a thread, threadgroup memory */
-#define POOL_EXEC_BYTES (256u << 10) /* with at most so much memory each */
+#define POOL_MAX 64u             /* submissions kept for reuse */
+#define QUEUE_BYTES (128u << 10) /* of a backend's queue: a thread, threadgroup memory */
+#define POOL_BYTES (3u << 20)    /* with at most so much memory, all of them */
 
 static void backend_done(struct abx_submission *base, const struct abx_exec_result *result);
 
@@ -22,6 +22,7 @@ struct abx_host_submission *abx_submission_create(struct abx_session *session)
     if (s) {
         session->pool = s->next;
         session->pooled--;
+        session->pooled_bytes -= s->charged;
     }
     pthread_mutex_unlock(&session->pool_lock);
     if (!s)
@@ -60,13 +61,12 @@ static void drop_memory(struct abx_session *session, struct abx_host_submission 
 
 static void submission_free(struct abx_session *session, struct abx_host_submission *s)
 {
-    if (s->charged > POOL_EXEC_BYTES)
-        drop_memory(session, s);
     pthread_mutex_lock(&session->pool_lock);
     bool keep = session->pooled < POOL_MAX;
-    if (!keep)
+    if (!keep || session->pooled_bytes + s->charged > POOL_BYTES)
         drop_memory(session, s); /* before the session may end */
     if (keep) {
+        session->pooled_bytes += s->charged;
         s->next = session->pool;
         session->pool = s;
         session->pooled++;
@@ -95,6 +95,7 @@ bool abx_submissions_drain(struct abx_session *session, unsigned timeout_ms)
     }
     struct abx_host_submission *s = session->pool;
     session->pool = NULL;
+    session->pooled_bytes = 0;
     pthread_mutex_unlock(&session->pool_lock);
     while (s) {
         struct abx_host_submission *next = s->next;
