@@ -1,5 +1,15 @@
 /* tests: the list of backends of arcboxd-test, in the place of src/backend/list.c. */
 #include "discrete.h"
 
-const struct abx_backend *const abx_backends[] = {
-        &abx_backend_cpu, &abx_backend_null, &discrete_backend, &elsewhere_backend, NULL};
+/* The null backend as if it took code for a GPU: what is compiled for it, and kept, is PTX. */
+static struct abx_backend ptx_backend;
+
+__attribute__((constructor)) static void make_ptx_backend(void)
+{
+    ptx_backend = abx_backend_null;
+    ptx_backend.name = "ptx";
+    ptx_backend.target = ABX_TARGET_NVPTX;
+}
+
+const struct abx_backend *const abx_backends[] = {&abx_backend_cpu, &abx_backend_null,
+        &discrete_backend, &elsewhere_backend, &ptx_backend, NULL};

@@ -329,6 +329,7 @@ int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes
     char *data = answer.data;
     CHECK(m.type == ABX_MESSAGE_COMPILED && m.compiled.tag == g->next_tag);
     g->text[0] = 0;
+    g->cached = m.compiled.cached;
     if (data)
         snprintf(g->text, sizeof g->text, "%.*s", (int)m.compiled.message_bytes, data);
     free(g->reflection);
@@ -352,6 +353,7 @@ int guest_prepare(struct guest *g, abx_handle pipeline)
     CHECK(!receive(g, &m).data);
     CHECK(m.type == ABX_MESSAGE_PREPARED && m.prepared.tag == g->next_tag);
     snprintf(g->text, sizeof g->text, "%s", m.prepared.text);
+    g->cached = m.prepared.cached;
     return m.prepared.error;
 }
 

@@ -43,6 +43,7 @@ struct guest {
     size_t begin;         /* of the command buffer being written */
     struct abx_encoder e; /* into the arena */
     char text[4096];      /* of the last compile or prepare */
+    bool cached;          /* the same */
     struct abx_reflection *reflection;
 };
 
