@@ -51,7 +51,9 @@ static void total(struct gen *g, const char *a, const char *b, char *text, size_
     static const char *const shift[] = {"<<", ">>"};
     const char *n = narrow[below(g, ABX_ARRAY_SIZE(narrow))], *l = wide[below(g, 2)];
     const char *op = divide[below(g, 2)];
+    char product[200]; /* of unsigned numbers: signed ones must not overflow */
     unsigned v = below(g, 4);
+    snprintf(product, sizeof product, "(%s)((ulong)(%s) * 77777777777)", l, a);
     switch (below(g, 9)) {
     case 0:
         snprintf(text, size, "((%s) %s ((%s) ^ v%u))", a, op, b, v);
@@ -67,15 +69,13 @@ static void total(struct gen *g, const char *a, const char *b, char *text, size_
                 "xyz"[below(g, 3)]);
         break;
     case 4:
-        snprintf(text, size, "((uint)((%s)(%s) * 77777777777 %s ((%s)(int)(%s) ^ v%u)))", l, a, op,
-                l, b, v);
+        snprintf(text, size, "((uint)(%s %s ((%s)(int)(%s) ^ v%u)))", product, op, l, b, v);
         break;
     case 5:
         snprintf(text, size, "((%s) %s ((%s) ^ v%u))", a, shift[below(g, 2)], b, v);
         break;
     case 6:
-        snprintf(text, size, "((uint)((%s)(%s) * 77777777777 %s ((%s) ^ v%u)))", l, a,
-                shift[below(g, 2)], b, v);
+        snprintf(text, size, "((uint)(%s %s ((%s) ^ v%u)))", product, shift[below(g, 2)], b, v);
         break;
     case 7:
         snprintf(text, size, "uint(%s(as_type<float>((%s) ^ v%u)))", n, a, v);
