@@ -137,6 +137,15 @@ template <typename T> void operators(device uint *line, device const uint *data,
     CHECK(T(x / d * d + x % d) == x);
     vec<T, 2> q = vec<T, 2>(x, y) / vec<T, 2>(d), r = vec<T, 2>(x, y) % vec<T, 2>(d);
     CHECK(q.x == T(x / d) && q.y == T(y / d) && r.x == T(x % d));
+    if (is_signed_v<T>) { // also what has no positive counterpart
+        typedef make_unsigned_t<T> U;
+        T minus = T(int(i >> 20) - 1), negative = T(U(0) - U(x));
+        vec<T, 2> pair = vec<T, 2>(x, y), divisors = vec<T, 2>(minus, d);
+        CHECK(T(x / minus) == negative && T(x % minus) == T(0));
+        CHECK(T(x / T(-1)) == negative && T(x % T(-1)) == T(0));
+        CHECK((pair / divisors).x == negative && (pair % divisors).x == T(0));
+        CHECK((pair / divisors).y == T(y / d) && (pair % divisors).y == T(y % d));
+    }
     v += T(1);
     v++;
     CHECK(v.x == T(x + T(2)) && v.w == T(2));
@@ -173,4 +182,39 @@ kernel void multiply_24(device uint *line [[buffer(0)]], device const uint *data
     uint ua = uint(a) & 0xffffff, ub = uint(b) & 0xffffff;
     CHECK(mul24(ua, ub) == ua * ub && mad24(ua, ub, c) == ua * ub + c);
     CHECK(all(mul24(int2(a, b), int2(b, 3)) == int2(mul24(a, b), b * 3)));
+}
+
+// What overflows has no defined value, and what is divided by 0 none, but the kernel goes on. These
+// divisors would be 0 or -1, and the compiler may take them for other numbers: two factors are not 0,
+// or not negative.
+template <typename T> void divide_by(device uint *line, T x, T zero, T minus, uint i, uint none)
+{
+    T q = T(x / zero) + T(x % zero) + T(x / minus) + T(x % minus);
+    vec<T, 2> divisors(zero, minus), both = vec<T, 2>(x) / divisors + vec<T, 2>(x) % divisors;
+    line[i] |= uint(q | both.x | both.y) & none;
+}
+
+template <typename T> void divide(device uint *line, T x, T half, T lowest, uint i, uint none)
+{
+    // A number of half the bits, and one less; of the lowest number, the half is a factor too.
+    T a = half | T(none), b = (half * T(3)) | T(none), c = (half - T(1)) | T(none);
+    divide_by<T>(line, x, a * b, (half + T(1)) * c, i, none);
+    divide_by<T>(line, T(lowest + T(none)), a * b, T(-1) + T(none), i, none);
+    divide_by<T>(line, a * (half / T(2)), b * a, T(-1) + T(none), i, none);
+}
+
+kernel void divisors_that_overflow(device uint *line [[buffer(0)]],
+        device const uint *data [[buffer(1)]], uint i [[thread_position_in_grid]],
+        uint threads [[threads_per_grid]])
+{
+    uint x = data[i % 4096], none = i >> 20, none_of_all = threads >> 20;
+    divide<int>(line, int(x), 0x10000, int(0x80000000), i, none);
+    divide<int>(line, int(x), 0x10000, int(0x80000000), i, none_of_all);
+    divide<long>(line, long(x) << 20, 0x100000000, long(1) << 63, i, none);
+    divide<long>(line, long(x) << 20, 0x100000000, long(1) << 63, i, none_of_all);
+    if (x & 1)
+        divide<int>(line, int(x), 0x10000, int(0x80000000), i, none);
+    simdgroup_barrier(mem_flags::mem_none);
+    if (x & 2)
+        divide<long>(line, long(x) << 20, 0x100000000, long(1) << 63, i, none);
 }

@@ -117,8 +117,12 @@ static LLVMValueRef constant_of(LLVMTypeRef type, uint64_t value)
     return LLVMConstVector(lanes, n);
 }
 
-/* Integer division: a zero divisor traps on CPUs and not on GPUs. The result is then the dividend
- * (Metal leaves it undefined). The other trap is the lowest number by -1. */
+/* Integer division: a zero divisor traps on CPUs and not on GPUs, and so does the lowest number by
+ * -1. Both divisors become 1 here: what is divided by 0 stays as it is (Metal leaves the result
+ * undefined), and by -1 is negated. The divisor is frozen, for signed numbers that overflow are
+ * anything to LLVM: it holds the product of two that are not 0 for not 0, whatever it is, and would
+ * leave the question out. The dividend is not asked about, and not frozen: it is often an index,
+ * which LLVM understands better as it was. */
 static void soften_division(struct codegen *g, LLVMValueRef in)
 {
     LLVMOpcode op = LLVMGetInstructionOpcode(in);
@@ -128,18 +132,20 @@ static void soften_division(struct codegen *g, LLVMValueRef in)
     if (LLVMIsAConstantInt(d) && LLVMConstIntGetZExtValue(d) != 0 &&
             (!is_signed || LLVMConstIntGetSExtValue(d) != -1))
         return;
-    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
-    unsigned bits = LLVMGetIntTypeWidth(vector ? LLVMGetElementType(type) : type);
     LLVMBuilderRef b = g->builder;
     LLVMPositionBuilderBefore(b, in);
+    if (!LLVMIsAConstant(d))
+        d = LLVMBuildFreeze(b, d, "");
+    LLVMValueRef one = constant_of(type, 1), minus = LLVMConstAllOnes(type);
     LLVMValueRef bad = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstNull(type), "");
-    if (is_signed && bits <= 64) {
-        LLVMValueRef lowest =
-                LLVMBuildICmp(b, LLVMIntEQ, a, constant_of(type, (uint64_t)1 << (bits - 1)), "");
-        LLVMValueRef minus = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstAllOnes(type), "");
-        bad = LLVMBuildOr(b, bad, LLVMBuildAnd(b, lowest, minus, ""), "");
-    }
-    LLVMSetOperand(in, 1, LLVMBuildSelect(b, bad, constant_of(type, 1), d, ""));
+    LLVMValueRef negate = is_signed ? LLVMBuildICmp(b, LLVMIntEQ, d, minus, "") : NULL;
+    if (negate)
+        bad = LLVMBuildOr(b, bad, negate, "");
+    LLVMValueRef q = LLVMBuildBinOp(b, op, a, LLVMBuildSelect(b, bad, one, d, ""), "");
+    if (op == LLVMSDiv)
+        q = LLVMBuildSelect(b, negate, LLVMBuildNeg(b, a, ""), q, "");
+    LLVMReplaceAllUsesWith(in, q);
+    LLVMInstructionEraseFromParent(in);
 }
 
 /* Metal shifts by the amount modulo the width. */
