@@ -15,6 +15,8 @@ PRELUDE = '''#include "records_gen.h"
  *   void decoder_violation(struct decoder *d, enum abx_reason why, uint32_t op, uint64_t value,
  *           uint64_t limit);       this command buffer fails
  *   void decoder_malformed(struct decoder *d, uint32_t op, const char *why);    this client dies
+ *   bool in_buffer(struct decoder *d, const struct abx_object *buffer, uint64_t offset,
+ *           uint64_t bytes);       which reports its own violation
  *   void on_<record>(struct decoder *d, const struct abx_rec_<record> *r, struct abx_object *...)
  *       for every record but pad, one object for each handle that is not of="new".
  * The record must already be a private copy: nothing here survives memory that changes. */
@@ -113,6 +115,11 @@ def decode_one(record, wire):
     for f in handles:
         out.append(f'    if (!resolve(d, r->{f.name}, ABX_CLASS_{f.of.upper()}, '
                    f'{"true" if f.nullable else "false"}, &{f.name}))\n        return false;\n')
+    for f in record.fields:
+        if f.within:
+            extent = f'{f.extent}u' if f.extent.isdigit() else f'r->{f.extent}'
+            out.append(f'    if (!in_buffer(d, {f.within}, r->{f.name}, {extent}))\n'
+                       '        return false;\n')
     out.append(f'    on_{record.name}({", ".join(["d", "r"] + [f.name for f in handles])});\n')
     if record.opens or record.closes:
         out.append(f'    d->context = ABX_CONTEXT_{(record.opens or "none").upper()};\n')

@@ -49,6 +49,10 @@ def records_header(wire):
     out += ['static inline const char *abx_op_name(uint32_t op)\n{\n    switch (op) {\n']
     out += [f'    case {r.constant}:\n        return "{r.name}";\n' for r in wire.records]
     out += ['    default:\n        return "unknown";\n    }\n}\n']
+    out += ['\n/* The selector that a program sent; NULL: none of its own. */\n'
+            'static inline const char *abx_op_call(uint32_t op)\n{\n    switch (op) {\n']
+    out += [f'    case {r.constant}:\n        return "{r.call}";\n' for r in wire.records if r.call]
+    out += ['    default:\n        return NULL;\n    }\n}\n']
     return guard('ABX_RECORDS_GEN_H', 'Layouts of the wire records.', ''.join(out))
 
 

@@ -21,6 +21,7 @@ class Field:
         self.min, self.max = node.number('min'), node.number('max')
         self.nonzero, self.multiple = node.flag('nonzero'), node.number('multiple')
         self.enum = node.get('enum')
+        self.within, self.extent = node.get('within'), node.get('extent')
         self.reserved = self.name.startswith('reserved')
         self.counts = None  # the flexible field whose length this field gives
 
@@ -51,6 +52,7 @@ class Record(Struct):
         self.op = node.number('op')
         self.context, self.opens = node.get('in'), node.get('opens')
         self.closes = node.flag('closes')
+        self.call = node.get('call')
 
     @property
     def c_name(self):
@@ -75,7 +77,7 @@ class Wire:
 
 def read_field(node, in_record):
     node.allow(('name', 'type'), ('of', 'null', 'dimensions', 'length', 'count', 'min', 'max',
-                                  'nonzero', 'multiple', 'enum'))
+                                  'nonzero', 'multiple', 'enum', 'within', 'extent'))
     field = Field(node)
     if field.type not in SIZES and not field.flexible:
         node.refuse(f'no type "{field.type}"')
@@ -144,9 +146,25 @@ def read_struct(node, protocol, kind):
     return struct
 
 
+def check_ranges(record):
+    """within names a handle of a buffer, extent a number of bytes or a field that has it."""
+    named = {f.name: f for f in record.fields}
+    for f in record.fields:
+        if (f.within is None) != (f.extent is None):
+            f.node.refuse('within and extent go together')
+        if f.within is None:
+            continue
+        buffer, extent = named.get(f.within), named.get(f.extent)
+        if f.type != 'u64' or buffer is None or buffer.of != 'buffer' or buffer.nullable:
+            f.node.refuse('within is for a u64, and names a buffer that is not null')
+        if not f.extent.isdigit() and (extent is None or extent.type not in ('u32', 'u64')):
+            f.node.refuse('extent is a number, or a field of u32 or u64')
+
+
 def read_record(node, protocol, wire):
-    node.allow(('name', 'op'), ('in', 'opens', 'closes'))
+    node.allow(('name', 'op'), ('in', 'opens', 'closes', 'call'))
     record = read_struct(node, protocol, Record)
+    check_ranges(record)
     if not 0 <= record.op < OP_LIMIT:
         node.refuse(f'op {record.op} does not fit 16 bits')
     for other in wire.records:

@@ -244,54 +244,6 @@ NSUInteger MTLCommandBuffer_status(id self, SEL cmd)
 
 /* ---- errors */
 
-static const char *call_name(uint32_t op)
-{
-    switch (op) {
-    case ABX_OP_SET_PIPELINE:
-        return "setComputePipelineState:";
-    case ABX_OP_SET_BUFFER:
-        return "setBuffer:offset:atIndex:";
-    case ABX_OP_SET_BUFFER_OFFSET:
-        return "setBufferOffset:atIndex:";
-    case ABX_OP_SET_BYTES:
-        return "setBytes:length:atIndex:";
-    case ABX_OP_SET_THREADGROUP_MEMORY:
-        return "setThreadgroupMemoryLength:atIndex:";
-    case ABX_OP_DISPATCH_THREADGROUPS:
-        return "dispatchThreadgroups:threadsPerThreadgroup:";
-    case ABX_OP_DISPATCH_THREADS:
-        return "dispatchThreads:threadsPerThreadgroup:";
-    case ABX_OP_DISPATCH_INDIRECT:
-        return "dispatchThreadgroupsWithIndirectBuffer:indirectBufferOffset:threadsPerThreadgroup:";
-    case ABX_OP_MEMORY_BARRIER:
-        return "memoryBarrierWithScope:";
-    case ABX_OP_UPDATE_FENCE:
-        return "updateFence:";
-    case ABX_OP_WAIT_FENCE:
-        return "waitForFence:";
-    case ABX_OP_USE_RESOURCE:
-        return "useResource:usage:";
-    case ABX_OP_EXECUTE_ICB:
-        return "executeCommandsInBuffer:withRange:";
-    case ABX_OP_EXECUTE_ICB_RANGE:
-        return "executeCommandsInBuffer:indirectBuffer:indirectBufferOffset:";
-    case ABX_OP_RESET_ICB:
-        return "resetCommandsInBuffer:withRange:";
-    case ABX_OP_COPY_ICB:
-        return "copyIndirectCommandBuffer:sourceRange:destination:destinationIndex:";
-    case ABX_OP_COPY_BUFFER:
-        return "copyFromBuffer:sourceOffset:toBuffer:destinationOffset:size:";
-    case ABX_OP_FILL_BUFFER:
-        return "fillBuffer:range:value:";
-    case ABX_OP_SIGNAL_EVENT:
-        return "encodeSignalEvent:value:";
-    case ABX_OP_WAIT_EVENT:
-        return "encodeWaitForEvent:value:";
-    default:
-        return "commit";
-    }
-}
-
 /* The host, asked again, says why. */
 static void describe_pipeline(
         const struct abx_metal_command_buffer *buffer, abx_handle pipeline, struct abx_string *s)
@@ -307,7 +259,9 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
     const struct abx_result *r = &buffer->result;
     unsigned long long value = r->error_value, limit = r->error_limit;
     if (r->error_op || r->error_record)
-        abx_string_printf(s, "%s (command %u): ", call_name(r->error_op), r->error_record);
+        abx_string_printf(s,
+                "%s (command %u): ", abx_op_call(r->error_op) ? abx_op_call(r->error_op) : "commit",
+                r->error_record);
     if (*buffer->text) {
         abx_string_printf(s, "%s", buffer->text);
         return;

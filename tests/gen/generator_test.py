@@ -52,6 +52,12 @@ BAD = [
         '<field name="n" type="u64" max="1"/>\n<field name="d" type="array" of="q" count="n"/>')), 4, '"q"'),
     ('a wrong context', WIRE.format('<record name="a" op="300" in="kitchen"/>'), 2, 'kitchen'),
     ('a handle of nothing', WIRE.format(RECORD.format('<field name="h" type="handle"/>')), 3, 'of='),
+    ('a range of no buffer', WIRE.format(RECORD.format(
+        '<field name="x" type="u64" within="y" extent="8"/>')), 3, 'names a buffer'),
+    ('a range of no length', WIRE.format(RECORD.format(
+        '<field name="b" type="handle" of="buffer"/>\n<field name="x" type="u64" within="b" extent="n"/>')),
+     4, 'extent'),
+    ('half a range', WIRE.format(RECORD.format('<field name="x" type="u64" extent="8"/>')), 3, 'together'),
     ('not a power of two', WIRE.format(RECORD.format('<field name="x" type="u64" multiple="3"/>')), 3, 'power'),
     ('an unknown argument type', CLASS.format(
         '<class name="A" kind="protocol" status="works">\n<method selector="x:" returns="void" '

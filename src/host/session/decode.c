@@ -53,6 +53,18 @@ static bool resolve(struct decoder *d, abx_handle handle, enum abx_object_class 
     return true;
 }
 
+static bool in_buffer(
+        struct decoder *d, const struct abx_object *object, uint64_t offset, uint64_t bytes)
+{
+    uint64_t length = ((const struct abx_buffer_object *)object)->length, end;
+    if (abx_range_ok(offset, bytes, length))
+        return true;
+    bool overflow = __builtin_add_overflow(offset, bytes, &end);
+    decoder_violation(d, overflow ? ABX_REASON_OVERFLOW : ABX_REASON_RANGE, d->op,
+            overflow ? offset : end, length);
+    return false;
+}
+
 /* ---- ring records */
 
 static void on_commit(
@@ -290,10 +302,6 @@ static void on_dispatch_indirect(
 {
     static const uint32_t unknown[3] = {1, 1, 1}; /* the backend reads and checks the real one */
     struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
-    if (!abx_range_ok(r->offset, 12, buffer->length)) {
-        abx_commands_fail(d, ABX_REASON_RANGE, d->op, r->offset, buffer->length);
-        return;
-    }
     abx_commands_dispatch(d, unknown, r->threads, true, buffer, r->offset);
 }
 
@@ -340,10 +348,6 @@ static void on_execute_icb_range(struct decoder *d, const struct abx_rec_execute
         struct abx_object *icb, struct abx_object *object)
 {
     struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
-    if (!abx_range_ok(r->offset, 8, buffer->length)) {
-        abx_commands_fail(d, ABX_REASON_RANGE, d->op, r->offset, buffer->length);
-        return;
-    }
     uint32_t count = ((struct abx_icb_object *)icb)->count;
     abx_commands_icb(d, (struct abx_icb_object *)icb, 0, count, buffer, r->offset);
 }
@@ -363,24 +367,11 @@ static void on_copy_icb(struct decoder *d, const struct abx_rec_copy_icb *r,
             (struct abx_icb_object *)destination, r->to);
 }
 
-static bool in_buffer(
-        struct decoder *d, const struct abx_buffer_object *buffer, uint64_t offset, uint64_t length)
-{
-    if (abx_range_ok(offset, length, buffer->length))
-        return true;
-    uint64_t end;
-    bool overflow = __builtin_add_overflow(offset, length, &end);
-    abx_commands_fail(d, overflow ? ABX_REASON_OVERFLOW : ABX_REASON_RANGE, d->op,
-            overflow ? offset : end, buffer->length);
-    return false;
-}
-
 static void on_copy_buffer(struct decoder *d, const struct abx_rec_copy_buffer *r,
         struct abx_object *source, struct abx_object *destination)
 {
     struct abx_buffer_object *from = (void *)source, *to = (void *)destination;
-    if (!in_buffer(d, from, r->source_offset, r->length) ||
-            !in_buffer(d, to, r->destination_offset, r->length) || r->length == 0)
+    if (r->length == 0)
         return;
     struct abx_exec_copy *c = abx_commands_append(d, ABX_EXEC_COPY, sizeof *c);
     if (!c)
@@ -398,7 +389,7 @@ static void on_fill_buffer(
         struct decoder *d, const struct abx_rec_fill_buffer *r, struct abx_object *object)
 {
     struct abx_buffer_object *buffer = (void *)object;
-    if (!in_buffer(d, buffer, r->offset, r->length) || r->length == 0)
+    if (r->length == 0)
         return;
     struct abx_exec_fill *c = abx_commands_append(d, ABX_EXEC_FILL, sizeof *c);
     if (!c)
