@@ -214,6 +214,18 @@ id MTLLibrary_newFunctionWithName_(id self, SEL cmd, id name)
     return (id)function_new((struct abx_metal_library *)self, name, NULL);
 }
 
+id MTLLibrary_reflectionForFunctionWithName_(id self, SEL cmd, id name)
+{
+    struct abx_metal_function *function = function_new((struct abx_metal_library *)self, name, NULL);
+    if (!function)
+        return NULL;
+    struct MTLFunctionReflection *reflection =
+            (struct MTLFunctionReflection *)objc_alloc_init(ABX_CLASS(MTLFunctionReflection));
+    reflection->bindings = objc_retain(abx_metal_bindings(function));
+    objc_release((id)function);
+    return objc_autorelease((id)reflection);
+}
+
 id MTLLibrary_newFunctionWithName_constantValues_error_(
         id self, SEL cmd, id name, id values, id *error)
 {

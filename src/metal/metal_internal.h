@@ -438,6 +438,7 @@ bool abx_metal_library_make_dynamic(struct abx_metal_library *library, const voi
 id abx_metal_pipeline_new(id device, struct abx_metal_function *function, id descriptor,
         MTLPipelineOption options, bool wait, id *reflection, id *error);
 id abx_metal_reflection_new(struct abx_metal_function *function);
+id abx_metal_bindings(struct abx_metal_function *function); /* autoreleased: MTLBindings */
 
 /* Its constants as records have them; `to` has room for 256. */
 void abx_metal_constants_write(

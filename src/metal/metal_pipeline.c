@@ -33,7 +33,7 @@ static id binding_new(struct abx_metal_library *library, const struct abx_reflec
     return (id)binding;
 }
 
-id abx_metal_reflection_new(struct abx_metal_function *function)
+id abx_metal_bindings(struct abx_metal_function *function)
 {
     const struct abx_reflection *r = function->library->reflection;
     const struct abx_reflection_function *f = &abx_reflection_functions(r)[function->index];
@@ -47,10 +47,15 @@ id abx_metal_reflection_new(struct abx_metal_function *function)
             abx_ns_array_add(bindings, binding);
         objc_release(binding);
     }
+    return bindings;
+}
+
+id abx_metal_reflection_new(struct abx_metal_function *function)
+{
     struct MTLComputePipelineReflection *reflection =
             (struct MTLComputePipelineReflection *)objc_alloc_init(
                     ABX_CLASS(MTLComputePipelineReflection));
-    reflection->bindings = objc_retain(bindings);
+    reflection->bindings = objc_retain(abx_metal_bindings(function));
     return objc_autorelease((id)reflection);
 }
 

@@ -214,6 +214,11 @@ static id<MTLBufferBinding> binding_of(NSString *function, NSUInteger index, MTL
 
 static void test_reflection(void)
 {
+    /* Also without a pipeline. */
+    NSArray<id<MTLBinding>> *all = [library reflectionForFunctionWithName:@"everything"].bindings;
+    CHECK(all.count == pipeline_of(library, @"everything").reflection.bindings.count && all.count > 1);
+    CHECK([all[1].name isEqualToString:pipeline_of(library, @"everything").reflection.bindings[1].name]);
+    CHECK(![library reflectionForFunctionWithName:@"nobody"]);
     id<MTLBufferBinding> b = binding_of(@"everything", 1, MTLBindingTypeBuffer);
     MTLStructType *s = b.bufferStructType;
     CHECK(s && s.dataType == MTLDataTypeStruct && s.members.count == 6);
