@@ -250,6 +250,8 @@ static void add_command(struct words *w, const struct sandbox *s)
 {
     ADD(w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
             s->folder);
+    keep_open(s->life);
+    ADD(w, "-l", abx_xprintf("%d", s->life));
     if (s->terminal >= 0) {
         keep_open(s->terminal);
         ADD(w, "-t", abx_xprintf("%d", s->terminal));

@@ -39,6 +39,9 @@ struct abx_verb {
 /* Every verb, ending with one without a name. */
 extern const struct abx_verb abx_verbs[];
 const struct abx_verb *abx_verb_find(const char *name); /* NULL: none */
+/* A slip of the fingers away (near_miss.c). */
+unsigned abx_word_distance(const char *a, const char *b);
+bool abx_is_near(const char *word, const char *known);
 
 struct abx_variable {
     const char *name, *help;

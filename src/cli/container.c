@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define RECORD_CAP 16384
+#define YOUNG_SECONDS 60
 #define NAME_CAP 63 /* a host name's length: the name becomes one */
 
 static char *folder_of(const char *name)
@@ -102,7 +103,10 @@ struct abx_container *abx_container_create(const char *wanted)
                     .lock = r,
                     .running = true,
                     .exit_code = -1,
+                    .supervisor = (int)getpid(),
+                    .remove = true, /* nothing of it is of use if we are killed before it starts */
                     .started = time(NULL)};
+            abx_container_save(c);
             return c;
         }
         if (r != -EEXIST)
@@ -235,9 +239,13 @@ struct abx_container *abx_container_find(const char *name)
     char *path = abx_container_file(c, "record");
     void *text;
     size_t length;
+    struct stat st;
     if (abx_read_file(path, RECORD_CAP, &text, &length) == 0) {
         parse_record(c, text);
         free(text);
+    } else if (stat(folder, &st) == 0) { /* killed before it could say more; or only just made */
+        c->started = st.st_mtime;
+        c->remove = time(NULL) - st.st_mtime > YOUNG_SECONDS;
     }
     free(path);
     int lock = take_lock(folder);

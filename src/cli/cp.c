@@ -91,6 +91,9 @@ int abx_do_cp(int argc, char **argv)
     if (from == to)
         abx_die(ABX_EXIT_OWN, "cp copies between here and a container: NAME:PATH PATH, or PATH "
                               "NAME:PATH");
+    if (strcmp(o.words[from], "-") == 0)
+        abx_die(ABX_EXIT_OWN, "cp reads and writes no archives ('-'): name a file or folder (an "
+                              "archive: arcbox exec NAME tar c FOLDER)");
     struct abx_container *c = abx_container_must(o.words[to]);
     if (strcmp(c->kind, "podman") == 0)
         abx_oci_become("cp", words);

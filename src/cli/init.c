@@ -4,12 +4,13 @@
  * but the terminal's descriptor.
  *
  *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID]
- *               [-r REPORT] [-x] -- COMMAND...
+ *               [-r REPORT] [-l LIFE] [-x] -- COMMAND...
  *   arcbox-init -x -C in|out -- PATH    one end of `arcbox cp`
  *   arcbox-init -c             says that it runs, for `arcbox doctor`
  *
  * -u: who the command is; -t: open a terminal and send its master through SOCKET; -i: signals to
- * leave ignored, a mask; -p: there is no process namespace. */
+ * leave ignored, a mask; -p: there is no process namespace; -l: a pipe whose other end is arcbox's,
+ * which may have been killed while bubblewrap was at work, before that followed it. */
 #include "cli/copy_stream.h"
 #include "cli/program.h"
 
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -278,7 +280,7 @@ static int must_pass_on(const siginfo_t *info)
 }
 
 struct request {
-    int socket, shares_processes, is_second, is_check;
+    int socket, life, shares_processes, is_second, is_check;
     const char *folder, *user, *direction;
     unsigned long ignored;
 };
@@ -286,7 +288,7 @@ struct request {
 /* 0, or -1 for what nobody of ours says. */
 static int read_options(int argc, char **argv, struct request *r)
 {
-    for (int option; (option = getopt(argc, argv, "+t:w:i:pcu:r:xC:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+t:w:i:pcu:r:l:xC:")) != -1;) {
         if (option == 't')
             r->socket = atoi(optarg);
         else if (option == 'w')
@@ -297,6 +299,8 @@ static int read_options(int argc, char **argv, struct request *r)
             r->shares_processes = 1;
         else if (option == 'u')
             r->user = optarg;
+        else if (option == 'l')
+            r->life = atoi(optarg);
         else if (option == 'r')
             report = atoi(optarg);
         else if (option == 'x')
@@ -360,13 +364,24 @@ static int start_command(const struct request *r, char **command)
     return look_after(r, child, slave >= 0);
 }
 
+/* False: whoever asked for this container has ended. */
+static int is_wanted(int life)
+{
+    struct pollfd p = {life, POLLIN, 0};
+    int ended = life >= 0 && poll(&p, 1, 0) > 0;
+    close(life);
+    return !ended;
+}
+
 int main(int argc, char **argv)
 {
-    struct request r = {.socket = -1};
+    struct request r = {.socket = -1, .life = -1};
     if (read_options(argc, argv, &r) < 0)
         return 125;
     if (r.is_check)
         return puts("started") < 0;
+    if (!is_wanted(r.life))
+        return 125;
     close_in(r.shares_processes, r.is_second);
     /* The caller's session may hold keys: of network file systems, of browsers. */
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);

@@ -45,6 +45,7 @@ struct rights {
 struct entry {
     const struct abx_container *c;
     const struct abx_join *join;
+    pid_t caller;
     int init; /* its pidfd */
     int program, sync[2], text[2];
     int spaces; /* CLONE_NEW*: those that are not our own */
@@ -261,8 +262,8 @@ static _Noreturn void become_init(struct entry *e)
 static _Noreturn void waiter(struct entry *e)
 {
     int status;
-    if (!e->join->detached)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!e->join->detached && !abx_process_follow(e->caller))
+        _exit(ABX_EXIT_OWN);
     /* From the moment on when it can be seen: no tracing, no /proc/PID/exe, no /proc/PID/fd. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         stop(e, "itself", errno);
@@ -276,6 +277,8 @@ static _Noreturn void waiter(struct entry *e)
         stop(e, "users", errno);
     if (chdir("/") < 0)
         stop(e, "its root", errno);
+    if (!e->join->detached && !abx_process_follow(e->caller))
+        _exit(ABX_EXIT_OWN);
     pid_t pid = fork();
     if (pid < 0)
         stop(e, "a process", errno);
@@ -335,7 +338,8 @@ static int hear(struct entry *e, pid_t waiting, int *ret_init, char *ret_text, s
 pid_t abx_join_start(const struct abx_container *c, const struct abx_join *join, int *ret_init,
         char *ret_text, size_t capacity)
 {
-    struct entry e = {.c = c, .join = join, .from_root = geteuid() == 0, .program = -1};
+    struct entry e = {
+            .c = c, .join = join, .from_root = geteuid() == 0, .program = -1, .caller = getpid()};
     int r = look(&e, &e.init);
     if (r == 0 && (pipe2(e.sync, O_CLOEXEC) < 0 || pipe2(e.text, O_CLOEXEC) < 0))
         r = -errno;

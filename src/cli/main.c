@@ -1,6 +1,7 @@
 /* arcbox: picks the verb. The verbs are in one file each, and in the table (table.c). */
 #include "cli/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,9 +28,19 @@ static bool asks_for_help(const struct abx_verb *verb, int argc, char **argv)
     return false;
 }
 
+_Noreturn static void refuse_command(const char *word)
+{
+    for (const struct abx_verb *v = abx_verbs; v->name; v++)
+        if (!v->hidden && abx_is_near(word, v->name))
+            abx_die(ABX_EXIT_OWN, "unknown command '%s': did you mean '%s'? (see: arcbox help)",
+                    word, v->name);
+    abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", word);
+}
+
 int main(int argc, char **argv)
 {
     abx_fd_standard();
+    signal(SIGXFSZ, SIG_IGN); /* a limit is an error where something is written, and not our end */
     if (argc < 2) {
         help_for(NULL);
         return ABX_EXIT_OWN;
@@ -41,7 +52,7 @@ int main(int argc, char **argv)
         word = "version";
     const struct abx_verb *verb = abx_verb_find(word);
     if (!verb)
-        abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", word);
+        refuse_command(word);
     if (asks_for_help(verb, argc, argv))
         return help_for(verb->name);
     argv[1] = (char *)verb->name;

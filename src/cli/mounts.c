@@ -122,7 +122,10 @@ static void add(
     m->source = realpath(source, NULL);
     struct stat st;
     if (!m->source || stat(m->source, &st) < 0)
-        abx_die(ABX_EXIT_OWN, "the mount source '%s' cannot be used: %s", source, strerror(errno));
+        abx_die(ABX_EXIT_OWN, "the mount source '%s' cannot be used: %s%s", source, strerror(errno),
+                errno == ENOENT && *source && !strpbrk(source, "/.")
+                        ? " (ArcBox has no named volumes: make a folder, and name it)"
+                        : "");
     m->is_folder = S_ISDIR(st.st_mode);
     m->is_device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
     m->target = abx_path_normal(target);

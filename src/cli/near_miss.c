@@ -1,5 +1,6 @@
-/* cli: names of images that nobody can have meant: `hots`, `deb`, a folder without its slash.
- * podman would go and ask registries for them, and answer in its own words. */
+/* cli: words that are nearly others, and names of images that nobody can have meant: `hots`, `deb`,
+ * a folder without its slash. podman would go and ask registries for them, and answer in its own
+ * words. */
 #include "cli/image.h"
 
 #include <fcntl.h>
@@ -16,8 +17,13 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
+bool abx_is_near(const char *word, const char *known)
+{
+    return abx_word_distance(word, known) <= (strlen(known) > 5 ? 2u : 1u);
+}
+
 /* How many letters are to be added, left out, changed or exchanged with the next. */
-static unsigned distance(const char *a, const char *b)
+unsigned abx_word_distance(const char *a, const char *b)
 {
     unsigned d[LONGEST + 1][LONGEST + 1];
     size_t n = strlen(a), m = strlen(b);
@@ -46,8 +52,7 @@ static const char *meant(const char *name)
         if (strcmp(name, known[i]) == 0)
             return NULL;
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(known); i++) {
-        unsigned allowed = strlen(known[i]) > 5 ? 2 : 1;
-        if (distance(name, known[i]) <= allowed || (n >= 2 && strncmp(known[i], name, n) == 0))
+        if (abx_is_near(name, known[i]) || (n >= 2 && strncmp(known[i], name, n) == 0))
             return known[i];
     }
     return NULL;

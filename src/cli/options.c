@@ -12,6 +12,11 @@ struct abx_options abx_options_start(int argc, char **argv)
 
 static _Noreturn void unknown(const struct abx_options *o)
 {
+    const struct abx_option *option = o->verb->options;
+    for (; option && option->name; option++)
+        if (strncmp(o->given, "--", 2) == 0 && abx_is_near(o->given + 2, option->name + 2))
+            abx_die(ABX_EXIT_OWN, "unknown option %s: did you mean %s? (see: arcbox help %s)",
+                    o->given, option->name, o->verb->name);
     abx_die(ABX_EXIT_OWN, "unknown option %s (see: arcbox help %s)", o->given, o->verb->name);
 }
 

@@ -76,15 +76,17 @@ char *abx_place_page(const char *name)
 int abx_mkdir_p(const char *path, mode_t mode)
 {
     char *copy = abx_xstrdup(path);
+    int first = 0; /* why a folder above is not there, if it is not */
     for (char *p = copy + 1; *p; p++)
         if (*p == '/') {
             *p = 0;
-            mkdir(copy, mode | 0111);
+            if (mkdir(copy, mode | 0111) < 0 && errno != EEXIST && !first)
+                first = -errno;
             *p = '/';
         }
     int r = mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
     free(copy);
-    return r;
+    return r == -ENOENT && first ? first : r;
 }
 
 /* Others must not be able to plant files in it: it is this user's and nobody else can write. */
@@ -107,7 +109,13 @@ static char *private_folder(char *path)
 char *abx_place_state(void)
 {
     char path[ABX_CONTROL_PATH_BYTES];
-    if (abx_control_runtime_dir(path) < 0)
+    int r = abx_control_runtime_dir(path);
+    if (r == -EINVAL)
+        abx_die(ABX_EXIT_OWN,
+                "ARCBOX_RUNTIME_DIR %s: give an absolute path, which is the same in "
+                "every folder",
+                getenv("ARCBOX_RUNTIME_DIR"));
+    if (r < 0)
         abx_die(ABX_EXIT_OWN, "the runtime folder's path is too long (ARCBOX_RUNTIME_DIR, "
                               "XDG_RUNTIME_DIR)");
     return private_folder(abx_xstrdup(path));

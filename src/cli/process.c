@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,6 +81,11 @@ int abx_process_below(int pid, pid_t parent)
 {
     int fd = hold(pid);
     return fd < 0 ? fd : keep_if(fd, parent_of(pid) == parent);
+}
+
+bool abx_process_follow(pid_t parent)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent;
 }
 
 bool abx_process_ended(int pidfd, int milliseconds)

@@ -125,6 +125,9 @@ int abx_container_supervisor(const struct abx_container *c);
 bool abx_container_same(const struct abx_container *a, const struct abx_container *b);
 /* The same of a process that is a child of a child of ours, which is not waited for yet. */
 int abx_process_below(int pid, pid_t parent);
+/* This process ends with its parent, which was that one. Again after each change of users,
+ * which takes it away. False: that has ended. */
+bool abx_process_follow(pid_t parent);
 bool abx_process_ended(int pidfd, int milliseconds); /* waits for so long; -1: until it does */
 int abx_process_signal(int pidfd, int number);
 char *abx_container_file(const struct abx_container *c, const char *name);

@@ -141,6 +141,17 @@ static void keep_for_later(struct abx_run *run, struct abx_options *o)
         keep(run, o, "");
 }
 
+/* It stands in /etc/hosts, too. */
+static char *host_name(char *name)
+{
+    size_t n = strlen(name);
+    if (!n || n > 63 || *name == '-' || *name == '.' ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != n)
+        abx_die(ABX_EXIT_OWN, "--hostname '%s': letters, digits, '-', '.' and '_', at most 63",
+                name);
+    return name;
+}
+
 void abx_run_option(struct abx_run *run, struct abx_options *o, const char *name)
 {
     if (is(name, "--gpu")) {
@@ -176,7 +187,7 @@ void abx_run_option(struct abx_run *run, struct abx_options *o, const char *name
     else if (is(name, "--name"))
         run->name = abx_options_value(o);
     else if (is(name, "--hostname"))
-        run->hostname = abx_options_value(o);
+        run->hostname = host_name(abx_options_value(o));
     else if (is(name, "--network"))
         set_network(run, abx_options_value(o));
     else

@@ -135,6 +135,8 @@ static void child_namespaces(struct sandbox *s)
     byte = world ? 'm' : 'u';
     if (write(s->sync[1], &byte, 1) != 1 || read(s->sync[1], &byte, 1) != 1 || byte != 'g')
         _exit(ABX_EXIT_OWN);
+    if (!abx_process_follow(s->arcbox))
+        _exit(ABX_EXIT_OWN);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         char *text = abx_xprintf("this system allows no mounts in a user namespace (%s); see: "
                                  "arcbox doctor",
@@ -147,7 +149,8 @@ static void child_namespaces(struct sandbox *s)
 
 static _Noreturn void child(struct sandbox *s)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!abx_process_follow(s->arcbox))
+        _exit(ABX_EXIT_OWN);
     child_namespaces(s);
     struct abx_root root = {.image_root = s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image,
             .stage = s->stage,
@@ -155,8 +158,11 @@ static _Noreturn void child(struct sandbox *s)
             .layers = s->layers,
             .cache = s->cache,
             .keep = (const char *const *)s->keep};
-    if (abx_root_assemble(&root) < 0)
-        child_fail(s, root.error[0] ? root.error : "cannot assemble the container's root");
+    int r = abx_root_assemble(&root);
+    if (r < 0)
+        child_fail(s, root.error[0] ? root.error
+                                    : abx_xprintf("cannot assemble the container's root: %s",
+                                              strerror(-r)));
     if (root.notice[0])
         abx_say("%s", root.notice);
     s->shares_processes = !abx_sandbox_has_proc();
@@ -166,7 +172,7 @@ static _Noreturn void child(struct sandbox *s)
                 "processes outside it");
     if (root.writable)
         abx_sandbox_network_files(s, root.path);
-    int r = s->run->kind == ABX_IMAGE_HOST ? abx_sandbox_hide_secrets(s, root.path) : 0;
+    r = s->run->kind == ABX_IMAGE_HOST ? abx_sandbox_hide_secrets(s, root.path) : 0;
     if (r < 0)
         child_fail(
                 s, abx_xprintf("cannot hide the hidden files of home folders: %s", strerror(-r)));
@@ -178,7 +184,7 @@ static _Noreturn void child(struct sandbox *s)
     if (r < 0)
         child_fail(s, abx_xprintf("cannot set the limits of --ulimit: %s", strerror(-r)));
     abx_sandbox_exec(s, root.path);
-    child_fail(s, abx_xprintf("cannot run bwrap: %s (install bubblewrap)", strerror(errno)));
+    child_fail(s, abx_xprintf("cannot run %s: %s", s->bwrap, strerror(errno)));
 }
 
 /* ---- in the parent */
@@ -239,8 +245,9 @@ static char *set_up(struct sandbox *s, pid_t pid)
 /* Starts the sandbox; *ret_failure says why not. */
 static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failure)
 {
-    int sockets[2] = {-1, -1}, info[2];
+    int sockets[2] = {-1, -1}, info[2], life[2];
     if (pipe2(s->errors, O_CLOEXEC) < 0 || pipe2(info, O_CLOEXEC) < 0 ||
+            pipe2(life, O_CLOEXEC) < 0 ||
             socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->sync) < 0 ||
             (s->run->tty && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)) {
         *ret_failure = abx_xprintf("cannot make a pipe: %s", strerror(errno));
@@ -248,6 +255,8 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
     }
     s->info = info[1];
     s->terminal = sockets[1];
+    s->arcbox = getpid();
+    s->life = life[0];
     pid_t pid = fork();
     if (pid < 0) {
         *ret_failure = abx_xprintf("cannot start a process: %s", strerror(errno));
@@ -257,11 +266,13 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
         close(s->sync[0]);
         close(s->errors[0]);
         close(info[0]);
+        close(life[1]); /* in the parent it stays open until that ends */
         child(s);
     }
     close(s->sync[1]);
     close(s->errors[1]);
     close(info[1]);
+    close(life[0]);
     if (s->report[1] >= 0)
         close(s->report[1]);
     if (sockets[1] >= 0)
@@ -573,6 +584,7 @@ int abx_run_sandbox(struct abx_run *run)
         }
         close(pipes[0]);
         ready = pipes[1];
+        abx_sandbox_hold(c); /* now this one's to remove */
         detach(&s, c);
         c->supervisor = (int)getpid();
     }

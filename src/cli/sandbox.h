@@ -29,6 +29,8 @@ struct sandbox {
     struct abx_left *left; /* what is seen of the private layer from outside */
     char error[512];
     bool shares_processes; /* no /proc of its own, so no process namespace either */
+    pid_t arcbox;          /* the process that started it */
+    int life;              /* a pipe that arcbox holds the other end of, and nobody else */
     int errors[2], sync[2], info, terminal;
     int log, out[2];  /* of a detached container; else -1 */
     int in, listener; /* likewise, when it is to have input */

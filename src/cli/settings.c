@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PASSWD_CAP (4u << 20)
+#define LEAST_MEMORY (6ull << 20) /* docker's */
 
 /* What a sandbox cannot do: said, not ignored. */
 static void refuse(const struct abx_run *run)
@@ -239,6 +240,9 @@ void abx_settings_read(const struct abx_run *run, struct abx_settings *ret)
         read_user(run, &s, value);
     if ((value = abx_run_given(run, "--memory", NULL)))
         s.memory = abx_size_parse("--memory", value);
+    if (s.memory && s.memory < LEAST_MEMORY)
+        abx_die(ABX_EXIT_OWN, "--memory %s: give it 6m at least, which a container needs to start",
+                abx_run_given(run, "--memory", NULL));
     if ((value = abx_run_given(run, "--shm-size", NULL)))
         s.shm_bytes = abx_size_parse("--shm-size", value);
     s.read_only = abx_run_given(run, "--read-only", NULL);

@@ -57,6 +57,7 @@ void abx_supervise_prepare(void)
 
 void abx_supervise_child(void)
 {
+    signal(SIGXFSZ, SIG_DFL);
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -59,6 +59,9 @@ static const struct abx_option run_options[] = {
         {0, "--pull", "WHEN", "OCI images: when to fetch it", "always missing newer never", NULL},
         {0, "--platform", "SYSTEM/PROCESSOR", "OCI images: which of several", "", NULL}, END};
 
+static const struct abx_option prune_options[] = {
+        {'f', "--force", NULL, "docker's; nothing is asked", NULL, NULL}, END};
+
 static const struct abx_option attach_options[] = {
         {0, "--no-stdin", NULL, "only show what it writes", NULL, NULL}, END};
 
@@ -180,6 +183,7 @@ const struct abx_verb abx_verbs[] = {
         {.name = "prune",
                 .usage = "",
                 .summary = "forget all containers that have ended",
+                .options = prune_options,
                 .run = abx_do_prune},
         {.name = "cp",
                 .usage = "NAME:PATH PATH | PATH NAME:PATH",

@@ -123,7 +123,8 @@ int abx_do_kill(int argc, char **argv)
 int abx_do_prune(int argc, char **argv)
 {
     struct abx_options o = abx_options_start(argc, argv);
-    abx_options_next(&o);
+    while (abx_options_next(&o)) /* --force: nothing is asked anyway */
+        (void)abx_options_bool(&o);
     struct abx_container **list = abx_container_list();
     unsigned count = 0;
     for (unsigned i = 0; list[i]; i++) {

@@ -51,4 +51,34 @@ says "device of another vendor" 125 "unknown device 'nvidia.com/gpu=all'" \
 says "missing working folder" 125 "cannot enter the folder /no/such" "$arcbox" run -w /no/such host true
 says "terminal without one" 125 "-t needs a terminal" "$arcbox" run -it host true
 same "nothing left behind" "" "$(ls -A "$work/state/containers")"
+says "a slip in a verb" 125 "unknown command 'rum': did you mean 'run'?" "$arcbox" rum host true
+says "a slip in an option" 125 "unknown option --memroy: did you mean --memory?" "$arcbox" run --memroy 1g host true
+says "a named volume" 125 "ArcBox has no named volumes" "$arcbox" run -v nosuchvolume:/x host true
+says "a host name with a space" 125 "--hostname 'a b': letters" "$arcbox" run --hostname 'a b' host true
+says "a long host name" 125 "at most 63" "$arcbox" run --hostname "$(printf 'h%.0s' $(seq 80))" host true
+says "too little memory" 125 "--memory 1k: give it 6m at least" "$arcbox" run --memory 1k host true
+says "an archive" 125 "reads and writes no archives" "$arcbox" cp box:/x -
+says "an archive in" 125 "reads and writes no archives" "$arcbox" cp - box:/x
+[ -e ./- ] && fail "cp made a file named '-'"
+same "prune -f" "nothing to remove" "$("$arcbox" prune -f)"
+says "a runtime folder that moves" 125 "ARCBOX_RUNTIME_DIR rel: give an absolute path" env ARCBOX_RUNTIME_DIR=rel "$arcbox" run host true
+says "the same, asked for the daemon" 125 "ARCBOX_RUNTIME_DIR is no absolute path" env ARCBOX_RUNTIME_DIR=rel "$arcbox" gpu
+if [ "$(id -u)" != 0 ]; then
+    says "a folder that cannot be made" 125 "Permission denied" env XDG_CACHE_HOME=/proc/1/x/y "$arcbox" run host true
+fi
+says "few descriptors" 125 "Too many open files" bash -c 'ulimit -n 12; exec "$0" run host true' "$arcbox"
+# A limit of file sizes is an error, and nothing is left of what did not start.
+says "no file may grow" 125 "File too large" bash -c 'ulimit -f 0; exec "$0" run host true' "$arcbox"
+says "nor in the background" 125 "File too large" bash -c 'ulimit -f 0; exec "$0" run -d --name small host true' "$arcbox"
+same "nothing is left" "" "$("$arcbox" ps -aq)"
+# Ended at any moment of its start, it leaves nothing that is seen.
+for delay in 0.001 0.003 0.005 0.008 0.011 0.015 0.02 0.03; do
+    "$arcbox" run host sleep 5 & pid=$!
+    sleep $delay
+    kill -KILL $pid
+    wait $pid 2>/dev/null
+done
+sleep 0.3
+touch -d '2 minutes ago' "$work"/state/containers/* 2>/dev/null # killed before it could say anything: not at once
+same "killed while it starts" "" "$("$arcbox" ps -a | tail -n +2)"
 finish

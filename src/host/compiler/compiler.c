@@ -977,6 +977,7 @@ int main(int argc, char **argv)
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     most_running = cpus > 0 ? (unsigned)cpus : 1;

@@ -29,6 +29,8 @@ int abx_control_runtime_dir(char ret_path[ABX_CONTROL_PATH_BYTES])
 {
     const char *own = getenv("ARCBOX_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
     int n;
+    if (own && *own && *own != '/')
+        return -EINVAL;
     if (own && *own)
         n = snprintf(ret_path, ABX_CONTROL_PATH_BYTES, "%s", own);
     else if (xdg && *xdg == '/')
@@ -204,7 +206,8 @@ int abx_control_connect(bool start, struct abx_control **ret, char **ret_message
                 sock == -ENOENT ? "the arcbox daemon is not running"
                 : sock == -EPERM
                         ? "the runtime folder, or the daemon in it, belongs to somebody else"
-                        : "%s",
+                : sock == -EINVAL ? "ARCBOX_RUNTIME_DIR is no absolute path"
+                                  : "%s",
                 strerror(-sock));
         return sock;
     }

@@ -120,6 +120,7 @@ static void catch_faults(void)
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(signals); i++)
         sigaction(signals[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (!native)
         return;
     action.sa_sigaction = on_stop;

@@ -27,7 +27,7 @@ static bool enter_group(void)
     char above[PATH_MAX], number[32];
     if (!abx_memory_group(above))
         return false;
-    snprintf(group, sizeof group, "%.4000s/arcbox-test-%d", above, (int)getpid());
+    snprintf(group, sizeof group, "%.4000s/out-of-memory-%d", above, (int)getpid());
     snprintf(number, sizeof number, "%u", GROUP_BYTES);
     if (mkdir(group, 0755) < 0)
         return false;
