@@ -216,7 +216,8 @@ id MTLLibrary_newFunctionWithName_(id self, SEL cmd, id name)
 
 id MTLLibrary_reflectionForFunctionWithName_(id self, SEL cmd, id name)
 {
-    struct abx_metal_function *function = function_new((struct abx_metal_library *)self, name, NULL);
+    struct abx_metal_function *function =
+            function_new((struct abx_metal_library *)self, name, NULL);
     if (!function)
         return NULL;
     struct MTLFunctionReflection *reflection =

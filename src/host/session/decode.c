@@ -102,53 +102,21 @@ static void on_queue_create(struct decoder *d, const struct abx_rec_queue_create
     abx_queue_create(d->session, r->queue, r->slot);
 }
 
-/* The reference to the range becomes the buffer's. */
-static void place_buffer(
-        struct abx_buffer_object *buffer, struct abx_range *range, uint64_t offset, uint64_t length)
-{
-    buffer->range = range;
-    buffer->memory = range->memory;
-    buffer->offset = offset;
-    buffer->length = length;
-    if (range->poison)
-        abx_object_poison(&buffer->head, range->poison, range->bytes,
-                buffer->head.session->host->limits.memory_bytes);
-}
-
 static void on_buffer_create(struct decoder *d, const struct abx_rec_buffer_create *r)
 {
-    struct abx_range *range = find_chunk(d, r->chunk);
-    if (!range)
+    struct abx_range *chunk = find_chunk(d, r->chunk);
+    if (!chunk)
         return;
-    if (!abx_range_ok(r->offset, r->length, range->bytes)) {
-        decoder_violation(d, ABX_REASON_RANGE, d->op, r->length, range->bytes);
-        return;
-    }
-    struct abx_buffer_object *buffer =
-            abx_object_create(d->session, r->buffer, ABX_CLASS_BUFFER, sizeof *buffer);
-    if (!buffer)
-        return;
-    atomic_fetch_add(&range->references, 1);
-    place_buffer(buffer, range, r->offset, r->length);
+    if (abx_range_ok(r->offset, r->length, chunk->bytes))
+        abx_buffer_create(d->session, r, chunk);
+    else
+        decoder_violation(d, ABX_REASON_RANGE, d->op, r->length, chunk->bytes);
 }
 
 static void on_buffer_create_private(
         struct decoder *d, const struct abx_rec_buffer_create_private *r)
 {
-    struct abx_range *range;
-    int error = abx_space_map(d->session, r->address, r->length, NULL, &range);
-    if (error < 0) {
-        abx_session_kill(d->session, "it placed private memory at %#llx: %s",
-                (unsigned long long)r->address, strerror(-error));
-        return;
-    }
-    struct abx_buffer_object *buffer =
-            abx_object_create(d->session, r->buffer, ABX_CLASS_BUFFER, sizeof *buffer);
-    if (!buffer) {
-        abx_range_release(range);
-        return;
-    }
-    place_buffer(buffer, range, 0, r->length);
+    abx_buffer_create_private(d->session, r);
 }
 
 static void on_pipeline_create(
@@ -182,31 +150,19 @@ static void on_event_set(
 
 static void on_fence_create(struct decoder *d, const struct abx_rec_fence_create *r)
 {
-    abx_object_create(d->session, r->fence, ABX_CLASS_FENCE, sizeof(struct abx_object));
+    abx_object_create(d->session, r->fence, ABX_CLASS_FENCE, 0);
 }
 
 static void on_icb_create(struct decoder *d, const struct abx_rec_icb_create *r)
 {
-    struct abx_range *range = find_chunk(d, r->chunk);
-    if (!range)
+    struct abx_range *chunk = find_chunk(d, r->chunk);
+    if (!chunk)
         return;
     uint64_t bytes = (uint64_t)r->count * sizeof(struct abx_icb_slot);
-    if (!abx_range_ok(r->offset, bytes, range->bytes)) {
-        decoder_violation(d, ABX_REASON_RANGE, d->op, bytes, range->bytes);
-        return;
-    }
-    struct abx_icb_object *icb = abx_object_create(d->session, r->icb, ABX_CLASS_ICB, sizeof *icb);
-    if (!icb)
-        return;
-    atomic_fetch_add(&range->references, 1);
-    icb->range = range;
-    icb->offset = r->offset;
-    icb->count = r->count;
-    icb->max_buffers = r->max_buffers;
-    icb->inherit = r->inherit;
-    if (range->poison)
-        abx_object_poison(
-                &icb->head, range->poison, range->bytes, d->session->host->limits.memory_bytes);
+    if (abx_range_ok(r->offset, bytes, chunk->bytes))
+        abx_icb_create(d->session, r, chunk);
+    else
+        decoder_violation(d, ABX_REASON_RANGE, d->op, bytes, chunk->bytes);
 }
 
 /* ---- command buffer records */

@@ -80,7 +80,7 @@ int abx_event_create(struct abx_session *session, abx_handle handle, uint32_t sl
         abx_session_kill(session, "it made two events in slot %u", slot);
         return -EEXIST;
     }
-    struct abx_event *event = abx_object_create(session, handle, ABX_CLASS_EVENT, sizeof *event);
+    struct abx_event *event = abx_object_create(session, handle, ABX_CLASS_EVENT, 0);
     if (!event)
         return -EINVAL;
     event->slot = slot;
@@ -88,3 +88,19 @@ int abx_event_create(struct abx_session *session, abx_handle handle, uint32_t sl
     session->events[slot] = event;
     return 0;
 }
+
+static void forget_event(struct abx_object *object)
+{
+    object->session->events[((struct abx_event *)object)->slot] = NULL;
+}
+
+static void destroy_event(struct abx_object *object)
+{
+    struct abx_event *event = (struct abx_event *)object;
+    /* Waiters hold the submission that holds the event, so none are left. */
+    pthread_mutex_destroy(&event->lock);
+    free(event);
+}
+
+const struct abx_object_kind abx_event_kind = {
+        sizeof(struct abx_event), destroy_event, forget_event};

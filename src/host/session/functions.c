@@ -15,8 +15,8 @@ void abx_function_create(struct abx_session *session, struct abx_library_object 
                 session, "it made a function of number %u, which is not in the library", r->index);
         return;
     }
-    struct abx_function_object *f = abx_object_create(session, r->function, ABX_CLASS_FUNCTION,
-            sizeof *f + r->constant_count * sizeof f->constants[0]);
+    struct abx_function_object *f = abx_object_create(
+            session, r->function, ABX_CLASS_FUNCTION, r->constant_count * sizeof f->constants[0]);
     if (!f)
         return;
     abx_object_retain(&library->head);
@@ -26,11 +26,14 @@ void abx_function_create(struct abx_session *session, struct abx_library_object 
     abx_constants_read(f->constants, r->constants, r->constant_count);
 }
 
-void abx_function_destroy(struct abx_function_object *function)
+static void destroy_function(struct abx_object *object)
 {
-    abx_object_release(&function->library->head);
-    free(function);
+    abx_object_release(&((struct abx_function_object *)object)->library->head);
+    free(object);
 }
+
+const struct abx_object_kind abx_function_kind = {
+        sizeof(struct abx_function_object), destroy_function, NULL};
 
 /* What a pipeline asks the compiler for, grown link by link. */
 struct asking {

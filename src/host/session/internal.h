@@ -353,10 +353,20 @@ void abx_books_uncharge(struct abx_session *session, uint64_t bytes);
 void abx_books_settle(struct abx_session *session);
 
 /* objects.c */
-/* Allocates `size` zeroed bytes that start with a struct abx_object (one reference: the table's)
- * under a handle that must be free. NULL: the client was killed for it. The engine's. */
+/* What a class of objects is: one in each family's file, all of them in a table in objects.c. */
+struct abx_object_kind {
+    size_t size;                                /* of its structure, which begins with the object */
+    void (*destroy)(struct abx_object *object); /* the last reference has gone; any thread */
+    /* NULL, or what is to be done when the guest gives up its handle. The engine's. */
+    void (*forget)(struct abx_object *object);
+};
+extern const struct abx_object_kind abx_buffer_kind, abx_icb_kind, abx_event_kind, abx_fence_kind,
+        abx_function_kind, abx_library_kind, abx_pipeline_kind, abx_queue_kind;
+
+/* Allocates an object of the class, zeroed, and `extra` bytes behind it (one reference: the
+ * table's) under a handle that must be free. NULL: the client was killed for it. The engine's. */
 void *abx_object_create(
-        struct abx_session *session, abx_handle handle, enum abx_object_class class, size_t size);
+        struct abx_session *session, abx_handle handle, enum abx_object_class class, size_t extra);
 /* NULL when there is none of that handle. */
 struct abx_object *abx_object_find(struct abx_session *session, abx_handle handle);
 /* Takes the handle away; the object lives on while command buffers use it. */
@@ -368,6 +378,14 @@ static inline void abx_object_retain(struct abx_object *object)
 void abx_object_release(struct abx_object *object); /* any thread */
 void abx_object_poison(
         struct abx_object *object, enum abx_reason why, uint64_t value, uint64_t limit);
+
+/* buffers.c: buffers and indirect command buffers, which both lie in a chunk. */
+void abx_buffer_create(struct abx_session *session, const struct abx_rec_buffer_create *r,
+        struct abx_range *chunk);
+void abx_buffer_create_private(
+        struct abx_session *session, const struct abx_rec_buffer_create_private *r);
+void abx_icb_create(
+        struct abx_session *session, const struct abx_rec_icb_create *r, struct abx_range *chunk);
 
 /* space.c */
 /* Takes the client's window from the backend. 0 or -errno. */
@@ -427,7 +445,6 @@ void abx_queue_pump(struct abx_queue_object *queue);
 /* Of all queues: something that they may wait for is there. The engine's. */
 void abx_queues_pump(struct abx_session *session);
 int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t slot);
-void abx_queue_forget(struct abx_queue_object *queue);
 /* Destroys backend queues whose last user has gone. The engine's thread. */
 void abx_queue_bury(struct abx_session *session);
 /* Fails what has not started. */
@@ -459,12 +476,11 @@ int abx_broker_pipeline(
 /* The library is no longer needed. NULL is legal. */
 void abx_broker_drop(struct abx_broker *broker, struct abx_kept_library *kept);
 
-/* pipelines.c: libraries and pipelines. */
+/* pipelines.c, libraries.c */
 /* The broker's thread. map: message and object, or NULL. */
 void abx_pipeline_answer(struct abx_pipeline_object *pipeline, const struct abx_compiler_answer *a,
         const uint8_t *map);
 void abx_library_add(struct abx_session *session, struct abx_inbox_item *item);
-void abx_library_destroy(struct abx_library_object *library);
 void abx_pipeline_create(struct abx_session *session, abx_handle handle,
         struct abx_library_object *library, const struct abx_rec_pipeline_create *r);
 /* The object of a pipeline still to be asked for; NULL: the session ends. */
@@ -475,12 +491,10 @@ void abx_pipeline_request(
 void abx_pipeline_fail(struct abx_pipeline_object *pipeline, const char *text, size_t length);
 void abx_constants_read(
         struct abx_shader_constant *to, const struct abx_wire_constant *from, uint32_t count);
-void abx_pipeline_destroy(struct abx_pipeline_object *pipeline);
 
 /* functions.c */
 void abx_function_create(struct abx_session *session, struct abx_library_object *library,
         const struct abx_rec_function_create *r);
-void abx_function_destroy(struct abx_function_object *function);
 void abx_pipeline_create_linked(struct abx_session *session, struct abx_function_object *kernel,
         const struct abx_rec_pipeline_create_linked *r);
 

@@ -8,6 +8,22 @@
 
 #define OBJECT_OVERHEAD 96u /* of the heap, and of the backend's part */
 
+static void destroy_fence(struct abx_object *object)
+{
+    free(object);
+}
+
+const struct abx_object_kind abx_fence_kind = {sizeof(struct abx_object), destroy_fence, NULL};
+
+static const struct abx_object_kind *const kinds[] = {[ABX_CLASS_BUFFER] = &abx_buffer_kind,
+        [ABX_CLASS_EVENT] = &abx_event_kind,
+        [ABX_CLASS_FENCE] = &abx_fence_kind,
+        [ABX_CLASS_FUNCTION] = &abx_function_kind,
+        [ABX_CLASS_ICB] = &abx_icb_kind,
+        [ABX_CLASS_LIBRARY] = &abx_library_kind,
+        [ABX_CLASS_PIPELINE] = &abx_pipeline_kind,
+        [ABX_CLASS_QUEUE] = &abx_queue_kind};
+
 static int table_grow(struct abx_session *session, uint32_t index)
 {
     uint32_t size = session->table_size ? session->table_size : 256;
@@ -28,8 +44,9 @@ static int table_grow(struct abx_session *session, uint32_t index)
 }
 
 void *abx_object_create(
-        struct abx_session *session, abx_handle handle, enum abx_object_class class, size_t size)
+        struct abx_session *session, abx_handle handle, enum abx_object_class class, size_t extra)
 {
+    size_t size = kinds[class]->size + extra;
     uint32_t index = abx_handle_index(handle), generation = abx_handle_generation(handle);
     if (index >= ABX_MAX_HANDLES || generation == 0) {
         abx_session_kill(
@@ -77,22 +94,8 @@ struct abx_object *abx_object_find(struct abx_session *session, abx_handle handl
 void abx_object_forget(struct abx_session *session, struct abx_object *object)
 {
     session->table[abx_handle_index(object->handle)] = (struct abx_table_entry){0};
-    switch (object->class) {
-    case ABX_CLASS_QUEUE:
-        abx_queue_forget((struct abx_queue_object *)object);
-        break;
-    case ABX_CLASS_EVENT:
-        session->events[((struct abx_event *)object)->slot] = NULL;
-        break;
-    case ABX_CLASS_BUFFER: {
-        struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
-        if (buffer->range && buffer->range->is_private)
-            atomic_store(&buffer->range->named, false);
-        break;
-    }
-    default:
-        break;
-    }
+    if (kinds[object->class]->forget)
+        kinds[object->class]->forget(object);
     abx_object_release(object);
 }
 
@@ -104,67 +107,10 @@ void abx_object_poison(
     object->poison_limit = limit;
 }
 
-static void destroy_buffer(struct abx_buffer_object *buffer)
-{
-    if (buffer->range)
-        abx_range_release(buffer->range);
-    free(buffer);
-}
-
-static void destroy_event(struct abx_event *event)
-{
-    /* Waiters hold the submission that holds the event, so none are left. */
-    pthread_mutex_destroy(&event->lock);
-    free(event);
-}
-
-static void destroy_icb(struct abx_icb_object *icb)
-{
-    if (icb->range)
-        abx_range_release(icb->range);
-    free(icb);
-}
-
-/* Backend queues may not be destroyed on the backend's own threads: left to the engine's. */
-static void bury_queue(struct abx_queue_object *queue)
-{
-    struct abx_session *session = queue->head.session;
-    queue->grave_next = atomic_load(&session->graves);
-    while (!atomic_compare_exchange_weak(&session->graves, &queue->grave_next, queue))
-        ;
-    abx_session_rouse(session); /* it may be asleep, and what the queue holds is wanted by others */
-}
-
 void abx_object_release(struct abx_object *object)
 {
     if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
         return;
     abx_books_uncharge(object->session, object->bytes);
-    switch ((enum abx_object_class)object->class) {
-    case ABX_CLASS_BUFFER:
-        destroy_buffer((struct abx_buffer_object *)object);
-        break;
-    case ABX_CLASS_EVENT:
-        destroy_event((struct abx_event *)object);
-        break;
-    case ABX_CLASS_ICB:
-        destroy_icb((struct abx_icb_object *)object);
-        break;
-    case ABX_CLASS_LIBRARY:
-        abx_library_destroy((struct abx_library_object *)object);
-        break;
-    case ABX_CLASS_FUNCTION:
-        abx_function_destroy((struct abx_function_object *)object);
-        break;
-    case ABX_CLASS_PIPELINE:
-        abx_pipeline_destroy((struct abx_pipeline_object *)object);
-        break;
-    case ABX_CLASS_QUEUE:
-        bury_queue((struct abx_queue_object *)object);
-        break;
-    case ABX_CLASS_FENCE:
-    case ABX_CLASS_ANY:
-        free(object);
-        break;
-    }
+    kinds[object->class]->destroy(object);
 }

@@ -1,4 +1,4 @@
-/* host: libraries and pipelines of clients. Runs in the worker: on the engine's thread; answers of
+/* host: pipelines of clients. Runs in the worker: on the engine's thread; answers of
  * the compiler on the broker's (broker.c), which loads code into the backend. Trusts the compiler;
  * source, constants and function numbers are the guest's and only passed on. */
 #include "host/compiler/compiler.h"
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* ---- answers */
 
@@ -48,52 +47,6 @@ void abx_pipeline_answer(struct abx_pipeline_object *pipeline, const struct abx_
     pipeline->static_threadgroup_bytes = info.threadgroup_bytes;
     pipeline->device_threads = info.max_threads;
     atomic_store_explicit(&pipeline->state, ABX_PIPELINE_READY, memory_order_release);
-}
-
-/* ---- libraries */
-
-void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
-{
-    /* Handle 0: the guest only wanted to know whether it compiles. */
-    if (!item->handle || atomic_load(&session->dead)) {
-        abx_broker_drop(session->host->broker, item->kept);
-        return;
-    }
-    size_t bytes = abx_align_up(item->message_bytes, 8) + item->reflection_bytes;
-    void *map = item->fd >= 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, item->fd, 0) : MAP_FAILED;
-    const void *reflection =
-            map == MAP_FAILED ? NULL : (uint8_t *)map + abx_align_up(item->message_bytes, 8);
-    bool paid = reflection && abx_books_charge(session, bytes) == 0;
-    if (!paid || abx_reflection_check(reflection, item->reflection_bytes) < 0) {
-        if (paid)
-            abx_books_uncharge(session, bytes);
-        if (map != MAP_FAILED)
-            munmap(map, bytes);
-        abx_broker_drop(session->host->broker, item->kept);
-        item->error = !reflection || paid ? -EBADMSG : -ENOMEM;
-        return;
-    }
-    struct abx_library_object *library =
-            abx_object_create(session, item->handle, ABX_CLASS_LIBRARY, sizeof *library);
-    if (!library) {
-        abx_books_uncharge(session, bytes);
-        munmap(map, bytes);
-        abx_broker_drop(session->host->broker, item->kept);
-        return;
-    }
-    library->kept = item->kept;
-    memcpy(library->key, item->key, sizeof library->key);
-    library->map = map;
-    library->map_bytes = bytes;
-    library->reflection = reflection;
-}
-
-void abx_library_destroy(struct abx_library_object *library)
-{
-    abx_broker_drop(library->head.session->host->broker, library->kept);
-    abx_books_uncharge(library->head.session, library->map_bytes);
-    munmap(library->map, library->map_bytes);
-    free(library);
 }
 
 /* ---- pipelines */
@@ -149,7 +102,7 @@ struct abx_pipeline_object *abx_pipeline_new(struct abx_session *session, abx_ha
         return NULL;
     }
     struct abx_pipeline_object *pipeline =
-            abx_object_create(session, handle, ABX_CLASS_PIPELINE, sizeof *pipeline);
+            abx_object_create(session, handle, ABX_CLASS_PIPELINE, 0);
     if (pipeline) {
         atomic_init(&pipeline->state, ABX_PIPELINE_COMPILING);
         describe(pipeline, reflection, f);
@@ -175,8 +128,9 @@ void abx_pipeline_create(struct abx_session *session, abx_handle handle,
         abx_pipeline_fail(pipeline, text, sizeof text - 1);
 }
 
-void abx_pipeline_destroy(struct abx_pipeline_object *pipeline)
+static void destroy_pipeline(struct abx_object *object)
 {
+    struct abx_pipeline_object *pipeline = (struct abx_pipeline_object *)object;
     while (pipeline->waiters) {
         struct abx_prepare_waiter *waiter = pipeline->waiters;
         pipeline->waiters = waiter->next;
@@ -189,3 +143,6 @@ void abx_pipeline_destroy(struct abx_pipeline_object *pipeline)
     free(pipeline->text);
     free(pipeline);
 }
+
+const struct abx_object_kind abx_pipeline_kind = {
+        sizeof(struct abx_pipeline_object), destroy_pipeline, NULL};

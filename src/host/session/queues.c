@@ -418,8 +418,7 @@ int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t sl
         abx_session_kill(session, "it made two queues in slot %u", slot);
         return -EEXIST;
     }
-    struct abx_queue_object *queue =
-            abx_object_create(session, handle, ABX_CLASS_QUEUE, sizeof *queue);
+    struct abx_queue_object *queue = abx_object_create(session, handle, ABX_CLASS_QUEUE, 0);
     if (!queue)
         return -EINVAL;
     queue->slot = slot;
@@ -438,9 +437,10 @@ int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t sl
     return 0;
 }
 
-void abx_queue_forget(struct abx_queue_object *queue)
+static void forget_queue(struct abx_object *object)
 {
-    struct abx_session *session = queue->head.session;
+    struct abx_queue_object *queue = (struct abx_queue_object *)object;
+    struct abx_session *session = object->session;
     pthread_mutex_lock(&queue->lock);
     queue->destroyed = true;
     if (!queue->first)
@@ -448,6 +448,20 @@ void abx_queue_forget(struct abx_queue_object *queue)
     pthread_mutex_unlock(&queue->lock);
     atomic_fetch_sub(&session->stats->queues, 1);
 }
+
+/* Backend queues may not be destroyed on the backend's own threads: left to the engine's. */
+static void destroy_queue(struct abx_object *object)
+{
+    struct abx_queue_object *queue = (struct abx_queue_object *)object;
+    struct abx_session *session = object->session;
+    queue->grave_next = atomic_load(&session->graves);
+    while (!atomic_compare_exchange_weak(&session->graves, &queue->grave_next, queue))
+        ;
+    abx_session_rouse(session); /* it may be asleep, and what the queue holds is wanted by others */
+}
+
+const struct abx_object_kind abx_queue_kind = {
+        sizeof(struct abx_queue_object), destroy_queue, forget_queue};
 
 void abx_queue_bury(struct abx_session *session)
 {
