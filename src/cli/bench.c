@@ -141,6 +141,21 @@ static void compare_to_wake(struct bench *b, const char *bridged)
     }
 }
 
+/* One that executes nothing: what is left is the bridge. */
+static struct abx_control_device simulated_device(struct abx_control *control)
+{
+    struct abx_control_device *devices = NULL, found = {0};
+    unsigned count = 0;
+    if (abx_control_devices(control, &devices, &count) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot list the devices: %s", abx_control_error(control));
+    for (unsigned i = 0; i < count && !found.simulated; i++)
+        found = devices[i];
+    free(devices);
+    if (!found.simulated)
+        abx_die(ABX_EXIT_OWN, "the host runtime has no device that executes nothing");
+    return found;
+}
+
 static void measure_probe(struct bench *b)
 {
     struct abx_control *control;
@@ -151,7 +166,8 @@ static void measure_probe(struct bench *b)
         abx_die(ABX_EXIT_OWN, "cannot reach the host runtime: %s", why ? why : strerror(-r));
     char name[32];
     snprintf(name, sizeof name, "bench-%d", (int)getpid());
-    r = abx_control_tenant_create(control, name, "null", ABX_TENANT_HOLD, NULL, &tenant);
+    struct abx_control_device nothing = simulated_device(control);
+    r = abx_control_tenant_create(control, name, nothing.backend, ABX_TENANT_HOLD, NULL, &tenant);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "no tenant for the probe: %s", abx_control_error(control));
     static const struct {
@@ -166,8 +182,8 @@ static void measure_probe(struct bench *b)
         if (i == 0 || strcmp(probes[i].what, probes[i - 1].what) != 0) {
             free(bridged);
             free(inside);
-            bridged = probe_output(b, probes[i].what, tenant.socket, "null");
-            inside = probe_output(b, probes[i].what, NULL, "null");
+            bridged = probe_output(b, probes[i].what, tenant.socket, nothing.backend);
+            inside = probe_output(b, probes[i].what, NULL, nothing.backend);
         }
         compare(b, probes[i].name, probes[i].unit, bridged, inside, probes[i].more);
         if (strcmp(probes[i].name, "submit_wait_sleep_us") == 0)
@@ -175,8 +191,8 @@ static void measure_probe(struct bench *b)
     }
     free(bridged);
     free(inside);
-    bridged = probe_output(b, "bandwidth", tenant.socket, "null");
-    inside = probe_output(b, "bandwidth", NULL, "null");
+    bridged = probe_output(b, "bandwidth", tenant.socket, nothing.backend);
+    inside = probe_output(b, "bandwidth", NULL, nothing.backend);
     compare(b, "shared_bandwidth", "GB/s", bridged, inside, true);
     double value = bench_number(bridged, "shared_bandwidth"),
            plain = bench_number(bridged, "plain_bandwidth");
@@ -256,8 +272,8 @@ static char *train_once(struct bench *b, const char *folder, const char *how)
     char *bridged[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "host",
             "python3", "train.py", NULL};
     char *inside[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "-e",
-            ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE, "-e", "ARCBOX_BACKEND=cpu", "-e", path,
-            "host", "python3", "train.py", NULL};
+            ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE, "-e", path, "host", "python3", "train.py",
+            NULL};
     char *cpu[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
             "CC=/usr/lib/llvm-19/bin/clang", "host", "python3", "train.py", NULL};
     struct bench_run r = bench_run(strcmp(how, "cpu") == 0 ? cpu

@@ -151,8 +151,9 @@ struct abx_control *abx_gpu_tenant(
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "no GPU access for the container: %s", abx_control_error(control));
     /* Never silently: a GPU was asked for, and a processor pretends to be one. */
-    if (!gpu->device_count && strcmp(ret->backend, "cpu") == 0)
+    if (!gpu->device_count && ret->processor)
         abx_say("no GPU that ArcBox can use here: Metal runs on this machine's processor "
-                "(--gpus device=cpu asks for that)");
+                "(--gpus device=%s asks for that)",
+                ret->backend);
     return control;
 }

@@ -67,7 +67,7 @@ struct abx_control_tenant {
     int32_t worker_pid; /* 0 while it has none (before its first client) */
     uint32_t clients;
     uint32_t worker_deaths; /* workers lost to faults, time-outs or kills so far */
-    uint32_t reserved;
+    uint32_t processor;     /* 1: its kernels run on this machine's processor, not on a GPU */
     uint64_t memory_used;
     uint64_t since_ns;    /* CLOCK_REALTIME of its creation */
     char last_death[192]; /* why the last worker ended, "" if none did */

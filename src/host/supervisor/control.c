@@ -66,6 +66,7 @@ static bool ping(struct supervisor *s, struct control_connection *c)
 static void describe_tenant(const struct tenant *t, struct abx_control_tenant *ret)
 {
     *ret = t->info;
+    ret->processor = abx_backend_find(t->info.backend)->native != NULL;
     if (!t->worker)
         return;
     ret->clients = t->worker->client_count;
