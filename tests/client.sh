@@ -12,12 +12,12 @@ client_start() {
 
 # client_run COMMAND...: in a container, from the work folder.
 client_run() {
-    "$arcbox" run --gpus device=cpu --mount "$work:$work" -w "$work" host timeout 900 "$@"
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$work:$work" -w "$work" host timeout 900 "$@"
 }
 
 # The same in the background; $! is to be ended. A function would be a shell of its own there.
 client_spawn() {
-    "$arcbox" run --gpus device=cpu --mount "$work:$work" -w "$work" host timeout 900 "$@" &
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$work:$work" -w "$work" host timeout 900 "$@" &
 }
 
 # pypi_source PACKAGE VERSION [PATTERN...]: its source distribution, or the parts named, unpacked in

@@ -26,7 +26,7 @@ make_tests() {
 }
 
 backend_ops() {
-    "$arcbox" run --gpus device=cpu --mount "$work:$work" -w "$work/build/bin" host \
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$work:$work" -w "$work/build/bin" host \
         timeout "$limit" ./test-backend-ops "$@"
 }
 

@@ -41,7 +41,7 @@ enter_checkout() {
 # run_file FILE SECONDS: one file of the checkout we are in.
 run_file() {
     local log="$build/tinygrad-$(basename "$1" .py).log" rc=0 unknown
-    "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 \
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$build:$build" -e DEV=METAL -e CC=clang-19 \
         -e RUN_SLOW="${RUN_SLOW-}" \
         -e PYTHONPATH="$PWD" -v "$PWD:$PWD" -w "$PWD" host \
         timeout "$2" "$venv/bin/python" -m pytest -q --tb=short -rf "$1" >"$log" 2>&1 || rc=$?
@@ -63,7 +63,7 @@ run_file() {
 run_program() {
     local file=$1
     shift
-    "$arcbox" run --gpus device=cpu --mount "$build:$build" --mount "$here:$here:ro" -e DEV=METAL \
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$build:$build" --mount "$here:$here:ro" -e DEV=METAL \
         -e CACHELEVEL=0 "$@" host "$venv/bin/python" "$here/$file"
 }
 
@@ -79,7 +79,7 @@ tiny)
     fi
     cd "$work"
     # Mounted by name: the container has a /tmp of its own, and the folder may lie there.
-    "$arcbox" run --gpu --mount "$build:$build" -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
+    "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$build:$build" -e DEV=METAL -e CC=clang-19 host "$venv/bin/python" -m pytest -q test/test_tiny.py
     ;;
 ops)
     enter_checkout "$3"
