@@ -1,10 +1,12 @@
 # The few commands a user types; everything else is Meson's.
 BUILD ?= build
+# More for `meson setup`, such as --werror or -Dguest_only=true.
+SETUP ?=
 
 .PHONY: all deps demo check check-long fuzz install uninstall deb clean
 
 all: deps
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	@test -f $(BUILD)/build.ninja || meson setup $(SETUP) $(BUILD)
 	@ninja -C $(BUILD)
 
 deps:

@@ -334,9 +334,14 @@ static bool translate_command(const struct abx_submission *s, struct abx_exec_co
         }
         return translate(s, &fill->to, ABX_USAGE_WRITE);
     }
-    default:
+    case ABX_EXEC_BARRIER:
+    case ABX_EXEC_WAIT_EVENT:
+    case ABX_EXEC_SIGNAL_EVENT:
+    case ABX_EXEC_WAIT_FENCE:
+    case ABX_EXEC_UPDATE_FENCE:
         return true;
     }
+    return false;
 }
 
 static void real_done(struct abx_submission *real, const struct abx_exec_result *result)

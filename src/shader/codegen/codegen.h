@@ -12,6 +12,9 @@
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
+/* LLVM's enumerations are long, and most switches here are about a few of their values. */
+#pragma GCC diagnostic ignored "-Wswitch-enum"
+
 struct codegen {
     LLVMContextRef context;
     LLVMModuleRef module;
