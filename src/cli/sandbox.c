@@ -563,6 +563,9 @@ int abx_run_sandbox(struct abx_run *run)
     abx_sandbox_hold(c); /* from here on, dying removes the record */
     prepare(&s, c);
     record(&s, c);
+    int saved = abx_container_save(c);
+    if (saved < 0 && run->detach) /* nobody could stop it */
+        abx_die(ABX_EXIT_OWN, "cannot write the record of %s: %s", c->name, strerror(-saved));
     abx_container_note(c, run);
     s.name = c->name;
     make_group(&s, c);

@@ -35,4 +35,6 @@ fill "$work/state/filler"
 same "without a record" "$right" "$(run 2>"$work/errors" | cut -c1-15)"
 grep -q "cannot write the record of" "$work/errors" && pass || fail "no record: $(cat "$work/errors")"
 same "no record is left" filler "$(cd "$work/state" && find . -type f ! -name "*.sock" ! -name "*.log" ! -name "*lock" ! -name "*pid" -printf "%f\n")"
+says "in the background it could not be stopped" 125 "cannot write the record of behind: No space left" "$arcbox" run -d --name behind host true
+same "and nothing is left of it" "" "$("$arcbox" ps -aq)"
 finish
