@@ -45,7 +45,8 @@ def copy_tree(work):
                     ignore=lambda folder, names: [n for n in names if pathlib.Path(folder) == source and
                                                   (n.startswith("build") or n in (".venv",))])
     (tree / "build").symlink_to(build)
-    (source / ".venv").mkdir(exist_ok=True)
+    # Python makes no environment in a folder that is a link to one: it is made before, and kept.
+    subprocess.run([source / "scripts/environment.sh", build], check=True)
     (tree / ".venv").symlink_to(source / ".venv")
     return tree
 
