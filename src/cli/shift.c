@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/run.h"
 
 #define SERVER_FILES 65536u /* what a container may have open of it */
 #define FUSE 3
@@ -52,12 +52,14 @@ static int empty_root(void)
 
 /* talk: told 0 once all is given up, or why not; says a byte when the mount is there: before that
  * the kernel has no requests. */
-_Noreturn static void server(int fuse, int tree, int talk, const struct abx_owner_shift *shift)
+_Noreturn static void server(
+        int fuse, int tree, int talk, pid_t arcbox, const struct abx_owner_shift *shift)
 {
     const int from[] = {fuse, tree, talk};
     struct rlimit files = {SERVER_FILES, SERVER_FILES};
     char byte;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!abx_process_follow(arcbox))
+        _exit(1);
     setsid(); /* the terminal's signals are the container's */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int r = null < 0 ? -errno : empty_root();
@@ -85,10 +87,10 @@ static int start_server(int fuse, int tree, const struct abx_owner_shift *shift)
     int talk[2], r;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk) < 0)
         return -errno;
-    pid_t pid = fork();
+    pid_t arcbox = getpid(), pid = fork();
     if (pid == 0) {
         close(talk[0]);
-        server(fuse, tree, talk[1], shift);
+        server(fuse, tree, talk[1], arcbox, shift);
     }
     r = pid < 0 ? -errno : 0;
     close(talk[1]);

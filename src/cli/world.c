@@ -91,9 +91,10 @@ static int make_user_space(const struct range *users, const struct range *groups
     char byte = 0;
     if (pipe2(ready, O_CLOEXEC) < 0)
         return -errno;
-    pid_t pid = fork();
+    pid_t arcbox = getpid(), pid = fork();
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (!abx_process_follow(arcbox))
+            _exit(1);
         byte = unshare(CLONE_NEWUSER) == 0 ? 'u' : (char)errno;
         (void)!write(ready[1], &byte, 1);
         for (;;)

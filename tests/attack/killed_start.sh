@@ -5,7 +5,7 @@ for attacker in $(attackers); do
     become "$attacker"
     seconds=4321.$$$RANDOM
     # Between two steps of its own bubblewrap may leave a process that sleeps, and runs nothing.
-    left() { ps -eo args | grep -c "^\(/run/.arcbox-init .*-- \)\?sleep $seconds"; }
+    left() { ps -eo args | grep -c "^\(/run/.arcbox-init .*-- \|$arcbox run host \)\?sleep $seconds"; }
     run run host true
     for i in $(seq 60); do
         "${as[@]}" "$arcbox" run host sleep "$seconds" &

@@ -83,7 +83,8 @@ static void start_helper(void)
     own.go = shared;
     own.helper = fork();
     if (own.helper == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+            _exit(1); /* it has ended before that */
         close_range(3, ~0u, 0);
         while (__atomic_load_n(own.go, __ATOMIC_ACQUIRE) == 0)
             abx_futex_wait(own.go, 0, 1000000000);
