@@ -218,3 +218,24 @@ kernel void divisors_that_overflow(device uint *line [[buffer(0)]],
     if (x & 2)
         divide<long>(line, long(x) << 20, 0x100000000, long(1) << 63, i, none);
 }
+
+// Nor do indices that overflow reach past an array: the compiler may take the product for INT_MAX at
+// least, and each of these indices for one that is inside.
+kernel void indices_that_overflow(device uint *line [[buffer(0)]],
+        device const uint *data [[buffer(1)]], uint i [[thread_position_in_grid]])
+{
+    uint x = data[i % 4096], none = i >> 20;
+    int a = int((none & 1) | 0x10000), b = int((none & 0x7fff) | 0x10000);
+    uint before[8] = {x, x, x, x, x, x, x, x}, at[8] = {1, 2, 3, 4, 5, 6, 7, none},
+         after[8] = {x, x, x, x, x, x, x, x};
+    before[x & 7]++;
+    after[x >> 3 & 7]++;
+    at[0x7fffffff - a * b] += x;
+    at[(0x7fffffff - a * b) >> 8] += x;
+    at[(a * b + (0xffff << 15)) >> 29] += x;
+    for (uint k = 0; k < 8; k++) {
+        CHECK(before[(k + x) & 7] == x + (((k + x) & 7) == (x & 7)));
+        CHECK(after[(k + x) & 7] == x + (((k + x) & 7) == (x >> 3 & 7)));
+    }
+    line[i] |= at[x & 7] & none;
+}

@@ -282,6 +282,27 @@ static LLVMValueRef place_of(struct array *a, LLVMValueRef pointer, LLVMValueRef
     return sum;
 }
 
+/* The place comes of signed numbers that may overflow: to LLVM they are then whichever numbers make
+ * the question below needless. Loop counters, moved or multiplied by a constant, are left out: they
+ * would lose the count of their loop's trips, and overflow at its end only. */
+static bool may_overflow(LLVMValueRef v, unsigned depth)
+{
+    if (!LLVMIsAInstruction(v) || LLVMIsAPHINode(v) || LLVMIsALoadInst(v))
+        return false;
+    if (depth == 0)
+        return true;
+    LLVMOpcode op = LLVMGetInstructionOpcode(v);
+    bool sum = op == LLVMAdd || op == LLVMSub || op == LLVMMul || op == LLVMShl;
+    bool counter =
+            sum && LLVMIsAPHINode(LLVMGetOperand(v, 0)) && LLVMIsAConstant(LLVMGetOperand(v, 1));
+    if (sum && !counter && (LLVMGetNSW(v) || LLVMGetNUW(v)))
+        return true;
+    for (int i = 0; i < LLVMGetNumOperands(v); i++)
+        if (may_overflow(LLVMGetOperand(v, (unsigned)i), depth - 1))
+            return true;
+    return false;
+}
+
 static void bound(struct array *a, const struct access *access)
 {
     struct codegen *g = a->g;
@@ -290,6 +311,8 @@ static void bound(struct array *a, const struct access *access)
     if (LLVMIsAPHINode(at))
         at = LLVMGetBasicBlockTerminator(LLVMGetIncomingBlock(at, access->operand));
     LLVMValueRef place = place_of(a, LLVMGetOperand(access->in, access->operand), at);
+    if (may_overflow(place, 8))
+        place = LLVMBuildFreeze(b, place, "");
     LLVMValueRef last = codegen_i64(g, (a->bytes - access->bytes) / a->unit);
     LLVMValueRef inside = LLVMBuildICmp(b, LLVMIntULE, place, last, "");
     place = LLVMBuildSelect(b, inside, place, codegen_i64(g, a->bytes / a->unit), "bounded");
