@@ -1,6 +1,6 @@
 /* foundation: NSData and NSMutableData. Guest's process; trusts it. */
+#include "dispatch/data.h"
 #include "foundation/foundation_internal.h"
-#include "foundation/foundation_data.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,12 +10,12 @@
 ABX_OBJC_CLASS(NSData)
 ABX_OBJC_CLASS(NSMutableData)
 
-static struct ns_data *inner(id data)
+static struct abx_data *inner(id data)
 {
-    return (struct ns_data *)data;
+    return (struct abx_data *)data;
 }
 
-static void release_bytes(struct ns_data *d)
+static void release_bytes(struct abx_data *d)
 {
     if (d->deallocator) {
         ABX_BLOCK_CALL(void, (void *, void *, NSUInteger), d->deallocator, d->bytes, d->length);
@@ -27,7 +27,7 @@ static void release_bytes(struct ns_data *d)
     d->deallocator = NULL;
 }
 
-static void adopt(struct ns_data *d, void *bytes, size_t length)
+static void adopt(struct abx_data *d, void *bytes, size_t length)
 {
     release_bytes(d);
     d->bytes = bytes;
@@ -330,7 +330,7 @@ static abx_objc_bool write_url_options(id self, SEL cmd, id url, NSUInteger opti
 
 /* ---- NSMutableData */
 
-static void reserve(struct ns_data *d, size_t length)
+static void reserve(struct abx_data *d, size_t length)
 {
     if (length <= d->capacity && d->owns)
         return;
@@ -348,7 +348,7 @@ static void reserve(struct ns_data *d, size_t length)
 
 static void set_length(id self, SEL cmd, NSUInteger length)
 {
-    struct ns_data *d = inner(self);
+    struct abx_data *d = inner(self);
     reserve(d, length);
     if (length > d->length)
         memset((char *)d->bytes + d->length, 0, length - d->length);
@@ -362,7 +362,7 @@ static void increase_length(id self, SEL cmd, NSUInteger by)
 
 static void append_bytes(id self, SEL cmd, const void *bytes, NSUInteger length)
 {
-    struct ns_data *d = inner(self);
+    struct abx_data *d = inner(self);
     reserve(d, d->length + length);
     if (length)
         memcpy((char *)d->bytes + d->length, bytes, length);
@@ -379,7 +379,7 @@ static void append_data(id self, SEL cmd, id other)
 static void replace_range_length(
         id self, SEL cmd, NSRange range, const void *bytes, NSUInteger length)
 {
-    struct ns_data *d = inner(self);
+    struct abx_data *d = inner(self);
     check_range(self, range, "replaceBytesInRange:withBytes:length:");
     size_t tail = d->length - range.location - range.length;
     reserve(d, range.location + length + tail);
@@ -492,8 +492,8 @@ void abx_ns_define_dispatch_data(void);
 
 __attribute__((constructor(102))) static void define(void)
 {
-    DEFINE(NSData, NSObject, struct ns_data, data_methods, data_class_methods, "NSCopying",
+    DEFINE(NSData, NSObject, struct abx_data, data_methods, data_class_methods, "NSCopying",
             "NSMutableCopying", "NSSecureCoding");
-    DEFINE(NSMutableData, NSData, struct ns_data, mutable_methods, mutable_class_methods);
-    abx_ns_define_dispatch_data();
+    DEFINE(NSMutableData, NSData, struct abx_data, mutable_methods, mutable_class_methods);
+    abx_dispatch_define_data(ABX_CLASS(NSData));
 }

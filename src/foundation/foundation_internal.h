@@ -116,7 +116,6 @@ id abx_ns_enumerator(id array);                     /* NSEnumerator over it */
 id abx_ns_null(void);
 void abx_ns_not_implemented(const char *what) __attribute__((noreturn));
 
-#define METHOD(selector, types, function) {selector, types, (void *)(uintptr_t)(function)}
 #define DEFINE(class_name, parent, type, instance, class_side, ...)                                \
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(class_name),        \
             .superclass = ABX_CLASS(parent), .instance_size = sizeof(type),                        \

@@ -3,9 +3,8 @@
  *
  * Locking: one lock for every operation and queue, and one condition for all who wait: operations
  * depend on others of any queue. Nothing of the program's is called under it. */
+#include "dispatch/dispatch.h"
 #include "foundation/foundation_operation.h"
-
-#include "foundation/foundation_dispatch.h"
 
 ABX_OBJC_CLASS(NSOperation)
 ABX_OBJC_CLASS(NSBlockOperation)

@@ -3,7 +3,7 @@
  * run. Guest's process; trusts it.
  *
  * Locking: a loop's lock covers its lists. What is due is called without it. */
-#include "foundation/foundation_dispatch.h"
+#include "dispatch/dispatch.h"
 #include "foundation/foundation_internal.h"
 
 #include <unistd.h>

@@ -44,6 +44,7 @@ struct abx_objc_method {
     const char *types;
     void *function;
 };
+#define METHOD(selector, types, function) {selector, types, (void *)(uintptr_t)(function)}
 
 /* Apple's layout; `flags` is the field Apple calls vtable, unused by the compiler. */
 struct abx_objc_class {

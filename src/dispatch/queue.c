@@ -1,8 +1,8 @@
-/* foundation: dispatch queues. A queue is a list of items and a count of those that run; a serial
+/* dispatch: queues. A queue is a list of items and a count of those that run; a serial
  * queue treats every item as a barrier. An item whose turn has come goes to the pool's threads, or
  * to the queue's target, or wakes the thread that waits in dispatch_sync. The pool never holds an
  * item whose turn has not come. Guest's process; trusts it. */
-#include "foundation/foundation_dispatch.h"
+#include "dispatch/dispatch.h"
 
 #include <stdio.h>
 
@@ -279,7 +279,7 @@ void dispatch_after_f(dispatch_time_t when, id queue, void *context, dispatch_fu
 {
     if (when == DISPATCH_TIME_FOREVER)
         return;
-    struct delayed *d = abx_ns_allocate(sizeof(*d));
+    struct delayed *d = abx_dispatch_allocate(sizeof(*d));
     *d = (struct delayed){objc_retain(queue), context, work};
     abx_pool_at(abx_dispatch_deadline(when), delay_over, d);
 }
@@ -395,7 +395,7 @@ void dispatch_queue_set_specific(
         *p = old->next;
     }
     if (context) {
-        struct specific *s = abx_ns_allocate(sizeof(*s));
+        struct specific *s = abx_dispatch_allocate(sizeof(*s));
         *s = (struct specific){q->specific, key, context, destructor};
         q->specific = s;
     }

@@ -1,9 +1,9 @@
-/* foundation: the threads that run dispatch queues' work, and timers. Threads start when work waits
+/* dispatch: the threads that run dispatch queues' work, and timers. Threads start when work waits
  * and nobody is idle, and end after some seconds of idleness. Guest's process; trusts it.
  *
  * A forked child has none of its parent's threads: there the pool starts again, empty. Work the
  * parent had queued stays the parent's. */
-#include "foundation/foundation_dispatch.h"
+#include "dispatch/dispatch.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -35,6 +35,14 @@ static struct {
     struct timer *first; /* soonest first */
     bool running;
 } timers = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void *abx_dispatch_allocate(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+    if (!memory)
+        abort();
+    return memory;
+}
 
 void abx_dispatch_condition_init(pthread_cond_t *condition)
 {
@@ -163,7 +171,7 @@ static void *timer_thread(void *unused)
 
 void abx_pool_at(uint64_t when, dispatch_function_t function, void *context)
 {
-    struct timer *timer = abx_ns_allocate(sizeof(*timer)), **p = &timers.first;
+    struct timer *timer = abx_dispatch_allocate(sizeof(*timer)), **p = &timers.first;
     *timer = (struct timer){NULL, when, function, context};
     pthread_mutex_lock(&timers.mutex);
     while (*p && (*p)->when <= when)

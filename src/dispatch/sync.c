@@ -1,5 +1,5 @@
-/* foundation: dispatch groups, semaphores, once and apply. Guest's process; trusts it. */
-#include "foundation/foundation_dispatch.h"
+/* dispatch: groups, semaphores, once and apply. Guest's process; trusts it. */
+#include "dispatch/dispatch.h"
 
 static Class group_class, semaphore_class;
 
@@ -157,7 +157,7 @@ OBJC_EXPORT void dispatch_group_notify_f(
 void dispatch_group_notify_f(id object, id queue, void *context, dispatch_function_t work)
 {
     struct group *g = (struct group *)object;
-    struct notification *n = abx_ns_allocate(sizeof(*n));
+    struct notification *n = abx_dispatch_allocate(sizeof(*n));
     *n = (struct notification){NULL, objc_retain(queue), context, work};
     pthread_mutex_lock(&g->mutex);
     bool now = g->count == 0;
@@ -188,7 +188,7 @@ OBJC_EXPORT void dispatch_group_async_f(
         id object, id queue, void *context, dispatch_function_t work);
 void dispatch_group_async_f(id object, id queue, void *context, dispatch_function_t work)
 {
-    struct group_call *call = abx_ns_allocate(sizeof(*call));
+    struct group_call *call = abx_dispatch_allocate(sizeof(*call));
     *call = (struct group_call){object, context, work};
     dispatch_group_enter(object);
     dispatch_async_f(queue, call, run_group_call);

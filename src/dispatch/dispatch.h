@@ -1,8 +1,13 @@
-/* foundation: what the files of dispatch share. */
-#ifndef ABX_FOUNDATION_DISPATCH_H
-#define ABX_FOUNDATION_DISPATCH_H
+/* dispatch: libdispatch, as far as Metal programs use it: what its files share, and what Foundation
+ * builds operation queues and run loops on. Runs in the guest's process; trusts it. */
+#ifndef ABX_DISPATCH_H
+#define ABX_DISPATCH_H
 
-#include "foundation/foundation_internal.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "objc/objc_internal.h"
 
 typedef void (*dispatch_function_t)(void *context);
 typedef uint64_t dispatch_time_t;
@@ -32,6 +37,8 @@ struct dispatch_object {
     void *context;
     dispatch_function_t finalizer;
 };
+/* Out of memory: aborts, as Apple's libdispatch does. */
+void *abx_dispatch_allocate(size_t size);
 void abx_dispatch_finalize(struct dispatch_object *object);
 
 /* ---- queues */
