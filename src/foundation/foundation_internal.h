@@ -114,6 +114,8 @@ id abx_ns_data_new(Class cls, const void *bytes, size_t length); /* retained */
 id abx_ns_errno_error(int error, const char *path); /* NSCocoaErrorDomain or NSPOSIXErrorDomain */
 id abx_ns_enumerator(id array);                     /* NSEnumerator over it */
 id abx_ns_null(void);
+double abx_ns_date_since_now(id date);         /* seconds */
+struct timespec abx_ns_date_realtime(id date); /* by CLOCK_REALTIME; nothing before 1970 */
 void abx_ns_not_implemented(const char *what) __attribute__((noreturn));
 
 #define DEFINE(class_name, parent, type, instance, class_side, ...)                                \
