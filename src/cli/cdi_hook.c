@@ -76,7 +76,7 @@ static int start(const char *state, const char *name, const char *backend)
             abx_json_find(state, (const char *const[]){"annotations", ABX_LIMITS_ANNOTATION, NULL});
     struct abx_oci_limits given = abx_oci_limits_of(key ? key : "");
     struct abx_control_limits limits = {
-            .threads = given.cpus, .command_buffer_ns = given.time_ms * 1000000u};
+            .threads = given.cpus, .kernel_ns = given.time_ms * 1000000u};
     free(key);
     struct abx_control *control;
     struct abx_control_tenant tenant;

@@ -140,7 +140,7 @@ struct abx_control *abx_gpu_tenant(
 {
     const struct abx_gpu_request *gpu = &run->gpu;
     struct abx_control_limits limits = {
-            .threads = run->cpus, .command_buffer_ns = abx_gpu_time_limit_ms() * 1000000u};
+            .threads = run->cpus, .kernel_ns = abx_gpu_time_limit_ms() * 1000000u};
     struct abx_control *control;
     char *why = NULL, backend[16];
     int r = abx_control_connect(true, &control, &why);

@@ -237,10 +237,10 @@ struct abx_metal_queue_state {
     pthread_cond_t changed;
     struct abx_client_queue wire;
     _Atomic uint32_t references;
-    struct abx_metal_command_buffer *flying, **flying_end;     /* submitted, oldest first */
-    struct abx_metal_command_buffer *enqueued, *enqueued_last; /* by next_enqueued */
-    struct abx_metal_command_buffer *ready, **ready_end;       /* complete, with handlers to call */
-    uint32_t outstanding; /* made and not yet complete or gone */
+    struct abx_metal_command_buffer *in_flight, **in_flight_end; /* submitted, oldest first */
+    struct abx_metal_command_buffer *enqueued, *enqueued_last;   /* by next_enqueued */
+    struct abx_metal_command_buffer *ready, **ready_end; /* complete, with handlers to call */
+    uint32_t outstanding;                                /* made and not yet complete or gone */
     bool threaded, stop;
     pthread_t thread;
 };

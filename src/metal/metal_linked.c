@@ -210,7 +210,7 @@ int abx_metal_links_send(
         return r;
     struct abx_encoder e = {.at = (uint8_t *)space, .end = (uint8_t *)space + sizeof space};
     abx_encode_pipeline_create_linked(&e, pipeline, kernel_handle, links->count, list);
-    return abx_client_push(kernel->base.client, space, ABX_PUSH_RING);
+    return abx_client_push(kernel->base.client, space, ABX_PUSH_WAKE);
 }
 
 /* ---- MTLFunctionHandle */

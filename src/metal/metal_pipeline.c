@@ -183,7 +183,7 @@ static int send_alone(struct abx_metal_pipeline *pipeline)
     struct abx_encoder e = {.at = (uint8_t *)space, .end = (uint8_t *)space + sizeof space};
     abx_encode_pipeline_create(&e, pipeline->handle, function->library->handle, function->index,
             function->constant_count, constants);
-    return abx_client_push(pipeline->base.client, space, ABX_PUSH_RING);
+    return abx_client_push(pipeline->base.client, space, ABX_PUSH_WAKE);
 }
 
 static int send(struct abx_metal_pipeline *pipeline)

@@ -148,16 +148,17 @@ static void reap_locked(struct abx_metal_queue_state *state, struct abx_metal_co
 {
     struct abx_client *client = state->wire.client;
     uint64_t completed = abx_client_queue_completed(&state->wire);
-    bool lost =
-            state->flying && state->flying->sequence > completed && abx_client_known_lost(client);
+    bool lost = state->in_flight && state->in_flight->sequence > completed &&
+                abx_client_known_lost(client);
     if (lost)
         completed = abx_client_queue_completed(&state->wire);
     struct abx_metal_command_buffer **end = done;
     while (*end)
         end = &(*end)->next;
     bool any = false;
-    while (state->flying && (lost || state->flying->sequence <= completed)) {
-        struct abx_metal_command_buffer *buffer = list_take(&state->flying, &state->flying_end);
+    while (state->in_flight && (lost || state->in_flight->sequence <= completed)) {
+        struct abx_metal_command_buffer *buffer =
+                list_take(&state->in_flight, &state->in_flight_end);
         finish(state, buffer, buffer->sequence > completed);
         any = true;
         if (buffer->handled)
@@ -211,8 +212,8 @@ static bool wait_for_some(struct abx_client *client, int64_t timeout_ns)
         if (s->wire.client != client)
             continue;
         pthread_mutex_lock(&s->lock);
-        if (s->flying) {
-            sequence = s->flying->sequence;
+        if (s->in_flight) {
+            sequence = s->in_flight->sequence;
             wire = s->wire;
         }
         pthread_mutex_unlock(&s->lock);
@@ -279,7 +280,8 @@ static void run_ready(struct abx_metal_queue_state *state)
 /* Scheduled handlers of what was submitted need not wait for completion. Lock held. */
 static bool run_scheduled(struct abx_metal_queue_state *state)
 {
-    for (struct abx_metal_command_buffer *buffer = state->flying; buffer; buffer = buffer->next) {
+    for (struct abx_metal_command_buffer *buffer = state->in_flight; buffer;
+            buffer = buffer->next) {
         if (!buffer->scheduled.count)
             continue;
         struct abx_metal_handlers handlers = buffer->scheduled;
@@ -297,7 +299,7 @@ static bool run_scheduled(struct abx_metal_queue_state *state)
 /* The first buffer in flight with handlers, or NULL. Lock held. */
 static struct abx_metal_command_buffer *awaited(struct abx_metal_queue_state *state)
 {
-    struct abx_metal_command_buffer *buffer = state->flying;
+    struct abx_metal_command_buffer *buffer = state->in_flight;
     while (buffer && !buffer->completed.count && !buffer->log)
         buffer = buffer->next;
     return buffer;
@@ -361,7 +363,7 @@ static void wait_for_slot(struct abx_metal_queue_state *state)
 {
     struct abx_metal_command_buffer *done = NULL;
     reap_locked(state, &done);
-    uint64_t oldest = state->flying ? state->flying->sequence : 0;
+    uint64_t oldest = state->in_flight ? state->in_flight->sequence : 0;
     pthread_mutex_unlock(&state->lock);
     if (done)
         let_go(done);
@@ -422,7 +424,7 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
         fail_unsent(state, buffer, r);
     } else {
         atomic_store(&buffer->status, MTLCommandBufferStatusScheduled);
-        list_add(&state->flying_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
+        list_add(&state->in_flight_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
     }
     if (has_handlers(buffer)) {
         start_thread(state);
@@ -543,7 +545,7 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->changed, NULL);
     state->references = 1;
-    state->flying_end = &state->flying;
+    state->in_flight_end = &state->in_flight;
     state->ready_end = &state->ready;
     list_in_all(state);
     queue->state = state;
@@ -586,7 +588,7 @@ static void make_room(struct abx_metal_queue *queue)
     while (full) {
         abx_metal_queue_reap(state);
         pthread_mutex_lock(&state->lock);
-        uint64_t oldest = state->flying ? state->flying->sequence : 0;
+        uint64_t oldest = state->in_flight ? state->in_flight->sequence : 0;
         full = state->outstanding >= queue->max_buffers && oldest;
         pthread_mutex_unlock(&state->lock);
         if (full && abx_client_queue_wait(&state->wire, oldest, -1, 0) < 0)

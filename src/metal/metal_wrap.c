@@ -36,7 +36,7 @@ struct abx_metal_wrap {
     struct piece pieces[2];
     unsigned piece_count;
     uint32_t references, buffers; /* of them: buffers; without one the memory is nobody's */
-    uint32_t flying;              /* of them: uses of command buffers in flight */
+    uint32_t in_flight;           /* of them: uses of command buffers that run */
     bool adopted, said;
 };
 
@@ -45,7 +45,7 @@ _Atomic uint64_t abx_metal_wraps;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct abx_metal_wrap *buckets[TABLES][BUCKETS], *large;
 static struct abx_metal_buffer *exposed;
-static struct abx_metal_command_buffer *flying;
+static struct abx_metal_command_buffer *in_flight; /* with uses, by next_wrapped */
 
 /* The parent's buffers are nothing to a child, and another thread may have held the lock. */
 static void forget_all(void)
@@ -54,7 +54,7 @@ static void forget_all(void)
     memset(buckets, 0, sizeof buckets);
     large = NULL;
     exposed = NULL;
-    flying = NULL;
+    in_flight = NULL;
 }
 
 static void watch_forks(void)
@@ -204,7 +204,7 @@ static void exchange(const struct abx_metal_wrap_use *use, bool to_device)
         uint64_t from = first > p->user ? (uint64_t)(first - p->user) : 0;
         uint64_t to = end < p->user + p->bytes ? (uint64_t)(end - p->user) : p->bytes;
         if (to_device)
-            send_changes(p, from, to, !wrap->flying);
+            send_changes(p, from, to, !wrap->in_flight);
         else
             take_changes(wrap, p, from, to);
     }
@@ -415,10 +415,10 @@ void abx_metal_wrap_commit(struct abx_metal_command_buffer *commands)
     for (uint32_t i = 0; i < commands->use_count; i++)
         exchange(&commands->uses[i], true);
     for (uint32_t i = 0; i < commands->use_count; i++)
-        commands->uses[i].wrap->flying++;
+        commands->uses[i].wrap->in_flight++;
     if (commands->use_count) {
-        commands->next_wrapped = flying;
-        flying = commands;
+        commands->next_wrapped = in_flight;
+        in_flight = commands;
         commands->wrapped = true;
     }
     pthread_mutex_unlock(&lock);
@@ -428,14 +428,14 @@ void abx_metal_wrap_complete(struct abx_metal_command_buffer *commands)
 {
     pthread_mutex_lock(&lock);
     if (commands->wrapped) {
-        struct abx_metal_command_buffer **at = &flying;
+        struct abx_metal_command_buffer **at = &in_flight;
         while (*at != commands)
             at = &(*at)->next_wrapped;
         *at = commands->next_wrapped;
         commands->wrapped = false;
         for (uint32_t i = 0; i < commands->use_count; i++) {
             exchange(&commands->uses[i], false);
-            commands->uses[i].wrap->flying--;
+            commands->uses[i].wrap->in_flight--;
         }
     }
     pthread_mutex_unlock(&lock);
@@ -460,7 +460,7 @@ void abx_metal_wrap_drop(struct abx_metal_command_buffer *commands)
 static void exchange_all(bool to_device)
 {
     pthread_mutex_lock(&lock);
-    for (struct abx_metal_command_buffer *c = flying; c; c = c->next_wrapped)
+    for (struct abx_metal_command_buffer *c = in_flight; c; c = c->next_wrapped)
         for (uint32_t i = 0; i < c->use_count; i++)
             exchange(&c->uses[i], to_device);
     pthread_mutex_unlock(&lock);

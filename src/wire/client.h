@@ -41,7 +41,7 @@ void abx_client_destroy(struct abx_client *client, abx_handle handle);
 
 /* ---- ring */
 enum abx_client_push_flag {
-    ABX_PUSH_RING = 1, /* wake the host now; else the record waits for the next one that does */
+    ABX_PUSH_WAKE = 1, /* wake the host now; else the record waits for the next one that does */
 };
 /* Sends one whole ring record (struct abx_record first). 0, or -ENODEV when the host is lost. */
 int abx_client_push(struct abx_client *client, const void *record, unsigned flags);

@@ -368,7 +368,7 @@ static void chunk_release(struct abx_client *client, struct abx_chunk *chunk)
     if (chunk->id) {
         struct abx_rec_chunk_free record = {
                 .head = {ABX_OP_CHUNK_FREE, 0, sizeof record}, .chunk = chunk->id};
-        abx_client_push(client, &record, chunk->bytes >= SLAB_BYTES ? ABX_PUSH_RING : 0);
+        abx_client_push(client, &record, chunk->bytes >= SLAB_BYTES ? ABX_PUSH_WAKE : 0);
     }
     pthread_mutex_lock(&client->ring_lock);
     chunk->position = client->ring_tail;

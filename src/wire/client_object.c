@@ -137,7 +137,7 @@ void abx_client_event_set(
         client->transport->ops->wake(client->transport, &client->guest->events[slot]);
     struct abx_rec_event_set record = {
             .head = {ABX_OP_EVENT_SET, 0, sizeof record}, .event = handle};
-    abx_client_push(client, &record, ABX_PUSH_RING);
+    abx_client_push(client, &record, ABX_PUSH_WAKE);
 }
 
 int abx_client_event_wait(struct abx_client *client, uint32_t slot, uint64_t value,

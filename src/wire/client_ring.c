@@ -82,7 +82,7 @@ int abx_client_push(struct abx_client *client, const void *record, unsigned flag
     pthread_mutex_lock(&client->ring_lock);
     int r = abx_client_push_locked(client, record);
     bool wake = r == 0 &&
-                ((flags & ABX_PUSH_RING) || client->ring_tail - client->ring_unrung > UNRUNG_BYTES);
+                ((flags & ABX_PUSH_WAKE) || client->ring_tail - client->ring_unrung > UNRUNG_BYTES);
     if (wake)
         client->ring_unrung = client->ring_tail;
     pthread_mutex_unlock(&client->ring_lock);

@@ -215,7 +215,7 @@ static void expect_reason(struct guest *g, uint32_t result, enum abx_reason reas
 static void check_bad_kernel(const char *name, const char *function, enum abx_exec_error error,
         enum abx_reason reason, unsigned rounds, uint32_t threads)
 {
-    struct abx_control_limits limits = {.command_buffer_ns = 300000000};
+    struct abx_control_limits limits = {.kernel_ns = 300000000};
     struct abx_control_tenant t;
     struct guest bad, sibling;
     daemon_tenant(control, name, "cpu", &limits, &t);
@@ -272,7 +272,7 @@ static void check_bad_kernel(const char *name, const char *function, enum abx_ex
 static void check_busy(void)
 {
     enum { BURNERS = 6 };
-    struct abx_control_limits limits = {.command_buffer_ns = 600000000};
+    struct abx_control_limits limits = {.kernel_ns = 600000000};
     struct abx_control_tenant t;
     struct guest g;
     pid_t burner[BURNERS];

@@ -233,7 +233,7 @@ static bool check_file(const char *path)
 int main(int argc, char **argv)
 {
     /* Low, so that what is stopped is stopped soon; honest shaders take a tenth. */
-    struct abx_control_limits limits = {.command_buffer_ns = 2000000000, .compile_seconds = 3};
+    struct abx_control_limits limits = {.kernel_ns = 2000000000, .compile_seconds = 3};
     unsigned failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);

@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "host/control/limits.h"
 
-#define ABX_CONTROL_VERSION 2u
+#define ABX_CONTROL_VERSION 3u
 #define ABX_CONTROL_PATH_BYTES 108u /* as sockaddr_un */
 
 enum abx_control_type {

@@ -1,6 +1,6 @@
 #include "host/control/limits.h"
 
-#define DEFAULT_COMMAND_BUFFER_NS 10000000000ull
+#define DEFAULT_KERNEL_NS 10000000000ull
 #define DEFAULT_CLIENTS 64u
 #define DEFAULT_COMPILE_SECONDS 60u
 
@@ -8,8 +8,8 @@ void abx_control_default_limits(struct abx_control_limits *limits)
 {
     if (!limits->memory_bytes)
         limits->memory_bytes = abx_memory_limit() / 2;
-    if (!limits->command_buffer_ns)
-        limits->command_buffer_ns = DEFAULT_COMMAND_BUFFER_NS;
+    if (!limits->kernel_ns)
+        limits->kernel_ns = DEFAULT_KERNEL_NS;
     if (!limits->clients)
         limits->clients = DEFAULT_CLIENTS;
     if (limits->clients > ABX_MAX_CLIENTS)

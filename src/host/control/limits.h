@@ -11,8 +11,9 @@
 /* Caps of one tenant. 0 in a request: the daemon's default. */
 struct abx_control_limits {
     uint64_t memory_bytes; /* chunks and private buffers of all its clients; default: half of RAM */
-    /* Processor time of one thread; a kernel that uses more fails its command buffer; 10 s. */
-    uint64_t command_buffer_ns;
+    /* Processor time of one thread in one kernel, which fails its command buffer when it uses
+     * more; default 10 s. */
+    uint64_t kernel_ns;
     uint32_t clients;         /* connections at once; default 64, at most ABX_MAX_CLIENTS */
     uint32_t compile_seconds; /* CPU seconds of one compile; default 60 */
     uint32_t threads;         /* of the cpu backend; default: one a CPU */

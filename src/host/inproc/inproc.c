@@ -191,7 +191,7 @@ static int get_host(struct abx_host **ret)
         config.end_compiler = end_compiler;
         const char *limit = getenv("ARCBOX_TIME_LIMIT_MS");
         if (limit)
-            config.limits.command_buffer_ns = strtoull(limit, NULL, 10) * 1000000u;
+            config.limits.kernel_ns = strtoull(limit, NULL, 10) * 1000000u;
         native = config.backend ? config.backend->native : NULL;
         if (native)
             native->use_signal(take_signal());

@@ -248,5 +248,5 @@ void abx_host_lost(struct abx_host *host, enum abx_reason reason, const char *te
 
 void abx_host_watchdog(struct abx_host *host)
 {
-    host->backend->device->watchdog(host->device, host->limits.command_buffer_ns);
+    host->backend->device->watchdog(host->device, host->limits.kernel_ns);
 }

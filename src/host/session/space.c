@@ -113,7 +113,7 @@ static int wait_free(struct abx_session *session, uint64_t address, uint64_t byt
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(session->host->limits.command_buffer_ns / 1000000000u) + 1;
+    until.tv_sec += (time_t)(session->host->limits.kernel_ns / 1000000000u) + 1;
     struct abx_range *c;
     while ((c = collision(session, address, bytes))) {
         /* Still named by the guest: only the thread that waits here could free it. */

@@ -439,7 +439,7 @@ static void from_environment(struct supervisor *s)
     if ((text = getenv("ARCBOX_CPUS")) && *text)
         s->limits.threads = (uint32_t)number(text);
     if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
-        s->limits.command_buffer_ns = number(text) * 1000000u;
+        s->limits.kernel_ns = number(text) * 1000000u;
 }
 
 int main(int argc, char **argv)
@@ -484,7 +484,7 @@ int main(int argc, char **argv)
             s.limits.memory_bytes = number(optarg);
             break;
         case 't':
-            s.limits.command_buffer_ns = number(optarg) * 1000000u;
+            s.limits.kernel_ns = number(optarg) * 1000000u;
             break;
         case 'c':
             s.limits.clients = (uint32_t)number(optarg);

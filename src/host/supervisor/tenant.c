@@ -73,8 +73,8 @@ static void fill_limits(struct supervisor *s, struct abx_control_limits *limits)
     const struct abx_control_limits *d = &s->limits;
     if (!limits->memory_bytes)
         limits->memory_bytes = d->memory_bytes;
-    if (!limits->command_buffer_ns)
-        limits->command_buffer_ns = d->command_buffer_ns;
+    if (!limits->kernel_ns)
+        limits->kernel_ns = d->kernel_ns;
     if (!limits->clients)
         limits->clients = d->clients;
     if (!limits->compile_seconds)

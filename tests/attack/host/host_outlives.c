@@ -104,7 +104,7 @@ static void resets(struct guest *g)
 
 static void check(struct abx_control *control, const char *name, void (*work)(struct guest *))
 {
-    struct abx_control_limits limits = {.command_buffer_ns = 3600000000000u};
+    struct abx_control_limits limits = {.kernel_ns = 3600000000000u};
     struct abx_control_tenant t;
     int ready[2];
     char byte;

@@ -43,7 +43,7 @@ static void check(struct guest *g, const char *function, unsigned times)
 
 int main(int argc, char **argv)
 {
-    struct abx_control_limits limits = {.command_buffer_ns = 30000000};
+    struct abx_control_limits limits = {.kernel_ns = 30000000};
     struct abx_control_tenant t;
     struct guest g;
     CHECK(argc == 2);
