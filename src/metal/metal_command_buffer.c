@@ -112,7 +112,7 @@ void abx_metal_command_buffer_drop(struct abx_metal_command_buffer *buffer)
 void MTLCommandBuffer_dealloc(id self, SEL cmd)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
-    if (!buffer->finished)
+    if (abx_metal_stage(buffer) < ABX_STAGE_COMPLETE)
         abx_metal_queue_gone(buffer->queue->state);
     abx_metal_command_buffer_drop(buffer);
     for (int pass = 0; pass < 2; pass++) {
@@ -132,7 +132,7 @@ void MTLCommandBuffer_dealloc(id self, SEL cmd)
 
 static bool encoding(struct abx_metal_command_buffer *buffer, const char *what)
 {
-    if (atomic_load(&buffer->status) >= MTLCommandBufferStatusCommitted) {
+    if (abx_metal_stage(buffer) >= ABX_STAGE_COMMITTED) {
         abx_metal_say("-[MTLCommandBuffer %s]: the command buffer is committed already", what);
         return false;
     }
@@ -168,8 +168,7 @@ void MTLCommandBuffer_commit(id self, SEL cmd)
     if (abx_client_forked(buffer->base.client)) {
         buffer->error = MTLCommandBufferErrorDeviceRemoved;
         buffer->result.error_reason = ABX_REASON_LOST;
-        buffer->finished = buffer->submitted = buffer->handled = true;
-        atomic_store(&buffer->status, MTLCommandBufferStatusError);
+        abx_metal_reach(buffer, ABX_STAGE_HANDLED);
         return;
     }
     abx_metal_queue_commit(buffer);
@@ -179,7 +178,7 @@ static bool waitable(struct abx_metal_command_buffer *buffer, const char *what)
 {
     if (abx_client_forked(buffer->base.client))
         return false;
-    if (atomic_load(&buffer->status) >= MTLCommandBufferStatusCommitted)
+    if (abx_metal_stage(buffer) >= ABX_STAGE_COMMITTED)
         return true;
     abx_metal_fail(buffer, "-[MTLCommandBuffer %s]: the command buffer was not committed", what);
     return false;
@@ -230,16 +229,36 @@ void MTLCommandBuffer_addScheduledHandler_(id self, SEL cmd, id block)
 /* What was committed may have completed without anybody waiting. */
 static void look(struct abx_metal_command_buffer *buffer)
 {
-    uint32_t status = atomic_load(&buffer->status);
-    if (status >= MTLCommandBufferStatusCommitted && status < MTLCommandBufferStatusCompleted)
+    enum abx_metal_stage stage = abx_metal_stage(buffer);
+    if (stage >= ABX_STAGE_COMMITTED && stage < ABX_STAGE_COMPLETE)
         abx_metal_queue_reap(buffer->queue->state);
+}
+
+static NSUInteger status(const struct abx_metal_command_buffer *buffer)
+{
+    switch (abx_metal_stage(buffer)) {
+    case ABX_STAGE_ENCODING:
+        return MTLCommandBufferStatusNotEnqueued;
+    case ABX_STAGE_ENQUEUED:
+        return MTLCommandBufferStatusEnqueued;
+    case ABX_STAGE_COMMITTED:
+    case ABX_STAGE_SUBMITTING:
+        return MTLCommandBufferStatusCommitted;
+    case ABX_STAGE_SUBMITTED:
+        return MTLCommandBufferStatusScheduled;
+    case ABX_STAGE_COMPLETE:
+    case ABX_STAGE_HANDLED:
+    case ABX_STAGE_LET_GO:
+        break;
+    }
+    return buffer->error ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted;
 }
 
 NSUInteger MTLCommandBuffer_status(id self, SEL cmd)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
     look(buffer);
-    return atomic_load(&buffer->status);
+    return status(buffer);
 }
 
 /* ---- errors */
@@ -356,7 +375,7 @@ id MTLCommandBuffer_error(id self, SEL cmd)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
     look(buffer);
-    if (atomic_load(&buffer->status) != MTLCommandBufferStatusError)
+    if (status(buffer) != MTLCommandBufferStatusError)
         return NULL;
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
@@ -398,7 +417,7 @@ static double seconds(id self, bool end)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
     look(buffer);
-    if (atomic_load(&buffer->status) < MTLCommandBufferStatusCompleted)
+    if (abx_metal_stage(buffer) < ABX_STAGE_COMPLETE)
         return 0;
     return (double)(end ? buffer->result.end_ns : buffer->result.start_ns) / 1e9;
 }

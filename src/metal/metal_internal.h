@@ -253,14 +253,27 @@ struct abx_metal_queue {
     id log_state; /* of command buffers that have none of their own */
 };
 
+/* How far a command buffer has come. It only goes on, and from ABX_STAGE_ENQUEUED on under its
+ * queue's lock; anybody may look. */
+enum abx_metal_stage {
+    ABX_STAGE_ENCODING,
+    ABX_STAGE_ENQUEUED, /* has its place in the queue; commands are still added */
+    ABX_STAGE_COMMITTED,
+    ABX_STAGE_SUBMITTING, /* one thread sends it, and lets go of the lock while the host is full */
+    ABX_STAGE_SUBMITTED,
+    ABX_STAGE_COMPLETE, /* the outcome is here; its handlers are still to be called */
+    ABX_STAGE_HANDLED,
+    ABX_STAGE_LET_GO, /* and of what it held */
+};
+
 struct abx_metal_command_buffer {
     struct abx_metal_object base;
     struct abx_metal_queue *queue; /* retained */
     struct abx_arena arena;
     uint64_t number; /* unique; what held_by holds */
     struct abx_metal_command_buffer *next, *next_enqueued;
-    _Atomic uint32_t status; /* MTLCommandBufferStatus */
-    bool retains, enqueued, submitted, finished, handled, dispatched;
+    _Atomic uint32_t stage; /* enum abx_metal_stage */
+    bool retains;
     struct abx_metal_encoder *encoder; /* the open one, not retained */
     id *held;
     uint32_t held_count, held_capacity;
@@ -281,8 +294,8 @@ struct abx_metal_command_buffer {
     bool wrapped;
     struct abx_metal_command_buffer *next_wrapped;
     /* It keeps memory that becomes the program's own again when it is let go of: nobody who waits
-     * goes on before. */
-    bool keeps_pages, let_go;
+     * goes on before ABX_STAGE_LET_GO. */
+    bool keeps_pages;
     pthread_t letting_go; /* the thread that does */
 };
 
@@ -293,6 +306,18 @@ struct abx_metal_encoder {
     uint32_t dispatch_type, debug_depth;
     bool ended, logs; /* logs: the host has the command buffer's log */
 };
+
+static inline enum abx_metal_stage abx_metal_stage(const struct abx_metal_command_buffer *buffer)
+{
+    return atomic_load_explicit(&buffer->stage, memory_order_acquire);
+}
+
+/* Everything written before is seen by who sees the stage. */
+static inline void abx_metal_reach(
+        struct abx_metal_command_buffer *buffer, enum abx_metal_stage stage)
+{
+    atomic_store_explicit(&buffer->stage, stage, memory_order_release);
+}
 
 /* ---- classes, defined by metal_classes.c before any constructor of the program runs */
 enum abx_metal_class {

@@ -70,7 +70,7 @@ static void list_add(
 /* The head of this list stays there while it is submitted, which puts it into another. */
 static void enqueue(struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer)
 {
-    buffer->enqueued = true;
+    abx_metal_reach(buffer, ABX_STAGE_ENQUEUED);
     objc_retain((id)buffer);
     if (state->enqueued)
         state->enqueued_last->next_enqueued = buffer;
@@ -116,10 +116,7 @@ static void finish(
                             : buffer->result.error;
     if (buffer->use_count) /* before anybody can see that it is complete */
         abx_metal_wrap_complete(buffer);
-    buffer->finished = true;
-    buffer->handled = !has_handlers(buffer);
-    atomic_store(&buffer->status,
-            buffer->error ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted);
+    abx_metal_reach(buffer, has_handlers(buffer) ? ABX_STAGE_COMPLETE : ABX_STAGE_HANDLED);
     state->outstanding--;
 }
 
@@ -132,7 +129,7 @@ static void let_go(struct abx_metal_command_buffer *done)
         abx_metal_command_buffer_drop(done);
         if (done->keeps_pages) {
             pthread_mutex_lock(&done->queue->state->lock);
-            done->let_go = true;
+            abx_metal_reach(done, ABX_STAGE_LET_GO);
             pthread_cond_broadcast(&done->queue->state->changed);
             pthread_mutex_unlock(&done->queue->state->lock);
         }
@@ -161,7 +158,7 @@ static void reap_locked(struct abx_metal_queue_state *state, struct abx_metal_co
                 list_take(&state->in_flight, &state->in_flight_end);
         finish(state, buffer, buffer->sequence > completed);
         any = true;
-        if (buffer->handled)
+        if (abx_metal_stage(buffer) == ABX_STAGE_HANDLED)
             list_add(&end, buffer);
         else
             list_add(&state->ready_end, buffer);
@@ -269,7 +266,7 @@ static void run_ready(struct abx_metal_queue_state *state)
             abx_metal_log_deliver(buffer);
         call_handlers(buffer, &completed);
         pthread_mutex_lock(&state->lock);
-        buffer->handled = buffer->let_go = true;
+        abx_metal_reach(buffer, ABX_STAGE_LET_GO);
         pthread_cond_broadcast(&state->changed);
         pthread_mutex_unlock(&state->lock);
         objc_release((id)buffer);
@@ -384,11 +381,10 @@ static void fail_unsent(
     buffer->result.error_reason = lost ? ABX_REASON_LOST : ABX_REASON_MEMORY;
     if (buffer->use_count)
         abx_metal_wrap_complete(buffer);
-    buffer->finished = true;
-    buffer->handled = buffer->let_go = !has_handlers(buffer);
-    atomic_store(&buffer->status, MTLCommandBufferStatusError);
+    bool handlers = has_handlers(buffer);
+    abx_metal_reach(buffer, handlers ? ABX_STAGE_COMPLETE : ABX_STAGE_LET_GO);
     state->outstanding--;
-    if (!buffer->handled)
+    if (handlers)
         list_add(&state->ready_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
 }
 
@@ -419,11 +415,10 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
     while ((r = abx_client_commit(&state->wire, arena, &buffer->sequence, &buffer->result_slot)) ==
             -EAGAIN)
         wait_for_slot(state);
-    buffer->submitted = true;
     if (r < 0) {
         fail_unsent(state, buffer, r);
     } else {
-        atomic_store(&buffer->status, MTLCommandBufferStatusScheduled);
+        abx_metal_reach(buffer, ABX_STAGE_SUBMITTED);
         list_add(&state->in_flight_end, (struct abx_metal_command_buffer *)objc_retain((id)buffer));
     }
     if (has_handlers(buffer)) {
@@ -437,9 +432,8 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
 static void submit_ready(struct abx_metal_queue_state *state)
 {
     struct abx_metal_command_buffer *head;
-    while ((head = state->enqueued) &&
-            atomic_load(&head->status) == MTLCommandBufferStatusCommitted && !head->dispatched) {
-        head->dispatched = true;
+    while ((head = state->enqueued) && abx_metal_stage(head) == ABX_STAGE_COMMITTED) {
+        abx_metal_reach(head, ABX_STAGE_SUBMITTING);
         submit(state, head);
         state->enqueued = head->next_enqueued;
         objc_release((id)head); /* the caller of commit still has one */
@@ -453,10 +447,8 @@ void abx_metal_queue_enqueue(struct abx_metal_command_buffer *buffer)
     if (abx_client_forked(buffer->base.client))
         return;
     pthread_mutex_lock(&state->lock);
-    if (!buffer->enqueued) {
+    if (abx_metal_stage(buffer) == ABX_STAGE_ENCODING)
         enqueue(state, buffer);
-        atomic_store(&buffer->status, MTLCommandBufferStatusEnqueued);
-    }
     pthread_mutex_unlock(&state->lock);
 }
 
@@ -468,9 +460,10 @@ void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer)
     if (atomic_load(&abx_metal_wraps))
         abx_metal_wrap_commit(buffer);
     pthread_mutex_lock(&state->lock);
-    if (!buffer->enqueued)
+    if (abx_metal_stage(buffer) == ABX_STAGE_ENCODING)
         enqueue(state, buffer);
-    atomic_store(&buffer->status, MTLCommandBufferStatusCommitted);
+    if (abx_metal_stage(buffer) == ABX_STAGE_ENQUEUED) /* no other thread commits it too */
+        abx_metal_reach(buffer, ABX_STAGE_COMMITTED);
     submit_ready(state);
     reap_locked(state, &done);
     pthread_mutex_unlock(&state->lock);
@@ -484,7 +477,7 @@ void abx_metal_queue_wait_scheduled(struct abx_metal_command_buffer *buffer)
 {
     struct abx_metal_queue_state *state = buffer->queue->state;
     pthread_mutex_lock(&state->lock);
-    while (!buffer->submitted)
+    while (abx_metal_stage(buffer) < ABX_STAGE_SUBMITTED)
         pthread_cond_wait(&state->changed, &state->lock);
     pthread_mutex_unlock(&state->lock);
 }
@@ -493,18 +486,18 @@ void abx_metal_queue_wait(struct abx_metal_command_buffer *buffer)
 {
     struct abx_metal_queue_state *state = buffer->queue->state;
     abx_metal_queue_wait_scheduled(buffer);
-    if (atomic_load(&buffer->status) < MTLCommandBufferStatusCompleted) {
+    if (abx_metal_stage(buffer) < ABX_STAGE_COMPLETE) {
         abx_client_queue_wait(&state->wire, buffer->sequence, -1, 0);
         abx_metal_queue_reap(state);
     }
     pthread_mutex_lock(&state->lock);
     bool self = state->threaded && pthread_equal(state->thread, pthread_self());
     /* Metal returns after the handlers; a handler that waits for its own buffer must not. */
-    while (!buffer->handled && !self && state->threaded)
+    while (abx_metal_stage(buffer) < ABX_STAGE_HANDLED && !self && state->threaded)
         pthread_cond_wait(&state->changed, &state->lock);
     if (!state->threaded)
         run_ready(state);
-    while (buffer->keeps_pages && !buffer->let_go && !self &&
+    while (buffer->keeps_pages && abx_metal_stage(buffer) < ABX_STAGE_LET_GO && !self &&
             !pthread_equal(buffer->letting_go, pthread_self()))
         pthread_cond_wait(&state->changed, &state->lock);
     pthread_mutex_unlock(&state->lock);
