@@ -1,5 +1,5 @@
 /* foundation: NSArray, NSMutableArray, NSEnumerator. Guest's process; trusts it. */
-#include "foundation/foundation_internal.h"
+#include "foundation/foundation_collection.h"
 
 ABX_OBJC_CLASS(NSArray)
 ABX_OBJC_CLASS(NSMutableArray)
@@ -103,18 +103,16 @@ static id init_objects_count(id self, SEL cmd, const id *objects, NSUInteger cou
     return self;
 }
 
-static id fill_variadic(id self, id first, va_list rest)
+static void append(id self, id object)
 {
-    for (id object = first; object; object = va_arg(rest, id))
-        fill(self, &object, 1, "initWithObjects:");
-    return self;
+    fill(self, &object, 1, "initWithObjects:");
 }
 
 static id init_objects(id self, SEL cmd, id first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    self = fill_variadic(self, first, rest);
+    self = abx_ns_add_variadic(self, append, first, rest);
     va_end(rest);
     return self;
 }
@@ -143,43 +141,28 @@ static id init_capacity(id self, SEL cmd, NSUInteger capacity)
     return self;
 }
 
-static id make(id cls)
-{
-    return objc_autorelease(class_createInstance((Class)cls, 0));
-}
-
-static id array_empty(id cls, SEL cmd)
-{
-    return make(cls);
-}
-
 static id array_object(id cls, SEL cmd, id object)
 {
-    return init_objects_count(make(cls), cmd, &object, 1);
+    return init_objects_count(abx_ns_collection(cls, cmd), cmd, &object, 1);
 }
 
 static id array_objects_count(id cls, SEL cmd, const id *objects, NSUInteger count)
 {
-    return init_objects_count(make(cls), cmd, objects, count);
+    return init_objects_count(abx_ns_collection(cls, cmd), cmd, objects, count);
 }
 
 static id array_objects(id cls, SEL cmd, id first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    id array = fill_variadic(make(cls), first, rest);
+    id array = abx_ns_add_variadic(abx_ns_collection(cls, cmd), append, first, rest);
     va_end(rest);
     return array;
 }
 
 static id array_array(id cls, SEL cmd, id other)
 {
-    return init_array(make(cls), cmd, other);
-}
-
-static id array_capacity(id cls, SEL cmd, NSUInteger capacity)
-{
-    return make(cls);
+    return init_array(abx_ns_collection(cls, cmd), cmd, other);
 }
 
 static void array_dealloc(id self, SEL cmd)
@@ -345,15 +328,7 @@ static abx_objc_bool equal_arrays(id self, SEL cmd, id other)
 
 static id array_description(id self, SEL cmd)
 {
-    struct abx_string out = {0};
-    abx_string_add(&out, "(", 1);
-    for (NSUInteger i = 0; i < inner(self)->count; i++)
-        abx_string_printf(&out, "%s\n    %s", i ? "," : "",
-                abx_ns_string_utf8(abx_ns_description(inner(self)->items[i])));
-    abx_string_add(&out, "\n)", 2);
-    id result = abx_ns_string_bytes(out.data, out.length);
-    abx_string_finish(&out);
-    return result;
+    return abx_ns_list_description("(", self, ")");
 }
 
 /* ---- visiting */
@@ -735,7 +710,7 @@ static const struct abx_objc_method array_methods[] = {
         {NULL},
 };
 static const struct abx_objc_method array_class_methods[] = {
-        METHOD("array", "@@:", array_empty),
+        METHOD("array", "@@:", abx_ns_collection),
         METHOD("arrayWithObject:", "@@:@", array_object),
         METHOD("arrayWithObjects:count:", "@@:r^@Q", array_objects_count),
         METHOD("arrayWithObjects:", "@@:@", array_objects),
@@ -764,7 +739,7 @@ static const struct abx_objc_method mutable_methods[] = {
         {NULL},
 };
 static const struct abx_objc_method mutable_class_methods[] = {
-        METHOD("arrayWithCapacity:", "@@:Q", array_capacity),
+        METHOD("arrayWithCapacity:", "@@:Q", abx_ns_collection_capacity),
         {NULL},
 };
 static const struct abx_objc_method enumerator_methods[] = {

@@ -8,16 +8,6 @@ ABX_OBJC_CLASS(NSMutableDictionary)
 ABX_EXPORT extern id __NSDictionary0__;
 id __NSDictionary0__;
 
-struct ns_dictionary {
-    Class isa;
-    struct ns_table table;
-};
-
-static struct ns_table *table_of(id self)
-{
-    return &((struct ns_dictionary *)self)->table;
-}
-
 static void set(id self, id key, id value, bool keep)
 {
     if (!key || !value)
@@ -25,7 +15,7 @@ static void set(id self, id key, id value, bool keep)
                 object_getClassName(self), key ? "object" : "key",
                 key ? abx_ns_string_utf8(abx_ns_description(key)) : "(null)");
     id copy = abx_ns_copy(key);
-    abx_ns_table_put(table_of(self), copy, value, true, keep);
+    abx_ns_table_put(abx_ns_table(self), copy, value, true, keep);
     objc_release(copy);
 }
 
@@ -53,14 +43,14 @@ id abx_ns_dictionary_get(id dictionary, id key)
 {
     if (!dictionary || !key)
         return nil;
-    struct ns_table *table = table_of(dictionary);
+    struct ns_table *table = abx_ns_table(dictionary);
     ptrdiff_t at = abx_ns_table_find(table, key);
     return at >= 0 && table->keys[at] ? table->values[at] : nil;
 }
 
 NSUInteger abx_ns_dictionary_count(id dictionary)
 {
-    return dictionary ? table_of(dictionary)->count : 0;
+    return dictionary ? abx_ns_table(dictionary)->count : 0;
 }
 
 void abx_ns_dictionary_each(
@@ -68,7 +58,7 @@ void abx_ns_dictionary_each(
 {
     if (!dictionary)
         return;
-    struct ns_table *table = table_of(dictionary);
+    struct ns_table *table = abx_ns_table(dictionary);
     for (NSUInteger i = 0; i < table->capacity; i++)
         if (table->keys[i] && !visit(context, table->keys[i], table->values[i]))
             return;
@@ -114,89 +104,54 @@ static id init_variadic(id self, SEL cmd, id first, ...)
     return self;
 }
 
-static id init_dictionary(id self, SEL cmd, id other)
-{
-    struct ns_table *from = other ? table_of(other) : NULL;
-    for (NSUInteger i = 0; from && i < from->capacity; i++)
-        if (from->keys[i])
-            abx_ns_table_put(table_of(self), from->keys[i], from->values[i], true, false);
-    return self;
-}
-
-static id init_capacity(id self, SEL cmd, NSUInteger capacity)
-{
-    return self;
-}
-
-static id make(id cls)
-{
-    return objc_autorelease(class_createInstance((Class)cls, 0));
-}
-
-static id dictionary_empty(id cls, SEL cmd)
-{
-    return make(cls);
-}
-
-static id dictionary_capacity(id cls, SEL cmd, NSUInteger capacity)
-{
-    return make(cls);
-}
-
 static id dictionary_one(id cls, SEL cmd, id value, id key)
 {
-    return init_objects_keys_count(make(cls), cmd, &value, &key, 1);
+    return init_objects_keys_count(abx_ns_collection(cls, cmd), cmd, &value, &key, 1);
 }
 
 static id dictionary_objects_keys_count(
         id cls, SEL cmd, const id *values, const id *keys, NSUInteger count)
 {
-    return init_objects_keys_count(make(cls), cmd, values, keys, count);
+    return init_objects_keys_count(abx_ns_collection(cls, cmd), cmd, values, keys, count);
 }
 
 static id dictionary_arrays(id cls, SEL cmd, id values, id keys)
 {
-    return init_arrays(make(cls), cmd, values, keys);
+    return init_arrays(abx_ns_collection(cls, cmd), cmd, values, keys);
 }
 
 static id dictionary_variadic(id cls, SEL cmd, id first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    id dictionary = fill_variadic(make(cls), first, rest);
+    id dictionary = fill_variadic(abx_ns_collection(cls, cmd), first, rest);
     va_end(rest);
     return dictionary;
 }
 
 static id dictionary_dictionary(id cls, SEL cmd, id other)
 {
-    return init_dictionary(make(cls), cmd, other);
+    return abx_ns_hashed_init_from(abx_ns_collection(cls, cmd), cmd, other);
 }
 
 static void dictionary_dealloc(id self, SEL cmd)
 {
-    abx_ns_table_clear(table_of(self));
+    abx_ns_table_clear(abx_ns_table(self));
     abx_objc_dealloc_super(self, ABX_CLASS(NSDictionary));
 }
 
 static id dictionary_copy(id self, SEL cmd, void *zone)
 {
-    if (!abx_objc_is_kind_of(self, ABX_CLASS(NSMutableDictionary)))
-        return objc_retain(self);
-    return init_dictionary(class_createInstance(ABX_CLASS(NSDictionary), 0), cmd, self);
+    return abx_ns_hashed_copy(self, ABX_CLASS(NSDictionary), ABX_CLASS(NSMutableDictionary));
 }
 
 static id dictionary_mutable_copy(id self, SEL cmd, void *zone)
 {
-    return init_dictionary(class_createInstance(ABX_CLASS(NSMutableDictionary), 0), cmd, self);
+    return abx_ns_hashed_init_from(
+            class_createInstance(ABX_CLASS(NSMutableDictionary), 0), cmd, self);
 }
 
 /* ---- reading */
-
-static NSUInteger dictionary_count(id self, SEL cmd)
-{
-    return table_of(self)->count;
-}
 
 static id object_for_key(id self, SEL cmd, id key)
 {
@@ -205,18 +160,18 @@ static id object_for_key(id self, SEL cmd, id key)
 
 static id all_keys(id self, SEL cmd)
 {
-    return abx_ns_table_array(table_of(self), table_of(self)->keys);
+    return abx_ns_table_array(abx_ns_table(self), abx_ns_table(self)->keys);
 }
 
 static id all_values(id self, SEL cmd)
 {
-    return abx_ns_table_array(table_of(self), table_of(self)->values);
+    return abx_ns_table_array(abx_ns_table(self), abx_ns_table(self)->values);
 }
 
 static id all_keys_for(id self, SEL cmd, id value)
 {
     id result = abx_ns_mutable_array();
-    struct ns_table *table = table_of(self);
+    struct ns_table *table = abx_ns_table(self);
     for (NSUInteger i = 0; i < table->capacity; i++)
         if (table->keys[i] && abx_ns_is_equal(table->values[i], value))
             abx_ns_array_add(result, table->keys[i]);
@@ -241,7 +196,7 @@ static id keys_sorted_selector(id self, SEL cmd, SEL selector)
     for (NSUInteger i = 0; i < abx_ns_array_count(sorted); i++) {
         id key = abx_ns_array_at(all_keys_for(left, cmd, abx_ns_array_at(sorted, i)), 0);
         abx_ns_array_add(result, key);
-        abx_ns_table_remove(table_of(left), key);
+        abx_ns_table_remove(abx_ns_table(left), key);
     }
     return result;
 }
@@ -256,15 +211,9 @@ static id object_enumerator(id self, SEL cmd)
     return abx_ns_enumerator(all_values(self, cmd));
 }
 
-static NSUInteger enumerate_fast(
-        id self, SEL cmd, NSFastEnumerationState *state, id *buffer, NSUInteger count)
-{
-    return abx_ns_table_enumerate(table_of(self), state, buffer, count);
-}
-
 static void enumerate_block(id self, SEL cmd, void *block)
 {
-    struct ns_table *table = table_of(self);
+    struct ns_table *table = abx_ns_table(self);
     BOOL stop = NO;
     for (NSUInteger i = 0; i < table->capacity && !stop; i++)
         if (table->keys[i])
@@ -282,9 +231,9 @@ static abx_objc_bool equal_dictionaries(id self, SEL cmd, id other)
     if (self == other)
         return 1;
     if (!abx_objc_is_kind_of(other, ABX_CLASS(NSDictionary)) ||
-            table_of(self)->count != table_of(other)->count)
+            abx_ns_table(self)->count != abx_ns_table(other)->count)
         return 0;
-    struct ns_table *table = table_of(self);
+    struct ns_table *table = abx_ns_table(self);
     for (NSUInteger i = 0; i < table->capacity; i++) {
         if (!table->keys[i])
             continue;
@@ -298,7 +247,7 @@ static abx_objc_bool equal_dictionaries(id self, SEL cmd, id other)
 static id dictionary_description(id self, SEL cmd)
 {
     struct abx_string out = {0};
-    struct ns_table *table = table_of(self);
+    struct ns_table *table = abx_ns_table(self);
     abx_string_add(&out, "{", 1);
     id keys = all_keys(self, cmd);
     bool strings = true;
@@ -329,7 +278,7 @@ static void remove_key(id self, SEL cmd, id key)
 {
     if (!key)
         abx_ns_raise_argument("-[NSMutableDictionary removeObjectForKey:]: key cannot be nil");
-    abx_ns_table_remove(table_of(self), key);
+    abx_ns_table_remove(abx_ns_table(self), key);
 }
 
 static void set_subscript(id self, SEL cmd, id value, id key)
@@ -340,40 +289,35 @@ static void set_subscript(id self, SEL cmd, id value, id key)
         remove_key(self, cmd, key);
 }
 
-static void remove_all(id self, SEL cmd)
-{
-    abx_ns_table_clear(table_of(self));
-}
-
 static void remove_keys(id self, SEL cmd, id keys)
 {
     for (NSUInteger i = 0; i < abx_ns_array_count(keys); i++)
-        abx_ns_table_remove(table_of(self), abx_ns_array_at(keys, i));
+        abx_ns_table_remove(abx_ns_table(self), abx_ns_array_at(keys, i));
 }
 
 static void add_entries(id self, SEL cmd, id other)
 {
     if (self != other)
-        init_dictionary(self, cmd, other);
+        abx_ns_hashed_init_from(self, cmd, other);
 }
 
 static void set_dictionary(id self, SEL cmd, id other)
 {
     if (self == other)
         return;
-    remove_all(self, cmd);
-    init_dictionary(self, cmd, other);
+    abx_ns_hashed_remove_all(self, cmd);
+    abx_ns_hashed_init_from(self, cmd, other);
 }
 
 static const struct abx_objc_method dictionary_methods[] = {
         METHOD("initWithObjects:forKeys:count:", "@@:r^@r^@Q", init_objects_keys_count),
         METHOD("initWithObjects:forKeys:", "@@:@@", init_arrays),
         METHOD("initWithObjectsAndKeys:", "@@:@", init_variadic),
-        METHOD("initWithDictionary:", "@@:@", init_dictionary),
+        METHOD("initWithDictionary:", "@@:@", abx_ns_hashed_init_from),
         METHOD("dealloc", "v@:", dictionary_dealloc),
         METHOD("copyWithZone:", "@@:" ZONE, dictionary_copy),
         METHOD("mutableCopyWithZone:", "@@:" ZONE, dictionary_mutable_copy),
-        METHOD("count", "Q@:", dictionary_count),
+        METHOD("count", "Q@:", abx_ns_hashed_count),
         METHOD("objectForKey:", "@@:@", object_for_key),
         METHOD("objectForKeyedSubscript:", "@@:@", object_for_key),
         METHOD("valueForKey:", "@@:@", object_for_key),
@@ -385,17 +329,17 @@ static const struct abx_objc_method dictionary_methods[] = {
         METHOD("keyEnumerator", "@@:", key_enumerator),
         METHOD("objectEnumerator", "@@:", object_enumerator),
         METHOD("countByEnumeratingWithState:objects:count:", "Q@:" ENUMERATION "^@Q",
-                enumerate_fast),
+                abx_ns_hashed_enumerate),
         METHOD("enumerateKeysAndObjectsUsingBlock:", "v@:@?", enumerate_block),
         METHOD("enumerateKeysAndObjectsWithOptions:usingBlock:", "v@:Q@?", enumerate_options),
         METHOD("isEqual:", "B@:@", equal_dictionaries),
         METHOD("isEqualToDictionary:", "B@:@", equal_dictionaries),
-        METHOD("hash", "Q@:", dictionary_count),
+        METHOD("hash", "Q@:", abx_ns_hashed_count),
         METHOD("description", "@@:", dictionary_description),
         {NULL},
 };
 static const struct abx_objc_method dictionary_class_methods[] = {
-        METHOD("dictionary", "@@:", dictionary_empty),
+        METHOD("dictionary", "@@:", abx_ns_collection),
         METHOD("dictionaryWithObject:forKey:", "@@:@@", dictionary_one),
         METHOD("dictionaryWithObjects:forKeys:count:", "@@:r^@r^@Q", dictionary_objects_keys_count),
         METHOD("dictionaryWithObjects:forKeys:", "@@:@@", dictionary_arrays),
@@ -404,28 +348,27 @@ static const struct abx_objc_method dictionary_class_methods[] = {
         {NULL},
 };
 static const struct abx_objc_method mutable_methods[] = {
-        METHOD("initWithCapacity:", "@@:Q", init_capacity),
+        METHOD("initWithCapacity:", "@@:Q", abx_ns_hashed_init_capacity),
         METHOD("setObject:forKey:", "v@:@@", set_object),
         METHOD("setObject:forKeyedSubscript:", "v@:@@", set_subscript),
         METHOD("setValue:forKey:", "v@:@@", set_subscript),
         METHOD("removeObjectForKey:", "v@:@", remove_key),
-        METHOD("removeAllObjects", "v@:", remove_all),
+        METHOD("removeAllObjects", "v@:", abx_ns_hashed_remove_all),
         METHOD("removeObjectsForKeys:", "v@:@", remove_keys),
         METHOD("addEntriesFromDictionary:", "v@:@", add_entries),
         METHOD("setDictionary:", "v@:@", set_dictionary),
         {NULL},
 };
 static const struct abx_objc_method mutable_class_methods[] = {
-        METHOD("dictionaryWithCapacity:", "@@:Q", dictionary_capacity),
+        METHOD("dictionaryWithCapacity:", "@@:Q", abx_ns_collection_capacity),
         {NULL},
 };
 
 __attribute__((constructor(102))) static void define(void)
 {
-    DEFINE(NSDictionary, NSObject, struct ns_dictionary, dictionary_methods,
-            dictionary_class_methods, "NSCopying", "NSMutableCopying", "NSSecureCoding",
-            "NSFastEnumeration");
-    DEFINE(NSMutableDictionary, NSDictionary, struct ns_dictionary, mutable_methods,
+    DEFINE(NSDictionary, NSObject, struct ns_hashed, dictionary_methods, dictionary_class_methods,
+            "NSCopying", "NSMutableCopying", "NSSecureCoding", "NSFastEnumeration");
+    DEFINE(NSMutableDictionary, NSDictionary, struct ns_hashed, mutable_methods,
             mutable_class_methods);
     __NSDictionary0__ = class_createInstance(ABX_CLASS(NSDictionary), 0);
 }

@@ -1,6 +1,6 @@
 /* foundation: NSIndexSet and NSMutableIndexSet: a sorted list of indexes. Guest's process; trusts
  * it. */
-#include "foundation/foundation_internal.h"
+#include "foundation/foundation_collection.h"
 
 ABX_OBJC_CLASS(NSIndexSet)
 ABX_OBJC_CLASS(NSMutableIndexSet)
@@ -84,19 +84,14 @@ static id init_range(id self, SEL cmd, NSRange range)
     return self;
 }
 
-static id empty(id cls, SEL cmd)
-{
-    return objc_autorelease(class_createInstance((Class)cls, 0));
-}
-
 static id with_index(id cls, SEL cmd, NSUInteger index)
 {
-    return init_index(empty(cls, cmd), cmd, index);
+    return init_index(abx_ns_collection(cls, cmd), cmd, index);
 }
 
 static id with_range(id cls, SEL cmd, NSRange range)
 {
-    return init_range(empty(cls, cmd), cmd, range);
+    return init_range(abx_ns_collection(cls, cmd), cmd, range);
 }
 
 static id copy_as(id self, Class cls)
@@ -182,7 +177,7 @@ static const struct abx_objc_method methods[] = {
         {NULL},
 };
 static const struct abx_objc_method class_methods[] = {
-        METHOD("indexSet", "@@:", empty),
+        METHOD("indexSet", "@@:", abx_ns_collection),
         METHOD("indexSetWithIndex:", "@@:Q", with_index),
         METHOD("indexSetWithIndexesInRange:", "@@:" RANGE, with_range),
         {NULL},

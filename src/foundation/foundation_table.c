@@ -56,6 +56,14 @@ void abx_ns_table_put(struct ns_table *table, id key, id value, bool has_values,
     }
 }
 
+void abx_ns_table_put_all(struct ns_table *table, const struct ns_table *from)
+{
+    for (NSUInteger i = 0; i < from->capacity; i++)
+        if (from->keys[i])
+            abx_ns_table_put(table, from->keys[i], from->values ? from->values[i] : nil,
+                    from->values, false);
+}
+
 void abx_ns_table_remove(struct ns_table *table, id key)
 {
     ptrdiff_t found = abx_ns_table_find(table, key);
@@ -97,9 +105,45 @@ void abx_ns_table_clear(struct ns_table *table)
     free(old.values);
 }
 
-NSUInteger abx_ns_table_enumerate(
-        struct ns_table *table, NSFastEnumerationState *state, id *buffer, NSUInteger count)
+id abx_ns_table_array(const struct ns_table *table, const id *from)
 {
+    id result = abx_ns_mutable_array();
+    for (NSUInteger i = 0; i < table->capacity; i++)
+        if (table->keys[i])
+            abx_ns_array_add(result, from[i]);
+    return result;
+}
+
+/* ---- methods of sets and dictionaries */
+
+id abx_ns_hashed_init_capacity(id self, SEL cmd, NSUInteger capacity)
+{
+    return self;
+}
+
+id abx_ns_hashed_init_from(id self, SEL cmd, id other)
+{
+    if (other)
+        abx_ns_table_put_all(abx_ns_table(self), abx_ns_table(other));
+    return self;
+}
+
+id abx_ns_hashed_copy(id self, Class immutable, Class mutable)
+{
+    if (!abx_objc_is_kind_of(self, mutable))
+        return objc_retain(self);
+    return abx_ns_hashed_init_from(class_createInstance(immutable, 0), NULL, self);
+}
+
+NSUInteger abx_ns_hashed_count(id self, SEL cmd)
+{
+    return abx_ns_table(self)->count;
+}
+
+NSUInteger abx_ns_hashed_enumerate(
+        id self, SEL cmd, NSFastEnumerationState *state, id *buffer, NSUInteger count)
+{
+    struct ns_table *table = abx_ns_table(self);
     NSUInteger n = 0, at = state->state;
     for (; at < table->capacity && n < count; at++)
         if (table->keys[at])
@@ -110,11 +154,7 @@ NSUInteger abx_ns_table_enumerate(
     return n;
 }
 
-id abx_ns_table_array(const struct ns_table *table, const id *from)
+void abx_ns_hashed_remove_all(id self, SEL cmd)
 {
-    id result = abx_ns_mutable_array();
-    for (NSUInteger i = 0; i < table->capacity; i++)
-        if (table->keys[i])
-            abx_ns_array_add(result, from[i]);
-    return result;
+    abx_ns_table_clear(abx_ns_table(self));
 }
