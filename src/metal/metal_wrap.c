@@ -38,6 +38,7 @@ struct abx_metal_wrap {
     uint32_t references, buffers; /* of them: buffers; without one the memory is nobody's */
     uint32_t in_flight;           /* of them: uses of command buffers that run */
     bool adopted, said;
+    bool gone; /* adopted, and the program has let go of it: others may lie there */
 };
 
 _Atomic uint64_t abx_metal_wraps;
@@ -81,7 +82,7 @@ static struct abx_metal_wrap *covers(
         struct abx_metal_wrap *list, struct abx_client *client, uint8_t *pointer, uint64_t length)
 {
     for (; list; list = list->next)
-        if (list->client == client && pointer >= list->user && list->buffers &&
+        if (list->client == client && pointer >= list->user && list->buffers && !list->gone &&
                 abx_range_ok((uint64_t)(pointer - list->user), length, list->bytes))
             break;
     return list;
@@ -196,7 +197,7 @@ static void take_changes(
 static void exchange(const struct abx_metal_wrap_use *use, bool to_device)
 {
     struct abx_metal_wrap *wrap = use->wrap;
-    for (unsigned i = 0; wrap->buffers && i < wrap->piece_count; i++) {
+    for (unsigned i = 0; wrap->buffers && !wrap->gone && i < wrap->piece_count; i++) {
         const struct piece *p = &wrap->pieces[i];
         uint8_t *first = wrap->user + use->offset, *end = first + use->length;
         if (first >= p->user + p->bytes || end <= p->user)
@@ -326,18 +327,36 @@ static struct abx_metal_buffer *buffer_plain(
     return buffer;
 }
 
+/* One that covers the memory, with a reference for a buffer; NULL: there is none. */
+static struct abx_metal_wrap *take_existing(
+        struct abx_client *client, uint8_t *pointer, uint64_t length)
+{
+    for (;;) {
+        pthread_mutex_lock(&lock);
+        struct abx_metal_wrap *wrap = find(client, pointer, length);
+        if (wrap) {
+            wrap->references++;
+            wrap->buffers++;
+        }
+        pthread_mutex_unlock(&lock);
+        if (!wrap || !wrap->adopted || abx_client_is_there(client, &wrap->memory))
+            return wrap;
+        pthread_mutex_lock(&lock);
+        wrap->gone = true;
+        wrap->buffers--;
+        bool last = let_go(wrap);
+        pthread_mutex_unlock(&lock);
+        if (last)
+            wrap_free(wrap);
+    }
+}
+
 struct abx_metal_buffer *abx_metal_wrap_new(
         id device, uint8_t *pointer, uint64_t length, NSUInteger options, int *ret_error)
 {
     struct abx_client *client = ((struct abx_metal_object *)device)->client;
     *ret_error = -ENOMEM;
-    pthread_mutex_lock(&lock);
-    struct abx_metal_wrap *wrap = find(client, pointer, length);
-    if (wrap) {
-        wrap->references++;
-        wrap->buffers++;
-    }
-    pthread_mutex_unlock(&lock);
+    struct abx_metal_wrap *wrap = take_existing(client, pointer, length);
     if (wrap)
         return buffer_over(device, wrap, pointer, length, options);
     wrap = wrap_make(client, pointer, length, ret_error);

@@ -76,6 +76,8 @@ struct abx_rim {
 };
 unsigned abx_client_rims(const struct abx_memory *memory, struct abx_rim ret[static 2]);
 bool abx_client_is_adopted(const struct abx_memory *memory);
+/* False: the program has let go of (part of) the memory that was adopted. Asks the kernel. */
+bool abx_client_is_there(struct abx_client *client, const struct abx_memory *memory);
 /* Gives memory back. The host must have been told before that the buffers in it are gone. Adopted
  * pages become ordinary private memory again, contents kept. */
 void abx_client_free(struct abx_client *client, struct abx_memory *memory);

@@ -610,6 +610,56 @@ static bool inside(const struct abx_chunk *chunk, const struct span *s)
     return s->start >= first && abx_range_ok(s->start - first, s->bytes, bytes);
 }
 
+struct presence {
+    const struct abx_chunk *chunk;
+    uint64_t start, end; /* of what is looked at */
+    uint64_t bytes;      /* of it that are the chunk's */
+};
+
+static bool count_own(const struct abx_mapping *mapping, const void *user)
+{
+    struct presence *p = (struct presence *)user;
+    uint64_t from = mapping->start > p->start ? mapping->start : p->start,
+             to = mapping->end < p->end ? mapping->end : p->end;
+    if (from < to && mapping->shared && mapping->inode == p->chunk->shared.inode)
+        p->bytes += to - from;
+    return false;
+}
+
+/* How much of [start, start + bytes), which lies in an adopted chunk's pages, still is the chunk's:
+ * a program may let go of its memory before the buffer over it, and get other memory there. */
+static uint64_t present(const struct abx_chunk *chunk, uint64_t start, uint64_t bytes)
+{
+    struct presence p = {chunk, start, start + bytes, 0};
+    for_mappings(start, start + bytes, count_own, &p);
+    return p.bytes;
+}
+
+/* Chunks that the span touches and whose memory has gone are nowhere in the program any more. */
+static void forget_gone(struct abx_client_memory *m, const struct span *s)
+{
+    for (struct abx_chunk *chunk = m->chunks; chunk; chunk = chunk->next) {
+        uint64_t bytes, first = visible(chunk, &bytes);
+        if (chunk->adopted && bytes && s->start < first + bytes && first < s->start + s->bytes &&
+                present(chunk, first, bytes) == 0)
+            chunk->shared.whole_bytes = 0;
+    }
+}
+
+bool abx_client_is_there(struct abx_client *client, const struct abx_memory *memory)
+{
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    const struct abx_chunk *chunk = memory->owner;
+    bool there = true;
+    if (chunk && chunk->adopted) {
+        uint64_t bytes, first = visible(chunk, &bytes);
+        there = present(chunk, first, bytes) == bytes && bytes;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return there;
+}
+
 int abx_client_adopt(
         struct abx_client *client, void *pointer, uint64_t bytes, struct abx_memory *ret)
 {
@@ -620,9 +670,11 @@ int abx_client_adopt(
     struct span s = span_of(pointer, bytes);
     struct abx_client_memory *m = client->memory;
     pthread_mutex_lock(&m->lock);
+    forget_gone(m, &s);
     struct abx_chunk *chunk = chunk_touched(m, &s);
     int r = 0;
-    if (chunk && inside(chunk, &s))
+    if (chunk && inside(chunk, &s) &&
+            (!chunk->adopted || present(chunk, s.start, s.bytes) == s.bytes))
         chunk->references++;
     else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES) ||
              is_seen_by_others(s.start, s.bytes))

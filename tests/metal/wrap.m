@@ -336,6 +336,33 @@ static void thousands(void)
     free(p);
 }
 
+/* A program may free its memory before it lets go of the buffer, as ggml does, which never does; what
+ * it gets at the same place next is other memory. */
+static void freed_before_its_buffer(void)
+{
+    const size_t length = (3u << 20) + 5000, shift = 100;
+    uint8_t *base = mmap(NULL, length + 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NSMutableArray *kept = [NSMutableArray array];
+    for (int turn = 0; turn < 4; turn++) {
+        uint8_t *again = mmap(base, length + 8192, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        CHECK(again == base);
+        /* All of it, whole pages, a piece in the middle, a piece at the rim. */
+        size_t at[] = {shift, 4096, 40000, shift}, n[] = {length, 3u << 20, 4096, 500};
+        for (unsigned k = 0; k < 4; k++) {
+            unsigned part = (k + (unsigned)turn) % 4;
+            memset(base + at[part], 3, n[part]);
+            id<MTLBuffer> x = wrap(base + at[part], n[part]);
+            finish(encode([queue commandBuffer], twice, x));
+            for (size_t i = 0; i < n[part]; i++)
+                CHECK(base[at[part] + i] == 6);
+            [kept addObject:x];
+        }
+    }
+    munmap(base, length + 8192);
+    [kept removeAllObjects];
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -349,7 +376,7 @@ int main(void)
     }
     const struct test tests[] = {{"any pointer, any length", any_pointer_any_length},
         {"writes meanwhile", writes_meanwhile}, {"the same memory again", same_memory_again},
-        {"large ones", large_ones}, {"every kind of memory", every_kind_of_memory},
+        {"large ones", large_ones}, {"freed before its buffer", freed_before_its_buffer}, {"every kind of memory", every_kind_of_memory},
         {"reached otherwise", reached_otherwise},
         {"handlers and references", handlers_and_references}, {"thousands", thousands}};
     return run_tests(tests, sizeof tests / sizeof *tests);
