@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -87,6 +88,20 @@ int abx_read_fd(int fd, size_t cap, void **ret_data, size_t *ret_length);
 int abx_fd_high(int fd);
 /* For programs of ours, first of all: what is closed of 0 to 2 becomes /dev/null. */
 void abx_fd_standard(void);
+
+/* ---- this process (process.c) */
+
+#define ABX_OWN_PROGRAM "/proc/self/exe" /* to run once more */
+/* The file that this process runs, as it was called then: " (deleted)" is behind it when it is gone
+ * or another stands there. 0 or -errno. */
+int abx_own_path(char ret_path[PATH_MAX]);
+/* The folder that it is in; "" for the root. */
+int abx_own_folder(char ret_path[PATH_MAX]);
+
+/* "head: text\n", cut where it does not fit, and NUL-terminated; its length. For one write(), so
+ * that the lines of several processes do not mix. `capacity` is at least 3. */
+size_t abx_log_line(char *to, size_t capacity, const char *head, const char *format,
+        va_list arguments) __attribute__((format(printf, 4, 0)));
 
 /* ---- arrays */
 

@@ -414,10 +414,7 @@ static void print_table(const struct bench *b)
 
 static void find_parts(struct bench *b)
 {
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    b->self = abx_xstrdup(path);
+    b->self = abx_place_self();
     char *stage = abx_place_guest_root();
     b->probe = bench_tool("arcbox-probe");
     if (!stage || !b->probe)

@@ -78,22 +78,12 @@ struct abx_injection *abx_injections(const char *stage, size_t *ret_count)
     return l.items;
 }
 
-static char *own_path(void)
-{
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        abx_die(ABX_EXIT_OWN, "cannot find this program's own path: %s", strerror(errno));
-    path[n] = 0;
-    return abx_xstrdup(path);
-}
-
 /* `runtime`: the folder of whose host runtime it is; NULL: of the user whose container it is, which
  * the hook finds out. */
 static void add_hook_body(
         struct abx_string *s, const char *what, const char *backend, const char *runtime)
 {
-    char *own = own_path();
+    char *own = abx_place_self();
     abx_string_printf(s, "\"path\": ");
     abx_json_string(s, own);
     abx_string_printf(s, ", \"args\": [\"arcbox\", \"cdi-hook\", \"%s\"", what);

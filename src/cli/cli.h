@@ -119,6 +119,7 @@ _Noreturn void abx_usage(const struct abx_options *o);
 /* ---- places (places.c) */
 /* This program's own folder-relative parts: found beside the binary in a build folder, or under
  * PREFIX/lib/arcbox when installed. NULL when not there. The caller's to free(). */
+char *abx_place_self(void);             /* this program */
 char *abx_place_guest_root(void);       /* the tree that appears in a container */
 char *abx_place_init(void);             /* arcbox-init, static */
 char *abx_place_page(const char *name); /* of the documentation */

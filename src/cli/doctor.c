@@ -120,17 +120,9 @@ static void check_landlock(struct report *r)
     free(text);
 }
 
-static char *own_path(void)
-{
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    return abx_xstrdup(path);
-}
-
 static bool check_sandbox(struct report *r)
 {
-    char *self = own_path(), *text;
+    char *self = abx_place_self(), *text;
     char *argv[] = {self, "run", "host", "true", NULL};
     bool works = abx_doctor_output(argv, &text) == 0;
     const char *message = strncmp(text, "arcbox: ", 8) == 0 ? text + 8 : text;
@@ -200,7 +192,7 @@ static bool check_daemon(struct report *r, char default_backend[16])
 
 static void check_kernel(struct report *r, const char *backend)
 {
-    char *tool = abx_place_tool("arcbox-kernel-check"), *self = own_path(), *text;
+    char *tool = abx_place_tool("arcbox-kernel-check"), *self = abx_place_self(), *text;
     if (!tool) {
         say(r, FAULTY, "kernel run", "arcbox-kernel-check is missing beside arcbox: build again");
         return;

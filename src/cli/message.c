@@ -11,18 +11,13 @@ int abx_messages_log = -1;
 static void say(const char *format, va_list args)
 {
     char text[2048];
-    int n = snprintf(text, sizeof text, "arcbox: ");
-    vsnprintf(text + n, sizeof text - (size_t)n, format, args);
-    size_t length = strlen(text);
-    if (length > sizeof text - 2)
-        length = sizeof text - 2;
-    text[length] = '\n';
+    size_t length = abx_log_line(text, sizeof text, "arcbox", format, args);
     if (abx_messages_log >= 0) {
-        abx_log_append(abx_messages_log, 2, text, length + 1);
+        abx_log_append(abx_messages_log, 2, text, length);
         return;
     }
     /* One write, so that lines of several processes do not mix. */
-    (void)!fwrite(text, 1, length + 1, stderr);
+    (void)!fwrite(text, 1, length, stderr);
 }
 
 void abx_say(const char *format, ...)

@@ -14,13 +14,15 @@
 static char *own_folder(void)
 {
     char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        return NULL;
-    path[n] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = 0;
+    return abx_own_folder(path) == 0 ? abx_xstrdup(path) : NULL;
+}
+
+char *abx_place_self(void)
+{
+    char path[PATH_MAX];
+    int r = abx_own_path(path);
+    if (r < 0)
+        abx_die(ABX_EXIT_OWN, "cannot find this program's own path: %s", strerror(-r));
     return abx_xstrdup(path);
 }
 

@@ -34,9 +34,7 @@ static id main_bundle(id cls, SEL cmd)
     if (known)
         return known;
     char file[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", file, sizeof(file) - 1);
-    file[length > 0 ? length : 0] = '\0';
-    id made = bundle_for_executable(length > 0 ? file : "/");
+    id made = bundle_for_executable(abx_own_path(file) == 0 ? file : "/");
     if (!__atomic_compare_exchange_n(
                 &bundle, &known, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return known;

@@ -90,7 +90,7 @@ id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options)
     struct abx_memory memory;
     int r = abx_metal_alloc(client, storage == MTLStorageModePrivate, length, &memory);
     if (r == -ENODEV)
-        abx_metal_say("newBufferWithLength: the device was lost: %s", abx_client_lost_text(client));
+        abx_metal_say("newBufferWithLength: %s", abx_client_lost_text(client));
     if (r < 0)
         return NULL; /* as Metal: nil when there is no memory */
     struct abx_metal_buffer *buffer = abx_metal_buffer_in(device, &memory, 0, length, options);

@@ -16,9 +16,9 @@ static void say(const char *what, const char *format, va_list args)
     unsigned n = atomic_fetch_add(&said, 1);
     if (n >= SAID_CAP)
         return;
-    char line[512];
-    vsnprintf(line, sizeof line, format, args);
-    fprintf(stderr, "arcbox: %s: %s\n%s", what, line,
+    char line[544];
+    abx_log_line(line, sizeof line, what, format, args);
+    fprintf(stderr, "%s%s", line,
             n == SAID_CAP - 1 ? "arcbox: Metal: more of these lines are not printed\n" : "");
 }
 
@@ -26,7 +26,7 @@ void abx_metal_say(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say("Metal", format, args);
+    say("arcbox: Metal", format, args);
     va_end(args);
 }
 
@@ -37,7 +37,7 @@ void abx_metal_note(const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    say("Metal validation", format, args);
+    say("arcbox: Metal validation", format, args);
     va_end(args);
 }
 
@@ -51,6 +51,12 @@ void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format,
     abx_metal_say("%s", line);
     if (!buffer->fault)
         buffer->fault = strdup(line);
+}
+
+void abx_metal_lose(struct abx_metal_command_buffer *buffer)
+{
+    buffer->error = MTLCommandBufferErrorDeviceRemoved;
+    buffer->result = (struct abx_result){.error = buffer->error, .error_reason = ABX_REASON_LOST};
 }
 
 void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object)
@@ -166,8 +172,7 @@ void MTLCommandBuffer_commit(id self, SEL cmd)
         buffer->encoder = NULL;
     }
     if (abx_client_forked(buffer->base.client)) {
-        buffer->error = MTLCommandBufferErrorDeviceRemoved;
-        buffer->result.error_reason = ABX_REASON_LOST;
+        abx_metal_lose(buffer);
         abx_metal_reach(buffer, ABX_STAGE_HANDLED);
         return;
     }
@@ -338,7 +343,7 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
             abx_string_printf(s, "the kernel touched memory outside its buffers");
         break;
     case ABX_REASON_LOST:
-        abx_string_printf(s, "the device was lost: %s", abx_client_lost_text(buffer->base.client));
+        abx_string_printf(s, "%s", abx_client_lost_text(buffer->base.client));
         break;
     case ABX_REASON_UNSUPPORTED:
         abx_string_printf(s, "not supported by the host");

@@ -123,19 +123,18 @@ static bool resolve(const char *name, const char *needed_by, char path[PATH_MAX]
     if (name[0] == '/')
         return snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
     if (!strncmp(name, program, strlen(program))) {
-        ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-        folder[n > 0 ? n : 0] = 0;
+        if (abx_own_folder(folder) < 0)
+            return false;
         name += strlen(program);
     } else if (!strncmp(name, loader, strlen(loader))) {
-        snprintf(folder, sizeof folder, "%s", needed_by);
+        const char *slash = strrchr(needed_by, '/');
+        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - needed_by) : 1,
+                slash ? needed_by : ".");
         name += strlen(loader);
     } else {
         return false;
     }
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = 0;
-    return snprintf(path, PATH_MAX, "%s/%s", slash ? folder : ".", name) < PATH_MAX;
+    return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
 }
 
 static id load(id device, const char *path, unsigned depth, id *error);

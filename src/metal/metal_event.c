@@ -89,8 +89,7 @@ static id event_new(id device, bool shared)
         if (r == -EMFILE)
             abx_metal_say("a process has at most %u events", ABX_MAX_EVENTS);
         else if (r == -ENODEV)
-            abx_metal_say(
-                    "newEvent: the device was lost: %s", abx_client_lost_text(event->base.client));
+            abx_metal_say("newEvent: %s", abx_client_lost_text(event->base.client));
         objc_release((id)event);
         return NULL;
     }

@@ -370,6 +370,8 @@ void abx_metal_note(const char *format, ...) ABX_PRINTF(1, 2);
 /* Fails the command buffer: the first failure is kept as its error, each is printed. */
 void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format, ...)
         ABX_PRINTF(2, 3);
+/* Its outcome is that the device was lost. */
+void abx_metal_lose(struct abx_metal_command_buffer *buffer);
 /* Buffers that have a copy (metal_wrap.h). */
 extern _Atomic uint64_t abx_metal_wraps;
 /* Keeps the object until the command buffer is complete. _keep: even one without retained

@@ -31,8 +31,8 @@ static void compile_error(struct abx_client *client, const struct abx_client_com
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
                 "the library is larger than %u MB", ABX_MAX_METALLIB_BYTES >> 20);
     else if (r->error == -ENODEV)
-        abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "the device was lost: %s",
-                abx_client_lost_text(client));
+        abx_ns_error_set(
+                error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "%s", abx_client_lost_text(client));
     else
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "the compiler failed: %s",
                 r->message ? r->message : strerror(-r->error));
@@ -259,13 +259,8 @@ static id default_in(id device, const char *folder, id *error)
 
 static id default_beside_program(id device, id *error)
 {
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = 0;
-    return default_in(device, path, error);
+    char folder[PATH_MAX];
+    return default_in(device, abx_own_folder(folder) == 0 ? folder : "", error);
 }
 
 id MTLDevice_newDefaultLibrary(id self, SEL cmd)

@@ -106,8 +106,7 @@ static void finish(
     abx_client_result(client, buffer->result_slot, &buffer->result);
     /* A worker that goes down says which command buffer was the cause (fault, time-out). */
     if (lost && (buffer->result.sequence != buffer->sequence || !buffer->result.error))
-        buffer->result = (struct abx_result){
-                .error = MTLCommandBufferErrorDeviceRemoved, .error_reason = ABX_REASON_LOST};
+        abx_metal_lose(buffer);
     if (buffer->result.error)
         abx_client_result_text(client, buffer->result_slot, buffer->text);
     abx_client_result_free(client, buffer->result_slot);
@@ -375,10 +374,12 @@ static void wait_for_slot(struct abx_metal_queue_state *state)
 static void fail_unsent(
         struct abx_metal_queue_state *state, struct abx_metal_command_buffer *buffer, int error)
 {
-    bool lost = error == -ENODEV;
-    buffer->result = (struct abx_result){0};
-    buffer->error = lost ? MTLCommandBufferErrorDeviceRemoved : MTLCommandBufferErrorOutOfMemory;
-    buffer->result.error_reason = lost ? ABX_REASON_LOST : ABX_REASON_MEMORY;
+    if (error == -ENODEV) {
+        abx_metal_lose(buffer);
+    } else {
+        buffer->error = MTLCommandBufferErrorOutOfMemory;
+        buffer->result = (struct abx_result){.error_reason = ABX_REASON_MEMORY};
+    }
     if (buffer->use_count)
         abx_metal_wrap_complete(buffer);
     bool handlers = has_handlers(buffer);
@@ -396,9 +397,8 @@ static void submit(struct abx_metal_queue_state *state, struct abx_metal_command
     if (buffer->fault || arena->error || arena->encoder.failed) {
         /* Its turn still comes in order: nothing in place of its commands. */
         if (!buffer->fault && abx_client_lost(buffer->base.client)) {
-            buffer->error = MTLCommandBufferErrorDeviceRemoved;
-            abx_metal_fail(
-                    buffer, "the device was lost: %s", abx_client_lost_text(buffer->base.client));
+            abx_metal_lose(buffer);
+            abx_metal_fail(buffer, "%s", abx_client_lost_text(buffer->base.client));
         }
         if (!buffer->fault) {
             bool full = arena->error == -E2BIG;
@@ -530,7 +530,7 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
         if (r == -EMFILE)
             abx_metal_say("newCommandQueue: a process has at most %u queues", ABX_MAX_QUEUES);
         else if (r == -ENODEV)
-            abx_metal_say("newCommandQueue: the device was lost: %s", abx_client_lost_text(client));
+            abx_metal_say("newCommandQueue: %s", abx_client_lost_text(client));
         abx_client_queue_destroy(&state->wire);
         free(state);
         return NULL;

@@ -12,6 +12,8 @@ static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct abx_client *_Atomic shared; /* the process's connection */
 static bool complained;
 
+#define LOST "the device was lost: "
+
 void abx_client_lose(struct abx_client *client, const char *why)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -21,10 +23,10 @@ void abx_client_lose(struct abx_client *client, const char *why)
     const char *text =
             client->host && atomic_load(&client->host->lost) ? client->host->lost_text : "";
     if (text[0])
-        snprintf(client->gone_text, sizeof client->gone_text, "%.*s",
+        snprintf(client->gone_text, sizeof client->gone_text, LOST "%.*s",
                 (int)sizeof client->host->lost_text, text);
     else
-        snprintf(client->gone_text, sizeof client->gone_text, "%s", why);
+        snprintf(client->gone_text, sizeof client->gone_text, LOST "%s", why);
     atomic_store(&client->gone, ABX_GONE_LOST);
     pthread_mutex_unlock(&lock);
 }
@@ -57,7 +59,7 @@ const char *abx_client_lost_text(struct abx_client *client)
     /* The host's page says why before anybody has looked at it. */
     if (client->host && atomic_load(&client->host->lost))
         abx_client_lose(client, "the GPU worker ended");
-    return client->gone_text[0] ? client->gone_text : "the GPU worker ended";
+    return client->gone_text[0] ? client->gone_text : LOST "the GPU worker ended";
 }
 
 const struct abx_message_welcome *abx_client_welcome(const struct abx_client *client)
@@ -239,7 +241,7 @@ static void after_fork_child(void)
     struct abx_client *client = atomic_exchange(&shared, NULL);
     if (client) {
         snprintf(client->gone_text, sizeof client->gone_text,
-                "the object was made before fork(): a child process must make its own device");
+                LOST "the object was made before fork(): a child process must make its own device");
         atomic_store(&client->gone, ABX_GONE_FORKED);
         client->transport->ops->abandon(client->transport);
     }

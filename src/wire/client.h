@@ -31,6 +31,7 @@ bool abx_client_known_lost(const struct abx_client *client);
 /* True in a fork()ed child for the parent's client: its locks, and those of objects made with it,
  * may be held for ever. */
 bool abx_client_forked(const struct abx_client *client);
+/* "the device was lost: " and why: the words that every error and message has for it. */
 const char *abx_client_lost_text(struct abx_client *client);
 
 /* ---- handles: never 0; freed ones come back with another generation */

@@ -24,7 +24,7 @@ struct abx_client {
     struct abx_guest_page *guest; /* the transport's */
     const struct abx_host_page *host;
     _Atomic uint32_t gone; /* enum gone: found out on this side */
-    char gone_text[192];
+    char gone_text[224];   /* "the device was lost: " and why */
     /* Where the host's clock is another: when each result's command buffer was committed. */
     struct abx_clock clock;
     _Atomic uint64_t *committed_ns; /* NULL: it is of the same kernel */

@@ -49,11 +49,9 @@ static void load_clang(void)
     if (tried || (given && *given))
         return;
     tried = true;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "/arcbox-clang.so");
-    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
-    if (!slash)
+    if (abx_own_folder(path) < 0 || strlen(path) + sizeof "/arcbox-clang.so" > sizeof path)
         return;
-    strcpy(slash, "/arcbox-clang.so");
+    strcat(path, "/arcbox-clang.so");
     clang_loaded = abx_shader_load_clang(path, &message) == 0;
     if (!clang_loaded)
         compiler_log("compiling takes longer: %s", message);

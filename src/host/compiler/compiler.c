@@ -110,16 +110,12 @@ static struct abx_awake_clock awake; /* children's time: what they take while we
 
 void compiler_log(const char *format, ...)
 {
-    char line[640];
+    char line[640], head[32];
     va_list args;
-    int n = snprintf(line, sizeof line, "compiler[%d]: ", (int)getpid());
+    snprintf(head, sizeof head, "compiler[%d]", (int)getpid());
     va_start(args, format);
-    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    (void)!write(STDERR_FILENO, line, abx_log_line(line, sizeof line, head, format, args));
     va_end(args);
-    if (n > (int)sizeof line - 2)
-        n = (int)sizeof line - 2;
-    line[n++] = '\n';
-    (void)!write(STDERR_FILENO, line, (size_t)n);
 }
 
 /* ---- libraries in memory */

@@ -123,16 +123,12 @@ static int find_daemon(char ret_path[4096])
         snprintf(ret_path, 4096, "%s", own);
         return runnable(ret_path) ? 0 : -ENOENT;
     }
-    char self[2048];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = 0;
-        *strrchr(self, '/') = 0;
+    char self[PATH_MAX];
+    if (abx_own_folder(self) == 0) {
         static const char *const places[] = {"arcboxd", "../libexec/arcbox/arcboxd",
                 "../host/arcboxd", "../../src/host/arcboxd"};
         for (unsigned i = 0; i < ABX_ARRAY_SIZE(places); i++) {
-            snprintf(ret_path, 4096, "%s/%s", self, places[i]);
-            if (runnable(ret_path))
+            if (snprintf(ret_path, 4096, "%s/%s", self, places[i]) < 4096 && runnable(ret_path))
                 return 0;
         }
     }

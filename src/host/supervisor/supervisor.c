@@ -49,19 +49,15 @@ void supervisor_write(const char *data, size_t bytes)
 
 void supervisor_log(const char *format, ...)
 {
-    char line[640], stamp[32];
+    char line[640], stamp[32], head[64];
     struct tm tm;
     time_t now = time(NULL);
     va_list args;
     strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
-    int n = snprintf(line, sizeof line, "%s arcboxd[%d]: ", stamp, (int)getpid());
+    snprintf(head, sizeof head, "%s arcboxd[%d]", stamp, (int)getpid());
     va_start(args, format);
-    n += vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
+    supervisor_write(line, abx_log_line(line, sizeof line, head, format, args));
     va_end(args);
-    if (n > (int)sizeof line - 2)
-        n = (int)sizeof line - 2;
-    line[n++] = '\n';
-    supervisor_write(line, (size_t)n);
 }
 
 /* ---- connections */
@@ -216,10 +212,9 @@ static bool is_idle(const struct supervisor *s)
 static bool replaced(void)
 {
     static const char suffix[] = " (deleted)";
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    return n > (ssize_t)sizeof suffix &&
-           memcmp(path + n - (sizeof suffix - 1), suffix, sizeof suffix - 1) == 0;
+    char path[PATH_MAX];
+    size_t n = abx_own_path(path) == 0 ? strlen(path) : 0;
+    return n > sizeof suffix && strcmp(path + n - (sizeof suffix - 1), suffix) == 0;
 }
 
 /* What is due now; how long poll may sleep, in ms. */

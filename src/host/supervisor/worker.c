@@ -69,19 +69,20 @@ static int high_pair(int pair[2])
 
 /* ---- the compiler: beside this executable; started with the first worker */
 
-static bool beside(char ret_path[4096], const char *leaf)
+static bool beside(char ret_path[PATH_MAX], const char *leaf)
 {
-    ssize_t n = readlink("/proc/self/exe", ret_path, 3900);
-    if (n <= 0)
+    char folder[PATH_MAX];
+    if (abx_own_folder(folder) < 0 ||
+            snprintf(ret_path, PATH_MAX, "%s/%s", folder, leaf) >= PATH_MAX) {
+        snprintf(ret_path, PATH_MAX, "%s", leaf);
         return false;
-    ret_path[n] = 0;
-    snprintf(strrchr(ret_path, '/') + 1, 64, "%s", leaf);
+    }
     return access(ret_path, X_OK) == 0;
 }
 
 static void start_compiler(struct supervisor *s)
 {
-    char program[4096];
+    char program[PATH_MAX];
     int pair[2];
     if (!beside(program, "arcbox-compiler")) {
         supervisor_log("%s is missing: shaders cannot be compiled", program);
@@ -245,7 +246,7 @@ struct worker *worker_spawn(
         char *argv[] = {"arcboxd", "--role=worker", backend_argument, threads_argument, NULL};
         int fds[] = {pair[1], stats, compiler};
         /* This very file, also when another has been installed in its place meanwhile. */
-        r = worker->pid = spawn("/proc/self/exe", argv, fds, 3, log[1]);
+        r = worker->pid = spawn(ABX_OWN_PROGRAM, argv, fds, 3, log[1]);
     }
     if (stats >= 0)
         close(stats);

@@ -1,0 +1,44 @@
+/* base: this process's own file, and lines for its log. */
+#include "base/base.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int abx_own_path(char ret_path[PATH_MAX])
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink(ABX_OWN_PROGRAM, path, sizeof path);
+    if (n < 0)
+        return -errno;
+    if (n == 0 || n == sizeof path)
+        return -ENAMETOOLONG;
+    memcpy(ret_path, path, (size_t)n);
+    ret_path[n] = 0;
+    return 0;
+}
+
+int abx_own_folder(char ret_path[PATH_MAX])
+{
+    char path[PATH_MAX];
+    int r = abx_own_path(path);
+    char *slash = r == 0 ? strrchr(path, '/') : NULL;
+    if (!slash)
+        return r < 0 ? r : -ENOENT;
+    *slash = 0;
+    memcpy(ret_path, path, (size_t)(slash - path) + 1);
+    return 0;
+}
+
+size_t abx_log_line(
+        char *to, size_t capacity, const char *head, const char *format, va_list arguments)
+{
+    int n = snprintf(to, capacity - 1, "%s: ", head);
+    if (n < (int)capacity - 1)
+        n += vsnprintf(to + n, capacity - 1 - (size_t)n, format, arguments);
+    if (n > (int)capacity - 2)
+        n = (int)capacity - 2;
+    to[n] = '\n';
+    to[n + 1] = 0;
+    return (size_t)n + 1;
+}
