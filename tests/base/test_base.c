@@ -42,6 +42,56 @@ static int check_hashes(void)
                    "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* However the bytes come, their hash is the same. */
+static int check_pieces(void)
+{
+    uint8_t data[1000], whole[32], digest[32];
+    struct abx_sha256 h;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 37 + i / 251);
+    abx_sha256_init(&h);
+    abx_sha256_add(&h, data, sizeof data);
+    abx_sha256_finish(&h, whole);
+    for (size_t piece = 1; piece < 200; piece++) {
+        abx_sha256_init(&h);
+        for (size_t at = 0; at < sizeof data; at += piece)
+            abx_sha256_add(&h, data + at, sizeof data - at < piece ? sizeof data - at : piece);
+        abx_sha256_finish(&h, digest);
+        CHECK(memcmp(digest, whole, 32) == 0);
+    }
+    return 0;
+}
+
+__attribute__((format(printf, 3, 4))) static size_t line(
+        char *to, size_t capacity, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = abx_log_line(to, capacity, "head", format, arguments);
+    va_end(arguments);
+    return length;
+}
+
+static int check_lines(void)
+{
+    char text[12];
+    CHECK(line(text, sizeof text, "%d", 7) == 8 && strcmp(text, "head: 7\n") == 0);
+    CHECK(line(text, sizeof text, "%s", "1234") == 11 && strcmp(text, "head: 1234\n") == 0);
+    CHECK(line(text, sizeof text, "%s", "12345") == 11 && strcmp(text, "head: 1234\n") == 0);
+    CHECK(line(text, 5, "%d", 7) == 4 && strcmp(text, "hea\n") == 0);
+    return 0;
+}
+
+static int check_own_path(void)
+{
+    char path[PATH_MAX], folder[PATH_MAX];
+    CHECK(abx_own_path(path) == 0 && access(path, X_OK) == 0);
+    CHECK(abx_own_folder(folder) == 0);
+    CHECK(strncmp(path, folder, strlen(folder)) == 0 && path[strlen(folder)] == '/');
+    CHECK(!strchr(path + strlen(folder) + 1, '/'));
+    return 0;
+}
+
 static int check_memory_files(void)
 {
     int fd = abx_memfd_create("test", 8192);
@@ -112,6 +162,6 @@ static int check_heartbeat(void)
 
 int main(void)
 {
-    return check_heartbeat() || check_hashes() || check_memory_files() || check_messages() ||
-           check_ranges();
+    return check_heartbeat() || check_hashes() || check_pieces() || check_lines() ||
+           check_own_path() || check_memory_files() || check_messages() || check_ranges();
 }
