@@ -199,8 +199,10 @@ bool abx_grow(void **array, uint32_t *capacity, uint32_t count, size_t element_b
 {
     if (count < *capacity)
         return true;
-    uint32_t more = *capacity ? *capacity * 2 : 64;
-    void *bigger = count < cap ? realloc(*array, more * element_bytes) : NULL;
+    if (count >= cap || *capacity > UINT32_MAX / 2)
+        return false;
+    uint32_t more = *capacity ? *capacity * 2 : 8;
+    void *bigger = realloc(*array, more * element_bytes);
     if (!bigger)
         return false;
     *array = bigger;

@@ -40,28 +40,11 @@ void abx_sandbox_let_go(void)
     held = NULL;
 }
 
-struct words {
-    char **list;
-    size_t count, capacity;
-};
-
-static void add(struct words *w, const char *word)
-{
-    if (w->count + 1 >= w->capacity) {
-        w->capacity = w->capacity ? 2 * w->capacity : 128;
-        w->list = realloc(w->list, w->capacity * sizeof *w->list);
-        if (!w->list)
-            abx_die(ABX_EXIT_OWN, "out of memory");
-    }
-    w->list[w->count++] = (char *)word;
-    w->list[w->count] = NULL;
-}
-
 #define ADD(w, ...)                                                                                \
     do {                                                                                           \
         const char *const words_[] = {__VA_ARGS__};                                                \
         for (size_t i_ = 0; i_ < ABX_ARRAY_SIZE(words_); i_++)                                     \
-            add(w, words_[i_]);                                                                    \
+            abx_words_add(w, words_[i_]);                                                          \
     } while (0)
 
 /* Of the caller's environment what programs need to find their files and speak the user's language.
@@ -84,7 +67,7 @@ static bool goes_in(const char *variable)
     return strncmp(variable, "LC_", 3) == 0 || strncmp(variable, "ARCBOX_", 7) == 0;
 }
 
-static void set(struct words *w, const char *pair)
+static void set(struct abx_words *w, const char *pair)
 {
     const char *equals = strchr(pair, '=');
     if (!equals || equals == pair)
@@ -100,10 +83,10 @@ static const char *run_home(const struct sandbox *s)
     return s->settings.home && *s->settings.home == '/' ? s->settings.home : "/";
 }
 
-static void add_environment(struct words *w, const struct sandbox *s)
+static void add_environment(struct abx_words *w, const struct sandbox *s)
 {
     const struct abx_run *run = s->run;
-    add(w, "--clearenv");
+    abx_words_add(w, "--clearenv");
     if (run->kind == ABX_IMAGE_HOST) {
         for (char **e = environ; *e; e++)
             if (goes_in(*e))
@@ -117,8 +100,8 @@ static void add_environment(struct words *w, const struct sandbox *s)
             set(w, abx_xprintf("TERM=%s", term && *term ? term : "xterm"));
     }
     set(w, "container=arcbox");
-    for (unsigned i = 0; i < run->env_count; i++)
-        set(w, run->env[i]);
+    for (unsigned i = 0; i < run->env.count; i++)
+        set(w, run->env.list[i]);
 }
 
 /* Refuses the two ioctls that type into the terminal the user shares with the container. */
@@ -163,7 +146,7 @@ int abx_sandbox_filter(void)
 
 /* The words for bubblewrap, in memory: every user of the machine can read a command line, and there
  * are secrets among variables. */
-static int words_fd(const struct words *w)
+static int words_fd(const struct abx_words *w)
 {
     int fd = memfd_create("arcbox-words", 0), r = fd < 0 ? -errno : 0;
     for (size_t i = 0; r == 0 && i < w->count; i++)
@@ -195,7 +178,7 @@ static void keep_folders_out(void)
         closedir(d);
 }
 
-static void add_capabilities(struct words *w)
+static void add_capabilities(struct abx_words *w)
 {
     /* As container engines leave them to root; in our user namespace they reach nothing outside. */
     static const char *const kept[] = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",
@@ -208,7 +191,7 @@ static void add_capabilities(struct words *w)
 
 /* The kernel's settings and what it tells of the machine, as container engines cover them.
  * bubblewrap leaves writable what a mapped root may write although the folder refuses it. */
-static void cover_kernel(struct words *w)
+static void cover_kernel(struct abx_words *w)
 {
     static const char *const read_only[] = {"/proc/bus", "/proc/dynamic_debug", "/proc/fs",
             "/proc/irq", "/proc/mtrr", "/proc/sys", "/proc/sysrq-trigger"};
@@ -226,7 +209,7 @@ static void cover_kernel(struct words *w)
             ADD(w, "--ro-bind", "/dev/null", hidden[i]);
 }
 
-static void add_mounts(struct words *w, const struct sandbox *s, const char *root)
+static void add_mounts(struct abx_words *w, const struct sandbox *s, const char *root)
 {
     ADD(w, "--dev-bind", root, "/"); /* each mount in it has its flags: a device may be one */
     if (s->shares_processes)
@@ -246,7 +229,7 @@ static void add_mounts(struct words *w, const struct sandbox *s, const char *roo
     ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
 }
 
-static void add_command(struct words *w, const struct sandbox *s)
+static void add_command(struct abx_words *w, const struct sandbox *s)
 {
     ADD(w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
             s->folder);
@@ -257,21 +240,21 @@ static void add_command(struct words *w, const struct sandbox *s)
         ADD(w, "-t", abx_xprintf("%d", s->terminal));
     }
     if (s->shares_processes)
-        add(w, "-p");
+        abx_words_add(w, "-p");
     if (s->settings.has_user && geteuid() == 0)
         ADD(w, "-u", abx_xprintf("%u:%u", s->settings.uid, s->settings.gid));
     if (s->report[1] >= 0) {
         keep_open(s->report[1]);
         ADD(w, "-r", abx_xprintf("%d", s->report[1]));
     }
-    add(w, "--");
+    abx_words_add(w, "--");
     for (int i = 0; i < s->run->command_count; i++)
-        add(w, s->run->command[i]);
+        abx_words_add(w, s->run->command[i]);
 }
 
 void abx_sandbox_exec(struct sandbox *s, const char *root)
 {
-    struct words w = {0}, line = {0};
+    struct abx_words w = {0}, line = {0};
     const struct abx_run *run = s->run;
     int filter = filter_fd();
     if (filter < 0)
@@ -284,7 +267,7 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
     if (!s->shares_processes)
         ADD(&w, "--unshare-pid", "--as-pid-1");
     if (run->no_network)
-        add(&w, "--unshare-net");
+        abx_words_add(&w, "--unshare-net");
     if (geteuid() == 0)
         add_capabilities(&w);
     add_mounts(&w, s, root);

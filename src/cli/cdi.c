@@ -31,14 +31,12 @@ static bool is_shared(const char *path)
 
 struct list {
     struct abx_injection *items;
-    size_t count;
+    uint32_t count, capacity;
 };
 
 static void inject(struct list *l, const char *source, const char *target)
 {
-    l->items = realloc(l->items, (l->count + 2) * sizeof *l->items);
-    if (!l->items)
-        abx_die(ABX_EXIT_OWN, "out of memory");
+    abx_xgrow((void **)&l->items, &l->capacity, l->count + 1, sizeof *l->items);
     l->items[l->count++] = (struct abx_injection){abx_xstrdup(source), abx_xstrdup(target)};
     l->items[l->count] = (struct abx_injection){0};
 }

@@ -84,6 +84,14 @@ _Noreturn void abx_die(int code, const char *format, ...) ABX_PRINTF(2, 3);
 /* "out of memory" ends a command-line tool: these never return NULL. */
 void *abx_xcalloc(size_t count, size_t size);
 char *abx_xstrdup(const char *s);
+/* As abx_grow(). */
+void abx_xgrow(void **array, uint32_t *capacity, uint32_t count, size_t element_bytes);
+/* A command line: `list` ends with NULL once it has a word. The words stay the caller's. */
+struct abx_words {
+    char **list;
+    uint32_t count, capacity;
+};
+void abx_words_add(struct abx_words *words, const char *word);
 char *abx_xprintf(const char *format, ...) ABX_PRINTF(1, 2);
 void abx_json_string(struct abx_string *out, const char *text);
 

@@ -276,7 +276,7 @@ struct abx_container **abx_container_list(void)
 {
     char *state = abx_place_state(), *path = abx_xprintf("%s/containers", state);
     struct abx_container **list = abx_xcalloc(1, sizeof *list);
-    size_t count = 0;
+    uint32_t count = 0, capacity = 1;
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d));) {
         struct abx_container *c = e->d_name[0] == '.' ? NULL : abx_container_find(e->d_name);
@@ -286,10 +286,7 @@ struct abx_container **abx_container_list(void)
             abx_container_close(c, true);
             continue;
         }
-        struct abx_container **more = realloc(list, (count + 2) * sizeof *list);
-        if (!more)
-            abx_die(ABX_EXIT_OWN, "out of memory");
-        list = more;
+        abx_xgrow((void **)&list, &capacity, count + 1, sizeof *list);
         list[count++] = c;
         list[count] = NULL;
     }

@@ -99,28 +99,21 @@ static char **read_environment(int pid, char *const *added)
 {
     char path[64];
     void *text = NULL;
-    size_t length = 0, count = 0, capacity = 64;
+    size_t length = 0;
+    uint32_t count = 0, capacity = 64;
     snprintf(path, sizeof path, "/proc/%d/environ", pid);
     if (abx_read_file(path, ENVIRONMENT_CAP, &text, &length) < 0)
         length = 0;
     char **env = abx_xcalloc(capacity, sizeof *env);
     for (size_t at = 0; at < length; at += strlen((char *)text + at) + 1) {
-        if (count + 1 == capacity) {
-            env = realloc(env, (capacity *= 2) * sizeof *env);
-            if (!env)
-                abx_die(ABX_EXIT_OWN, "out of memory");
-        }
+        abx_xgrow((void **)&env, &capacity, count + 1, sizeof *env);
         env[count++] = (char *)text + at;
     }
     for (; added && *added; added++) {
         size_t name = strcspn(*added, "="), i = 0;
         while (i < count && (strncmp(env[i], *added, name) != 0 || env[i][name] != '='))
             i++;
-        if (i == count && count + 2 >= capacity) {
-            env = realloc(env, (capacity += 64) * sizeof *env);
-            if (!env)
-                abx_die(ABX_EXIT_OWN, "out of memory");
-        }
+        abx_xgrow((void **)&env, &capacity, count + 1, sizeof *env);
         count += i == count;
         env[i] = *added;
     }

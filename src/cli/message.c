@@ -53,6 +53,19 @@ char *abx_xstrdup(const char *s)
     return copy;
 }
 
+void abx_xgrow(void **array, uint32_t *capacity, uint32_t count, size_t element_bytes)
+{
+    if (!abx_grow(array, capacity, count, element_bytes, UINT32_MAX))
+        abx_die(ABX_EXIT_OWN, "out of memory");
+}
+
+void abx_words_add(struct abx_words *words, const char *word)
+{
+    abx_xgrow((void **)&words->list, &words->capacity, words->count + 1, sizeof *words->list);
+    words->list[words->count++] = (char *)word;
+    words->list[words->count] = NULL;
+}
+
 char *abx_xprintf(const char *format, ...)
 {
     char *text = NULL;

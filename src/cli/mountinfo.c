@@ -20,19 +20,10 @@ static void unescape(char *text)
     *to = 0;
 }
 
-static void add(char ***list, size_t *count, const char *path)
-{
-    char **more = realloc(*list, (*count + 1) * sizeof *more);
-    if (!more)
-        abx_die(ABX_EXIT_OWN, "out of memory");
-    *list = more;
-    more[(*count)++] = abx_xstrdup(path);
-}
-
 char **abx_mounts_below(const char *folder, size_t *ret_count)
 {
-    char **list = NULL;
-    size_t count = 0, n = strcmp(folder, "/") == 0 ? 0 : strlen(folder), length;
+    struct abx_words list = {0};
+    size_t n = strcmp(folder, "/") == 0 ? 0 : strlen(folder), length;
     void *data;
     if (abx_read_file("/proc/self/mountinfo", MOUNTINFO_CAP, &data, &length) == 0) {
         char *rest = data;
@@ -44,10 +35,10 @@ char **abx_mounts_below(const char *folder, size_t *ret_count)
                 continue;
             unescape(field);
             if (strncmp(field, folder, n) == 0 && field[n] == '/' && field[n + 1])
-                add(&list, &count, field);
+                abx_words_add(&list, abx_xstrdup(field));
         }
         free(data);
     }
-    *ret_count = count;
-    return list;
+    *ret_count = list.count;
+    return list.list;
 }

@@ -15,29 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-struct words {
-    char **list;
-    size_t count;
-};
-
-static void add(struct words *w, const char *word)
+static void add2(struct abx_words *w, const char *option, const char *value)
 {
-    w->list = realloc(w->list, (w->count + 2) * sizeof *w->list);
-    if (!w->list)
-        abx_die(ABX_EXIT_OWN, "out of memory");
-    w->list[w->count++] = (char *)word;
-    w->list[w->count] = NULL;
-}
-
-static void add2(struct words *w, const char *option, const char *value)
-{
-    add(w, option);
-    add(w, value);
+    abx_words_add(w, option);
+    abx_words_add(w, value);
 }
 
 /* podman asks for more files and processes than our own limits where it may not raise them, and
  * then nothing starts: ask for what we have. */
-static void add_limits(struct words *w)
+static void add_limits(struct abx_words *w)
 {
     static const struct {
         int which;
@@ -61,7 +47,7 @@ char *abx_oci_runtime(void)
     return access("/sys/fs/cgroup/unified", F_OK) == 0 ? abx_find_program("runc") : NULL;
 }
 
-static void add_runtime(struct words *w)
+static void add_runtime(struct abx_words *w)
 {
     char *runc = abx_oci_runtime();
     if (runc)
@@ -70,7 +56,7 @@ static void add_runtime(struct words *w)
 
 /* The description that engines read is root's to write, once, for all (`arcbox cdi generate`): here
  * the same mounts and hooks are named for this container alone. */
-static void add_gpu(struct words *global, struct words *w, const struct abx_run *run)
+static void add_gpu(struct abx_words *global, struct abx_words *w, const struct abx_run *run)
 {
     char device[16];
     abx_gpu_backend(&run->gpu, device);
@@ -86,13 +72,13 @@ static void add_gpu(struct words *global, struct words *w, const struct abx_run 
 }
 
 /* A value of several lines cannot be in a file of variables: podman takes it from its own ones. */
-static void add_long_variables(struct words *w, const struct abx_run *run)
+static void add_long_variables(struct abx_words *w, const struct abx_run *run)
 {
-    for (unsigned i = 0; i < run->env_count; i++) {
-        const char *equals = strchr(run->env[i], '=');
+    for (unsigned i = 0; i < run->env.count; i++) {
+        const char *equals = strchr(run->env.list[i], '=');
         if (!equals || !strchr(equals, '\n'))
             continue;
-        char *name = strndup(run->env[i], (size_t)(equals - run->env[i]));
+        char *name = strndup(run->env.list[i], (size_t)(equals - run->env.list[i]));
         if (!name || setenv(name, equals + 1, 1) < 0)
             abx_die(ABX_EXIT_OWN, "out of memory");
         add2(w, "--env", name);
@@ -100,7 +86,7 @@ static void add_long_variables(struct words *w, const struct abx_run *run)
 }
 
 /* podman's two spellings: one cannot hold a colon, the other not a comma. */
-static void add_mount(struct words *w, const struct abx_mount *m)
+static void add_mount(struct abx_words *w, const struct abx_mount *m)
 {
     bool colon = strchr(m->source, ':') || strchr(m->target, ':');
     if (!colon) {
@@ -123,20 +109,20 @@ static void add_mount(struct words *w, const struct abx_mount *m)
 static char **command_line(const struct abx_run *run, const char *podman, const char *name,
         const char *limits, const char *variables)
 {
-    struct words global = {0}, w = {0};
-    add(&global, podman);
+    struct abx_words global = {0}, w = {0};
+    abx_words_add(&global, podman);
     add_runtime(&global);
-    add(&w, "run");
+    abx_words_add(&w, "run");
     add2(&w, "--name", name);
     add2(&w, "--label", "arcbox=1");
     if (run->remove || !run->detach)
-        add(&w, "--rm");
+        abx_words_add(&w, "--rm");
     if (run->detach)
-        add(&w, "-d");
+        abx_words_add(&w, "-d");
     else
-        add(&w, "-i");
+        abx_words_add(&w, "-i");
     if (run->tty)
-        add(&w, "-t");
+        abx_words_add(&w, "-t");
     add_limits(&w);
     if (run->gpu.wanted)
         add_gpu(&global, &w, run);
@@ -157,14 +143,14 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         if (*run->given[i].value)
             add2(&w, run->given[i].name, run->given[i].value);
         else
-            add(&w, run->given[i].name);
+            abx_words_add(&w, run->given[i].name);
     if (*limits)
         add2(&w, "--annotation", abx_xprintf(ABX_LIMITS_ANNOTATION "=%s", limits));
-    add(&w, run->image);
+    abx_words_add(&w, run->image);
     for (int i = 0; i < run->command_count; i++)
-        add(&w, run->command[i]);
+        abx_words_add(&w, run->command[i]);
     for (size_t i = 0; i < w.count; i++)
-        add(&global, w.list[i]);
+        abx_words_add(&global, w.list[i]);
     return global.list;
 }
 
@@ -214,9 +200,9 @@ static void watch(const char *podman, struct abx_container *c)
 static char *keep_variables(const struct abx_run *run, const struct abx_container *c)
 {
     struct abx_string text = {0};
-    for (unsigned i = 0; i < run->env_count; i++)
-        if (!strchr(run->env[i], '\n'))
-            abx_string_printf(&text, "%s\n", run->env[i]);
+    for (unsigned i = 0; i < run->env.count; i++)
+        if (!strchr(run->env.list[i], '\n'))
+            abx_string_printf(&text, "%s\n", run->env.list[i]);
     char *path = text.length ? abx_container_file(c, "environment") : NULL;
     int r = text.failed ? -ENOMEM : path ? abx_write_file(path, text.data, text.length) : 0;
     if (r < 0)
@@ -361,29 +347,29 @@ bool abx_oci_runs(const char *name)
 
 void abx_oci_become(const char *verb, char **words)
 {
-    struct words w = {0};
+    struct abx_words w = {0};
     char *podman = abx_find_program("podman");
     if (!podman)
         abx_die(ABX_EXIT_OWN, "podman is not installed: OCI images need it (apt install podman)");
     add2(&w, podman, verb);
     for (; *words; words++)
-        add(&w, *words);
+        abx_words_add(&w, *words);
     execv(podman, w.list);
     abx_die(ABX_EXIT_OWN, "cannot run podman: %s", strerror(errno));
 }
 
 int abx_oci_logs(const char *name, bool follow, long lines)
 {
-    struct words w = {0};
+    struct abx_words w = {0};
     char *podman = abx_find_program("podman");
     if (!podman)
         abx_die(ABX_EXIT_OWN, "podman is not installed any more");
     add2(&w, podman, "logs");
     if (follow)
-        add(&w, "--follow");
+        abx_words_add(&w, "--follow");
     if (lines >= 0)
         add2(&w, "--tail", abx_xprintf("%ld", lines));
-    add(&w, name);
+    abx_words_add(&w, name);
     execv(podman, w.list);
     abx_die(ABX_EXIT_OWN, "cannot run podman: %s", strerror(errno));
 }

@@ -35,8 +35,7 @@ struct abx_run {
     struct abx_gpu_request gpu;
     struct abx_mount mounts[ABX_MAX_MOUNTS];
     unsigned mount_count;
-    char **env; /* "K=V", NULL-terminated */
-    unsigned env_count;
+    struct abx_words env; /* "K=V" */
     char *workdir, *name, *hostname;
     bool interactive, tty, detach, remove, no_network;
     const char *network; /* as it was given, or NULL */

@@ -22,11 +22,7 @@ static void add_env(struct abx_run *run, const char *pair)
             return;
         word = abx_xprintf("%s=%s", pair, value);
     }
-    run->env = realloc(run->env, (run->env_count + 2) * sizeof *run->env);
-    if (!run->env)
-        abx_die(ABX_EXIT_OWN, "out of memory");
-    run->env[run->env_count++] = word;
-    run->env[run->env_count] = NULL;
+    abx_words_add(&run->env, word);
 }
 
 /* Every user of the machine can read a command line: what stands there is a secret no longer than

@@ -89,15 +89,8 @@ static bool add(struct abx_metal_archive *archive, const uint8_t key[32], id *er
     bool ok = true;
     pthread_mutex_lock(&archive->lock);
     if (!find(archive, key, &at)) {
-        if (archive->count == archive->capacity) {
-            uint32_t capacity = archive->capacity ? archive->capacity * 2 : 16;
-            void *more = capacity <= MAX_ENTRIES ? realloc(archive->entries, capacity * 32) : NULL;
-            ok = more != NULL;
-            if (ok) {
-                archive->entries = more;
-                archive->capacity = capacity;
-            }
-        }
+        ok = abx_grow((void **)&archive->entries, &archive->capacity, archive->count,
+                sizeof *archive->entries, MAX_ENTRIES);
         if (ok) {
             memmove(archive->entries + at + 1, archive->entries + at, (archive->count - at) * 32);
             memcpy(archive->entries[at], key, 32);

@@ -136,7 +136,7 @@ id MTLDevice_newArgumentEncoderWithArguments_(id self, SEL cmd, id arguments)
 struct rows {
     const struct abx_reflection *r;
     struct abx_metal_member *rows;
-    NSUInteger count, capacity;
+    uint32_t count, capacity;
 };
 
 /* The value of a type at argument index `index`: a row, or those of what is inside. */
@@ -165,13 +165,8 @@ static bool add_rows(
     }
     if (t->member_count)
         return true;
-    if (to->count == to->capacity) {
-        to->capacity = to->capacity ? 2 * to->capacity : 16;
-        void *more = realloc(to->rows, to->capacity * sizeof *to->rows);
-        if (!more)
-            return false;
-        to->rows = more;
-    }
+    if (!abx_grow((void **)&to->rows, &to->capacity, to->count, sizeof *to->rows, UINT32_MAX))
+        return false;
     to->rows[to->count++] = (struct abx_metal_member){
             index, offset, t->size, count, !is_pointer(t->data_type), type};
     return true;

@@ -74,15 +74,10 @@ void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object)
 
 void abx_metal_keep(struct abx_metal_command_buffer *buffer, id object)
 {
-    if (buffer->held_count == buffer->held_capacity) {
-        uint32_t capacity = buffer->held_capacity ? buffer->held_capacity * 2 : 16;
-        id *held = realloc(buffer->held, capacity * sizeof *held);
-        if (!held) {
-            abx_metal_fail(buffer, "no memory to keep the command buffer's resources");
-            return;
-        }
-        buffer->held = held;
-        buffer->held_capacity = capacity;
+    if (!abx_grow((void **)&buffer->held, &buffer->held_capacity, buffer->held_count,
+                sizeof *buffer->held, UINT32_MAX)) {
+        abx_metal_fail(buffer, "no memory to keep the command buffer's resources");
+        return;
     }
     buffer->held[buffer->held_count++] = objc_retain(object);
 }
@@ -201,22 +196,22 @@ void MTLCommandBuffer_waitUntilScheduled(id self, SEL cmd)
         abx_metal_queue_wait_scheduled((struct abx_metal_command_buffer *)self);
 }
 
+bool abx_metal_add_handler(struct abx_metal_handlers *handlers, const void *block)
+{
+    if (!abx_grow((void **)&handlers->blocks, &handlers->capacity, handlers->count,
+                sizeof *handlers->blocks, UINT32_MAX))
+        return false;
+    handlers->blocks[handlers->count++] = _Block_copy(block);
+    return true;
+}
+
 static void add_handler(struct abx_metal_command_buffer *buffer,
         struct abx_metal_handlers *handlers, const void *block, const char *what)
 {
     if (!block || !encoding(buffer, what))
         return;
-    if (handlers->count == handlers->capacity) {
-        uint32_t capacity = handlers->capacity ? handlers->capacity * 2 : 4;
-        void **blocks = realloc(handlers->blocks, capacity * sizeof *blocks);
-        if (!blocks) {
-            abx_metal_fail(buffer, "-[MTLCommandBuffer %s]: no memory", what);
-            return;
-        }
-        handlers->blocks = blocks;
-        handlers->capacity = capacity;
-    }
-    handlers->blocks[handlers->count++] = _Block_copy(block);
+    if (!abx_metal_add_handler(handlers, block))
+        abx_metal_fail(buffer, "-[MTLCommandBuffer %s]: no memory", what);
 }
 
 void MTLCommandBuffer_addCompletedHandler_(id self, SEL cmd, id block)

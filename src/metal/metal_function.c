@@ -55,14 +55,8 @@ static void set_value(
     while (at < v->count && (name ? !abx_ns_string_equal(v->values[at].name, name)
                                   : v->values[at].name || v->values[at].index != index))
         at++;
-    if (at == v->capacity) {
-        uint32_t capacity = at ? at * 2 : 8;
-        struct value *values = realloc(v->values, capacity * sizeof *values);
-        if (!values)
-            return;
-        v->values = values;
-        v->capacity = capacity;
-    }
+    if (!abx_grow((void **)&v->values, &v->capacity, at, sizeof *v->values, UINT32_MAX))
+        return;
     if (at == v->count)
         v->values[v->count++] = (struct value){
                 .index = (uint32_t)index, .name = ABX_MSG(id, (id, SEL), name, "copy")};

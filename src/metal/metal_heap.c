@@ -64,15 +64,8 @@ void MTLHeap_dealloc(id self, SEL cmd)
 
 static bool reserve(struct abx_metal_heap *heap)
 {
-    if (heap->taken_count < heap->taken_capacity)
-        return true;
-    uint32_t capacity = heap->taken_capacity ? heap->taken_capacity * 2 : 16;
-    struct abx_metal_range *taken = realloc(heap->taken, capacity * sizeof *taken);
-    if (!taken)
-        return false;
-    heap->taken = taken;
-    heap->taken_capacity = capacity;
-    return true;
+    return abx_grow((void **)&heap->taken, &heap->taken_capacity, heap->taken_count,
+            sizeof *heap->taken, UINT32_MAX);
 }
 
 static void insert(struct abx_metal_heap *heap, uint32_t at, uint64_t offset, uint64_t bytes)

@@ -120,7 +120,7 @@ struct abx_metal_links {
         void *object;  /* retained: a function, or (ABX_LINK_LIBRARY) a library */
         uint32_t kind; /* enum abx_link_kind */
     } *list;
-    uint32_t count;
+    uint32_t count, capacity;
 };
 
 struct abx_metal_pipeline {
@@ -436,6 +436,7 @@ void abx_metal_queue_release(struct abx_metal_queue_state *state);
 struct abx_metal_command_buffer *abx_metal_command_buffer_new(
         struct abx_metal_queue *queue, bool retains);
 void abx_metal_command_buffer_drop(struct abx_metal_command_buffer *buffer); /* held, arena */
+bool abx_metal_add_handler(struct abx_metal_handlers *handlers, const void *block);
 bool abx_metal_open_encoder(struct abx_metal_command_buffer *buffer, const char *what);
 
 /* heap.c: a buffer at `offset` is gone, or became aliasable */

@@ -38,12 +38,11 @@ static bool add(struct abx_metal_links *links, void *object, uint32_t kind, id *
                 "a pipeline can be linked with at most %u functions and libraries", ABX_MAX_LINKS);
         return false;
     }
-    void *more = realloc(links->list, (links->count + 1) * sizeof *links->list);
-    if (!more) {
+    if (!abx_grow((void **)&links->list, &links->capacity, links->count, sizeof *links->list,
+                ABX_MAX_LINKS)) {
         abx_ns_error_set(error, PIPELINE_DOMAIN, 1, "out of memory");
         return false;
     }
-    links->list = more;
     links->list[links->count++] = (struct abx_metal_link){objc_retain((id)object), kind};
     return true;
 }

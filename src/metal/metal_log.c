@@ -54,14 +54,9 @@ void MTLLogState_dealloc(id self, SEL cmd)
 void MTLLogState_addLogHandler_(id self, SEL cmd, id block)
 {
     struct abx_metal_log_state *state = (struct abx_metal_log_state *)self;
-    struct abx_metal_handlers *h = &state->handlers;
     pthread_mutex_lock(&state->lock);
-    void *more = block ? realloc(h->blocks, (h->count + 1) * sizeof *h->blocks) : NULL;
-    if (more) {
-        h->blocks = more;
-        h->blocks[h->count++] = _Block_copy(block);
-        h->capacity = h->count;
-    }
+    if (block)
+        abx_metal_add_handler(&state->handlers, block);
     pthread_mutex_unlock(&state->lock);
 }
 

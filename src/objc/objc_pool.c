@@ -7,7 +7,7 @@
 
 struct pool {
     id *objects;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 static __thread struct pool pool __attribute__((tls_model("initial-exec")));
 static pthread_key_t exit_key;
@@ -32,19 +32,16 @@ __attribute__((constructor(101))) static void start(void)
 
 static void grow(void)
 {
-    size_t capacity = pool.capacity ? pool.capacity * 2 : 128;
-    id *objects = realloc(pool.objects, capacity * sizeof(*objects));
-    if (!objects)
-        abx_objc_fatal("out of memory for an autorelease pool");
     if (!pool.objects)
         pthread_setspecific(exit_key, &pool);
-    pool.objects = objects;
-    pool.capacity = capacity;
+    if (!abx_grow((void **)&pool.objects, &pool.capacity, pool.count, sizeof(*pool.objects),
+                UINT32_MAX))
+        abx_objc_fatal("out of memory for an autorelease pool");
 }
 
 void *objc_autoreleasePoolPush(void)
 {
-    return (void *)(pool.count + 1);
+    return (void *)((uintptr_t)pool.count + 1);
 }
 
 void objc_autoreleasePoolPop(void *token)

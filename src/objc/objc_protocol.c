@@ -5,7 +5,7 @@
 
 /* Under the class lock. */
 static struct protocol **protocols;
-static size_t protocol_count, protocol_capacity;
+static uint32_t protocol_count, protocol_capacity;
 
 struct protocol *abx_objc_find_protocol(const char *name)
 {
@@ -17,12 +17,9 @@ struct protocol *abx_objc_find_protocol(const char *name)
 
 static void add(struct protocol *protocol)
 {
-    if (protocol_count == protocol_capacity) {
-        protocol_capacity = protocol_capacity ? protocol_capacity * 2 : 64;
-        protocols = realloc(protocols, protocol_capacity * sizeof(*protocols));
-        if (!protocols)
-            abx_objc_fatal("out of memory for protocols");
-    }
+    if (!abx_grow((void **)&protocols, &protocol_capacity, protocol_count, sizeof(*protocols),
+                UINT32_MAX))
+        abx_objc_fatal("out of memory for protocols");
     protocols[protocol_count++] = protocol;
 }
 

@@ -7,7 +7,7 @@
 struct weak_entry {
     struct weak_entry *next;
     id object;
-    size_t count, capacity;
+    uint32_t count, capacity;
     id **locations;
 };
 enum { BUCKETS = 32 };
@@ -33,12 +33,9 @@ static void add_location(id object, id *location)
         entry->object = object;
         *p = entry;
     }
-    if (entry->count == entry->capacity) {
-        entry->capacity = entry->capacity ? entry->capacity * 2 : 2;
-        entry->locations = realloc(entry->locations, entry->capacity * sizeof(*entry->locations));
-        if (!entry->locations)
-            abx_objc_fatal("out of memory for weak references");
-    }
+    if (!abx_grow((void **)&entry->locations, &entry->capacity, entry->count,
+                sizeof(*entry->locations), UINT32_MAX))
+        abx_objc_fatal("out of memory for weak references");
     entry->locations[entry->count++] = location;
     atomic_fetch_or_explicit(
             &object_header(object)->flags, OBJECT_WEAKLY_REFERENCED, memory_order_release);

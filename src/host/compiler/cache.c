@@ -114,7 +114,7 @@ static void remove_stale(int fd, const char *name)
 static struct entry *list(size_t *ret_count, uint64_t *ret_bytes)
 {
     struct entry *entries = NULL;
-    size_t count = 0, capacity = 0;
+    uint32_t count = 0, capacity = 0;
     for (int first = 0; first < 256; first++) {
         char sub[3];
         snprintf(sub, sizeof sub, "%02x", first);
@@ -128,13 +128,8 @@ static struct entry *list(size_t *ret_count, uint64_t *ret_bytes)
             if (d->d_name[0] == '.' || strlen(d->d_name) > 62 ||
                     fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 continue;
-            if (count == capacity) {
-                capacity = capacity ? capacity * 2 : 256;
-                struct entry *more = realloc(entries, capacity * sizeof *entries);
-                if (!more)
-                    break;
-                entries = more;
-            }
+            if (!abx_grow((void **)&entries, &capacity, count, sizeof *entries, UINT32_MAX))
+                break;
             snprintf(entries[count].name, sizeof entries[count].name, "%s/%.62s", sub, d->d_name);
             entries[count].used = st.st_mtime;
             entries[count].bytes = (uint64_t)st.st_blocks * 512;
