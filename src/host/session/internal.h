@@ -202,7 +202,7 @@ struct abx_queue_object {
     uint64_t last_sequence;
     uint64_t idle_since; /* when the one before the first completed */
     bool pumping, again, destroyed, cancelled;
-    struct abx_queue_object *grave_next;
+    struct abx_queue_object *ended_next;
 };
 
 /* ---- the client */
@@ -286,8 +286,9 @@ struct abx_session {
     uint32_t table_size;
     struct abx_range **chunks; /* by id */
     struct abx_queue_object *_Atomic queues[ABX_MAX_QUEUES];
-    struct abx_queue_object *_Atomic graves; /* backend queues to destroy on the engine's thread */
-    _Atomic bool ready;                      /* something that submissions may wait for is there */
+    struct abx_queue_object
+            *_Atomic ended_queues; /* backend queues to destroy on the engine's thread */
+    _Atomic bool ready;            /* something that submissions may wait for is there */
     _Atomic uint8_t results_busy[ABX_MAX_RESULTS];
     struct abx_event *events[ABX_MAX_EVENTS];
     uint8_t *staging; /* private copy of one command buffer's records */
@@ -446,7 +447,7 @@ void abx_queue_pump(struct abx_queue_object *queue);
 void abx_queues_pump(struct abx_session *session);
 int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t slot);
 /* Destroys backend queues whose last user has gone. The engine's thread. */
-void abx_queue_bury(struct abx_session *session);
+void abx_queues_reap(struct abx_session *session);
 /* Fails what has not started. */
 void abx_queue_cancel(struct abx_queue_object *queue);
 /* Waits until no submission of the client is with the backend, then frees the pool; false when that

@@ -424,8 +424,8 @@ int abx_queue_create(struct abx_session *session, abx_handle handle, uint32_t sl
     queue->slot = slot;
     pthread_mutex_init(&queue->lock, NULL);
     int r = create_backend(session, queue);
-    if (r < 0 && atomic_load(&session->graves)) { /* what is finished is given back first */
-        abx_queue_bury(session);
+    if (r < 0 && atomic_load(&session->ended_queues)) { /* what is finished is given back first */
+        abx_queues_reap(session);
         r = create_backend(session, queue);
     }
     if (r < 0) /* its command buffers fail, not the client */
@@ -454,8 +454,8 @@ static void destroy_queue(struct abx_object *object)
 {
     struct abx_queue_object *queue = (struct abx_queue_object *)object;
     struct abx_session *session = object->session;
-    queue->grave_next = atomic_load(&session->graves);
-    while (!atomic_compare_exchange_weak(&session->graves, &queue->grave_next, queue))
+    queue->ended_next = atomic_load(&session->ended_queues);
+    while (!atomic_compare_exchange_weak(&session->ended_queues, &queue->ended_next, queue))
         ;
     abx_session_rouse(session); /* it may be asleep, and what the queue holds is wanted by others */
 }
@@ -463,15 +463,15 @@ static void destroy_queue(struct abx_object *object)
 const struct abx_object_kind abx_queue_kind = {
         sizeof(struct abx_queue_object), destroy_queue, forget_queue};
 
-void abx_queue_bury(struct abx_session *session)
+void abx_queues_reap(struct abx_session *session)
 {
-    struct abx_queue_object *queue = atomic_exchange(&session->graves, NULL);
+    struct abx_queue_object *queue = atomic_exchange(&session->ended_queues, NULL);
     if (!queue)
         return;
     pthread_mutex_lock(&session->host->lock); /* the watchdog may be looking at it */
     pthread_mutex_unlock(&session->host->lock);
     while (queue) {
-        struct abx_queue_object *next = queue->grave_next;
+        struct abx_queue_object *next = queue->ended_next;
         if (queue->backend) {
             session->host->backend->queue->destroy(queue->backend);
             abx_books_uncharge(session, QUEUE_BYTES);

@@ -175,8 +175,8 @@ bool abx_session_drain_ring(struct abx_session *session)
         atomic_store_explicit(&session->page->ring_head, session->ring_head, memory_order_release);
         abx_session_wake_guest(session, &session->page->ring_head);
     }
-    if (atomic_load_explicit(&session->graves, memory_order_relaxed))
-        abx_queue_bury(session);
+    if (atomic_load_explicit(&session->ended_queues, memory_order_relaxed))
+        abx_queues_reap(session);
     return any;
 }
 
@@ -261,8 +261,8 @@ void abx_session_serve(struct abx_session *session)
     while (alive && !atomic_load_explicit(&session->dead, memory_order_relaxed)) {
         if (atomic_load_explicit(&session->inbox, memory_order_relaxed))
             abx_session_drain_inbox(session);
-        if (atomic_load_explicit(&session->graves, memory_order_relaxed))
-            abx_queue_bury(session);
+        if (atomic_load_explicit(&session->ended_queues, memory_order_relaxed))
+            abx_queues_reap(session);
         if (atomic_load_explicit(&session->ready, memory_order_relaxed))
             go_on(session);
         bool any = (!drains && abx_session_drain_ring(session)) || woken;
@@ -332,7 +332,7 @@ static void cancel_queues(struct abx_session *session)
         if (!queue)
             continue;
         /* The slot's queue may complete its last submission, and go, on another thread: it is kept
-         * by the graves until this thread buries it. */
+         * among the ended ones until this thread destroys it. */
         abx_queue_cancel(queue);
     }
 }
@@ -355,7 +355,7 @@ static void drop_objects(struct abx_session *session)
     for (uint32_t i = 0; session->chunks && i < ABX_MAX_CHUNKS; i++)
         if (session->chunks[i])
             abx_range_release(session->chunks[i]);
-    abx_queue_bury(session);
+    abx_queues_reap(session);
     free(session->table);
     free(session->chunks);
     free(session->staging);
