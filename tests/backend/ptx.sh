@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Compiles the conformance suite's kernels to PTX with $1 (test_kernels) from $2 (bitcode), and assembles
-# them where ptxas is ($ARCBOX_PTXAS or the path).
+# them where there is a ptxas (scripts/ptxas.sh).
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ARCBOX_TEST_TARGET=nvptx ARCBOX_TEST_RECORD=$work "$1" "$2" >"$work/log" || { cat "$work/log"; exit 1; }
 count=$(ls "$work"/[0-9]* | wc -l)
 echo "$count kernels as PTX"
-ptxas=${ARCBOX_PTXAS:-$(command -v ptxas || true)}
-[ -n "$ptxas" ] || { echo "not assembled: there is no ptxas"; exit 0; }
+ptxas=$("$(dirname "$(realpath "$0")")/../../scripts/ptxas.sh") ||
+    { echo "not assembled: there is no ptxas"; exit 77; }
 for blob in "$work"/[0-9]*; do
     # The text lies behind the head, and ends with a NUL.
     tail -c +"$((1 + $(grep -abo -m1 '^//$' "$blob" | head -1 | cut -d: -f1)))" "$blob" | tr -d '\0' >"$work/ptx"

@@ -4,11 +4,10 @@
 Usage: run_targets.py SHADER_TOOL CASE...
 A case may say `// no code for TARGET: TEXT`: it compiles, and its kernel is refused there with that
 text.
-ptxas is looked for in $ARCBOX_PTXAS and on the path.
+scripts/ptxas.sh says where ptxas is.
 """
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,7 +57,8 @@ def check(tool, case, options, refusals, ptxas):
 
 def main():
     tool, cases = sys.argv[1], sys.argv[2:]
-    ptxas = os.environ.get("ARCBOX_PTXAS") or shutil.which("ptxas")
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../scripts/ptxas.sh")
+    ptxas = subprocess.run([script], capture_output=True, text=True, check=False).stdout.strip()
     bad = good = 0
     for case in cases:
         found = directives(case)
