@@ -357,6 +357,18 @@ int guest_prepare(struct guest *g, abx_handle pipeline)
     return m.prepared.error;
 }
 
+int guest_address(struct guest *g, abx_handle buffer, uint64_t *ret)
+{
+    struct abx_message_address a = {
+            .type = ABX_MESSAGE_ADDRESS, .tag = ++g->next_tag, .buffer = buffer};
+    union abx_message m;
+    send_message(g, &a, sizeof a, NULL, 0);
+    CHECK(!receive(g, &m).data);
+    CHECK(m.type == ABX_MESSAGE_ADDRESSED && m.addressed.tag == g->next_tag);
+    *ret = m.addressed.address;
+    return m.addressed.error;
+}
+
 void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_handle pipeline)
 {
     const struct abx_reflection_function *f = abx_reflection_functions(g->reflection);

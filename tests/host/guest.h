@@ -85,6 +85,8 @@ int guest_compile_text(struct guest *g, const char *macros, uint32_t macro_bytes
         const char *source, size_t source_bytes, abx_handle library);
 int guest_compile(struct guest *g, const char *source, abx_handle library);
 int guest_prepare(struct guest *g, abx_handle pipeline);
+/* Where kernels see the buffer; 0 or the error of the answer. */
+int guest_address(struct guest *g, abx_handle buffer, uint64_t *ret);
 /* Makes a pipeline of the library's function `name` and waits until it is ready. */
 void guest_pipeline(struct guest *g, const char *name, abx_handle library, abx_handle pipeline);
 

@@ -2,6 +2,8 @@
  * the client goes on. Records are encoded well; what they say is wrong. */
 #include "guest.h"
 
+#include <sys/mman.h>
+
 #include "wire/reflection.h"
 
 #define KERNEL HANDLE(11)
@@ -318,11 +320,38 @@ static void setup(const char *path)
     GUEST_PUSH(&g, icb_create, ICB, DATA_CHUNK, SLOTS, ICB_OFFSET, 31, 0);
 }
 
-int main(void)
+/* ---- questions about memory, of any handle, while it is being imported or after it is gone */
+
+static void check_addresses(void)
 {
-    static const char *const backends[] = {"null", "cpu"};
+    uint64_t address, again;
+    CHECK(guest_address(&g, DATA, &address) == 0 && address);
+    CHECK(guest_address(&g, DATA, &again) == 0 && again == address);
+    if (!g.welcome.asks_addresses) /* as it can know by itself */
+        CHECK(address - g.welcome.window < g.welcome.window_bytes);
+    CHECK(guest_address(&g, 0, &address) == -ENOENT);
+    CHECK(guest_address(&g, QUEUE, &address) == -ENOENT);
+    CHECK(guest_address(&g, HANDLE(77777), &address) == -ENOENT);
+    for (uint32_t turn = 0; turn < 20; turn++) {
+        uint64_t place = (1ull << 33) + turn * (1u << 20);
+        munmap(guest_chunk(&g, 100, 1u << 16, place), 1u << 16);
+        GUEST_PUSH(&g, buffer_create, HANDLE(500), 100, 16, 64);
+        if (turn % 2)
+            CHECK(guest_address(&g, HANDLE(500), &address) == 0 && address % 4096 == 16);
+        GUEST_PUSH(&g, destroy, HANDLE(500));
+        GUEST_PUSH(&g, chunk_free, 100);
+        CHECK(guest_address(&g, HANDLE(500), &address) == -ENOENT);
+    }
+}
+
+/* test_hostile [BACKEND...] */
+int main(int argc, char **argv)
+{
+    static const char *const usual[] = {"null", "cpu"};
+    const char *const *backends = argc > 1 ? (const char *const *)argv + 1 : usual;
+    int count = argc > 1 ? argc - 1 : 2;
     struct abx_control *control = daemon_start();
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < count; i++) {
         struct abx_control_tenant tenant;
         daemon_tenant(control, backends[i], backends[i], NULL, &tenant);
         setup(tenant.socket);
@@ -331,6 +360,7 @@ int main(void)
         check_sizes();
         check_state();
         check_icb();
+        check_addresses();
         CHECK(atomic_load(&g.host->lost) == 0);
         guest_close(&g);
     }
