@@ -1,4 +1,4 @@
-/* backend: what executes commands. One implementation a folder, one line in registry.c; nothing
+/* backend: what executes commands. One implementation a folder, one line in list.c; nothing
  * outside this folder knows one by name.
  *
  * The host decodes and validates a guest's command buffer once into a `struct abx_submission`;
@@ -241,7 +241,7 @@ struct abx_pipeline_info {
 };
 
 struct abx_pipeline_ops {
-    /* Makes a pipeline from an object blob (shader/abi/kernel.h), which stays the caller's.
+    /* Makes a pipeline from an object blob (shader/abi/code.h), which stays the caller's.
      * Verifies the blob. Any thread. -EBADMSG on a bad one. */
     int (*create)(
             struct abx_device *device, const void *object, size_t bytes, struct abx_pipeline **ret);

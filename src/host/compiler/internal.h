@@ -28,7 +28,7 @@ static inline const uint8_t *artifact_blob(const struct artifact *a)
 /* True when `bytes` at `a` are a whole artifact within the caps of the shader module. */
 bool artifact_check(const struct artifact *a, size_t bytes);
 
-/* ---- compiler_memory.c: what children do not inherit: sources and artifacts, of any tenant */
+/* ---- memory.c: what children do not inherit: sources and artifacts, of any tenant */
 void *guarded_alloc(size_t bytes); /* zeros, or NULL */
 void guarded_free(void *p);
 /* Whether children started from now on inherit it; NULL is ignored. -errno. */

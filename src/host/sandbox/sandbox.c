@@ -1,7 +1,7 @@
 /* host: name spaces, an empty file system, no capabilities. Runs in workers and compile children,
  * before they read hostile bytes. Where the system forbids a step (nested containers) the caller
  * ends, unless it was told to go on: it logs what was lacking then. Landlock is a second wall where
- * the kernel has it, and seccomp (sandbox_calls.c) is never optional. */
+ * the kernel has it, and seccomp (calls.c) is never optional. */
 #include "host/sandbox/sandbox.h"
 
 #include <fcntl.h>

@@ -26,7 +26,7 @@ void abx_sandbox_basics(unsigned first_fd, unsigned max_files);
 
 /* First of all: abx_sandbox_namespaces() then makes this process a user of its own, where the
  * system has one to give, so that the kernel counts and limits nobody else with it. salt: spreads
- * such users. (sandbox_user.c) */
+ * such users. (user.c) */
 void abx_sandbox_want_own_user(unsigned salt);
 
 /* Own user, mount, network, IPC and host-name spaces. Single-threaded callers only. */
@@ -47,7 +47,7 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
 /* Landlock: of the file system only `paths`, to be read and run, and /tmp and /dev/null; NULL: none
  * of it. No TCP, no abstract sockets and no signals outward, where the kernel knows those. Nothing
  * where it has no Landlock. After abx_sandbox_basics(), and used by the two above.
- * (sandbox_landlock.c) */
+ * (landlock.c) */
 void abx_sandbox_landlock(const char *const *paths);
 
 /* No capability, now or ever again. */
@@ -73,7 +73,7 @@ bool abx_sandbox_has_own_user(void);
 /* When the machine runs out of memory this process goes first. Before its file system goes. */
 void abx_sandbox_expendable(void);
 
-/* sandbox_user.c, for sandbox.c: steps of abx_sandbox_namespaces(). */
+/* user.c, for sandbox.c: steps of abx_sandbox_namespaces(). */
 bool abx_sandbox_user_begin(void);      /* true: was root, and can be again */
 void abx_sandbox_user_root_again(void); /* for what only root may do here */
 bool abx_sandbox_user_map(void);        /* true: the name space has the own user */

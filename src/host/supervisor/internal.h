@@ -101,12 +101,12 @@ void supervisor_log(const char *format, ...) ABX_PRINTF(1, 2);
 void supervisor_write(const char *data, size_t bytes);
 uint64_t supervisor_realtime_ns(void);
 
-/* supervisor_setup.c: 0, or -errno with a message. */
+/* setup.c: 0, or -errno with a message. */
 int supervisor_setup(struct supervisor *s, struct abx_string *message);
 void supervisor_cleanup(struct supervisor *s);
 int supervisor_listen(const char *path, unsigned mode);
 
-/* supervisor_worker.c */
+/* worker.c */
 struct worker *worker_spawn(
         struct supervisor *s, const char *backend, const struct abx_control_limits *limits);
 /* The tenant's worker, made or taken from the spare. NULL: could not be started. */
@@ -132,14 +132,14 @@ bool supervisor_out_of_memory(void);
 void worker_reaped(struct supervisor *s, pid_t pid, int status);
 void worker_kill(struct supervisor *s, struct worker *worker);
 
-/* supervisor_beat.c. Asks whom somebody waits for, ends who does not answer. True: to be called
+/* beat.c. Asks whom somebody waits for, ends who does not answer. True: to be called
  * again within ABX_BEAT_NS. */
 bool beats_look(struct supervisor *s);
 void beat_answered(struct supervisor *s, struct abx_heartbeat *beat);
 /* The compiler's socket is readable. */
 void compiler_message(struct supervisor *s);
 
-/* supervisor_tenant.c */
+/* tenant.c */
 struct tenant *tenant_find(struct supervisor *s, const char *name);
 int tenant_create(struct supervisor *s, const struct abx_control_request *request, bool own_socket,
         struct tenant **ret, struct abx_string *message);
@@ -147,7 +147,7 @@ void tenant_remove(struct supervisor *s, struct tenant *tenant);
 /* The tenant of a process that came by the default socket: its container's. NULL: none can be made.
  */
 struct tenant *tenant_of_peer(struct supervisor *s, int sock);
-/* supervisor_record.c. Makes again the tenants of a supervisor that died without removing them:
+/* record.c. Makes again the tenants of a supervisor that died without removing them:
  * their containers may still be there. Those that lived with a connection live with its process. */
 void tenants_inherit(struct supervisor *s);
 /* Which process holds a tenant that lives with a connection; for a supervisor after this one. */
@@ -157,7 +157,7 @@ void tenant_forget_record(struct supervisor *s, const struct tenant *tenant);
  * listing for a while. */
 void tenant_maybe_drop(struct supervisor *s, struct tenant *tenant);
 
-/* supervisor_control.c: what a control connection's socket is ready for: one request, or the rest
+/* control.c: what a control connection's socket is ready for: one request, or the rest
  * of an answer. False: close it. */
 bool control_event(struct supervisor *s, struct control_connection *c);
 /* There is no place for it. */
