@@ -9,7 +9,7 @@
 #define LOOK_EVERY 16384u /* slots: some milliseconds */
 #define SLICE 4096u       /* slots that are cleared or moved at once */
 
-static uint32_t error_of(enum abx_reason why)
+static enum abx_exec_error error_of(enum abx_reason why)
 {
     return why == ABX_REASON_MEMORY  ? ABX_EXEC_OUT_OF_MEMORY
            : why == ABX_REASON_STATE ? ABX_EXEC_NOT_PERMITTED
@@ -22,13 +22,9 @@ void abx_commands_fail(
     struct abx_host_submission *s = d->submission;
     if (s->state == ABX_SUBMISSION_FAILED)
         return;
-    s->state = ABX_SUBMISSION_FAILED;
-    s->result.error = error_of(why);
-    s->result.error_reason = why;
+    abx_submission_fail(s, error_of(why), why, value, limit);
     s->result.error_op = op;
     s->result.error_record = d->index;
-    s->result.error_value = value;
-    s->result.error_limit = limit;
 }
 
 /* What a submission takes stays charged until it is freed. */

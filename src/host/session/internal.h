@@ -439,6 +439,10 @@ void *abx_commands_append(struct decoder *d, enum abx_exec_op op, size_t bytes);
 
 /* queues.c */
 struct abx_host_submission *abx_submission_create(struct abx_session *session);
+/* It will not run, and completes with this when it is its queue's first. The call and the record
+ * that were wrong are the caller's to fill in. */
+void abx_submission_fail(struct abx_host_submission *submission, enum abx_exec_error error,
+        enum abx_reason reason, uint64_t value, uint64_t limit);
 /* Takes the submission over: it runs when it is its turn and its pipelines are ready. */
 void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *submission);
 /* Submits what can be submitted. Any thread. */

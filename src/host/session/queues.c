@@ -234,8 +234,8 @@ static void backend_done(struct abx_submission *base, const struct abx_exec_resu
     complete(s->queue, s);
 }
 
-static void fail(struct abx_host_submission *s, uint32_t error, uint32_t reason, uint64_t value,
-        uint64_t limit)
+void abx_submission_fail(struct abx_host_submission *s, enum abx_exec_error error,
+        enum abx_reason reason, uint64_t value, uint64_t limit)
 {
     s->state = ABX_SUBMISSION_FAILED;
     s->result.error = error;
@@ -245,9 +245,9 @@ static void fail(struct abx_host_submission *s, uint32_t error, uint32_t reason,
 }
 
 static void fail_dispatch(struct abx_host_submission *s, const struct abx_exec_dispatch *c,
-        uint32_t reason, uint64_t value, uint64_t limit)
+        enum abx_reason reason, uint64_t value, uint64_t limit)
 {
-    fail(s, ABX_EXEC_INVALID_RESOURCE, reason, value, limit);
+    abx_submission_fail(s, ABX_EXEC_INVALID_RESOURCE, reason, value, limit);
     s->result.error_op = c->head.origin;
     s->result.error_record = c->head.source;
 }
@@ -296,7 +296,7 @@ static bool imports_done(struct abx_host_submission *s)
             continue;
         int state = atomic_load_explicit(&buffer->range->state, memory_order_acquire);
         if (state == ABX_RANGE_FAILED) {
-            fail(s, ABX_EXEC_OUT_OF_MEMORY, ABX_REASON_MEMORY, buffer->range->bytes,
+            abx_submission_fail(s, ABX_EXEC_OUT_OF_MEMORY, ABX_REASON_MEMORY, buffer->range->bytes,
                     buffer->head.session->host->limits.memory_bytes);
             return true;
         }
@@ -312,11 +312,8 @@ static bool pump_one(struct abx_queue_object *queue)
     struct abx_host_submission *s = queue->next_submit;
     if (!s)
         return false;
-    if (s->state == ABX_SUBMISSION_READY && queue->cancelled) {
-        s->state = ABX_SUBMISSION_FAILED;
-        s->result.error = ABX_EXEC_DEVICE_REMOVED;
-        s->result.error_reason = ABX_REASON_LOST;
-    }
+    if (s->state == ABX_SUBMISSION_READY && queue->cancelled)
+        abx_submission_fail(s, ABX_EXEC_DEVICE_REMOVED, ABX_REASON_LOST, 0, 0);
     if (s->state == ABX_SUBMISSION_READY && !(apply_patches(s) && imports_done(s)))
         return false;
     bool failed = s->state == ABX_SUBMISSION_FAILED;

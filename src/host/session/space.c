@@ -139,11 +139,6 @@ static void import_done(void *user, int error)
     abx_range_release(range);
 }
 
-static bool on_device(const struct abx_range *range)
-{
-    return range->session->host->info.addresses == ABX_ADDRESS_GUEST;
-}
-
 static void uncharge_mappings(struct abx_range *range)
 {
     atomic_fetch_sub(&range->session->host->mappings, range->mappings);
@@ -194,7 +189,8 @@ static int import(struct abx_range *range, const struct abx_parcel *parcel)
 static int create_private(struct abx_range *range)
 {
     struct abx_session *session = range->session;
-    void *place = on_device(range) ? session->window + range->address : NULL;
+    bool in_window = session->host->info.addresses == ABX_ADDRESS_GUEST;
+    void *place = in_window ? session->window + range->address : NULL;
     int r = session->host->backend->memory->create_private(
             session->host->device, place, range->bytes, &range->memory);
     atomic_store(&range->state, ABX_RANGE_READY);
