@@ -598,7 +598,7 @@ static struct abx_chunk *chunk_touched(struct abx_client_memory *m, const struct
     struct abx_chunk *chunk = m->chunks;
     for (; chunk; chunk = chunk->next) {
         uint64_t bytes, first = visible(chunk, &bytes);
-        if (first && s->start < first + bytes && first < s->start + s->bytes)
+        if (first && bytes && s->start < first + bytes && first < s->start + s->bytes)
             break;
     }
     return chunk;
@@ -635,14 +635,19 @@ static uint64_t present(const struct abx_chunk *chunk, uint64_t start, uint64_t 
     return p.bytes;
 }
 
-/* Chunks that the span touches and whose memory has gone are nowhere in the program any more. */
-static void forget_gone(struct abx_client_memory *m, const struct span *s)
+/* The chunk that the span touches and, when it is all in its memory, *ret_inside; NULL: none.
+ * Chunks whose memory has gone are found to be nowhere in the program any more. Lock held. */
+static struct abx_chunk *find_chunk(
+        struct abx_client_memory *m, const struct span *s, bool *ret_inside)
 {
-    for (struct abx_chunk *chunk = m->chunks; chunk; chunk = chunk->next) {
-        uint64_t bytes, first = visible(chunk, &bytes);
-        if (chunk->adopted && bytes && s->start < first + bytes && first < s->start + s->bytes &&
-                present(chunk, first, bytes) == 0)
-            chunk->shared.whole_bytes = 0;
+    for (;;) {
+        struct abx_chunk *chunk = chunk_touched(m, s);
+        uint64_t bytes, first = chunk ? visible(chunk, &bytes) : 0;
+        *ret_inside = chunk && inside(chunk, s) &&
+                      (!chunk->adopted || present(chunk, s->start, s->bytes) == s->bytes);
+        if (!chunk || *ret_inside || !chunk->adopted || present(chunk, first, bytes) > 0)
+            return chunk;
+        chunk->shared.whole_bytes = 0;
     }
 }
 
@@ -670,11 +675,10 @@ int abx_client_adopt(
     struct span s = span_of(pointer, bytes);
     struct abx_client_memory *m = client->memory;
     pthread_mutex_lock(&m->lock);
-    forget_gone(m, &s);
-    struct abx_chunk *chunk = chunk_touched(m, &s);
+    bool is_inside;
+    struct abx_chunk *chunk = find_chunk(m, &s, &is_inside);
     int r = 0;
-    if (chunk && inside(chunk, &s) &&
-            (!chunk->adopted || present(chunk, s.start, s.bytes) == s.bytes))
+    if (is_inside)
         chunk->references++;
     else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES) ||
              is_seen_by_others(s.start, s.bytes))
