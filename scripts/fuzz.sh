@@ -20,7 +20,7 @@ place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;;
 
 # configure FOLDER SANITIZERS C_ARGS LINK_ARGS
 configure() {
-    [ -f "$1/build.ninja" ] || CC=clang-19 meson setup -Dfuzzers=true -Db_sanitize="$2" -Db_lundef=false \
+    [ -f "$1/build.ninja" ] || CC=clang-19 CXX=clang++-19 meson setup -Dfuzzers=true -Db_sanitize="$2" -Db_lundef=false \
         -Dc_args="$3" -Dc_link_args="$4" "$1" "$source" >"$build/fuzz-setup.log" 2>&1 || { cat "$build/fuzz-setup.log" >&2; exit 1; }
     local paths=() target
     for target in "${all[@]}"; do paths+=("$(place "$target")"); done
