@@ -2,18 +2,11 @@
 #ifndef TESTS_BACKEND_RIG_H
 #define TESTS_BACKEND_RIG_H
 
+#include "../check.h"
 #include "backend/backend.h"
 #include "shader/shader.h"
 
 #include <stdio.h>
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 struct rig {
     const struct abx_backend *backend;

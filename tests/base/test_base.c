@@ -1,4 +1,5 @@
 /* base: the hash against FIPS vectors, memory files and their seals, messages with descriptors. */
+#include "../check.h"
 #include "base/base.h"
 
 #include <fcntl.h>
@@ -8,15 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
-
-static int check_hash(const char *text, size_t repeat, const char *expected)
+static void check_hash(const char *text, size_t repeat, const char *expected)
 {
     struct abx_sha256 h;
     uint8_t digest[32];
@@ -28,22 +21,20 @@ static int check_hash(const char *text, size_t repeat, const char *expected)
     for (int i = 0; i < 32; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     CHECK(strcmp(hex, expected) == 0);
-    return 0;
 }
 
-static int check_hashes(void)
+static void check_hashes(void)
 {
-    return check_hash("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855") ||
-           check_hash(
-                   "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") ||
-           check_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
-                   "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1") ||
-           check_hash("aaaaaaaaaa", 100000,
-                   "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    check_hash("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check_hash("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    check_hash("aaaaaaaaaa", 100000,
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 /* However the bytes come, their hash is the same. */
-static int check_pieces(void)
+static void check_pieces(void)
 {
     uint8_t data[1000], whole[32], digest[32];
     struct abx_sha256 h;
@@ -59,7 +50,6 @@ static int check_pieces(void)
         abx_sha256_finish(&h, digest);
         CHECK(memcmp(digest, whole, 32) == 0);
     }
-    return 0;
 }
 
 __attribute__((format(printf, 3, 4))) static size_t line(
@@ -72,27 +62,25 @@ __attribute__((format(printf, 3, 4))) static size_t line(
     return length;
 }
 
-static int check_lines(void)
+static void check_lines(void)
 {
     char text[12];
     CHECK(line(text, sizeof text, "%d", 7) == 8 && strcmp(text, "head: 7\n") == 0);
     CHECK(line(text, sizeof text, "%s", "1234") == 11 && strcmp(text, "head: 1234\n") == 0);
     CHECK(line(text, sizeof text, "%s", "12345") == 11 && strcmp(text, "head: 1234\n") == 0);
     CHECK(line(text, 5, "%d", 7) == 4 && strcmp(text, "hea\n") == 0);
-    return 0;
 }
 
-static int check_own_path(void)
+static void check_own_path(void)
 {
     char path[PATH_MAX], folder[PATH_MAX];
     CHECK(abx_own_path(path) == 0 && access(path, X_OK) == 0);
     CHECK(abx_own_folder(folder) == 0);
     CHECK(strncmp(path, folder, strlen(folder)) == 0 && path[strlen(folder)] == '/');
     CHECK(!strchr(path + strlen(folder) + 1, '/'));
-    return 0;
 }
 
-static int check_memory_files(void)
+static void check_memory_files(void)
 {
     int fd = abx_memfd_create("test", 8192);
     CHECK(fd >= 0);
@@ -105,10 +93,9 @@ static int check_memory_files(void)
     CHECK(abx_memfd_check(loose, 8192) == -EPERM);
     close(loose);
     CHECK(abx_memfd_check(STDIN_FILENO, 0) == -EINVAL);
-    return 0;
 }
 
-static int check_messages(void)
+static void check_messages(void)
 {
     int pair[2], fds[ABX_SOCK_MAX_FDS];
     unsigned count;
@@ -131,18 +118,16 @@ static int check_messages(void)
     close(pair[0]);
     CHECK(abx_sock_receive(pair[1], text, sizeof text, fds, &count) == 0);
     close(pair[1]);
-    return 0;
 }
 
-static int check_ranges(void)
+static void check_ranges(void)
 {
     CHECK(abx_range_ok(0, 0, 0) && abx_range_ok(4, 4, 8) && !abx_range_ok(5, 4, 8));
     CHECK(!abx_range_ok(UINT64_MAX, 2, 8) && !abx_range_ok(2, UINT64_MAX, 8));
-    return 0;
 }
 
 /* Time in which this process did not run is nobody's silence. */
-static int check_heartbeat(void)
+static void check_heartbeat(void)
 {
     struct abx_awake_clock clock = {0};
     struct abx_heartbeat beat = {0};
@@ -157,11 +142,19 @@ static int check_heartbeat(void)
     beat.asked = false;
     CHECK(abx_heartbeat_look(&beat, 16, 10) == ABX_BEAT_REST);
     CHECK(abx_heartbeat_look(&beat, 5 + ABX_BEAT_NS, 10) == ABX_BEAT_ASK);
-    return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return check_heartbeat() || check_hashes() || check_pieces() || check_lines() ||
-           check_own_path() || check_memory_files() || check_messages() || check_ranges();
+    const struct check_case cases[] = {
+            CASE(check_heartbeat),
+            CASE(check_hashes),
+            CASE(check_pieces),
+            CASE(check_lines),
+            CASE(check_own_path),
+            CASE(check_memory_files),
+            CASE(check_messages),
+            CASE(check_ranges),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 20));
 }

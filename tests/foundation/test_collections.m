@@ -1,6 +1,6 @@
 // Arrays, dictionaries, sets, numbers, data, errors, key-value coding.
 #import <Foundation/Foundation.h>
-#include "check.h"
+#include "../check.h"
 
 static NSString *raised(void (^block)(void))
 {

@@ -2,7 +2,7 @@
 #import <Foundation/Foundation.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
-#include "check.h"
+#include "../check.h"
 
 static void queues(void)
 {

@@ -1,7 +1,7 @@
 // Notifications, run loops and timers, operations, JSON, file handles, caches, date formats.
 #import <Foundation/Foundation.h>
 #include <stdatomic.h>
-#include "check.h"
+#include "../check.h"
 
 static BOOL raises(void (^block)(void))
 {

@@ -1,6 +1,6 @@
 // NSString and NSMutableString.
 #import <Foundation/Foundation.h>
-#include "check.h"
+#include "../check.h"
 
 #define TEXT(string, wanted) CHECK_TEXT((string).UTF8String, wanted)
 

@@ -3,7 +3,7 @@
 #include <mach/mach.h>
 #include <simd/simd.h>
 #include <sys/sysctl.h>
-#include "check.h"
+#include "../check.h"
 
 /* @available is true up to the version that everything else reports, and no further. */
 static void availability(NSProcessInfo *info)

@@ -1,4 +1,5 @@
 /* The classes gen/ writes, through messages: defaults, copies, ownership, arrays, bit fields. */
+#include "../check.h"
 #include "classes_gen.h"
 
 #include <setjmp.h>
@@ -47,16 +48,6 @@ static const struct abx_objc_method value_methods[] = {
         {NULL},
 };
 
-static unsigned failures;
-
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
-
 #define NEW(cls) ABX_MSG(id, (Class, SEL), ABX_CLASS(cls), "new")
 #define GET(type, o, selector) ABX_MSG(type, (id, SEL), o, selector)
 #define SET(type, o, selector, value) ABX_MSG(void, (id, SEL, type), o, selector, value)
@@ -66,16 +57,16 @@ static void defaults_and_bits(void)
 {
     id heap = NEW(MTLHeapDescriptor), icb = NEW(MTLIndirectCommandBufferDescriptor);
 
-    EXPECT(GET(NSUInteger, heap, "storageMode") == MTLStorageModePrivate);
+    CHECK(GET(NSUInteger, heap, "storageMode") == MTLStorageModePrivate);
     SET(NSUInteger, heap, "setCpuCacheMode:", 1);
     SET(NSUInteger, heap, "setHazardTrackingMode:", MTLHazardTrackingModeTracked);
     SET(NSUInteger, heap, "setStorageMode:", MTLStorageModeManaged);
-    EXPECT(GET(NSUInteger, heap, "resourceOptions") == (1 | 1 << 4 | 2 << 8));
+    CHECK(GET(NSUInteger, heap, "resourceOptions") == (1 | 1 << 4 | 2 << 8));
     SET(NSUInteger, heap, "setResourceOptions:", 0);
-    EXPECT(GET(NSUInteger, heap, "hazardTrackingMode") == 0);
-    EXPECT(GET(abx_objc_bool, icb, "inheritBuffers") == 1);
+    CHECK(GET(NSUInteger, heap, "hazardTrackingMode") == 0);
+    CHECK(GET(abx_objc_bool, icb, "inheritBuffers") == 1);
     SET(int, icb, "setInheritBuffers:", 0);
-    EXPECT(GET(abx_objc_bool, icb, "inheritBuffers") == 0);
+    CHECK(GET(abx_objc_bool, icb, "inheritBuffers") == 0);
     objc_release(heap);
     objc_release(icb);
 }
@@ -84,12 +75,12 @@ static void math_mode(void)
 {
     id options = NEW(MTLCompileOptions), copy;
 
-    EXPECT(GET(NSInteger, options, "mathMode") == MTLMathModeFast);
-    EXPECT(GET(abx_objc_bool, options, "fastMathEnabled") == 1);
+    CHECK(GET(NSInteger, options, "mathMode") == MTLMathModeFast);
+    CHECK(GET(abx_objc_bool, options, "fastMathEnabled") == 1);
     SET(int, options, "setFastMathEnabled:", 0);
-    EXPECT(GET(NSInteger, options, "mathMode") == MTLMathModeSafe);
+    CHECK(GET(NSInteger, options, "mathMode") == MTLMathModeSafe);
     copy = GET(id, options, "copy");
-    EXPECT(copy != options && GET(NSInteger, copy, "mathMode") == MTLMathModeSafe);
+    CHECK(copy != options && GET(NSInteger, copy, "mathMode") == MTLMathModeSafe);
     objc_release(options);
     objc_release(copy);
 }
@@ -103,36 +94,35 @@ static void ownership(void)
     copies = ends = 0;
     SET(id, pipeline, "setLabel:", label);              /* copied */
     SET(id, pipeline, "setComputeFunction:", function); /* retained */
-    EXPECT(copies == 1 && GET(id, pipeline, "label") != label);
-    EXPECT(GET(id, pipeline, "computeFunction") == function);
+    CHECK(copies == 1 && GET(id, pipeline, "label") != label);
+    CHECK(GET(id, pipeline, "computeFunction") == function);
     objc_release(label);
     objc_release(function);
-    EXPECT(ends == 1); /* the label the caller had */
+    CHECK(ends == 1); /* the label the caller had */
     copy = GET(id, pipeline, "copy");
-    EXPECT(copies == 2 && GET(id, copy, "computeFunction") == function);
+    CHECK(copies == 2 && GET(id, copy, "computeFunction") == function);
     objc_release(pipeline);
-    EXPECT(ends == 2);
+    CHECK(ends == 2);
     ABX_MSG(void, (id, SEL), copy, "reset");
-    EXPECT(ends == 4 && GET(id, copy, "label") == NULL);
+    CHECK(ends == 4 && GET(id, copy, "label") == NULL);
     objc_release(copy);
-    EXPECT(ends == 4);
+    CHECK(ends == 4);
 }
 
 static void arrays(void)
 {
     id pipeline = NEW(MTLComputePipelineDescriptor), buffers = GET(id, pipeline, "buffers"), copy;
 
-    EXPECT(buffers && AT(buffers, 3) && AT(buffers, 3) == AT(buffers, 3));
+    CHECK(buffers && AT(buffers, 3) && AT(buffers, 3) == AT(buffers, 3));
     SET(NSUInteger, AT(buffers, 3), "setMutability:", MTLMutabilityImmutable);
     copy = GET(id, pipeline, "copy");
     SET(NSUInteger, AT(buffers, 3), "setMutability:", MTLMutabilityMutable);
-    EXPECT(GET(NSUInteger, AT(GET(id, copy, "buffers"), 3), "mutability") ==
-            MTLMutabilityImmutable);
+    CHECK(GET(NSUInteger, AT(GET(id, copy, "buffers"), 3), "mutability") == MTLMutabilityImmutable);
     ABX_MSG(void, (id, SEL, id, NSUInteger), buffers, "setObject:atIndexedSubscript:", NULL, 3);
-    EXPECT(GET(NSUInteger, AT(buffers, 3), "mutability") == MTLMutabilityDefault);
+    CHECK(GET(NSUInteger, AT(buffers, 3), "mutability") == MTLMutabilityDefault);
     if (!setjmp(raised)) {
         AT(buffers, 31);
-        EXPECT(!"an index past the end must raise");
+        CHECK(!"an index past the end must raise");
     }
     objc_release(pipeline);
     objc_release(copy);
@@ -147,9 +137,9 @@ static void inheritance(void)
     SET(NSUInteger, color, "setLevel:", 3);
     SET(MTLClearColor, color, "setClearColor:", red);
     copy = GET(id, color, "copy");
-    EXPECT(object_getClass(copy) == ABX_CLASS(MTLRenderPassColorAttachmentDescriptor));
-    EXPECT(GET(NSUInteger, copy, "level") == 3);
-    EXPECT(ABX_MSG_STRET(MTLClearColor, (id, SEL), copy, "clearColor").red == 1);
+    CHECK(object_getClass(copy) == ABX_CLASS(MTLRenderPassColorAttachmentDescriptor));
+    CHECK(GET(NSUInteger, copy, "level") == 3);
+    CHECK(ABX_MSG_STRET(MTLClearColor, (id, SEL), copy, "clearColor").red == 1);
     objc_release(color);
     objc_release(copy);
 }
@@ -159,23 +149,25 @@ static void metadata(void)
     Method m = class_getInstanceMethod(
             ABX_CLASS(MTLComputePipelineDescriptor), sel_registerName("setLabel:"));
 
-    EXPECT(m && !strcmp(method_getTypeEncoding(m), "v24@0:8@16"));
-    EXPECT(objc_getProtocol("MTLComputeCommandEncoder") != NULL);
-    EXPECT(objc_getClass("MTLVisibleFunctionTableDescriptor") != NULL);
-    EXPECT(MTLLibraryErrorDomain &&
+    CHECK(m && !strcmp(method_getTypeEncoding(m), "v24@0:8@16"));
+    CHECK(objc_getProtocol("MTLComputeCommandEncoder") != NULL);
+    CHECK(objc_getClass("MTLVisibleFunctionTableDescriptor") != NULL);
+    CHECK(MTLLibraryErrorDomain &&
             !strcmp((const char *)MTLLibraryErrorDomain, "MTLLibraryErrorDomain"));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     value_class = abx_objc_define_class(&(struct abx_objc_class_spec){.name = "GenTestValue",
             .superclass = ABX_CLASS(NSObject),
             .instance_methods = value_methods});
-    defaults_and_bits();
-    math_mode();
-    ownership();
-    arrays();
-    inheritance();
-    metadata();
-    return failures != 0;
+    const struct check_case cases[] = {
+            CASE(defaults_and_bits),
+            CASE(math_mode),
+            CASE(ownership),
+            CASE(arrays),
+            CASE(inheritance),
+            CASE(metadata),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 20));
 }

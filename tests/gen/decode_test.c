@@ -1,5 +1,6 @@
 /* What goes in through the generated encoder comes out of the generated decoder, and what no
  * encoder writes is refused. */
+#include "../check.h"
 #include "encode_gen.h"
 
 #include <stdio.h>
@@ -8,16 +9,6 @@
 
 #include "sample_decoder.h"
 #include "trace_gen.h"
-
-static unsigned failures;
-
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 static bool decode_all(struct decoder *d, const uint8_t *at, size_t bytes, bool ring)
 {
@@ -39,7 +30,7 @@ static void round_trip(void)
     struct abx_encoder e = {.at = space, .end = space + sizeof space};
     struct decoder d = fresh(ABX_CONTEXT_NONE);
 
-    EXPECT(abx_encode_compute_begin(&e, 0));
+    CHECK(abx_encode_compute_begin(&e, 0));
     abx_encode_set_pipeline(&e, PIPELINE);
     abx_encode_set_buffer(&e, BUFFER, 4096, 2);
     abx_encode_set_buffer(&e, 0, 0, 1);
@@ -49,11 +40,11 @@ static void round_trip(void)
     abx_encode_blit_begin(&e);
     abx_encode_copy_buffer(&e, BUFFER, 0, BUFFER, 8, 100);
     abx_encode_encoder_end(&e);
-    EXPECT(!e.failed && (e.at - space) % 8 == 0);
-    EXPECT(decode_all(&d, space, (size_t)(e.at - space), false));
-    EXPECT(d.calls == 10 && !d.malformed && !d.violation);
-    EXPECT(d.sum == 4096 + 2 + 1 + 1 + 2 + 3 + 100);
-    EXPECT(d.context == ABX_CONTEXT_NONE && d.last == &a_buffer);
+    CHECK(!e.failed && (e.at - space) % 8 == 0);
+    CHECK(decode_all(&d, space, (size_t)(e.at - space), false));
+    CHECK(d.calls == 10 && !d.malformed && !d.violation);
+    CHECK(d.sum == 4096 + 2 + 1 + 1 + 2 + 3 + 100);
+    CHECK(d.context == ABX_CONTEXT_NONE && d.last == &a_buffer);
 }
 
 static void ring_round_trip(void)
@@ -68,14 +59,14 @@ static void ring_round_trip(void)
     abx_encode_queue_create(&e, (1ull << 32) | 5, 0);
     abx_encode_commit(&e, (1ull << 32) | 5, 1, 0, 2, segments);
     abx_encode_destroy(&e, BUFFER);
-    EXPECT(decode_all(&d, space, (size_t)(e.at - space), true));
-    EXPECT(d.calls == 3 && d.last == &a_buffer);
+    CHECK(decode_all(&d, space, (size_t)(e.at - space), true));
+    CHECK(d.calls == 3 && d.last == &a_buffer);
     e.at = space;
     segments[1].bytes = 7;
     abx_encode_commit(&e, (1ull << 32) | 5, 1, 0, 2, segments);
-    EXPECT(!decode_all(&d, space, (size_t)(e.at - space), true));
-    EXPECT(d.violation == ABX_REASON_ALIGNMENT && d.value == 7 && d.limit == 8);
-    EXPECT(!abx_decode_arena_record(&d, (struct abx_record *)space, 64) && d.malformed);
+    CHECK(!decode_all(&d, space, (size_t)(e.at - space), true));
+    CHECK(d.violation == ABX_REASON_ALIGNMENT && d.value == 7 && d.limit == 8);
+    CHECK(!abx_decode_arena_record(&d, (struct abx_record *)space, 64) && d.malformed);
 }
 
 /* Encodes one record, then expects one verdict of the decoder. */
@@ -85,8 +76,8 @@ static void ring_round_trip(void)
         struct abx_encoder e = {.at = space, .end = space + sizeof space};                         \
         struct decoder d = fresh(start);                                                           \
         encode;                                                                                    \
-        EXPECT(!decode_all(&d, space, (size_t)(e.at - space), false));                             \
-        EXPECT(!d.malformed && d.violation == (why) && d.calls == 0);                              \
+        CHECK(!decode_all(&d, space, (size_t)(e.at - space), false));                              \
+        CHECK(!d.malformed && d.violation == (why) && d.calls == 0);                               \
     } while (0)
 
 static void wrong_values(void)
@@ -117,21 +108,21 @@ static void wrong_shapes(void)
     for (uint32_t left = 0; left < 32; left++) {
         struct decoder d = fresh(ABX_CONTEXT_COMPUTE);
 
-        EXPECT(!abx_decode_arena_record(&d, &r->head, left) && d.malformed && !d.calls);
+        CHECK(!abx_decode_arena_record(&d, &r->head, left) && d.malformed && !d.calls);
     }
     for (uint32_t bytes = 0; bytes < 64; bytes++) {
         struct decoder d = fresh(ABX_CONTEXT_COMPUTE);
 
         r->head.bytes = bytes;
-        EXPECT(abx_decode_arena_record(&d, &r->head, 64) == (bytes == 32));
-        EXPECT(!d.malformed == (bytes == 32));
+        CHECK(abx_decode_arena_record(&d, &r->head, 64) == (bytes == 32));
+        CHECK(!d.malformed == (bytes == 32));
     }
     r->head = (struct abx_record){.op = 999, .bytes = 32};
     struct decoder d = fresh(ABX_CONTEXT_COMPUTE);
-    EXPECT(!abx_decode_arena_record(&d, &r->head, 64) && d.malformed);
+    CHECK(!abx_decode_arena_record(&d, &r->head, 64) && d.malformed);
     r->head = (struct abx_record){.op = ABX_OP_SET_BYTES, .reserved = 1, .bytes = 32};
     d = fresh(ABX_CONTEXT_COMPUTE);
-    EXPECT(!abx_decode_arena_record(&d, &r->head, 64) && d.malformed);
+    CHECK(!abx_decode_arena_record(&d, &r->head, 64) && d.malformed);
 }
 
 static int grow_once(struct abx_encoder *e, size_t bytes)
@@ -149,11 +140,11 @@ static void full_cursor(void)
     _Alignas(8) uint8_t space[40];
     struct abx_encoder e = {.at = space, .end = space + 40, .grow = grow_once};
 
-    EXPECT(abx_encode_set_buffer(&e, BUFFER, 0, 0) && e.at == space + 32);
-    EXPECT(abx_encode_set_buffer(&e, BUFFER, 0, 0) && !e.failed);
-    EXPECT(abx_encode_set_buffer(&e, BUFFER, 0, 0) && !e.failed);
-    EXPECT(!abx_encode_set_buffer(&e, BUFFER, 0, 0) && e.failed);
-    EXPECT(!abx_encode_encoder_end(&e) && e.failed);
+    CHECK(abx_encode_set_buffer(&e, BUFFER, 0, 0) && e.at == space + 32);
+    CHECK(abx_encode_set_buffer(&e, BUFFER, 0, 0) && !e.failed);
+    CHECK(abx_encode_set_buffer(&e, BUFFER, 0, 0) && !e.failed);
+    CHECK(!abx_encode_set_buffer(&e, BUFFER, 0, 0) && e.failed);
+    CHECK(!abx_encode_encoder_end(&e) && e.failed);
 }
 
 static void trace(void)
@@ -164,14 +155,14 @@ static void trace(void)
 
     abx_encode_set_buffer(&e, (1ull << 32) | 7, 0, 2);
     abx_trace_record(&s, (struct abx_record *)space, 32);
-    EXPECT(s.data && !strcmp(s.data, "set_buffer buffer=7.1 offset=0 index=2"));
+    CHECK(s.data && !strcmp(s.data, "set_buffer buffer=7.1 offset=0 index=2"));
     abx_string_finish(&s);
     s = (struct abx_string){0};
     e.at = space;
     abx_encode_set_bytes(&e, 1, 40, "0123456789012345678901234567890123456789");
     ((struct abx_record *)space)->bytes = 24; /* says more than it holds */
     abx_trace_record(&s, (struct abx_record *)space, 24);
-    EXPECT(s.data && !strcmp(s.data, "set_bytes index=1 length=40 data=3031323334353637"));
+    CHECK(s.data && !strcmp(s.data, "set_bytes index=1 length=40 data=3031323334353637"));
     abx_string_finish(&s);
 }
 
@@ -210,13 +201,13 @@ static void mutations(void)
         memcpy(copy, space, bytes);
         if (abx_decode_arena_record(&d, copy, (uint32_t)bytes)) {
             accepted++;
-            EXPECT(copy->bytes <= bytes && !copy->reserved && d.calls == 1);
+            CHECK(copy->bytes <= bytes && !copy->reserved && d.calls == 1);
         } else {
-            EXPECT(d.calls == 0 && (d.malformed || d.violation));
+            CHECK(d.calls == 0 && (d.malformed || d.violation));
         }
         free(copy);
     }
-    EXPECT(accepted > 0);
+    CHECK(accepted > 0);
 }
 
 /* Not a verdict, a figure: a benchmark that fails on a busy machine teaches people to ignore it. */
@@ -237,7 +228,7 @@ static void measure(void)
             abx_encode_set_buffer(&e, BUFFER, i, i & 15);
         encode += abx_now_ns() - start;
         start = abx_now_ns();
-        EXPECT(decode_all(&d, space, RECORDS * 32, false));
+        CHECK(decode_all(&d, space, RECORDS * 32, false));
         decode += abx_now_ns() - start;
     }
     printf("encode %.1f ns a record, decode %.1f ns (%.0f M/s)\n",
@@ -246,15 +237,17 @@ static void measure(void)
     free(space);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    round_trip();
-    ring_round_trip();
-    wrong_values();
-    wrong_shapes();
-    full_cursor();
-    trace();
-    mutations();
-    measure();
-    return failures != 0;
+    const struct check_case cases[] = {
+            CASE(round_trip),
+            CASE(ring_round_trip),
+            CASE(wrong_values),
+            CASE(wrong_shapes),
+            CASE(full_cursor),
+            CASE(trace),
+            CASE(mutations),
+            CASE(measure),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 60));
 }

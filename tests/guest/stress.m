@@ -11,15 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { Threads = 8, Rounds = 40, Elements = 5000 };
+#include "../check.h"
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
+enum { Threads = 8, Rounds = 40, Elements = 5000 };
 
 static id<MTLDevice> device;
 static id<MTLCommandQueue> shared;

@@ -2,6 +2,7 @@
 #ifndef ABX_TESTS_HOST_GUEST_H
 #define ABX_TESTS_HOST_GUEST_H
 
+#include "../check.h"
 #include "encode_gen.h"
 #include "host/control/control.h"
 #include "wire/transport/transport.h"
@@ -11,14 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 #define ARENA_BYTES (4u << 20)
 #define ARENA_CHUNK 1u

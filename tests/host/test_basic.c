@@ -12,6 +12,8 @@ static const char source[] = "#include <metal_stdlib>\n"
                              "        uint i [[thread_position_in_grid]]) { x[i] *= by; }\n";
 
 /* Compiles, runs and checks one kernel. */
+static struct abx_control *control;
+
 static void run_twice(struct guest *g)
 {
     int r = guest_compile(g, source, HANDLE(10));
@@ -36,7 +38,7 @@ static void run_twice(struct guest *g)
     CHECK(x[1000] == 0);
 }
 
-static void check_kernel(struct abx_control *control)
+static void check_kernel(void)
 {
     struct abx_control_tenant tenant;
     struct abx_control_client *clients;
@@ -66,10 +68,11 @@ static void check_kernel(struct abx_control *control)
     CHECK(access(tenant.socket, F_OK) < 0);
 }
 
-static void check_cache(struct abx_control *control)
+static void check_cache(void)
 {
     struct abx_control_tenant tenant;
     struct guest g;
+    check_kernel();
     daemon_tenant(control, "two", "cpu", NULL, &tenant);
     guest_open(&g, tenant.socket);
     uint64_t start = abx_now_ns();
@@ -89,12 +92,13 @@ static void check_cache(struct abx_control *control)
     guest_close(&g);
 }
 
-static void check_tenants(struct abx_control *control)
+static void check_tenants(void)
 {
     struct abx_control_tenant *tenants, tenant;
     struct abx_control_daemon d;
     struct abx_control *holder;
     unsigned count;
+    daemon_tenant(control, "two", "cpu", NULL, &tenant);
     CHECK(abx_control_ping(control, &d) == 0 && d.version == ABX_CONTROL_VERSION);
     CHECK(abx_control_tenant_create(control, "../x", "", 0, NULL, &tenant) == -EINVAL);
     CHECK(abx_control_tenant_create(control, "x", "cuda", 0, NULL, &tenant) == -ENODEV);
@@ -115,7 +119,7 @@ static void check_tenants(struct abx_control *control)
     CHECK(access(tenant.socket, F_OK) < 0);
 }
 
-static void check_default_socket(struct abx_control *control)
+static void check_default_socket(void)
 {
     char path[ABX_CONTROL_PATH_BYTES];
     struct abx_control_client *clients;
@@ -147,16 +151,23 @@ static void check_inproc(void)
     guest_close(&g);
 }
 
-int main(void)
+static void start(void)
 {
-    uint64_t start = abx_now_ns();
-    struct abx_control *control = daemon_start();
-    fprintf(stderr, "started in %.1f ms\n", (double)(abx_now_ns() - start) / 1e6);
-    check_kernel(control);
-    check_cache(control);
-    check_tenants(control);
-    check_default_socket(control);
-    check_inproc();
+    uint64_t before = abx_now_ns();
+    control = daemon_start();
+    fprintf(stderr, "started in %.1f ms\n", (double)(abx_now_ns() - before) / 1e6);
+}
+
+static void stop(void)
+{
     daemon_stop(control);
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_kernel), CASE(check_cache), CASE(check_tenants), CASE(check_default_socket),
+            CASE_KEEPS(check_inproc, 3), /* the library stays */
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop));
 }

@@ -44,6 +44,8 @@ static void check_race(void)
     }
     stop();
     CHECK(kill(first, 0) < 0 || waitpid(first, NULL, 0) < 0);
+    close(pids[0]);
+    close(pids[1]);
     CHECK(daemon_folder_remove());
 }
 
@@ -189,11 +191,13 @@ static void check_losses(void)
     CHECK(daemon_folder_remove());
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    check_race();
-    check_idle();
-    check_losses();
-    check_folder();
-    return 0;
+    const struct check_case cases[] = {
+            CASE(check_race),
+            CASE(check_idle),
+            CASE(check_losses),
+            CASE(check_folder),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 60));
 }

@@ -346,16 +346,52 @@ static void check_loss(const char *name, enum abx_reason reason, const char *tex
     guest_close(&neighbour);
 }
 
-int main(void)
+static void check_fault(void)
+{
+    check_bad_kernel("faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 100, 1);
+}
+
+static void check_many_faults(void)
+{
+    check_bad_kernel("very-faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 30, 1 << 16);
+}
+
+static void check_endless(void)
+{
+    check_bad_kernel("endless", "forever", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1);
+}
+
+static void check_long(void)
+{
+    check_bad_kernel("long", "turns", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1 << 10);
+}
+
+static void check_shot(void)
+{
+    check_loss("shot", ABX_REASON_LOST, "killed by signal 9");
+}
+
+static void start(void)
 {
     control = daemon_start();
-    check_client_killed();
-    check_bad_kernel("faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 100, 1);
-    check_bad_kernel("very-faulty", "wild", ABX_EXEC_PAGE_FAULT, ABX_REASON_FAULT, 30, 1 << 16);
-    check_bad_kernel("endless", "forever", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1);
-    check_bad_kernel("long", "turns", ABX_EXEC_TIMEOUT, ABX_REASON_TIMEOUT, 2, 1 << 10);
-    check_busy();
-    check_loss("shot", ABX_REASON_LOST, "killed by signal 9");
+}
+
+static void stop(void)
+{
     daemon_stop(control);
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_client_killed),
+            CASE(check_fault),
+            CASE(check_many_faults),
+            CASE(check_endless),
+            CASE(check_long),
+            CASE(check_busy),
+            CASE(check_shot),
+    };
+    return check_run(
+            argc, argv, CHECK_SUITE(cases, .seconds = 120, .before = start, .after = stop));
 }

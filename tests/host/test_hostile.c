@@ -345,25 +345,42 @@ static void check_addresses(void)
 }
 
 /* test_hostile [BACKEND...] */
+static struct abx_control *control;
+static const char *backend;
+
+static void start(void)
+{
+    struct abx_control_tenant tenant;
+    control = daemon_start();
+    daemon_tenant(control, backend, backend, NULL, &tenant);
+    setup(tenant.socket);
+}
+
+static void stop(void)
+{
+    CHECK(atomic_load(&g.host->lost) == 0);
+    guest_close(&g);
+    daemon_stop(control);
+}
+
+/* Arguments: backends, instead of null and cpu. */
 int main(int argc, char **argv)
 {
-    static const char *const usual[] = {"null", "cpu"};
-    const char *const *backends = argc > 1 ? (const char *const *)argv + 1 : usual;
-    int count = argc > 1 ? argc - 1 : 2;
-    struct abx_control *control = daemon_start();
-    for (int i = 0; i < count; i++) {
-        struct abx_control_tenant tenant;
-        daemon_tenant(control, backends[i], backends[i], NULL, &tenant);
-        setup(tenant.socket);
-        check_handles();
-        check_ranges();
-        check_sizes();
-        check_state();
-        check_icb();
-        check_addresses();
-        CHECK(atomic_load(&g.host->lost) == 0);
-        guest_close(&g);
+    static const char *const usual[] = {"null", "cpu", NULL};
+    const struct check_case cases[] = {
+            CASE(check_handles),
+            CASE(check_ranges),
+            CASE(check_sizes),
+            CASE(check_state),
+            CASE(check_icb),
+            CASE(check_addresses),
+    };
+    int failed = 0;
+    for (const char *const *b = argc > 1 ? (const char *const *)argv + 1 : usual; *b; b++) {
+        backend = *b;
+        puts(backend);
+        failed |= check_run(
+                0, NULL, CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop));
     }
-    daemon_stop(control);
-    return 0;
+    return failed;
 }

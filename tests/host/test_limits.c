@@ -222,6 +222,7 @@ static void check_full_disk(void)
         return;
     }
     setenv("ARCBOX_CACHE_DIR", cache, 1);
+    daemon_stop(control);
     control = daemon_start();
     daemon_tenant(control, "full", "null", NULL, &t);
     guest_open(&g, t.socket);
@@ -230,22 +231,32 @@ static void check_full_disk(void)
         guest_pipeline(&g, "k", HANDLE(10 + (unsigned)i), HANDLE(20 + (unsigned)i));
     }
     guest_close(&g);
-    daemon_stop(control);
-    umount(cache);
+    umount2(cache, MNT_DETACH);
     rmdir(cache);
 }
 
-int main(void)
+static void start(void)
+{
+    control = daemon_start();
+}
+
+static void stop(void)
+{
+    daemon_stop(control);
+}
+
+int main(int argc, char **argv)
 {
     setenv("ARCBOX_COMPILE_SECONDS", "4", 1);
-    control = daemon_start();
-    check_memory();
-    check_expansion();
-    check_clients();
-    check_requests();
-    check_rights();
-    check_bombs();
-    daemon_stop(control);
-    check_full_disk();
-    return 0;
+    const struct check_case cases[] = {
+            CASE(check_memory),
+            CASE(check_expansion),
+            CASE(check_clients),
+            CASE(check_requests),
+            CASE(check_rights),
+            CASE(check_bombs),
+            CASE(check_full_disk),
+    };
+    return check_run(
+            argc, argv, CHECK_SUITE(cases, .seconds = 120, .before = start, .after = stop));
 }

@@ -52,7 +52,7 @@ static void check_map(void)
     close(fd);
 }
 
-int main(void)
+static void check_sizes(void)
 {
     CHECK(!guarded_alloc(SIZE_MAX) && guarded_inherit(NULL, true) == 0);
     guarded_free(NULL);
@@ -60,6 +60,13 @@ int main(void)
     check_size(4096 - 64);
     check_size(4096);
     check_size(3 << 20);
-    check_map();
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_sizes),
+            CASE(check_map),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 20));
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static struct abx_control *control;
 static const char *path;
 static struct guest neighbour; /* same tenant, so same worker: must never notice */
 
@@ -242,13 +243,13 @@ static void check_random(void)
 
 /* ---- time of check, time of use */
 
-static _Atomic bool stop;
+static _Atomic bool enough;
 
 static void *scribble(void *argument)
 {
     struct guest *g = argument;
     volatile uint64_t *words = (volatile uint64_t *)g->arena;
-    for (uint64_t i = 0; !atomic_load(&stop); i++) {
+    for (uint64_t i = 0; !atomic_load(&enough); i++) {
         size_t at = random_next() % 64;
         uint64_t old = words[at];
         words[at] = i % 3 ? random_next() : old ^ 1ull << (random_next() % 64);
@@ -266,7 +267,7 @@ static void check_changing_arena(void)
         struct guest g;
         pthread_t thread;
         guest_open(&g, path);
-        atomic_store(&stop, false);
+        atomic_store(&enough, false);
         struct abx_encoder *e = guest_begin(&g);
         for (int i = 0; i < 500; i++) {
             abx_encode_blit_begin(e);
@@ -283,7 +284,7 @@ static void check_changing_arena(void)
             failed += g.host->results[0].error != 0;
             ran += g.host->results[0].error == 0;
         }
-        atomic_store(&stop, true);
+        atomic_store(&enough, true);
         pthread_join(thread, NULL);
         guest_close(&g);
     }
@@ -293,23 +294,35 @@ static void check_changing_arena(void)
     CHECK(died + failed > 0);
 }
 
-int main(void)
+static void start(void)
 {
-    struct abx_control *control = daemon_start();
-    struct abx_control_tenant tenant, *tenants;
-    unsigned count;
+    static struct abx_control_tenant tenant;
+    control = daemon_start();
     daemon_tenant(control, "streams", "cpu", NULL, &tenant);
     path = tenant.socket;
     guest_open(&neighbour, path);
-    check_ring();
-    check_objects();
-    check_arena();
-    check_socket();
-    check_random();
-    check_changing_arena();
+}
+
+static void stop(void)
+{
+    struct abx_control_tenant *tenants;
+    unsigned count;
     CHECK(abx_control_tenants(control, &tenants, &count) == 0 && count == 1);
     CHECK(tenants[0].worker_deaths == 0);
     free(tenants);
+    guest_close(&neighbour);
     daemon_stop(control);
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_ring),
+            CASE(check_objects),
+            CASE(check_arena),
+            CASE(check_socket),
+            CASE(check_random),
+            CASE(check_changing_arena),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop));
 }

@@ -84,15 +84,18 @@ static void test_threadgroups(void)
     id<MTLBuffer> n = [device newBufferWithLength:4 options:0];
     for (uint32_t i = 0; i < N; i++)
         ((uint32_t *)x.contents)[i] = i;
+    /* What the command buffer does not retain is ours to keep. */
+    __attribute__((objc_precise_lifetime)) id<MTLComputePipelineState> sum = pipeline(@"sum");
+    __attribute__((objc_precise_lifetime)) id<MTLComputePipelineState> count = pipeline(@"count");
     id<MTLCommandBuffer> commands = [queue commandBufferWithUnretainedReferences];
     id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
-    [encoder setComputePipelineState:pipeline(@"sum")];
+    [encoder setComputePipelineState:sum];
     [encoder setBuffer:x offset:0 atIndex:0];
     [encoder setBuffer:out offset:0 atIndex:1];
     [encoder setThreadgroupMemoryLength:G * 4 atIndex:0];
     [encoder dispatchThreadgroups:MTLSizeMake(N / G, 1, 1)
             threadsPerThreadgroup:MTLSizeMake(G, 1, 1)];
-    [encoder setComputePipelineState:pipeline(@"count")];
+    [encoder setComputePipelineState:count];
     [encoder setBuffer:n offset:0 atIndex:0];
     [encoder dispatchThreads:MTLSizeMake(777, 1, 1) threadsPerThreadgroup:MTLSizeMake(32, 1, 1)];
     [encoder endEncoding];

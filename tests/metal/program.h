@@ -3,13 +3,8 @@
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "../check.h"
+
 #define CHECK_DONE(commands)                                                                       \
     do {                                                                                           \
         id<MTLCommandBuffer> done_ = (commands);                                                   \

@@ -7,19 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "encode_gen.h"
 #include "fake_host.h"
 #include "wire/client.h"
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
 static struct fake_host host;
+static struct abx_client *c;
 
 static void submit(struct abx_client_queue *q, struct abx_arena *arena, uint64_t *sequence,
         uint32_t *result, unsigned records)
@@ -33,7 +27,7 @@ static void submit(struct abx_client_queue *q, struct abx_arena *arena, uint64_t
     CHECK(r == 0);
 }
 
-static void test_commits(struct abx_client *c)
+static void test_commits(void)
 {
     struct abx_client_queue q;
     CHECK(abx_client_queue_create(c, &q) == 0);
@@ -57,6 +51,9 @@ static void test_commits(struct abx_client *c)
     CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
     abx_client_result_free(c, result);
     abx_arena_finish(&empty);
+    struct abx_client_counters counters;
+    abx_client_counters(c, &counters);
+    CHECK(counters.encode_trips == 0 && counters.wait_trips <= counters.commits);
     /* Past the cap of one command buffer: refused, said so, nothing sent. */
     struct abx_arena arena;
     abx_arena_init(&arena, c);
@@ -71,7 +68,7 @@ static void test_commits(struct abx_client *c)
 }
 
 /* More commits than the ring or the result table holds. */
-static void test_flood(struct abx_client *c)
+static void test_flood(void)
 {
     struct abx_client_queue q;
     CHECK(abx_client_queue_create(c, &q) == 0);
@@ -111,7 +108,7 @@ static void test_flood(struct abx_client *c)
     abx_client_queue_destroy(&q);
 }
 
-static void test_memory(struct abx_client *c)
+static void test_memory(void)
 {
     struct abx_memory a, b, big;
     CHECK(abx_client_alloc(c, 0, &a) == -EINVAL);
@@ -143,7 +140,7 @@ static void test_memory(struct abx_client *c)
     abx_client_free(c, &a);
 }
 
-static void test_random_memory(struct abx_client *c)
+static void test_random_memory(void)
 {
     enum { N = 300 };
     static struct abx_memory m[N];
@@ -167,7 +164,7 @@ static void test_random_memory(struct abx_client *c)
     CHECK(abx_client_allocated(c) == 0);
 }
 
-static void test_adopt(struct abx_client *c)
+static void test_adopt(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = 8 * page;
     uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -209,7 +206,7 @@ static void test_adopt(struct abx_client *c)
 }
 
 /* Memory that begins and ends inside pages: those stay the program's. */
-static void test_adopt_rims(struct abx_client *c)
+static void test_adopt_rims(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (4u << 20) + 2 * page;
     uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -237,7 +234,7 @@ static void test_adopt_rims(struct abx_client *c)
     munmap(p, bytes);
 }
 
-static void test_events(struct abx_client *c)
+static void test_events(void)
 {
     uint32_t slot;
     abx_handle handle;
@@ -263,7 +260,7 @@ static void test_events(struct abx_client *c)
     abx_client_queue_destroy(&q);
 }
 
-static void test_compile(struct abx_client *c)
+static void test_compile(void)
 {
     struct abx_client_compile r;
     abx_client_compile(c, abx_client_handle_new(c), "kernel", 6, &r);
@@ -277,9 +274,8 @@ static void test_compile(struct abx_client *c)
     CHECK(abx_client_prepare(c, 1, &bytes, text) == 0 && bytes == 48);
 }
 
-static void *encode_thread(void *user)
+static void *encode_thread(void *unused)
 {
-    struct abx_client *c = user;
     struct abx_client_queue q;
     CHECK(abx_client_queue_create(c, &q) == 0);
     for (unsigned i = 0; i < 500; i++) {
@@ -307,16 +303,16 @@ static void *encode_thread(void *user)
     return NULL;
 }
 
-static void test_threads(struct abx_client *c)
+static void test_threads(void)
 {
     pthread_t t[6];
     for (unsigned i = 0; i < 6; i++)
-        pthread_create(&t[i], NULL, encode_thread, c);
+        pthread_create(&t[i], NULL, encode_thread, NULL);
     for (unsigned i = 0; i < 6; i++)
         pthread_join(t[i], NULL);
 }
 
-static void test_handles(struct abx_client *c)
+static void test_handles(void)
 {
     abx_handle first = abx_client_handle_new(c);
     abx_client_handle_free(c, first);
@@ -328,7 +324,7 @@ static void test_handles(struct abx_client *c)
     }
 }
 
-static void test_fork(struct abx_client *c)
+static void test_fork(void)
 {
     static struct fake_host other; /* the child's */
     struct abx_memory m;
@@ -344,7 +340,8 @@ static void test_fork(struct abx_client *c)
         fake_host_start(&other);
         struct abx_client *mine = abx_client_get();
         CHECK(mine && mine != c);
-        test_compile(mine);
+        c = mine;
+        test_compile();
         _exit(0);
     }
     int status;
@@ -353,7 +350,7 @@ static void test_fork(struct abx_client *c)
     abx_client_free(c, &m);
 }
 
-static void test_lost(struct abx_client *c)
+static void test_lost(void)
 {
     struct abx_client_queue q;
     struct abx_arena arena;
@@ -373,39 +370,46 @@ static void test_lost(struct abx_client *c)
     CHECK(abx_client_commit(&q, &arena, &sequence, &result) == -ENODEV);
     abx_arena_finish(&arena);
     abx_client_queue_destroy(&q);
-}
-
-int main(void)
-{
-    setenv(ABX_SOCKET_ENV, "/nonexistent/gpu.sock", 1);
-    CHECK(abx_client_get() == NULL);
-    char line[256] = "x";
-    CHECK(abx_report_line(line, sizeof line) == 0 && !line[0]);
-    fake_host_start(&host);
-    struct abx_client *c = abx_client_get();
-    CHECK(c && c == abx_client_get() && !abx_client_lost(c));
-    CHECK(!strcmp(abx_client_welcome(c)->device_name, "Fake GPU"));
-    test_handles(c);
-    test_commits(c);
-    struct abx_client_counters counters;
-    abx_client_counters(c, &counters);
-    CHECK(counters.encode_trips == 0 && counters.wait_trips <= counters.commits);
-    test_flood(c);
-    test_memory(c);
-    test_random_memory(c);
-    test_adopt(c);
-    test_adopt_rims(c);
-    test_events(c);
-    test_compile(c);
-    test_threads(c);
-    test_fork(c);
-    CHECK(abx_report_line(line, sizeof line) > 0 && strstr(line, "Fake GPU"));
-    printf("%s\n", line);
-    test_lost(c);
     fake_host_start(&host); /* a new worker: the next device works */
     struct abx_client *second = abx_client_get();
     CHECK(second && second != c);
-    test_compile(second);
+    c = second;
+    test_compile();
+}
+
+static void test_report(void)
+{
+    char line[256];
+    CHECK(abx_report_line(line, sizeof line) > 0 && strstr(line, "Fake GPU"));
+    printf("%s\n", line);
+}
+
+/* Without a host there is no client, and nothing to report; then there is one. */
+static void start(void)
+{
+    char line[256] = "x";
+    setenv(ABX_SOCKET_ENV, "/nonexistent/gpu.sock", 1);
+    CHECK(abx_client_get() == NULL);
+    CHECK(abx_report_line(line, sizeof line) == 0 && !line[0]);
+    fake_host_start(&host);
+    c = abx_client_get();
+    CHECK(c && c == abx_client_get() && !abx_client_lost(c));
+    CHECK(!strcmp(abx_client_welcome(c)->device_name, "Fake GPU"));
+}
+
+static void stop(void)
+{
     fake_host_stop(&host);
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(test_handles), CASE(test_commits), CASE(test_flood), CASE(test_memory),
+            CASE(test_random_memory), CASE(test_adopt), CASE(test_adopt_rims), CASE(test_events),
+            CASE(test_compile), CASE(test_threads), CASE(test_fork), CASE(test_report),
+            CASE_KEEPS(test_lost, 2), /* another client */
+    };
+    return check_run(argc, argv,
+            CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop, .keeps = 4));
 }

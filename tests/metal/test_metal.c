@@ -6,22 +6,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "fake_host.h"
 #include "foundation/foundation.h"
 #include "metal_types_gen.h"
 #include "wire/client.h"
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
 extern id MTLCreateSystemDefaultDevice(void);
 
 static struct fake_host host;
+static id device;
+static void *whole_pool;
 
 /* The runtime tags its pointers to a class's description: the leak checker loses sight of them. */
 ABX_EXPORT const char *__lsan_default_suppressions(void);
@@ -43,7 +38,7 @@ static NSUInteger number(id object, const char *selector)
             object, sel_registerName(selector));
 }
 
-static id new_buffer(id device, NSUInteger length, NSUInteger options)
+static id new_buffer(NSUInteger length, NSUInteger options)
 {
     return ABX_MSG(id, (id, SEL, NSUInteger, NSUInteger), device,
             "newBufferWithLength:options:", length, options);
@@ -66,16 +61,16 @@ static const char *description(id error)
     return abx_ns_string_utf8(send(error, "localizedDescription"));
 }
 
-static id library_of(id device, const char *source, id *error)
+static id library_of(const char *source, id *error)
 {
     return ABX_MSG(id, (id, SEL, id, id, id *), device,
             "newLibraryWithSource:options:error:", abx_ns_string(source), NULL, error);
 }
 
-static id pipeline_of(id device)
+static id pipeline_of(void)
 {
     id error = NULL;
-    id library = library_of(device, "kernel", &error);
+    id library = library_of("kernel", &error);
     CHECK(library && !error);
     id function = ABX_MSG(id, (id, SEL, id), library, "newFunctionWithName:", abx_ns_string("k"));
     CHECK(function);
@@ -89,7 +84,7 @@ static id pipeline_of(id device)
 
 /* ---- tests */
 
-static void test_device(id device)
+static void test_device(void)
 {
     CHECK(!strcmp(abx_ns_string_utf8(send(device, "name")), "Fake GPU"));
     CHECK(ABX_MSG(int, (id, SEL, NSInteger), device, "supportsFamily:", MTLGPUFamilyApple7) == 1);
@@ -106,18 +101,18 @@ static void test_device(id device)
     CHECK(strstr(name, "g13s"));
 }
 
-static void test_buffers(id device)
+static void test_buffers(void)
 {
-    CHECK(!new_buffer(device, 0, 0));
-    CHECK(!new_buffer(device, (1u << 30) + 1, 0));
-    CHECK(!new_buffer(device, 16, 3 << 4)); /* memoryless */
-    id a = new_buffer(device, 1000, 0);
+    CHECK(!new_buffer(0, 0));
+    CHECK(!new_buffer((1u << 30) + 1, 0));
+    CHECK(!new_buffer(16, 3 << 4)); /* memoryless */
+    id a = new_buffer(1000, 0);
     CHECK(a && number(a, "length") == 1000 && number(a, "allocatedSize") >= 1000);
     char *p = (char *)send(a, "contents");
     CHECK(p && p[0] == 0 && p[999] == 0);
     CHECK(number(a, "gpuAddress") >= 1ull << 40);
     CHECK(number(a, "storageMode") == 0 && send(a, "device") == device);
-    id private = new_buffer(device, 5000, MTLResourceStorageModePrivate);
+    id private = new_buffer(5000, MTLResourceStorageModePrivate);
     CHECK(private && !send(private, "contents") && number(private, "storageMode") == 2);
     CHECK(number(private, "gpuAddress") != number(a, "gpuAddress"));
     id b = ABX_MSG(id, (id, SEL, const void *, NSUInteger, NSUInteger), device,
@@ -129,18 +124,18 @@ static void test_buffers(id device)
     objc_release(b);
     objc_release(private);
     CHECK(number(device, "currentAllocatedSize") < allocated);
-    ABX_MSG(void, (id, SEL, id), a = new_buffer(device, 1, 0), "setLabel:", abx_ns_string("x"));
+    ABX_MSG(void, (id, SEL, id), a = new_buffer(1, 0), "setLabel:", abx_ns_string("x"));
     CHECK(!strcmp(abx_ns_string_utf8(send(a, "label")), "x"));
     objc_release(a);
 }
 
-static void test_commands(id device)
+static void test_commands(void)
 {
     id queue = send(device, "newCommandQueue");
-    id pipeline = pipeline_of(device);
+    id pipeline = pipeline_of();
     CHECK(number(pipeline, "maxTotalThreadsPerThreadgroup") == 1024);
     CHECK(number(pipeline, "threadExecutionWidth") == 32);
-    id buffer = new_buffer(device, 4096, 0);
+    id buffer = new_buffer(4096, 0);
     uint32_t before = host.log_count;
     id commands = send(queue, "commandBuffer");
     CHECK(number(commands, "status") == MTLCommandBufferStatusNotEnqueued);
@@ -170,15 +165,18 @@ static void test_commands(id device)
     send(other, "commit");
     send(other, "waitUntilCompleted");
     CHECK(atomic_load(&host.destroys) > destroyed);
+    struct abx_client_counters counters;
+    abx_client_counters(abx_client_peek(), &counters);
+    CHECK(counters.encode_trips == 0 && counters.wait_trips <= 2 && counters.compile_trips == 1);
     objc_release(pipeline);
     objc_release(queue);
 }
 
 /* Every wrong call fails its command buffer with words, and nothing else. */
-static void test_wrong_calls(id device)
+static void test_wrong_calls(void)
 {
-    id queue = send(device, "newCommandQueue"), pipeline = pipeline_of(device);
-    id buffer = new_buffer(device, 64, 0);
+    id queue = send(device, "newCommandQueue"), pipeline = pipeline_of();
+    id buffer = new_buffer(64, 0);
     for (int i = 0; i < 11; i++) {
         void *pool = objc_autoreleasePoolPush();
         id commands = send(queue, "commandBuffer");
@@ -261,13 +259,13 @@ static void test_wrong_calls(id device)
     objc_release(queue);
 }
 
-static void test_compile_errors(id device)
+static void test_compile_errors(void)
 {
     id error = NULL;
-    CHECK(!library_of(device, "an error", &error));
+    CHECK(!library_of("an error", &error));
     CHECK(number(error, "code") == 3 && strstr(description(error), "program_source:1:1: error"));
     CHECK(!strcmp(abx_ns_string_utf8(send(error, "domain")), "MTLLibraryErrorDomain"));
-    id library = library_of(device, "kernel", NULL);
+    id library = library_of("kernel", NULL);
     CHECK(!ABX_MSG(id, (id, SEL, id), library, "newFunctionWithName:", abx_ns_string("none")));
     CHECK(abx_ns_array_count(send(library, "functionNames")) == 1);
     static const char damaged[] = "MTLB\1\2\3\4 some code, more of it ENDT";
@@ -304,7 +302,7 @@ static struct counting_block counting(_Atomic int *count, pthread_t *thread)
             {stack_block_class, 0, 0, (void (*)(void))count_up, &block_descriptor}, count, thread};
 }
 
-static void test_handlers(id device)
+static void test_handlers(void)
 {
     id queue = send(device, "newCommandQueue");
     _Atomic int count = 0;
@@ -325,7 +323,7 @@ static void test_handlers(id device)
     objc_release(queue); /* with the thread running */
 }
 
-static void test_order(id device)
+static void test_order(void)
 {
     id queue = send(device, "newCommandQueue");
     id first = send(queue, "commandBuffer"), second = send(queue, "commandBuffer");
@@ -340,7 +338,7 @@ static void test_order(id device)
     objc_release(queue);
 }
 
-static void test_events(id device)
+static void test_events(void)
 {
     id queue = send(device, "newCommandQueue"), event = send(device, "newSharedEvent");
     CHECK(number(event, "signaledValue") == 0);
@@ -359,7 +357,7 @@ static void test_events(id device)
     objc_release(queue);
 }
 
-static void test_icb(id device)
+static void test_icb(void)
 {
     id descriptor = objc_alloc_init((Class)objc_getClass("MTLIndirectCommandBufferDescriptor"));
     ABX_MSG(void, (id, SEL, NSUInteger), descriptor, "setCommandTypes:", 32);
@@ -370,7 +368,7 @@ static void test_icb(id device)
     CHECK(icb && number(icb, "size") == 4);
     CHECK(!ABX_MSG(id, (id, SEL, NSUInteger), icb, "indirectComputeCommandAtIndex:", 4));
     id command = ABX_MSG(id, (id, SEL, NSUInteger), icb, "indirectComputeCommandAtIndex:", 3);
-    id buffer = new_buffer(device, 64, 0);
+    id buffer = new_buffer(64, 0);
     ABX_MSG(void, (id, SEL, id, NSUInteger, NSUInteger), command,
             "setKernelBuffer:offset:atIndex:", buffer, 4, 2);
     MTLSize one = {1, 1, 1};
@@ -402,7 +400,7 @@ static void *stress_thread(void *user)
         void *pool = objc_autoreleasePoolPush();
         id commands = send(stress.queue, "commandBuffer");
         id encoder = send(commands, "computeCommandEncoder");
-        id mine = new_buffer(stress.device, (NSUInteger)(i * 37 % 70000 + 1), 0);
+        id mine = new_buffer((NSUInteger)(i * 37 % 70000 + 1), 0);
         ABX_MSG(void, (id, SEL, id), encoder, "setComputePipelineState:", stress.pipeline);
         for (NSUInteger k = 0; k < 20; k++)
             set_buffer(encoder, k % 2 ? mine : stress.buffer, 0, k);
@@ -417,13 +415,12 @@ static void *stress_thread(void *user)
     return NULL;
 }
 
-static void test_threads(id device)
+static void test_threads(void)
 {
-    stress.device = device;
     stress.queue = ABX_MSG(
             id, (id, SEL, NSUInteger), device, "newCommandQueueWithMaxCommandBufferCount:", 16);
-    stress.pipeline = pipeline_of(device);
-    stress.buffer = new_buffer(device, 100, 0);
+    stress.pipeline = pipeline_of();
+    stress.buffer = new_buffer(100, 0);
     pthread_t t[4];
     for (int i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, stress_thread, NULL);
@@ -438,10 +435,10 @@ static void test_threads(id device)
     objc_release(stress.queue);
 }
 
-static void measure(id device)
+static void measure(void)
 {
-    id queue = send(device, "newCommandQueue"), pipeline = pipeline_of(device);
-    id buffer = new_buffer(device, 100, 0);
+    id queue = send(device, "newCommandQueue"), pipeline = pipeline_of();
+    id buffer = new_buffer(100, 0);
     enum { N = 100000 };
     double best = 1e9;
     for (int run = 0; run < 3; run++) {
@@ -463,7 +460,7 @@ static void measure(id device)
     objc_release(queue);
 }
 
-static void test_lost(id device)
+static void test_lost(void)
 {
     id queue = send(device, "newCommandQueue"), commands = send(queue, "commandBuffer");
     atomic_store(&host.hold, 1);
@@ -479,31 +476,42 @@ static void test_lost(id device)
     send(commands, "commit");
     send(commands, "waitUntilCompleted");
     CHECK(number(commands, "status") == MTLCommandBufferStatusError && send(commands, "error"));
-    CHECK(!new_buffer(device, 10, 0));
+    CHECK(!new_buffer(10, 0));
     objc_release(queue);
+    fake_host_start(&host); /* for stop() */
 }
 
-int main(void)
+static void start(void)
 {
-    void *pool = objc_autoreleasePoolPush();
     fake_host_start(&host);
-    id device = MTLCreateSystemDefaultDevice();
+    whole_pool = objc_autoreleasePoolPush();
+    device = MTLCreateSystemDefaultDevice();
     CHECK(device);
-    test_device(device);
-    test_buffers(device);
-    test_commands(device);
-    struct abx_client_counters counters;
-    abx_client_counters(abx_client_peek(), &counters);
-    CHECK(counters.encode_trips == 0 && counters.wait_trips <= 2 && counters.compile_trips == 1);
-    test_wrong_calls(device);
-    test_compile_errors(device);
-    test_handlers(device);
-    test_order(device);
-    test_events(device);
-    test_icb(device);
-    test_threads(device);
-    measure(device);
-    test_lost(device);
-    objc_autoreleasePoolPop(pool);
-    return 0;
+}
+
+static void stop(void)
+{
+    objc_autoreleasePoolPop(whole_pool);
+    objc_release(device);
+    fake_host_stop(&host);
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(test_device),
+            CASE(test_buffers),
+            CASE(test_commands),
+            CASE(test_wrong_calls),
+            CASE(test_compile_errors),
+            CASE(test_handlers),
+            CASE(test_order),
+            CASE(test_events),
+            CASE(test_icb),
+            CASE(test_threads),
+            CASE(measure),
+            CASE(test_lost),
+    };
+    return check_run(argc, argv,
+            CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop, .keeps = 4));
 }

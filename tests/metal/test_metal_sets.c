@@ -6,18 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "fake_host.h"
 #include "classes_gen.h"
 #include "foundation/foundation.h"
 #include "metal_types_gen.h"
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* The runtime tags its pointers to a class's description: the leak checker loses sight of them. */
 ABX_EXPORT const char *__lsan_default_suppressions(void);
@@ -29,8 +22,10 @@ const char *__lsan_default_suppressions(void)
 extern id MTLCreateSystemDefaultDevice(void);
 
 static struct fake_host host;
+static id device;
+static void *whole_pool;
 
-static id new_buffer(id device, NSUInteger length, NSUInteger options)
+static id new_buffer(NSUInteger length, NSUInteger options)
 {
     return ABX_MSG(id, (id, SEL, NSUInteger, NSUInteger), device,
             "newBufferWithLength:options:", length, options);
@@ -43,7 +38,7 @@ static NSUInteger retains(id object)
 
 /* ---- residency sets */
 
-static id new_set(id device, NSUInteger capacity)
+static id new_set(NSUInteger capacity)
 {
     struct MTLResidencySetDescriptor *d = (struct MTLResidencySetDescriptor *)objc_alloc_init(
             ABX_CLASS(MTLResidencySetDescriptor));
@@ -91,9 +86,9 @@ static uint64_t size(id set)
     return ABX_MSG(uint64_t, (id, SEL), set, "allocatedSize");
 }
 
-static void test_residency(id device)
+static void test_residency(void)
 {
-    id set = new_set(device, 0), a = new_buffer(device, 4096, 0), b = new_buffer(device, 100, 0);
+    id set = new_set(0), a = new_buffer(4096, 0), b = new_buffer(100, 0);
     uint64_t a_bytes = ABX_MSG(NSUInteger, (id, SEL), a, "allocatedSize");
     CHECK(!strcmp(abx_ns_string_utf8(ABX_MSG(id, (id, SEL), set, "label")), "weights"));
     add(set, a);
@@ -132,15 +127,15 @@ static void test_residency(id device)
 enum { MANY = 3000 };
 
 /* Many of them, in random order: the table keeps every entry reachable. */
-static void test_residency_many(id device)
+static void test_residency_many(void)
 {
     static id buffers[MANY];
     static bool inside[MANY];
-    id set = new_set(device, 7);
+    id set = new_set(7);
     NSUInteger expected = 0;
     unsigned random = 12345;
     for (unsigned i = 0; i < MANY; i++)
-        buffers[i] = new_buffer(device, 256, 0);
+        buffers[i] = new_buffer(256, 0);
     for (unsigned i = 0; i < 40000; i++) {
         random = random * 1103515245u + 12345u;
         unsigned at = (random >> 8) % MANY;
@@ -175,7 +170,7 @@ static void *set_worker(void *user)
     struct worker *w = user;
     void *pool = objc_autoreleasePoolPush();
     for (unsigned i = 0; i < 2000; i++) {
-        id buffer = new_buffer(w->device, 64, 0);
+        id buffer = new_buffer(64, 0);
         add(w->set, buffer);
         CHECK(contains(w->set, buffer));
         if (i % 7 == w->number)
@@ -187,10 +182,10 @@ static void *set_worker(void *user)
     return NULL;
 }
 
-static void test_residency_threads(id device)
+static void test_residency_threads(void)
 {
     struct worker workers[4];
-    id set = new_set(device, 0);
+    id set = new_set(0);
     for (unsigned i = 0; i < 4; i++) {
         workers[i] = (struct worker){.device = device, .set = set, .number = i};
         CHECK(pthread_create(&workers[i].thread, NULL, set_worker, &workers[i]) == 0);
@@ -204,16 +199,16 @@ static void test_residency_threads(id device)
 
 /* ---- queues and memory dropped while the GPU has them */
 
-static NSUInteger allocated(id device)
+static NSUInteger allocated(void)
 {
     return ABX_MSG(NSUInteger, (id, SEL), device, "currentAllocatedSize");
 }
 
 /* More queues than there are, each let go of right after its commit. Nothing but the next queue, or
  * the next question, takes note that it completed. */
-static void test_dropped(id device)
+static void test_dropped(void)
 {
-    NSUInteger before = allocated(device);
+    NSUInteger before = allocated();
     for (unsigned i = 0; i < 3 * ABX_MAX_QUEUES; i++) {
         void *pool = objc_autoreleasePoolPush();
         id queue = ABX_MSG(id, (id, SEL), device, "newCommandQueue");
@@ -222,7 +217,7 @@ static void test_dropped(id device)
             queue = ABX_MSG(id, (id, SEL), device, "newCommandQueue");
         }
         CHECK(queue);
-        id buffer = new_buffer(device, 100000, 0);
+        id buffer = new_buffer(100000, 0);
         id commands = ABX_MSG(id, (id, SEL), queue, "commandBuffer");
         id blit = ABX_MSG(id, (id, SEL), commands, "blitCommandEncoder");
         ABX_MSG(void, (id, SEL, id, NSRange, int), blit, "fillBuffer:range:value:", buffer,
@@ -233,9 +228,9 @@ static void test_dropped(id device)
         objc_release(queue);
         objc_autoreleasePoolPop(pool);
     }
-    for (unsigned wait = 0; allocated(device) != before && wait < 2000; wait++)
+    for (unsigned wait = 0; allocated() != before && wait < 2000; wait++)
         usleep(1000);
-    CHECK(allocated(device) == before);
+    CHECK(allocated() == before);
 }
 
 /* ---- argument encoders */
@@ -250,7 +245,7 @@ static id member(NSUInteger index, NSUInteger type, NSUInteger elements)
     return objc_autorelease((id)d);
 }
 
-static id encoder_of(id device, const id *members, NSUInteger n)
+static id encoder_of(const id *members, NSUInteger n)
 {
     return ABX_MSG(id, (id, SEL, id), device,
             "newArgumentEncoderWithArguments:", abx_ns_array(members, n));
@@ -274,14 +269,14 @@ static void *constant(id encoder, NSUInteger index)
 
 /* struct { uchar c [[id(0)]]; device float *p[3] [[id(2)]]; float3 v [[id(8)]]; half h [[id(9)]]; }
  */
-static void test_arguments(id device)
+static void test_arguments(void)
 {
     id members[] = {member(8, MTLDataTypeFloat3, 0), member(0, MTLDataTypeUChar, 0),
             member(2, MTLDataTypePointer, 3), member(9, MTLDataTypeHalf, 0)};
-    id encoder = encoder_of(device, members, 4);
+    id encoder = encoder_of(members, 4);
     CHECK(encoder && ABX_MSG(NSUInteger, (id, SEL), encoder, "alignment") == 16);
     CHECK(ABX_MSG(NSUInteger, (id, SEL), encoder, "encodedLength") == 64);
-    id table = new_buffer(device, 256, 0), data = new_buffer(device, 1000, 0);
+    id table = new_buffer(256, 0), data = new_buffer(1000, 0);
     uint64_t address = ABX_MSG(uint64_t, (id, SEL), data, "gpuAddress"), found;
     char *bytes = ABX_MSG(void *, (id, SEL), table, "contents");
     CHECK(!constant(encoder, 0)); /* no argument buffer yet */
@@ -312,15 +307,15 @@ static void test_arguments(id device)
     CHECK(!constant(encoder, 0));
     objc_release(encoder);
     id overlapping[] = {member(0, MTLDataTypePointer, 4), member(3, MTLDataTypePointer, 0)};
-    CHECK(!encoder_of(device, overlapping, 2));
+    CHECK(!encoder_of(overlapping, 2));
     id texture[] = {member(0, MTLDataTypeTexture, 0)};
-    CHECK(!encoder_of(device, texture, 1));
+    CHECK(!encoder_of(texture, 1));
     objc_release(table);
     objc_release(data);
 }
 
 /* The kernel of the pretend host takes buffers of one 4-byte number. */
-static void test_function_arguments(id device)
+static void test_function_arguments(void)
 {
     id error = NULL;
     id library = ABX_MSG(id, (id, SEL, id, id, id *), device,
@@ -329,7 +324,7 @@ static void test_function_arguments(id device)
     id encoder =
             ABX_MSG(id, (id, SEL, NSUInteger), function, "newArgumentEncoderWithBufferIndex:", 0);
     CHECK(encoder && ABX_MSG(NSUInteger, (id, SEL), encoder, "encodedLength") == 4);
-    id table = new_buffer(device, 16, 0);
+    id table = new_buffer(16, 0);
     char *bytes = ABX_MSG(void *, (id, SEL), table, "contents");
     target(encoder, table, 8);
     set_buffer(encoder, table, 0, 0); /* 4 bytes hold no pointer */
@@ -344,7 +339,7 @@ static void test_function_arguments(id device)
 
 /* ---- capture */
 
-static void test_capture(id device)
+static void test_capture(void)
 {
     Class cls = objc_getClass("MTLCaptureManager");
     id manager = ABX_MSG(id, (Class, SEL), cls, "sharedCaptureManager");
@@ -370,19 +365,32 @@ static void test_capture(id device)
     objc_release(scope);
 }
 
-int main(void)
+static void start(void)
 {
     fake_host_start(&host);
-    id device = MTLCreateSystemDefaultDevice();
+    whole_pool = objc_autoreleasePoolPush();
+    device = MTLCreateSystemDefaultDevice();
     CHECK(device);
-    void (*const tests[])(id) = {test_residency, test_residency_many, test_residency_threads,
-            test_dropped, test_arguments, test_function_arguments, test_capture};
-    for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
-        void *pool = objc_autoreleasePoolPush();
-        tests[i](device);
-        objc_autoreleasePoolPop(pool);
-    }
+}
+
+static void stop(void)
+{
+    objc_autoreleasePoolPop(whole_pool);
     objc_release(device);
-    puts("sets: ok");
-    return 0;
+    fake_host_stop(&host);
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(test_residency),
+            CASE(test_residency_many),
+            CASE(test_residency_threads),
+            CASE(test_dropped),
+            CASE(test_arguments),
+            CASE(test_function_arguments),
+            CASE(test_capture),
+    };
+    return check_run(argc, argv,
+            CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop, .keeps = 4));
 }

@@ -3,13 +3,8 @@
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "../check.h"
+
 #define ONE MTLSizeMake(1, 1, 1)
 #define HUGE_GRID MTLSizeMake(UINT64_MAX, UINT64_MAX, UINT64_MAX)
 

@@ -1,18 +1,11 @@
 /* The container of a .metallib file, damaged in every way that its bytes allow: whatever is
  * accepted must lie within the file. Argument: a file that is whole. */
+#include "../check.h"
 #include "shader/air/air.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static unsigned accepted, refused;
 

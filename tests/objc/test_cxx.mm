@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-#include "check.h"
+#include "../check.h"
 
 static int constructed, destroyed;
 

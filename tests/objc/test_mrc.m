@@ -1,7 +1,7 @@
 // Reference counts by hand.
 #import <Foundation/Foundation.h>
 #import <objc/runtime.h>
-#include "check.h"
+#include "../check.h"
 
 static int deallocs;
 

@@ -3,7 +3,7 @@
 #import <Foundation/Foundation.h>
 #import <objc/message.h>
 #import <objc/runtime.h>
-#include "check.h"
+#include "../check.h"
 
 struct Big {
     long a, b, c, d;

@@ -4,7 +4,7 @@
 #import <objc/runtime.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include "check.h"
+#include "../check.h"
 
 enum { THREADS = 8, ROUNDS = 2000 };
 

@@ -1,17 +1,10 @@
 /* Another machine's times in the program's own clock (src/wire/clock.h): between the commit and the
  * wait's end whatever the other clock does, and as far apart as they were where it does nothing. */
+#include "../check.h"
 #include "wire/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define CHECK(x)                                                                                   \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct abx_clock clock_of(uint64_t host, uint64_t here)
 {
@@ -78,11 +71,18 @@ static void check_jumps(void)
     }
 }
 
-int main(void)
+static void check_drifts(void)
 {
-    check_offsets();
     for (int64_t drift = -300; drift <= 300; drift += 50)
         check_drift(drift);
-    check_jumps();
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_offsets),
+            CASE(check_drifts),
+            CASE(check_jumps),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 20));
 }

@@ -212,7 +212,7 @@ static void check_many_pieces(void)
 
 /* ---- lists that change while they are read */
 
-static _Atomic bool stop;
+static _Atomic bool enough;
 
 struct scribbled {
     volatile uint64_t *words;
@@ -223,7 +223,7 @@ struct scribbled {
 static void *scribble(void *argument)
 {
     struct scribbled *s = argument;
-    while (!atomic_load(&stop)) {
+    while (!atomic_load(&enough)) {
         s->random ^= s->random << 13;
         s->random ^= s->random >> 7;
         s->random ^= s->random << 17;
@@ -254,7 +254,7 @@ static void check_changing_list(void)
         CHECK(there != MAP_FAILED);
         struct scribbled s = {(void *)((char *)there + (head.list - first)), m.count * 2,
                 round + 88172645463325252u};
-        atomic_store(&stop, false);
+        atomic_store(&enough, false);
         CHECK(pthread_create(&thread, NULL, scribble, &s) == 0);
         for (uint32_t i = 1; i <= 100; i++) {
             struct abx_message_chunk chunk = {.type = ABX_MESSAGE_CHUNK,
@@ -272,7 +272,7 @@ static void check_changing_list(void)
             taken++;
         else
             ended++;
-        atomic_store(&stop, true);
+        atomic_store(&enough, true);
         pthread_join(thread, NULL);
         munmap(there, 2 * SCATTER_PAGE);
         free(m.entries);
@@ -394,7 +394,7 @@ static void check_scribbled_page(void)
     enum { COMMITS = 500 };
     raw_open(&r);
     struct scribbled s = {(void *)r.host, sizeof *r.host / 8, 88172645463325252u};
-    atomic_store(&stop, false);
+    atomic_store(&enough, false);
     CHECK(pthread_create(&thread, NULL, scribble, &s) == 0);
     for (uint64_t i = 0; i <= COMMITS; i++) {
         push_fill(&r, i);
@@ -402,7 +402,7 @@ static void check_scribbled_page(void)
         if (i % 50 == 0)
             check_neighbour();
     }
-    atomic_store(&stop, true);
+    atomic_store(&enough, true);
     pthread_join(thread, NULL);
     memset(r.host, 0xff, sizeof *r.host);
     /* Its own work goes on, as one sees when it no longer writes there. */
@@ -420,7 +420,7 @@ static void check_scribbled_page(void)
 static void *ring_for_ever(void *argument)
 {
     struct raw *r = argument;
-    while (!atomic_load(&stop))
+    while (!atomic_load(&enough))
         scatter_kick(&r->guest);
     return NULL;
 }
@@ -432,14 +432,14 @@ static void check_wake_storm(void)
     raw_open(&r);
     atomic_store(&r.page->waiters, UINT32_MAX); /* and everything the host does rings here */
     push_fill(&r, 0);
-    atomic_store(&stop, false);
+    atomic_store(&enough, false);
     for (unsigned i = 0; i < 2; i++)
         CHECK(pthread_create(&threads[i], NULL, ring_for_ever, &r) == 0);
     for (uint64_t i = 1; i <= 300; i++) {
         push_fill(&r, i);
         check_neighbour();
     }
-    atomic_store(&stop, true);
+    atomic_store(&enough, true);
     for (unsigned i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     for (unsigned i = 0; atomic_load(&r.host->completed[0]) != 300; i++) {
@@ -450,27 +450,40 @@ static void check_wake_storm(void)
     check_neighbour();
 }
 
-int main(void)
+static struct abx_control *control;
+
+static void start(void)
 {
-    struct abx_control *control = daemon_start();
-    struct abx_control_tenant tenant, *tenants;
-    unsigned count;
+    static struct abx_control_tenant tenant;
+    control = daemon_start();
     daemon_tenant(control, "scatter", "cpu", NULL, &tenant);
     path = tenant.socket;
     guest_open(&neighbour, path);
     check_neighbour();
-    check_lists();
-    check_overlaps();
-    check_many_pieces();
-    check_changing_list();
-    check_setup();
-    check_payloads();
-    check_scribbled_page();
-    check_wake_storm();
+}
+
+static void stop(void)
+{
+    struct abx_control_tenant *tenants;
+    unsigned count;
     CHECK(abx_control_tenants(control, &tenants, &count) == 0 && count == 1);
     CHECK(tenants[0].worker_deaths == 0);
     free(tenants);
     guest_close(&neighbour);
     daemon_stop(control);
-    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct check_case cases[] = {
+            CASE(check_lists),
+            CASE(check_overlaps),
+            CASE(check_many_pieces),
+            CASE(check_changing_list),
+            CASE(check_setup),
+            CASE(check_payloads),
+            CASE(check_scribbled_page),
+            CASE(check_wake_storm),
+    };
+    return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop));
 }
