@@ -18,10 +18,10 @@ all=(host_null host_cpu session control object library metallib shader)
 
 place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;; *) echo tests/hostile/libfuzzer_$1 ;; esac; }
 
-# configure FOLDER SANITIZERS C_ARGS LINK_ARGS
+# configure FOLDER SANITIZERS COMPILER_ARGS LINK_ARGS
 configure() {
     [ -f "$1/build.ninja" ] || CC=clang-19 CXX=clang++-19 meson setup -Dfuzzers=true -Db_sanitize="$2" -Db_lundef=false \
-        -Dc_args="$3" -Dc_link_args="$4" "$1" "$source" >"$build/fuzz-setup.log" 2>&1 || { cat "$build/fuzz-setup.log" >&2; exit 1; }
+        -Dc_args="$3" -Dcpp_args="$3" -Dc_link_args="$4" -Dcpp_link_args="$4" "$1" "$source" >"$build/fuzz-setup.log" 2>&1 || { cat "$build/fuzz-setup.log" >&2; exit 1; }
     local paths=() target
     for target in "${all[@]}"; do paths+=("$(place "$target")"); done
     ninja -C "$1" -j2 "${paths[@]}" >"$build/fuzz-setup.log" 2>&1 || { tail -n 30 "$build/fuzz-setup.log" >&2; exit 1; }

@@ -57,6 +57,7 @@ enum abx_exec_op {
     ABX_EXEC_WAIT_FENCE = 7,
     ABX_EXEC_UPDATE_FENCE = 8,
     ABX_EXEC_DISPATCH_INDIRECT = 9,
+    ABX_EXEC_TIMESTAMP = 10,
 };
 
 /* Each command starts with this; `bytes` (a multiple of 8) leads to the next. */
@@ -121,6 +122,15 @@ struct abx_exec_fill {
     uint64_t offset, length;
     uint32_t value; /* one byte */
     uint32_t reserved;
+};
+
+/* Writes the time at which the commands before it have begun, or with a barrier before it ended: 8
+ * bytes, nanoseconds of CLOCK_MONOTONIC, which a device with a clock of its own turns its times
+ * into. */
+struct abx_exec_timestamp {
+    struct abx_exec_command head;
+    struct abx_device_memory *to;
+    uint64_t offset; /* a multiple of 8 */
 };
 
 /* An event is a 64-bit word in memory the guest shares (so its value is untrusted: it can only

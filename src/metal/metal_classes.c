@@ -56,6 +56,7 @@ COMMON(MTLLibrary)
 COMMON(MTLFunction)
 COMMON(MTLArgumentEncoder)
 COMMON(MTLCaptureScope)
+DEVICE_OF(MTLCounterSampleBuffer)
 COMMON(MTLBinaryArchive)
 COMMON(MTLDynamicLibrary)
 DEVICE_OF(MTLFunctionHandle)
@@ -91,7 +92,7 @@ static Class protocol_class(const char *name, const struct abx_objc_method *meth
 #define SIMPLE(index, protocol, type, dealloc_function)                                            \
     OBJECTS(index, protocol, type, PROTOCOL(protocol, ABX_CLASS(NSObject)), dealloc_function)
 
-/* The device is never given up. */
+/* The device is never given up, nor are its counters. */
 static void keep(id self, SEL cmd) {}
 
 static void define_resources(void)
@@ -131,6 +132,10 @@ static void define_commands(void)
             PROTOCOL(MTLSharedEvent, event), abx_metal_event_dealloc);
     SIMPLE(ABX_METAL_CAPTURE_SCOPE, MTLCaptureScope, struct abx_metal_capture_scope,
             MTLCaptureScope_dealloc);
+    SIMPLE(ABX_METAL_COUNTER, MTLCounter, struct abx_metal_object, keep);
+    SIMPLE(ABX_METAL_COUNTER_SET, MTLCounterSet, struct abx_metal_object, keep);
+    SIMPLE(ABX_METAL_SAMPLE_BUFFER, MTLCounterSampleBuffer, struct abx_metal_sample_buffer,
+            MTLCounterSampleBuffer_dealloc);
 }
 
 static void define_libraries(void)

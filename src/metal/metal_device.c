@@ -159,11 +159,6 @@ abx_objc_bool MTLDevice_supportsTextureSampleCount_(id self, SEL cmd, NSUInteger
     return count == 1;
 }
 
-abx_objc_bool MTLDevice_supportsCounterSampling_(id self, SEL cmd, MTLCounterSamplingPoint point)
-{
-    return 0;
-}
-
 abx_objc_bool MTLDevice_supportsVertexAmplificationCount_(id self, SEL cmd, NSUInteger count)
 {
     return 0;
@@ -219,11 +214,6 @@ NSUInteger MTLDevice_maxArgumentBufferSamplerCount(id self, SEL cmd)
     return 0;
 }
 
-id MTLDevice_counterSets(id self, SEL cmd)
-{
-    return abx_ns_array(NULL, 0);
-}
-
 /* ---- limits */
 
 MTLSize MTLDevice_maxThreadsPerThreadgroup(id self, SEL cmd)
@@ -266,16 +256,6 @@ void MTLDevice_setShouldMaximizeConcurrentCompilation_(id self, SEL cmd, BOOL on
 NSUInteger MTLDevice_maximumConcurrentCompilationTaskCount(id self, SEL cmd)
 {
     return 2;
-}
-
-/* One clock serves both sides. */
-void MTLDevice_sampleTimestamps_gpuTimestamp_(id self, SEL cmd, uint64_t *cpu, uint64_t *gpu)
-{
-    uint64_t now = abx_now_ns();
-    if (cpu)
-        *cpu = now;
-    if (gpu)
-        *gpu = now;
 }
 
 /* ---- queues */

@@ -14,7 +14,7 @@ static struct abx_metal_encoder *encoder_new(
     return encoder;
 }
 
-static id compute_encoder(id self, uint32_t dispatch_type, const char *what)
+static id compute_encoder(id self, uint32_t dispatch_type, id samples, const char *what)
 {
     struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
     struct abx_metal_encoder *encoder = encoder_new(buffer, ABX_METAL_COMPUTE_ENCODER, what);
@@ -22,12 +22,13 @@ static id compute_encoder(id self, uint32_t dispatch_type, const char *what)
         return NULL;
     encoder->dispatch_type = dispatch_type;
     abx_encode_compute_begin(&buffer->arena.encoder, dispatch_type);
+    abx_metal_sample_begin(encoder, samples);
     return objc_autorelease((id)encoder);
 }
 
 id MTLCommandBuffer_computeCommandEncoder(id self, SEL cmd)
 {
-    return compute_encoder(self, 0, "computeCommandEncoder");
+    return compute_encoder(self, 0, NULL, "computeCommandEncoder");
 }
 
 id MTLCommandBuffer_computeCommandEncoderWithDispatchType_(id self, SEL cmd, NSUInteger type)
@@ -38,35 +39,44 @@ id MTLCommandBuffer_computeCommandEncoderWithDispatchType_(id self, SEL cmd, NSU
                 (unsigned long)type);
         type = 0;
     }
-    return compute_encoder(self, (uint32_t)type, "computeCommandEncoderWithDispatchType:");
+    return compute_encoder(self, (uint32_t)type, NULL, "computeCommandEncoderWithDispatchType:");
 }
 
 id MTLCommandBuffer_computeCommandEncoderWithDescriptor_(id self, SEL cmd, id descriptor)
 {
-    NSUInteger type = descriptor ? ABX_MSG(NSUInteger, (id, SEL), descriptor, "dispatchType") : 0;
-    return compute_encoder(self, type == 1, "computeCommandEncoderWithDescriptor:");
+    struct MTLComputePassDescriptor *pass = (struct MTLComputePassDescriptor *)descriptor;
+    return compute_encoder(self, pass && pass->dispatchType == MTLDispatchTypeConcurrent,
+            pass ? pass->sampleBufferAttachments : NULL, "computeCommandEncoderWithDescriptor:");
+}
+
+static id blit_encoder(id self, id samples, const char *what)
+{
+    struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
+    struct abx_metal_encoder *encoder = encoder_new(buffer, ABX_METAL_BLIT_ENCODER, what);
+    if (!encoder)
+        return NULL;
+    abx_encode_blit_begin(&buffer->arena.encoder);
+    abx_metal_sample_begin(encoder, samples);
+    return objc_autorelease((id)encoder);
 }
 
 id MTLCommandBuffer_blitCommandEncoder(id self, SEL cmd)
 {
-    struct abx_metal_command_buffer *buffer = (struct abx_metal_command_buffer *)self;
-    struct abx_metal_encoder *encoder =
-            encoder_new(buffer, ABX_METAL_BLIT_ENCODER, "blitCommandEncoder");
-    if (!encoder)
-        return NULL;
-    abx_encode_blit_begin(&buffer->arena.encoder);
-    return objc_autorelease((id)encoder);
+    return blit_encoder(self, NULL, "blitCommandEncoder");
 }
 
 id MTLCommandBuffer_blitCommandEncoderWithDescriptor_(id self, SEL cmd, id descriptor)
 {
-    return MTLCommandBuffer_blitCommandEncoder(self, cmd);
+    struct MTLBlitPassDescriptor *pass = (struct MTLBlitPassDescriptor *)descriptor;
+    return blit_encoder(
+            self, pass ? pass->sampleBufferAttachments : NULL, "blitCommandEncoderWithDescriptor:");
 }
 
 /* ---- MTLCommandEncoder */
 
 static void end(struct abx_metal_encoder *encoder)
 {
+    abx_metal_sample_end(encoder);
     encoder->ended = true;
     encoder->buffer->encoder = NULL;
     abx_encode_encoder_end(&encoder->buffer->arena.encoder);

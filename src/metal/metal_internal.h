@@ -202,6 +202,14 @@ struct abx_metal_dynamic {
     struct abx_metal_library *library; /* retained; has a request */
 };
 
+/* Where times are sampled to: 8 bytes a sample in a buffer of its own. */
+struct abx_metal_sample_buffer {
+    struct abx_metal_object base;
+    struct abx_metal_buffer *buffer; /* retained; shared storage */
+    NSUInteger count;
+    bool hidden; /* MTLStorageModePrivate */
+};
+
 struct abx_metal_capture_scope {
     struct abx_metal_object base;
     id queue;
@@ -305,6 +313,11 @@ struct abx_metal_encoder {
     struct abx_metal_pipeline *pipeline;     /* not retained: the command buffer does */
     uint32_t dispatch_type, debug_depth;
     bool ended, logs; /* logs: the host has the command buffer's log */
+    uint32_t last_count;
+    struct abx_metal_sample {
+        struct abx_metal_sample_buffer *to; /* not retained: the command buffer does */
+        NSUInteger index;
+    } last[4]; /* what endEncoding samples */
 };
 
 static inline enum abx_metal_stage abx_metal_stage(const struct abx_metal_command_buffer *buffer)
@@ -341,6 +354,9 @@ enum abx_metal_class {
     ABX_METAL_BUFFER_BINDING,
     ABX_METAL_THREADGROUP_BINDING,
     ABX_METAL_CAPTURE_SCOPE,
+    ABX_METAL_COUNTER,
+    ABX_METAL_COUNTER_SET,
+    ABX_METAL_SAMPLE_BUFFER,
     ABX_METAL_ARCHIVE,
     ABX_METAL_FUNCTION_HANDLE,
     ABX_METAL_TABLE,
@@ -417,6 +433,11 @@ void abx_metal_define_listener(void);
 void abx_metal_define_absent(void);
 void abx_metal_define_constant_values(void);
 void abx_metal_define_capture_manager(void);
+void MTLCounterSampleBuffer_dealloc(id self, SEL cmd);
+/* What a pass descriptor's sampleBufferAttachments (or nil) ask for at the encoder's beginning, and
+ * at its end. */
+void abx_metal_sample_begin(struct abx_metal_encoder *encoder, id attachments);
+void abx_metal_sample_end(struct abx_metal_encoder *encoder);
 
 /* queue.c */
 struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers);

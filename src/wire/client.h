@@ -117,6 +117,8 @@ int abx_client_commit(struct abx_client_queue *queue, struct abx_arena *arena,
         uint64_t *ret_sequence, uint32_t *ret_result);
 /* The outcome so far; its times are this process's CLOCK_MONOTONIC. */
 void abx_client_result(struct abx_client *client, uint32_t result, struct abx_result *ret);
+/* The host's CLOCK_MONOTONIC, nanoseconds: an estimate where it is not this process's. */
+uint64_t abx_client_host_ns(const struct abx_client *client);
 /* What the host says of its error, or "". */
 void abx_client_result_text(
         struct abx_client *client, uint32_t result, char ret[static ABX_RESULT_TEXT_BYTES]);

@@ -191,6 +191,12 @@ void abx_client_result(struct abx_client *client, uint32_t result, struct abx_re
                 &ret->start_ns, &ret->end_ns);
 }
 
+uint64_t abx_client_host_ns(const struct abx_client *client)
+{
+    int64_t offset = atomic_load_explicit(&client->clock.offset, memory_order_relaxed);
+    return abx_now_ns() - (uint64_t)offset;
+}
+
 void abx_client_result_text(
         struct abx_client *client, uint32_t result, char ret[static ABX_RESULT_TEXT_BYTES])
 {

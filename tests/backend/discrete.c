@@ -334,6 +334,8 @@ static bool translate_command(const struct abx_submission *s, struct abx_exec_co
         }
         return translate(s, &fill->to, ABX_USAGE_WRITE);
     }
+    case ABX_EXEC_TIMESTAMP:
+        return translate(s, &((struct abx_exec_timestamp *)c)->to, ABX_USAGE_WRITE);
     case ABX_EXEC_BARRIER:
     case ABX_EXEC_WAIT_EVENT:
     case ABX_EXEC_SIGNAL_EVENT:

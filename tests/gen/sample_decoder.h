@@ -110,6 +110,7 @@ ON1(use_resource)
 ON1(execute_icb)
 ON1(reset_icb)
 ON1(fill_buffer)
+ON1(sample_timestamp)
 ON1(signal_event)
 ON1(wait_event)
 

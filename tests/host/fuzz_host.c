@@ -344,6 +344,7 @@ static size_t good_commands(uint8_t *to)
     abx_encode_wait_fence(e, HANDLE(FENCE));
     abx_encode_copy_buffer(e, HANDLE(PRIVATE), next() % 4096, HANDLE(DATA), next() % 4096, 64);
     abx_encode_fill_buffer(e, HANDLE(DATA), 4096, next() % 8192, 0);
+    abx_encode_sample_timestamp(e, HANDLE(DATA), next() % 1024 * 8, next() % 2);
     abx_encode_copy_icb(e, HANDLE(ICB), HANDLE(ICB), next() % 8, next() % 4, next() % 8);
     abx_encode_reset_icb(e, HANDLE(ICB), next() % 8, next() % 4);
     abx_encode_encoder_end(e);

@@ -8,6 +8,7 @@
 
 #define KERNEL HANDLE(11)
 #define SMALL HANDLE(3) /* 64 bytes */
+#define ODD HANDLE(7)   /* begins at an odd address */
 #define FENCE HANDLE(4)
 #define EVENT HANDLE(5)
 #define ICB HANDLE(6)
@@ -165,6 +166,23 @@ static void check_ranges(void)
     abx_encode_dispatch_indirect(e, SMALL, 2, one);
     end();
     expect("indirect unaligned", ABX_REASON_ALIGNMENT, ABX_OP_DISPATCH_INDIRECT, 2, 4);
+    compute();
+    abx_encode_sample_timestamp(e, SMALL, 64, 0);
+    end();
+    expect("sample past the end", ABX_REASON_RANGE, ABX_OP_SAMPLE_TIMESTAMP, 72, 64);
+    compute();
+    abx_encode_sample_timestamp(e, SMALL, HUGE_OFFSET + 8, 0);
+    end();
+    expect("huge sample", ABX_REASON_OVERFLOW, ABX_OP_SAMPLE_TIMESTAMP, HUGE_OFFSET + 8, 64);
+    blit();
+    abx_encode_sample_timestamp(e, SMALL, 4, 1);
+    end();
+    expect("sample unaligned", ABX_REASON_ALIGNMENT, ABX_OP_SAMPLE_TIMESTAMP, 4, 8);
+    GUEST_PUSH(&g, buffer_create, ODD, DATA_CHUNK, 4097, 64);
+    compute();
+    abx_encode_sample_timestamp(e, ODD, 8, 1);
+    end();
+    expect("sample into an odd buffer", ABX_REASON_ALIGNMENT, ABX_OP_SAMPLE_TIMESTAMP, 4105, 8);
 }
 
 /* ---- sizes */

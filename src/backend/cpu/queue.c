@@ -177,6 +177,9 @@ static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_
     if (head->op == ABX_EXEC_COPY) {
         const struct abx_exec_copy *c = (const struct abx_exec_copy *)head;
         memmove(c->to->address + c->to_offset, c->from->address + c->from_offset, c->length);
+    } else if (head->op == ABX_EXEC_TIMESTAMP) {
+        const struct abx_exec_timestamp *c = (const struct abx_exec_timestamp *)head;
+        *(volatile uint64_t *)(c->to->address + c->offset) = abx_now_ns();
     } else {
         const struct abx_exec_fill *c = (const struct abx_exec_fill *)head;
         memset(c->to->address + c->offset, (int)c->value, c->length);
@@ -197,6 +200,7 @@ static int run_command(
         return dispatch(q, s, (const struct abx_exec_dispatch *)head);
     case ABX_EXEC_COPY:
     case ABX_EXEC_FILL:
+    case ABX_EXEC_TIMESTAMP:
         return move(q, s, head);
     case ABX_EXEC_WAIT_EVENT:
         return wait_event(q, (const struct abx_exec_event *)head);

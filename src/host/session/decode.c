@@ -357,6 +357,24 @@ static void on_fill_buffer(
     abx_commands_use(d, buffer, ABX_USAGE_WRITE);
 }
 
+static void on_sample_timestamp(
+        struct decoder *d, const struct abx_rec_sample_timestamp *r, struct abx_object *object)
+{
+    struct abx_buffer_object *buffer = (void *)object;
+    if ((buffer->offset + r->offset) % 8) { /* where the buffer begins is the guest's choice, too */
+        decoder_violation(d, ABX_REASON_ALIGNMENT, d->op, buffer->offset + r->offset, 8);
+        return;
+    }
+    if (r->barrier && !abx_commands_append(d, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command)))
+        return;
+    struct abx_exec_timestamp *c = abx_commands_append(d, ABX_EXEC_TIMESTAMP, sizeof *c);
+    if (!c)
+        return;
+    c->to = buffer->memory;
+    c->offset = buffer->offset + r->offset;
+    abx_commands_use(d, buffer, ABX_USAGE_WRITE);
+}
+
 static void event_command(
         struct decoder *d, enum abx_exec_op op, struct abx_object *event, uint64_t value)
 {
