@@ -111,6 +111,28 @@ int abx_memfd_check_sealed(int fd, uint64_t bytes)
     return fs.f_type == TMPFS_MAGIC ? 0 : -EINVAL; /* huge pages may be missing */
 }
 
+int abx_file_check_mappable(int fd, uint64_t offset, uint64_t bytes)
+{
+    /* Those whose pages come from a disk or from memory. */
+    static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+            F2FS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC,
+            SQUASHFS_MAGIC, EROFS_SUPER_MAGIC_V1};
+    const uint64_t page = 4096;
+    struct stat st;
+    struct statfs fs;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || (flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH))
+        return -EINVAL;
+    if (offset % page || !abx_range_ok(offset, bytes, abx_align_up((uint64_t)st.st_size, page)))
+        return -EINVAL;
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(local); i++)
+        if ((uint32_t)fs.f_type == local[i])
+            return 0;
+    return -ENOTSUP;
+}
+
 int abx_read_all(int fd, void *to, size_t length)
 {
     for (char *p = to; length;) {

@@ -71,6 +71,11 @@ int abx_memfd_seal(int fd);
  * of ordinary memory, whose pages are there when they are touched. */
 int abx_memfd_check_sealed(int fd, uint64_t bytes);
 
+/* 0: an ordinary file on a file system of this machine's, open for reading, that has all pages of
+ * [offset, offset + bytes) now; it may be written and cut by others at any time. Where a page fault
+ * waits for somebody else's process or network (FUSE, NFS), -ENOTSUP. */
+int abx_file_check_mappable(int fd, uint64_t offset, uint64_t bytes);
+
 /* Whole-length read and write, retried over EINTR; 0 or -errno (-EPIPE at end of file). */
 int abx_read_all(int fd, void *to, size_t length);
 int abx_write_all(int fd, const void *from, size_t length);

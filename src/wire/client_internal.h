@@ -63,11 +63,17 @@ struct abx_client {
 /* What is mapped in [start, end), in order, each cut to it; at most `capacity`, 0 when the kernel
  * does not say. */
 struct abx_mapping {
-    uint64_t start, end, inode;
+    uint64_t start, end;
+    uint64_t inode, offset; /* of the file, and where `start` lies in it */
     bool writable, shared;
 };
 unsigned abx_client_mappings(
         uint64_t start, uint64_t end, struct abx_mapping *list, unsigned capacity);
+
+/* The file that all of [start, end) is mapped from, opened for reading, when the program can only
+ * read it there and sees what others write to it; *ret: the mapping. The caller closes it. -ENOTSUP:
+ * it is no such memory. */
+int abx_client_open_mapped(uint64_t start, uint64_t end, struct abx_mapping *ret);
 
 /* Marks the connection dead. The first reason is kept. */
 void abx_client_lose(struct abx_client *client, const char *why);

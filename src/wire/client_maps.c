@@ -1,36 +1,96 @@
 /* wire, guest side: what the program has mapped where. Runs in the guest's process; trusts the
  * kernel's answer for the moment it was given. */
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "wire/client_internal.h"
+
+#define LINE_BYTES (PATH_MAX + 128)
+
+/* A line of /proc/self/maps; *ret_path: the rest of it, a path or a name. */
+static bool parse(char *line, struct abx_mapping *m, dev_t *ret_device, const char **ret_path)
+{
+    unsigned major, minor;
+    char access[8];
+    int path = 0;
+    *m = (struct abx_mapping){0};
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &m->start,
+                &m->end, access, &m->offset, &major, &minor, &m->inode, &path) != 7)
+        return false;
+    m->writable = access[1] == 'w';
+    m->shared = access[3] == 's';
+    line[strcspn(line, "\n")] = 0;
+    *ret_device = makedev(major, minor);
+    *ret_path = line + path;
+    return true;
+}
 
 unsigned abx_client_mappings(
         uint64_t start, uint64_t end, struct abx_mapping *list, unsigned capacity)
 {
     FILE *f = fopen("/proc/self/maps", "re");
-    char line[512], access[8];
+    char line[LINE_BYTES];
     unsigned count = 0;
-    bool whole = true; /* the line before ended */
     while (f && count < capacity && fgets(line, sizeof line, f)) {
-        bool begins = whole;
-        whole = strchr(line, '\n') != NULL;
-        struct abx_mapping m = {0};
-        if (!begins || sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*x %*s %" SCNu64, &m.start,
-                               &m.end, access, &m.inode) != 4)
+        struct abx_mapping m;
+        dev_t device;
+        const char *path;
+        if (!parse(line, &m, &device, &path) || m.end <= start)
             continue;
         if (m.start >= end)
             break;
-        if (m.end <= start)
-            continue;
-        m.start = m.start < start ? start : m.start;
+        if (m.start < start) {
+            m.offset += start - m.start;
+            m.start = start;
+        }
         m.end = m.end > end ? end : m.end;
-        m.writable = access[1] == 'w';
-        m.shared = access[3] == 's';
         list[count++] = m;
     }
     if (f)
         fclose(f);
     return count;
+}
+
+/* Another file may have the name by now. */
+static int open_same(const char *path, dev_t device, uint64_t inode)
+{
+    struct stat st;
+    int fd = path[0] == '/' ? abx_fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK))
+                            : -1;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -ENOTSUP;
+}
+
+int abx_client_open_mapped(uint64_t start, uint64_t end, struct abx_mapping *ret)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    char line[LINE_BYTES];
+    int fd = -ENOTSUP;
+    while (f && fgets(line, sizeof line, f)) {
+        struct abx_mapping m;
+        dev_t device;
+        const char *path;
+        if (!parse(line, &m, &device, &path) || m.end <= start)
+            continue;
+        if (m.start <= start && m.end >= end && m.shared && !m.writable) {
+            m.offset += start - m.start;
+            m.start = start;
+            m.end = end;
+            fd = open_same(path, device, m.inode);
+            *ret = m;
+        }
+        break;
+    }
+    if (f)
+        fclose(f);
+    return fd;
 }

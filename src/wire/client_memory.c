@@ -38,7 +38,10 @@ struct abx_chunk {
      * `pointer` is where its first byte would lie. The pages at its ends that the caller's memory
      * fills in part are mapped here, NULL: none. */
     bool adopted;
+    /* Adopted, and those pages are a file's as they were before: the host maps the file, too. */
+    bool lent;
     struct abx_shared shared;
+    uint64_t file_offset; /* lent: of shared.whole */
 };
 
 struct abx_client_memory {
@@ -314,6 +317,15 @@ static uint64_t visible(const struct abx_chunk *chunk, uint64_t *ret_bytes)
     return (uintptr_t)(chunk->adopted ? chunk->shared.whole : chunk->pointer);
 }
 
+/* The same without a copy, from the memory's file: what is written there from now on, the program
+ * alone sees. */
+static void make_own(const struct abx_chunk *chunk, const struct abx_mapping *m)
+{
+    if (mmap((void *)(uintptr_t)m->start, m->end - m->start, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_FIXED, chunk->shared.file, (off_t)m->offset) == MAP_FAILED)
+        make_ordinary((uint8_t *)(uintptr_t)m->start, m->end - m->start);
+}
+
 /* chunk: not in the list any more; those that are have been made since, where it stood. */
 struct adopted {
     const struct abx_client_memory *memory;
@@ -330,7 +342,10 @@ static bool make_own_ordinary(const struct abx_mapping *mapping, const void *use
         if (first && mapping->start < first + bytes && first < mapping->end)
             return false;
     }
-    make_ordinary((uint8_t *)(uintptr_t)mapping->start, mapping->end - mapping->start);
+    if (a->chunk->shared.file >= 0)
+        make_own(a->chunk, mapping);
+    else
+        make_ordinary((uint8_t *)(uintptr_t)mapping->start, mapping->end - mapping->start);
     return false;
 }
 
@@ -341,8 +356,12 @@ static void unadopt(const struct abx_client_memory *memory, struct abx_chunk *ch
 {
     const struct adopted adopted = {memory, chunk};
     uint64_t start = (uintptr_t)chunk->shared.whole;
+    if (chunk->lent)
+        return; /* they never were another's */
     unmap_rims(chunk);
     for_mappings(start, start + chunk->shared.whole_bytes, make_own_ordinary, &adopted);
+    if (chunk->shared.file >= 0)
+        close(chunk->shared.file);
 }
 
 static bool is_seen(const struct abx_mapping *mapping, const void *unused)
@@ -576,7 +595,8 @@ static int adopt_new(struct abx_client *client, const struct span *s, struct abx
     const struct abx_message_chunk message = chunk_message(chunk);
     chunk->shared = (struct abx_shared){.whole = (uint8_t *)(uintptr_t)s->whole,
             .whole_offset = s->whole - s->outer,
-            .whole_bytes = s->whole_bytes};
+            .whole_bytes = s->whole_bytes,
+            .file = -1};
     r = client->transport->ops->adopt(client->transport, &message, &chunk->shared);
     look_at(client, r);
     if (r == 0) {
@@ -590,6 +610,44 @@ static int adopt_new(struct abx_client *client, const struct span *s, struct abx
     else
         chunk_undo(client, chunk);
     return r;
+}
+
+/* A file that the program only reads, as weights are: the host maps it itself, and nothing is
+ * copied. -ENOTSUP: it is no such memory, or the host cannot have it. */
+static int lend_new(struct abx_client *client, const struct span *s, struct abx_chunk **ret)
+{
+    struct abx_mapping mapping;
+    if (!client->transport->ops->lend || s->whole_bytes < ADOPT_BYTES)
+        return -ENOTSUP;
+    int fd = abx_client_open_mapped(s->outer, s->outer + s->outer_bytes, &mapping);
+    if (fd < 0)
+        return fd;
+    struct abx_chunk *chunk = NULL;
+    int r = abx_file_check_mappable(fd, mapping.offset, s->outer_bytes) < 0 ? -ENOTSUP : 0;
+    if (r == 0)
+        r = chunk_new(client, s->outer_bytes, false, &chunk);
+    if (r == 0) {
+        struct abx_message_chunk message = chunk_message(chunk);
+        message.flags = ABX_CHUNK_FILE;
+        message.file_offset = mapping.offset;
+        r = client->transport->ops->lend(client->transport, &message, fd);
+        look_at(client, r);
+        if (r < 0)
+            chunk_undo(client, chunk);
+    }
+    close(fd);
+    if (r < 0)
+        return r;
+    chunk->pointer = (uint8_t *)(uintptr_t)s->outer;
+    chunk->shared = (struct abx_shared){.whole = chunk->pointer,
+            .whole_bytes = s->outer_bytes,
+            .inode = mapping.inode,
+            .file = -1,
+            .told = true};
+    chunk->file_offset = mapping.offset;
+    chunk->adopted = chunk->lent = true;
+    *ret = chunk;
+    return 0;
 }
 
 /* The chunk whose memory the span touches, NULL: none. Lock held. */
@@ -621,7 +679,10 @@ static bool count_own(const struct abx_mapping *mapping, const void *user)
     struct presence *p = (struct presence *)user;
     uint64_t from = mapping->start > p->start ? mapping->start : p->start,
              to = mapping->end < p->end ? mapping->end : p->end;
-    if (from < to && mapping->shared && mapping->inode == p->chunk->shared.inode)
+    const struct abx_chunk *chunk = p->chunk;
+    uint64_t offset = chunk->file_offset + (mapping->start - (uintptr_t)chunk->shared.whole);
+    if (from < to && mapping->shared && mapping->inode == chunk->shared.inode &&
+            (!chunk->lent || mapping->offset == offset))
         p->bytes += to - from;
     return false;
 }
@@ -651,6 +712,19 @@ static struct abx_chunk *find_chunk(
     }
 }
 
+/* *chunk: one whose memory the span touches, or NULL; then the new one. Lock held. */
+static int share_callers(struct abx_client *client, const struct span *s, struct abx_chunk **chunk)
+{
+    struct abx_chunk *touched = *chunk;
+    int r = -ENOTSUP;
+    if (!touched || touched->lent) /* a file may be lent twice */
+        r = lend_new(client, s, chunk);
+    bool small = s->whole_bytes != s->bytes && s->whole_bytes < ADOPT_BYTES;
+    if (r == -ENOTSUP && !touched && !small && !is_seen_by_others(s->start, s->bytes))
+        r = adopt_new(client, s, chunk);
+    return r;
+}
+
 bool abx_client_is_there(struct abx_client *client, const struct abx_memory *memory)
 {
     struct abx_client_memory *m = client->memory;
@@ -677,14 +751,9 @@ int abx_client_adopt(
     pthread_mutex_lock(&m->lock);
     bool is_inside;
     struct abx_chunk *chunk = find_chunk(m, &s, &is_inside);
-    int r = 0;
+    int r = is_inside ? 0 : share_callers(client, &s, &chunk);
     if (is_inside)
         chunk->references++;
-    else if (chunk || (s.whole_bytes != s.bytes && s.whole_bytes < ADOPT_BYTES) ||
-             is_seen_by_others(s.start, s.bytes))
-        r = -ENOTSUP;
-    else
-        r = adopt_new(client, &s, &chunk);
     if (r == 0) {
         describe(chunk, s.start - (uintptr_t)chunk->pointer, bytes, 0, ret);
         m->allocated += bytes;
@@ -714,7 +783,7 @@ unsigned abx_client_rims(const struct abx_memory *memory, struct abx_rim ret[sta
 
 bool abx_client_is_adopted(const struct abx_memory *memory)
 {
-    return memory->owner && memory->owner->adopted;
+    return memory->owner && memory->owner->adopted && !memory->owner->lent;
 }
 
 void abx_client_free(struct abx_client *client, struct abx_memory *memory)

@@ -19,7 +19,7 @@
 #include "base/base.h"
 
 #define ABX_WIRE_MAGIC 0x31584241u /* "ABX1" */
-#define ABX_WIRE_VERSION 3u
+#define ABX_WIRE_VERSION 4u
 
 typedef uint64_t abx_handle;
 
@@ -175,7 +175,14 @@ struct abx_message_refused {
 struct abx_message_chunk {
     uint32_t type, chunk; /* id: 1 .. ABX_MAX_CHUNKS - 1, chosen by the guest */
     uint64_t bytes, address;
+    /* With ABX_CHUNK_FILE the descriptor is an ordinary file that the guest reads: `bytes` of it from
+     * `file_offset` on, a multiple of the page size, perhaps past its end in the last page. What the
+     * device writes there the device alone sees, and no commands or indirect arguments can lie there,
+     * because a file may get shorter. */
+    uint64_t file_offset;
+    uint32_t flags, reserved;
 };
+#define ABX_CHUNK_FILE 1u
 
 /* fd: a memory file of `bytes`: struct abx_shader_options, macros, source. library: the handle the
  * guest gives the result (ring records may use it after the answer). */

@@ -2,6 +2,8 @@
  * nobody else notices. An arena that changes while the host reads it gains nothing. */
 #include "guest.h"
 
+#include <fcntl.h>
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -193,6 +195,58 @@ static void check_socket(void)
     check_neighbour();
 }
 
+/* ---- chunks that are files, which may get shorter */
+
+static int file_of(off_t bytes)
+{
+    char name[] = "/tmp/arcbox-streams-XXXXXX";
+    int fd = mkstemp(name);
+    CHECK(fd >= 0 && ftruncate(fd, bytes) == 0 && unlink(name) == 0);
+    return fd;
+}
+
+static void check_files(void)
+{
+    struct abx_message_chunk chunk = {.type = ABX_MESSAGE_CHUNK,
+            .chunk = 9,
+            .bytes = 8192,
+            .address = 64 << 20,
+            .flags = ABX_CHUNK_FILE};
+    if (neighbour.transport)
+        return;
+    send_and_die("file without a descriptor", &chunk, sizeof chunk, -1);
+    send_and_die("folder", &chunk, sizeof chunk, open("/tmp", O_RDONLY));
+    send_and_die("device", &chunk, sizeof chunk, open("/dev/zero", O_RDWR));
+    send_and_die("socket", &chunk, sizeof chunk, guest_dial(path));
+    send_and_die("file of the kernel's", &chunk, sizeof chunk, open("/proc/self/maps", O_RDONLY));
+    send_and_die("file's name alone", &chunk, sizeof chunk, open("/bin/sh", O_PATH));
+    send_and_die("file smaller than said", &chunk, sizeof chunk, file_of(4096));
+    chunk.file_offset = 100;
+    send_and_die("file from the middle of a page", &chunk, sizeof chunk, file_of(1 << 20));
+    chunk.file_offset = UINT64_MAX - 4095;
+    send_and_die("file at a huge offset", &chunk, sizeof chunk, file_of(1 << 20));
+    chunk.file_offset = 0;
+    chunk.flags = ABX_CHUNK_FILE | 2;
+    send_and_die("unknown flags", &chunk, sizeof chunk, file_of(1 << 20));
+    chunk.flags = ABX_CHUNK_FILE;
+    /* What the host itself reads cannot lie in one: records, and indirect command buffers. */
+    for (int i = 0; i < 2; i++) {
+        struct guest g;
+        guest_open(&g, path);
+        int fd = file_of(1 << 20);
+        CHECK(abx_sock_send(g.sock, &chunk, sizeof chunk, &fd, 1) == 0);
+        close(fd);
+        struct abx_wire_segment segment = {9, 64, 0};
+        if (i == 0)
+            GUEST_PUSH(&g, commit, QUEUE, 1, 0, 1, &segment);
+        else
+            GUEST_PUSH(&g, icb_create, HANDLE(30), 9, 0, 4, 31, 0);
+        guest_ring(&g);
+        expect_death(&g, i ? "indirect command buffer in a file" : "records in a file",
+                i ? "icb_create" : "outside its memory chunk 9");
+    }
+}
+
 /* ---- noise */
 
 static uint64_t random_state = 88172645463325252ull;
@@ -321,6 +375,7 @@ int main(int argc, char **argv)
             CASE(check_objects),
             CASE(check_arena),
             CASE(check_socket),
+            CASE(check_files),
             CASE(check_random),
             CASE(check_changing_arena),
     };

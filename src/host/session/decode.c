@@ -87,6 +87,14 @@ static struct abx_range *find_chunk(struct decoder *d, uint32_t id)
     return range;
 }
 
+/* What this process reads itself lies in memory that cannot go away. */
+static bool readable(struct decoder *d, const struct abx_range *range)
+{
+    if (range->is_file)
+        decoder_violation(d, ABX_REASON_UNSUPPORTED, d->op, 0, 0);
+    return !range->is_file;
+}
+
 static void on_chunk_free(struct decoder *d, const struct abx_rec_chunk_free *r)
 {
     struct abx_range *range = find_chunk(d, r->chunk);
@@ -159,6 +167,8 @@ static void on_icb_create(struct decoder *d, const struct abx_rec_icb_create *r)
     if (!chunk)
         return;
     uint64_t bytes = (uint64_t)r->count * sizeof(struct abx_icb_slot);
+    if (!readable(d, chunk))
+        return;
     if (abx_range_ok(r->offset, bytes, chunk->bytes))
         abx_icb_create(d->session, r, chunk);
     else
@@ -258,7 +268,8 @@ static void on_dispatch_indirect(
 {
     static const uint32_t unknown[3] = {1, 1, 1}; /* the backend reads and checks the real one */
     struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
-    abx_commands_dispatch(d, unknown, r->threads, true, buffer, r->offset);
+    if (readable(d, buffer->range))
+        abx_commands_dispatch(d, unknown, r->threads, true, buffer, r->offset);
 }
 
 static void on_memory_barrier(struct decoder *d, const struct abx_rec_memory_barrier *r)
@@ -305,7 +316,8 @@ static void on_execute_icb_range(struct decoder *d, const struct abx_rec_execute
 {
     struct abx_buffer_object *buffer = (struct abx_buffer_object *)object;
     uint32_t count = ((struct abx_icb_object *)icb)->count;
-    abx_commands_icb(d, (struct abx_icb_object *)icb, 0, count, buffer, r->offset);
+    if (readable(d, buffer->range))
+        abx_commands_icb(d, (struct abx_icb_object *)icb, 0, count, buffer, r->offset);
 }
 
 /* Commands are read when a command buffer is decoded, in the order of commits: so they change then
@@ -432,7 +444,8 @@ static bool copy_segments(struct decoder *d, const struct abx_rec_commit *r, siz
         const struct abx_range *range = find_chunk(d, segment->chunk);
         if (!range)
             return false;
-        if (!abx_range_ok(segment->offset, segment->bytes, range->bytes) || range->poison) {
+        if (!abx_range_ok(segment->offset, segment->bytes, range->bytes) || range->poison ||
+                range->is_file) {
             abx_session_kill(
                     session, "it committed records outside its memory chunk %u", segment->chunk);
             return false;

@@ -75,6 +75,7 @@ struct abx_range {
     _Atomic bool named;          /* the guest has not given it up yet */
     _Atomic int state;           /* enum abx_range_state: of the import */
     bool is_private;             /* nothing is mapped in this process */
+    bool is_file;                /* whose pages can go: this process itself never reads there */
     struct abx_session *session;
     struct abx_device_memory *memory; /* NULL: poisoned */
     uint32_t poison;                  /* enum abx_reason: could not be mapped; the engine's */

@@ -101,14 +101,17 @@ static void on_hello(struct abx_session *session, const struct abx_message_hello
 /* ---- memory */
 
 static void on_chunk(struct abx_session *session, const struct abx_message_chunk *m,
-        const struct abx_parcel *parcel)
+        struct abx_parcel *parcel)
 {
     if (m->chunk == 0 || m->chunk >= ABX_MAX_CHUNKS || session->chunks[m->chunk]) {
         abx_session_kill(session, "it sent the memory chunk %u, which is no free number", m->chunk);
         return;
     }
     struct abx_host_transport *t = session->transport;
-    int r = m->bytes == 0 ? -EINVAL : t->ops->check(t, parcel, m->bytes);
+    parcel->is_file = m->flags & ABX_CHUNK_FILE;
+    parcel->file_offset = m->file_offset;
+    bool wrong = m->bytes == 0 || (m->flags & ~ABX_CHUNK_FILE) || (parcel->is_file && parcel->runs);
+    int r = wrong ? -EINVAL : t->ops->check(t, parcel, m->bytes);
     struct abx_range *range;
     if (r == 0)
         r = abx_space_map(session, m->address, m->bytes, parcel, &range);

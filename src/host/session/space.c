@@ -247,6 +247,7 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     range->address = address;
     range->bytes = abx_align_up(bytes, 4096);
     range->is_private = !parcel;
+    range->is_file = parcel && parcel->is_file;
     atomic_init(&range->references, 1);
     atomic_init(&range->named, true);
     if (!abx_range_ok(address, range->bytes, session->window_bytes)) {

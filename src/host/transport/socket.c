@@ -1,6 +1,6 @@
 /* host: a unix socket that carries memory files, futexes in the shared pages, and an eventfd as the
  * bell. Runs in the worker. Descriptors are the guest's: only files sealed against shrinking are
- * mapped. See transport.h. */
+ * mapped, and of others what kernels alone read. See transport.h. */
 #include "host/transport/socket.h"
 
 #include <fcntl.h>
@@ -159,13 +159,19 @@ int abx_host_socket_greet(struct abx_host_transport *t, const struct abx_parcel 
 int abx_host_socket_check(
         struct abx_host_transport *t, const struct abx_parcel *parcel, uint64_t bytes)
 {
-    return parcel->fd < 0 ? -EBADF : abx_memfd_check(parcel->fd, bytes);
+    if (parcel->fd < 0)
+        return -EBADF;
+    if (parcel->is_file)
+        return abx_file_check_mappable(parcel->fd, parcel->file_offset, bytes);
+    return abx_memfd_check(parcel->fd, bytes);
 }
 
 int abx_host_socket_map(
         struct abx_host_transport *t, const struct abx_parcel *parcel, void *at, uint64_t bytes)
 {
-    void *p = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, parcel->fd, 0);
+    int how = parcel->is_file ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+    void *p = mmap(at, bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED, parcel->fd,
+            (off_t)(parcel->is_file ? parcel->file_offset : 0));
     return p == MAP_FAILED ? -ENOMEM : 0;
 }
 

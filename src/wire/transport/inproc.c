@@ -74,6 +74,7 @@ const struct abx_transport_ops abx_transport_inproc = {
         .connect = connect_library,
         .share = abx_socket_share,
         .adopt = abx_socket_adopt,
+        .lend = abx_socket_lend,
         .send = send_and_kick,
         .receive = abx_socket_receive,
         .doorbell = kick,

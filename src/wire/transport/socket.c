@@ -154,6 +154,15 @@ static int map_whole(const struct abx_shared *memory, int fd)
                    : 0;
 }
 
+/* From so many bytes on the program's own pages are the file's, for itself alone, when the chunk is
+ * gone: a copy would take longer than its later writes do. */
+#define KEEP_FILE_BYTES (16u << 20)
+
+int abx_socket_lend(struct abx_transport *t, const struct abx_message_chunk *chunk, int fd)
+{
+    return abx_sock_send(of(t)->sock, chunk, sizeof *chunk, &fd, 1);
+}
+
 int abx_socket_adopt(
         struct abx_transport *t, const struct abx_message_chunk *chunk, struct abx_shared *memory)
 {
@@ -167,7 +176,8 @@ int abx_socket_adopt(
         memory->inode = info.st_ino;
         r = map_whole(memory, fd);
     }
-    if (fd >= 0)
+    memory->file = r == 0 && chunk->bytes >= KEEP_FILE_BYTES ? fd : -1;
+    if (fd >= 0 && memory->file < 0)
         close(fd);
     return r;
 }

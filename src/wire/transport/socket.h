@@ -30,6 +30,7 @@ int abx_socket_share(
         struct abx_transport *t, const struct abx_message_chunk *chunk, struct abx_shared *memory);
 int abx_socket_adopt(
         struct abx_transport *t, const struct abx_message_chunk *chunk, struct abx_shared *memory);
+int abx_socket_lend(struct abx_transport *t, const struct abx_message_chunk *chunk, int fd);
 int abx_socket_send(struct abx_transport *t, const void *message, size_t bytes, const void *payload,
         size_t payload_bytes);
 ssize_t abx_socket_receive(struct abx_transport *t, union abx_message *message,

@@ -42,6 +42,7 @@ struct abx_shared {
     uint64_t whole_offset, whole_bytes;
     uint8_t *rim[2];
     uint64_t inode; /* of what is mapped there, as /proc/self/maps shows it */
+    int file;       /* adopt: the memory's, the caller's to close; -1: none was kept */
     bool told;      /* the host has the chunk, also when the call failed after that */
     void *own;      /* the transport's */
 };
@@ -68,6 +69,9 @@ struct abx_transport_ops {
      * rims are the caller's to unmap. */
     int (*adopt)(struct abx_transport *t, const struct abx_message_chunk *chunk,
             struct abx_shared *memory);
+    /* (optional) Tells the host of a part of a file, message `chunk` with ABX_CHUNK_FILE, which it
+     * maps as it is. The descriptor stays the caller's. */
+    int (*lend)(struct abx_transport *t, const struct abx_message_chunk *chunk, int fd);
     /* (optional) The host has read that the chunk is gone, and nothing of it is mapped here. */
     void (*unshare)(struct abx_transport *t, struct abx_shared *memory);
     /* One message, and a payload or none, which the host sees as it was at the call. 0 or -errno;

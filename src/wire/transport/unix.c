@@ -58,6 +58,7 @@ const struct abx_transport_ops abx_transport_unix = {
         .connect = connect_socket,
         .share = abx_socket_share,
         .adopt = abx_socket_adopt,
+        .lend = abx_socket_lend,
         .send = abx_socket_send,
         .receive = abx_socket_receive,
         .doorbell = doorbell,
