@@ -52,8 +52,11 @@ struct abx_client_memory {
         uint64_t address, bytes;
     } *ranges; /* free addresses below `fresh`, sorted, never touching */
     uint32_t range_count, range_capacity;
-    uint64_t fresh; /* addresses from here on were never used */
-    uint32_t *ids;  /* free ids below `fresh_id` */
+    /* Shared memory lies in the window's lower half, private memory in the upper one: devices map
+     * private memory in pages of megabytes, which shared memory cannot be in. Addresses from here
+     * on, to the half's end, were never used. */
+    uint64_t fresh[2];
+    uint32_t *ids; /* free ids below `fresh_id` */
     uint32_t id_count, id_capacity, fresh_id;
     uint64_t chunk_bytes; /* what the cap counts */
     uint64_t allocated;   /* what the program asked for */
@@ -65,7 +68,7 @@ int abx_client_memory_create(struct abx_client *client)
     if (!client->memory)
         return -ENOMEM;
     pthread_mutex_init(&client->memory->lock, NULL);
-    client->memory->fresh = ADDRESS_UNIT;
+    client->memory->fresh[0] = ADDRESS_UNIT;
     client->memory->fresh_id = 1;
     return 0;
 }
@@ -103,17 +106,22 @@ static void address_give(struct abx_client_memory *m, uint64_t address, uint64_t
     }
 }
 
-static int address_take(
-        struct abx_client_memory *m, uint64_t window_bytes, uint64_t bytes, uint64_t *ret)
+/* Of one half of the window. */
+static int half_take(struct abx_client_memory *m, uint64_t window_bytes, bool upper, uint64_t bytes,
+        uint64_t *ret)
 {
-    if (bytes <= window_bytes && m->fresh <= window_bytes - bytes) {
-        *ret = m->fresh;
-        m->fresh += bytes;
+    uint64_t half = window_bytes / 2, begin = upper ? half : 0, end = begin + half;
+    uint64_t *fresh = &m->fresh[upper];
+    if (*fresh < begin)
+        *fresh = begin;
+    if (*fresh <= end && bytes <= end - *fresh) {
+        *ret = *fresh;
+        *fresh += bytes;
         return 0;
     }
     for (uint32_t i = 0; i < m->range_count; i++) {
         struct range *r = &m->ranges[i];
-        if (r->bytes < bytes)
+        if (r->address < begin || r->address >= end || r->bytes < bytes)
             continue;
         *ret = r->address;
         r->address += bytes;
@@ -123,6 +131,14 @@ static int address_take(
         return 0;
     }
     return -ENOMEM;
+}
+
+/* In the other half where its own is full: one may be much larger than the other. */
+static int address_take(struct abx_client_memory *m, uint64_t window_bytes, bool private,
+        uint64_t bytes, uint64_t *ret)
+{
+    int r = half_take(m, window_bytes, private, bytes, ret);
+    return r < 0 ? half_take(m, window_bytes, !private, bytes, ret) : r;
 }
 
 static int id_take(struct abx_client_memory *m, uint32_t *ret)
@@ -201,7 +217,8 @@ static int chunk_new(
         return -ENOMEM;
     r = private ? 0 : id_take(m, &chunk->id);
     if (r == 0) {
-        r = address_take(m, client->welcome.window_bytes, address_span(bytes), &chunk->address);
+        r = address_take(
+                m, client->welcome.window_bytes, private, address_span(bytes), &chunk->address);
         if (r < 0 && chunk->id && m->id_count < m->id_capacity)
             m->ids[m->id_count++] = chunk->id;
     }
