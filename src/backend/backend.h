@@ -287,6 +287,11 @@ struct abx_native_ops {
     struct abx_submission *(*running)(void);
 };
 
+struct abx_backend_call {
+    int number;
+    const char *why;
+};
+
 /* What the rest of ArcBox has to know of a backend. */
 struct abx_backend {
     const char *name; /* as in --backend and ARCBOX_BACKEND: [a-z]{1,15} */
@@ -295,6 +300,16 @@ struct abx_backend {
     /* The names of the devices there are, as abx_device_info.name, at most `capacity` of them;
      * returns how many. In any process, without opening one. */
     unsigned (*probe)(char (*ret_names)[64], unsigned capacity);
+    /* (optional) 0: there is a device that can be used. -errno: there is none, and one line that
+     * says why and what to do. In any process, without opening one. */
+    int (*usable)(char *ret_why, size_t capacity);
+    /* (optional) Loads what a worker has to load before its file system goes. 0, or -errno and one
+     * line. In a process of one thread, and it stays one. */
+    int (*prepare)(char *ret_why, size_t capacity);
+    /* (optional) Device files and folders that a worker keeps, NULL-terminated: absent ones are
+     * skipped. And system calls that it needs beside every worker's. */
+    const char *const *files;
+    const struct abx_backend_call *calls; /* the last has why == NULL */
     const struct abx_device_ops *device;
     const struct abx_memory_ops *memory;
     const struct abx_pipeline_ops *pipeline;
@@ -303,11 +318,13 @@ struct abx_backend {
 };
 
 /* For the list, and for tests and benchmarks of one. */
-extern const struct abx_backend abx_backend_cpu, abx_backend_null;
-/* All there are, the default first; the last is NULL. */
+extern const struct abx_backend abx_backend_cpu, abx_backend_cuda, abx_backend_null;
+/* All there are, those first that are the default where they can be used; the last is NULL. */
 extern const struct abx_backend *const abx_backends[];
 /* NULL or "": the default. NULL when there is none of that name. */
 const struct abx_backend *abx_backend_find(const char *name);
+/* As abx_backend.usable, which need not be there. */
+int abx_backend_usable(const struct abx_backend *backend, char *ret_why, size_t capacity);
 /* "cpu, null": for messages. Static. */
 const char *abx_backend_names(void);
 

@@ -2,4 +2,5 @@
  */
 #include "backend/backend.h"
 
-const struct abx_backend *const abx_backends[] = {&abx_backend_cpu, &abx_backend_null, NULL};
+const struct abx_backend *const abx_backends[] = {
+        &abx_backend_cuda, &abx_backend_cpu, &abx_backend_null, NULL};

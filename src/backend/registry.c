@@ -6,12 +6,17 @@
 
 const struct abx_backend *abx_backend_find(const char *name)
 {
-    if (!name || !*name)
-        return abx_backends[0];
+    char why[192];
+    bool any = !name || !*name;
     for (const struct abx_backend *const *b = abx_backends; *b; b++)
-        if (strcmp((*b)->name, name) == 0)
+        if (any ? abx_backend_usable(*b, why, sizeof why) == 0 : strcmp((*b)->name, name) == 0)
             return *b;
     return NULL;
+}
+
+int abx_backend_usable(const struct abx_backend *backend, char *ret_why, size_t capacity)
+{
+    return backend->usable ? backend->usable(ret_why, capacity) : 0;
 }
 
 const char *abx_backend_names(void)

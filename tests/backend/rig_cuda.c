@@ -1,250 +1,249 @@
-/* tests/backend: as much of a backend on NVIDIA's driver as running the suite's kernels takes: one
- * command at a time, buffers copied to the device and back around each. What it launches is the
- * code generator's PTX (shader/abi/nvptx.h). The driver is opened at run time: exit 77 without. */
+/* tests/backend: the cuda backend for test_kernels.c and the semantics programs, whose memory lies
+ * anywhere: what they import is kept in a window, copied there before each command buffer and back
+ * after it. Skips (exit 77) where there is no GPU that can be used. */
 #include "rig.h"
-#include "shader/abi/nvptx.h"
 
-#include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-typedef unsigned long long address;
-/* clang-format off */
-#define DRIVER(X) \
-    X(cuInit, (unsigned)) \
-    X(cuDeviceGet, (int *, int)) \
-    X(cuDeviceGetName, (char *, int, int)) \
-    X(cuDevicePrimaryCtxRetain, (void **, int)) \
-    X(cuCtxSetCurrent, (void *)) \
-    X(cuModuleLoadDataEx, (void **, const void *, unsigned, int *, void **)) \
-    X(cuModuleUnload, (void *)) \
-    X(cuModuleGetFunction, (void **, void *, const char *)) \
-    X(cuLaunchKernel, (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, \
-            unsigned, void *, void **, void **)) \
-    X(cuMemAlloc_v2, (address *, size_t)) \
-    X(cuMemFree_v2, (address)) \
-    X(cuMemcpyHtoD_v2, (address, const void *, size_t)) \
-    X(cuMemcpyDtoH_v2, (void *, address, size_t)) \
-    X(cuCtxSynchronize, (void))
-/* clang-format on */
-#define DECLARE(name, parameters) static int(*name) parameters;
-DRIVER(DECLARE)
-#undef DECLARE
+#define REAL abx_backend_cuda
+#define WINDOW_BYTES (1ull << 36)
+#define UNIT (64u << 10)
 
 struct abx_device {
-    int unused;
+    struct abx_device *real;
+    char *window;
+    uint64_t used;
+    struct abx_device_memory *imports;
+    _Atomic unsigned running; /* while some are, the twins are newer than what was given */
+};
+struct abx_device_memory {
+    struct abx_device_memory *next;
+    struct abx_device_memory *real;
+    struct abx_device *device;
+    void *given;
+    char *twin;
+    uint64_t bytes, pages;
 };
 struct abx_queue {
     struct abx_device *device;
+    struct abx_queue *real;
 };
-struct abx_device_memory {
-    void *host;
-    size_t bytes;
-    address at;
+struct job {
+    struct abx_submission real;
+    struct abx_submission *given;
+    struct abx_device *device;
+    char commands[];
 };
-struct abx_pipeline {
-    struct abx_code code;
-    struct abx_ptx info;
-    void *module, *function;
-};
-
-static int must(int result, const char *what)
-{
-    if (result) {
-        fprintf(stderr, "%s: CUDA error %d\n", what, result);
-        exit(1); /* a failed launch spoils the whole context */
-    }
-    return 0;
-}
-#define MUST(call) must(call, #call)
 
 static int device_open(const struct abx_device_config *config, struct abx_device **ret)
 {
-    void *library = dlopen("libcuda.so.1", RTLD_NOW), *context;
-    int device;
-    char name[96] = "";
-    if (!library) {
-        printf("skipped: there is no NVIDIA driver\n");
+    char why[192], names[1][64];
+    if (abx_backend_usable(&REAL, why, sizeof why) < 0) {
+        printf("skipped: %s\n", why);
         exit(77);
     }
-#define LOOK_UP(f, parameters) f = (int(*) parameters)dlsym(library, #f);
-    DRIVER(LOOK_UP)
-#undef LOOK_UP
-    MUST(cuInit(0));
-    MUST(cuDeviceGet(&device, 0));
-    MUST(cuDeviceGetName(name, sizeof name, device));
-    MUST(cuDevicePrimaryCtxRetain(&context, device));
-    MUST(cuCtxSetCurrent(context));
-    printf("on %s\n", name);
-    *ret = calloc(1, sizeof **ret);
+    REAL.probe(names, 1);
+    printf("on %s\n", names[0]);
+    struct abx_device *d = calloc(1, sizeof *d);
+    void *window;
+    if (!d || REAL.device->open(config, &d->real) < 0 ||
+            REAL.memory->reserve(d->real, WINDOW_BYTES, &window) < 0)
+        return -1;
+    d->window = window;
+    *ret = d;
     return 0;
 }
 
 static void device_close(struct abx_device *d)
 {
+    REAL.memory->release(d->real, d->window, WINDOW_BYTES);
+    REAL.device->close(d->real);
     free(d);
 }
 
-static int memory_import(struct abx_device *d, void *memory, uint64_t length,
+static void device_info(struct abx_device *d, struct abx_device_info *info)
+{
+    REAL.device->info(d->real, info);
+}
+
+static void watchdog(struct abx_device *d, uint64_t limit_ns)
+{
+    REAL.device->watchdog(d->real, limit_ns);
+}
+
+static void imported(void *user, int error)
+{
+    int *state = user;
+    __atomic_store_n(state, error ? -1 : 1, __ATOMIC_SEQ_CST);
+}
+
+static int import(struct abx_device *d, void *address, uint64_t bytes,
         void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
-    struct abx_device_memory *b = calloc(1, sizeof *b);
-    b->host = memory;
-    b->bytes = length;
-    MUST(cuMemAlloc_v2(&b->at, length ? length : 1));
-    *ret = b;
-    done(user, 0);
+    struct abx_device_memory *m = calloc(1, sizeof *m);
+    int state = 0;
+    *m = (struct abx_device_memory){.device = d,
+            .given = address,
+            .bytes = bytes,
+            .pages = abx_align_up(bytes ? bytes : 1, 4096),
+            .twin = d->window + d->used};
+    d->used += abx_align_up(m->pages, UNIT) + UNIT;
+    if (mmap(m->twin, m->pages, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == MAP_FAILED ||
+            REAL.memory->import(d->real, m->twin, m->pages, imported, &state, &m->real) < 0)
+        abort();
+    while (!__atomic_load_n(&state, __ATOMIC_SEQ_CST))
+        abx_cpu_relax();
+    m->next = d->imports;
+    d->imports = m;
+    *ret = m;
+    done(user, state < 0 ? -EIO : 0);
     return 0;
 }
 
-static void memory_destroy(struct abx_device_memory *b)
+static int create_private(
+        struct abx_device *d, void *place, uint64_t bytes, struct abx_device_memory **ret)
 {
-    if (!b)
+    struct abx_device_memory *m = calloc(1, sizeof *m);
+    int r = REAL.memory->create_private(d->real, NULL, bytes, &m->real);
+    if (r < 0) {
+        free(m);
+        return r;
+    }
+    *ret = m;
+    return 0;
+}
+
+static uint64_t address(const struct abx_device_memory *m)
+{
+    return m->given ? (uint64_t)(uintptr_t)m->given : REAL.memory->address(m->real);
+}
+
+static void memory_destroy(struct abx_device_memory *m)
+{
+    if (!m)
         return;
-    MUST(cuMemFree_v2(b->at));
-    free(b);
+    REAL.memory->destroy(m->real);
+    struct abx_device_memory **at =
+            m->device ? &m->device->imports : &(struct abx_device_memory *){0};
+    while (*at && *at != m)
+        at = &(*at)->next;
+    if (*at)
+        *at = m->next;
+    if (m->twin)
+        (void)!mmap(m->twin, m->pages, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    free(m);
+}
+
+static void copy_all(struct abx_device *d, bool back)
+{
+    for (struct abx_device_memory *m = d->imports; m; m = m->next)
+        memcpy(back ? m->given : m->twin, back ? m->twin : m->given, m->bytes);
+}
+
+static void translate(struct abx_exec_command *c)
+{
+#define REALLY(memory) ((memory) ? (memory)->real : NULL)
+    if (c->op == ABX_EXEC_DISPATCH || c->op == ABX_EXEC_DISPATCH_INDIRECT) {
+        struct abx_exec_dispatch *d = (void *)c;
+        d->indirect = REALLY(d->indirect);
+        d->range = REALLY(d->range);
+        for (uint32_t i = 0; i < d->binding_count; i++)
+            d->bindings[i].memory = REALLY(d->bindings[i].memory);
+    } else if (c->op == ABX_EXEC_COPY) {
+        struct abx_exec_copy *copy = (void *)c;
+        copy->from = copy->from->real;
+        copy->to = copy->to->real;
+    } else if (c->op == ABX_EXEC_FILL)
+        ((struct abx_exec_fill *)c)->to = ((struct abx_exec_fill *)c)->to->real;
+}
+
+static void real_done(struct abx_submission *real, const struct abx_exec_result *result)
+{
+    struct job *job = (struct job *)real;
+    struct abx_submission *s = job->given;
+    if (real->bytes) {
+        copy_all(job->device, true);
+        atomic_fetch_sub(&job->device->running, 1);
+    }
+    s->result = *result;
+    s->done(s, &s->result);
+    free(job);
+}
+
+static void queue_submit(struct abx_queue *q, struct abx_submission *s)
+{
+    struct job *job = malloc(sizeof *job + s->bytes);
+    *job = (struct job){.given = s, .device = q->device};
+    memcpy(job->commands, s->commands, s->bytes);
+    for (size_t at = 0; at < s->bytes;) {
+        struct abx_exec_command *c = (void *)(job->commands + at);
+        translate(c);
+        at += c->bytes;
+    }
+    job->real = (struct abx_submission){.commands = (void *)job->commands,
+            .bytes = s->bytes,
+            .done = real_done,
+            .client = s->client};
+    if (s->bytes && atomic_fetch_add(&q->device->running, 1) == 0)
+        copy_all(q->device, false);
+    REAL.queue->submit(q->real, &job->real);
+}
+
+static void queue_cancel(struct abx_queue *q)
+{
+    REAL.queue->cancel(q->real);
+}
+
+static void queue_destroy(struct abx_queue *q)
+{
+    REAL.queue->destroy(q->real);
+    free(q);
+}
+
+static int queue_create(struct abx_device *d, struct abx_queue **ret)
+{
+    struct abx_queue *q = calloc(1, sizeof *q);
+    q->device = d;
+    int r = REAL.queue->create(d->real, &q->real);
+    if (r < 0)
+        free(q);
+    else
+        *ret = q;
+    return r;
 }
 
 static int pipeline_create(
         struct abx_device *d, const void *object, size_t bytes, struct abx_pipeline **ret)
 {
-    static char log[4096];
-    int option[2] = {5, 6}; /* CU_JIT_ERROR_LOG_BUFFER and its size */
-    void *value[2] = {log, (void *)sizeof log};
-    if (abx_ptx_check(object, bytes))
-        return -EBADMSG;
-    struct abx_pipeline *p = calloc(1, sizeof *p);
-    const char *body = abx_code_body(object);
-    memcpy(&p->code, object, sizeof p->code);
-    memcpy(&p->info, body, sizeof p->info);
-    log[0] = 0;
-    if (cuModuleLoadDataEx(&p->module, body + p->info.ptx_offset, 2, option, value) ||
-            cuModuleGetFunction(&p->function, p->module, ABX_PTX_ENTRY)) {
-        fprintf(stderr, "%s\n", log);
-        free(p);
-        return -EBADMSG;
-    }
-    *ret = p;
-    return 0;
-}
-
-static void pipeline_destroy(struct abx_pipeline *p)
-{
-    if (!p)
-        return;
-    MUST(cuModuleUnload(p->module));
-    free(p);
+    return REAL.pipeline->create(d->real, object, bytes, ret);
 }
 
 static void pipeline_info(const struct abx_pipeline *p, struct abx_pipeline_info *ret)
 {
-    *ret = (struct abx_pipeline_info){p->code.static_threadgroup_bytes, p->code.max_threads};
+    REAL.pipeline->info(p, ret);
 }
 
-static int queue_create(struct abx_device *device, struct abx_queue **ret)
+static void pipeline_destroy(struct abx_pipeline *p)
 {
-    *ret = calloc(1, sizeof **ret);
-    return 0;
+    REAL.pipeline->destroy(p);
 }
 
-static void queue_destroy(struct abx_queue *q)
-{
-    free(q);
-}
-
-struct launch {
-    char parameters[sizeof(struct abx_ptx_dispatch) + 12 * 31];
-    size_t bytes;
-    uint32_t shared;
-    address inline_at[ABX_MAX_BUFFER_BINDINGS];
-};
-
-static void put(struct launch *l, const void *value, size_t bytes)
-{
-    memcpy(l->parameters + l->bytes, value, bytes);
-    l->bytes += bytes;
-}
-
-static address bind(struct launch *l, const struct abx_exec_dispatch *d, uint32_t index)
-{
-    const struct abx_exec_binding *b = &d->bindings[index];
-    if (index >= d->binding_count || (!b->memory && !b->offset))
-        return 0;
-    if (b->memory)
-        return b->memory->at + b->offset;
-    MUST(cuMemAlloc_v2(&l->inline_at[index], b->available));
-    MUST(cuMemcpyHtoD_v2(l->inline_at[index], (const char *)d + b->offset, b->available));
-    return l->inline_at[index];
-}
-
-static void copy_buffers(const struct abx_exec_dispatch *d, bool back)
-{
-    for (uint32_t i = 0; i < d->binding_count; i++) {
-        struct abx_device_memory *b = d->bindings[i].memory;
-        if (b && back)
-            MUST(cuMemcpyDtoH_v2(b->host, b->at, b->bytes));
-        else if (b)
-            MUST(cuMemcpyHtoD_v2(b->at, b->host, b->bytes));
-    }
-}
-
-static void dispatch(const struct abx_exec_dispatch *d)
-{
-    struct launch l = {0};
-    struct abx_ptx_dispatch head = {0};
-    const struct abx_ptx *info = &d->pipeline->info;
-    memcpy(head.grid, d->grid, sizeof head.grid);
-    memcpy(head.group_size, d->threadgroup, sizeof head.group_size);
-    for (int i = 0; i < 3; i++)
-        head.groups[i] = (d->grid[i] + d->threadgroup[i] - 1) / d->threadgroup[i];
-    put(&l, &head, sizeof head);
-    for (uint32_t i = 0; i < info->buffer_count; i++) {
-        address at = bind(&l, d, info->buffers[i]);
-        put(&l, &at, sizeof at);
-    }
-    for (uint32_t i = 0; i < info->threadgroup_count; i++) {
-        uint32_t offset = l.shared / 16;
-        l.shared += (uint32_t)abx_align_up(d->threadgroup_bytes[info->threadgroup[i]], 16);
-        put(&l, &offset, sizeof offset);
-    }
-    copy_buffers(d, false);
-    void *extra[] = {(void *)1, l.parameters, (void *)2, &l.bytes, NULL};
-    const uint32_t *t = d->threadgroup;
-    MUST(cuLaunchKernel(d->pipeline->function, head.groups[0], head.groups[1], head.groups[2],
-            t[0] * t[1] * t[2], 1, 1, l.shared, NULL, NULL, extra));
-    MUST(cuCtxSynchronize());
-    copy_buffers(d, true);
-    for (uint32_t i = 0; i < ABX_MAX_BUFFER_BINDINGS; i++)
-        if (l.inline_at[i])
-            MUST(cuMemFree_v2(l.inline_at[i]));
-}
-
-static void queue_submit(struct abx_queue *q, struct abx_submission *s)
-{
-    struct abx_exec_result *r = &s->result;
-    *r = (struct abx_exec_result){.start_ns = abx_now_ns()};
-    for (size_t at = 0; at < s->bytes;) {
-        const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
-        if (c->op == ABX_EXEC_DISPATCH) {
-            dispatch((const void *)c);
-            r->kernels++;
-        } else {
-            r->error = ABX_EXEC_NOT_PERMITTED;
-            r->text = "only dispatches";
-        }
-        at += c->bytes;
-    }
-    r->end_ns = abx_now_ns();
-    s->done(s, r);
-}
-
-static const struct abx_device_ops device_ops = {.open = device_open, .close = device_close};
-static const struct abx_memory_ops memory_ops = {
-        .import = memory_import, .destroy = memory_destroy};
+static const struct abx_device_ops device_ops = {device_open, device_close, device_info, watchdog};
+static const struct abx_memory_ops memory_ops = {.import = import,
+        .create_private = create_private,
+        .address = address,
+        .destroy = memory_destroy};
 static const struct abx_pipeline_ops pipeline_ops = {
         pipeline_create, pipeline_info, pipeline_destroy};
-static const struct abx_queue_ops queue_ops = {
-        .create = queue_create, .submit = queue_submit, .destroy = queue_destroy};
+static const struct abx_queue_ops queue_ops = {.create = queue_create,
+        .submit = queue_submit,
+        .cancel = queue_cancel,
+        .destroy = queue_destroy};
 static const struct abx_backend backend = {.name = "cuda",
         .target = ABX_TARGET_NVPTX,
         .device = &device_ops,

@@ -37,6 +37,7 @@ build() {
         "$root/tests/backend/rig.c" "$root/tests/backend/$backend" -o "$to" -lm -lpthread -ldl
 }
 build "$work/suite" "$root/tests/backend/test_kernels.c" "$root/tests/backend/rig_stored.c" "$@"
+[ $target != nvptx ] || build "$work/queues" -DABX_TEST_STORED "$root/tests/backend/test_queue.c" "$root/tests/backend/rig_stored.c" "$@"
 build "$work/programs" "$root/tests/semantics/programs.c" "$root/tests/semantics/run_stored.c" "$@"
 
 for form in $forms; do
@@ -58,5 +59,6 @@ done
 for form in $forms; do
     echo "suite, $form: $(ls "$work/$form" | wc -l) objects"
     "${run[@]}" "$work/suite" "$work/$form"
+    [ $target != nvptx ] || "${run[@]}" "$work/queues" "$work/$form"
 done
 "${run[@]}" "$work/programs" "$work"/{safe,fast}/*/*.blob

@@ -101,7 +101,16 @@ static int add_conditional(scmp_filter_ctx filter)
     return r;
 }
 
-static int load(const struct rule *rules, size_t count, bool conditional)
+static int add_more(scmp_filter_ctx filter, const struct abx_sandbox_call *more)
+{
+    int r = 0;
+    for (; r == 0 && more && more->why; more++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, more->number, 0);
+    return r;
+}
+
+static int load(const struct rule *rules, size_t count, bool conditional,
+        const struct abx_sandbox_call *more)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
@@ -115,20 +124,22 @@ static int load(const struct rule *rules, size_t count, bool conditional)
     if (r == 0 && conditional)
         r = add_conditional(filter);
     if (r == 0)
+        r = add_more(filter, more);
+    if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);
     return r;
 }
 
-int abx_sandbox_worker_calls(void)
+int abx_sandbox_worker_calls(const struct abx_sandbox_call *more)
 {
-    return load(worker_only, ABX_ARRAY_SIZE(worker_only), true);
+    return load(worker_only, ABX_ARRAY_SIZE(worker_only), true, more);
 }
 
 /* LLVM alone: no descriptor but those it has, no thread, no process. */
 int abx_sandbox_codegen_calls(void)
 {
-    return load(NULL, 0, true);
+    return load(NULL, 0, true, NULL);
 }
 
 /* The compiler's children run clang, an ordinary program with its own sub-processes and files: this
@@ -214,5 +225,5 @@ static const struct rule compiler_only[] = {
 
 int abx_sandbox_compiler_calls(void)
 {
-    return load(compiler_only, ABX_ARRAY_SIZE(compiler_only), false);
+    return load(compiler_only, ABX_ARRAY_SIZE(compiler_only), false, NULL);
 }

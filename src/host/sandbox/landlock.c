@@ -39,7 +39,7 @@ static void allow(int ruleset, const char *path, uint64_t access)
     close(rule.parent_fd);
 }
 
-void abx_sandbox_landlock(const char *const *paths)
+static void restrict_to(const char *const *paths, const char *const *devices)
 {
     long version = syscall(
             SYS_landlock_create_ruleset, NULL, 0, (unsigned)LANDLOCK_CREATE_RULESET_VERSION);
@@ -60,6 +60,18 @@ void abx_sandbox_landlock(const char *const *paths)
         allow(ruleset, "/tmp", r.files);
         allow(ruleset, "/dev/null", r.files);
     }
+    for (; devices && *devices; devices++)
+        allow(ruleset, *devices, (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FILES_IOCTL) & r.files);
     syscall(SYS_landlock_restrict_self, ruleset, 0);
     close(ruleset);
+}
+
+void abx_sandbox_landlock(const char *const *paths)
+{
+    restrict_to(paths, NULL);
+}
+
+void abx_sandbox_landlock_devices(const char *const *devices)
+{
+    restrict_to(NULL, devices);
 }

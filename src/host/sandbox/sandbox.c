@@ -285,6 +285,34 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
     abx_sandbox_landlock(shown);
 }
 
+/* And what a link of one name, as /proc/self is, leads to. */
+static int show_linked(const char *path)
+{
+    char name[64], target[4096];
+    int r = show(path);
+    ssize_t n = r == 0 ? readlink(path, name, sizeof name - 1) : -1;
+    const char *leaf = strrchr(path, '/');
+    if (n <= 0)
+        return r;
+    name[n] = 0;
+    snprintf(target, sizeof target, "%.*s/%s", (int)(leaf - path), path, name);
+    return strchr(name, '/') ? 0 : show(target);
+}
+
+void abx_sandbox_only_devices(const char *const *devices, struct abx_string *lacking)
+{
+    int r = new_root(1 << 20, 0755);
+    for (const char *const *d = devices; r == 0 && *d; d++)
+        r = show_linked(*d);
+    if (r == 0)
+        r = leave_old_root();
+    if (r < 0) {
+        errno = -r;
+        lack(lacking, "file system of only the device");
+    }
+    abx_sandbox_landlock_devices(devices);
+}
+
 int abx_sandbox_probe(struct abx_string *ret_message)
 {
     int words[2], status;

@@ -40,6 +40,10 @@ pid_t abx_sandbox_fork(struct abx_string *lacking);
  * abx_sandbox_namespaces(). */
 void abx_sandbox_empty_root(struct abx_string *lacking);
 
+/* As the one before, but `devices` (NULL-terminated; absent ones are skipped) are there: to be
+ * read, written and asked for what only they can do. */
+void abx_sandbox_only_devices(const char *const *devices, struct abx_string *lacking);
+
 /* The file system becomes `paths` (NULL-terminated; absent ones are skipped), read-only, and a
  * private /tmp of `tmp_bytes`; Landlock allows those. */
 void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking);
@@ -49,12 +53,18 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
  * where it has no Landlock. After abx_sandbox_basics(), and used by the two above.
  * (landlock.c) */
 void abx_sandbox_landlock(const char *const *paths);
+void abx_sandbox_landlock_devices(const char *const *devices);
 
 /* No capability, now or ever again. */
 void abx_sandbox_drop_capabilities(struct abx_string *lacking);
 
-/* Only the system calls a worker needs; all threads. 0 or -errno. */
-int abx_sandbox_worker_calls(void);
+/* A system call, and why somebody needs it. */
+struct abx_sandbox_call {
+    int number;
+    const char *why; /* NULL: the end of a list */
+};
+/* Only the system calls a worker needs, and `more` (or NULL); all threads. 0 or -errno. */
+int abx_sandbox_worker_calls(const struct abx_sandbox_call *more);
 /* Only the system calls clang and its driver need, or only those LLVM's code generator does. 0 or
  * -errno. */
 int abx_sandbox_compiler_calls(void);

@@ -437,6 +437,22 @@ static void from_environment(struct supervisor *s)
         s->limits.kernel_ns = number(text) * 1000000u;
 }
 
+/* False: *text says why there is none. */
+static bool choose_backend(struct supervisor *s, char text[256])
+{
+    char why[192];
+    const struct abx_backend *backend = abx_backend_find(s->backend);
+    if (!backend)
+        snprintf(text, 256, "there is no such backend (%s)", abx_backend_names());
+    else if (abx_backend_usable(backend, why, sizeof why) < 0)
+        snprintf(text, 256, "--backend %s: %s", backend->name, why);
+    else {
+        snprintf(s->backend, sizeof s->backend, "%s", backend->name);
+        return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"daemon", no_argument, NULL, 'd'},
@@ -453,7 +469,6 @@ int main(int argc, char **argv)
     bool daemon_mode = false;
     int ready_fd = -1, c;
     abx_fd_standard();
-    snprintf(s.backend, sizeof s.backend, "%s", abx_backend_find(NULL)->name);
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
     s.patience_ns = abx_patience_ns();
     s.compiler = s.lock = s.reserve = -1;
@@ -510,9 +525,8 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    if (!abx_backend_find(s.backend)) {
-        char text[96];
-        snprintf(text, sizeof text, "there is no such backend (%s)", abx_backend_names());
+    char text[256];
+    if (!choose_backend(&s, text)) {
         say(ready_fd, text);
         return 2;
     }

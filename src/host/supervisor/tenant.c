@@ -102,6 +102,11 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
                 message, "there is no backend \"%.15s\" here (%s)", backend, abx_backend_names());
         return -ENODEV;
     }
+    char why[192];
+    if (abx_backend_usable(abx_backend_find(backend), why, sizeof why) < 0) {
+        abx_string_printf(message, "device=%s: %s", backend, why);
+        return -ENODEV;
+    }
     if (tenant_find(s, name)) {
         abx_string_printf(message, "a tenant \"%s\" exists already", name);
         return -EEXIST;

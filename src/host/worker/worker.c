@@ -222,6 +222,26 @@ static struct abx_worker_stats *map_stats(void)
     return p;
 }
 
+static void prepare(const struct abx_backend *backend)
+{
+    char why[192];
+    if (!backend->prepare || backend->prepare(why, sizeof why) == 0)
+        return;
+    fprintf(stderr, "worker[%d]: %s\n", (int)getpid(), why);
+    exit(1);
+}
+
+#define MAX_BACKEND_CALLS 64u
+
+static int keep_calls(const struct abx_backend *backend)
+{
+    struct abx_sandbox_call calls[MAX_BACKEND_CALLS + 1] = {{0}};
+    const struct abx_backend_call *from = backend->calls;
+    for (unsigned i = 0; from && from[i].why && i < MAX_BACKEND_CALLS; i++)
+        calls[i] = (struct abx_sandbox_call){from[i].number, from[i].why};
+    return abx_sandbox_worker_calls(calls);
+}
+
 /* The next client gets another worker, and that opens the device again. */
 static void device_lost(struct abx_host *lost)
 {
@@ -242,6 +262,7 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     native = config.backend->native;
     abx_control_default_limits(&config.limits);
     config.stats = map_stats();
+    prepare(config.backend);
     /* First the rights that only a process of one thread can give up, then the device, whose
      * threads inherit that; then the system calls, for all threads. No guest byte before that. */
     abx_sandbox_want_own_user((unsigned)getpid());
@@ -250,7 +271,10 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     if (abx_sandbox_has_own_user())
         abx_sandbox_max_files(MAX_FILES);
     abx_sandbox_max_processes(MAX_THREADS);
-    abx_sandbox_empty_root(&lacking);
+    if (config.backend->files)
+        abx_sandbox_only_devices(config.backend->files, &lacking);
+    else
+        abx_sandbox_empty_root(&lacking);
     abx_sandbox_drop_capabilities(&lacking);
     if (abx_sandbox_refuses()) {
         fprintf(stderr, "worker[%d]: ends: this system does not allow: %s\n", (int)getpid(),
@@ -261,7 +285,7 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
     int r = abx_host_open(&config, &host);
     if (r < 0)
         die("opening the device", r);
-    r = abx_sandbox_worker_calls();
+    r = keep_calls(config.backend);
     if (r < 0)
         die("limiting system calls", r);
     if (lacking.length)

@@ -1,0 +1,112 @@
+/* backend/cuda, private. Worker process. Threads: one a queue (queue.c), which issues the queue's
+ * work to a stream and tells of its end; one that registers memory (memory.c); the driver's own.
+ *
+ * The context is the tenant's: its kernels cannot reach another process's memory. A kernel that
+ * faults, or that has to be ended, takes the context with it: the device is lost then, and the
+ * worker ends. */
+#ifndef ABX_BACKEND_CUDA_INTERNAL_H
+#define ABX_BACKEND_CUDA_INTERNAL_H
+
+#include "backend/backend.h"
+#include "backend/cuda/driver.h"
+#include "shader/abi/nvptx.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What memory is mapped in, wherever the driver says so less. */
+#define ABX_CUDA_SLOT_BYTES (2ull << 20)
+
+struct abx_cuda_window;
+
+struct abx_device_memory {
+    struct abx_device *device;
+    abx_cu_address address;
+    uint64_t bytes;
+    struct abx_cuda_window *window; /* NULL: the driver's own allocation */
+    bool imported;
+    bool registered;
+    uint64_t zeroed; /* private: the zeroing's number */
+    /* an import under way */
+    void (*done)(void *user, int error);
+    void *user;
+    struct abx_device_memory *next;
+};
+
+struct abx_pipeline {
+    struct abx_code code;
+    struct abx_ptx info;
+    struct abx_device *device;
+    abx_cu_module module;
+    abx_cu_function function;
+    struct abx_pipeline_info limits;
+};
+
+struct abx_device {
+    struct abx_device_config config;
+    int number; /* CUdevice */
+    abx_cu_context context;
+    _Atomic bool lost;
+    /* Held only for moments, whatever the device does: the watchdog takes it. Before a queue's. */
+    pthread_mutex_t queues_lock;
+    struct abx_queue *queues;
+    uint64_t words_used[64];
+    pthread_mutex_t lock; /* windows, imports, zeroing */
+    struct abx_cuda_window *windows;
+    /* words that streams write: one a queue */
+    uint32_t *words;
+    abx_cu_address words_address;
+    /* private memory is zeroed on a stream of its own, which queues wait for */
+    abx_cu_stream zero_stream;
+    abx_cu_event zero_event;
+    _Atomic uint64_t zeroings;
+    /* imports */
+    pthread_t importer;
+    pthread_cond_t import_wake;
+    struct abx_device_memory *imports, **imports_end;
+    bool closing;
+    uint32_t spin_ns;
+};
+#define ABX_CUDA_WORDS (64u * 64u) /* queues of a device */
+
+/* To be called first on any thread that calls the driver. An error is seen in the next call. */
+static inline void abx_cuda_enter(const struct abx_device *device)
+{
+    (void)abx_cu.context_set(device->context);
+}
+
+/* 0 or -errno: -ENOMEM for want of memory, -EIO for everything else. */
+int abx_cuda_errno(int result);
+/* After it nothing works in this context any more. */
+bool abx_cuda_is_fatal(int result);
+/* The device is lost. What it was running fails: `guilty` alone when it is known (NULL: it is not),
+ * with `error` and, for a time-out, `limit_ms`. Any thread, no lock held. May not return. */
+void abx_cuda_lose(struct abx_device *device, int result, struct abx_queue *guilty, int error,
+        uint64_t limit_ms);
+
+/* probe.c */
+int abx_cuda_usable(char *ret_why, size_t capacity);
+unsigned abx_cuda_probe(char (*ret_names)[64], unsigned capacity);
+/* What is opened before the process gives up its rights. */
+int abx_cuda_prepare(char *ret_why, size_t capacity);
+
+/* rights.c: what a worker keeps for the driver */
+extern const char *const abx_cuda_files[];
+extern const struct abx_backend_call abx_cuda_calls[];
+
+/* memory.c */
+extern const struct abx_memory_ops abx_cuda_memory_ops;
+int abx_cuda_memory_open(struct abx_device *device);
+void abx_cuda_memory_close(struct abx_device *device);
+
+/* pipeline.c */
+extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;
+
+/* queue.c */
+extern const struct abx_queue_ops abx_cuda_queue_ops;
+void abx_cuda_queues_watch(struct abx_device *device, uint64_t limit_ns);
+/* The device is lost: ends what the queues run, as abx_cuda_lose() says. */
+void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, int error,
+        uint64_t limit_ms, const char *text);
+
+#endif

@@ -1,0 +1,117 @@
+/* backend/cuda: a queue, for queue.c (its thread: marks, completions) and submit.c (what commands
+ * become). Worker process. */
+#ifndef ABX_BACKEND_CUDA_QUEUE_H
+#define ABX_BACKEND_CUDA_QUEUE_H
+
+#include "backend/cuda/cuda_internal.h"
+
+/* Inline bytes (setBytes) go to the device in batches, through a ring. A dispatch has at most 31
+ * times 4 KiB. */
+#define ABX_CUDA_STAGING_BYTES (1u << 20)
+#define ABX_CUDA_BATCH_BYTES (128u << 10)
+#define ABX_CUDA_BATCH_DISPATCHES 256u
+/* What overlaps itself is copied through this. */
+#define ABX_CUDA_BOUNCE_BYTES (8u << 20)
+#define ABX_CUDA_MARKS 256u
+/* Kernels between two marks: how exactly it is known what runs. */
+#define ABX_CUDA_MARK_EVERY 64u
+#define ABX_CUDA_INLINE_ALIGN 16u
+
+enum abx_cuda_mark_kind {
+    ABX_CUDA_MARK_PROGRESS = 1,
+    ABX_CUDA_MARK_SIGNAL = 2, /* an event is raised */
+    ABX_CUDA_MARK_DONE = 3,   /* the submission is over */
+};
+
+/* A place in the stream: the stream writes its number to the queue's word when it gets there. */
+struct abx_cuda_mark {
+    uint32_t number;
+    uint32_t kernels; /* since the mark before */
+    enum abx_cuda_mark_kind kind;
+    struct abx_submission *submission;
+    struct abx_event *event;
+    uint64_t value;
+    uint64_t staging; /* free up to here once it is reached */
+    uint64_t issued_ns;
+};
+
+/* A wait for an event. The event's notification cannot be taken back, so it may outlive the wait,
+ * the submission and the queue: two references. */
+struct abx_cuda_wait {
+    _Atomic uint32_t references;
+    _Atomic uint32_t done;
+    _Atomic(struct abx_queue *) queue; /* to rouse; NULL once the queue waits no more */
+};
+
+struct abx_queue {
+    struct abx_device *device;
+    struct abx_queue *next; /* of the device's */
+    abx_cu_stream stream;
+    pthread_t thread;
+    _Atomic(struct abx_submission *) incoming; /* newest first */
+    _Atomic uint32_t sleeping;                 /* futex */
+    _Atomic bool stop;
+    _Atomic uint64_t submitted, cancelled, finished; /* numbers of submissions */
+
+    /* Marks that are not reached yet, oldest first. */
+    pthread_mutex_t lock; /* marks and `lost`; not held in calls of the driver */
+    struct abx_cuda_mark marks[ABX_CUDA_MARKS];
+    uint32_t mark_first, mark_count;
+    _Atomic bool lost;                  /* the device is: nothing more is issued */
+    const struct abx_submission *ended; /* by whom the device was lost */
+    uint64_t last_ns;                   /* when the last mark was reached */
+    uint64_t done_ns;                   /* when the last submission was over */
+    uint32_t word;                      /* its place among the device's */
+    uint32_t number;                    /* of the last mark */
+    uint32_t kernels;                   /* issued behind it */
+    bool unmarked;                      /* something is */
+
+    /* The submission being issued: the thread's alone. */
+    struct abx_submission *ordered; /* those after it */
+    struct abx_submission *current;
+    _Atomic uint64_t current_number;
+    size_t at;                  /* the command that is next */
+    struct abx_cuda_wait *wait; /* for an event, or NULL */
+    bool reading;               /* for `read_mark` */
+    uint32_t read_mark;
+    const void *read_for; /* the dispatch whose words are in `read` */
+    int error;            /* of the submission being issued */
+    uint64_t zeroings;    /* the private memory that the stream has waited for */
+    /* an indirect command buffer's range, as it was read last */
+    const struct abx_device_memory *range;
+    uint64_t range_offset;
+    uint32_t range_words[2];
+    /* staging: positions only rise */
+    char *staging;
+    abx_cu_address staging_address;
+    uint64_t staging_head, staging_tail;
+    uint64_t staged;     /* where the next dispatch's bytes are */
+    size_t staged_until; /* commands below this have theirs there */
+    uint32_t *read;      /* 4 words that the device writes */
+    abx_cu_address read_address;
+    abx_cu_address bounce;
+};
+
+enum abx_cuda_step {
+    ABX_CUDA_STEP_ON,      /* the command is issued */
+    ABX_CUDA_STEP_BLOCKED, /* something has to happen first */
+    ABX_CUDA_STEP_FAILED,  /* queue->error says why; fatal errors are told of already */
+};
+
+/* submit.c: the next command of the submission being issued. */
+enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c);
+/* Its words are in place before anything is issued. */
+int abx_cuda_submit_open(struct abx_queue *q);
+void abx_cuda_submit_close(struct abx_queue *q);
+
+/* queue.c. False: there is no room for it now. Where nothing is under way it is reached at once. */
+bool abx_cuda_mark(
+        struct abx_queue *q, enum abx_cuda_mark_kind kind, struct abx_event *event, uint64_t value);
+bool abx_cuda_reached(struct abx_queue *q, uint32_t number);
+/* The submission being issued. */
+static inline bool abx_cuda_cancelled(const struct abx_queue *q)
+{
+    return atomic_load(&q->cancelled) > q->current_number;
+}
+
+#endif

@@ -1,0 +1,850 @@
+/* tests/backend: NVIDIA's driver library without a GPU. Device memory is memory of this process at
+ * the device's addresses, streams are threads that copy and fill for real, kernels do nothing. It
+ * checks what it is told: that things exist, are used before they are given up, and do not overlap;
+ * a mistake aborts. Any call can be made to fail (fake_cuda.h). */
+#include "fake_cuda.h"
+
+#include "backend/cuda/driver.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define MIB2 (2ull << 20)
+#define MUST(x)                                                                                    \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "fake driver: %s: %s\n", __func__, #x);                                \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+enum kind { RESERVED, MAPPED, REGISTERED, HOST, DEVICE };
+struct piece {
+    struct piece *next;
+    enum kind kind;
+    abx_cu_address at;
+    size_t bytes;
+    abx_cu_memory memory;
+    bool accessible;
+};
+struct allocation {
+    struct allocation *next;
+    size_t bytes;
+    bool mapped, released;
+};
+struct abx_cu_context {
+    int unused;
+};
+struct abx_cu_module {
+    struct abx_cu_module *next;
+    unsigned running; /* launches */
+};
+struct abx_cu_event {
+    struct abx_cu_event *next;
+    unsigned recorded, reached;
+    unsigned waited_for; /* by operations */
+};
+struct op {
+    struct op *next;
+    enum { COPY, FILL, LAUNCH, WRITE, RECORD, WAIT } kind;
+    abx_cu_address to, from;
+    size_t bytes;
+    uint32_t value;
+    struct abx_cu_module *module;
+    struct abx_cu_event *event;
+};
+struct abx_cu_stream {
+    struct abx_cu_stream *next;
+    pthread_t thread;
+    struct op *first, **end;
+    bool stop, busy;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct piece *pieces;
+static struct allocation *allocations;
+static struct abx_cu_stream *streams;
+static struct abx_cu_event *events;
+static struct abx_cu_module *modules;
+static unsigned contexts, launches, delay_us, calls, fail_at;
+static int fail_code, spoilt;
+static const char *failed;
+static bool hang, initialised;
+static _Thread_local abx_cu_context current;
+
+EXPORT fake_cuda_fail fake_fail;
+EXPORT fake_cuda_calls fake_calls;
+EXPORT fake_cuda_launches fake_launches;
+EXPORT fake_cuda_hang fake_hang;
+EXPORT fake_cuda_left fake_left;
+
+#define PROTOTYPE(name, symbol, parameters) EXPORT int symbol parameters;
+ABX_CU_FUNCTIONS(PROTOTYPE)
+#undef PROTOTYPE
+
+/* ---- for tests */
+
+void fake_fail(unsigned call, int code)
+{
+    pthread_mutex_lock(&lock);
+    calls = 0;
+    fail_at = call;
+    fail_code = code;
+    failed = NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+unsigned fake_calls(const char **ret_failed)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = calls;
+    *ret_failed = failed;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+unsigned fake_launches(unsigned delay)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = launches;
+    launches = 0;
+    delay_us = delay;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+void fake_hang(int on)
+{
+    pthread_mutex_lock(&lock);
+    hang = on;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+const char *fake_left(void)
+{
+    static char text[256];
+    unsigned count[5] = {0}, n = 0;
+    pthread_mutex_lock(&lock);
+    for (const struct piece *p = pieces; p; p = p->next)
+        count[p->kind]++, n++;
+    for (const struct allocation *a = allocations; a; a = a->next)
+        n++;
+    snprintf(text, sizeof text,
+            "%u windows, %u mappings, %u registrations, %u host, %u device, streams %s, events %s, "
+            "modules %s, contexts %u",
+            count[RESERVED], count[MAPPED], count[REGISTERED], count[HOST], count[DEVICE],
+            streams ? "left" : "none", events ? "left" : "none", modules ? "left" : "none",
+            contexts);
+    if (!n && !streams && !events && !modules && !contexts)
+        text[0] = 0;
+    pthread_mutex_unlock(&lock);
+    return text;
+}
+
+static bool is_sticky(int code)
+{
+    return code == ABX_CU_ILLEGAL_ADDRESS || code == ABX_CU_LAUNCH_FAILED || code == ABX_CU_ECC ||
+           code == ABX_CU_UNKNOWN;
+}
+
+/* At the beginning of each call, which then holds the lock: 0, or what it returns, with no lock. */
+static int enter(const char *name, bool in_context)
+{
+    pthread_mutex_lock(&lock);
+    MUST(initialised);
+    MUST(!in_context || current);
+    int code = spoilt;
+    if (++calls == fail_at) {
+        code = fail_code;
+        failed = name;
+        if (is_sticky(code) && contexts)
+            spoilt = code;
+        pthread_cond_broadcast(&changed);
+    }
+    if (code)
+        pthread_mutex_unlock(&lock);
+    return code;
+}
+#define ENTER(in_context)                                                                          \
+    do {                                                                                           \
+        int code_ = enter(__func__, in_context);                                                   \
+        if (code_)                                                                                 \
+            return code_;                                                                          \
+    } while (0)
+
+/* What gives something back does so in a spoilt context too, and says that that is spoilt. */
+static int enter_end(const char *name)
+{
+    pthread_mutex_lock(&lock);
+    (void)name;
+    MUST(initialised && current);
+    return spoilt;
+}
+
+static int leave(int code)
+{
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+/* ---- memory. The lock is held. */
+
+static void add_piece(enum kind kind, abx_cu_address at, size_t bytes, abx_cu_memory memory)
+{
+    struct piece *p = calloc(1, sizeof *p);
+    *p = (struct piece){pieces, kind, at, bytes, memory, kind != MAPPED && kind != RESERVED};
+    pieces = p;
+}
+
+static struct piece *find_piece(enum kind kind, abx_cu_address at)
+{
+    for (struct piece *p = pieces; p; p = p->next)
+        if (p->kind == kind && p->at == at)
+            return p;
+    return NULL;
+}
+
+static void drop_piece(struct piece *gone)
+{
+    struct piece **at = &pieces;
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    free(gone);
+}
+
+static bool overlaps(enum kind kind, abx_cu_address at, size_t bytes)
+{
+    for (const struct piece *p = pieces; p; p = p->next)
+        if (p->kind == kind && p->at < at + bytes && at < p->at + p->bytes)
+            return true;
+    return false;
+}
+
+/* All of it can be used: mappings may lie side by side. */
+static bool is_usable(abx_cu_address at, size_t bytes)
+{
+    while (bytes) {
+        const struct piece *p = pieces;
+        while (p && (p->kind == RESERVED || !p->accessible || at < p->at || at >= p->at + p->bytes))
+            p = p->next;
+        if (!p)
+            return false;
+        size_t here = (size_t)(p->at + p->bytes - at);
+        here = here < bytes ? here : bytes;
+        at += here;
+        bytes -= here;
+    }
+    return true;
+}
+
+/* Nothing that is under way uses it. */
+static bool is_unused(abx_cu_address at, size_t bytes)
+{
+    for (const struct abx_cu_stream *s = streams; s; s = s->next)
+        for (const struct op *o = s->first; o; o = o->next) {
+            bool to = (o->kind == COPY || o->kind == FILL || o->kind == WRITE) &&
+                      o->to < at + bytes && at < o->to + o->bytes;
+            bool from = o->kind == COPY && o->from < at + bytes && at < o->from + o->bytes;
+            if (to || from)
+                return spoilt != 0;
+        }
+    return true;
+}
+
+static void *anonymous(abx_cu_address at, size_t bytes, int protection)
+{
+    void *p = mmap((void *)(uintptr_t)at, bytes, protection,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+EXPORT int cuMemAddressReserve(abx_cu_address *ret, size_t bytes, size_t alignment,
+        abx_cu_address hint, unsigned long long flags)
+{
+    ENTER(true);
+    MUST(bytes && bytes % MIB2 == 0 && !hint && !flags && (!alignment || alignment == MIB2));
+    char *p = anonymous(0, bytes + MIB2, PROT_NONE);
+    if (!p)
+        return leave(ABX_CU_OUT_OF_MEMORY);
+    char *at = (char *)abx_align_up((uintptr_t)p, MIB2);
+    if (at > p)
+        munmap(p, (size_t)(at - p));
+    munmap(at + bytes, MIB2 - (size_t)(at - p));
+    *ret = (abx_cu_address)(uintptr_t)at;
+    add_piece(RESERVED, *ret, bytes, 0);
+    return leave(0);
+}
+
+EXPORT int cuMemAddressFree(abx_cu_address at, size_t bytes)
+{
+    int code = enter_end(__func__);
+    struct piece *p = find_piece(RESERVED, at);
+    MUST(p && p->bytes == bytes && !overlaps(MAPPED, at, bytes) &&
+            !overlaps(REGISTERED, at, bytes));
+    drop_piece(p);
+    return leave(code);
+}
+
+EXPORT int cuMemGetAllocationGranularity(
+        size_t *ret, const struct abx_cu_allocation *what, int option)
+{
+    ENTER(true);
+    MUST(what->type == 1 && what->location.type == 1 && option == 0);
+    *ret = MIB2;
+    return leave(0);
+}
+
+EXPORT int cuMemCreate(abx_cu_memory *ret, size_t bytes, const struct abx_cu_allocation *what,
+        unsigned long long flags)
+{
+    ENTER(true);
+    MUST(bytes && bytes % MIB2 == 0 && what->type == 1 && !flags);
+    if (bytes > 1ull << 36)
+        return leave(ABX_CU_OUT_OF_MEMORY);
+    struct allocation *a = calloc(1, sizeof *a);
+    a->bytes = bytes;
+    a->next = allocations;
+    allocations = a;
+    *ret = (abx_cu_memory)(uintptr_t)a;
+    return leave(0);
+}
+
+static struct allocation *find_allocation(abx_cu_memory memory)
+{
+    struct allocation *a = allocations;
+    while (a && (abx_cu_memory)(uintptr_t)a != memory)
+        a = a->next;
+    MUST(a);
+    return a;
+}
+
+static void maybe_free(struct allocation *gone)
+{
+    struct allocation **at = &allocations;
+    if (gone->mapped || !gone->released)
+        return;
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    free(gone);
+}
+
+EXPORT int cuMemRelease(abx_cu_memory memory)
+{
+    int code = enter_end(__func__);
+    struct allocation *a = find_allocation(memory);
+    MUST(!a->released);
+    a->released = true;
+    maybe_free(a);
+    return leave(code);
+}
+
+EXPORT int cuMemMap(abx_cu_address at, size_t bytes, size_t offset, abx_cu_memory memory,
+        unsigned long long flags)
+{
+    ENTER(true);
+    struct allocation *a = find_allocation(memory);
+    bool inside = false;
+    for (const struct piece *p = pieces; p; p = p->next)
+        inside |= p->kind == RESERVED && at >= p->at && at + bytes <= p->at + p->bytes;
+    MUST(inside && at % MIB2 == 0 && !offset && bytes == a->bytes && !a->mapped && !flags);
+    MUST(!overlaps(MAPPED, at, bytes) && !overlaps(REGISTERED, at, bytes));
+    MUST(anonymous(at, bytes, PROT_NONE));
+    a->mapped = true;
+    add_piece(MAPPED, at, bytes, memory);
+    return leave(0);
+}
+
+EXPORT int cuMemSetAccess(
+        abx_cu_address at, size_t bytes, const struct abx_cu_access *access, size_t count)
+{
+    ENTER(true);
+    struct piece *p = find_piece(MAPPED, at);
+    MUST(p && p->bytes == bytes && count == 1 && access->flags == 3 && access->location.type == 1);
+    p->accessible = true;
+    memset(anonymous(at, bytes, PROT_READ | PROT_WRITE), 0xa5, bytes < 65536 ? bytes : 65536);
+    return leave(0);
+}
+
+EXPORT int cuMemUnmap(abx_cu_address at, size_t bytes)
+{
+    int code = enter_end(__func__);
+    struct piece *p = find_piece(MAPPED, at);
+    MUST(p && p->bytes == bytes && is_unused(at, bytes));
+    struct allocation *a = find_allocation(p->memory);
+    a->mapped = false;
+    maybe_free(a);
+    drop_piece(p);
+    MUST(anonymous(at, bytes, PROT_NONE));
+    return leave(code);
+}
+
+EXPORT int cuMemHostRegister_v2(void *at, size_t bytes, unsigned flags)
+{
+    ENTER(true);
+    abx_cu_address a = (abx_cu_address)(uintptr_t)at;
+    MUST(flags == 3 && bytes && a % 4096 == 0 && bytes % 4096 == 0);
+    MUST(!overlaps(REGISTERED, a, bytes) && !overlaps(MAPPED, a, bytes));
+    /* The pages are there, and may be written. */
+    for (size_t i = 0; i < bytes; i += 4096)
+        ((volatile char *)at)[i] = ((volatile char *)at)[i];
+    add_piece(REGISTERED, a, bytes, 0);
+    return leave(0);
+}
+
+EXPORT int cuMemHostUnregister(void *at)
+{
+    int code = enter_end(__func__);
+    struct piece *p = find_piece(REGISTERED, (abx_cu_address)(uintptr_t)at);
+    MUST(p && is_unused(p->at, p->bytes));
+    drop_piece(p);
+    return leave(code);
+}
+
+EXPORT int cuMemHostGetDevicePointer_v2(abx_cu_address *ret, void *at, unsigned flags)
+{
+    ENTER(true);
+    MUST(is_usable((abx_cu_address)(uintptr_t)at, 1) && !flags);
+    *ret = (abx_cu_address)(uintptr_t)at;
+    return leave(0);
+}
+
+static int allocate(abx_cu_address *ret, size_t bytes, enum kind kind)
+{
+    void *p = bytes > 1ull << 36 ? NULL : anonymous(0, bytes, PROT_READ | PROT_WRITE);
+    if (!p)
+        return ABX_CU_OUT_OF_MEMORY;
+    *ret = (abx_cu_address)(uintptr_t)p;
+    add_piece(kind, *ret, bytes, 0);
+    return 0;
+}
+
+static void deallocate(abx_cu_address at, enum kind kind)
+{
+    struct piece *p = find_piece(kind, at);
+    MUST(p && is_unused(p->at, p->bytes));
+    munmap((void *)(uintptr_t)p->at, p->bytes);
+    drop_piece(p);
+}
+
+EXPORT int cuMemHostAlloc(void **ret, size_t bytes, unsigned flags)
+{
+    ENTER(true);
+    MUST(flags == 3);
+    abx_cu_address at = 0;
+    int code = allocate(&at, bytes, HOST);
+    *ret = (void *)(uintptr_t)at;
+    return leave(code);
+}
+
+EXPORT int cuMemFreeHost(void *at)
+{
+    int code = enter_end(__func__);
+    deallocate((abx_cu_address)(uintptr_t)at, HOST);
+    return leave(code);
+}
+
+EXPORT int cuMemAlloc_v2(abx_cu_address *ret, size_t bytes)
+{
+    ENTER(true);
+    return leave(allocate(ret, bytes, DEVICE));
+}
+
+EXPORT int cuMemFree_v2(abx_cu_address at)
+{
+    int code = enter_end(__func__);
+    deallocate(at, DEVICE);
+    return leave(code);
+}
+
+/* ---- streams */
+
+static bool is_stream(const struct abx_cu_stream *stream)
+{
+    const struct abx_cu_stream *s = streams;
+    while (s && s != stream)
+        s = s->next;
+    return s;
+}
+
+static bool is_event(const struct abx_cu_event *event)
+{
+    const struct abx_cu_event *e = events;
+    while (e && e != event)
+        e = e->next;
+    return e;
+}
+
+static int add_op(struct abx_cu_stream *s, struct op op)
+{
+    struct op *o = malloc(sizeof *o);
+    MUST(is_stream(s));
+    *o = op;
+    o->next = NULL;
+    *s->end = o;
+    s->end = &o->next;
+    pthread_cond_broadcast(&changed);
+    return 0;
+}
+
+/* The lock is held, and let go while it takes its time. */
+static void execute(struct abx_cu_stream *s, struct op *o)
+{
+    static unsigned state = 1;
+    state = state * 1103515245u + 12345u;
+    struct timespec t = {0, delay_us ? (long)(state >> 8) % (long)delay_us * 1000 : 0};
+    while (o->kind == WAIT && o->event->reached < o->value && !spoilt)
+        pthread_cond_wait(&changed, &lock);
+    while (o->kind == LAUNCH && hang && !s->stop)
+        pthread_cond_wait(&changed, &lock);
+    if (t.tv_nsec) {
+        pthread_mutex_unlock(&lock);
+        nanosleep(&t, NULL);
+        pthread_mutex_lock(&lock);
+    }
+    if (spoilt && o->kind != WAIT && o->kind != RECORD && o->kind != LAUNCH)
+        return;
+    switch (o->kind) {
+    case COPY:
+        MUST(is_usable(o->to, o->bytes) && is_usable(o->from, o->bytes));
+        memcpy((void *)(uintptr_t)o->to, (void *)(uintptr_t)o->from, o->bytes);
+        break;
+    case FILL:
+        MUST(is_usable(o->to, o->bytes));
+        memset((void *)(uintptr_t)o->to, (int)o->value, o->bytes);
+        break;
+    case WRITE:
+        MUST(is_usable(o->to, 4));
+        __atomic_store_n((uint32_t *)(uintptr_t)o->to, o->value, __ATOMIC_SEQ_CST);
+        break;
+    case LAUNCH:
+        o->module->running--;
+        break;
+    case RECORD:
+        if (o->event->reached < o->value)
+            o->event->reached = o->value;
+        o->event->waited_for--;
+        break;
+    case WAIT:
+        o->event->waited_for--;
+        break;
+    }
+}
+
+static void *stream_thread(void *argument)
+{
+    struct abx_cu_stream *s = argument;
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (!s->first && !s->stop)
+            pthread_cond_wait(&changed, &lock);
+        struct op *o = s->first;
+        if (!o)
+            break;
+        execute(s, o);
+        s->first = o->next;
+        if (!s->first)
+            s->end = &s->first;
+        free(o);
+        pthread_cond_broadcast(&changed);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+EXPORT int cuStreamCreate(abx_cu_stream *ret, unsigned flags)
+{
+    ENTER(true);
+    MUST(flags == 1);
+    struct abx_cu_stream *s = calloc(1, sizeof *s);
+    s->end = &s->first;
+    s->next = streams;
+    streams = s;
+    MUST(pthread_create(&s->thread, NULL, stream_thread, s) == 0);
+    *ret = s;
+    return leave(0);
+}
+
+EXPORT int cuStreamDestroy_v2(abx_cu_stream s)
+{
+    int code = enter_end(__func__);
+    MUST(is_stream(s));
+    s->stop = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    pthread_join(s->thread, NULL);
+    pthread_mutex_lock(&lock);
+    struct abx_cu_stream **at = &streams;
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    free(s);
+    return leave(code);
+}
+
+EXPORT int cuStreamQuery(abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(is_stream(s));
+    return leave(s->first ? ABX_CU_NOT_READY : 0);
+}
+
+EXPORT int cuStreamSynchronize(abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(is_stream(s));
+    while (s->first && !spoilt)
+        pthread_cond_wait(&changed, &lock);
+    return leave(spoilt);
+}
+
+EXPORT int cuStreamWriteValue32_v2(
+        abx_cu_stream s, abx_cu_address at, uint32_t value, unsigned flags)
+{
+    ENTER(true);
+    MUST(is_usable(at, 4) && at % 4 == 0 && !flags);
+    return leave(add_op(s, (struct op){.kind = WRITE, .to = at, .bytes = 4, .value = value}));
+}
+
+EXPORT int cuMemcpyAsync(abx_cu_address to, abx_cu_address from, size_t bytes, abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(bytes && is_usable(to, bytes) && is_usable(from, bytes));
+    MUST(to + bytes <= from || from + bytes <= to);
+    return leave(add_op(s, (struct op){.kind = COPY, .to = to, .from = from, .bytes = bytes}));
+}
+
+EXPORT int cuMemsetD8Async(abx_cu_address to, unsigned char value, size_t bytes, abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(bytes && is_usable(to, bytes));
+    return leave(add_op(s, (struct op){.kind = FILL, .to = to, .bytes = bytes, .value = value}));
+}
+
+EXPORT int cuEventCreate(abx_cu_event *ret, unsigned flags)
+{
+    ENTER(true);
+    (void)flags;
+    struct abx_cu_event *e = calloc(1, sizeof *e);
+    e->next = events;
+    events = e;
+    *ret = e;
+    return leave(0);
+}
+
+EXPORT int cuEventDestroy_v2(abx_cu_event e)
+{
+    int code = enter_end(__func__);
+    MUST(is_event(e));
+    while (e->waited_for)
+        pthread_cond_wait(&changed, &lock);
+    struct abx_cu_event **at = &events;
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+    free(e);
+    return leave(code);
+}
+
+EXPORT int cuEventRecord(abx_cu_event e, abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(is_event(e));
+    e->waited_for++;
+    return leave(add_op(s, (struct op){.kind = RECORD, .event = e, .value = ++e->recorded}));
+}
+
+EXPORT int cuEventQuery(abx_cu_event e)
+{
+    ENTER(true);
+    MUST(is_event(e));
+    return leave(e->reached < e->recorded ? ABX_CU_NOT_READY : 0);
+}
+
+EXPORT int cuStreamWaitEvent(abx_cu_stream s, abx_cu_event e, unsigned flags)
+{
+    ENTER(true);
+    MUST(is_event(e) && !flags);
+    e->waited_for++;
+    return leave(add_op(s, (struct op){.kind = WAIT, .event = e, .value = e->recorded}));
+}
+
+/* ---- code */
+
+EXPORT int cuModuleLoadDataEx(
+        abx_cu_module *ret, const void *ptx, unsigned count, int *options, void **values)
+{
+    ENTER(true);
+    if (!strstr(ptx, ".version")) {
+        for (unsigned i = 0; i < count; i++)
+            if (options[i] == ABX_CU_JIT_ERROR_LOG)
+                strcpy(values[i], "no PTX");
+        return leave(218); /* CUDA_ERROR_INVALID_PTX */
+    }
+    struct abx_cu_module *m = calloc(1, sizeof *m);
+    m->next = modules;
+    modules = m;
+    *ret = m;
+    return leave(0);
+}
+
+static struct abx_cu_module *find_module(const void *module)
+{
+    struct abx_cu_module *m = modules;
+    while (m && m != module)
+        m = m->next;
+    MUST(m);
+    return m;
+}
+
+EXPORT int cuModuleUnload(abx_cu_module module)
+{
+    int code = enter_end(__func__);
+    struct abx_cu_module *m = find_module(module), **at = &modules;
+    MUST(!m->running || spoilt);
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    if (!m->running)
+        free(m);
+    return leave(code);
+}
+
+EXPORT int cuModuleGetFunction(abx_cu_function *ret, abx_cu_module module, const char *name)
+{
+    ENTER(true);
+    MUST(strcmp(name, "abx_entry") == 0);
+    *ret = (abx_cu_function)find_module(module);
+    return leave(0);
+}
+
+EXPORT int cuFuncGetAttribute(int *ret, int which, abx_cu_function function)
+{
+    ENTER(true);
+    (void)find_module(function);
+    *ret = which == ABX_CU_FUNCTION_MAX_THREADS ? 640 : 0;
+    return leave(0);
+}
+
+EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsigned z, unsigned bx,
+        unsigned by, unsigned bz, unsigned shared, abx_cu_stream s, void **parameters, void **extra)
+{
+    ENTER(true);
+    struct abx_cu_module *m = find_module(function);
+    MUST(x && y && z && x <= 0x7fffffff && y <= 65535 && z <= 65535);
+    MUST(bx && bx <= 1024 && by == 1 && bz == 1 && shared <= 49152 && !parameters);
+    MUST(!extra || (extra[0] == ABX_CU_LAUNCH_BUFFER && extra[2] == ABX_CU_LAUNCH_BUFFER_SIZE &&
+                           *(size_t *)extra[3] <= 4096 && !extra[4]));
+    m->running++;
+    launches++;
+    return leave(add_op(s, (struct op){.kind = LAUNCH, .module = m}));
+}
+
+/* ---- device and context */
+
+EXPORT int cuInit(unsigned flags)
+{
+    pthread_mutex_lock(&lock);
+    initialised = true;
+    pthread_mutex_unlock(&lock);
+    ENTER(false);
+    MUST(!flags);
+    return leave(0);
+}
+
+EXPORT int cuDriverGetVersion(int *ret)
+{
+    ENTER(false);
+    *ret = 13000;
+    return leave(0);
+}
+
+EXPORT int cuDeviceGetCount(int *ret)
+{
+    ENTER(false);
+    *ret = 1;
+    return leave(0);
+}
+
+EXPORT int cuDeviceGet(int *ret, int index)
+{
+    ENTER(false);
+    MUST(index == 0);
+    *ret = 0;
+    return leave(0);
+}
+
+EXPORT int cuDeviceGetName(char *ret, int bytes, int device)
+{
+    ENTER(false);
+    MUST(device == 0);
+    snprintf(ret, (size_t)bytes, "Fake GPU");
+    return leave(0);
+}
+
+EXPORT int cuDeviceGetAttribute(int *ret, int which, int device)
+{
+    ENTER(false);
+    *ret = which == ABX_CU_CAPABILITY_MAJOR ? 9 : 0;
+    return leave(0);
+}
+
+EXPORT int cuDeviceTotalMem_v2(size_t *ret, int device)
+{
+    ENTER(false);
+    *ret = 1ull << 36;
+    return leave(0);
+}
+
+EXPORT int cuCtxCreate_v2(abx_cu_context *ret, unsigned flags, int device)
+{
+    ENTER(false);
+    spoilt = 0;
+    contexts++;
+    current = *ret = calloc(1, sizeof **ret);
+    return leave(0);
+}
+
+EXPORT int cuCtxDestroy_v2(abx_cu_context context)
+{
+    int code = enter_end(__func__);
+    MUST(contexts && !streams);
+    for (struct abx_cu_module *m; (m = modules);) {
+        modules = m->next;
+        free(m);
+    }
+    contexts--;
+    current = NULL;
+    free(context);
+    spoilt = 0;
+    return leave(code);
+}
+
+/* Not counted: it is called before everything, and what it says comes with the next call. */
+EXPORT int cuCtxSetCurrent(abx_cu_context context)
+{
+    current = context;
+    return 0;
+}
+
+EXPORT int cuGetErrorName(int code, const char **ret)
+{
+    *ret = code ? "CUDA_ERROR_FAKE" : "CUDA_SUCCESS";
+    return 0;
+}
+
+EXPORT int cuGetErrorString(int code, const char **ret)
+{
+    *ret = "made up";
+    return 0;
+}

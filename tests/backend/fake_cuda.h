@@ -1,0 +1,18 @@
+/* tests/backend: a stand-in for NVIDIA's driver library (fake_cuda.c), and what tests ask of it.
+ * The functions are found by name in the library that the backend has loaded. */
+#ifndef TESTS_BACKEND_FAKE_CUDA_H
+#define TESTS_BACKEND_FAKE_CUDA_H
+
+/* The `call`-th call from now on (1: the next) returns `code` and does nothing; 0: none. Codes that
+ * spoil a context spoil it. */
+typedef void fake_cuda_fail(unsigned call, int code);
+/* Calls since then; the name of the one that failed, or NULL. */
+typedef unsigned fake_cuda_calls(const char **ret_failed);
+/* Launches of kernels, and what is left of them: work runs `delay_us` at most after it may. */
+typedef unsigned fake_cuda_launches(unsigned delay_us);
+/* Kernels do not end until it is called with 0. */
+typedef void fake_cuda_hang(int on);
+/* What has not been given back, in words; "" when nothing is. */
+typedef const char *fake_cuda_left(void);
+
+#endif

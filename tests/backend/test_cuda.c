@@ -1,0 +1,435 @@
+/* The cuda backend over a driver that is made up (fake_cuda.c): what a GPU cannot be made to do.
+ * What kernels compute is looked at on a real one (stored.sh nvptx). */
+#include "fake_cuda.h"
+#include "rig.h"
+
+#include "backend/cuda/driver.h"
+#include "shader/abi/nvptx.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* In the place of src/backend/cuda/library.c. */
+const char *const abx_cuda_library = FAKE_CUDA;
+const char *const abx_cuda_control_file = "/dev/null";
+
+#define CUDA (&abx_backend_cuda)
+#define WINDOW (1ull << 32)
+#define PAGE 4096u
+
+static fake_cuda_fail *fail;
+static fake_cuda_calls *calls;
+static fake_cuda_launches *launches;
+static fake_cuda_hang *hang;
+static fake_cuda_left *left;
+
+static int lost;
+static void on_lost(void *user, const char *text)
+{
+    lost++;
+}
+
+struct world {
+    struct abx_device *device;
+    struct abx_queue *queue;
+    char *window, *shared;
+    struct abx_device_memory *import, *private;
+    struct abx_pipeline *pipeline;
+};
+
+static void imported(void *user, int error)
+{
+    __atomic_store_n((int *)user, error ? error : 1, __ATOMIC_SEQ_CST);
+}
+
+static struct abx_device_memory *import(struct world *w, char *at, size_t bytes)
+{
+    struct abx_device_memory *m = NULL;
+    int state = 0;
+    if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+                    MAP_FAILED ||
+            CUDA->memory->import(w->device, at, bytes, imported, &state, &m) < 0)
+        return NULL;
+    while (!__atomic_load_n(&state, __ATOMIC_SEQ_CST))
+        usleep(100);
+    if (state == 1)
+        return m;
+    CUDA->memory->destroy(m);
+    return NULL;
+}
+
+/* A blob of one kernel with buffers 0 and 3 and one threadgroup argument. */
+static int make_pipeline(struct world *w, const char *ptx)
+{
+    static struct {
+        struct abx_code code;
+        struct abx_ptx info;
+        char text[256];
+    } blob;
+    memset(&blob, 0, sizeof blob);
+    blob.code = (struct abx_code){.magic = ABX_CODE_MAGIC,
+            .version = ABX_CODE_VERSION,
+            .target = ABX_TARGET_NVPTX,
+            .max_threads = 1024,
+            .body_offset = sizeof blob.code,
+            .body_bytes = sizeof blob - sizeof blob.code};
+    blob.info = (struct abx_ptx){.buffer_count = 2,
+            .threadgroup_count = 1,
+            .parameter_bytes = sizeof(struct abx_ptx_dispatch) + 2 * 8 + 4,
+            .buffers = {0, 3},
+            .ptx_offset = sizeof blob.info,
+            .ptx_bytes = sizeof blob.text};
+    snprintf(blob.text, sizeof blob.text, "%s", ptx);
+    return CUDA->pipeline->create(w->device, &blob, sizeof blob, &w->pipeline);
+}
+
+static void end_world(struct world *w)
+{
+    if (w->queue)
+        CUDA->queue->destroy(w->queue);
+    if (w->pipeline)
+        CUDA->pipeline->destroy(w->pipeline);
+    CUDA->memory->destroy(w->private);
+    CUDA->memory->destroy(w->import);
+    if (w->window)
+        CUDA->memory->release(w->device, w->window, WINDOW);
+    if (w->device)
+        CUDA->device->close(w->device);
+}
+
+/* 0, or the number of the step that failed. */
+static int make_world(struct world *w)
+{
+    struct abx_device_config config = {.events = &event_ops, .lost = on_lost};
+    void *window;
+    lost = 0;
+    memset(w, 0, sizeof *w);
+    if (CUDA->device->open(&config, &w->device) < 0)
+        return 1;
+    if (CUDA->memory->reserve(w->device, WINDOW, &window) < 0)
+        return 2;
+    w->window = window;
+    w->shared = w->window + 16 * PAGE;
+    if (!(w->import = import(w, w->shared, 4 * PAGE)))
+        return 3;
+    if (CUDA->memory->create_private(
+                w->device, w->window + WINDOW / 2 + 5 * PAGE, 5u << 20, &w->private) < 0) {
+        w->private = NULL;
+        return 4;
+    }
+    if (make_pipeline(w, ".version 7.0") < 0)
+        return 5;
+    return CUDA->queue->create(w->device, &w->queue) < 0 ? 6 : 0;
+}
+
+static void add_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
+        struct abx_device_memory *to, uint64_t to_offset, uint64_t length)
+{
+    struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
+    c->from = from, c->to = to;
+    c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
+}
+
+static void add_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset,
+        uint64_t length, uint8_t value)
+{
+    struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
+    c->to = to, c->offset = offset, c->length = length, c->value = value;
+}
+
+static void add_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value)
+{
+    struct abx_exec_event *c = batch_add(b, op, sizeof *c);
+    c->event = event, c->value = value;
+}
+
+static void add_dispatches(struct batch *b, struct world *w, unsigned count)
+{
+    char bytes[300];
+    memset(bytes, 3, sizeof bytes);
+    for (unsigned i = 0; i < count; i++) {
+        struct abx_exec_dispatch *d = batch_dispatch(
+                b, w->pipeline, (uint32_t[3]){100, 2, 1}, (uint32_t[3]){32, 1, 1}, 4);
+        d->bindings[0] = (struct abx_exec_binding){w->import, 16, PAGE};
+        d->threadgroup_bytes[0] = 100;
+        batch_bytes(b, &d, 3, bytes, sizeof bytes);
+    }
+}
+
+/* Everything a command buffer can have, and what it does to memory. */
+static int run_all(struct world *w, struct abx_event *event, int *ret_error)
+{
+    struct batch b;
+    batch_init(&b);
+    memset(w->shared, 1, 2 * PAGE);
+    ((uint32_t *)w->shared)[8] = 3; /* groups of the indirect dispatch */
+    ((uint32_t *)w->shared)[9] = ((uint32_t *)w->shared)[10] = 1;
+    add_copy(&b, w->private, 3u << 20, w->import, PAGE, 100); /* zeros */
+    add_fill(&b, w->private, 100, 1000, 7);
+    add_copy(&b, w->private, 100, w->import, 2 * PAGE, 1000);
+    add_copy(&b, w->import, 2 * PAGE, w->import, 2 * PAGE + 3, 900); /* overlaps */
+    add_dispatches(&b, w, 70);
+    struct abx_exec_dispatch *d =
+            batch_dispatch(&b, w->pipeline, (uint32_t[3]){0}, (uint32_t[3]){32, 1, 1}, 4);
+    d->head.op = ABX_EXEC_DISPATCH_INDIRECT;
+    d->indirect = w->import;
+    d->indirect_offset = 32;
+    add_event(&b, ABX_EXEC_SIGNAL_EVENT, event, 1);
+    add_event(&b, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_submit(&b, w->queue, CUDA);
+    *ret_error = batch_wait(&b);
+    batch_finish(&b);
+    CHECK(*ret_error >= 0); /* it ended */
+    if (*ret_error)
+        return 0;
+    for (unsigned i = 0; i < 100; i++)
+        CHECK(w->shared[PAGE + i] == 0);
+    for (unsigned i = 0; i < 1000; i++)
+        CHECK(w->shared[2 * PAGE + i] == 7);
+    CHECK(b.submission.result.kernels == 71);
+    return 0;
+}
+
+static int test_works(void)
+{
+    struct world w;
+    struct abx_event *event = event_new();
+    int error;
+    CHECK(make_world(&w) == 0);
+    struct abx_pipeline_info info;
+    CUDA->pipeline->info(w.pipeline, &info);
+    CHECK(info.max_threads == 640);
+    launches(200);
+    CHECK(run_all(&w, event, &error) == 0 && error == 0);
+    CHECK(launches(0) == 71 && lost == 0);
+    end_world(&w);
+    event_free(event);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* Places: shared and private memory in one slot, outside the window, small ones side by side. */
+static int test_places(void)
+{
+    struct world w;
+    struct abx_device_memory *m[40], *bad;
+    CHECK(make_world(&w) == 0);
+    const struct abx_memory_ops *ops = CUDA->memory;
+    char *half = w.window + WINDOW / 2 + (64u << 20);
+    CHECK(ops->create_private(w.device, w.shared + 8 * PAGE, PAGE, &bad) == -EINVAL);
+    CHECK(ops->create_private(w.device, w.window - PAGE, PAGE, &bad) == -EINVAL);
+    CHECK(ops->create_private(w.device, w.window + WINDOW - PAGE, 2 * PAGE, &bad) == -EINVAL);
+    CHECK(ops->create_private(w.device, half, 1ull << 60, &bad) < 0);
+    CHECK(ops->create_private(w.device, half, 0, &bad) == -EINVAL);
+    int state = 0;
+    CHECK(ops->import(w.device, half - (59u << 20), PAGE, imported, &state, &bad) == -EINVAL);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < ABX_ARRAY_SIZE(m); i++) {
+            char *at = half + i * (100 * PAGE);
+            CHECK(ops->create_private(w.device, at, (1 + i) * PAGE, &m[i]) == 0);
+            CHECK(ops->address(m[i]) == (uint64_t)(uintptr_t)at);
+        }
+        for (unsigned i = 0; i < ABX_ARRAY_SIZE(m); i++)
+            ops->destroy(m[(i * 17) % ABX_ARRAY_SIZE(m)]);
+    }
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* More inline bytes, and more marks, than there is room for at once; two queues in turn. */
+static int test_much(void)
+{
+    enum { N = 40 };
+    struct world w;
+    struct abx_queue *other;
+    struct abx_event *event = event_new();
+    static struct batch b[2 * N];
+    CHECK(make_world(&w) == 0 && CUDA->queue->create(w.device, &other) == 0);
+    launches(20);
+    for (unsigned i = 0; i < N; i++) {
+        batch_init(&b[2 * i]);
+        batch_init(&b[2 * i + 1]);
+        add_dispatches(&b[2 * i], &w, 200);
+        add_event(&b[2 * i], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 1);
+        add_event(&b[2 * i], ABX_EXEC_WAIT_EVENT, event, 2 * i + 2);
+        add_event(&b[2 * i + 1], ABX_EXEC_WAIT_EVENT, event, 2 * i + 1);
+        add_dispatches(&b[2 * i + 1], &w, 10);
+        add_event(&b[2 * i + 1], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 2);
+        batch_submit(&b[2 * i], w.queue, CUDA);
+        batch_submit(&b[2 * i + 1], other, CUDA);
+    }
+    for (unsigned i = 0; i < 2 * N; i++) {
+        CHECK(batch_wait(&b[i]) == 0);
+        batch_finish(&b[i]);
+    }
+    CHECK(launches(0) == N * 210);
+    CUDA->queue->destroy(other);
+    end_world(&w);
+    event_free(event);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static int test_grids(void)
+{
+    struct world w;
+    struct batch b;
+    CHECK(make_world(&w) == 0);
+    launches(0);
+    batch_init(&b);
+    batch_dispatch(&b, w.pipeline, (uint32_t[3]){5, 200000, 70000}, (uint32_t[3]){1, 1, 1}, 0);
+    batch_submit(&b, w.queue, CUDA);
+    CHECK(batch_wait(&b) == 0 && launches(0) == 4 * 2);
+    batch_finish(&b);
+    batch_init(&b);
+    batch_dispatch(
+            &b, w.pipeline, (uint32_t[3]){1, 4000000000u, 4000000000u}, (uint32_t[3]){1, 1, 1}, 0);
+    batch_submit(&b, w.queue, CUDA);
+    CHECK(batch_wait(&b) == ABX_EXEC_INVALID_RESOURCE && launches(0) == 0);
+    batch_finish(&b);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* A kernel that never ends takes the device with it, but the other command buffers end too. */
+static int test_endless(void)
+{
+    struct world w;
+    struct batch b[3];
+    CHECK(make_world(&w) == 0);
+    hang(1);
+    for (int i = 0; i < 3; i++) {
+        batch_init(&b[i]);
+        add_dispatches(&b[i], &w, 3);
+        batch_submit(&b[i], w.queue, CUDA);
+    }
+    usleep(20000);
+    CUDA->device->watchdog(w.device, 10000000000u);
+    CHECK(!lost && !b[0].done);
+    CUDA->device->watchdog(w.device, 1000000u);
+    CHECK(lost == 1);
+    CHECK(batch_wait(&b[0]) == ABX_EXEC_TIMEOUT && b[0].submission.result.limit == 1);
+    CHECK(batch_wait(&b[1]) == ABX_EXEC_DEVICE_REMOVED);
+    CHECK(batch_wait(&b[2]) == ABX_EXEC_DEVICE_REMOVED);
+    for (int i = 0; i < 3; i++)
+        batch_finish(&b[i]);
+    hang(0);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static int test_fault(void)
+{
+    struct world w;
+    struct batch b[2];
+    CHECK(make_world(&w) == 0);
+    hang(1);
+    for (int i = 0; i < 2; i++) {
+        batch_init(&b[i]);
+        add_fill(&b[i], w.import, 0, 16, 1);
+        add_dispatches(&b[i], &w, 1);
+        ((struct abx_exec_command *)(b[i].data))->source = 4;
+        batch_submit(&b[i], w.queue, CUDA);
+    }
+    usleep(5000);
+    fail(1, ABX_CU_ILLEGAL_ADDRESS); /* the queue asks for errors while it waits */
+    CHECK(batch_wait(&b[0]) == ABX_EXEC_PAGE_FAULT);
+    CHECK(batch_wait(&b[1]) == ABX_EXEC_DEVICE_REMOVED);
+    CHECK(lost == 1);
+    struct batch after;
+    batch_init(&after);
+    add_dispatches(&after, &w, 1);
+    batch_submit(&after, w.queue, CUDA);
+    CHECK(batch_wait(&after) == ABX_EXEC_DEVICE_REMOVED);
+    batch_finish(&after), batch_finish(&b[0]), batch_finish(&b[1]);
+    fail(0, 0);
+    hang(0);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* Every call fails in its turn, in three ways: no crash, no leak, an error. */
+static int test_failures(int code)
+{
+    struct world w;
+    const char *failed = "";
+    unsigned n = 0, reached[7] = {0};
+    while (failed) {
+        struct abx_event *event = event_new();
+        int error = 0;
+        fail(++n, code);
+        int step = make_world(&w);
+        reached[step]++;
+        if (step == 0)
+            CHECK(run_all(&w, event, &error) == 0);
+        (void)calls(&failed);
+        /* A question that gets no answer is asked again. */
+        if (failed && !step && !error && strcmp(failed, "cuStreamQuery")) {
+            fprintf(stderr, "call %u (%s) failed with %d, and nobody saw it\n", n, failed, code);
+            return 1;
+        }
+        fail(0, 0);
+        end_world(&w);
+        usleep(200); /* who signalled may hold the event's lock yet */
+        event_free(event);
+        if (left()[0]) {
+            fprintf(stderr, "call %u (%s) failed with %d: left: %s\n", n, failed, code, left());
+            return 1;
+        }
+    }
+    printf("# %u calls failed with %d; steps:", n - 1, code);
+    for (int i = 0; i < 7; i++)
+        printf(" %u", reached[i]);
+    puts("");
+    return 0;
+}
+
+static int test_out_of_memory(void)
+{
+    return test_failures(ABX_CU_OUT_OF_MEMORY);
+}
+static int test_refusals(void)
+{
+    return test_failures(1); /* CUDA_ERROR_INVALID_VALUE */
+}
+static int test_losses(void)
+{
+    return test_failures(ABX_CU_LAUNCH_FAILED);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        int (*run)(void);
+    } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
+            {"grids", test_grids}, {"endless", test_endless}, {"fault", test_fault},
+            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
+            {"losses", test_losses}};
+    char why[192], names[2][64];
+    int bad = 0;
+    CHECK(CUDA->usable(why, sizeof why) == 0);
+    CHECK(CUDA->probe(names, 2) == 1 && strcmp(names[0], "Fake GPU") == 0);
+    void *driver = dlopen(FAKE_CUDA, RTLD_NOW);
+    CHECK(driver);
+    fail = (fake_cuda_fail *)dlsym(driver, "fake_fail");
+    calls = (fake_cuda_calls *)dlsym(driver, "fake_calls");
+    launches = (fake_cuda_launches *)dlsym(driver, "fake_launches");
+    hang = (fake_cuda_hang *)dlsym(driver, "fake_hang");
+    left = (fake_cuda_left *)dlsym(driver, "fake_left");
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {
+        int failed = tests[i].run();
+        printf("%s %s\n", failed ? "not ok" : "ok", tests[i].name);
+        fflush(stdout);
+        bad |= failed;
+    }
+    return bad;
+}
