@@ -26,7 +26,9 @@ struct abx_device_memory {
     struct abx_cuda_window *window; /* NULL: the driver's own allocation */
     bool imported;
     bool registered;
-    uint64_t zeroed; /* private: the zeroing's number */
+    bool guarded; /* there is a page of zeros behind it */
+    struct abx_device_memory *next_live;
+    size_t last_slot; /* private: with what is behind it */
     /* an import under way */
     void (*done)(void *user, int error);
     void *user;
@@ -64,6 +66,7 @@ struct abx_device {
     pthread_t importer;
     pthread_cond_t import_wake;
     struct abx_device_memory *imports, **imports_end;
+    struct abx_device_memory *live; /* imported, and not destroyed */
     bool closing;
     uint32_t spin_ns;
 };

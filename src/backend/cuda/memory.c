@@ -18,6 +18,8 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#define GUARD_BYTES 4096u
+
 struct slot {
     abx_cu_memory memory;
     uint32_t privates; /* that lie in it; memory is mapped while there are some */
@@ -192,7 +194,7 @@ static int zero(struct abx_device *device, struct abx_device_memory *m)
         (void)abx_cu.stream_synchronize(device->zero_stream); /* the memory is about to go */
         return abx_cuda_errno(result);
     }
-    m->zeroed = atomic_fetch_add(&device->zeroings, 1) + 1;
+    atomic_fetch_add(&device->zeroings, 1);
     return 0;
 }
 
@@ -205,6 +207,14 @@ static int allocate(struct abx_device *device, struct abx_device_memory *m)
     return r;
 }
 
+/* A slot may end where the memory does: the next one, then. */
+static size_t end_slot(const struct abx_cuda_window *w, const struct abx_device_memory *m)
+{
+    size_t last = last_slot(w, m->address, m->bytes);
+    bool more = last + 1 < w->slot_count && !w->slots[last + 1].imports;
+    return more ? last_slot(w, m->address, m->bytes + GUARD_BYTES) : last;
+}
+
 static int place_private(struct abx_device *device, struct abx_device_memory *m, void *place)
 {
     m->address = (abx_cu_address)(uintptr_t)place;
@@ -212,7 +222,7 @@ static int place_private(struct abx_device *device, struct abx_device_memory *m,
     if (!m->window)
         return -EINVAL;
     size_t first = first_slot(m->window, m->address);
-    size_t last = last_slot(m->window, m->address, m->bytes);
+    size_t last = m->last_slot = end_slot(m->window, m);
     int r = enter_slots(device, m->window, first, last);
     if (r == 0 && (r = zero(device, m)) < 0)
         leave_slots(m->window, first, last + 1, last);
@@ -248,15 +258,77 @@ static void free_private(struct abx_device_memory *m)
     /* Nothing uses it but, perhaps, its zeroing. */
     (void)abx_cu.stream_synchronize(device->zero_stream);
     if (m->window)
-        leave_slots(m->window, first_slot(m->window, m->address),
-                last_slot(m->window, m->address, m->bytes) + 1,
-                last_slot(m->window, m->address, m->bytes));
+        leave_slots(m->window, first_slot(m->window, m->address), m->last_slot + 1, m->last_slot);
     else
         (void)abx_cu.free(m->address);
     pthread_mutex_unlock(&device->lock);
 }
 
-/* ---- shared memory */
+/* ---- shared memory. Programs read a little past the end of a buffer and do not use what they get
+ * (ggml reads rows in steps of 32); a GPU of Apple's gives zeros. Behind each piece of shared
+ * memory there is a page for that, unless the guest puts something else there. Behind private
+ * memory is the rest of its slot. */
+
+static bool touches(const struct abx_device_memory *m, abx_cu_address at, uint64_t bytes)
+{
+    return at < m->address + m->bytes && m->address < at + bytes;
+}
+
+static int add_guard(struct abx_device_memory *m)
+{
+    struct abx_device *device = m->device;
+    abx_cu_address at = m->address + m->bytes;
+    void *page = (void *)(uintptr_t)at;
+    int result = ABX_CU_OK;
+    pthread_mutex_lock(&device->lock);
+    bool free = at + GUARD_BYTES <= m->window->address + m->window->bytes &&
+                !m->window->slots[first_slot(m->window, at)].privates;
+    for (const struct abx_device_memory *o = device->live; o && free; o = o->next_live)
+        free = !touches(o, at, GUARD_BYTES);
+    if (free) {
+        result = mmap(page, GUARD_BYTES, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
+                         ? ABX_CU_OUT_OF_MEMORY
+                         : abx_cu.host_register(page, GUARD_BYTES, ABX_CU_HOST_PORTABLE_MAPPED);
+        m->guarded = !result;
+        if (result)
+            abx_window_vacate(page, GUARD_BYTES);
+    }
+    pthread_mutex_unlock(&device->lock);
+    return abx_cuda_errno(result);
+}
+
+/* The device's lock is held. replaced: something else is mapped there by now. */
+static void drop_guard(struct abx_device_memory *m, bool replaced)
+{
+    void *page = (void *)(uintptr_t)(m->address + m->bytes);
+    if (!m->guarded)
+        return;
+    m->guarded = false;
+    (void)abx_cu.host_unregister(page);
+    if (!replaced)
+        abx_window_vacate(page, GUARD_BYTES);
+}
+
+static void enlist(struct abx_device_memory *m)
+{
+    struct abx_device *device = m->device;
+    for (struct abx_device_memory *o = device->live; o; o = o->next_live)
+        if (touches(m, o->address + o->bytes, GUARD_BYTES))
+            drop_guard(o, true);
+    m->next_live = device->live;
+    device->live = m;
+}
+
+static void delist(struct abx_device_memory *m)
+{
+    struct abx_device_memory **at = &m->device->live;
+    while (*at && *at != m)
+        at = &(*at)->next_live;
+    if (*at)
+        *at = m->next_live;
+    drop_guard(m, false);
+}
 
 static int count_import(struct abx_device_memory *m, bool in)
 {
@@ -268,6 +340,10 @@ static int count_import(struct abx_device_memory *m, bool in)
         w = m->window = window_of(device, m->address, m->bytes);
     if (!w)
         r = -EINVAL;
+    else if (in)
+        enlist(m);
+    else
+        delist(m);
     for (size_t i = w ? first_slot(w, m->address) : 1; w && i <= last_slot(w, m->address, m->bytes);
             i++) {
         if (in && w->slots[i].privates)
@@ -292,7 +368,9 @@ static int register_pages(struct abx_device_memory *m)
     m->registered = true;
     result = abx_cu.host_address(&seen, at, 0);
     /* Kernels would go somewhere else than the guest was told. */
-    return result || seen != m->address ? -EIO : 0;
+    if (result || seen != m->address)
+        return -EIO;
+    return add_guard(m);
 }
 
 static void *importer(void *argument)
