@@ -2,7 +2,7 @@
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
  * on the transport without isolation and divides.
  *
- *     arcbox-probe [calls|submit|commands|bandwidth|send|compile FILE KERNEL]... */
+ *     arcbox-probe [calls|submit|commands|device|bandwidth|send|compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 #include <math.h>
@@ -251,6 +251,120 @@ static void measure_commands(id<MTLDevice> device, id<MTLCommandQueue> queue)
     printf("commands_per_s %.0f\n", BUFFERS * (2.0 * DISPATCHES + 3) / ((now_ns() - start) / 1e9));
 }
 
+/* For devices with memory of their own: kernels a second that do nothing, one after the other, plain
+ * and with constants of their own; one such kernel from commit to the end of the wait; copies. */
+static const char nothing_source[] =
+    "#include <metal_stdlib>\nusing namespace metal;\n"
+    "struct constants { float4 x[4]; };\n"
+    "kernel void nothing() {}\n"
+    "kernel void constant_nothing(constant constants &c [[buffer(0)]],\n"
+    "    device float4 *out [[buffer(1)]]) { if (c.x[3].w > 1) out[0] = c.x[0]; }\n";
+
+static id<MTLComputePipelineState> nothing_pipeline(id<MTLDevice> device, NSString *name)
+{
+    NSString *text = [NSString stringWithUTF8String:nothing_source];
+    NSError *error = nil;
+    id<MTLLibrary> library = [device newLibraryWithSource:text options:nil error:&error];
+    return [device newComputePipelineStateWithFunction:[library newFunctionWithName:name]
+                                                 error:&error];
+}
+
+static id<MTLCommandBuffer> commit_nothing(id<MTLCommandQueue> queue,
+        id<MTLComputePipelineState> pipeline, id<MTLBuffer> buffer, int count)
+{
+    float constants[16] = {0};
+    MTLSize groups = MTLSizeMake(1, 1, 1), threads = MTLSizeMake(32, 1, 1);
+    id<MTLCommandBuffer> commands = [queue commandBuffer];
+    id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
+    [encoder setComputePipelineState:pipeline];
+    if (buffer)
+        [encoder setBuffer:buffer offset:0 atIndex:1];
+    for (int i = 0; i < count; i++) {
+        if (buffer)
+            [encoder setBytes:constants length:sizeof constants atIndex:0];
+        [encoder dispatchThreadgroups:groups threadsPerThreadgroup:threads];
+    }
+    [encoder endEncoding];
+    [commands commit];
+    return commands;
+}
+
+static double launch_rate(
+        id<MTLCommandQueue> queue, id<MTLComputePipelineState> pipeline, id<MTLBuffer> buffer)
+{
+    enum { ROUNDS = 9, BUFFERS = 40, DISPATCHES = 500 };
+    double samples[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++) {
+        double start = now_ns();
+        @autoreleasepool {
+            id<MTLCommandBuffer> last = nil;
+            for (int i = 0; i < BUFFERS; i++)
+                last = commit_nothing(queue, pipeline, buffer, DISPATCHES);
+            [last waitUntilCompleted];
+        }
+        samples[r] = BUFFERS * DISPATCHES / ((now_ns() - start) / 1e9);
+    }
+    return median(samples, ROUNDS);
+}
+
+static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuffer> to)
+{
+    enum { ROUNDS = 15 };
+    double samples[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++) {
+        double start = now_ns();
+        @autoreleasepool {
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
+            [blit copyFromBuffer:from
+                     sourceOffset:0
+                         toBuffer:to
+                destinationOffset:0
+                             size:from.length];
+            [blit endEncoding];
+            [commands commit];
+            [commands waitUntilCompleted];
+        }
+        samples[r] = (double)from.length / (now_ns() - start);
+    }
+    return median(samples, ROUNDS);
+}
+
+static void measure_device(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    enum { WAITS = 5000, BYTES = 256 << 20 };
+    static double samples[WAITS];
+    id<MTLComputePipelineState> plain = nothing_pipeline(device, @"nothing");
+    id<MTLComputePipelineState> constant = nothing_pipeline(device, @"constant_nothing");
+    id<MTLBuffer> a = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
+    id<MTLBuffer> b = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
+    id<MTLBuffer> shared = [device newBufferWithLength:BYTES options:MTLResourceStorageModeShared];
+    if (!plain || !constant || !a || !b || !shared)
+        return;
+    uint32_t *words = shared.contents;
+    for (uint32_t i = 0; i < BYTES / 4; i++)
+        words[i] = i * 2654435761u;
+    for (int i = 0; i < WAITS; i++) {
+        double start = now_ns();
+        @autoreleasepool {
+            [commit_nothing(queue, plain, nil, 1) waitUntilCompleted];
+        }
+        samples[i] = (now_ns() - start) / 1e3;
+    }
+    printf("launch_wait_us %.3f\n", median(samples, WAITS));
+    printf("launches_per_s %.0f\n", launch_rate(queue, plain, nil));
+    printf("launches_with_constants_per_s %.0f\n", launch_rate(queue, constant, a));
+    printf("copy_in_gbs %.2f\n", copy_rate(queue, shared, a));
+    printf("copy_gbs %.2f\n", copy_rate(queue, a, b));
+    memset(words, 0, BYTES);
+    printf("copy_out_gbs %.2f\n", copy_rate(queue, b, shared));
+    for (uint32_t i = 0; i < BYTES / 4; i++)
+        if (words[i] != i * 2654435761u) {
+            fprintf(stderr, "arcbox-probe: the copies are not right\n");
+            exit(1);
+        }
+}
+
 /* GB/s of writing, then reading, `bytes` at `memory`; the best of several passes. */
 static double bandwidth(uint64_t *memory, size_t bytes)
 {
@@ -327,7 +441,9 @@ int main(int argc, char **argv)
             else if (!strcmp(argv[i], "compile") && i + 2 < argc) {
                 measure_compile(device, queue, argv[i + 1], argv[i + 2]);
                 i += 2;
-            } else if (!strcmp(argv[i], "send"))
+            } else if (!strcmp(argv[i], "device"))
+                measure_device(device, queue);
+            else if (!strcmp(argv[i], "send"))
                 measure_send();
             else {
                 fprintf(stderr, "arcbox-probe: unknown measurement '%s'\n", argv[i]);

@@ -1,0 +1,159 @@
+/* bench: what NVIDIA's driver itself does here: the figures beside those of `arcbox-probe device`.
+ * No part of ArcBox is in between. Prints "name value" lines. Changes none of the card's settings.
+ */
+#include "base/base.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+typedef unsigned long long address;
+
+/* clang-format off */
+#define DRIVER(X) \
+    X(cuInit, (unsigned)) X(cuDeviceGet, (int *, int)) X(cuDeviceGetName, (char *, int, int)) \
+    X(cuDriverGetVersion, (int *)) X(cuCtxCreate_v2, (void **, unsigned, int)) \
+    X(cuModuleLoadData, (void **, const void *)) \
+    X(cuModuleGetFunction, (void **, void *, const char *)) \
+    X(cuStreamCreate, (void **, unsigned)) X(cuStreamSynchronize, (void *)) \
+    X(cuStreamWriteValue32_v2, (void *, address, uint32_t, unsigned)) \
+    X(cuMemAlloc_v2, (address *, size_t)) X(cuMemHostRegister_v2, (void *, size_t, unsigned)) \
+    X(cuMemHostAlloc, (void **, size_t, unsigned)) \
+    X(cuMemcpyAsync, (address, address, size_t, void *)) \
+    X(cuLaunchKernel, (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, \
+        void *, void **, void **))
+/* clang-format on */
+#define DECLARE(name, parameters) static int(*name) parameters;
+DRIVER(DECLARE)
+#undef DECLARE
+
+static void must(int result, const char *what)
+{
+    if (!result)
+        return;
+    fprintf(stderr, "arcbox-bench-cuda: %s: CUDA error %d\n", what, result);
+    exit(1);
+}
+#define MUST(call) must(call, #call)
+
+static const char ptx[] = ".version 7.0\n.target sm_80\n.address_size 64\n"
+                          ".visible .entry nothing() { ret; }\n";
+static void *stream, *function;
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *samples, unsigned count)
+{
+    qsort(samples, count, sizeof *samples, compare);
+    return samples[count / 2];
+}
+
+static void launch(void)
+{
+    MUST(cuLaunchKernel(function, 1, 1, 1, 32, 1, 1, 0, stream, NULL, NULL));
+}
+
+static double launch_rate(void)
+{
+    enum { ROUNDS = 9, COUNT = 20000 };
+    double samples[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++) {
+        uint64_t start = abx_now_ns();
+        for (int i = 0; i < COUNT; i++)
+            launch();
+        MUST(cuStreamSynchronize(stream));
+        samples[r] = COUNT / ((double)(abx_now_ns() - start) / 1e9);
+    }
+    return median(samples, ROUNDS);
+}
+
+/* word: a flag that the stream writes and we look at; NULL: the driver's own wait. */
+static double launch_wait(volatile uint32_t *word)
+{
+    enum { COUNT = 5000 };
+    static double samples[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint64_t start = abx_now_ns();
+        launch();
+        if (word) {
+            MUST(cuStreamWriteValue32_v2(stream, (address)(uintptr_t)word, i + 1, 0));
+            while (*word != i + 1)
+                abx_cpu_relax();
+        } else
+            MUST(cuStreamSynchronize(stream));
+        samples[i] = (double)(abx_now_ns() - start) / 1e3;
+    }
+    return median(samples, COUNT);
+}
+
+static double copy_rate(address to, address from, size_t bytes)
+{
+    enum { ROUNDS = 15 };
+    double samples[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++) {
+        uint64_t start = abx_now_ns();
+        MUST(cuMemcpyAsync(to, from, bytes, stream));
+        MUST(cuStreamSynchronize(stream));
+        samples[r] = (double)bytes / (double)(abx_now_ns() - start);
+    }
+    return median(samples, ROUNDS);
+}
+
+static void measure_copies(void)
+{
+    const size_t bytes = 256u << 20;
+    address a, b;
+    int fd = abx_memfd_create("bench", bytes);
+    uint32_t *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd < 0 || shared == MAP_FAILED)
+        exit(1);
+    for (uint32_t i = 0; i < bytes / 4; i++)
+        shared[i] = i * 2654435761u;
+    uint64_t start = abx_now_ns();
+    MUST(cuMemHostRegister_v2(shared, bytes, 3));
+    printf("register_ms_per_gib %.1f\n", (double)(abx_now_ns() - start) / 1e6 * 4);
+    MUST(cuMemAlloc_v2(&a, bytes));
+    MUST(cuMemAlloc_v2(&b, bytes));
+    address host = (address)(uintptr_t)shared;
+    printf("copy_in_gbs %.2f\n", copy_rate(a, host, bytes));
+    printf("copy_gbs %.2f\n", copy_rate(b, a, bytes));
+    printf("copy_out_gbs %.2f\n", copy_rate(host, b, bytes));
+}
+
+int main(void)
+{
+    void *library = dlopen("libcuda.so.1", RTLD_NOW), *context, *module, *word;
+    char name[64] = "";
+    int device, version = 0;
+    if (!library) {
+        fprintf(stderr, "arcbox-bench-cuda: there is no NVIDIA driver library (libcuda.so.1)\n");
+        return 77;
+    }
+#define LOOK_UP(f, parameters)                                                                     \
+    if (!(f = (int(*) parameters)dlsym(library, #f)))                                              \
+        must(-1, "no " #f);
+    DRIVER(LOOK_UP)
+#undef LOOK_UP
+    MUST(cuInit(0));
+    MUST(cuDriverGetVersion(&version));
+    MUST(cuDeviceGet(&device, 0));
+    MUST(cuDeviceGetName(name, sizeof name, device));
+    printf("# %s, driver for CUDA %d.%d\n", name, version / 1000, version % 1000 / 10);
+    MUST(cuCtxCreate_v2(&context, 1 /* spins */, device));
+    MUST(cuStreamCreate(&stream, 1));
+    MUST(cuModuleLoadData(&module, ptx));
+    MUST(cuModuleGetFunction(&function, module, "nothing"));
+    MUST(cuMemHostAlloc(&word, 4096, 3));
+    launch_rate(); /* warm */
+    printf("launch_synchronise_us %.3f\n", launch_wait(NULL));
+    printf("launch_wait_us %.3f\n", launch_wait(word));
+    printf("launches_per_s %.0f\n", launch_rate());
+    measure_copies();
+    return 0;
+}
