@@ -58,12 +58,12 @@ def write(path, text):
         f.write(text)
 
 
-def write_headers(api, folder, expected):
+def write_headers(api, framework, folder, expected):
     """Meson must know the names beforehand: a header it does not know is refused, not lost."""
-    files = emit_headers.all_headers(api)
+    files = emit_headers.all_headers(api, framework)
     if expected is not None and set(expected) != set(files):
         wrong = ', '.join(sorted(set(expected) ^ set(files)))
-        raise source.Refused('include/Metal/meson.build', f'its list of headers differs: {wrong}')
+        raise source.Refused(f'include/{framework}/meson.build', f'its list of headers differs: {wrong}')
     for name, text in files.items():
         write(os.path.join(folder, name), text)
 
@@ -74,6 +74,7 @@ def main():
     parser.add_argument('kind', choices=kinds)
     parser.add_argument('-o', dest='output', required=True, help='a file; for headers a folder')
     parser.add_argument('--expect', action='append', help='headers: a file name that must come out')
+    parser.add_argument('--framework', default='Metal', help='headers: whose')
     parser.add_argument('--clients', help='support: the table of what clients send')
     parser.add_argument('--foundation', help='support: what Foundation answers')
     parser.add_argument('inputs', nargs='+')
@@ -81,7 +82,7 @@ def main():
     try:
         wire, api = model(options.inputs)
         if options.kind == 'headers':
-            write_headers(api, options.output, options.expect)
+            write_headers(api, options.framework, options.output, options.expect)
         elif options.kind == 'support':
             write(options.output, emit_support.support_page(
                 api, options.clients, options.foundation))

@@ -105,10 +105,11 @@ class Method:
 class Property:
     def __init__(self, node, owner, types):
         node.allow(('name', 'type'), ('readonly', 'getter', 'copy', 'storage', 'default', 'field',
-                                      'shift', 'width', 'on', 'off', 'status', 'note'))
+                                      'shift', 'width', 'on', 'off', 'status', 'note', 'declared'))
         self.node, self.owner, self.name, self.prose = node, owner, node.identifier('name'), node.prose()
         self.type = types.parse(node.attributes['type'], node)
         self.readonly, self.copy = node.flag('readonly'), node.flag('copy')
+        self.declared = node.flag('declared', True)
         self.getter_name, self.storage = node.get('getter', self.name), node.get('storage')
         self.default = node.number('default')
         self.field, self.shift = node.get('field'), node.number('shift', 0)
@@ -124,6 +125,7 @@ class Property:
     def accessors(self, types):
         getter = Method(self.node, self.owner)
         getter.selector, getter.returns, getter.property = self.getter_name, self.type, self
+        getter.declared = self.declared
         yield getter
         if not self.readonly:
             setter = Method(self.node, self.owner)

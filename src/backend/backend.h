@@ -43,6 +43,7 @@ struct abx_device_info {
     uint32_t apple_family; /* highest MTLGPUFamilyApple<n> whose compute features all work */
     uint32_t metal3;       /* 1: MTLGPUFamilyMetal3 */
     uint32_t addresses;    /* enum abx_address_policy */
+    uint32_t operations;   /* ABX_OPERATION_*: those that submissions may have */
 };
 
 /* ---- a decoded command buffer */
@@ -58,6 +59,7 @@ enum abx_exec_op {
     ABX_EXEC_UPDATE_FENCE = 8,
     ABX_EXEC_DISPATCH_INDIRECT = 9,
     ABX_EXEC_TIMESTAMP = 10,
+    ABX_EXEC_MATRIX_MULTIPLY = 11,
 };
 
 /* Each command starts with this; `bytes` (a multiple of 8) leads to the next. */
@@ -131,6 +133,28 @@ struct abx_exec_timestamp {
     struct abx_exec_command head;
     struct abx_device_memory *to;
     uint64_t offset; /* a multiple of 8 */
+};
+
+/* Matrices in memory, in rows; all of them lie in it. */
+struct abx_exec_matrices {
+    struct abx_device_memory *memory;
+    uint64_t offset;       /* of the first element, a multiple of an element's size */
+    uint64_t matrix_bytes; /* from one matrix to the next: a multiple, too; 0: all are the same */
+    uint32_t row_bytes;    /* from one row to the next: a multiple, too */
+    uint32_t element;      /* enum abx_element */
+};
+
+/* result = alpha * op(left) * op(right) + beta * result, `batch` times; sums are made in float or
+ * better. Where beta is 0 the result is not read. It overlaps neither operand, else anything may
+ * come out. */
+struct abx_exec_matrix_multiply {
+    struct abx_exec_command head;
+    struct abx_exec_matrices left, right, result;
+    uint32_t rows, columns; /* of the result; none of these is 0 */
+    uint32_t inner;         /* columns of op(left), rows of op(right) */
+    uint32_t batch;
+    uint32_t transpose_left, transpose_right; /* 1: op() transposes: memory has columns as rows */
+    double alpha, beta;
 };
 
 /* An event is a 64-bit word in memory the guest shares (so its value is untrusted: it can only

@@ -13,11 +13,13 @@ LIBRARY = "libarcbox.so.0"
 # Beside the library, and the same file. The loader's cache lists a link only under its target's own
 # name, so what is looked up there has a file of its own: the stubs.
 LINKS = ("libarcbox.so", "libobjc.so", "libMetal.so", "libFoundation.so", "libMetalKit.so",
-         "libCoreFoundation.so", "libCoreGraphics.so", "libQuartzCore.so", "libMTLCompiler.so")
+         "libCoreFoundation.so", "libCoreGraphics.so", "libQuartzCore.so",
+         "libMetalPerformanceShaders.so", "libMTLCompiler.so")
 # Under /usr/lib, by Apple's names.
 DYLIBS = ("libSystem.dylib", "libSystem.B.dylib", "libobjc.dylib", "libobjc.A.dylib")
 # Opened by their whole path.
-FRAMEWORKS = ("Metal", "MetalKit", "Foundation", "CoreFoundation", "CoreGraphics", "QuartzCore")
+FRAMEWORKS = ("Metal", "MetalKit", "Foundation", "CoreFoundation", "CoreGraphics", "QuartzCore",
+              "MetalPerformanceShaders")
 
 
 def replace(path: pathlib.Path, make) -> None:

@@ -333,7 +333,8 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
             abx_string_printf(s, "the kernel trapped (%s)", strsignal((int)limit));
         else if (limit == SIGBUS)
             abx_string_printf(s,
-                    "the kernel touched memory that is not there any more (address %llx): a file got "
+                    "the kernel touched memory that is not there any more (address %llx): a file "
+                    "got "
                     "shorter, or the host has no memory for it",
                     value);
         else if (value)

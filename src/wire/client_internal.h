@@ -71,8 +71,8 @@ unsigned abx_client_mappings(
         uint64_t start, uint64_t end, struct abx_mapping *list, unsigned capacity);
 
 /* The file that all of [start, end) is mapped from, opened for reading, when the program can only
- * read it there and sees what others write to it; *ret: the mapping. The caller closes it. -ENOTSUP:
- * it is no such memory. */
+ * read it there and sees what others write to it; *ret: the mapping. The caller closes it.
+ * -ENOTSUP: it is no such memory. */
 int abx_client_open_mapped(uint64_t start, uint64_t end, struct abx_mapping *ret);
 
 /* Marks the connection dead. The first reason is kept. */

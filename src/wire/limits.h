@@ -12,6 +12,15 @@
 #define ABX_MAX_THREADGROUP_BYTES 32768u
 #define ABX_MAX_SETBYTES_BYTES 4096u
 
+/* What the elements of a library operation's matrices are. */
+enum abx_element {
+    ABX_ELEMENT_FLOAT32 = 1,
+    ABX_ELEMENT_FLOAT16 = 2,
+    ABX_ELEMENT_BFLOAT16 = 3,
+};
+/* Library operations: what a device has a library for that is faster than kernels. Bits. */
+#define ABX_OPERATION_MATRIX_MULTIPLY 1u
+
 /* Functions and dynamic libraries that a pipeline is linked with: each is parsed again. */
 #define ABX_MAX_LINKS 128u
 enum abx_link_kind {

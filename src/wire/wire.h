@@ -160,6 +160,7 @@ struct abx_message_welcome {
     /* 0: kernels see memory at `window` + its address. 1: wherever the device has it, which is to
      * be asked for (ABX_MESSAGE_ADDRESS). */
     uint32_t asks_addresses;
+    uint32_t operations, reserved; /* ABX_OPERATION_* that commands may ask for */
     uint64_t clock_ns; /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
     char device_name[64], backend[16], tenant[64];
 };
@@ -175,10 +176,10 @@ struct abx_message_refused {
 struct abx_message_chunk {
     uint32_t type, chunk; /* id: 1 .. ABX_MAX_CHUNKS - 1, chosen by the guest */
     uint64_t bytes, address;
-    /* With ABX_CHUNK_FILE the descriptor is an ordinary file that the guest reads: `bytes` of it from
-     * `file_offset` on, a multiple of the page size, perhaps past its end in the last page. What the
-     * device writes there the device alone sees, and no commands or indirect arguments can lie there,
-     * because a file may get shorter. */
+    /* With ABX_CHUNK_FILE the descriptor is an ordinary file that the guest reads: `bytes` of it
+     * from `file_offset` on, a multiple of the page size, perhaps past its end in the last page.
+     * What the device writes there the device alone sees, and no commands or indirect arguments can
+     * lie there, because a file may get shorter. */
     uint64_t file_offset;
     uint32_t flags, reserved;
 };

@@ -336,6 +336,12 @@ static bool translate_command(const struct abx_submission *s, struct abx_exec_co
     }
     case ABX_EXEC_TIMESTAMP:
         return translate(s, &((struct abx_exec_timestamp *)c)->to, ABX_USAGE_WRITE);
+    case ABX_EXEC_MATRIX_MULTIPLY: {
+        struct abx_exec_matrix_multiply *m = (void *)c;
+        return translate(s, &m->left.memory, ABX_USAGE_READ) &
+               translate(s, &m->right.memory, ABX_USAGE_READ) &
+               translate(s, &m->result.memory, ABX_USAGE_WRITE);
+    }
     case ABX_EXEC_BARRIER:
     case ABX_EXEC_WAIT_EVENT:
     case ABX_EXEC_SIGNAL_EVENT:
@@ -512,7 +518,14 @@ static const struct abx_queue_ops queue_ops = {
 };
 static const struct abx_native_ops native_ops = {use_signal, stop, fault, running};
 
+/* `discrete` has the library operations, `elsewhere` has kernels in their place. */
+static int prepare(char *ret_why, size_t capacity)
+{
+    return abx_backend_cpu.prepare(ret_why, capacity);
+}
+
 const struct abx_backend discrete_backend = {.name = "discrete",
+        .prepare = prepare,
         .target = ABX_TARGET_HOST,
         .probe = probe,
         .device = &discrete_ops,

@@ -22,8 +22,17 @@ id abx_ns_string_constant(const char *utf8)
 }
 
 /* Written by hand in src/metal. */
-extern const struct abx_objc_method MTLStructType_methods[];
-const struct abx_objc_method MTLStructType_methods[] = {{NULL}};
+#define NO_METHODS(table)                                                                          \
+    extern const struct abx_objc_method table[];                                                   \
+    const struct abx_objc_method table[] = {{NULL}}
+NO_METHODS(MTLStructType_methods);
+NO_METHODS(MPSKernel_methods);
+NO_METHODS(MPSMatrixDescriptor_class_methods);
+NO_METHODS(MPSVectorDescriptor_class_methods);
+NO_METHODS(MPSMatrix_methods);
+NO_METHODS(MPSVector_methods);
+NO_METHODS(MPSMatrixMultiplication_methods);
+NO_METHODS(MPSMatrixVectorMultiplication_methods);
 
 /* ---- a value that counts its copies and its ends */
 static unsigned copies, ends;

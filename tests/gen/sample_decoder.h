@@ -80,6 +80,14 @@ static bool in_buffer(
         d->last = a;                                                                               \
     }
 
+#define ON3(name)                                                                                  \
+    static void on_##name(struct decoder *d, const struct abx_rec_##name *r, struct abx_object *a, \
+            struct abx_object *b, struct abx_object *c)                                            \
+    {                                                                                              \
+        d->calls++;                                                                                \
+        d->last = a;                                                                               \
+    }
+
 ON1(commit)
 ON1(destroy)
 ON0(chunk_free)
@@ -111,6 +119,7 @@ ON1(execute_icb)
 ON1(reset_icb)
 ON1(fill_buffer)
 ON1(sample_timestamp)
+ON3(matrix_multiply)
 ON1(signal_event)
 ON1(wait_event)
 

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include "wire/limits.h"
 #include "wire/reflection.h"
 
 #define KERNEL HANDLE(11)
@@ -338,6 +339,73 @@ static void setup(const char *path)
     GUEST_PUSH(&g, icb_create, ICB, DATA_CHUNK, SLOTS, ICB_OFFSET, 31, 0);
 }
 
+/* ---- library operations: null has none, cpu has those that its libraries do */
+
+/* r.rows, columns, inner and batch; one of the places or strides is wrong. */
+static void multiply(const char *what, enum abx_reason reason, uint64_t value, uint64_t limit,
+        const struct abx_rec_matrix_multiply *r)
+{
+    bool there = g.welcome.operations & ABX_OPERATION_MATRIX_MULTIPLY;
+    compute();
+    abx_encode_matrix_multiply(e, r->left, r->right, r->result, r->left_offset, r->right_offset,
+            r->result_offset, r->left_matrix, r->right_matrix, r->result_matrix, r->alpha, r->beta,
+            r->left_row, r->right_row, r->result_row, r->rows, r->columns, r->inner, r->batch,
+            r->left_type, r->right_type, r->result_type, r->transposed);
+    end();
+    bool early = reason == ABX_REASON_ZERO || limit == 3; /* the decoder's own */
+    enum abx_reason wanted = there || early ? reason : ABX_REASON_UNSUPPORTED;
+    if (wanted == ABX_REASON_NONE)
+        expect(what, wanted, 0, 0, 0);
+    else
+        expect(what, wanted, ABX_OP_MATRIX_MULTIPLY, wanted == reason ? value : 0,
+                wanted == reason ? limit : 0);
+}
+
+static void check_operations(void)
+{
+    /* 8 x 8 x 8 of floats, twice. */
+    const struct abx_rec_matrix_multiply good = {.left = DATA,
+            .right = DATA,
+            .result = DATA,
+            .result_offset = 65536,
+            .left_matrix = 256,
+            .right_matrix = 256,
+            .result_matrix = 256,
+            .left_row = 32,
+            .right_row = 32,
+            .result_row = 32,
+            .rows = 8,
+            .columns = 8,
+            .inner = 8,
+            .batch = 2,
+            .left_type = 1,
+            .right_type = 1,
+            .result_type = 1};
+    struct abx_rec_matrix_multiply r = good;
+    multiply("product", ABX_REASON_NONE, 0, 0, &r);
+    r.result_offset = DATA_BYTES - 511;
+    multiply("result past the end", ABX_REASON_RANGE, DATA_BYTES + 1, DATA_BYTES, &r);
+    r = good, r.left = SMALL;
+    multiply("left past the end", ABX_REASON_RANGE, 512, 64, &r);
+    r = good, r.right_offset = UINT64_MAX - 3;
+    multiply("offset that overflows", ABX_REASON_OVERFLOW, UINT64_MAX - 3, DATA_BYTES, &r);
+    r = good, r.left_matrix = 1ull << 63, r.batch = 3;
+    multiply("batch that overflows", ABX_REASON_OVERFLOW, 0, DATA_BYTES, &r);
+    r = good, r.rows = UINT32_MAX, r.left_row = UINT32_MAX - 3;
+    multiply("rows past the end", ABX_REASON_RANGE,
+            (uint64_t)(UINT32_MAX - 1) * (UINT32_MAX - 3) + 256 + 32, DATA_BYTES, &r);
+    r = good, r.right_row = 28;
+    multiply("rows that overlap", ABX_REASON_RANGE, 32, 28, &r);
+    r = good, r.left_offset = 2;
+    multiply("left unaligned", ABX_REASON_ALIGNMENT, 2, 4, &r);
+    r = good, r.result_row = 34;
+    multiply("row unaligned", ABX_REASON_ALIGNMENT, 65536, 4, &r);
+    r = good, r.left_type = 4;
+    multiply("no such type", ABX_REASON_RANGE, 4, 3, &r);
+    r = good, r.inner = 0;
+    multiply("nothing inside", ABX_REASON_ZERO, 0, 0, &r);
+}
+
 /* ---- questions about memory, of any handle, while it is being imported or after it is gone */
 
 static void check_addresses(void)
@@ -391,6 +459,7 @@ int main(int argc, char **argv)
             CASE(check_sizes),
             CASE(check_state),
             CASE(check_icb),
+            CASE(check_operations),
             CASE(check_addresses),
     };
     int failed = 0;

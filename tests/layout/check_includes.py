@@ -13,6 +13,7 @@ ALLOWED = {
     "dispatch": {"base", "objc"},
     "foundation": {"base", "objc", "dispatch"},
     "metal": {"base", "wire", "objc", "foundation"},
+    "mps": {"base", "wire", "objc", "foundation", "metal"},
     "guest": set(),
     "shader": {"base", "wire"},
     # Of the compiler what its code and the host agree on, and no more.

@@ -60,7 +60,8 @@ static inline bool abx_cpu_cancelled(const struct abx_cpu_cancel *c)
 struct abx_cpu_guard {
     sigjmp_buf landing;  /* set before `armed` */
     volatile bool armed; /* inside code that may be left: the thread's own, and its handlers' */
-    int thread;          /* its kernel id */
+    volatile bool faults_only; /* of that: left for faults, and not for what others want */
+    int thread;                /* its kernel id */
     struct abx_cpu_job *job;
     const struct abx_cpu_cancel *cancel; /* of the queue it works for */
     _Atomic uint64_t turn;               /* counts the jobs entered */
@@ -130,6 +131,7 @@ struct abx_cpu_pool {
 };
 
 struct abx_device {
+    struct abx_device_config config;
     const struct abx_event_ops *events;
     struct abx_cpu_pool pool;
     pthread_mutex_t lock; /* executors */
@@ -208,6 +210,20 @@ void abx_cpu_pool_close(struct abx_device *device);
  * abx_exec_error. */
 int abx_cpu_pool_run(
         struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job);
+
+/* matrix.c: products through OpenBLAS, where the system has it. prepare: as abx_backend's; without
+ * it, or where there is none, no operations. */
+int abx_cpu_matrix_prepare(char *ret_why, size_t capacity);
+uint32_t abx_cpu_matrix_operations(void);
+/* A thread left the library in its middle. */
+void abx_cpu_matrix_left(void);
+/* An abx_exec_error. The job is the queue's. */
+int abx_cpu_matrix_multiply(struct abx_device *device, struct abx_cpu_executor *e,
+        struct abx_cpu_job *job, const struct abx_exec_matrix_multiply *c);
+
+/* elements.c: `count` elements of a kind to floats, and back, rounded to the nearest even. */
+void abx_cpu_to_floats(float *to, const void *from, uint32_t element, size_t count);
+void abx_cpu_from_floats(void *to, const float *from, uint32_t element, size_t count);
 
 extern const struct abx_queue_ops abx_cpu_queue_ops;
 extern const struct abx_native_ops abx_cpu_native_ops;

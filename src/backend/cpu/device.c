@@ -87,6 +87,7 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     unsigned cpus = cpu_count(), threads = config->threads ? config->threads : cpus;
     if (threads > ABX_CPU_MAX_THREADS)
         threads = ABX_CPU_MAX_THREADS;
+    device->config = *config;
     device->events = config->events;
     /* Where the guest, the worker's ring thread and we share few CPUs, spinning takes theirs. */
     device->spin_ns = cpus >= 4 ? 30000 : 4000;
@@ -146,6 +147,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->max_threadgroup_bytes = ABX_MAX_THREADGROUP_BYTES;
     info->max_threads_per_threadgroup = ABX_MAX_THREADS_PER_THREADGROUP;
     info->apple_family = 7;
+    info->operations = abx_cpu_matrix_operations();
     info->metal3 = 1; /* as on every Mac of family Apple7: docs/families.md */
 }
 
@@ -261,6 +263,7 @@ const struct abx_backend abx_backend_cpu = {
         .name = "cpu",
         .target = ABX_TARGET_HOST,
         .probe = probe,
+        .prepare = abx_cpu_matrix_prepare,
         .device = &device_ops,
         .memory = &memory_ops,
         .pipeline = &pipeline_ops,

@@ -101,7 +101,7 @@ static void fault(const siginfo_t *info, const void *context)
 static void stop(const void *context)
 {
     struct abx_cpu_guard *g = current ? &current->guard : NULL;
-    if (!g || !g->armed)
+    if (!g || !g->armed || g->faults_only)
         return;
     if (abx_cpu_cancelled(g->cancel)) /* a copy, too */
         leave(g, context, ABX_EXEC_DEVICE_REMOVED, 0, 0);
@@ -134,6 +134,10 @@ int abx_cpu_landed(struct abx_device *device, struct abx_cpu_executor *e, struct
 {
     uint32_t none = ABX_EXEC_OK;
     int error = e->guard.error;
+    if (e->guard.faults_only) {
+        e->guard.faults_only = false;
+        abx_cpu_matrix_left();
+    }
     if (!job || !atomic_compare_exchange_strong(&job->failed, &none, (uint32_t)error))
         return error;
     job->error_value = e->guard.value;

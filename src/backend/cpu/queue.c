@@ -160,6 +160,21 @@ static int dispatch(
     return e;
 }
 
+static int multiply(
+        struct abx_queue *q, struct abx_submission *s, const struct abx_exec_matrix_multiply *c)
+{
+    struct abx_cpu_job *job = &q->job;
+    job->cancel = &q->cancel;
+    job->submission = s;
+    int e = abx_cpu_matrix_multiply(q->device, q->executor, job, c);
+    q->executor->clock_ns = 0;
+    if (e != ABX_EXEC_OK) {
+        s->result.value = job->error_value;
+        s->result.limit = job->error_limit;
+    }
+    return e;
+}
+
 /* The pages may be missing: the system has no memory for them. */
 static int move(struct abx_queue *q, struct abx_submission *s, const struct abx_exec_command *head)
 {
@@ -202,6 +217,8 @@ static int run_command(
     case ABX_EXEC_FILL:
     case ABX_EXEC_TIMESTAMP:
         return move(q, s, head);
+    case ABX_EXEC_MATRIX_MULTIPLY:
+        return multiply(q, s, (const struct abx_exec_matrix_multiply *)head);
     case ABX_EXEC_WAIT_EVENT:
         return wait_event(q, (const struct abx_exec_event *)head);
     case ABX_EXEC_SIGNAL_EVENT: {

@@ -387,6 +387,12 @@ static void on_sample_timestamp(
     abx_commands_use(d, buffer, ABX_USAGE_WRITE);
 }
 
+static void on_matrix_multiply(struct decoder *d, const struct abx_rec_matrix_multiply *r,
+        struct abx_object *left, struct abx_object *right, struct abx_object *result)
+{
+    abx_operation_matrix_multiply(d, r, (void *)left, (void *)right, (void *)result);
+}
+
 static void event_command(
         struct decoder *d, enum abx_exec_op op, struct abx_object *event, uint64_t value)
 {

@@ -438,6 +438,11 @@ void abx_commands_copy_icb(struct decoder *d, struct abx_icb_object *from, uint3
  * pointer is good until the next append. */
 void *abx_commands_append(struct decoder *d, enum abx_exec_op op, size_t bytes);
 
+/* operations.c: of a command buffer's records. */
+void abx_operation_matrix_multiply(struct decoder *d, const struct abx_rec_matrix_multiply *r,
+        struct abx_buffer_object *left, struct abx_buffer_object *right,
+        struct abx_buffer_object *result);
+
 /* queues.c */
 struct abx_host_submission *abx_submission_create(struct abx_session *session);
 /* It will not run, and completes with this when it is its queue's first. The call and the record

@@ -56,6 +56,7 @@ static void send_welcome(struct abx_session *session)
             .max_threads_per_threadgroup = info->max_threads_per_threadgroup,
             .apple_family = info->apple_family,
             .metal3 = info->metal3,
+            .operations = info->operations,
             .shader_version = 1,
             .asks_addresses = info->addresses == ABX_ADDRESS_DEVICE,
             .clock_ns = abx_now_ns(),
@@ -100,8 +101,8 @@ static void on_hello(struct abx_session *session, const struct abx_message_hello
 
 /* ---- memory */
 
-static void on_chunk(struct abx_session *session, const struct abx_message_chunk *m,
-        struct abx_parcel *parcel)
+static void on_chunk(
+        struct abx_session *session, const struct abx_message_chunk *m, struct abx_parcel *parcel)
 {
     if (m->chunk == 0 || m->chunk >= ABX_MAX_CHUNKS || session->chunks[m->chunk]) {
         abx_session_kill(session, "it sent the memory chunk %u, which is no free number", m->chunk);

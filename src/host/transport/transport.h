@@ -24,8 +24,8 @@ struct abx_parcel {
     int fd;               /* -1: none */
     struct abx_run *runs; /* NULL: none; from malloc() */
     uint32_t run_count;
-    /* The descriptor is an ordinary file, which may get shorter: from `file_offset` on its pages are
-     * mapped for reading, and what is written there nobody else sees. The session says so. */
+    /* The descriptor is an ordinary file, which may get shorter: from `file_offset` on its pages
+     * are mapped for reading, and what is written there nobody else sees. The session says so. */
     bool is_file;
     uint64_t file_offset;
 };
