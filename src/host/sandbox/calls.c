@@ -8,6 +8,7 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct rule {
@@ -109,10 +110,10 @@ static int add_more(scmp_filter_ctx filter, const struct abx_sandbox_call *more)
     return r;
 }
 
-static int load(const struct rule *rules, size_t count, bool conditional,
-        const struct abx_sandbox_call *more)
+/* A filter that is to be finished, on failure too. */
+static int begin(const struct rule *rules, size_t count, bool conditional, scmp_filter_ctx *ret)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    scmp_filter_ctx filter = *ret = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
         return -ENOMEM;
     /* The backend's threads run already. */
@@ -123,17 +124,58 @@ static int load(const struct rule *rules, size_t count, bool conditional,
         r = add_all(filter, rules, count);
     if (r == 0 && conditional)
         r = add_conditional(filter);
-    if (r == 0)
-        r = add_more(filter, more);
+    return r;
+}
+
+static int finish(scmp_filter_ctx filter, int r)
+{
     if (r == 0)
         r = seccomp_load(filter);
-    seccomp_release(filter);
+    if (filter)
+        seccomp_release(filter);
     return r;
+}
+
+static int load(const struct rule *rules, size_t count, bool conditional,
+        const struct abx_sandbox_call *more)
+{
+    scmp_filter_ctx filter;
+    int r = begin(rules, count, conditional, &filter);
+    if (r == 0)
+        r = add_more(filter, more);
+    return finish(filter, r);
 }
 
 int abx_sandbox_worker_calls(const struct abx_sandbox_call *more)
 {
     return load(worker_only, ABX_ARRAY_SIZE(worker_only), true, more);
+}
+
+static const struct rule device_only[] = {
+        {SCMP_SYS(recvmsg), "the hypervisor's messages, the worker's answers"},
+        {SCMP_SYS(recvfrom), "the hypervisor's messages"},
+        {SCMP_SYS(sendmsg), "what the guest says to the worker"},
+        {SCMP_SYS(sendto), "answers to the hypervisor"},
+        {SCMP_SYS(connect), "a connection to the worker for each context"},
+        {SCMP_SYS(poll), "sleeping"},
+        {SCMP_SYS(ppoll), "sleeping (aarch64)"},
+        {SCMP_SYS(pread64), "a worker's payload"},
+        {SCMP_SYS(ftruncate), "memory files it makes"},
+        {SCMP_SYS(fstatfs), "is the hypervisor's file ordinary memory?"},
+        {SCMP_SYS(memfd_create), "lists of memory, copies of payloads"},
+        {SCMP_SYS(eventfd2), "a bell for each connection"},
+};
+
+/* Of sockets, those of this machine alone; there is one file to connect to. No thread, no
+ * process. */
+int abx_sandbox_device_calls(void)
+{
+    scmp_filter_ctx filter;
+    int r = begin(device_only, ABX_ARRAY_SIZE(device_only), true, &filter);
+    if (r == 0)
+        r = seccomp_rule_add(
+                filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    return finish(filter, r);
 }
 
 /* LLVM alone: no descriptor but those it has, no thread, no process. */

@@ -65,6 +65,8 @@ struct abx_sandbox_call {
 };
 /* Only the system calls a worker needs, and `more` (or NULL); all threads. 0 or -errno. */
 int abx_sandbox_worker_calls(const struct abx_sandbox_call *more);
+/* Only those that the device of a virtual machine needs. 0 or -errno. */
+int abx_sandbox_device_calls(void);
 /* Only the system calls clang and its driver need, or only those LLVM's code generator does. 0 or
  * -errno. */
 int abx_sandbox_compiler_calls(void);
