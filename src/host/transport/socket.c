@@ -47,7 +47,8 @@ int abx_host_socket_open(const struct abx_host_transport_ops *ops, int sock, int
             close(host_page);
         return -ENOMEM;
     }
-    *t = (struct abx_host_socket){.base.ops = ops, .sock = sock, .page_fd = host_page};
+    *t = (struct abx_host_socket){
+            .base.ops = ops, .sock = sock, .page_fd = host_page, .ram = -1, .call = -1};
     /* Answers never block: a client that does not read them is ended. */
     fcntl(sock, F_SETFL, O_NONBLOCK);
     t->doorbell = abx_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -72,6 +73,10 @@ void abx_host_socket_close(struct abx_host_transport *base)
         close(t->doorbell);
     if (t->page_fd >= 0)
         close(t->page_fd);
+    if (t->ram >= 0)
+        close(t->ram);
+    if (t->call >= 0)
+        close(t->call);
     free(t);
 }
 
@@ -97,14 +102,27 @@ void abx_host_socket_interrupt(struct abx_host_transport *t)
     (void)!write(of(t)->doorbell, &one, sizeof one);
 }
 
+/* A virtual machine hears no futex of ours. */
+static bool call(struct abx_host_transport *t)
+{
+    uint64_t one = 1;
+    int fd = atomic_load(&of(t)->call);
+    if (fd >= 0)
+        (void)!write(fd, &one, sizeof one);
+    return fd >= 0;
+}
+
 void abx_host_socket_wake(struct abx_host_transport *t, const _Atomic uint64_t *word)
 {
-    abx_futex_wake((const uint32_t *)word, INT32_MAX);
+    if (!call(t))
+        abx_futex_wake((const uint32_t *)word, INT32_MAX);
 }
 
 void abx_host_socket_tell_lost(struct abx_host_transport *t)
 {
     struct abx_host_page *page = t->page;
+    if (call(t))
+        return;
     atomic_fetch_add(&page->lost_wake, 1);
     abx_futex_wake((const uint32_t *)&page->lost_wake, INT32_MAX);
     abx_futex_wake((const uint32_t *)&page->ring_head, INT32_MAX);
@@ -120,6 +138,19 @@ bool abx_host_socket_is_gone(struct abx_host_transport *t)
 
 /* ---- messages */
 
+/* What comes with a hello and a chunk of a virtual machine is a list of pieces. */
+static ssize_t take_pieces(struct abx_host_socket *t, const union abx_message *message,
+        struct abx_parcel *parcel, ssize_t bytes)
+{
+    int fd = parcel->fd;
+    if (fd < 0 || (message->type != ABX_MESSAGE_HELLO && message->type != ABX_MESSAGE_CHUNK))
+        return bytes;
+    parcel->fd = -1;
+    int r = abx_host_vm_runs(t, fd, parcel);
+    close(fd);
+    return r < 0 ? r : bytes;
+}
+
 ssize_t abx_host_socket_receive(
         struct abx_host_transport *t, union abx_message *message, struct abx_parcel *ret_parcel)
 {
@@ -127,9 +158,14 @@ ssize_t abx_host_socket_receive(
     unsigned fd_count = 0;
     ssize_t n = abx_sock_receive(of(t)->sock, message, sizeof *message, fds, &fd_count);
     *ret_parcel = (struct abx_parcel){.fd = fd_count ? fds[0] : -1};
+    if (n > 0 && message->type == ABX_MESSAGE_HELLO && fd_count == 3 && of(t)->ram < 0) {
+        int r = abx_host_vm_begin(of(t), fds[1], fds[2]);
+        n = r < 0 ? r : n;
+        fd_count = 1;
+    }
     while (fd_count > 1)
         close(fds[--fd_count]);
-    return n;
+    return n > 0 && of(t)->ram >= 0 ? take_pieces(of(t), message, ret_parcel, n) : n;
 }
 
 int abx_host_socket_send(struct abx_host_transport *t, const void *message, size_t bytes, int fd)
@@ -145,6 +181,8 @@ int abx_host_socket_send(struct abx_host_transport *t, const void *message, size
 
 int abx_host_socket_greet(struct abx_host_transport *t, const struct abx_parcel *parcel)
 {
+    if (parcel->runs)
+        return abx_host_vm_greet(of(t), parcel);
     int r = abx_host_socket_check(t, parcel, sizeof(struct abx_guest_page));
     if (r < 0)
         return r;
@@ -159,6 +197,8 @@ int abx_host_socket_greet(struct abx_host_transport *t, const struct abx_parcel 
 int abx_host_socket_check(
         struct abx_host_transport *t, const struct abx_parcel *parcel, uint64_t bytes)
 {
+    if (parcel->runs)
+        return abx_host_vm_check(parcel, bytes);
     if (parcel->fd < 0)
         return -EBADF;
     if (parcel->is_file)
@@ -169,6 +209,8 @@ int abx_host_socket_check(
 int abx_host_socket_map(
         struct abx_host_transport *t, const struct abx_parcel *parcel, void *at, uint64_t bytes)
 {
+    if (parcel->runs)
+        return abx_host_vm_map(of(t), parcel, at, bytes);
     int how = parcel->is_file ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
     void *p = mmap(at, bytes, PROT_READ | PROT_WRITE, how | MAP_FIXED, parcel->fd,
             (off_t)(parcel->is_file ? parcel->file_offset : 0));
