@@ -141,6 +141,9 @@ static void complain(const char *place, const char *why)
 
 static const struct abx_transport_ops *find_transport(const char *name)
 {
+    for (unsigned i = 0; (!name || !*name) && i < abx_transport_count; i++)
+        if (abx_transports[i]->offered && abx_transports[i]->offered())
+            return abx_transports[i];
     if (!name || !*name)
         return abx_transports[0];
     for (unsigned i = 0; i < abx_transport_count; i++)

@@ -57,6 +57,9 @@ struct abx_transport_ops {
     const char *name;
     bool same_kernel; /* guest and host are processes of one: its clock, its CPUs are theirs */
 
+    /* (optional) This system has a host that only this one reaches: it is used unless another one
+     * is named. */
+    bool (*offered)(void);
     /* Finds the host, makes both pages, says hello and takes the first answer. 0: there was one, or
      * the end of the connection, in `greeting`; ->host is mapped when it was a welcome. */
     int (*connect)(struct abx_greeting *greeting, struct abx_transport **ret);
@@ -99,7 +102,7 @@ struct abx_transport_ops {
     void (*disconnect)(struct abx_transport *t);
 };
 
-/* The first is the default. */
+/* The first is the default, where none is offered. */
 extern const struct abx_transport_ops *const abx_transports[];
 extern const unsigned abx_transport_count;
 
