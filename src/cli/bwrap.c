@@ -1,5 +1,6 @@
 /* cli: the command line for bubblewrap, the container's environment, and its system call filter. */
 #include "cli/sandbox.h"
+#include "cli/vm/box.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -232,7 +233,7 @@ static void add_mounts(struct abx_words *w, const struct sandbox *s, const char 
 static void add_command(struct abx_words *w, const struct sandbox *s)
 {
     ADD(w, "--", "/run/.arcbox-init", "-i", abx_xprintf("%lx", abx_supervise_ignored()), "-w",
-            s->folder);
+            s->vm ? "/" : s->folder);
     keep_open(s->life);
     ADD(w, "-l", abx_xprintf("%d", s->life));
     if (s->terminal >= 0) {
@@ -241,13 +242,15 @@ static void add_command(struct abx_words *w, const struct sandbox *s)
     }
     if (s->shares_processes)
         abx_words_add(w, "-p");
-    if (s->settings.has_user && geteuid() == 0)
+    if (s->settings.has_user && geteuid() == 0 && !s->vm)
         ADD(w, "-u", abx_xprintf("%u:%u", s->settings.uid, s->settings.gid));
     if (s->report[1] >= 0) {
         keep_open(s->report[1]);
         ADD(w, "-r", abx_xprintf("%d", s->report[1]));
     }
     abx_words_add(w, "--");
+    if (s->vm)
+        abx_vm_add_command(w, s);
     for (int i = 0; i < s->run->command_count; i++)
         abx_words_add(w, s->run->command[i]);
 }
@@ -266,11 +269,14 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
             run->hostname ? run->hostname : s->name);
     if (!s->shares_processes)
         ADD(&w, "--unshare-pid", "--as-pid-1");
-    if (run->no_network)
+    if (run->no_network || s->vm)
         abx_words_add(&w, "--unshare-net");
     if (geteuid() == 0)
         add_capabilities(&w);
-    add_mounts(&w, s, root);
+    if (s->vm)
+        abx_vm_add_mounts(&w, s, root);
+    else
+        add_mounts(&w, s, root);
     add_environment(&w, s);
     int words = words_fd(&w);
     if (words < 0)

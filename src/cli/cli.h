@@ -73,6 +73,7 @@ int abx_do_pull(int argc, char **argv);
 int abx_do_rm(int argc, char **argv);
 int abx_do_run(int argc, char **argv);
 int abx_do_stats(int argc, char **argv);
+int abx_do_vm(int argc, char **argv);
 int abx_do_stop(int argc, char **argv);
 int abx_do_version(int argc, char **argv);
 
@@ -130,6 +131,7 @@ _Noreturn void abx_usage(const struct abx_options *o);
 char *abx_place_self(void);             /* this program */
 char *abx_place_guest_root(void);       /* the tree that appears in a container */
 char *abx_place_init(void);             /* arcbox-init, static */
+char *abx_place_device(void);           /* arcbox-vmm */
 char *abx_place_page(const char *name); /* of the documentation */
 char *abx_place_tool(const char *name);
 /* Private folders of this user, made with mode 0700; die when that fails. */

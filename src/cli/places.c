@@ -56,6 +56,11 @@ char *abx_place_init(void)
     return find_part("ARCBOX_INIT", "arcbox-init", "../lib/arcbox/arcbox-init");
 }
 
+char *abx_place_device(void)
+{
+    return find_part(NULL, "../vmm/arcbox-vmm", "../lib/arcbox/arcbox-vmm");
+}
+
 char *abx_place_tool(const char *name)
 {
     char *in_build = abx_xprintf("%s", name), *installed = abx_xprintf("../lib/arcbox/%s", name);

@@ -93,5 +93,8 @@ int abx_do_run(int argc, char **argv)
         run->workdir = run->here;
     if (run->tty && !run->detach && !isatty(0))
         abx_die(ABX_EXIT_OWN, "-t needs a terminal, and the input is none: leave it out");
+    if (run->vm && run->kind == ABX_IMAGE_OCI)
+        abx_die(ABX_EXIT_OWN,
+                "--vm: the image is `host` or a folder; OCI images cannot be one yet");
     return run->kind == ABX_IMAGE_OCI ? abx_run_oci(run) : abx_run_sandbox(run);
 }

@@ -37,7 +37,7 @@ struct abx_run {
     unsigned mount_count;
     struct abx_words env; /* "K=V" */
     char *workdir, *name, *hostname;
-    bool interactive, tty, detach, remove, no_network;
+    bool interactive, tty, detach, remove, no_network, vm;
     const char *network; /* as it was given, or NULL */
     char *here;          /* the current folder, when it is shown; else NULL */
     struct abx_given given[ABX_MAX_GIVEN];

@@ -178,6 +178,8 @@ void abx_run_option(struct abx_run *run, struct abx_options *o, const char *name
         run->tty = abx_options_bool(o);
     else if (is(name, "--detach"))
         run->detach = abx_options_bool(o);
+    else if (is(name, "--vm"))
+        run->vm = abx_options_bool(o);
     else if (is(name, "--rm"))
         run->remove = abx_options_bool(o);
     else if (is(name, "--name"))

@@ -11,6 +11,7 @@
 #include "cli/left.h"
 #include "cli/run.h"
 #include "cli/sandbox.h"
+#include "cli/vm/box.h"
 #include "host/control/control.h"
 
 #include <fcntl.h>
@@ -363,6 +364,10 @@ static void use_gpu(struct sandbox *s, const char *name)
                 "ARCBOX_GUEST_ROOT");
     struct abx_control_tenant tenant;
     s->control = abx_gpu_tenant(s->run, name, ABX_TENANT_HOLD, &tenant);
+    if (s->vm) {
+        s->socket = abx_xstrdup(tenant.socket);
+        return;
+    }
     s->socket_folder = abx_xstrdup(tenant.socket);
     *strrchr(s->socket_folder, '/') = 0;
 }
@@ -468,7 +473,7 @@ static void record(const struct sandbox *s, struct abx_container *c)
 static void make_group(struct sandbox *s, struct abx_container *c)
 {
     const char *why;
-    if (!s->settings.memory && !s->run->cpus)
+    if (s->vm || (!s->settings.memory && !s->run->cpus))
         return;
     s->group = abx_group_make(c->name, s->settings.memory, s->run->cpus, &why);
     if (!s->group && s->settings.memory)
@@ -519,6 +524,8 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     char *failure = NULL;
     int code = ABX_EXIT_OWN;
     uint64_t kills = abx_memory_kills(s->group);
+    if (s->socket)
+        abx_vm_device(s, s->socket);
     abx_supervise_prepare();
     abx_container_save(c); /* who runs it, for who stops it while it starts */
     if (start(s, &outside, &failure) < 0) {
@@ -559,6 +566,8 @@ int abx_run_sandbox(struct abx_run *run)
     abx_settings_read(run, &s.settings);
     choose_folder(&s);
     check_image(run);
+    if (run->vm)
+        abx_vm_prepare(&s);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c); /* from here on, dying removes the record */
     prepare(&s, c);

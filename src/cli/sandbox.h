@@ -8,6 +8,8 @@
 
 #define ABX_MAX_KEPT 15
 
+struct abx_vm_box;
+
 struct sandbox {
     struct abx_run *run;
     const char *name;
@@ -17,7 +19,8 @@ struct sandbox {
     char *stage;    /* our guest tree, NULL without --gpu */
     char *scratch;  /* where the private file systems are mounted */
     char *layers;   /* the writable layer when memory does not do */
-    char *socket_folder;          /* of the tenant, NULL without --gpu */
+    char *socket_folder;          /* of the tenant, NULL without --gpu, and with --vm, which has */
+    char *socket;                 /* the tenant's for its device */
     char *here;                   /* the caller's folder; NULL for a folder image */
     char *folder;                 /* the command's working folder */
     char *keep[ABX_MAX_KEPT + 1]; /* folders visible although they lie in a private one */
@@ -25,6 +28,7 @@ struct sandbox {
     int socket_tree;              /* the tenant's folder, likewise; -1 without --gpu */
     struct abx_control *control;
     struct abx_settings settings;
+    struct abx_vm_box *vm; /* NULL: no virtual machine */
     char *group;           /* its control group's folder, or NULL */
     struct abx_left *left; /* what is seen of the private layer from outside */
     char error[512];

@@ -12,6 +12,10 @@ static const struct abx_option run_options[] = {
                 "the same in docker's words; `arcbox gpu` lists them", "all count= device=", NULL},
         {0, "--device", "arcbox.dev/gpu=NAME", "the same in podman's words", "arcbox.dev/gpu=all",
                 NULL},
+        {0, "--vm", NULL,
+                "run it in a virtual machine, with a kernel of its own and no network: `arcbox vm "
+                "setup` first",
+                NULL, NULL},
         {0, "--mount", "HOST:GUEST[:ro]",
                 "show a file or folder of the host; what is written to it stays. Also "
                 "type=bind,source=HOST,target=GUEST[,readonly]",
@@ -242,6 +246,15 @@ const struct abx_verb abx_verbs[] = {
                            ". .venv/bin/activate after `make demo`.",
                 .options = bench_options,
                 .run = abx_do_bench},
+        {.name = "vm",
+                .usage = "setup [FILE|FOLDER]",
+                .summary = "fetch what virtual machines boot",
+                .details = "The kernel of the distribution's package linux-image-amd64, or of the "
+                           "package or unpacked one that is named, goes into the cache; nothing "
+                           "is installed.",
+                .words = "setup",
+                .max_words = 2,
+                .run = abx_do_vm},
         {.name = "daemon",
                 .usage = "start|stop|status",
                 .summary = "the host runtime: start, stop, ask",

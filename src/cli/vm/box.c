@@ -1,0 +1,178 @@
+/* cli: a virtual machine in place of a container's command:
+ *
+ *   arcbox run            holds the record, the tenant, the terminal
+ *    |- arcbox-vmm        the machine's GPU device, in a sandbox of its own (src/vmm)
+ *    `- bwrap             sees /usr, and the container's root below /vm
+ *        `- arcbox-init
+ *            `- arcbox-vm      passes input, output and signals (run_machine.c)
+ *                `- QEMU       shows the container's root to the machine, through 9p
+ *
+ * So what the machine sees is decided where it is decided for containers, and a hypervisor that was
+ * taken over has no more than its machine had. 9p, and not virtiofs, since QEMU alone serves it. */
+#include "cli/vm/box.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/vm/vm.h"
+#include "host/sandbox/sandbox.h"
+
+#define INNER_ROOT "/vm/root"
+#define MIB (1ull << 20)
+#define LEAST_MIB 256u /* less does not boot */
+
+static char *must(char *path, const char *what)
+{
+    if (!path)
+        abx_die(ABX_EXIT_OWN, "%s is missing beside the arcbox program: build again", what);
+    return path;
+}
+
+static void choose_size(struct sandbox *s)
+{
+    struct abx_vm_box *vm = s->vm;
+    long there = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t host = abx_memory_limit() / MIB;
+    vm->cpus = s->run->cpus ? s->run->cpus : (unsigned)(there > 0 ? there : 1);
+    if (vm->cpus > 255)
+        abx_die(ABX_EXIT_OWN, "--cpus %u: a virtual machine has at most 255", vm->cpus);
+    if (s->settings.memory && s->settings.memory / MIB > host)
+        abx_die(ABX_EXIT_OWN, "--memory: %llu MiB for the virtual machine, and there are %llu here",
+                (unsigned long long)(s->settings.memory / MIB), (unsigned long long)host);
+    uint64_t wanted = s->settings.memory ? s->settings.memory / MIB : 2048;
+    if (wanted > host / 2 && !s->settings.memory)
+        wanted = host / 2;
+    if (wanted < LEAST_MIB)
+        abx_die(ABX_EXIT_OWN, "--memory: a virtual machine needs %u MiB at least", LEAST_MIB);
+    vm->memory_mib = (unsigned)(wanted > UINT32_MAX ? UINT32_MAX : wanted);
+}
+
+void abx_vm_prepare(struct sandbox *s)
+{
+    struct abx_vm_box *vm = s->vm = abx_xcalloc(1, sizeof *vm);
+    char version[32], *why;
+    vm->gpu = -1;
+    vm->qemu = abx_vm_qemu(version, &why);
+    if (!vm->qemu)
+        abx_die(ABX_EXIT_OWN, "--vm: %s", why);
+    vm->kernel = abx_vm_kernel();
+    if (!vm->kernel)
+        abx_die(ABX_EXIT_OWN, "--vm: there is no kernel for virtual machines yet: %s",
+                ABX_VM_KERNEL_ADVICE);
+    vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
+    vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
+    choose_size(s);
+}
+
+/* ---- the device */
+
+static _Noreturn void become_device(const char *program, int sock, const char *socket_path)
+{
+    char *const words[] = {(char *)program, "3", (char *)socket_path, NULL};
+    const char *weak = getenv(ABX_WEAK_SANDBOX_ENV);
+    char *const environment[] = {
+            weak && strcmp(weak, "1") == 0 ? ABX_WEAK_SANDBOX_ENV "=1" : NULL, NULL};
+    dup2(sock, 3);
+    if (sock != 3)
+        close(sock);
+    fcntl(3, F_SETFD, 0);
+    execve(program, words, environment);
+    fprintf(stderr, "arcbox: cannot run %s: %s\n", program, strerror(errno));
+    _exit(127);
+}
+
+void abx_vm_device(struct sandbox *s, const char *socket_path)
+{
+    char *program = must(abx_place_device(), "arcbox-vmm");
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        abx_die(ABX_EXIT_OWN, "cannot make a socket: %s", strerror(errno));
+    pid_t arcbox = getpid(), pid = fork();
+    if (pid < 0)
+        abx_die(ABX_EXIT_OWN, "cannot start a process: %s", strerror(errno));
+    if (pid == 0) {
+        setsid(); /* keys of the terminal are not for it */
+        if (!abx_process_follow(arcbox))
+            _exit(ABX_EXIT_OWN);
+        become_device(program, pair[1], socket_path);
+    }
+    close(pair[1]);
+    s->vm->gpu = pair[0];
+    free(program);
+}
+
+/* ---- bubblewrap's words */
+
+#define ADD(w, ...)                                                                                \
+    do {                                                                                           \
+        const char *const words_[] = {__VA_ARGS__};                                                \
+        for (size_t i_ = 0; i_ < ABX_ARRAY_SIZE(words_); i_++)                                     \
+            abx_words_add(w, words_[i_]);                                                          \
+    } while (0)
+
+/* The hypervisor's own files: this system's programs and libraries. */
+static void add_system(struct abx_words *w)
+{
+    static const char *const beside[] = {"/bin", "/sbin", "/lib", "/lib64", "/lib32"};
+    ADD(w, "--ro-bind", "/usr", "/usr");
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(beside); i++) {
+        char to[PATH_MAX];
+        ssize_t n = readlink(beside[i], to, sizeof to - 1);
+        if (n > 0) {
+            to[n] = 0;
+            ADD(w, "--symlink", abx_xstrdup(to), beside[i]);
+        } else
+            ADD(w, "--ro-bind-try", beside[i], beside[i]);
+    }
+    ADD(w, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache");
+}
+
+void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char *root)
+{
+    const struct abx_vm_box *vm = s->vm;
+    add_system(w);
+    if (s->shares_processes)
+        ADD(w, "--bind", "/proc", "/proc");
+    else
+        ADD(w, "--proc", "/proc");
+    ADD(w, "--dev", "/dev", "--tmpfs", "/tmp");
+    if (vm->kvm)
+        ADD(w, "--dev-bind", "/dev/kvm", "/dev/kvm");
+    ADD(w, "--dev-bind", root, INNER_ROOT, "--ro-bind", vm->kernel, "/vm/kernel");
+    ADD(w, "--ro-bind", vm->machine, "/vm/arcbox-vm", "--ro-bind", vm->init, "/vm/init");
+    ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
+}
+
+/* Who the command is in the machine: who it would be in a container. */
+static char *user_of(const struct sandbox *s)
+{
+    if (s->settings.has_user)
+        return abx_xprintf("%u:%u", s->settings.uid, s->settings.gid);
+    if (s->run->kind == ABX_IMAGE_HOST && geteuid() != 0)
+        return abx_xprintf("%u:%u", (unsigned)geteuid(), (unsigned)getegid());
+    return NULL;
+}
+
+void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
+{
+    const struct abx_vm_box *vm = s->vm;
+    char *user = user_of(s);
+    ADD(w, "/vm/arcbox-vm", "-q", vm->qemu, "-k", "/vm/kernel", "-i", "/vm/init", "-I",
+            "/run/.arcbox-init", "-R", INNER_ROOT, "-w", s->folder, "-n",
+            s->run->hostname ? s->run->hostname : s->name, "-c", abx_xprintf("%u", vm->cpus), "-m",
+            abx_xprintf("%u", vm->memory_mib));
+    if (user)
+        ADD(w, "-u", user);
+    if (vm->kvm)
+        abx_words_add(w, "-K");
+    if (vm->gpu >= 0) {
+        fcntl(vm->gpu, F_SETFD, 0);
+        ADD(w, "-g", abx_xprintf("%d", vm->gpu));
+    }
+    abx_words_add(w, "--");
+}

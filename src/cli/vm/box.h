@@ -1,0 +1,24 @@
+/* cli: what `arcbox run --vm` does otherwise than without: the same root, mounts and layer are not
+ * the command's, but a virtual machine's, whose hypervisor runs in the sandbox in the command's
+ * place (run_machine.c). */
+#ifndef ABX_CLI_VM_BOX_H
+#define ABX_CLI_VM_BOX_H
+
+#include "cli/sandbox.h"
+
+struct abx_vm_box {
+    char *qemu, *kernel, *machine, *init; /* on the host */
+    bool kvm;
+    unsigned cpus, memory_mib;
+    int gpu; /* the hypervisor's end of the socket to the device process, or -1 */
+};
+
+/* Finds all of it, or dies with what is missing and how to get it. */
+void abx_vm_prepare(struct sandbox *s);
+/* Starts the device process, which ends with this one, for the tenant's `socket`. */
+void abx_vm_device(struct sandbox *s, const char *socket);
+/* bubblewrap's words. */
+void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char *root);
+void abx_vm_add_command(struct abx_words *w, const struct sandbox *s);
+
+#endif

@@ -1,0 +1,27 @@
+/* cli: one virtual machine, as arcbox-vm is told to start it, and its hypervisor. */
+#ifndef ABX_CLI_VM_MACHINE_H
+#define ABX_CLI_VM_MACHINE_H
+
+#include "base/base.h"
+
+#define ABX_VM_DEFAULT_MEMORY_MIB 2048u
+
+struct abx_machine {
+    const char *qemu;         /* the program */
+    const char *kernel;       /* a folder: vmlinux, modules.cpio */
+    const char *init, *inner; /* arcbox-vm-init, arcbox-init */
+    const char *root;         /* the folder that the machine sees as its root */
+    const char *folder, *user, *hostname;
+    unsigned cpus, memory_mib;
+    bool kvm, tty;
+    int gpu; /* to arcbox-vmm, or -1 */
+    char **command;
+};
+
+/* Its first file system as a memory file, or -errno. */
+int abx_machine_initrd(const struct abx_machine *m, char **environment);
+/* Starts the hypervisor: its number, or -errno. port, console: our ends of the machine's port and
+ * of its kernel's console, which do not wait. */
+pid_t abx_machine_start(const struct abx_machine *m, int initrd, int *ret_port, int *ret_console);
+
+#endif

@@ -1,0 +1,28 @@
+/* cli: what a virtual machine needs of this system: a hypervisor, a kernel, processors that help.
+ */
+#ifndef ABX_CLI_VM_VM_H
+#define ABX_CLI_VM_VM_H
+
+#include "cli/cli.h"
+
+#define ABX_VM_QEMU_MAJOR 8u /* older ones refuse our device without KVM */
+
+/* What is to be typed to get what is missing. */
+#define ABX_VM_QEMU_ADVICE "apt install qemu-system-x86 (on Debian 12 with -t bookworm-backports)"
+#define ABX_VM_KERNEL_ADVICE "arcbox vm setup"
+
+/* The hypervisor's program, the caller's to free(); NULL, with one line in *ret_why, when there is
+ * none or it is too old. ret_version: as 10.0.2. */
+char *abx_vm_qemu(char ret_version[32], char **ret_why);
+/* The folder of the kernel that machines boot, the caller's to free(); NULL: none is set up. */
+char *abx_vm_kernel(void);
+/* Its release, as 6.1.0-51-amd64, is the folder's name. */
+
+/* Takes a kernel out of an unpacked package: ROOT/boot/vmlinuz-RELEASE and
+ * ROOT/lib/modules/RELEASE, into `to`. 0, or -errno with one line in *ret_why. (kernel.c) */
+int abx_vm_kernel_take(const char *root, const char *release, const char *to, char **ret_why);
+/* Runs a program to its end, `in` and `out` its input and output where not negative: its exit code,
+ * or -errno. (setup.c) */
+int abx_vm_tool(const char *const *words, const char *folder, int in, int out);
+
+#endif
