@@ -170,6 +170,10 @@ void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
         ADD(w, "-u", user);
     if (vm->kvm)
         abx_words_add(w, "-K");
+    if (s->settings.read_only)
+        abx_words_add(w, "-r");
+    for (unsigned i = 0; i < s->run->mount_count; i++)
+        ADD(w, "-M", s->run->mounts[i].target);
     if (vm->gpu >= 0) {
         fcntl(vm->gpu, F_SETFD, 0);
         ADD(w, "-g", abx_xprintf("%d", vm->gpu));

@@ -27,10 +27,13 @@
 #include <unistd.h>
 
 #define MAX_WORDS 65536
+#define MAX_MOUNTS 256
 
 static struct {
     char *folder, *user, *hostname;
-    bool tty;
+    bool tty, read_only;
+    char *mounts[MAX_MOUNTS];
+    unsigned mount_count;
     char *environment[MAX_WORDS + 1], *words[MAX_WORDS + 16];
     unsigned variables, count;
 } config;
@@ -110,6 +113,10 @@ static void read_config(void)
             config.environment[config.variables++] = value;
         else if (take(line, "arg=", &value) && config.count < MAX_WORDS)
             config.words[config.count++] = value;
+        else if (take(line, "mount=", &value) && config.mount_count < MAX_MOUNTS)
+            config.mounts[config.mount_count++] = value;
+        else if (take(line, "readonly=", &value))
+            config.read_only = *value == '1';
         else if (take(line, "tty=", &value))
             config.tty = *value == '1';
         else if (!take(line, "folder=", &config.folder) && !take(line, "user=", &config.user))
@@ -202,12 +209,34 @@ static void open_gpu(void)
         closedir(d);
 }
 
+/* What is written goes into memory, over what the host shows: a file without a name, as tmpfile()
+ * makes, cannot be on 9p. What was mounted is written to where it lies. */
+static void mount_root(void)
+{
+    const char *shared = config.read_only ? "/root" : "/lower";
+    must_mount("root", shared, "9p", MS_NODEV,
+            "trans=virtio,version=9p2000.L,msize=512000,cache=loose");
+    if (config.read_only)
+        return;
+    must_mount("upper", "/upper", "tmpfs", MS_NODEV, "mode=755");
+    mkdir("/upper/files", 0755);
+    mkdir("/upper/work", 0755);
+    must_mount("overlay", "/root", "overlay", MS_NODEV,
+            "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work");
+    for (unsigned i = 0; i < config.mount_count; i++) {
+        char from[4200], to[4200];
+        snprintf(from, sizeof from, "/lower%s", config.mounts[i]);
+        snprintf(to, sizeof to, "/root%s", config.mounts[i]);
+        if (mount(from, to, NULL, MS_BIND, NULL) < 0)
+            give_up("the virtual machine cannot mount %s: %s", config.mounts[i], strerror(errno));
+    }
+}
+
 static void enter_root(void)
 {
     static const char *const moved[] = {"/proc", "/sys", "/dev"};
     char to[64];
-    must_mount("root", "/root", "9p", MS_NODEV,
-            "trans=virtio,version=9p2000.L,msize=512000,cache=loose");
+    mount_root();
     for (unsigned i = 0; i < sizeof moved / sizeof *moved; i++) {
         snprintf(to, sizeof to, "/root%s", moved[i]);
         mkdir(to, 0755);

@@ -20,7 +20,7 @@
 
 /* By their files' names. What is built into the kernel is not there, and not missed. */
 static const char *const wanted[] = {
-        "virtio_pci", "virtio_console", "9pnet_virtio", "9p", "virtio_gpu", "rtc_cmos"};
+        "virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_gpu", "rtc_cmos"};
 
 static int fail(char **ret_why, int error, const char *what, const char *path)
 {
@@ -222,7 +222,7 @@ int abx_vm_kernel_take(const char *root, const char *release, const char *to, ch
 {
     char *image = abx_xprintf("%s/boot/vmlinuz-%s", root, release);
     char *folder = abx_xprintf("%s/lib/modules/%s/kernel", root, release);
-    char *vmlinux = abx_xprintf("%s/vmlinux", to), *archive = abx_xprintf("%s/modules.cpio", to);
+    char *vmlinux = abx_xprintf("%s/vmlinux", to), *archive = abx_xprintf("%s/" ABX_VM_MODULES, to);
     *ret_why = NULL;
     int r = take_image(image, vmlinux, ret_why);
     if (r == 0)

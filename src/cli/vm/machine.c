@@ -15,6 +15,7 @@
 
 #include "cli/vm/frames.h"
 #include "cli/vm/initrd.h"
+#include "cli/vm/vm.h"
 
 #define PROGRAM_CAP (64u << 20)
 #define MODULES_CAP (256u << 20)
@@ -37,6 +38,9 @@ static void add_config(struct abx_string *archive, const struct abx_machine *m, 
     add_line(&s, "user=", m->user);
     add_line(&s, "hostname=", m->hostname);
     add_line(&s, "tty=", m->tty ? "1" : "0");
+    add_line(&s, "readonly=", m->read_only ? "1" : "0");
+    for (unsigned i = 0; i < m->mount_count; i++)
+        add_line(&s, "mount=", m->mounts[i]);
     for (char **e = environment; *e; e++)
         add_line(&s, "env=", *e);
     for (char **w = m->command; *w; w++)
@@ -63,7 +67,7 @@ static int add_modules(struct abx_string *archive, const char *kernel)
     char path[PATH_MAX];
     void *data;
     size_t bytes;
-    snprintf(path, sizeof path, "%s/modules.cpio", kernel);
+    snprintf(path, sizeof path, "%s/" ABX_VM_MODULES, kernel);
     int r = abx_read_file(path, MODULES_CAP, &data, &bytes);
     if (r < 0)
         return r;

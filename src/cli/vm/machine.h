@@ -8,13 +8,15 @@
 
 struct abx_machine {
     const char *qemu;         /* the program */
-    const char *kernel;       /* a folder: vmlinux, modules.cpio */
+    const char *kernel;       /* a folder: vmlinux, and the modules */
     const char *init, *inner; /* arcbox-vm-init, arcbox-init */
     const char *root;         /* the folder that the machine sees as its root */
     const char *folder, *user, *hostname;
     unsigned cpus, memory_mib;
-    bool kvm, tty;
-    int gpu; /* to arcbox-vmm, or -1 */
+    bool kvm, tty, read_only;
+    int gpu;             /* to arcbox-vmm, or -1 */
+    const char **mounts; /* what of the root is written to where it lies, and not above it */
+    unsigned mount_count;
     char **command;
 };
 

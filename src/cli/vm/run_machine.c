@@ -4,7 +4,7 @@
  * below ROOT, all that the machine sees:
  *
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -w FOLDER -n HOSTNAME [-u UID:GID]
- *             [-c CPUS] [-m MEMORY-MIB] [-g GPU-FD] [-K] -- COMMAND...
+ *             [-c CPUS] [-m MEMORY-MIB] [-g GPU-FD] [-K] [-r] [-M MOUNT]... -- COMMAND...
  *
  * It believes the machine nothing but bytes to pass on and an exit code. */
 #include "cli/vm/frames.h"
@@ -222,7 +222,7 @@ static int run_machine(const struct abx_machine *m)
 
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
-    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:w:n:u:c:m:g:K")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:w:n:u:c:m:g:KrM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -257,6 +257,12 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
         case 'g':
             m->gpu = atoi(optarg);
             break;
+        case 'r':
+            m->read_only = true;
+            break;
+        case 'M':
+            m->mounts[m->mount_count++] = optarg;
+            break;
         case 'K':
             m->kvm = true;
             break;
@@ -273,6 +279,9 @@ int main(int argc, char **argv)
     struct abx_machine m = {
             .gpu = -1, .cpus = 1, .memory_mib = ABX_VM_DEFAULT_MEMORY_MIB, .folder = "/"};
     abx_fd_standard();
+    m.mounts = calloc((size_t)argc, sizeof *m.mounts);
+    if (!m.mounts)
+        return EXIT_OWN;
     if (read_options(argc, argv, &m) < 0) {
         fprintf(stderr, "arcbox-vm: it is started by arcbox run --vm\n");
         return EXIT_OWN;

@@ -86,7 +86,8 @@ static char *kernels(void)
 char *abx_vm_kernel(void)
 {
     char *folder = kernels(), *link = abx_xprintf("%s/kernel", folder);
-    char *image = abx_xprintf("%s/vmlinux", link), *archive = abx_xprintf("%s/modules.cpio", link);
+    char *image = abx_xprintf("%s/vmlinux", link),
+         *archive = abx_xprintf("%s/" ABX_VM_MODULES, link);
     char *found =
             access(image, R_OK) == 0 && access(archive, R_OK) == 0 ? realpath(link, NULL) : NULL;
     free(folder);
