@@ -465,7 +465,7 @@ static uint32_t look_after(struct running *r)
         while (abx_vm_read(port, &r->reader) > 0)
             hear(r);
         for (unsigned i = 0; i < 2; i++)
-            if (p[2 + i].revents)
+            if (p[2 + i].revents && abx_vm_has_room(&out)) /* the other may have taken it */
                 take_output(r, i);
         if (abx_vm_flush(port, &out) < 0)
             reboot(RB_POWER_OFF); /* nobody is there any more */

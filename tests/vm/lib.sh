@@ -1,0 +1,18 @@
+# For the tests that start virtual machines: what they need, or exit code 77 and the name of what is
+# missing. $1: arcbox; $2: a folder that keeps the kernel from one run to the next.
+. "$(dirname "$0")/../cli/lib.sh"
+lacks() { echo "SKIP: no virtual machine can be started: $*"; exit 77; }
+export ARCBOX_CACHE_DIR=$work/shaders
+version=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\).*/\1/p')
+[ -n "$version" ] || lacks "QEMU is not installed (scripts/deps.sh installs it)"
+[ "$version" -ge 8 ] || lacks "QEMU $version is too old (scripts/deps.sh installs a newer one)"
+mkdir -p "$2"
+export XDG_CACHE_HOME=$(realpath "$2")
+(
+    flock 9
+    "$arcbox" run --vm --memory 1t host true 2>&1 | grep -q 'no kernel' || exit 0
+    "$arcbox" vm setup
+) 9>"$XDG_CACHE_HOME/lock" >"$work/setup" 2>&1 ||
+    lacks "the package of a kernel cannot be had: $(tail -1 "$work/setup")"
+end_daemon() { "$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"; }
+trap end_daemon EXIT
