@@ -190,31 +190,45 @@ static bool check_daemon(struct report *r, char default_backend[16])
     return true;
 }
 
-static void check_kernel(struct report *r, const char *backend)
+static void check_machines(struct report *r)
 {
+    struct abx_doctor_line lines[ABX_DOCTOR_VM_LINES];
+    for (unsigned i = 0, n = abx_doctor_vm(lines); i < n; i++) {
+        say(r, lines[i].good ? GOOD : LACKS, lines[i].what, lines[i].text);
+        free(lines[i].text);
+    }
+}
+
+/* In a container, or in a virtual machine. */
+static void check_kernel(struct report *r, const char *backend, bool vm)
+{
+    const char *what = vm ? "kernel run in a VM" : "kernel run";
     char *tool = abx_place_tool("arcbox-kernel-check"), *self = abx_place_self(), *text;
     if (!tool) {
-        say(r, FAULTY, "kernel run", "arcbox-kernel-check is missing beside arcbox: build again");
+        say(r, FAULTY, what, "arcbox-kernel-check is missing beside arcbox: build again");
         return;
     }
     char *mount = abx_xprintf("%s:/opt/arcbox-kernel-check:ro", tool);
     char *device = abx_xprintf("device=%s", backend);
-    char *argv[] = {self, "run", "--gpus", device, "--mount", mount, "-w", "/", "host",
-            "/opt/arcbox-kernel-check", NULL};
+    char *argv[] = {self, "run", "--gpus", device, "--mount", mount, "-w", "/",
+            vm ? "--vm" : "--vm=false", "host", "/opt/arcbox-kernel-check", NULL};
     int code = abx_doctor_output(argv, &text);
     const char *last = strrchr(text, '\n'); /* before it: notices, which the sandbox's line has */
     const char *result = code == 0 && last ? last + 1 : text;
-    say(r, code == 0 ? GOOD : FAULTY, "kernel run", *result ? result : "it did not run");
+    say(r, code == 0 ? GOOD : FAULTY, what, *result ? result : "it did not run");
     free(text);
 }
 
 int abx_do_doctor(int argc, char **argv)
 {
     struct report r = {0};
+    bool vm = false;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
             r.as_json = abx_option_json(&o);
+        else if (strcmp(name, "--vm") == 0)
+            vm = abx_options_bool(&o);
     }
     check_program(&r, "bwrap", true, "apt install bubblewrap");
     check_namespaces(&r);
@@ -231,10 +245,13 @@ int abx_do_doctor(int argc, char **argv)
     if (podman >= 0)
         say(&r, podman ? LACKS : GOOD, "OCI container", text);
     free(text);
+    check_machines(&r);
     if (sandbox && daemon)
-        check_kernel(&r, backend);
+        check_kernel(&r, backend, false);
     else
         say(&r, FAULTY, "kernel run", "not tried: what it needs is not there");
+    if (sandbox && daemon && vm)
+        check_kernel(&r, backend, true);
     if (r.as_json)
         printf("{\"ok\": %s, \"checks\": [%s\n]}\n", r.faulty ? "false" : "true", r.json.data);
     else if (r.faulty)

@@ -12,4 +12,13 @@ int abx_doctor_output(char *const argv[], char **ret_text);
  * no podman. *ret_text says what is so. (doctor_podman.c) */
 int abx_doctor_podman(char **ret_text);
 
+/* Of virtual machines, which nobody else needs. (vm/doctor_vm.c) */
+#define ABX_DOCTOR_VM_LINES 4u
+struct abx_doctor_line {
+    bool good;
+    const char *what;
+    char *text; /* the caller's to free() */
+};
+unsigned abx_doctor_vm(struct abx_doctor_line lines[ABX_DOCTOR_VM_LINES]);
+
 #endif

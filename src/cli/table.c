@@ -97,6 +97,8 @@ static const struct abx_option logs_options[] = {
 static const struct abx_option rm_options[] = {
         {'f', "--force", NULL, "stop it first when it runs", NULL, NULL}, END};
 static const struct abx_option format_option[] = {FORMAT, END};
+static const struct abx_option doctor_options[] = {FORMAT,
+        {0, "--vm", NULL, "run a kernel in a virtual machine too", NULL, NULL}, END};
 static const struct abx_option gpu_options[] = {FORMAT,
         {0, "--interval", "SECONDS", "of top: how often it looks (1)", "", NULL},
         {0, "--count", "N", "of top: how often it prints before it ends", "", NULL}, END};
@@ -237,7 +239,7 @@ const struct abx_verb abx_verbs[] = {
                 .usage = "",
                 .summary = "what is there, what is missing, and a kernel run end to end",
                 .details = "Exit status 1 when something that is needed fails.",
-                .options = format_option,
+                .options = doctor_options,
                 .run = abx_do_doctor},
         {.name = "bench",
                 .usage = "",

@@ -67,6 +67,12 @@ void abx_vm_prepare(struct sandbox *s)
     vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
     vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
     choose_size(s);
+    char why_not[160];
+    bool fresh;
+    vm->kvm = abx_vm_kvm(vm->qemu, vm->kernel, why_not, &fresh);
+    if (!vm->kvm && fresh)
+        abx_say("%s: virtual machines are emulated here, many times slower (this is said once)",
+                why_not);
 }
 
 /* ---- the device */

@@ -31,7 +31,7 @@
 
 static struct {
     char *folder, *user, *hostname;
-    bool tty, read_only;
+    bool tty, read_only, probe;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
     char *environment[MAX_WORDS + 1], *words[MAX_WORDS + 16];
@@ -115,6 +115,8 @@ static void read_config(void)
             config.words[config.count++] = value;
         else if (take(line, "mount=", &value) && config.mount_count < MAX_MOUNTS)
             config.mounts[config.mount_count++] = value;
+        else if (take(line, "probe=", &value))
+            config.probe = true;
         else if (take(line, "readonly=", &value))
             config.read_only = *value == '1';
         else if (take(line, "tty=", &value))
@@ -258,6 +260,10 @@ static void set_up(void)
     port = open_port();
     if (port < 0)
         give_up("the virtual machine has no port to arcbox");
+    if (config.probe) {
+        abx_vm_put(&out, ABX_VM_EXIT, &(uint32_t){0}, sizeof(uint32_t));
+        finish();
+    }
     must_mount("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666");
     must_mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
     symlink("/proc/self/fd", "/dev/fd");

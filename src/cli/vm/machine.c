@@ -34,6 +34,7 @@ static void add_line(struct abx_string *s, const char *key, const char *value)
 static void add_config(struct abx_string *archive, const struct abx_machine *m, char **environment)
 {
     struct abx_string s = {0};
+    add_line(&s, "probe=", m->probe ? "1" : NULL);
     add_line(&s, "folder=", m->folder);
     add_line(&s, "user=", m->user);
     add_line(&s, "hostname=", m->hostname);
@@ -149,6 +150,8 @@ static void add_devices(struct line *l, const struct abx_machine *m, int port, i
     add(l, "-chardev");
     add(l, "socket,id=port,fd=%d", port);
     add_pair(l, "-device", "virtserialport,chardev=port,name=" ABX_VM_PORT);
+    if (m->probe)
+        return;
     add(l, "-fsdev");
     add(l, "local,id=root,path=%s,security_model=none,multidevs=remap", m->root);
     add_pair(l, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");

@@ -13,8 +13,8 @@ struct abx_machine {
     const char *root;         /* the folder that the machine sees as its root */
     const char *folder, *user, *hostname;
     unsigned cpus, memory_mib;
-    bool kvm, tty, read_only;
-    int gpu;             /* to arcbox-vmm, or -1 */
+    bool kvm, tty, read_only, probe; /* probe: it has no files and no command */
+    int gpu;                         /* to arcbox-vmm, or -1 */
     const char **mounts; /* what of the root is written to where it lies, and not above it */
     unsigned mount_count;
     char **command;

@@ -6,6 +6,8 @@
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -w FOLDER -n HOSTNAME [-u UID:GID]
  *             [-c CPUS] [-m MEMORY-MIB] [-g GPU-FD] [-K] [-r] [-M MOUNT]... -- COMMAND...
  *
+ *   arcbox-vm -P ...     whether such a machine gets to its first process: 0
+ *
  * It believes the machine nothing but bytes to pass on and an exit code. */
 #include "cli/vm/frames.h"
 #include "cli/vm/machine.h"
@@ -24,6 +26,7 @@
 extern char **environ;
 
 #define EXIT_OWN 125
+#define PROBE_SECONDS 10
 #define SAID_BYTES 4096u /* of what the kernel and the hypervisor say, the end */
 
 struct run {
@@ -212,8 +215,10 @@ static int run_machine(const struct abx_machine *m)
         send_size(&r);
     }
     r.code = EXIT_OWN;
+    if (m->probe)
+        alarm(PROBE_SECONDS); /* and with this process goes the machine */
     serve(&r);
-    if (!r.over)
+    if (!r.over && !m->probe)
         say_why(&r);
     kill(r.pid, SIGKILL);
     waitpid(r.pid, NULL, 0);
@@ -222,7 +227,7 @@ static int run_machine(const struct abx_machine *m)
 
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
-    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:w:n:u:c:m:g:KrM:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:w:n:u:c:m:g:KrPM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -259,6 +264,9 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
             break;
         case 'r':
             m->read_only = true;
+            break;
+        case 'P':
+            m->probe = true;
             break;
         case 'M':
             m->mounts[m->mount_count++] = optarg;

@@ -21,6 +21,10 @@ char *abx_vm_qemu(char ret_version[32], char **ret_why);
 char *abx_vm_kernel(void);
 /* Its release, as 6.1.0-51-amd64, is the folder's name. */
 
+/* Whether machines of that kernel are to use KVM; if not, why. *ret_new: it was found out now,
+ * which may have taken seconds. (kvm.c) */
+bool abx_vm_kvm(const char *qemu, const char *kernel, char ret_why[160], bool *ret_new);
+
 /* Takes a kernel out of an unpacked package: ROOT/boot/vmlinuz-RELEASE and
  * ROOT/lib/modules/RELEASE, into `to`. 0, or -errno with one line in *ret_why. (kernel.c) */
 int abx_vm_kernel_take(const char *root, const char *release, const char *to, char **ret_why);
