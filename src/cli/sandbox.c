@@ -543,6 +543,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
         say_out_of_memory(s, c, kills);
         abx_left_say(s->left, s->run, s->folder);
     }
+    abx_vm_end(s);
     c->exit_code = code;
     c->ended = time(NULL);
     c->init = 0;

@@ -12,11 +12,13 @@
 #include "cli/vm/box.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/vm/vm.h"
@@ -109,7 +111,17 @@ void abx_vm_device(struct sandbox *s, const char *socket_path)
     }
     close(pair[1]);
     s->vm->gpu = pair[0];
+    s->vm->device = pid;
     free(program);
+}
+
+void abx_vm_end(struct sandbox *s)
+{
+    if (!s->vm || s->vm->device <= 0)
+        return;
+    kill(s->vm->device, SIGKILL); /* the machine has ended, and it with that */
+    while (waitpid(s->vm->device, NULL, 0) < 0 && errno == EINTR)
+        ;
 }
 
 /* ---- bubblewrap's words */

@@ -10,13 +10,15 @@ struct abx_vm_box {
     char *qemu, *kernel, *machine, *init; /* on the host */
     bool kvm;
     unsigned cpus, memory_mib;
-    int gpu; /* the hypervisor's end of the socket to the device process, or -1 */
+    pid_t device; /* 0: there is none */
+    int gpu;      /* the hypervisor's end of the socket to the device process, or -1 */
 };
 
 /* Finds all of it, or dies with what is missing and how to get it. */
 void abx_vm_prepare(struct sandbox *s);
 /* Starts the device process, which ends with this one, for the tenant's `socket`. */
 void abx_vm_device(struct sandbox *s, const char *socket);
+void abx_vm_end(struct sandbox *s); /* and of it nothing is left; s->vm may be NULL */
 /* bubblewrap's words. */
 void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char *root);
 void abx_vm_add_command(struct abx_words *w, const struct sandbox *s);

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# What is killed on the host ends in an error in the machine, soon, and leaves nothing behind; what is
+# killed in the machine leaves nothing on the host. $3: a program that computes for ever.
+. "$(dirname "$0")/lib.sh"
+loop=$(realpath "$3")
+cd "$work" || exit 1
+
+# below PID NAME: the processes of that name among the descendants of PID.
+below() {
+    local child
+    for child in $(pgrep -P "$1"); do
+        [ "$(cat "/proc/$child/comm" 2>/dev/null)" != "$2" ] || echo "$child"
+        below "$child" "$2"
+    done
+}
+# Starts a machine that computes: its arcbox is $arcbox_pid.
+start() {
+    "$arcbox" run --vm --gpus device=cpu --name "$1" -v "$loop:/loop" host /loop >"$1.out" 2>"$1.err" &
+    arcbox_pid=$!
+    for i in $(seq 300); do grep -q ready "$1.out" && break; sleep 0.1; done
+    device=$(below $arcbox_pid arcbox-vmm) qemu=$(below $arcbox_pid qemu-system-x86)
+    [ -n "$device" ] && [ -n "$qemu" ] || fail "$1: device '$device', hypervisor '$qemu'"
+}
+# Within 60 s none of them is left.
+gone() {
+    local name=$1 pid
+    shift
+    for pid; do
+        for i in $(seq 600); do
+            [ -d "/proc/$pid" ] && [ "$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)" != Z ] || break
+            sleep 0.1
+        done
+        [ "$i" != 600 ] && pass || fail "$name: process $pid is left"
+    done
+}
+
+start worker
+worker=$("$arcbox" gpu --format json | sed -n 's/.*"name": "worker".*"worker_pid": \([0-9]*\).*/\1/p')
+kill -KILL "$worker"
+wait $arcbox_pid
+same 'worker killed' 3 $?
+same 'worker killed: its error' 'error 11' "$(tail -1 worker.out)"
+gone worker "$device" "$qemu"
+
+start device
+kill -KILL "$device"
+wait $arcbox_pid
+same 'device killed' 3 $?
+gone device "$qemu"
+
+start qemu
+kill -KILL "$qemu"
+wait $arcbox_pid
+same 'hypervisor killed' 125 $?
+grep -q 'the virtual machine ended by itself' qemu.err && pass || fail "hypervisor killed: $(cat qemu.err)"
+gone qemu "$device"
+
+start arcbox
+kill -KILL $arcbox_pid
+wait $arcbox_pid 2>/dev/null
+gone arcbox "$device" "$qemu"
+clients=1
+for i in $(seq 100); do
+    clients=$("$arcbox" gpu --format json | grep -c '"program": "loop"')
+    [ "$clients" = 0 ] && break
+    sleep 0.1
+done
+same 'clients left' 0 "$clients"
+
+# Killed in the machine, with work under way, again and again: the next one finds the GPU as it was.
+"$arcbox" run --vm --gpus device=cpu -v "$loop:/loop" host sh -c '
+    for i in 1 2 3 4 5; do timeout -s KILL 1 /loop; done
+    timeout -s TERM 1 /loop; echo last $?' >inside.out 2>&1
+same 'killed inside' 'ready ready ready ready ready ready last 124' "$(grep -v Killed inside.out | tr '\n' ' ' | sed 's/ $//')"
+finish
