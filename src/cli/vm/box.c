@@ -58,6 +58,9 @@ void abx_vm_prepare(struct sandbox *s)
 {
     struct abx_vm_box *vm = s->vm = abx_xcalloc(1, sizeof *vm);
     char version[32], *why;
+#ifndef __x86_64__
+    abx_die(ABX_EXIT_OWN, "--vm: virtual machines need a host with an x86-64 processor, yet");
+#endif
     vm->gpu = -1;
     vm->qemu = abx_vm_qemu(version, &why);
     if (!vm->qemu)
