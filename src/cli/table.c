@@ -97,8 +97,8 @@ static const struct abx_option logs_options[] = {
 static const struct abx_option rm_options[] = {
         {'f', "--force", NULL, "stop it first when it runs", NULL, NULL}, END};
 static const struct abx_option format_option[] = {FORMAT, END};
-static const struct abx_option doctor_options[] = {FORMAT,
-        {0, "--vm", NULL, "run a kernel in a virtual machine too", NULL, NULL}, END};
+static const struct abx_option doctor_options[] = {
+        FORMAT, {0, "--vm", NULL, "run a kernel in a virtual machine too", NULL, NULL}, END};
 static const struct abx_option gpu_options[] = {FORMAT,
         {0, "--interval", "SECONDS", "of top: how often it looks (1)", "", NULL},
         {0, "--count", "N", "of top: how often it prints before it ends", "", NULL}, END};

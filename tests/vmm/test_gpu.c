@@ -181,7 +181,7 @@ static void check_sleep(void)
     CHECK(control->slots[0].message.prepared.tag == 3);
     sleep.tag = control->wakes;
     CHECK(rig_submit(&rig, 1, &sleep, NULL, NULL) == 0);
-    CHECK(rig_submit(&rig, 1, &sleep, NULL, NULL) == OK); /* the older one's answer */
+    CHECK(rig_submit(&rig, 1, &sleep, NULL, NULL) == OK);  /* the older one's answer */
     CHECK(simple(VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0) == OK); /* the other one's, with its end */
     CHECK(rig_taken(&rig, &head, &bytes));
     CHECK(!rig_taken(&rig, &head, &bytes) && hung_up(sock));
