@@ -12,18 +12,38 @@
 #include "vmm/link.h"
 
 #define BUCKETS 4096u
+/* Of what the guest gives up and a worker still has, answers that are held: the guest's queue has
+ * 256 places. A program that gives up more at once has been killed, or does nothing right. */
+#define MAX_LEAVING 64u
 
 struct resource {
     struct resource *next;
     uint32_t id;
+    uint32_t uses; /* in chunks, and pages, that a worker has mapped */
+    /* The guest gives it up, and has not been answered yet: its kernel gives the pages to somebody
+     * else once it is, and a worker would write there. */
+    bool leaving, leaving_whole;
+    uint64_t leaving_cookie;
+    struct virtio_gpu_ctrl_hdr leaving_answer;
     uint64_t attached[ABX_VMM_MAX_CONTEXTS / 64]; /* by the context's place */
     struct abx_vmm_runs runs;                     /* none: no backing */
 };
 
+/* Memory that a worker has. */
+struct share {
+    struct share *next;
+    uint64_t address; /* the chunk's; of the pages: PAGES */
+    uint32_t count;
+    struct resource *resources[];
+};
+#define PAGES UINT64_MAX
+
 struct context {
-    bool used;
+    bool used, ending; /* ending: the guest has destroyed it, the worker is not done with it */
     uint32_t id;
+    struct abx_vmm_gpu *gpu;
     struct abx_vmm_link *link; /* NULL: not opened */
+    struct share *shares;
 };
 
 struct abx_vmm_gpu {
@@ -34,6 +54,7 @@ struct abx_vmm_gpu {
     struct resource *buckets[BUCKETS];
     uint32_t resource_count;
     uint64_t run_count;
+    uint32_t leaving_count;
     struct context contexts[ABX_VMM_MAX_CONTEXTS];
     struct virtio_gpu_ctrl_hdr held[ABX_VMM_MAX_CONTEXTS]; /* answers of what sleeps */
 };
@@ -93,6 +114,11 @@ static void drop_link(struct context *c)
         abx_vmm_link_close(c->link);
     free(c->link);
     c->link = NULL;
+    for (struct share *s = c->shares, *next; s; s = next) {
+        next = s->next;
+        free(s);
+    }
+    c->shares = NULL;
 }
 
 void abx_vmm_gpu_reset(struct abx_vmm_gpu *gpu)
@@ -108,7 +134,7 @@ void abx_vmm_gpu_reset(struct abx_vmm_gpu *gpu)
             free(r);
         }
     memset(gpu->buckets, 0, sizeof gpu->buckets);
-    gpu->resource_count = 0;
+    gpu->resource_count = gpu->leaving_count = 0;
 }
 
 void abx_vmm_gpu_destroy(struct abx_vmm_gpu *gpu)
@@ -157,19 +183,56 @@ static uint32_t create_resource(struct abx_vmm_gpu *gpu, const struct command *c
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static uint32_t remove_resource(struct abx_vmm_gpu *gpu, const struct command *c, bool whole)
+static void remove_now(struct abx_vmm_gpu *gpu, struct resource *r, bool whole)
+{
+    drop_backing(gpu, r);
+    if (!whole)
+        return;
+    *find_resource(gpu, r->id) = r->next;
+    free(r);
+    gpu->resource_count--;
+}
+
+/* One use less; the guest is answered when it waits for that. */
+static void unuse(struct abx_vmm_gpu *gpu, struct resource *r)
+{
+    if (--r->uses || !r->leaving)
+        return;
+    uint64_t cookie = r->leaving_cookie;
+    struct virtio_gpu_ctrl_hdr answer = r->leaving_answer;
+    bool whole = r->leaving_whole;
+    r->leaving = false;
+    gpu->leaving_count--;
+    remove_now(gpu, r, whole);
+    gpu->complete(gpu->owner, cookie, &answer, sizeof answer);
+}
+
+static void end_users(struct abx_vmm_gpu *gpu, const struct resource *r)
+{
+    for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++)
+        for (struct share *s = gpu->contexts[i].shares; s; s = s->next)
+            for (uint32_t k = 0; k < s->count; k++)
+                if (s->resources[k] == r)
+                    abx_vmm_link_end(gpu->contexts[i].link);
+}
+
+static uint32_t remove_resource(struct abx_vmm_gpu *gpu, struct command *c, bool whole)
 {
     struct virtio_gpu_resource_unref body;
-    struct resource **at, *r;
-    if (!read_body(c, &body, sizeof body) || !*(at = find_resource(gpu, body.resource_id)))
+    struct resource *r;
+    if (!read_body(c, &body, sizeof body) || !(r = *find_resource(gpu, body.resource_id)) ||
+            r->leaving)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    r = *at;
-    drop_backing(gpu, r);
-    if (whole) {
-        *at = r->next;
-        free(r);
-        gpu->resource_count--;
+    if (!r->uses) {
+        remove_now(gpu, r, whole);
+        return VIRTIO_GPU_RESP_OK_NODATA;
     }
+    r->leaving = c->held = true;
+    r->leaving_whole = whole;
+    r->leaving_cookie = c->cookie;
+    r->leaving_answer = c->answer->head;
+    if (++gpu->leaving_count > MAX_LEAVING)
+        end_users(gpu, r);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -202,7 +265,7 @@ static uint32_t attach_backing(struct abx_vmm_gpu *gpu, const struct command *c)
 static struct context *find_context(struct abx_vmm_gpu *gpu, uint32_t id)
 {
     for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++)
-        if (gpu->contexts[i].used && gpu->contexts[i].id == id)
+        if (gpu->contexts[i].used && !gpu->contexts[i].ending && gpu->contexts[i].id == id)
             return &gpu->contexts[i];
     return NULL;
 }
@@ -213,7 +276,7 @@ static uint32_t create_context(struct abx_vmm_gpu *gpu, const struct command *c)
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++)
         if (!gpu->contexts[i].used) {
-            gpu->contexts[i] = (struct context){.used = true, .id = c->head.ctx_id};
+            gpu->contexts[i] = (struct context){.used = true, .id = c->head.ctx_id, .gpu = gpu};
             return VIRTIO_GPU_RESP_OK_NODATA;
         }
     return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -229,6 +292,37 @@ static void answer_held(struct abx_vmm_gpu *gpu, struct context *c)
             gpu->owner, c->link->holds_cookie, &gpu->held[c - gpu->contexts], sizeof gpu->held[0]);
 }
 
+static void release(struct context *c, struct share **at)
+{
+    struct share *s = *at;
+    *at = s->next;
+    for (uint32_t i = 0; i < s->count; i++)
+        unuse(c->gpu, s->resources[i]);
+    free(s);
+}
+
+/* The worker says that it has let go of a chunk. */
+static void released(void *owner, uint64_t address)
+{
+    struct context *c = owner;
+    for (struct share **at = &c->shares; *at; at = &(*at)->next)
+        if ((*at)->address == address && address != PAGES) {
+            release(c, at);
+            return;
+        }
+}
+
+/* The worker has nothing of it any more. */
+static void clean_up(struct context *c)
+{
+    while (c->shares)
+        release(c, &c->shares);
+    if (!c->ending)
+        return;
+    drop_link(c);
+    *c = (struct context){0};
+}
+
 static uint32_t destroy_context(struct abx_vmm_gpu *gpu, const struct command *command)
 {
     struct context *c = find_context(gpu, command->head.ctx_id);
@@ -236,11 +330,14 @@ static uint32_t destroy_context(struct abx_vmm_gpu *gpu, const struct command *c
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     unsigned place = (unsigned)(c - gpu->contexts);
     answer_held(gpu, c);
-    drop_link(c);
-    *c = (struct context){0};
     for (unsigned i = 0; i < BUCKETS; i++)
         for (struct resource *r = gpu->buckets[i]; r; r = r->next)
             r->attached[place / 64] &= ~(1ull << (place % 64));
+    c->ending = true;
+    if (c->link)
+        abx_vmm_link_end(c->link);
+    if (!c->link || c->link->over)
+        clean_up(c);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -279,7 +376,8 @@ static int collect(struct abx_vmm_gpu *gpu, const struct context *c, struct subm
         uint32_t id;
         memcpy(&id, s->numbers + 4ull * i, sizeof id);
         struct resource *from = *find_resource(gpu, id);
-        if (!from || !(from->attached[place / 64] & 1ull << (place % 64)) || !from->runs.count)
+        if (!from || !(from->attached[place / 64] & 1ull << (place % 64)) || !from->runs.count ||
+                from->leaving)
             return -EINVAL;
         uint64_t n = from->runs.bytes < left ? from->runs.bytes : left;
         r = abx_vmm_runs_append(&s->runs, &from->runs, n);
@@ -302,6 +400,36 @@ static int parse(const uint8_t *data, uint32_t bytes, struct submission *s)
     return 0;
 }
 
+/* Before the worker hears of it. */
+static int note_share(
+        struct abx_vmm_gpu *gpu, struct context *c, const struct submission *s, uint64_t address)
+{
+    struct share *share = malloc(sizeof *share + s->head.resources * sizeof share->resources[0]);
+    if (!share)
+        return -ENOMEM;
+    *share = (struct share){c->shares, address, s->head.resources};
+    for (uint32_t i = 0; i < share->count; i++) {
+        uint32_t id;
+        memcpy(&id, s->numbers + 4ull * i, sizeof id);
+        share->resources[i] = *find_resource(gpu, id); /* collect() found it */
+        share->resources[i]->uses++;
+    }
+    c->shares = share;
+    return 0;
+}
+
+static int share(struct abx_vmm_gpu *gpu, struct context *c, struct submission *s)
+{
+    struct abx_message_chunk chunk;
+    if (s->head.message_bytes != sizeof chunk)
+        return -EINVAL;
+    memcpy(&chunk, s->message, sizeof chunk);
+    int r = chunk.type == ABX_MESSAGE_CHUNK ? note_share(gpu, c, s, chunk.address) : -EINVAL;
+    if (r == 0)
+        abx_vmm_link_share(c->link, &s->runs, s->message, s->head.message_bytes);
+    return r;
+}
+
 static int open_link(struct abx_vmm_gpu *gpu, struct context *c, struct submission *s)
 {
     if (c->link)
@@ -309,9 +437,12 @@ static int open_link(struct abx_vmm_gpu *gpu, struct context *c, struct submissi
     c->link = malloc(sizeof *c->link);
     if (!c->link)
         return -ENOMEM;
-    int r = abx_vmm_link_open(
+    int r = note_share(gpu, c, s, PAGES);
+    int e = abx_vmm_link_open(
             c->link, gpu->ram, gpu->socket, &s->runs, s->message, s->head.message_bytes);
-    if (r < 0) /* the guest is told in its pages, if it has any */
+    c->link->released = released;
+    c->link->owner = c;
+    if (r < 0 || e < 0) /* the guest is told in its pages, if it has any */
         abx_vmm_link_end(c->link);
     return 0;
 }
@@ -335,8 +466,7 @@ static int obey(
         return -ENOTCONN;
     switch ((enum abx_virtgpu_op)s->head.op) {
     case ABX_VIRTGPU_SHARE:
-        abx_vmm_link_share(link, &s->runs, s->message, s->head.message_bytes);
-        return 0;
+        return share(gpu, c, s);
     case ABX_VIRTGPU_SEND:
         abx_vmm_link_send(link, &s->runs, s->head.bytes, s->message, s->head.message_bytes);
         return 0;
@@ -473,10 +603,13 @@ static void look_after(struct abx_vmm_gpu *gpu)
 {
     for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++) {
         struct context *c = &gpu->contexts[i];
-        if (!c->link || !c->link->woken)
+        if (!c->link)
             continue;
+        if (c->link->woken)
+            answer_held(gpu, c);
         c->link->woken = false;
-        answer_held(gpu, c);
+        if (c->link->over)
+            clean_up(c);
     }
 }
 
@@ -509,10 +642,10 @@ unsigned abx_vmm_gpu_watch(struct abx_vmm_gpu *gpu, struct pollfd *list, unsigne
     unsigned n = 0;
     for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++) {
         struct abx_vmm_link *link = gpu->contexts[i].link;
-        if (!link || link->gone || n + 2 > capacity)
+        if (!link || link->over || n + 2 > capacity)
             continue;
-        short events = link->full ? 0 : POLLIN;
-        if (abx_outbox_waits(&link->outbox))
+        short events = link->full && !link->gone ? 0 : POLLIN;
+        if (abx_outbox_waits(&link->outbox) && !link->gone)
             events |= POLLOUT;
         list[n++] = (struct pollfd){.fd = link->sock, .events = events};
         list[n++] = (struct pollfd){.fd = link->call, .events = POLLIN};
@@ -524,7 +657,7 @@ void abx_vmm_gpu_ready(struct abx_vmm_gpu *gpu, const struct pollfd *list, unsig
 {
     for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++) {
         struct abx_vmm_link *link = gpu->contexts[i].link;
-        for (unsigned k = 0; link && !link->gone && k + 1 < count; k += 2)
+        for (unsigned k = 0; link && !link->over && k + 1 < count; k += 2)
             if (list[k].fd == link->sock && list[k + 1].fd == link->call)
                 abx_vmm_link_ready(link, list[k].revents, list[k + 1].revents);
     }

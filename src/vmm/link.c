@@ -145,7 +145,9 @@ void abx_vmm_link_end(struct abx_vmm_link *link)
         return;
     link->gone = true;
     pass_reason(link);
-    drop(&link->sock);
+    if (link->sock >= 0)
+        shutdown(link->sock, SHUT_WR);
+    link->over |= link->sock < 0;
     if (gone)
         atomic_store(gone, 1);
     wake(link);
@@ -270,8 +272,13 @@ static void receive(struct abx_vmm_link *link)
         if (n < (ssize_t)sizeof message.type) {
             while (n > 0 && count)
                 close(fds[--count]);
+            link->over |= n <= 0;
             abx_vmm_link_end(link);
             return;
+        }
+        if (message.type == ABX_MESSAGE_RELEASED) {
+            link->released(link->owner, message.released.address);
+            continue;
         }
         if (message.type == ABX_MESSAGE_WELCOME && count == 2) {
             take_welcome(link, fds[0], fds[1]);
@@ -316,6 +323,18 @@ int abx_vmm_link_fetch(struct abx_vmm_link *link, uint64_t answer, const struct 
     return 0;
 }
 
+/* What is said now is for nobody; that it ends is what is waited for. */
+static void hear_end(struct abx_vmm_link *link)
+{
+    char byte;
+    ssize_t n = 1;
+    while (!link->over && n > 0)
+        n = recv(link->sock, &byte, 1, MSG_DONTWAIT | MSG_TRUNC);
+    link->over |= n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    if (link->over)
+        drop(&link->sock);
+}
+
 void abx_vmm_link_ready(struct abx_vmm_link *link, short sock_events, short call_events)
 {
     uint64_t count;
@@ -323,6 +342,8 @@ void abx_vmm_link_ready(struct abx_vmm_link *link, short sock_events, short call
         (void)!read(link->call, &count, sizeof count);
         wake(link);
     }
+    if (link->gone)
+        hear_end(link);
     if (link->gone || !sock_events)
         return;
     if (link->full && (sock_events & (POLLHUP | POLLERR))) { /* its last answers are lost */

@@ -20,8 +20,12 @@ struct abx_vmm_link {
     } payloads[ABX_VIRTGPU_SLOTS];
     uint32_t wakes;
     bool gone, full; /* full: the guest does not read its answers */
+    bool over;       /* the worker's end has closed: it has nothing of the guest's any more */
     bool woken;      /* since abx_vmm_link_slept() */
-    bool holds;      /* a command of the guest's that sleeps */
+    /* The worker has let go of a chunk; `owner` is whose link it is. */
+    void (*released)(void *owner, uint64_t address);
+    void *owner;
+    bool holds; /* a command of the guest's that sleeps */
     uint64_t holds_cookie;
 };
 
@@ -43,7 +47,7 @@ void abx_vmm_link_ping(struct abx_vmm_link *link, uint64_t tag);
 
 /* What the worker said; call: it rang. */
 void abx_vmm_link_ready(struct abx_vmm_link *link, short sock_events, short call_events);
-/* The connection is over: the guest is told. */
+/* The connection is to end: the guest is told, and the worker, which closes its end in its time. */
 void abx_vmm_link_end(struct abx_vmm_link *link);
 
 #endif

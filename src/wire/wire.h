@@ -141,6 +141,9 @@ enum abx_message_type {
     ABX_MESSAGE_PREPARED = 8,
     ABX_MESSAGE_ADDRESS = 9, /* guest -> host; answered when the buffer's memory is there */
     ABX_MESSAGE_ADDRESSED = 10,
+    /* host -> the device of a virtual machine: of the memory that came for an address nothing is
+     * mapped any more. Guests do not see it. */
+    ABX_MESSAGE_RELEASED = 11,
 };
 
 struct abx_message_hello {
@@ -230,6 +233,11 @@ struct abx_message_addressed {
     uint64_t address;
 };
 
+struct abx_message_released {
+    uint32_t type, reserved;
+    uint64_t address; /* the chunk's */
+};
+
 union abx_message {
     uint32_t type;
     struct abx_message_hello hello;
@@ -242,6 +250,7 @@ union abx_message {
     struct abx_message_prepared prepared;
     struct abx_message_address address;
     struct abx_message_addressed addressed;
+    struct abx_message_released released;
 };
 
 /* Where a guest finds its socket: this variable, else this path. */

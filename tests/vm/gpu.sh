@@ -6,8 +6,9 @@ here=$(dirname "$(realpath "$0")")
 shift 2
 "$arcbox" run --vm --gpus device=cpu -v "$PWD:$PWD" -v "$here:$here" host \
     "$here/../transport/one_by_one.sh" "$@" >"$work/out" 2>"$work/err"
-same 'the programs' 0 $?
-[ -s "$work/err" ] && grep -v 'arcbox: Metal: ' "$work/err" >&2
+code=$?
+same 'the programs' 0 $code
+[ $code = 0 ] || tail -n 20 "$work/out" "$work/err" >&2
 
 # Two at once, each with its own tenant.
 for i in 1 2; do

@@ -268,8 +268,71 @@ static void check_payload(void)
     rig_finish(&rig);
 }
 
+/* Memory that a worker has is not given back to the guest's kernel before the worker lets go. */
+static void give_chunk(uint32_t context, uint32_t resource, uint64_t address)
+{
+    struct abx_message_chunk chunk = {
+            .type = ABX_MESSAGE_CHUNK, .chunk = resource, .bytes = 4096, .address = address};
+    struct abx_virtgpu_command share = command(ABX_VIRTGPU_SHARE, 1, 4096);
+    share.message_bytes = sizeof chunk;
+    CHECK(rig_resource(&rig, context, resource, FREE_AT + (4 << 20) + resource * 4096, 1) == OK);
+    CHECK(rig_submit(&rig, context, &share, &resource, &chunk) == OK);
+}
+
+static unsigned answered(void)
+{
+    uint32_t head, bytes;
+    unsigned count = 0;
+    while (rig_taken(&rig, &head, &bytes))
+        count++;
+    return count;
+}
+
+static void check_released(void)
+{
+    struct abx_message_released told = {.type = ABX_MESSAGE_RELEASED, .address = 5 << 20};
+    rig_start(&rig);
+    int sock = rig_open(&rig, 1, 1, PAGES_AT);
+    give_chunk(1, 10, 5 << 20);
+    give_chunk(1, 11, 6 << 20);
+    CHECK(simple(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0, 10) == 0);          /* held */
+    CHECK(simple(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0, 10) >= 0x1200);     /* a second time */
+    CHECK(simple(VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 0, 11) == 0); /* held */
+    CHECK(abx_sock_send(sock, &told, sizeof told, NULL, 0) == 0);
+    rig_serve(&rig);
+    CHECK(answered() == 1 && rig_pages(&rig, PAGES_AT)->control.posted == 0);
+    CHECK(rig_resource(&rig, 1, 10, FREE_AT + (4 << 20), 1) == OK); /* the number is free again */
+    CHECK(simple(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0, 1) == 0);        /* the pages: until its end */
+    CHECK(simple(VIRTIO_GPU_CMD_CTX_DESTROY, 1, 0) == OK);
+    CHECK(answered() == 0);
+    close(sock);
+    rig_serve(&rig);
+    CHECK(answered() == 2);
+    rig_finish(&rig);
+}
+
+/* Its queue must not fill with them: who gives up so much at once has ended. */
+static void check_many_left(void)
+{
+    unsigned held = 0;
+    rig_start(&rig);
+    int sock = rig_open(&rig, 1, 1, PAGES_AT);
+    struct abx_virtgpu_control *control = &rig_pages(&rig, PAGES_AT)->control;
+    for (uint32_t i = 0; i < 100; i++)
+        give_chunk(1, 10 + i, (uint64_t)(i + 1) << 20);
+    for (uint32_t i = 0; i < 100 && !control->gone; i++)
+        held += simple(VIRTIO_GPU_CMD_RESOURCE_UNREF, 0, 10 + i) == 0;
+    CHECK(control->gone && held > 32 && held < 128 && answered() == 0);
+    close(sock);
+    rig_serve(&rig);
+    CHECK(answered() == held);
+    rig_finish(&rig);
+}
+
 int main(void)
 {
+    check_released();
+    check_many_left();
     check_capsets();
     check_numbers();
     check_caps();

@@ -291,8 +291,11 @@ void abx_range_release(struct abx_range *range)
     if (atomic_fetch_sub_explicit(&range->references, 1, memory_order_acq_rel) != 1)
         return;
     struct abx_session *session = range->session;
+    const struct abx_host_transport *transport = session->transport; /* it outlives its ranges */
     if (range->memory)
         give_back(range);
+    if (!range->is_private && transport->ops->released)
+        transport->ops->released((struct abx_host_transport *)transport, range->address);
     pthread_mutex_lock(&session->space_lock);
     take_out(session, range);
     free(range);

@@ -29,6 +29,7 @@ int abx_host_vm_runs(struct abx_host_socket *t, int fd, struct abx_parcel *ret);
 int abx_host_vm_check(const struct abx_parcel *parcel, uint64_t bytes);
 int abx_host_vm_map(
         struct abx_host_socket *t, const struct abx_parcel *parcel, void *at, uint64_t bytes);
+void abx_host_vm_released(struct abx_host_transport *t, uint64_t address);
 int abx_host_vm_greet(struct abx_host_socket *t, const struct abx_parcel *parcel);
 
 /* The operations. */

@@ -68,6 +68,8 @@ struct abx_host_transport_ops {
     /* The parcel's `bytes` as a memory file that nobody can change any more; the caller's, out of
      * the parcel when it was there. Or -errno. */
     int (*file)(struct abx_host_transport *t, struct abx_parcel *parcel, uint64_t bytes);
+    /* (optional) Nothing of the memory that came for `address` is mapped any more. Any thread. */
+    void (*released)(struct abx_host_transport *t, uint64_t address);
     /* Wakes guest threads that sleep on `word`, of either page. Any thread. */
     void (*wake)(struct abx_host_transport *t, const _Atomic uint64_t *word);
     /* page->lost was set: wakes every guest thread. Also in signal handlers. */

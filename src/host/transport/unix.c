@@ -13,6 +13,7 @@ const struct abx_host_transport_ops abx_host_transport_unix = {
         .map = abx_host_socket_map,
         .check = abx_host_socket_check,
         .file = abx_host_socket_file,
+        .released = abx_host_vm_released,
         .wake = abx_host_socket_wake,
         .tell_lost = abx_host_socket_tell_lost,
         .is_gone = abx_host_socket_is_gone,

@@ -9,10 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_RUNS (1u << 20) /* of one piece of memory; space.c counts what they cost */
+
+/* The device gives the machine its memory back only then: a machine whose program has let go of it,
+ * or was killed, has other uses for it. */
+void abx_host_vm_released(struct abx_host_transport *base, uint64_t address)
+{
+    struct abx_host_socket *t = (struct abx_host_socket *)base;
+    const struct abx_message_released m = {.type = ABX_MESSAGE_RELEASED, .address = address};
+    if (t->ram >= 0 && abx_sock_send(t->sock, &m, sizeof m, NULL, 0) < 0)
+        shutdown(t->sock, SHUT_RDWR); /* it does not read: its end tells it as well */
+}
 
 /* ---- lists of pieces */
 
