@@ -76,11 +76,27 @@ static void on_destroy(
     abx_object_forget(d->session, object);
 }
 
+#define LATE_NS 2000000000u /* a message is under way for so long at most */
+
+/* The ring overtook the message: it is there, or comes soon. */
+static void fetch_chunk(struct abx_session *session, uint32_t id)
+{
+    struct abx_host_transport *t = session->transport;
+    uint64_t start = abx_now_ns();
+    abx_session_drain_socket(session);
+    while (t->late && !session->chunks[id] && !atomic_load(&session->dead) &&
+            abx_now_ns() - start < LATE_NS) {
+        if (t->ops->wait(t, 10) & ABX_WOKEN_RUNG)
+            t->ops->hush(t); /* the ring is being read */
+        abx_session_drain_socket(session);
+    }
+}
+
 static struct abx_range *find_chunk(struct decoder *d, uint32_t id)
 {
     struct abx_session *session = d->session;
     if (id < ABX_MAX_CHUNKS && !session->chunks[id])
-        abx_session_drain_socket(session); /* the ring overtook the socket */
+        fetch_chunk(session, id);
     struct abx_range *range = id < ABX_MAX_CHUNKS ? session->chunks[id] : NULL;
     if (!range)
         abx_session_kill(session, "it used the memory chunk %u, which it never sent", id);

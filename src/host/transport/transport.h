@@ -85,6 +85,8 @@ struct abx_host_transport {
     const struct abx_host_transport_ops *ops;
     struct abx_host_page *page;   /* from the beginning, at this address until the end */
     struct abx_guest_page *guest; /* NULL until greeted */
+    /* Messages come by way of another process, and perhaps after records that need them. */
+    bool late;
 };
 
 /* A connection that the supervisor hands over. host_page: a memory file for struct abx_host_page,

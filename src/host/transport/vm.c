@@ -72,6 +72,7 @@ int abx_host_vm_begin(struct abx_host_socket *t, int ram, int call)
         close(call);
         return r < 0 ? r : -EBADF;
     }
+    t->base.late = true;
     t->ram = ram;
     t->ram_bytes = (uint64_t)info.st_size;
     atomic_store(&t->call, call);
