@@ -5,7 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+
+#define TIMER_SLACK_NS 1000ul
+/* Without a pause, then with pauses: where the guest, the worker's ring thread and we share few
+ * CPUs, spinning takes theirs. */
+#define SPIN_NS 400000u
+#define SPIN_FEW_CPUS_NS 4000u
 
 int abx_cuda_errno(int result)
 {
@@ -167,9 +174,10 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     if (!device)
         return -ENOMEM;
     device->config = *config;
-    /* Where the guest, the worker's ring thread and we share few CPUs, spinning takes theirs. */
-    device->spin_ns =
-            sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) >= 4 ? 100000 : 4000;
+    /* Of this thread and all that it starts: queues look at the device at short intervals. */
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+    bool few = sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) < 4;
+    device->spin_ns = few ? SPIN_FEW_CPUS_NS : SPIN_NS;
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);
     pthread_mutex_init(&device->queues_lock, NULL);

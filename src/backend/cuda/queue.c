@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLEEP_LEAST_NS 20000u /* while the device works */
-#define SLEEP_MOST_NS 500000u
+/* While the device works: a part of what it has taken so far. */
+#define SLEEP_PART 64u
+#define SLEEP_LEAST_NS 5000u
+#define SLEEP_MOST_NS 200000u
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */
 
 /* ---- marks */
@@ -263,7 +265,7 @@ static void wait_for_news(struct abx_queue *q)
             sleep_until_roused(q, -1);
             return;
         }
-        uint64_t pause = (abx_now_ns() - begin) / 8;
+        uint64_t pause = (abx_now_ns() - begin) / SLEEP_PART;
         pause = pause < SLEEP_LEAST_NS  ? SLEEP_LEAST_NS
                 : pause > SLEEP_MOST_NS ? SLEEP_MOST_NS
                                         : pause;

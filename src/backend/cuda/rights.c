@@ -15,7 +15,7 @@ const char *const abx_cuda_files[] = {
         "/sys/module/nvidia_uvm/initstate", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo",
         "/proc/sys/vm/mmap_min_addr", "/sys/devices/system/cpu/online", "/sys/devices/system/node",
         "/sys/devices/system/memory/block_size_bytes",
-        /* Its own addresses: it looks for free ones. */
+        /* Its own addresses, among which it looks for free ones, and its threads' names. */
         "/proc/self", NULL};
 
 const struct abx_backend_call abx_cuda_calls[] = {

@@ -61,7 +61,8 @@ static void restrict_to(const char *const *paths, const char *const *devices)
         allow(ruleset, "/dev/null", r.files);
     }
     for (; devices && *devices; devices++)
-        allow(ruleset, *devices, (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FILES_IOCTL) & r.files);
+        allow(ruleset, *devices,
+                (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FILES_TRUNCATE | FILES_IOCTL) & r.files);
     syscall(SYS_landlock_restrict_self, ruleset, 0);
     close(ruleset);
 }

@@ -219,8 +219,8 @@ static void make_parents(char *path)
     }
 }
 
-/* Shows one folder, file or link of the old root, read-only. */
-static int show(const char *path)
+/* Shows one folder, file or link of the old root. */
+static int show_as(const char *path, bool writable)
 {
     char old[4096], here[4096], link[4096];
     struct stat st;
@@ -255,10 +255,17 @@ static int show(const char *path)
     if (mount(old, here, NULL, MS_BIND | MS_REC, NULL) < 0)
         return -errno;
     /* Adds to the flags that it has: some may be locked in a user name space. */
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    if (!writable)
+        attr.attr_set |= MOUNT_ATTR_RDONLY;
     if (S_ISCHR(st.st_mode))
         attr.attr_set &= ~(uint64_t)MOUNT_ATTR_NODEV;
     return mount_setattr(AT_FDCWD, here, AT_RECURSIVE, &attr, sizeof attr) < 0 ? -errno : 0;
+}
+
+static int show(const char *path)
+{
+    return show_as(path, false);
 }
 
 void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_string *lacking)
@@ -285,7 +292,7 @@ void abx_sandbox_only(const char *const *paths, uint64_t tmp_bytes, struct abx_s
     abx_sandbox_landlock(shown);
 }
 
-/* And what a link of one name, as /proc/self is, leads to. */
+/* And what a link of one name, as /proc/self is, leads to: that may be written, by who owns it. */
 static int show_linked(const char *path)
 {
     char name[64], target[4096];
@@ -296,7 +303,12 @@ static int show_linked(const char *path)
         return r;
     name[n] = 0;
     snprintf(target, sizeof target, "%.*s/%s", (int)(leaf - path), path, name);
-    return strchr(name, '/') ? 0 : show(target);
+    return strchr(name, '/') ? 0 : show_as(target, true);
+}
+
+void abx_sandbox_dumpable(bool is)
+{
+    prctl(PR_SET_DUMPABLE, is ? 1 : 0);
 }
 
 void abx_sandbox_only_devices(const char *const *devices, struct abx_string *lacking)

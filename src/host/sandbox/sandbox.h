@@ -67,6 +67,9 @@ struct abx_sandbox_call {
 int abx_sandbox_worker_calls(const struct abx_sandbox_call *more);
 /* Only those that the device of a virtual machine needs. 0 or -errno. */
 int abx_sandbox_device_calls(void);
+/* May this process be looked into, and does it own its files in /proc? No, after
+ * abx_sandbox_namespaces(). */
+void abx_sandbox_dumpable(bool is);
 /* Only the system calls clang and its driver need, or only those LLVM's code generator does. 0 or
  * -errno. */
 int abx_sandbox_compiler_calls(void);

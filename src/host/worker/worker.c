@@ -282,9 +282,12 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
         exit(1);
     }
     catch_faults();
+    /* Drivers name their threads, which is a file of this process's. */
+    abx_sandbox_dumpable(config.backend->files != NULL);
     int r = abx_host_open(&config, &host);
     if (r < 0)
         die("opening the device", r);
+    abx_sandbox_dumpable(false);
     r = keep_calls(config.backend);
     if (r < 0)
         die("limiting system calls", r);
