@@ -49,9 +49,12 @@ static void give_up_rights(void)
 /* The host's own ldconfig (a static program) is opened before chroot: nothing of the image runs. */
 static int run_ldconfig(int root)
 {
-    int program = open("/sbin/ldconfig", O_RDONLY | O_CLOEXEC);
-    if (program < 0)
-        program = open("/usr/sbin/ldconfig", O_RDONLY | O_CLOEXEC);
+    /* Ubuntu's ldconfig is a script around the program. */
+    static const char *const programs[] = {
+            "/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig"};
+    int program = -1;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(programs) && program < 0; i++)
+        program = open(programs[i], O_RDONLY | O_CLOEXEC);
     if (program < 0)
         return -ENOENT;
     pid_t pid = fork();
