@@ -81,6 +81,17 @@ static _Noreturn void die_unknown(
             count ? list.data : "none");
 }
 
+/* Of a backend that finds no device the daemon can say why: it would not make a tenant of it. */
+static void die_unusable(struct abx_control *control, const char *name)
+{
+    struct abx_control_tenant made;
+    struct abx_control_limits limits = {0};
+    if (strlen(name) < sizeof made.backend &&
+            abx_control_tenant_create(control, "", name, 0, &limits, &made) == -ENODEV &&
+            strncmp(abx_control_error(control), "device=", 7) == 0)
+        abx_die(ABX_EXIT_OWN, "%s", abx_control_error(control));
+}
+
 /* The backend the request comes down to; "" for the daemon's default. A tenant has one device. */
 static void choose_backend(
         struct abx_control *control, const struct abx_gpu_request *gpu, char backend[16])
@@ -102,6 +113,8 @@ static void choose_backend(
         for (unsigned i = 0; i < count && !found; i++)
             if (device_matches(&devices[i], i, gpu->devices[k]))
                 found = &devices[i];
+        if (!found && !isdigit((unsigned char)*gpu->devices[k]))
+            die_unusable(control, gpu->devices[k]);
         if (!found)
             die_unknown(gpu->devices[k], devices, count);
         if (backend[0] && strcmp(backend, found->backend) != 0)

@@ -42,6 +42,12 @@ same "devices" "cpu null" "$("$arcbox" gpu --format json | python3 -c '
 import json, sys
 print(*(d["backend"] for d in json.load(sys.stdin)["devices"]))')"
 says "unknown device" 125 "unknown device 'tpu'; there are: 0 cpu" "$arcbox" run --gpus device=tpu host true
+if [ ! -e /dev/nvidiactl ]; then
+    says "no NVIDIA GPU" 125 "device=cuda: there is no NVIDIA GPU here" "$arcbox" run --gpus device=cuda host true
+    daemon=$(dirname "$arcbox")/../host/arcboxd
+    [ ! -x "$daemon" ] || same "the daemon says it, too" 1 \
+        "$("$daemon" --backend cuda 2>&1 | grep -c "backend cuda: there is no NVIDIA GPU here")"
+fi
 says "too many devices" 125 "9 devices asked for, 1 there" "$arcbox" run --gpus count=9 host true
 same "doctor" 0 "$("$arcbox" doctor >"$work/doctor"; echo $?)"
 grep -q "^ok *kernel run *$right" "$work/doctor" && pass || fail "doctor: $(cat "$work/doctor")"

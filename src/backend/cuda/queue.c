@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* While the device works: a part of what it has taken so far. */
-#define SLEEP_PART 64u
+#define SLEEP_PART 256u
 #define SLEEP_LEAST_NS 5000u
 #define SLEEP_MOST_NS 200000u
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */

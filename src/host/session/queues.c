@@ -210,9 +210,12 @@ static void log_failure(const struct abx_host_submission *s)
                 "a kernel of process %u (%s) touched memory outside its buffers at %#llx and was "
                 "ended",
                 session->pid, session->program, (unsigned long long)r->error_value);
-    else if (r->error == ABX_EXEC_PAGE_FAULT)
+    else if (r->error == ABX_EXEC_PAGE_FAULT && r->error_limit)
         abx_host_log(session->host, "a kernel of process %u (%s) trapped (%s) and was ended",
                 session->pid, session->program, strsignal((int)r->error_limit));
+    else if (r->error == ABX_EXEC_PAGE_FAULT)
+        abx_host_log(session->host, "a command buffer of process %u (%s) failed: %s", session->pid,
+                session->program, s->text);
 }
 
 static void backend_done(struct abx_submission *base, const struct abx_exec_result *result)
