@@ -78,11 +78,13 @@ static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
 static const char *failed;
 static bool hang, initialised;
+static unsigned graph_launches;
 static _Thread_local abx_cu_context current;
 
 EXPORT fake_cuda_fail fake_fail;
 EXPORT fake_cuda_calls fake_calls;
 EXPORT fake_cuda_launches fake_launches;
+EXPORT fake_cuda_graphs fake_graphs;
 EXPORT fake_cuda_hang fake_hang;
 EXPORT fake_cuda_left fake_left;
 
@@ -117,6 +119,15 @@ unsigned fake_launches(unsigned delay)
     unsigned n = launches;
     launches = 0;
     delay_us = delay;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+unsigned fake_graphs(void)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = graph_launches;
+    graph_launches = 0;
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -750,6 +761,95 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
     return leave(add_op(s, (struct op){.kind = LAUNCH, .module = m}));
 }
 
+/* ---- graphs: chains of kernels */
+
+struct abx_cu_node {
+    struct abx_cu_node *next;
+    struct abx_cu_module *module;
+};
+struct abx_cu_graph {
+    struct abx_cu_node *first, *last;
+};
+struct abx_cu_exec {
+    unsigned count;
+    struct abx_cu_module *module[512];
+};
+static unsigned graphs;
+
+EXPORT int cuGraphCreate(abx_cu_graph *ret, unsigned flags)
+{
+    ENTER(true);
+    MUST(!flags);
+    *ret = calloc(1, sizeof **ret);
+    graphs++;
+    return leave(0);
+}
+
+EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const abx_cu_node *after,
+        size_t count, const struct abx_cu_kernel_node *what)
+{
+    ENTER(true);
+    MUST(count <= 1 && (count ? *after == graph->last : !graph->first));
+    MUST(what->grid[0] && what->block[0] <= 1024 && what->grid[1] <= 65535 && what->extra);
+    struct abx_cu_node *n = calloc(1, sizeof *n);
+    n->module = find_module(what->function);
+    if (graph->last)
+        graph->last->next = n;
+    else
+        graph->first = n;
+    *ret = graph->last = n;
+    return leave(0);
+}
+
+EXPORT int cuGraphInstantiateWithFlags(
+        abx_cu_exec *ret, abx_cu_graph graph, unsigned long long flags)
+{
+    ENTER(true);
+    MUST(!flags);
+    struct abx_cu_exec *e = calloc(1, sizeof *e);
+    for (struct abx_cu_node *n = graph->first; n; n = n->next) {
+        MUST(e->count < 512);
+        e->module[e->count++] = n->module;
+    }
+    *ret = e;
+    graphs++;
+    return leave(0);
+}
+
+EXPORT int cuGraphLaunch(abx_cu_exec exec, abx_cu_stream s)
+{
+    ENTER(true);
+    graph_launches++;
+    for (unsigned i = 0; i < exec->count; i++) {
+        struct abx_cu_module *m = find_module(exec->module[i]);
+        m->running++;
+        launches++;
+        add_op(s, (struct op){.kind = LAUNCH, .module = m});
+    }
+    return leave(0);
+}
+
+EXPORT int cuGraphDestroy(abx_cu_graph graph)
+{
+    int code = enter_end(__func__);
+    while (graph->first) {
+        struct abx_cu_node *n = graph->first;
+        graph->first = n->next;
+        free(n);
+    }
+    free(graph);
+    graphs--;
+    return leave(code);
+}
+
+EXPORT int cuGraphExecDestroy(abx_cu_exec exec)
+{
+    int code = enter_end(__func__);
+    free(exec);
+    graphs--;
+    return leave(code);
+}
+
 /* ---- device and context */
 
 static void *driver_thread(void *unused)
@@ -830,7 +930,7 @@ EXPORT int cuCtxCreate_v2(abx_cu_context *ret, unsigned flags, int device)
 EXPORT int cuCtxDestroy_v2(abx_cu_context context)
 {
     int code = enter_end(__func__);
-    MUST(contexts && !streams);
+    MUST(contexts && !streams && !graphs);
     for (struct abx_cu_module *m; (m = modules);) {
         modules = m->next;
         free(m);

@@ -39,6 +39,7 @@ struct abx_pipeline {
     struct abx_code code;
     struct abx_ptx info;
     struct abx_device *device;
+    uint64_t number; /* never another's, also when this is gone */
     abx_cu_module module;
     abx_cu_function function;
     struct abx_pipeline_info limits;
@@ -49,6 +50,7 @@ struct abx_device {
     int number; /* CUdevice */
     abx_cu_context context;
     _Atomic bool lost;
+    _Atomic uint64_t pipelines; /* made so far */
     /* Held only for moments, whatever the device does: the watchdog takes it. Before a queue's. */
     pthread_mutex_t queues_lock;
     struct abx_queue *queues;

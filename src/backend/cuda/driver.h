@@ -13,6 +13,9 @@ typedef struct abx_cu_stream *abx_cu_stream;
 typedef struct abx_cu_event *abx_cu_event;
 typedef struct abx_cu_module *abx_cu_module;
 typedef struct abx_cu_function *abx_cu_function;
+typedef struct abx_cu_graph *abx_cu_graph;
+typedef struct abx_cu_node *abx_cu_node;
+typedef struct abx_cu_exec *abx_cu_exec;
 typedef unsigned long long abx_cu_memory; /* CUmemGenericAllocationHandle */
 
 /* CUresult, as far as they mean something here. */
@@ -75,6 +78,15 @@ struct abx_cu_access {
     int flags; /* 3: read and write */
 };
 
+/* CUDA_KERNEL_NODE_PARAMS_v2 */
+struct abx_cu_kernel_node {
+    abx_cu_function function;
+    unsigned grid[3], block[3], shared;
+    void **parameters, **extra;
+    void *kernel;
+    abx_cu_context context;
+};
+
 /* Flags. */
 #define ABX_CU_CONTEXT_KEEP_LOCAL 0x10u /* CU_CTX_LMEM_RESIZE_TO_MAX */
 #define ABX_CU_HOST_PORTABLE_MAPPED 3u
@@ -135,6 +147,14 @@ struct abx_cu_access {
     X(event_record, cuEventRecord, (abx_cu_event, abx_cu_stream)) \
     X(event_query, cuEventQuery, (abx_cu_event)) \
     X(event_destroy, cuEventDestroy_v2, (abx_cu_event)) \
+    X(graph_create, cuGraphCreate, (abx_cu_graph *, unsigned)) \
+    X(graph_add_kernel, cuGraphAddKernelNode_v2, (abx_cu_node *, abx_cu_graph, const abx_cu_node *, \
+        size_t, const struct abx_cu_kernel_node *)) \
+    X(graph_instantiate, cuGraphInstantiateWithFlags, \
+        (abx_cu_exec *, abx_cu_graph, unsigned long long)) \
+    X(graph_launch, cuGraphLaunch, (abx_cu_exec, abx_cu_stream)) \
+    X(graph_destroy, cuGraphDestroy, (abx_cu_graph)) \
+    X(exec_destroy, cuGraphExecDestroy, (abx_cu_exec)) \
     X(error_name, cuGetErrorName, (int, const char **)) \
     X(error_text, cuGetErrorString, (int, const char **))
 /* clang-format on */

@@ -64,6 +64,7 @@ static int pipeline_create(
     memcpy(&p->code, object, sizeof p->code);
     memcpy(&p->info, body, sizeof p->info);
     p->device = device;
+    p->number = atomic_fetch_add(&device->pipelines, 1) + 1;
     abx_cuda_enter(device);
     int r = load(p, body + p->info.ptx_offset);
     if (r == 0)

@@ -144,7 +144,7 @@ static bool begin(struct abx_queue *q)
     if (!s)
         return false;
     s->result = (struct abx_exec_result){.start_ns = abx_now_ns()};
-    q->at = q->staged_until = 0;
+    q->at = q->staged_until = q->looked_until = 0;
     q->error = ABX_EXEC_OK;
     q->read_for = NULL;
     q->range = NULL;
@@ -201,7 +201,7 @@ static bool issue(struct abx_queue *q)
             s->result.origin = c->origin;
             break;
         }
-        q->at += c->bytes;
+        q->at += q->consumed;
         if (q->kernels >= ABX_CUDA_MARK_EVERY) {
             (void)abx_cuda_mark(q, ABX_CUDA_MARK_PROGRESS, NULL, 0);
             (void)retire(q);

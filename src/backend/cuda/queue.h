@@ -90,6 +90,18 @@ struct abx_queue {
     uint32_t *read;      /* 4 words that the device writes */
     abx_cu_address read_address;
     abx_cu_address bounce;
+    /* replay.c */
+    size_t consumed;     /* by the last step, from q->at on */
+    size_t looked_until; /* dispatches below this are no replay */
+    struct abx_cuda_replay *replays;
+};
+
+/* One dispatch as the driver wants it. */
+struct abx_cuda_launch {
+    char parameters[sizeof(struct abx_ptx_dispatch) + 8 * ABX_BUFFER_SLOTS +
+                    4 * ABX_MAX_THREADGROUP_BINDINGS];
+    size_t bytes;
+    uint32_t shared;
 };
 
 enum abx_cuda_step {
@@ -100,6 +112,24 @@ enum abx_cuda_step {
 
 /* submit.c: the next command of the submission being issued. */
 enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c);
+/* Of a call of the driver's for the submission being issued. */
+enum abx_cuda_step abx_cuda_issued(struct abx_queue *q, int result);
+/* False: it is not a plain one (indirect, in a range, empty, of a grid that takes several
+ * launches). Its inline bytes are at *inline_at, which is moved behind them. */
+bool abx_cuda_describe(struct abx_cuda_launch *l, const struct abx_exec_dispatch *c,
+        struct abx_ptx_dispatch *head, abx_cu_address *inline_at);
+uint64_t abx_cuda_inline_bytes(const struct abx_exec_dispatch *c);
+/* Returns what is behind them. */
+char *abx_cuda_copy_inline(char *to, const struct abx_exec_dispatch *c);
+/* A place of the staging ring, whole. */
+bool abx_cuda_staging_room(struct abx_queue *q, uint64_t bytes, uint64_t *ret_at);
+
+/* replay.c: the dispatches from q->at on, when the like of them were issued before: q->consumed
+ * says how many bytes of commands that was. Nothing done, and ON: they are to be issued as they
+ * are. */
+enum abx_cuda_step abx_cuda_replay(struct abx_queue *q);
+void abx_cuda_replay_close(struct abx_queue *q);
+
 /* Its words are in place before anything is issued. */
 int abx_cuda_submit_open(struct abx_queue *q);
 void abx_cuda_submit_close(struct abx_queue *q);

@@ -15,7 +15,7 @@
 #define MAX_LAUNCHES (1u << 17)
 
 /* Of a call of the driver's for the submission being issued. */
-static enum abx_cuda_step issued(struct abx_queue *q, int result)
+enum abx_cuda_step abx_cuda_issued(struct abx_queue *q, int result)
 {
     if (result == ABX_CU_OK) {
         q->unmarked = true;
@@ -49,7 +49,7 @@ static const struct abx_exec_binding *inline_binding(const struct abx_exec_dispa
     return index < c->binding_count && !b->memory && b->offset ? b : NULL;
 }
 
-static uint64_t inline_bytes(const struct abx_exec_dispatch *c)
+uint64_t abx_cuda_inline_bytes(const struct abx_exec_dispatch *c)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < c->pipeline->info.buffer_count; i++) {
@@ -60,7 +60,7 @@ static uint64_t inline_bytes(const struct abx_exec_dispatch *c)
     return bytes;
 }
 
-static void copy_inline(char *to, const struct abx_exec_dispatch *c)
+char *abx_cuda_copy_inline(char *to, const struct abx_exec_dispatch *c)
 {
     for (uint32_t i = 0; i < c->pipeline->info.buffer_count; i++) {
         const struct abx_exec_binding *b = inline_binding(c, i);
@@ -69,6 +69,7 @@ static void copy_inline(char *to, const struct abx_exec_dispatch *c)
         memcpy(to, (const char *)c + b->offset, b->available);
         to += abx_align_up(b->available, ABX_CUDA_INLINE_ALIGN);
     }
+    return to;
 }
 
 /* The dispatches from here on, as many as make one batch. */
@@ -79,7 +80,7 @@ static size_t measure_batch(struct abx_queue *q, uint64_t *ret_bytes)
     uint64_t bytes = 0;
     for (uint32_t n = 0; at < s->bytes && n < ABX_CUDA_BATCH_DISPATCHES; n++) {
         const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
-        uint64_t more = is_dispatch(c) ? inline_bytes((const void *)c) : 0;
+        uint64_t more = is_dispatch(c) ? abx_cuda_inline_bytes((const void *)c) : 0;
         if (bytes && bytes + more > ABX_CUDA_BATCH_BYTES)
             break;
         bytes += more;
@@ -87,6 +88,18 @@ static size_t measure_batch(struct abx_queue *q, uint64_t *ret_bytes)
     }
     *ret_bytes = bytes;
     return at;
+}
+
+bool abx_cuda_staging_room(struct abx_queue *q, uint64_t bytes, uint64_t *ret_at)
+{
+    uint64_t at = q->staging_head, offset = at % ABX_CUDA_STAGING_BYTES;
+    if (offset + bytes > ABX_CUDA_STAGING_BYTES)
+        at += ABX_CUDA_STAGING_BYTES - offset;
+    if (at + bytes - q->staging_tail > ABX_CUDA_STAGING_BYTES)
+        return false;
+    q->staging_head = at + bytes;
+    *ret_at = at;
+    return true;
 }
 
 /* BLOCKED: the ring is full of what runs. */
@@ -97,10 +110,8 @@ static enum abx_cuda_step stage(struct abx_queue *q)
     q->staged_until = end;
     if (!bytes)
         return ABX_CUDA_STEP_ON;
-    uint64_t at = q->staging_head, offset = at % ABX_CUDA_STAGING_BYTES;
-    if (offset + bytes > ABX_CUDA_STAGING_BYTES)
-        at += ABX_CUDA_STAGING_BYTES - offset;
-    if (at + bytes - q->staging_tail > ABX_CUDA_STAGING_BYTES) {
+    uint64_t at, offset;
+    if (!abx_cuda_staging_room(q, bytes, &at)) {
         q->staged_until = 0;
         return ABX_CUDA_STEP_BLOCKED;
     }
@@ -110,15 +121,15 @@ static enum abx_cuda_step stage(struct abx_queue *q)
         const struct abx_exec_command *command =
                 (const void *)((const char *)q->current->commands + c);
         if (is_dispatch(command)) {
-            copy_inline(q->staging + next, (const void *)command);
-            next += inline_bytes((const void *)command);
+            next = (uint64_t)(abx_cuda_copy_inline(q->staging + next, (const void *)command) -
+                              q->staging);
         }
         c += command->bytes;
     }
-    q->staging_head = at + bytes;
     q->staged = at;
-    return issued(q, abx_cu.copy(q->staging_address + offset,
-                             (abx_cu_address)(uintptr_t)(q->staging + offset), bytes, q->stream));
+    return abx_cuda_issued(
+            q, abx_cu.copy(q->staging_address + offset,
+                       (abx_cu_address)(uintptr_t)(q->staging + offset), bytes, q->stream));
 }
 
 /* ---- words of the guest's memory */
@@ -128,7 +139,7 @@ static enum abx_cuda_step read_words(struct abx_queue *q, const void *what,
         const struct abx_device_memory *memory, uint64_t offset, uint32_t count)
 {
     if (q->read_for != what) {
-        enum abx_cuda_step step = issued(
+        enum abx_cuda_step step = abx_cuda_issued(
                 q, abx_cu.copy(q->read_address, memory->address + offset, 4 * count, q->stream));
         if (step != ABX_CUDA_STEP_ON)
             return step;
@@ -170,36 +181,30 @@ static enum abx_cuda_step look_at_range(
 
 /* ---- dispatches */
 
-struct launch {
-    char parameters[sizeof(struct abx_ptx_dispatch) + 8 * ABX_BUFFER_SLOTS +
-                    4 * ABX_MAX_THREADGROUP_BINDINGS];
-    size_t bytes;
-    uint32_t shared;
-};
-
-static void put(struct launch *l, const void *value, size_t bytes)
+static void put(struct abx_cuda_launch *l, const void *value, size_t bytes)
 {
     memcpy(l->parameters + l->bytes, value, bytes);
     l->bytes += bytes;
 }
 
-/* Also of dispatches that do not run: the next one's bytes lie behind. */
-static void put_buffers(struct abx_queue *q, struct launch *l, const struct abx_exec_dispatch *c)
+/* Inline bytes are at *inline_at, the next one's behind. */
+static void put_buffers(
+        struct abx_cuda_launch *l, const struct abx_exec_dispatch *c, abx_cu_address *inline_at)
 {
     const struct abx_ptx *info = &c->pipeline->info;
     for (uint32_t i = 0; i < info->buffer_count; i++) {
         const struct abx_exec_binding *b = &c->bindings[info->buffers[i]];
         abx_cu_address at = 0;
         if (inline_binding(c, i)) {
-            at = q->staging_address + q->staged % ABX_CUDA_STAGING_BYTES;
-            q->staged += abx_align_up(b->available, ABX_CUDA_INLINE_ALIGN);
+            at = *inline_at;
+            *inline_at += abx_align_up(b->available, ABX_CUDA_INLINE_ALIGN);
         } else if (info->buffers[i] < c->binding_count && b->memory)
             at = b->memory->address + b->offset;
         put(l, &at, sizeof at);
     }
 }
 
-static int put_threadgroup(struct launch *l, const struct abx_exec_dispatch *c)
+static int put_threadgroup(struct abx_cuda_launch *l, const struct abx_exec_dispatch *c)
 {
     const struct abx_ptx *info = &c->pipeline->info;
     for (uint32_t i = 0; i < info->threadgroup_count; i++) {
@@ -244,8 +249,8 @@ static uint64_t boxes(uint32_t groups, uint32_t most)
     return ((uint64_t)groups + most - 1) / most;
 }
 
-static int launch_box(struct abx_queue *q, const struct abx_exec_dispatch *c, struct launch *l,
-        const struct abx_ptx_dispatch *head)
+static int launch_box(struct abx_queue *q, const struct abx_exec_dispatch *c,
+        struct abx_cuda_launch *l, const struct abx_ptx_dispatch *head)
 {
     void *extra[] = {
             ABX_CU_LAUNCH_BUFFER, l->parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l->bytes, NULL};
@@ -259,7 +264,7 @@ static int launch_box(struct abx_queue *q, const struct abx_exec_dispatch *c, st
 
 /* Boxes of threadgroups that CUDA's grids have room for; most often one. */
 static enum abx_cuda_step launch(struct abx_queue *q, const struct abx_exec_dispatch *c,
-        struct launch *l, struct abx_ptx_dispatch *head)
+        struct abx_cuda_launch *l, struct abx_ptx_dispatch *head)
 {
     const uint32_t *g = head->groups;
     int result = ABX_CU_OK;
@@ -277,12 +282,12 @@ static enum abx_cuda_step launch(struct abx_queue *q, const struct abx_exec_disp
                 result = launch_box(q, c, l, head);
             }
     q->kernels++;
-    return issued(q, result);
+    return abx_cuda_issued(q, result);
 }
 
 static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_dispatch *c)
 {
-    struct launch l = {.bytes = sizeof(struct abx_ptx_dispatch)};
+    struct abx_cuda_launch l = {.bytes = sizeof(struct abx_ptx_dispatch)};
     struct abx_ptx_dispatch head = {0};
     bool runs = true;
     enum abx_cuda_step step = look_at_range(q, c, &runs);
@@ -291,7 +296,10 @@ static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_di
     if (step != ABX_CUDA_STEP_ON)
         return step;
     q->read_for = NULL;
-    put_buffers(q, &l, c);
+    /* Also of one that does not run: the next one's bytes lie behind. */
+    abx_cu_address from = q->staging_address + q->staged % ABX_CUDA_STAGING_BYTES, at = from;
+    put_buffers(&l, c, &at);
+    q->staged += at - from;
     if (!runs)
         return ABX_CUDA_STEP_ON;
     int error = put_threadgroup(&l, c);
@@ -301,6 +309,22 @@ static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_di
         return refuse(q, error);
     q->current->result.kernels++;
     return launch(q, c, &l, &head);
+}
+
+bool abx_cuda_describe(struct abx_cuda_launch *l, const struct abx_exec_dispatch *c,
+        struct abx_ptx_dispatch *head, abx_cu_address *inline_at)
+{
+    *head = (struct abx_ptx_dispatch){0};
+    l->bytes = sizeof *head;
+    l->shared = 0;
+    if (c->head.op != ABX_EXEC_DISPATCH || c->range)
+        return false;
+    put_buffers(l, c, inline_at);
+    if (put_threadgroup(l, c) || put_grid(NULL, head, c))
+        return false;
+    memcpy(l->parameters, head, sizeof *head);
+    return head->groups[0] && head->groups[1] && head->groups[2] && head->groups[0] <= MAX_GRID_X &&
+           head->groups[1] <= MAX_GRID_YZ && head->groups[2] <= MAX_GRID_YZ;
 }
 
 /* ---- copies and fills */
@@ -327,15 +351,15 @@ static enum abx_cuda_step copy(struct abx_queue *q, const struct abx_exec_copy *
     if (!c->length || from == to)
         return ABX_CUDA_STEP_ON;
     bool overlap = from < to + c->length && to < from + c->length;
-    return issued(q, overlap ? move_piecewise(q, to, from, c->length)
-                             : abx_cu.copy(to, from, c->length, q->stream));
+    return abx_cuda_issued(q, overlap ? move_piecewise(q, to, from, c->length)
+                                      : abx_cu.copy(to, from, c->length, q->stream));
 }
 
 static enum abx_cuda_step fill(struct abx_queue *q, const struct abx_exec_fill *c)
 {
     if (!c->length)
         return ABX_CUDA_STEP_ON;
-    return issued(q,
+    return abx_cuda_issued(q,
             abx_cu.fill(c->to->address + c->offset, (unsigned char)c->value, c->length, q->stream));
 }
 
@@ -411,6 +435,12 @@ static enum abx_cuda_step wait_event(struct abx_queue *q, const struct abx_exec_
 
 enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c)
 {
+    q->consumed = c->bytes;
+    if (c->op == ABX_EXEC_DISPATCH && q->at >= q->looked_until && !q->read_for) {
+        enum abx_cuda_step step = abx_cuda_replay(q);
+        if (step != ABX_CUDA_STEP_ON || q->consumed != c->bytes)
+            return step;
+    }
     if (q->staged_until <= q->at) {
         enum abx_cuda_step step = stage(q);
         if (step != ABX_CUDA_STEP_ON)
@@ -464,6 +494,7 @@ void abx_cuda_submit_close(struct abx_queue *q)
         (void)abx_cu.host_free(q->staging);
     if (q->staging_address)
         (void)abx_cu.free(q->staging_address);
+    abx_cuda_replay_close(q);
     if (q->bounce)
         (void)abx_cu.free(q->bounce);
 }
