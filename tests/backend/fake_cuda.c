@@ -5,6 +5,7 @@
 #include "fake_cuda.h"
 
 #include "backend/cuda/driver.h"
+#include "shader/abi/nvptx.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -77,7 +78,8 @@ static struct abx_cu_module *modules;
 static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
 static const char *failed;
-static bool hang, initialised;
+static bool initialised;
+static int hang; /* 1: the next kernel does not end; 2: the one after it */
 static unsigned graph_launches;
 static _Thread_local abx_cu_context current;
 
@@ -516,8 +518,13 @@ static void execute(struct abx_cu_stream *s, struct op *o)
     struct timespec t = {0, delay_us ? (long)(state >> 8) % (long)delay_us * 1000 : 0};
     while (o->kind == WAIT && o->event->reached < o->value && !spoilt)
         pthread_cond_wait(&changed, &lock);
-    while (o->kind == LAUNCH && hang && !s->stop)
-        pthread_cond_wait(&changed, &lock);
+    if (o->kind == LAUNCH && o->to)
+        *(uint32_t *)(uintptr_t)o->to = o->value; /* it has begun */
+    if (o->kind == LAUNCH && hang > 1)
+        hang--;
+    else
+        while (o->kind == LAUNCH && hang && !s->stop)
+            pthread_cond_wait(&changed, &lock);
     if (t.tv_nsec) {
         pthread_mutex_unlock(&lock);
         nanosleep(&t, NULL);
@@ -747,6 +754,17 @@ EXPORT int cuFuncGetAttribute(int *ret, int which, abx_cu_function function)
     return leave(0);
 }
 
+/* What ArcBox's kernels do of their own: nvptx.h. warm_up()'s has no parameters. */
+static int add_launch(struct abx_cu_stream *s, struct abx_cu_module *m, void **extra)
+{
+    struct abx_ptx_dispatch head = {0};
+    if (extra)
+        memcpy(&head, extra[1], sizeof head);
+    abx_cu_address began = head.began[0] | (abx_cu_address)head.began[1] << 32;
+    MUST(!began || (head.number && is_usable(began, 4)));
+    return add_op(s, (struct op){.kind = LAUNCH, .module = m, .to = began, .value = head.number});
+}
+
 EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsigned z, unsigned bx,
         unsigned by, unsigned bz, unsigned shared, abx_cu_stream s, void **parameters, void **extra)
 {
@@ -758,7 +776,7 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
                            *(size_t *)extra[3] <= 4096 && !extra[4]));
     m->running++;
     launches++;
-    return leave(add_op(s, (struct op){.kind = LAUNCH, .module = m}));
+    return leave(add_launch(s, m, extra));
 }
 
 /* ---- graphs: chains of kernels */
@@ -766,6 +784,7 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
 struct abx_cu_node {
     struct abx_cu_node *next;
     struct abx_cu_module *module;
+    struct abx_ptx_dispatch head;
 };
 struct abx_cu_graph {
     struct abx_cu_node *first, *last;
@@ -773,6 +792,7 @@ struct abx_cu_graph {
 struct abx_cu_exec {
     unsigned count;
     struct abx_cu_module *module[512];
+    struct abx_ptx_dispatch head[512];
 };
 static unsigned graphs;
 
@@ -793,6 +813,7 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
     MUST(what->grid[0] && what->block[0] <= 1024 && what->grid[1] <= 65535 && what->extra);
     struct abx_cu_node *n = calloc(1, sizeof *n);
     n->module = find_module(what->function);
+    memcpy(&n->head, what->extra[1], sizeof n->head);
     if (graph->last)
         graph->last->next = n;
     else
@@ -809,6 +830,7 @@ EXPORT int cuGraphInstantiateWithFlags(
     struct abx_cu_exec *e = calloc(1, sizeof *e);
     for (struct abx_cu_node *n = graph->first; n; n = n->next) {
         MUST(e->count < 512);
+        e->head[e->count] = n->head;
         e->module[e->count++] = n->module;
     }
     *ret = e;
@@ -824,7 +846,8 @@ EXPORT int cuGraphLaunch(abx_cu_exec exec, abx_cu_stream s)
         struct abx_cu_module *m = find_module(exec->module[i]);
         m->running++;
         launches++;
-        add_op(s, (struct op){.kind = LAUNCH, .module = m});
+        void *extra[] = {ABX_CU_LAUNCH_BUFFER, &exec->head[i]};
+        add_launch(s, m, extra);
     }
     return leave(0);
 }

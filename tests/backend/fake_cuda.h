@@ -12,7 +12,7 @@ typedef unsigned fake_cuda_calls(const char **ret_failed);
 typedef unsigned fake_cuda_launches(unsigned delay_us);
 /* Launches of whole graphs since the last call. */
 typedef unsigned fake_cuda_graphs(void);
-/* Kernels do not end until it is called with 0. */
+/* The `on`-th kernel from now on, and those behind it, do not end until it is called with 0. */
 typedef void fake_cuda_hang(int on);
 /* What has not been given back, in words; "" when nothing is. */
 typedef const char *fake_cuda_left(void);

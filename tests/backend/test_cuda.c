@@ -385,17 +385,20 @@ static int test_fault(void)
     struct world w;
     struct batch b[2];
     CHECK(make_world(&w) == 0);
-    hang(1);
+    hang(2);
     for (int i = 0; i < 2; i++) {
         batch_init(&b[i]);
-        add_fill(&b[i], w.import, 0, 16, 1);
-        add_dispatches(&b[i], &w, 1);
-        ((struct abx_exec_command *)(b[i].data))->source = 4;
+        for (int k = 0; k < 3; k++) { /* a fill and a kernel, whose guest's number is 5 + 10 k */
+            add_fill(&b[i], w.import, 0, 16, 1);
+            size_t at = b[i].bytes;
+            add_dispatches(&b[i], &w, 1);
+            ((struct abx_exec_command *)(b[i].data + at))->source = 5 + 10 * (uint32_t)k;
+        }
         batch_submit(&b[i], w.queue, CUDA);
     }
-    usleep(5000);
+    usleep(20000);
     fail(1, ABX_CU_ILLEGAL_ADDRESS); /* the queue asks for errors while it waits */
-    CHECK(batch_wait(&b[0]) == ABX_EXEC_PAGE_FAULT);
+    CHECK(batch_wait(&b[0]) == ABX_EXEC_PAGE_FAULT && b[0].source == 15);
     CHECK(batch_wait(&b[1]) == ABX_EXEC_DEVICE_REMOVED);
     CHECK(lost == 1);
     struct batch after;

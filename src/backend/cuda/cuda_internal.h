@@ -57,7 +57,8 @@ struct abx_device {
     uint64_t words_used[64];
     pthread_mutex_t lock; /* windows, imports, zeroing */
     struct abx_cuda_window *windows;
-    /* words that streams write: one a queue */
+    /* words that the device writes, two a queue: the mark that its stream has reached, and the
+     * command whose kernel began last */
     uint32_t *words;
     abx_cu_address words_address;
     /* private memory is zeroed on a stream of its own, which queues wait for */
@@ -72,7 +73,8 @@ struct abx_device {
     bool closing;
     uint32_t spin_ns;
 };
-#define ABX_CUDA_WORDS (64u * 64u) /* queues of a device */
+#define ABX_CUDA_QUEUES (64u * 64u)
+#define ABX_CUDA_WORDS (2u * ABX_CUDA_QUEUES)
 
 /* To be called first on any thread that calls the driver. An error is seen in the next call. */
 static inline void abx_cuda_enter(const struct abx_device *device)

@@ -145,6 +145,7 @@ static bool begin(struct abx_queue *q)
         return false;
     s->result = (struct abx_exec_result){.start_ns = abx_now_ns()};
     q->at = q->staged_until = q->looked_until = 0;
+    q->number_at = 1;
     q->error = ABX_EXEC_OK;
     q->read_for = NULL;
     q->range = NULL;
@@ -202,6 +203,7 @@ static bool issue(struct abx_queue *q)
             break;
         }
         q->at += q->consumed;
+        q->number_at += q->commands;
         if (q->kernels >= ABX_CUDA_MARK_EVERY) {
             (void)abx_cuda_mark(q, ABX_CUDA_MARK_PROGRESS, NULL, 0);
             (void)retire(q);
@@ -358,11 +360,11 @@ static int take_word(struct abx_device *device, uint32_t *ret)
     for (uint32_t i = 0; i < ABX_ARRAY_SIZE(device->words_used); i++)
         if (~device->words_used[i]) {
             uint32_t bit = (uint32_t)__builtin_ctzll(~device->words_used[i]);
-            if (i * 64 + bit == ABX_CUDA_WORDS - 1)
+            if (i * 64 + bit == ABX_CUDA_QUEUES - 1)
                 return -ENOMEM; /* warm_up's */
             device->words_used[i] |= 1ull << bit;
-            *ret = i * 64 + bit;
-            device->words[*ret] = 0;
+            *ret = 2 * (i * 64 + bit);
+            device->words[*ret] = device->words[*ret + 1] = 0;
             return 0;
         }
     return -ENOMEM;
@@ -390,7 +392,7 @@ static void delist(struct abx_queue *q)
     while (*at != q)
         at = &(*at)->next;
     *at = q->next;
-    device->words_used[q->word / 64] &= ~(1ull << q->word % 64);
+    device->words_used[q->word / 128] &= ~(1ull << q->word / 2 % 64);
     pthread_mutex_unlock(&device->queues_lock);
 }
 
@@ -478,16 +480,22 @@ void abx_cuda_queues_watch(struct abx_device *device, uint64_t limit_ns)
         abx_cuda_lose(device, ABX_CU_OK, overdue, ABX_EXEC_TIMEOUT, limit_ns / 1000000u);
 }
 
-/* The first kernel behind the last mark that was reached, as far as that is known. */
-static void name_kernel(struct abx_exec_result *r, const struct abx_submission *s)
+/* The kernel that began last, by its command's number; where that is none of this submission's, as
+ * when nothing of it has begun yet, its first. */
+static void name_kernel(
+        const struct abx_queue *q, struct abx_exec_result *r, const struct abx_submission *s)
 {
+    uint32_t began = __atomic_load_n(&q->device->words[q->word + 1], __ATOMIC_ACQUIRE), number = 0;
+    bool any = false;
     for (size_t at = 0; at < s->bytes;) {
         const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
-        if (c->op == ABX_EXEC_DISPATCH || c->op == ABX_EXEC_DISPATCH_INDIRECT) {
-            r->source = c->source;
-            r->origin = c->origin;
-            return;
-        }
+        bool kernel = c->op == ABX_EXEC_DISPATCH || c->op == ABX_EXEC_DISPATCH_INDIRECT;
+        if (++number == began || !any)
+            if (kernel) {
+                r->source = c->source;
+                r->origin = c->origin;
+                any = true;
+            }
         at += c->bytes;
     }
 }
@@ -517,7 +525,7 @@ void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, i
             r.text = text;
             r.limit = error == ABX_EXEC_TIMEOUT ? limit_ms : 0;
             r.end_ns = abx_now_ns();
-            name_kernel(&r, s);
+            name_kernel(q, &r, s);
             s->result = r;
             atomic_fetch_add(&q->finished, 1);
             s->done(s, &s->result);

@@ -71,6 +71,7 @@ struct abx_queue {
     struct abx_submission *current;
     _Atomic uint64_t current_number;
     size_t at;                  /* the command that is next */
+    uint32_t number_at;         /* its number, from 1 on */
     struct abx_cuda_wait *wait; /* for an event, or NULL */
     bool reading;               /* for `read_mark` */
     uint32_t read_mark;
@@ -92,6 +93,7 @@ struct abx_queue {
     abx_cu_address bounce;
     /* replay.c */
     size_t consumed;     /* by the last step, from q->at on */
+    uint32_t commands;   /* the same, counted */
     size_t looked_until; /* dispatches below this are no replay */
     struct abx_cuda_replay *replays;
 };
@@ -114,10 +116,12 @@ enum abx_cuda_step {
 enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c);
 /* Of a call of the driver's for the submission being issued. */
 enum abx_cuda_step abx_cuda_issued(struct abx_queue *q, int result);
-/* False: it is not a plain one (indirect, in a range, empty, of a grid that takes several
+/* number: of the command in its submission, from 1 on.
+ * False: it is not a plain one (indirect, in a range, empty, of a grid that takes several
  * launches). Its inline bytes are at *inline_at, which is moved behind them. */
-bool abx_cuda_describe(struct abx_cuda_launch *l, const struct abx_exec_dispatch *c,
-        struct abx_ptx_dispatch *head, abx_cu_address *inline_at);
+bool abx_cuda_describe(const struct abx_queue *q, struct abx_cuda_launch *l,
+        const struct abx_exec_dispatch *c, uint32_t number, struct abx_ptx_dispatch *head,
+        abx_cu_address *inline_at);
 uint64_t abx_cuda_inline_bytes(const struct abx_exec_dispatch *c);
 /* Returns what is behind them. */
 char *abx_cuda_copy_inline(char *to, const struct abx_exec_dispatch *c);

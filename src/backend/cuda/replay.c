@@ -33,8 +33,8 @@ struct abx_cuda_replay {
 };
 
 struct run {
-    size_t end; /* of the commands */
-    uint32_t count;
+    size_t end;               /* of the commands */
+    uint32_t count, commands; /* dispatches; with barriers */
     uint64_t inline_bytes;
     uint64_t hash;
     char *image;
@@ -70,12 +70,14 @@ static const struct abx_exec_command *command_at(const struct abx_queue *q, size
 }
 
 /* False: it does not belong into the run. */
-static bool put_dispatch(struct run *run, const struct abx_exec_dispatch *c)
+static bool put_dispatch(
+        const struct abx_queue *q, struct run *run, const struct abx_exec_dispatch *c)
 {
     struct abx_cuda_launch l;
     struct abx_ptx_dispatch head;
     abx_cu_address at = NOWHERE + run->inline_bytes;
-    if (!abx_cuda_describe(&l, c, &head, &at) || at - NOWHERE > MOST_INLINE)
+    if (!abx_cuda_describe(q, &l, c, q->number_at + run->commands, &head, &at) ||
+            at - NOWHERE > MOST_INLINE)
         return false;
     uint64_t fixed[2] = {c->pipeline->number, (uint64_t)l.shared << 32 | l.bytes};
     if (!put(run, fixed, sizeof fixed) || !put(run, l.parameters, l.bytes))
@@ -90,9 +92,10 @@ static void measure(const struct abx_queue *q, struct run *run)
     size_t at = q->at;
     while (at < q->current->bytes && run->count < MOST) {
         const struct abx_exec_command *c = command_at(q, at);
-        if (!is_order(c) && !(c->op == ABX_EXEC_DISPATCH && put_dispatch(run, (const void *)c)))
+        if (!is_order(c) && !(c->op == ABX_EXEC_DISPATCH && put_dispatch(q, run, (const void *)c)))
             break;
         at += c->bytes;
+        run->commands++;
     }
     run->end = at;
     run->hash = 0xcbf29ce484222325ull ^ run->image_bytes;
@@ -163,8 +166,9 @@ static int add_kernels(
         struct abx_queue *q, const struct run *run, abx_cu_graph graph, abx_cu_address inline_at)
 {
     abx_cu_node last = NULL;
+    uint32_t number = q->number_at;
     int result = ABX_CU_OK;
-    for (size_t at = q->at; at < run->end && !result;) {
+    for (size_t at = q->at; at < run->end && !result; number++) {
         const struct abx_exec_command *c = command_at(q, at);
         const struct abx_exec_dispatch *d = (const void *)c;
         at += c->bytes;
@@ -172,7 +176,7 @@ static int add_kernels(
             continue;
         struct abx_cuda_launch l;
         struct abx_ptx_dispatch head;
-        (void)abx_cuda_describe(&l, d, &head, &inline_at);
+        (void)abx_cuda_describe(q, &l, d, number, &head, &inline_at);
         void *extra[] = {
                 ABX_CU_LAUNCH_BUFFER, l.parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l.bytes, NULL};
         struct abx_cu_kernel_node node = {.function = d->pipeline->function,
@@ -245,6 +249,7 @@ static enum abx_cuda_step launch(
     q->kernels += run->count;
     q->current->result.kernels += run->count;
     q->consumed = run->end - q->at;
+    q->commands = run->commands;
     return step;
 }
 

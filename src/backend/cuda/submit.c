@@ -239,6 +239,14 @@ static int put_grid(
     return ABX_EXEC_OK;
 }
 
+/* The second of the queue's words says which kernel began last. */
+static struct abx_ptx_dispatch begins(const struct abx_queue *q, uint32_t number)
+{
+    abx_cu_address at = q->device->words_address + (q->word + 1) * sizeof(uint32_t);
+    return (struct abx_ptx_dispatch){
+            .began = {(uint32_t)at, (uint32_t)(at >> 32)}, .number = number};
+}
+
 static uint32_t box(uint32_t groups, uint32_t origin, uint32_t most)
 {
     return groups - origin < most ? groups - origin : most;
@@ -288,7 +296,7 @@ static enum abx_cuda_step launch(struct abx_queue *q, const struct abx_exec_disp
 static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_dispatch *c)
 {
     struct abx_cuda_launch l = {.bytes = sizeof(struct abx_ptx_dispatch)};
-    struct abx_ptx_dispatch head = {0};
+    struct abx_ptx_dispatch head = begins(q, q->number_at);
     bool runs = true;
     enum abx_cuda_step step = look_at_range(q, c, &runs);
     if (step == ABX_CUDA_STEP_ON && runs && c->head.op == ABX_EXEC_DISPATCH_INDIRECT)
@@ -311,10 +319,11 @@ static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_di
     return launch(q, c, &l, &head);
 }
 
-bool abx_cuda_describe(struct abx_cuda_launch *l, const struct abx_exec_dispatch *c,
-        struct abx_ptx_dispatch *head, abx_cu_address *inline_at)
+bool abx_cuda_describe(const struct abx_queue *q, struct abx_cuda_launch *l,
+        const struct abx_exec_dispatch *c, uint32_t number, struct abx_ptx_dispatch *head,
+        abx_cu_address *inline_at)
 {
-    *head = (struct abx_ptx_dispatch){0};
+    *head = begins(q, number);
     l->bytes = sizeof *head;
     l->shared = 0;
     if (c->head.op != ABX_EXEC_DISPATCH || c->range)
@@ -436,6 +445,7 @@ static enum abx_cuda_step wait_event(struct abx_queue *q, const struct abx_exec_
 enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c)
 {
     q->consumed = c->bytes;
+    q->commands = 1;
     if (c->op == ABX_EXEC_DISPATCH && q->at >= q->looked_until && !q->read_for) {
         enum abx_cuda_step step = abx_cuda_replay(q);
         if (step != ABX_CUDA_STEP_ON || q->consumed != c->bytes)

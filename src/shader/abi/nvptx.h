@@ -27,6 +27,9 @@ struct abx_ptx_dispatch {
     uint32_t group_size[3]; /* as dispatched */
     uint32_t groups[3];     /* of the whole dispatch */
     uint32_t origin[3];
+    /* Where the first thread of the first block writes `number` when it begins, so that it is known
+     * which kernel ran when the context was lost: a 64-bit address. number 0: nowhere. */
+    uint32_t began[2], number, reserved;
 };
 
 /* The body. The PTX follows at ptx_offset from its start, ends with a NUL, and is for sm_80 and

@@ -284,6 +284,34 @@ static void place(struct nvptx *n)
     place_thread(n);
 }
 
+/* The kernel tells that it has begun. A store of one thread, that nobody waits for. */
+static void report(struct nvptx *n)
+{
+    struct codegen *g = n->g;
+    LLVMBuilderRef b = g->builder;
+    static const char *const zero[4] = {"llvm.nvvm.read.ptx.sreg.tid.x",
+            "llvm.nvvm.read.ptx.sreg.ctaid.x", "llvm.nvvm.read.ptx.sreg.ctaid.y",
+            "llvm.nvvm.read.ptx.sreg.ctaid.z"};
+    enum { BEGAN = offsetof(struct abx_ptx_dispatch, began) / 4 };
+    LLVMBasicBlockRef first = LLVMAppendBasicBlockInContext(g->context, g->entry, "first");
+    LLVMBasicBlockRef run = LLVMAppendBasicBlockInContext(g->context, g->entry, "run");
+    LLVMTypeRef i64 = LLVMInt64TypeInContext(g->context);
+    LLVMValueRef any = special(g, zero[0]), number = LLVMGetParam(g->entry, BEGAN + 2);
+    for (int i = 1; i < 4; i++)
+        any = LLVMBuildOr(b, any, special(g, zero[i]), "");
+    LLVMValueRef tells = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, any, codegen_i32(g, 0), ""),
+            LLVMBuildICmp(b, LLVMIntNE, number, codegen_i32(g, 0), ""), "");
+    LLVMBuildCondBr(b, tells, first, run);
+    LLVMPositionBuilderAtEnd(b, first);
+    LLVMValueRef low = LLVMBuildZExt(b, LLVMGetParam(g->entry, BEGAN), i64, "");
+    LLVMValueRef high = LLVMBuildZExt(b, LLVMGetParam(g->entry, BEGAN + 1), i64, "");
+    LLVMValueRef at = LLVMBuildOr(b, low, LLVMBuildShl(b, high, LLVMConstInt(i64, 32, 0), ""), "");
+    LLVMTypeRef global = LLVMPointerTypeInContext(g->context, GLOBAL_SPACE);
+    LLVMSetVolatile(LLVMBuildStore(b, number, LLVMBuildIntToPtr(b, at, global, "")), 1);
+    LLVMBuildBr(b, run);
+    LLVMPositionBuilderAtEnd(b, run);
+}
+
 static void annotate(struct nvptx *n)
 {
     struct codegen *g = n->g;
@@ -307,6 +335,7 @@ static int build_entry(struct nvptx *n)
     add_entry(n);
     add_memory(n);
     place(n);
+    report(n);
     LLVMValueRef at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
     LLVMBuildCall2(g->builder, LLVMGlobalGetValueType(g->kernel), g->kernel, NULL, 0, "");
     LLVMBuildRetVoid(g->builder);
