@@ -96,20 +96,27 @@ static double launch_wait(volatile uint32_t *word)
     return median(samples, COUNT);
 }
 
-static double copy_rate(address to, address from, size_t bytes)
+/* word: as above. */
+static double copy_rate(address to, address from, size_t bytes, volatile uint32_t *word)
 {
     enum { ROUNDS = 15 };
     double samples[ROUNDS];
     for (int r = 0; r < ROUNDS; r++) {
         uint64_t start = abx_now_ns();
+        uint32_t number = word ? *word + 1 : 0;
         MUST(cuMemcpyAsync(to, from, bytes, stream));
-        MUST(cuStreamSynchronize(stream));
+        if (word) {
+            MUST(cuStreamWriteValue32_v2(stream, (address)(uintptr_t)word, number, 0));
+            while (*word != number)
+                abx_cpu_relax();
+        } else
+            MUST(cuStreamSynchronize(stream));
         samples[r] = (double)bytes / (double)(abx_now_ns() - start);
     }
     return median(samples, ROUNDS);
 }
 
-static void measure_copies(void)
+static void measure_copies(volatile uint32_t *word)
 {
     const size_t bytes = 256u << 20;
     address a, b;
@@ -125,9 +132,10 @@ static void measure_copies(void)
     MUST(cuMemAlloc_v2(&a, bytes));
     MUST(cuMemAlloc_v2(&b, bytes));
     address host = (address)(uintptr_t)shared;
-    printf("copy_in_gbs %.2f\n", copy_rate(a, host, bytes));
-    printf("copy_gbs %.2f\n", copy_rate(b, a, bytes));
-    printf("copy_out_gbs %.2f\n", copy_rate(host, b, bytes));
+    printf("copy_in_gbs %.2f\n", copy_rate(a, host, bytes, NULL));
+    printf("copy_gbs %.2f\n", copy_rate(b, a, bytes, NULL));
+    printf("copy_out_gbs %.2f\n", copy_rate(host, b, bytes, NULL));
+    printf("copy_seen_gbs %.2f\n", copy_rate(b, a, bytes, word));
 }
 
 int main(void)
@@ -158,6 +166,6 @@ int main(void)
     printf("launch_synchronise_us %.3f\n", launch_wait(NULL));
     printf("launch_wait_us %.3f\n", launch_wait(word));
     printf("launches_per_s %.0f\n", launch_rate());
-    measure_copies();
+    measure_copies(word);
     return 0;
 }
