@@ -3,13 +3,15 @@
 set -eu
 packages=(gcc g++ pkg-config meson ninja-build cmake python3 python3-venv ca-certificates clang-19 llvm-19-dev
     libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev bubblewrap podman runc netavark
-    slirp4netns uidmap qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross spirv-cross glslang-tools)
+    slirp4netns uidmap qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross spirv-cross glslang-tools
+    libopenblas0-pthread)
 missing=()
 for p in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
 done
 # The tests assemble what is made for NVIDIA's GPUs; without it, they say so and go on.
 ptxas() { "$(dirname "$(realpath "$0")")/ptxas.sh" --get >/dev/null || echo "there is no ptxas: PTX is not assembled by the tests" >&2; }
+torch() { "$(dirname "$(realpath "$0")")/torch.sh" --get 2.6 >/dev/null || echo "there is no PyTorch: the device mps is not built and not tested" >&2; }
 # Virtual machines need QEMU 8; Debian 12 has it among its backports. Without it, their tests say so.
 qemu_is_new() {
     local version
@@ -24,32 +26,31 @@ qemu_is_wanted() {
     candidate=$(apt-cache policy qemu-system-x86 | sed -n 's/.*Candidate: \([0-9]*:\)\?\([0-9]*\).*/\2/p')
     [ "$release" = bookworm ] || [ "${candidate:-0}" -ge 8 ]
 }
-# The archive that this system's own release comes from has its backports too.
-add_backports() {
-    local archive key=/usr/share/keyrings/debian-archive-keyring.gpg
-    archive=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" 'Created-By: Packages' | head -1)
-    [ -n "$archive" ] && [ -f $key ] || return 0
-    printf '%s\n' 'Types: deb' "URIs: $archive" "Suites: $release-backports" 'Components: main' \
-        "Signed-By: $key" | "${as_root[@]}" tee /etc/apt/sources.list.d/arcbox-backports.sources >/dev/null
-    "${as_root[@]}" apt-get update -q
-}
+# From the backports of the archive that this system's own release comes from, which are named for this
+# one installation: the system's list of sources stays as it is.
 install_qemu() {
-    local from=()
+    local lists= options=() from=() archive key=/usr/share/keyrings/debian-archive-keyring.gpg
     if [ "$release" = bookworm ]; then
-        apt-cache policy | grep -q bookworm-backports || add_backports
         from=(-t bookworm-backports)
+        archive=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" 'Created-By: Packages' | head -1)
+        lists=$(mktemp -d) && chmod 755 "$lists" && mkdir -p "$lists/lists/partial" "$lists/parts"
+        printf 'Types: deb\nURIs: %s\nSuites: %s %s-backports\nComponents: main\nSigned-By: %s\n' \
+            "$archive" "$release" "$release" "$key" >"$lists/parts/own.sources"
+        options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$lists/parts" -o "Dir::State::lists=$lists/lists")
+        "${as_root[@]}" apt-get "${options[@]}" update -q || true
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        "${from[@]}" qemu-system-x86 || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y -q \
+        --no-install-recommends "${from[@]}" qemu-system-x86 || true
+    [ -z "$lists" ] || "${as_root[@]}" rm -rf "$lists"
     qemu_is_new || echo "there is no QEMU 8 or newer: virtual machines are not tested" >&2
 }
 qemu=no
 ! qemu_is_wanted || qemu=yes
+[ ${#missing[@]} -eq 0 ] && [ $qemu = no ] && { ptxas; torch; exit 0; }
+names=("${missing[@]}")
+[ $qemu = no ] || names+=(qemu-system-x86)
+echo "installing: ${names[*]}"
 as_root=()
-[ ${#missing[@]} -eq 0 ] && [ $qemu = no ] && { ptxas; exit 0; }
-[ $qemu = no ] || missing+=(qemu-system-x86)
-echo "installing: ${missing[*]}"
-[ $qemu = no ] || unset "missing[-1]"
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || {
         echo "these packages are missing, and sudo to install them is too: as root, run" >&2
@@ -63,3 +64,4 @@ fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 [ $qemu = no ] || install_qemu
 ptxas
+torch

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Where a stock PyTorch is, to build against and to test with: torch.sh [--get] VERSION prints a folder
+# with `root`, a small Debian system that has torch and nothing of ours, and `include`, torch's headers.
+# `--get` fetches Debian's packages into the user's cache (220 MB, less than a minute). Prints nothing,
+# and fails, where there is none.
+set -eu
+get=
+[ "${1:-}" != --get ] || { get=1; shift; }
+version=$1
+case $version in
+2.6) suite=trixie package=libtorch-dev ;;
+2.14) suite=forky package=libtorch-dev ;;
+*)
+    echo "torch.sh: no Debian release has torch $version" >&2
+    exit 1
+    ;;
+esac
+folder=${XDG_CACHE_HOME:-$HOME/.cache}/arcbox-tools
+kept=$folder/torch-$version
+if [ -e "$kept/done" ]; then
+    echo "$kept"
+    exit
+fi
+[ -n "$get" ] && [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || exit 1
+
+mkdir -p "$folder"
+work=$(mktemp -d "$folder/get.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+# The mirror is the one that this system itself installs from.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+    grep '/debian/$' | head -1)
+[ -n "$mirror" ] || {
+    echo "torch.sh: apt-get names no Debian mirror: run apt-get update, or install from one" >&2
+    exit 1
+}
+mkdir -p "$work"/{lists,cache/archives}/partial "$work/debs" "$work/made/root"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources.list"
+: >"$work/status"
+options=(-q -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$work"
+    -o "Dir::State::lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache"
+    -o APT::Install-Recommends=false -o Acquire::Languages=none -o APT::Sandbox::User=
+    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
+apt-get "${options[@]}" update >&2
+apt-get "${options[@]}" install -y --print-uris python3-torch python3 base-files bash coreutils \
+    libopenblas0-pthread python3-setuptools python3-pytest >"$work/uris"
+sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" "$work/uris" |
+    sed -E 's/^([^_]*)_([^_]*)_.*/\1=\2/; s/%3a/:/' >"$work/wanted"
+(cd "$work/debs" && xargs apt-get "${options[@]}" download <"$work/wanted" >&2)
+# Folders that are links first, so that all that follow unpack through them.
+for deb in "$work"/debs/base-files_*.deb "$work"/debs/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -C "$work/made/root" -x --keep-directory-symlink --no-same-owner
+done
+libraries=$work/made/root/usr/lib/x86_64-linux-gnu
+for name in libblas.so.3 liblapack.so.3 libopenblas.so.0; do # as its package's script would
+    ln -sf "openblas-pthread/$name" "$libraries/$name"
+done
+mkdir "$work/dev"
+(cd "$work/dev" && apt-get "${options[@]}" download "$package" >&2)
+dpkg-deb --fsys-tarfile "$work"/dev/*.deb | tar -C "$work/made" -x --strip-components=2 --wildcards './usr/include/*'
+touch "$work/made/done"
+rm -rf "$kept"
+mv "$work/made" "$kept"
+echo "$kept"
