@@ -1,0 +1,109 @@
+/* torch: batches of launches. A batch is one command buffer with one encoder. It is committed when
+ * it has MOST launches, and before that whenever the device has nothing to do, so that the device
+ * works while Python prepares what comes next. */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MOST 128     /* launches of a batch */
+#define IN_FLIGHT 64 /* batches committed and not known to have ended */
+
+static struct {
+    id command_buffer, encoder, pipeline; /* of the open batch, or NULL */
+    unsigned launches;
+    uint64_t number; /* of the last batch that was opened */
+    id flight[IN_FLIGHT];
+    uint64_t committed, ended; /* numbers; flight[n % IN_FLIGHT] for ended < n <= committed */
+    char failure[512];         /* of the first batch that failed since the last wait */
+} batch;
+
+struct batch_point batch_open(void)
+{
+    if (!batch.command_buffer) {
+        batch.command_buffer = metal_command_buffer(core.queue);
+        batch.encoder = metal_encoder(batch.command_buffer);
+        batch.pipeline = NULL;
+        batch.launches = 0;
+        batch.number++;
+    }
+    return (struct batch_point){batch.encoder, batch.number};
+}
+
+void batch_set_pipeline(id pipeline)
+{
+    if (batch.pipeline != pipeline)
+        metal_set_pipeline(batch.encoder, pipeline);
+    batch.pipeline = pipeline;
+}
+
+/* The oldest batch in flight, which has ended or is waited for. */
+static void take_result(void)
+{
+    id oldest = batch.flight[(batch.ended + 1) % IN_FLIGHT];
+    char message[sizeof batch.failure];
+    if (!metal_succeeded(oldest, message, sizeof message) && !batch.failure[0])
+        memcpy(batch.failure, message, sizeof message);
+    metal_release(oldest);
+    batch.ended++;
+}
+
+static void take_results(void)
+{
+    while (batch.ended < batch.committed &&
+            metal_has_ended(batch.flight[(batch.ended + 1) % IN_FLIGHT]))
+        take_result();
+}
+
+void batch_commit(void)
+{
+    if (!batch.command_buffer)
+        return;
+    if (batch.committed - batch.ended == IN_FLIGHT) {
+        metal_wait(batch.flight[(batch.ended + 1) % IN_FLIGHT]);
+        take_result();
+    }
+    metal_end_and_commit(batch.encoder, batch.command_buffer);
+    metal_release(batch.encoder);
+    batch.committed = batch.number;
+    batch.flight[batch.number % IN_FLIGHT] = batch.command_buffer;
+    batch.command_buffer = batch.encoder = NULL;
+    core.counts.batches++;
+}
+
+void batch_launched(void)
+{
+    core.counts.launches++;
+    if (++batch.launches < MOST) {
+        take_results();
+        if (batch.ended < batch.committed)
+            return; /* the device is busy */
+    }
+    batch_commit();
+}
+
+bool batch_has_ended(uint64_t number)
+{
+    take_results();
+    return number <= batch.ended;
+}
+
+int batch_wait(uint64_t number)
+{
+    if (number > batch.ended && number > batch.committed)
+        batch_commit();
+    if (number > batch.committed)
+        number = batch.committed;
+    if (!batch_has_ended(number)) {
+        core.counts.waits++;
+        /* The lock stays: another thread's work would only come behind this. */
+        metal_wait(batch.flight[number % IN_FLIGHT]);
+    }
+    while (batch.ended < number)
+        take_result();
+    if (!batch.failure[0])
+        return 0;
+    int r = core_fail(EIO, "%s", batch.failure);
+    batch.failure[0] = 0;
+    return r;
+}

@@ -1,0 +1,86 @@
+/* torch: what the layers for each version of PyTorch call. The device is the system's default Metal
+ * device, spoken to through the public Metal API alone.
+ *
+ * Work goes one way: a launch is encoded into the open batch, batches are committed when they are
+ * full or the device is idle, and nothing waits but abx_torch_wait(). All functions may be called
+ * from any thread. Functions that fail return a negative errno; abx_torch_error() then has a
+ * sentence for the calling thread. */
+#ifndef ABX_TORCH_CORE_H
+#define ABX_TORCH_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#define ABX_TORCH_API __attribute__((visibility("default")))
+
+/* Memory of the device that the processor sees, too. `last_use` is the number of the last batch
+ * that has it; batches end in order. */
+struct abx_torch_block {
+    char *data;
+    size_t size;
+    uint64_t last_use;
+    void *buffer;    /* MTLBuffer */
+    size_t offset;   /* of `data` in it */
+    unsigned bucket; /* of the allocator */
+    struct abx_torch_block *next;
+};
+
+struct abx_torch_operand {
+    struct abx_torch_block *block; /* may be NULL: a buffer that is not read */
+    void *data;                    /* in the block */
+};
+
+#define ABX_TORCH_MAX_OPERANDS 12
+#define ABX_TORCH_MAX_CONSTANTS 16
+#define ABX_TORCH_MAX_PARAMETERS 4096
+
+/* One kernel over a grid of threads. `parameters` are bound at 0, operands from 1 on. */
+struct abx_torch_launch {
+    const char *library, *function;
+    const int32_t *constants; /* function constants 0, 1, ... */
+    unsigned constant_count;
+    const void *parameters;
+    size_t parameter_size;
+    const struct abx_torch_operand *operands;
+    unsigned operand_count;
+    size_t grid[3], group[3]; /* threads; group[0] == 0: chosen here */
+};
+
+struct abx_torch_counts {
+    uint64_t launches, batches, waits, kernels;
+    uint64_t allocated, held; /* bytes in use, and taken from the device */
+    uint64_t limit;           /* what the device recommends */
+};
+
+/* Once; later calls return the first one's result. */
+ABX_TORCH_API int abx_torch_open(void);
+ABX_TORCH_API const char *abx_torch_error(void);
+
+/* NULL: out of memory. A size of 0 has a block without data. */
+ABX_TORCH_API struct abx_torch_block *abx_torch_allocate(size_t size);
+ABX_TORCH_API void abx_torch_free(struct abx_torch_block *block);
+ABX_TORCH_API void abx_torch_empty_cache(void);
+
+ABX_TORCH_API int abx_torch_run(const struct abx_torch_launch *launch);
+/* Commits what is encoded; does not wait. */
+ABX_TORCH_API void abx_torch_commit(void);
+/* Until the batch of this number, as blocks have it, has ended; UINT64_MAX: all. */
+ABX_TORCH_API int abx_torch_wait(uint64_t batch);
+/* Whether the processor may write the block now. */
+ABX_TORCH_API bool abx_torch_is_idle(const struct abx_torch_block *block);
+/* Bytes of the processor's memory into the block, after all that was launched before; `from` may
+ * change as soon as this returns. Waits for nothing. */
+ABX_TORCH_API int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size);
+
+ABX_TORCH_API void abx_torch_get_counts(struct abx_torch_counts *ret_counts);
+/* Kernels that a user wrote: a library named `name` from then on. */
+ABX_TORCH_API int abx_torch_add_library(const char *name, const char *source);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

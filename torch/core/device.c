@@ -1,0 +1,181 @@
+/* torch: the device, the lock over everything, and launches. Runs in the user's program, on any
+ * thread; it trusts its caller, and checks what Metal would take amiss. */
+#include "internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct core core;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local char error_text[2560];
+
+void core_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void core_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+int core_fail(int error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error_text, sizeof error_text, format, args);
+    va_end(args);
+    return -error;
+}
+
+const char *abx_torch_error(void)
+{
+    return error_text;
+}
+
+static int open_device(void)
+{
+    core.device = metal_new_device();
+    core.queue = core.device ? metal_new_queue(core.device) : NULL;
+    if (!core.queue)
+        return core_fail(ENODEV, "there is no Metal device here");
+    core.counts.limit = metal_working_set(core.device);
+    return 0;
+}
+
+int abx_torch_open(void)
+{
+    static int result = 1;
+    core_lock();
+    if (result > 0)
+        result = open_device();
+    core_unlock();
+    return result;
+}
+
+/* 1024 threads at most, more along x than along y and z. */
+static struct metal_size choose_group(const size_t *grid, unsigned long width)
+{
+    unsigned long most = width < 1024 ? width : 1024;
+    struct metal_size group = {grid[0] < most ? grid[0] : most, 1, 1};
+    while (group.width * group.height * 2 <= most && group.height < grid[1] && group.height < 64)
+        group.height *= 2;
+    while (group.width * group.height * group.depth * 2 <= most && group.depth < grid[2] &&
+            group.depth < 64)
+        group.depth *= 2;
+    return group;
+}
+
+static int launch(const struct abx_torch_launch *l)
+{
+    unsigned long width;
+    id pipeline = kernel_find(l->library, l->function, l->constants, l->constant_count, &width);
+    if (!pipeline)
+        return -EINVAL;
+    struct batch_point at = batch_open();
+    batch_set_pipeline(pipeline);
+    if (l->parameter_size)
+        metal_set_bytes(at.encoder, l->parameters, l->parameter_size, 0);
+    for (unsigned i = 0; i < l->operand_count; i++) {
+        struct abx_torch_block *b = l->operands[i].block;
+        if (!b || !b->buffer)
+            continue;
+        size_t offset = b->offset + (size_t)((char *)l->operands[i].data - b->data);
+        metal_set_buffer(at.encoder, b->buffer, offset, i + 1);
+        b->last_use = at.number;
+    }
+    struct metal_size grid = {l->grid[0], l->grid[1], l->grid[2]};
+    struct metal_size group = {l->group[0], l->group[1], l->group[2]};
+    metal_dispatch(at.encoder, grid, group.width ? group : choose_group(l->grid, width));
+    batch_launched();
+    return 0;
+}
+
+int abx_torch_run(const struct abx_torch_launch *l)
+{
+    if (!l->grid[0] || !l->grid[1] || !l->grid[2])
+        return 0;
+    if (l->operand_count > ABX_TORCH_MAX_OPERANDS || l->constant_count > ABX_TORCH_MAX_CONSTANTS ||
+            l->parameter_size > ABX_TORCH_MAX_PARAMETERS)
+        return core_fail(E2BIG, "a launch of '%s' has too many operands", l->library);
+    core_lock();
+    int r = launch(l);
+    core_unlock();
+    return r;
+}
+
+void abx_torch_commit(void)
+{
+    core_lock();
+    batch_commit();
+    core_unlock();
+}
+
+int abx_torch_wait(uint64_t number)
+{
+    core_lock();
+    int r = batch_wait(number);
+    core_unlock();
+    return r;
+}
+
+bool abx_torch_is_idle(const struct abx_torch_block *block)
+{
+    core_lock();
+    bool idle = batch_has_ended(block->last_use);
+    core_unlock();
+    return idle;
+}
+
+/* Through memory that no launched work has. */
+static int upload_staged(struct abx_torch_operand to, const void *from, size_t size)
+{
+    struct abx_torch_block *staging = allocator_take(size);
+    if (!staging)
+        return core_fail(ENOMEM, "out of memory");
+    int r = batch_has_ended(staging->last_use) ? 0 : batch_wait(staging->last_use);
+    memcpy(staging->data, from, size);
+    struct abx_torch_operand operands[] = {to, {staging, staging->data}};
+    uint64_t bytes = size;
+    struct abx_torch_launch l = {.library = "bytes",
+            .function = "copy_bytes",
+            .parameters = &bytes,
+            .parameter_size = sizeof bytes,
+            .operands = operands,
+            .operand_count = 2,
+            .grid = {(size + 15) / 16, 1, 1}};
+    if (r == 0)
+        r = launch(&l);
+    allocator_return(staging);
+    return r;
+}
+
+int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size)
+{
+    int r = 0;
+    core_lock();
+    if (batch_has_ended(to.block->last_use))
+        memcpy(to.data, from, size);
+    else
+        r = upload_staged(to, from, size);
+    core_unlock();
+    return r;
+}
+
+void abx_torch_get_counts(struct abx_torch_counts *ret_counts)
+{
+    core_lock();
+    *ret_counts = core.counts;
+    core_unlock();
+}
+
+int abx_torch_add_library(const char *name, const char *source)
+{
+    core_lock();
+    int r = kernel_add_library(name, source);
+    core_unlock();
+    return r;
+}

@@ -1,0 +1,48 @@
+/* torch: what the files of the core share. One lock is over everything; functions here are called
+ * with it held. */
+#ifndef ABX_TORCH_INTERNAL_H
+#define ABX_TORCH_INTERNAL_H
+
+#include "core.h"
+#include "metal.h"
+
+struct core {
+    id device, queue;
+    struct abx_torch_counts counts;
+};
+extern struct core core;
+
+void core_lock(void);
+void core_unlock(void);
+/* Sets the calling thread's sentence; returns `error`. */
+int core_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* batch.c */
+struct batch_point {
+    id encoder;
+    uint64_t number; /* of the open batch */
+};
+struct batch_point batch_open(void);
+void batch_launched(void);
+void batch_commit(void);
+int batch_wait(uint64_t number);
+bool batch_has_ended(uint64_t number);
+void batch_set_pipeline(id pipeline);
+
+/* kernel.c. NULL: core_fail() was called. */
+id kernel_find(const char *library, const char *function, const int32_t *constants, unsigned count,
+        unsigned long *ret_width);
+int kernel_add_library(const char *name, const char *source);
+
+/* allocator.c */
+struct abx_torch_block *allocator_take(size_t size);
+void allocator_return(struct abx_torch_block *block);
+
+/* Generated: the kernels' sources by name, each with what its family begins with. */
+struct torch_source {
+    const char *name, *before, *text;
+};
+extern const struct torch_source torch_sources[];
+extern const unsigned torch_source_count;
+extern const char torch_prelude[];
+#endif

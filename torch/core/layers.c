@@ -1,0 +1,124 @@
+/* torch: launches of the kernels for softmax, losses and pooling. */
+#include "layers.h"
+
+#define SIMD 32
+
+static int softmax(const struct abx_torch_softmax *s, const char *row, const char *column,
+        const struct abx_torch_operand *operands, unsigned count)
+{
+    uint32_t p[] = {s->outer, s->count, s->inner, 0};
+    int32_t constants[] = {s->to_type, s->from_type, s->is_log};
+    bool rows = s->inner == 1;
+    struct abx_torch_launch l = {.library = "softmax",
+            .function = rows ? row : column,
+            .constants = constants,
+            .constant_count = 3,
+            .parameters = p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = count,
+            .grid = {rows ? (size_t)s->outer * SIMD : s->inner, rows ? 1 : s->outer, 1}};
+    if (rows) {
+        l.group[0] = SIMD;
+        l.group[1] = l.group[2] = 1;
+    }
+    return abx_torch_run(&l);
+}
+
+int abx_torch_run_softmax(const struct abx_torch_softmax *s)
+{
+    struct abx_torch_operand operands[] = {s->to, s->from};
+    return softmax(s, "rows", "columns", operands, 2);
+}
+
+int abx_torch_run_softmax_backward(const struct abx_torch_softmax *s)
+{
+    struct abx_torch_operand operands[] = {s->to, s->gradient, s->from};
+    return softmax(s, "rows_backward", "columns_backward", operands, 3);
+}
+
+static struct abx_torch_launch loss_launch(const struct abx_torch_loss *loss, int32_t *constants)
+{
+    constants[0] = loss->type;
+    constants[1] = loss->target_type;
+    constants[2] = loss->reduction;
+    constants[3] = loss->weight.block != NULL;
+    return (struct abx_torch_launch){
+            .library = "loss", .constants = constants, .constant_count = 4, .operand_count = 5};
+}
+
+struct loss_parameters {
+    uint32_t count, classes;
+    int64_t ignored, stride[2];
+};
+
+int abx_torch_run_loss(const struct abx_torch_loss *loss)
+{
+    int32_t constants[4];
+    struct loss_parameters p = {
+            loss->count, loss->classes, loss->ignored, {loss->strides[0], loss->strides[1]}};
+    struct abx_torch_operand weight = loss->weight.block ? loss->weight : loss->from;
+    struct abx_torch_operand operands[] = {loss->to, loss->total, loss->from, loss->target, weight};
+    struct abx_torch_launch l = loss_launch(loss, constants);
+    l.function = loss->reduction ? "together" : "each";
+    l.parameters = &p;
+    l.parameter_size = sizeof p;
+    l.operands = operands;
+    l.grid[0] = loss->reduction ? SIMD : loss->count;
+    l.grid[1] = l.grid[2] = 1;
+    if (loss->reduction) {
+        l.group[0] = SIMD;
+        l.group[1] = l.group[2] = 1;
+    }
+    return abx_torch_run(&l);
+}
+
+int abx_torch_run_loss_backward(const struct abx_torch_loss *loss)
+{
+    int32_t constants[4];
+    struct loss_parameters p = {loss->count, loss->classes, loss->ignored, {loss->strides[0], 0}};
+    struct abx_torch_operand weight = loss->weight.block ? loss->weight : loss->from;
+    struct abx_torch_operand operands[] = {loss->to, loss->total, loss->from, loss->target, weight};
+    struct abx_torch_launch l = loss_launch(loss, constants);
+    l.function = "backward";
+    l.parameters = &p;
+    l.parameter_size = sizeof p;
+    l.operands = operands;
+    l.grid[0] = loss->classes;
+    l.grid[1] = loss->count;
+    l.grid[2] = 1;
+    return abx_torch_run(&l);
+}
+
+static int pool(const struct abx_torch_pool *pool, const char *function, bool backward)
+{
+    int32_t p[14] = {pool->height, pool->width, pool->out_height, pool->out_width,
+            pool->kernel_size[0], pool->kernel_size[1], pool->stride[0], pool->stride[1],
+            pool->padding[0], pool->padding[1], pool->dilation[0], pool->dilation[1],
+            pool->divisor};
+    int32_t constants[] = {pool->type, pool->includes_padding};
+    struct abx_torch_operand operands[3] = {pool->to, pool->index, pool->from};
+    if (pool->is_average)
+        operands[1] = pool->from;
+    struct abx_torch_launch l = {.library = "pool",
+            .function = function,
+            .constants = constants,
+            .constant_count = 2,
+            .parameters = p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = pool->is_average ? 2 : 3,
+            .grid = {(size_t)(backward ? pool->width : pool->out_width),
+                    (size_t)(backward ? pool->height : pool->out_height), (size_t)pool->images}};
+    return abx_torch_run(&l);
+}
+
+int abx_torch_run_pool(const struct abx_torch_pool *p)
+{
+    return pool(p, p->is_average ? "average" : "largest", false);
+}
+
+int abx_torch_run_pool_backward(const struct abx_torch_pool *p)
+{
+    return pool(p, p->is_average ? "average_backward" : "largest_backward", true);
+}

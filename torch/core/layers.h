@@ -1,0 +1,63 @@
+/* torch: what networks are made of: softmax, losses, pooling, convolution. Tensors lie without gaps
+ * where no strides are named. */
+#ifndef ABX_TORCH_LAYERS_H
+#define ABX_TORCH_LAYERS_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Along the middle of three dimensions. `to` and `from` may have different types. */
+struct abx_torch_softmax {
+    uint32_t outer, count, inner;
+    bool is_log;
+    struct abx_torch_operand to, from, gradient; /* backward: `from` is the output */
+    int to_type, from_type;
+};
+ABX_TORCH_API int abx_torch_run_softmax(const struct abx_torch_softmax *s);
+ABX_TORCH_API int abx_torch_run_softmax_backward(const struct abx_torch_softmax *s);
+
+/* `reduction` is torch's: 0 none, 1 mean, 2 sum. Backward: `from` is the gradient, with strides[0].
+ */
+struct abx_torch_loss {
+    uint32_t count, classes;
+    int64_t ignored, strides[2];
+    int reduction, type, target_type;
+    struct abx_torch_operand to, total, from, target, weight;
+};
+ABX_TORCH_API int abx_torch_run_loss(const struct abx_torch_loss *loss);
+ABX_TORCH_API int abx_torch_run_loss_backward(const struct abx_torch_loss *loss);
+
+struct abx_torch_pool {
+    int32_t images, height, width, out_height, out_width;
+    int32_t kernel_size[2], stride[2], padding[2], dilation[2];
+    int32_t divisor; /* of averages; 0: the elements that there are */
+    bool is_average, includes_padding;
+    int type;
+    /* Backward: `from` is the gradient, and `to` has height and width. */
+    struct abx_torch_operand to, index, from;
+};
+ABX_TORCH_API int abx_torch_run_pool(const struct abx_torch_pool *pool);
+ABX_TORCH_API int abx_torch_run_pool_backward(const struct abx_torch_pool *pool);
+
+/* Over three dimensions: fewer have sizes of 1 in front. `input` is (batch, channels, ...) and
+ * `output` (batch, filters, ...), `weight` (filters, channels / groups, ...), as of a convolution
+ * that is not transposed; one that is calls abx_torch_convolve_input(). Any strides. */
+struct abx_torch_convolution {
+    int type;
+    uint32_t groups;
+    int32_t stride[3], padding[3], dilation[3];
+    struct abx_torch_tensor input, weight, output;
+    struct abx_torch_tensor bias; /* one dimension, or without memory */
+};
+/* Each makes one of the three of the two others. */
+ABX_TORCH_API int abx_torch_convolve(const struct abx_torch_convolution *c);
+ABX_TORCH_API int abx_torch_convolve_input(const struct abx_torch_convolution *c);
+ABX_TORCH_API int abx_torch_convolve_weight(const struct abx_torch_convolution *c);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* torch: products of matrices. */
+#ifndef ABX_TORCH_MATRIX_H
+#define ABX_TORCH_MATRIX_H
+
+#include "elementwise.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Strides in elements. */
+struct abx_torch_matrix {
+    struct abx_torch_operand at;
+    int64_t batch, row, column;
+};
+
+/* to = beta * added + alpha * left x right, for each of `batches`. `added` is read only when beta
+ * is not 0, as torch has it: NaN times 0 is no number of the sum. All have the same type. */
+struct abx_torch_product {
+    int type;
+    uint32_t batches, rows, columns, inner;
+    struct abx_torch_matrix to, left, right, added;
+    struct abx_torch_number alpha, beta;
+    /* Not 0: the element n of the inner side is at n / split and n % split, and these are the
+     * first's strides. Of floating-point numbers only. */
+    uint32_t split;
+    int64_t left_outer, right_outer;
+};
+ABX_TORCH_API int abx_torch_multiply(const struct abx_torch_product *product);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,230 @@
+/* torch: the messages that the core sends to Metal's objects, through the Objective-C runtime's C
+ * functions. Runs in the user's program, on any thread. */
+#include "metal.h"
+
+#include <objc/runtime.h>
+#include <pthread.h>
+#include <stdio.h>
+
+extern id MTLCreateSystemDefaultDevice(void);
+extern void *objc_autoreleasePoolPush(void);
+extern void objc_autoreleasePoolPop(void *pool);
+
+#define INT_TYPE 29 /* MTLDataTypeInt */
+
+#define SELECTORS(X)                                                                               \
+    X(alloc, "alloc")                                                                              \
+    X(init, "init")                                                                                \
+    X(retain, "retain")                                                                            \
+    X(release, "release")                                                                          \
+    X(utf8, "UTF8String")                                                                          \
+    X(string, "stringWithUTF8String:")                                                             \
+    X(description, "localizedDescription")                                                         \
+    X(newQueue, "newCommandQueue")                                                                 \
+    X(newBuffer, "newBufferWithLength:options:")                                                   \
+    X(contents, "contents")                                                                        \
+    X(workingSet, "recommendedMaxWorkingSetSize")                                                  \
+    X(setFastMath, "setFastMathEnabled:")                                                          \
+    X(newLibrary, "newLibraryWithSource:options:error:")                                           \
+    X(setConstant, "setConstantValue:type:atIndex:")                                               \
+    X(newFunction, "newFunctionWithName:constantValues:error:")                                    \
+    X(newPipeline, "newComputePipelineStateWithFunction:error:")                                   \
+    X(maxThreads, "maxTotalThreadsPerThreadgroup")                                                 \
+    X(commandBuffer, "commandBuffer")                                                              \
+    X(encoder, "computeCommandEncoder")                                                            \
+    X(setPipeline, "setComputePipelineState:")                                                     \
+    X(setBytes, "setBytes:length:atIndex:")                                                        \
+    X(setBuffer, "setBuffer:offset:atIndex:")                                                      \
+    X(dispatch, "dispatchThreads:threadsPerThreadgroup:")                                          \
+    X(endEncoding, "endEncoding")                                                                  \
+    X(commit, "commit")                                                                            \
+    X(waitUntilCompleted, "waitUntilCompleted")                                                    \
+    X(status, "status")                                                                            \
+    X(error, "error")
+enum {
+#define X(name, text) SEL_##name,
+    SELECTORS(X)
+#undef X
+            SEL_COUNT
+};
+static SEL selectors[SEL_COUNT];
+
+/* As data: gcc takes a call of the function in another type for a mistake, and makes a trap of it.
+ */
+extern char message_send[] __asm__("objc_msgSend");
+#define SEND(returns, types) ((returns(*) types)message_send)
+#define S(name) selectors[SEL_##name]
+
+static void register_selectors(void)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+            SELECTORS(X)
+#undef X
+    };
+    for (unsigned i = 0; i < SEL_COUNT; i++)
+        selectors[i] = sel_registerName(texts[i]);
+}
+
+static id send(id object, SEL selector)
+{
+    return SEND(id, (id, SEL))(object, selector);
+}
+
+static id make(const char *class_name)
+{
+    return send(send((id)objc_getClass(class_name), S(alloc)), S(init));
+}
+
+static id string(const char *text)
+{
+    return SEND(id, (id, SEL, const char *))((id)objc_getClass("NSString"), S(string), text);
+}
+
+static void describe(id error, char *message, size_t size)
+{
+    const char *text = NULL;
+    if (error)
+        text = SEND(const char *, (id, SEL))(send(error, S(description)), S(utf8));
+    snprintf(message, size, "%s", text ? text : "no reason is given");
+}
+
+id metal_new_device(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, register_selectors);
+    return MTLCreateSystemDefaultDevice();
+}
+
+id metal_new_queue(id device)
+{
+    return send(device, S(newQueue));
+}
+
+id metal_new_buffer(id device, size_t length)
+{
+    return SEND(id, (id, SEL, unsigned long, unsigned long))(device, S(newBuffer), length, 0);
+}
+
+void *metal_buffer_contents(id buffer)
+{
+    return SEND(void *, (id, SEL))(buffer, S(contents));
+}
+
+uint64_t metal_working_set(id device)
+{
+    return SEND(uint64_t, (id, SEL))(device, S(workingSet));
+}
+
+id metal_new_library(id device, const char *source, char *message, size_t size)
+{
+    void *pool = objc_autoreleasePoolPush();
+    id error = NULL, options = make("MTLCompileOptions");
+    /* NaN and infinity are numbers here. */
+    SEND(void, (id, SEL, BOOL))(options, S(setFastMath), 0);
+    id library = SEND(id, (id, SEL, id, id, id *))(
+            device, S(newLibrary), string(source), options, &error);
+    if (!library)
+        describe(error, message, size);
+    metal_release(options);
+    objc_autoreleasePoolPop(pool);
+    return library;
+}
+
+id metal_new_pipeline(id device, id library, const char *function, const int32_t *constants,
+        unsigned count, char *message, size_t size)
+{
+    void *pool = objc_autoreleasePoolPush();
+    id error = NULL, values = make("MTLFunctionConstantValues"), pipeline = NULL;
+    for (unsigned i = 0; i < count; i++)
+        SEND(void, (id, SEL, const void *, unsigned long, unsigned long))(
+                values, S(setConstant), &constants[i], INT_TYPE, i);
+    id made = SEND(id, (id, SEL, id, id, id *))(
+            library, S(newFunction), string(function), values, &error);
+    if (made)
+        pipeline = SEND(id, (id, SEL, id, id *))(device, S(newPipeline), made, &error);
+    if (!pipeline)
+        describe(error, message, size);
+    metal_release(made);
+    metal_release(values);
+    objc_autoreleasePoolPop(pool);
+    return pipeline;
+}
+
+unsigned long metal_pipeline_width(id pipeline)
+{
+    return SEND(unsigned long, (id, SEL))(pipeline, S(maxThreads));
+}
+
+static id retained(id object, SEL selector)
+{
+    void *pool = objc_autoreleasePoolPush();
+    id made = send(send(object, selector), S(retain));
+    objc_autoreleasePoolPop(pool);
+    return made;
+}
+
+id metal_command_buffer(id queue)
+{
+    return retained(queue, S(commandBuffer));
+}
+
+id metal_encoder(id command_buffer)
+{
+    return retained(command_buffer, S(encoder));
+}
+
+void metal_set_pipeline(id encoder, id pipeline)
+{
+    SEND(void, (id, SEL, id))(encoder, S(setPipeline), pipeline);
+}
+
+void metal_set_bytes(id encoder, const void *bytes, size_t length, unsigned index)
+{
+    SEND(void, (id, SEL, const void *, unsigned long, unsigned long))(
+            encoder, S(setBytes), bytes, length, index);
+}
+
+void metal_set_buffer(id encoder, id buffer, size_t offset, unsigned index)
+{
+    SEND(void, (id, SEL, id, unsigned long, unsigned long))(
+            encoder, S(setBuffer), buffer, offset, index);
+}
+
+void metal_dispatch(id encoder, struct metal_size grid, struct metal_size group)
+{
+    SEND(void, (id, SEL, struct metal_size, struct metal_size))(encoder, S(dispatch), grid, group);
+}
+
+void metal_end_and_commit(id encoder, id command_buffer)
+{
+    send(encoder, S(endEncoding));
+    send(command_buffer, S(commit));
+}
+
+void metal_wait(id command_buffer)
+{
+    send(command_buffer, S(waitUntilCompleted));
+}
+
+/* MTLCommandBufferStatusCompleted is 4, Error 5. */
+bool metal_has_ended(id command_buffer)
+{
+    return SEND(unsigned long, (id, SEL))(command_buffer, S(status)) >= 4;
+}
+
+bool metal_succeeded(id command_buffer, char *message, size_t size)
+{
+    if (SEND(unsigned long, (id, SEL))(command_buffer, S(status)) == 4)
+        return true;
+    void *pool = objc_autoreleasePoolPush();
+    describe(send(command_buffer, S(error)), message, size);
+    objc_autoreleasePoolPop(pool);
+    return false;
+}
+
+void metal_release(id object)
+{
+    if (object)
+        send(object, S(release));
+}

@@ -1,0 +1,39 @@
+/* torch: messages to Metal's objects, as functions. */
+#ifndef ABX_TORCH_METAL_H
+#define ABX_TORCH_METAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct objc_object *id;
+
+struct metal_size {
+    unsigned long width, height, depth;
+};
+
+/* Objects from metal_new_*() and metal_command_buffer() are owned by the caller. */
+id metal_new_device(void);
+id metal_new_queue(id device);
+id metal_new_buffer(id device, size_t length);
+void *metal_buffer_contents(id buffer);
+uint64_t metal_working_set(id device);
+/* NULL: `message` (of `size` bytes) says why. */
+id metal_new_library(id device, const char *source, char *message, size_t size);
+id metal_new_pipeline(id device, id library, const char *function, const int32_t *constants,
+        unsigned count, char *message, size_t size);
+unsigned long metal_pipeline_width(id pipeline);
+
+id metal_command_buffer(id queue);
+id metal_encoder(id command_buffer);
+void metal_set_pipeline(id encoder, id pipeline);
+void metal_set_bytes(id encoder, const void *bytes, size_t length, unsigned index);
+void metal_set_buffer(id encoder, id buffer, size_t offset, unsigned index);
+void metal_dispatch(id encoder, struct metal_size grid, struct metal_size group);
+void metal_end_and_commit(id encoder, id command_buffer);
+void metal_wait(id command_buffer);
+bool metal_has_ended(id command_buffer);
+/* False: it ended in an error, which `message` says. */
+bool metal_succeeded(id command_buffer, char *message, size_t size);
+void metal_release(id object);
+#endif

@@ -1,0 +1,104 @@
+// Many elements become one. c_type0: the result's type, c_type1: the elements'. In two steps, the first
+// leaves out finish(), the second map().
+#define c_kept c_constant2    // dimensions of the results
+#define c_reduced c_constant3 // dimensions of what becomes one of them
+#define c_stage c_constant4   // bits: 1 the first step, 2 the last
+
+struct parameters {
+    uint kept_size[8], reduced_size[8];
+    long to_stride[8], from_stride[8], reduced_stride[8];
+    ulong count, part;
+    uint kept_count, parts;
+    float f[2];
+    long i[2];
+};
+
+static inline float scalar(constant parameters &p, int n, float) { return p.f[n]; }
+static inline long scalar(constant parameters &p, int n, long) { return p.i[n]; }
+static inline float larger(float a, float b) { return isnan(a) ? a : isnan(b) ? b : max(a, b); }
+static inline float smaller(float a, float b) { return isnan(a) ? a : isnan(b) ? b : min(a, b); }
+static inline long larger(long a, long b) { return a > b ? a : b; }
+static inline long smaller(long a, long b) { return a < b ? a : b; }
+template <typename A> static inline A highest();
+template <> inline float highest<float>() { return INFINITY; }
+template <> inline long highest<long>() { return LONG_MAX; }
+template <typename A> static inline A lowest();
+template <> inline float lowest<float>() { return -INFINITY; }
+template <> inline long lowest<long>() { return LONG_MIN; }
+
+struct place {
+    long to, from;
+};
+
+static inline place place_of(constant parameters &p, uint result)
+{
+    place at = {0, 0};
+    for (int d = 0; d < c_kept; d++) {
+        uint n = d == c_kept - 1 ? result : result % p.kept_size[d];
+        at.to += n * p.to_stride[d];
+        at.from += n * p.from_stride[d];
+        result /= p.kept_size[d];
+    }
+    return at;
+}
+
+static inline long element_of(constant parameters &p, ulong index)
+{
+    if (c_reduced <= 1)
+        return long(index) * p.reduced_stride[0];
+    long at = 0;
+    uint rest = uint(index);
+    for (int d = 0; d < c_reduced; d++) {
+        uint n = d == c_reduced - 1 ? rest : rest % p.reduced_size[d];
+        at += n * p.reduced_stride[d];
+        rest /= p.reduced_size[d];
+    }
+    return at;
+}
+
+template <typename A> static inline A start(constant parameters &p);
+template <typename A> static inline A map(constant parameters &p, A v);
+template <typename A> static inline A combine(A a, A b);
+template <typename A> static inline A finish(constant parameters &p, A a);
+
+template <typename A> static inline A read(constant parameters &p, device const uchar *from, long at)
+{
+    A v = load<A>(from + at * size_of(c_type1), c_type1);
+    return c_stage & 1 ? map(p, v) : v;
+}
+
+template <typename A> static inline void write(constant parameters &p, device uchar *to, long at, A v)
+{
+    store(to + at * size_of(c_type0), c_type0, c_stage & 2 ? finish(p, v) : v);
+}
+
+// A thread for each result.
+template <typename A> static inline void columns(constant parameters &p, device uchar *to, device const uchar *from, uint2 at)
+{
+    place here = place_of(p, at.x);
+    ulong begin = at.y * p.part, end = min(begin + p.part, p.count);
+    A sum = start<A>(p);
+    for (ulong n = begin; n < end; n++)
+        sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
+    write(p, to, here.to + at.y, sum);
+}
+
+// A threadgroup for each result.
+template <typename A> static inline void rows(constant parameters &p, device uchar *to, device const uchar *from,
+        threadgroup A *shared, uint3 group, uint me, uint threads)
+{
+    place here = place_of(p, group.y);
+    ulong begin = group.z * p.part, end = min(begin + p.part, p.count);
+    A sum = start<A>(p);
+    for (ulong n = begin + me; n < end; n += threads)
+        sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
+    shared[me] = sum;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint half_of = threads / 2; half_of; half_of /= 2) {
+        if (me < half_of)
+            shared[me] = combine(shared[me], shared[me + half_of]);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+    if (me == 0)
+        write(p, to, here.to + group.z, shared[0]);
+}

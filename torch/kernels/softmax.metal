@@ -1,0 +1,100 @@
+// Softmax, its logarithm, and their derivatives, along the middle of three dimensions that lie without
+// gaps. c_type0: the result's type, c_type1: the input's.
+#define c_is_log c_constant2
+
+struct parameters {
+    uint outer, count, inner, reserved;
+};
+
+#define THREADS 32
+
+// A SIMD-group for each row where its elements lie side by side.
+kernel void rows(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *from [[buffer(2)]], uint row [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
+{
+    long first = long(row) * p.count;
+    float top = -INFINITY;
+    bool odd = false;
+    for (uint n = lane; n < p.count; n += THREADS) {
+        float v = load<float>(from + (first + n) * size_of(c_type1), c_type1);
+        top = max(top, v);
+        odd = odd || isnan(v);
+    }
+    top = simd_any(odd) ? NAN : simd_max(top);
+    float sum = 0;
+    for (uint n = lane; n < p.count; n += THREADS)
+        sum += exp(load<float>(from + (first + n) * size_of(c_type1), c_type1) - top);
+    sum = simd_sum(sum);
+    float shift = c_is_log ? log(sum) : 1 / sum;
+    for (uint n = lane; n < p.count; n += THREADS) {
+        float v = load<float>(from + (first + n) * size_of(c_type1), c_type1) - top;
+        store(to + (first + n) * size_of(c_type0), c_type0, c_is_log ? v - shift : exp(v) * shift);
+    }
+}
+
+// A thread for each where they lie apart.
+kernel void columns(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *from [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+{
+    long first = long(at.y) * p.count * p.inner + at.x;
+    float top = -INFINITY;
+    bool odd = false;
+    for (uint n = 0; n < p.count; n++) {
+        float v = load<float>(from + (first + long(n) * p.inner) * size_of(c_type1), c_type1);
+        top = max(top, v);
+        odd = odd || isnan(v);
+    }
+    top = odd ? NAN : top;
+    float sum = 0;
+    for (uint n = 0; n < p.count; n++)
+        sum += exp(load<float>(from + (first + long(n) * p.inner) * size_of(c_type1), c_type1) - top);
+    float shift = c_is_log ? log(sum) : 1 / sum;
+    for (uint n = 0; n < p.count; n++) {
+        long i = first + long(n) * p.inner;
+        float v = load<float>(from + i * size_of(c_type1), c_type1) - top;
+        store(to + i * size_of(c_type0), c_type0, c_is_log ? v - shift : exp(v) * shift);
+    }
+}
+
+static inline float slope(float gradient, float output, float sum)
+{
+    return c_is_log ? gradient - exp(output) * sum : (gradient - sum) * output;
+}
+
+kernel void rows_backward(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *gradient [[buffer(2)]], device const uchar *output [[buffer(3)]],
+        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+{
+    long first = long(row) * p.count;
+    int width = size_of(c_type1);
+    float sum = 0;
+    for (uint n = lane; n < p.count; n += THREADS) {
+        float g = load<float>(gradient + (first + n) * width, c_type1);
+        sum += c_is_log ? g : g * load<float>(output + (first + n) * width, c_type1);
+    }
+    sum = simd_sum(sum);
+    for (uint n = lane; n < p.count; n += THREADS) {
+        float g = load<float>(gradient + (first + n) * width, c_type1), y = load<float>(output + (first + n) * width, c_type1);
+        store(to + (first + n) * size_of(c_type0), c_type0, slope(g, y, sum));
+    }
+}
+
+kernel void columns_backward(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *gradient [[buffer(2)]], device const uchar *output [[buffer(3)]],
+        uint2 at [[thread_position_in_grid]])
+{
+    long first = long(at.y) * p.count * p.inner + at.x;
+    int width = size_of(c_type1);
+    float sum = 0;
+    for (uint n = 0; n < p.count; n++) {
+        long i = first + long(n) * p.inner;
+        float g = load<float>(gradient + i * width, c_type1);
+        sum += c_is_log ? g : g * load<float>(output + i * width, c_type1);
+    }
+    for (uint n = 0; n < p.count; n++) {
+        long i = first + long(n) * p.inner;
+        float g = load<float>(gradient + i * width, c_type1), y = load<float>(output + i * width, c_type1);
+        store(to + i * size_of(c_type0), c_type0, slope(g, y, sum));
+    }
+}

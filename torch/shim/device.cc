@@ -1,0 +1,255 @@
+// torch: the device itself: guard, hooks, generator, the fallback to the processor, and what our Python
+// side asks for.
+#include "shim.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/detail/MPSHooksInterface.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <torch/library.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <unordered_set>
+
+namespace arcbox {
+using at::Tensor;
+using c10::Device;
+using c10::DeviceIndex;
+using c10::kMPS;
+using c10::Stream;
+
+static void synchronize()
+{
+    check(abx_torch_wait(UINT64_MAX));
+}
+
+// ---- one device, one stream
+
+namespace {
+struct Guard final : c10::impl::DeviceGuardImplInterface {
+    static constexpr c10::DeviceType static_type = kMPS;
+    explicit Guard(c10::DeviceType = kMPS) {}
+    c10::DeviceType type() const override { return kMPS; }
+    Device exchangeDevice(Device) const override { return Device(kMPS, 0); }
+    Device getDevice() const override { return Device(kMPS, 0); }
+    void setDevice(Device) const override {}
+    void uncheckedSetDevice(Device) const noexcept override {}
+    Stream getStream(Device) const noexcept override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
+    Stream getDefaultStream(Device) const override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
+    Stream getNewStream(Device, int) const override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
+    Stream exchangeStream(Stream) const noexcept override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
+    DeviceIndex deviceCount() const noexcept override { return 1; }
+    void record(void **, const Stream &, const DeviceIndex, const c10::EventFlag) const override {}
+    void block(void *, const Stream &) const override {}
+    bool queryEvent(void *) const override { return true; }
+    void destroyEvent(void *, const DeviceIndex) const noexcept override {}
+    void synchronizeStream(const Stream &) const override { synchronize(); }
+    void synchronizeDevice(const DeviceIndex) const override { synchronize(); }
+    void synchronizeEvent(void *) const override { synchronize(); }
+};
+
+struct Generator final : at::CPUGeneratorImpl {
+    explicit Generator(uint64_t seed = c10::default_rng_seed_val) : CPUGeneratorImpl(seed)
+    {
+        device_ = Device(kMPS, 0);
+        key_set_ = c10::DispatchKeySet(c10::DispatchKey::MPS);
+    }
+};
+} // namespace
+
+static std::optional<at::Generator> made_generator()
+{
+    return at::make_generator<Generator>();
+}
+
+static at::Generator new_generator()
+{
+    return at::make_generator<Generator>();
+}
+
+static const at::Generator &default_generator()
+{
+    static const at::Generator one = new_generator();
+    return one;
+}
+
+// ---- hooks
+
+static abx_torch_counts counts()
+{
+    abx_torch_counts now;
+    abx_torch_get_counts(&now);
+    return now;
+}
+
+struct Hooks final : at::MPSHooksInterface {
+    explicit Hooks(at::MPSHooksArgs) {}
+    void init() const override { check(abx_torch_open()); }
+    bool hasMPS() const override { return true; }
+    bool isOnMacOSorNewer(unsigned major, unsigned) const override { return major <= 15; }
+    const at::Generator &getDefaultGenerator(DeviceIndex) const override { return default_generator(); }
+#if TORCH_VERSION_MINOR >= 7
+    at::Generator getNewGenerator(DeviceIndex) const override { return new_generator(); }
+    bool isBuilt() const override { return true; }
+    bool isAvailable() const override { return true; }
+#endif
+    DeviceIndex deviceCount() const override { return 1; }
+    at::Allocator *getMPSDeviceAllocator() const override { return allocator(); }
+    void deviceSynchronize() const override { synchronize(); }
+    void commitStream() const override { abx_torch_commit(); }
+    void emptyCache() const override { abx_torch_empty_cache(); }
+    size_t getCurrentAllocatedMemory() const override { return counts().allocated; }
+    size_t getDriverAllocatedMemory() const override { return counts().held; }
+    size_t getRecommendedMaxMemory() const override { return counts().limit; }
+    void setMemoryFraction(double) const override {}
+    uint32_t acquireEvent(bool) const override { return 1; }
+    void releaseEvent(uint32_t) const override {}
+    void recordEvent(uint32_t) const override {}
+    void waitForEvent(uint32_t) const override {}
+    void synchronizeEvent(uint32_t) const override { synchronize(); }
+    bool queryEvent(uint32_t) const override { return true; }
+    double elapsedTimeOfEvents(uint32_t, uint32_t) const override { return 0; }
+    bool hasPrimaryContext(DeviceIndex) const override { return true; }
+    bool isPinnedPtr(const void *) const override { return false; }
+    at::Allocator *getPinnedMemoryAllocator() const override { return at::getCPUAllocator(); }
+    Device getDeviceFromPtr(void *) const override { return Device(kMPS, 0); }
+};
+
+// ---- what has no kernel
+
+static std::mutex counting;
+static std::map<std::string, int64_t> native_calls, fallback_calls;
+
+static bool counts_calls()
+{
+    static const bool wanted = std::getenv("ARCBOX_TORCH_COUNT");
+    return wanted;
+}
+
+void count_native(const char *name)
+{
+    if (!counts_calls())
+        return;
+    std::lock_guard<std::mutex> hold(counting);
+    native_calls[name]++;
+}
+
+void uncount_native(const char *name)
+{
+    if (!counts_calls())
+        return;
+    std::lock_guard<std::mutex> hold(counting);
+    native_calls[name]--;
+}
+
+static bool is_strict()
+{
+    static const bool strict = [] {
+        const char *text = std::getenv("PYTORCH_ENABLE_MPS_FALLBACK");
+        return text && std::strcmp(text, "0") == 0;
+    }();
+    return strict;
+}
+
+static void say_once(const c10::OperatorHandle &op)
+{
+    static std::unordered_set<c10::OperatorName> said;
+    std::lock_guard<std::mutex> hold(counting);
+    if (counts_calls())
+        fallback_calls[c10::toString(op.operator_name())]++;
+    if (!said.insert(op.operator_name()).second)
+        return;
+    TORCH_WARN("The operator '", op.schema().operator_name(),
+        "' is not currently supported on the MPS backend and will fall back to run on the CPU. This may have "
+        "performance implications.");
+}
+
+// The operator's generators are of our device: the processor's kernels want one of theirs, in the
+// same state, and what they leave is ours again.
+struct lent_generator {
+    at::Generator ours, theirs;
+};
+
+static std::optional<lent_generator> lend_generator(const c10::FunctionSchema &schema, torch::jit::Stack *stack)
+{
+    size_t count = schema.arguments().size();
+    for (size_t i = 0; i < count; i++) {
+        if (schema.arguments()[i].type()->str().find("Generator") == std::string::npos)
+            continue;
+        c10::IValue &value = (*stack)[stack->size() - count + i];
+        at::Generator ours = value.isGenerator() ? value.toGenerator() : default_generator();
+        if (!ours.device().is_mps())
+            return std::nullopt;
+        at::Generator theirs = at::make_generator<at::CPUGeneratorImpl>();
+        theirs.set_state(ours.get_state());
+        value = theirs;
+        return lent_generator{ours, theirs};
+    }
+    return std::nullopt;
+}
+
+void fall_back(const c10::OperatorHandle &op, torch::jit::Stack *stack)
+{
+    TORCH_CHECK_NOT_IMPLEMENTED(!is_strict(), "The operator '", op.schema().operator_name(),
+        "' is not currently implemented for the MPS device, and PYTORCH_ENABLE_MPS_FALLBACK=0 forbids to run it on "
+        "the CPU.");
+    say_once(op);
+    std::optional<lent_generator> lent = lend_generator(op.schema(), stack);
+    at::native::cpu_fallback(op, stack);
+    if (lent)
+        lent->ours.set_state(lent->theirs.get_state());
+}
+
+// ---- for Python
+
+static int64_t allocator_address()
+{
+    return reinterpret_cast<int64_t>(allocator());
+}
+
+static std::vector<int64_t> statistics()
+{
+    abx_torch_counts c = counts();
+    return {static_cast<int64_t>(c.launches), static_cast<int64_t>(c.batches), static_cast<int64_t>(c.waits),
+        static_cast<int64_t>(c.kernels), static_cast<int64_t>(c.allocated), static_cast<int64_t>(c.held)};
+}
+
+static c10::Dict<std::string, int64_t> calls(bool native)
+{
+    std::lock_guard<std::mutex> hold(counting);
+    c10::Dict<std::string, int64_t> made;
+    for (const auto &[name, count] : native ? native_calls : fallback_calls)
+        made.insert(name, count);
+    return made;
+}
+
+static void forget_calls()
+{
+    std::lock_guard<std::mutex> hold(counting);
+    native_calls.clear();
+    fallback_calls.clear();
+}
+
+TORCH_LIBRARY(arcbox, m)
+{
+    m.def("new_generator() -> Generator?", made_generator);
+    m.def("allocator_address() -> int", allocator_address);
+    m.def("statistics() -> int[]", statistics);
+    m.def("calls(bool native) -> Dict(str, int)", calls);
+    m.def("forget_calls() -> ()", forget_calls);
+}
+
+TORCH_LIBRARY_IMPL(_, MPS, m)
+{
+    m.fallback(torch::CppFunction::makeFromBoxedFunction<&fall_back>());
+}
+
+C10_REGISTER_GUARD_IMPL(MPS, Guard);
+} // namespace arcbox
+
+namespace at {
+C10_REGISTER_TYPED_CLASS(MPSHooksRegistry, "MPSHooks", arcbox::Hooks);
+} // namespace at

@@ -1,0 +1,124 @@
+// torch: torch's iterators over the operands of elementwise operations become launches.
+#include "shim.h"
+
+namespace arcbox {
+
+abx_torch_number number_of(const at::Scalar &scalar)
+{
+    if (scalar.isComplex())
+        return {scalar.toComplexDouble().real(), 0};
+    if (scalar.isIntegral(true))
+        return {scalar.to<double>(), scalar.to<int64_t>()};
+    double value = scalar.to<double>();
+    bool fits = value > -9.2e18 && value < 9.2e18;
+    return {value, fits ? static_cast<int64_t>(value) : 0};
+}
+
+abx_torch_number number_or_lowest(const std::optional<at::Scalar> &scalar)
+{
+    return scalar ? number_of(*scalar)
+                  : abx_torch_number{-std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::min()};
+}
+
+abx_torch_number number_or_highest(const std::optional<at::Scalar> &scalar)
+{
+    return scalar ? number_of(*scalar)
+                  : abx_torch_number{std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::max()};
+}
+
+static int type_of(const at::TensorIteratorBase &iter, int operand)
+{
+    return static_cast<int>(iter.dtype(operand));
+}
+
+// Numbers among the operands, as `tensor + 1` has, are tensors of the processor.
+static bool is_number(const at::TensorIteratorBase &iter, int operand)
+{
+    return operand >= iter.noutputs() && iter.tensor_base(operand).device().is_cpu();
+}
+
+bool can_iterate(const at::TensorIteratorBase &iter)
+{
+    if (iter.ntensors() > ABX_TORCH_ELEMENTWISE_OPERANDS || iter.ndim() > ABX_TORCH_ELEMENTWISE_DIMS)
+        return false;
+    for (int i = 0; i < iter.ntensors(); i++) {
+        if (!is_number(iter, i) && !abx_torch_knows_type(type_of(iter, i)))
+            return false;
+        if (is_number(iter, i) && at::isComplexType(iter.dtype(i)))
+            return false;
+    }
+    return true;
+}
+
+// torch asks for the common type only where there is one; what else would, its class keeps to itself.
+struct Common : at::TensorIteratorBase {
+    static at::ScalarType of(const at::TensorIteratorBase &iter) { return iter.*(&Common::common_dtype_); }
+};
+
+static at::ScalarType computed_in(const at::TensorIteratorBase &iter)
+{
+    at::ScalarType common = Common::of(iter);
+    bool unary = iter.ntensors() == iter.noutputs() + 1;
+    return common != at::ScalarType::Undefined ? common : iter.dtype(unary ? iter.noutputs() : 0);
+}
+
+bool can_iterate_floating(const at::TensorIteratorBase &iter)
+{
+    return can_iterate(iter) && abx_torch_is_float(static_cast<int>(computed_in(iter)));
+}
+
+bool can_iterate_integer(const at::TensorIteratorBase &iter)
+{
+    return can_iterate(iter) && !abx_torch_is_float(static_cast<int>(computed_in(iter)));
+}
+
+at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, bool out_is_new)
+{
+    at::TensorIteratorConfig config;
+    config.check_all_same_dtype(false).add_output(out).add_const_input(self);
+    if (out_is_new)
+        config.declare_static_dtype(at::kBool);
+    return config.build();
+}
+
+static void launch(const at::TensorIteratorBase &iter, const char *library, int common, Numbers numbers)
+{
+    abx_torch_elementwise e = {};
+    e.library = library;
+    e.common = common;
+    e.dims = static_cast<unsigned>(iter.ndim());
+    e.count = static_cast<unsigned>(iter.ntensors());
+    for (unsigned d = 0; d < e.dims; d++)
+        e.size[d] = static_cast<uint32_t>(iter.shape()[d]);
+    for (unsigned i = 0; i < e.count; i++) {
+        auto &to = e.operands[i];
+        if (is_number(iter, static_cast<int>(i))) {
+            to.type = ABX_TORCH_NUMBER;
+            to.number = number_of(iter.tensor(static_cast<int>(i)).item());
+            continue;
+        }
+        to.type = type_of(iter, static_cast<int>(i));
+        to.at = {block_of(iter.tensor_base(static_cast<int>(i))), iter.data_ptr(static_cast<int>(i))};
+        for (unsigned d = 0; d < e.dims; d++)
+            to.stride[d] = iter.strides(static_cast<int>(i))[d];
+    }
+    unsigned n = 0;
+    for (const abx_torch_number &number : numbers)
+        e.scalars[n++] = number;
+    check(abx_torch_run_elementwise(&e));
+}
+
+void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers, at::ScalarType type)
+{
+    if (iter.numel() == 0)
+        return;
+    int common = static_cast<int>(type == at::ScalarType::Undefined ? computed_in(iter) : type);
+    if (!iter.can_use_32bit_indexing()) {
+        for (at::TensorIterator &part : iter.with_32bit_indexing())
+            launch(part, library, common, numbers);
+        return;
+    }
+    launch(iter, library, common, numbers);
+}
+
+} // namespace arcbox

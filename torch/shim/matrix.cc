@@ -1,0 +1,150 @@
+// torch: products of matrices and what is made of them.
+#include "shim.h"
+#include "matrix.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear_backward_ops.h>
+#include <ATen/ops/linear_ops.h>
+#include <ATen/ops/dot_ops.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/mul.h>
+
+namespace arcbox {
+using at::Scalar;
+using at::Tensor;
+
+// The last two dimensions are the matrix, one before them the batch.
+static abx_torch_matrix matrix_of(const Tensor &t)
+{
+    int64_t n = t.dim();
+    return {operand_of(t), n > 2 ? t.stride(n - 3) : 0, t.stride(n - 2), t.stride(n - 1)};
+}
+
+static bool can_multiply(const Tensor &left, const Tensor &right)
+{
+    return knows(left.scalar_type()) && left.scalar_type() != at::kBool && left.scalar_type() == right.scalar_type() &&
+        left.numel() < INT_MAX && right.numel() < INT_MAX;
+}
+
+static bool multiply(const Tensor &to, const Tensor &left, const Tensor &right, const Tensor *added = nullptr,
+    const Scalar &beta = 0, const Scalar &alpha = 1)
+{
+    if (!can_multiply(left, right) || to.numel() >= INT_MAX)
+        return false;
+    if (to.numel() == 0)
+        return true;
+    int64_t n = to.dim();
+    abx_torch_product product = {};
+    product.type = static_cast<int>(to.scalar_type());
+    product.batches = static_cast<uint32_t>(n > 2 ? to.size(n - 3) : 1);
+    product.rows = static_cast<uint32_t>(to.size(n - 2));
+    product.columns = static_cast<uint32_t>(to.size(n - 1));
+    product.inner = static_cast<uint32_t>(left.size(n - 1));
+    product.to = matrix_of(to);
+    product.left = matrix_of(left);
+    product.right = matrix_of(right);
+    product.alpha = number_of(alpha);
+    product.beta = number_of(beta);
+    Tensor expanded = added ? added->expand(to.sizes()) : to;
+    product.added = matrix_of(expanded);
+    check(abx_torch_multiply(&product));
+    return true;
+}
+
+bool mm_out(const Tensor &self, const Tensor &other, const Tensor &out)
+{
+    return multiply(out, self, other);
+}
+
+bool bmm_out(const Tensor &self, const Tensor &other, const Tensor &out)
+{
+    return multiply(out, self, other);
+}
+
+bool addmm_out(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha,
+    const Tensor &out)
+{
+    return self.scalar_type() == out.scalar_type() && multiply(out, left, right, &self, beta, alpha);
+}
+
+bool baddbmm_out(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha,
+    const Tensor &out)
+{
+    return self.scalar_type() == out.scalar_type() && multiply(out, left, right, &self, beta, alpha);
+}
+
+bool addmv_out(const Tensor &self, const Tensor &matrix, const Tensor &vector, const Scalar &beta, const Scalar &alpha,
+    const Tensor &out)
+{
+    Tensor column = out.unsqueeze(1), added = self.expand(out.sizes()).unsqueeze(1);
+    return self.scalar_type() == out.scalar_type() &&
+        multiply(column, matrix, vector.unsqueeze(1), &added, beta, alpha);
+}
+
+Tensor dot(const Tensor &self, const Tensor &other)
+{
+    TORCH_CHECK(self.dim() == 1 && other.dim() == 1, "1D tensors expected, but got ", self.dim(), "D and ",
+        other.dim(), "D tensors");
+    TORCH_CHECK(self.scalar_type() == other.scalar_type(), "dot : expected both vectors to have same dtype, but found ",
+        self.scalar_type(), " and ", other.scalar_type());
+    TORCH_CHECK(self.numel() == other.numel(), "inconsistent tensor size, expected tensor [", self.numel(),
+        "] and src [", other.numel(), "] to have the same number of elements, but got ", self.numel(), " and ",
+        other.numel(), " elements respectively");
+    Tensor made = empty_like_sizes({1, 1}, self.scalar_type());
+    if (!multiply(made, self.unsqueeze(0), other.unsqueeze(1)))
+        return OnProcessor<at::_ops::dot>::call(self, other);
+    count_native("aten::dot");
+    return made.view({});
+}
+
+// ---- linear
+
+static Tensor as_rows(const Tensor &t)
+{
+    return t.dim() == 2 ? t : t.reshape({-1, t.size(-1)});
+}
+
+Tensor linear(const Tensor &input, const Tensor &weight, const std::optional<Tensor> &bias)
+{
+    bool has_bias = bias && bias->defined();
+    TORCH_CHECK(weight.dim() == 2 || weight.dim() == 1, "weight must be a matrix or a vector");
+    Tensor matrix = weight.dim() == 1 ? weight.unsqueeze(0) : weight;
+    TORCH_CHECK(input.dim() > 0 && input.size(-1) == matrix.size(1), "linear(): input and weight.T shapes cannot be "
+        "multiplied (", input.dim() > 1 ? input.numel() / std::max<int64_t>(input.size(-1), 1) : 1, "x",
+        input.dim() ? input.size(-1) : 0, " and ", matrix.size(1), "x", matrix.size(0), ")");
+    TORCH_CHECK(input.scalar_type() == weight.scalar_type(), "expected m1 and m2 to have the same dtype, but got: ",
+        input.dtype(), " != ", weight.dtype());
+    std::vector<int64_t> sizes(input.sizes().begin(), input.sizes().end());
+    sizes.back() = matrix.size(0);
+    if (!can_multiply(input, weight) || (has_bias && bias->scalar_type() != input.scalar_type()))
+        return OnProcessor<at::_ops::linear>::call(input, weight, bias);
+    Tensor made = empty_like_sizes(sizes, input.scalar_type());
+    if (made.numel() == 0)
+        return weight.dim() == 1 ? made.squeeze(-1) : made;
+    count_native("aten::linear");
+    Tensor rows = input.size(-1) == 0 ? input.new_empty({made.numel() / matrix.size(0), 0}) : as_rows(input);
+    multiply(made.view({-1, matrix.size(0)}), rows, matrix.t(), has_bias ? &*bias : nullptr, has_bias ? 1 : 0);
+    return weight.dim() == 1 ? made.squeeze(-1) : made;
+}
+
+std::tuple<Tensor, Tensor, Tensor> linear_backward(const Tensor &input, const Tensor &gradient, const Tensor &weight,
+    std::array<bool, 3> wanted)
+{
+    count_native("aten::linear_backward");
+    Tensor of_input, of_weight, of_bias;
+    Tensor rows = as_rows(gradient);
+    if (wanted[0]) {
+        of_input = empty_like_sizes(input.sizes(), input.scalar_type());
+        if (of_input.numel())
+            multiply(as_rows(of_input), rows, weight);
+    }
+    if (wanted[1]) {
+        of_weight = empty_like_sizes(weight.sizes(), weight.scalar_type());
+        multiply(of_weight, rows.t(), as_rows(input));
+    }
+    if (wanted[2])
+        of_bias = rows.sum(0);
+    return {of_input, of_weight, of_bias};
+}
+
+} // namespace arcbox
