@@ -9,6 +9,8 @@
 #define ABX_MAX_KEPT 15
 
 struct abx_vm_box;
+/* Of packages that Python programs in the container import: arcbox_mps, for PyTorch. */
+#define ABX_PYTHON_FOLDER "/usr/lib/arcbox/python"
 
 struct sandbox {
     struct abx_run *run;
@@ -21,6 +23,10 @@ struct sandbox {
     char *layers;   /* the writable layer when memory does not do */
     char *socket_folder;          /* of the tenant, NULL without --gpu, and with --vm, which has */
     char *socket;                 /* the tenant's for its device */
+    bool has_python;              /* the tree has ABX_PYTHON_FOLDER */
+    char *scratch;                /* where the private file systems are mounted */
+    char *layers;                 /* the writable layer when memory does not do */
+    char *socket_folder;          /* of the tenant, NULL without --gpu */
     char *here;                   /* the caller's folder; NULL for a folder image */
     char *folder;                 /* the command's working folder */
     char *keep[ABX_MAX_KEPT + 1]; /* folders visible although they lie in a private one */

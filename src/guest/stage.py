@@ -70,7 +70,10 @@ def stage(root: pathlib.Path, triplet: str, library: pathlib.Path, stubs, versio
     plist = root / "System/Library/CoreServices/SystemVersion.plist"
     put_file(plist, version.read_bytes(), 0o644)
     made.update(links, [plist])
+    others = root / "usr/lib/arcbox"  # torch/stage.py's
     for path in sorted(root.rglob("*"), reverse=True):  # what an older version had
+        if others in path.parents:
+            continue
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
