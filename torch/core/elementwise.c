@@ -71,12 +71,11 @@ static void fill(struct parameters *p, const struct abx_torch_elementwise *e)
     }
 }
 
-int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
+/* The launch, of which the caller chooses the function. */
+static struct abx_torch_launch launch_of(const struct abx_torch_elementwise *e,
+        struct parameters *p, struct abx_torch_operand *operands, int32_t *constants)
 {
-    struct parameters p = {0};
-    struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
-    int32_t constants[7] = {0};
-    fill(&p, e);
+    fill(p, e);
     for (unsigned i = 0; i < e->count; i++) {
         operands[i] = e->operands[i].at;
         constants[i] = e->operands[i].type;
@@ -84,17 +83,49 @@ int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
     constants[5] = e->common;
     constants[6] = shape_of(e);
     struct abx_torch_launch l = {.library = e->library,
-            .function = abx_torch_is_float(e->common) ? "run_float"
-                        : e->common == ABX_TORCH_I64  ? "run_long"
-                                                      : "run_int",
             .constants = constants,
-            .constant_count = 7,
-            .parameters = &p,
-            .parameter_size = sizeof p,
+            .constant_count = 8,
+            .parameters = p,
+            .parameter_size = sizeof *p,
             .operands = operands,
             .operand_count = e->count,
             .grid = {1, 1, 1}};
     for (unsigned d = 0; d < e->dims; d++)
         l.grid[d < 2 ? d : 2] *= e->size[d];
+    return l;
+}
+
+int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
+{
+    struct parameters p = {0};
+    struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
+    int32_t constants[8] = {0};
+    struct abx_torch_launch l = launch_of(e, &p, operands, constants);
+    l.function = abx_torch_is_float(e->common) ? "run_float"
+                 : e->common == ABX_TORCH_I64  ? "run_long"
+                                               : "run_int";
+    return abx_torch_run(&l);
+}
+
+int abx_torch_run_pick(
+        const struct abx_torch_elementwise *e, const int64_t *sizes, const int64_t *strides)
+{
+    struct parameters p = {0};
+    struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
+    int32_t constants[8] = {0};
+    struct abx_torch_launch l = launch_of(e, &p, operands, constants);
+    int width = size_of(e->operands[0].type);
+    constants[7] = (int32_t)e->count - 2;
+    for (int i = 0; i < constants[7]; i++) {
+        p.number_i[i] = sizes[i];
+        p.i[i] = strides[i];
+    }
+    while (l.operand_count < ABX_TORCH_ELEMENTWISE_OPERANDS)
+        operands[l.operand_count++] = operands[1];
+    l.library = "e_index";
+    l.function = width == 8   ? "pick_ulong"
+                 : width == 4 ? "pick_uint"
+                 : width == 2 ? "pick_ushort"
+                              : "pick_uchar";
     return abx_torch_run(&l);
 }

@@ -50,6 +50,10 @@ struct abx_torch_elementwise {
 ABX_TORCH_API bool abx_torch_knows_type(int type);
 ABX_TORCH_API bool abx_torch_is_float(int type);
 ABX_TORCH_API int abx_torch_run_elementwise(const struct abx_torch_elementwise *e);
+/* Operand 1 is indexed by those after it: what is indexed has these sizes, and strides in bytes,
+ * and a stride of 0 in the operand. An index outside is taken for the nearest inside. */
+ABX_TORCH_API int abx_torch_run_pick(
+        const struct abx_torch_elementwise *e, const int64_t *sizes, const int64_t *strides);
 
 #ifdef __cplusplus
 }

@@ -65,6 +65,7 @@ def structured(entry, op, meta):
 
 
 ITERATORS = {
+    "binary_op": "at::TensorIterator::binary_op({out}, {inputs})",
     "unary_op": "at::TensorIterator::unary_op({out}, {inputs})",
     "comparison_op": "at::TensorIterator::comparison_op({out}, {inputs})",
     "any_unary": "boolean_iterator({out}, {inputs}, false)",
@@ -102,13 +103,15 @@ def given(argument, outs):
     """The type in which a function of shim/ has an argument."""
     if argument in outs:
         return "const at::Tensor &"
+    if argument.type == "const c10::List<::std::optional<at::Tensor>> &":
+        return argument.type
     return "at::OptionalTensorRef" if "optional<at::Tensor>" in argument.type else argument.type
 
 
-def written(name, target, op, known):
-    """A function of shim/: after the meta function where there is one."""
+def written(target, op, known, is_whole):
+    """A function of shim/: after the meta function where there is one that it does not call itself."""
     outputs = len([a for a in op.arguments if a.type == "at::Tensor &"])
-    meta = known.meta_of(op, outputs) if outputs else None
+    meta = known.meta_of(op, outputs) if outputs and not is_whole else None
     declared = f"{op.returns} {target}({parameters(op)});"
     if not meta:
         return declared, None
@@ -150,10 +153,10 @@ def main():
             ops.append(op)
             functions.append(function(entry, op, known))
             registered.append((op.full, "at_" + op.struct))
-    for name, target in rows.functions.items():
+    for name, target in (rows.functions | rows.whole).items():
         if op := known.find(name):
             ops.append(op)
-            declared, text = written(name, target, op, known)
+            declared, text = written(target, op, known, name in rows.whole)
             declarations.append(declared)
             functions += [text] if text else []
             registered.append((op.full, "at_" + op.struct if text else target))

@@ -84,8 +84,9 @@ class Table:
         self.elementwise = [elementwise(n, e) for n, e in entries.items()]
         self.reductions = [reduction(n, e) for n, e in data.get("reductions", {}).items()]
         self.functions = dict(data.get("functions", {}))
+        self.whole = dict(self.functions.pop("whole", {}))
         names = [e.name for e in self.elementwise]
-        twice = set(names) & set(self.functions)
+        twice = set(names) & set(self.functions) | set(self.whole) & set(self.functions)
         if twice:
             raise TableError(f"in two sections: {', '.join(sorted(twice))}")
 

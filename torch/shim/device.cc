@@ -70,7 +70,7 @@ static at::Generator new_generator()
     return at::make_generator<Generator>();
 }
 
-static const at::Generator &default_generator()
+const at::Generator &default_generator()
 {
     static const at::Generator one = new_generator();
     return one;

@@ -81,7 +81,7 @@ at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, boo
     return config.build();
 }
 
-static void launch(const at::TensorIteratorBase &iter, const char *library, int common, Numbers numbers)
+abx_torch_elementwise elementwise_of(const at::TensorIteratorBase &iter, const char *library, int common)
 {
     abx_torch_elementwise e = {};
     e.library = library;
@@ -102,6 +102,12 @@ static void launch(const at::TensorIteratorBase &iter, const char *library, int 
         for (unsigned d = 0; d < e.dims; d++)
             to.stride[d] = iter.strides(static_cast<int>(i))[d];
     }
+    return e;
+}
+
+static void launch(const at::TensorIteratorBase &iter, const char *library, int common, Numbers numbers)
+{
+    abx_torch_elementwise e = elementwise_of(iter, library, common);
     unsigned n = 0;
     for (const abx_torch_number &number : numbers)
         e.scalars[n++] = number;

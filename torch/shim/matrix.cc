@@ -94,7 +94,7 @@ Tensor dot(const Tensor &self, const Tensor &other)
     if (!multiply(made, self.unsqueeze(0), other.unsqueeze(1)))
         return OnProcessor<at::_ops::dot>::call(self, other);
     count_native("aten::dot");
-    return made.view({});
+    return made.view(at::IntArrayRef());
 }
 
 // ---- linear

@@ -214,7 +214,7 @@ static bool find_place(const Tensor &self, std::optional<int64_t> dim, const Ten
 {
     if (dim)
         return find(self, *dim, Tensor(), out, largest);
-    return find(self.reshape({-1}), 0, Tensor(), out.view({}), largest);
+    return find(self.reshape({-1}), 0, Tensor(), out.view(IntArrayRef()), largest);
 }
 
 bool argmax_out(const Tensor &self, std::optional<int64_t> dim, bool keepdim, const Tensor &out)

@@ -19,6 +19,7 @@ namespace arcbox {
 // What an error of the core becomes.
 void check(int result);
 c10::Allocator *allocator();
+const at::Generator &default_generator();
 // The block a tensor's memory is of; an exception when it is not the device's.
 abx_torch_block *block_of(const at::TensorBase &tensor);
 abx_torch_operand operand_of(const at::TensorBase &tensor);
@@ -55,9 +56,12 @@ at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, boo
 // In the type that torch computes in; where it says none, in that of the only input, or of the result.
 void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers = {},
     at::ScalarType type = at::ScalarType::Undefined);
+// The iterator as the core has it; not more than 32 bits of indices.
+abx_torch_elementwise elementwise_of(const at::TensorIteratorBase &iter, const char *library, int common);
 abx_torch_number number_of(const at::Scalar &scalar);
 abx_torch_number number_or_lowest(const std::optional<at::Scalar> &scalar);
 abx_torch_number number_or_highest(const std::optional<at::Scalar> &scalar);
+inline bool is_text(bool given, const char *text) { return given == (*text == 't'); }
 inline bool is_text(std::string_view given, const char *text) { return given == text; }
 inline bool is_text(std::optional<std::string_view> given, const char *text) { return given.value_or("") == text; }
 inline abx_torch_number number_of(double value) { return {value, static_cast<int64_t>(value)}; }

@@ -1,0 +1,70 @@
+/* torch: launches of the kernels that normalise (kernels/norm.metal): a SIMD-group for each row. */
+#include "norm.h"
+
+struct parameters {
+    uint32_t rows, count, inner, reserved;
+    int64_t row, outer;
+    uint32_t weight_rows, weight_step, weight_inner, weight_reserved;
+    float epsilon, momentum, correction, reserved_f;
+};
+
+/* Metal wants something bound wherever a kernel has a buffer. */
+static void bind_all(struct abx_torch_operand *operands, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        if (!operands[i].block)
+            operands[i] = operands[0];
+}
+
+static int launch(const struct abx_torch_norm *n, const char *function, int has, size_t groups,
+        struct abx_torch_operand *operands, unsigned count)
+{
+    struct parameters p = {n->rows, n->count, n->inner, 0, n->row, n->outer, n->weight_rows,
+            n->weight_step, n->weight_inner, 0, n->epsilon, n->momentum, n->correction, 0};
+    int32_t constants[] = {n->type, n->mean_type, n->weight_type, has};
+    bind_all(operands, count);
+    struct abx_torch_launch l = {.library = "norm",
+            .function = function,
+            .constants = constants,
+            .constant_count = 4,
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = count,
+            .grid = {groups * 32, 1, 1},
+            .group = {32, 1, 1}};
+    return abx_torch_run(&l);
+}
+
+static int has_of(const struct abx_torch_norm *n)
+{
+    return (n->weight.block ? 1 : 0) | (n->bias.block ? 2 : 0) |
+           (n->running_mean.block && !n->given ? 4 : 0) | (n->given ? 8 : 0);
+}
+
+int abx_torch_normalise(const struct abx_torch_norm *n)
+{
+    struct abx_torch_operand operands[] = {n->to, n->mean, n->deviation, n->from, n->weight,
+            n->bias, n->running_mean, n->running_variance};
+    return launch(n, "normalise", has_of(n), n->rows, operands, 8);
+}
+
+int abx_torch_spread(const struct abx_torch_norm *n)
+{
+    struct abx_torch_operand operands[] = {n->to, n->mean, n->from};
+    return launch(n, "spread", n->root, n->rows, operands, 3);
+}
+
+int abx_torch_normalise_input(const struct abx_torch_norm *n)
+{
+    struct abx_torch_operand operands[] = {
+            n->to, n->gradient, n->from, n->mean, n->deviation, n->weight};
+    return launch(n, "of_input", has_of(n), n->rows, operands, 6);
+}
+
+int abx_torch_normalise_weight(const struct abx_torch_norm *n)
+{
+    struct abx_torch_operand operands[] = {n->weight.block ? n->weight : n->bias, n->bias,
+            n->gradient, n->from, n->mean, n->deviation};
+    return launch(n, "of_weight", has_of(n), n->weights, operands, 6);
+}

@@ -1,0 +1,222 @@
+// torch: elements found by indices: gather, scatter, embeddings, advanced indexing, scans.
+#include "shim.h"
+#include "index.h"
+#include "structured.h"
+
+#include <ATen/WrapDimUtils.h>
+#include <ATen/ops/_index_put_impl_ops.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/embedding_dense_backward_ops.h>
+#include <ATen/ops/index.h>
+#include <ATen/ops/index_meta.h>
+#include <ATen/ops/index_ops.h>
+#include <ATen/ops/index_select_ops.h>
+
+namespace arcbox {
+using at::Scalar;
+using at::Tensor;
+
+static Tensor at_least_one(const Tensor &t)
+{
+    return t.dim() ? t : t.unsqueeze(0);
+}
+
+static bool can_index(const Tensor &a, const Tensor &index)
+{
+    return knows(a.scalar_type()) && (index.scalar_type() == at::kLong || index.scalar_type() == at::kInt) &&
+        a.dim() <= 8 && a.numel() < INT_MAX && index.numel() < INT_MAX;
+}
+
+// One dimension of indices, as one of `like`'s dimensions.
+static abx_torch_tensor along(const Tensor &index, const Tensor &like, int64_t dim)
+{
+    abx_torch_tensor made = tensor_of(like);
+    abx_torch_tensor given = tensor_of(index);
+    made.at = given.at;
+    made.type = given.type;
+    for (unsigned d = 0; d < made.dims; d++)
+        made.stride[d] = 0;
+    made.stride[dim] = given.dims ? given.stride[0] : 0;
+    made.size[dim] = index.numel();
+    return made;
+}
+
+bool gather_out(const Tensor &self, int64_t dim, const Tensor &index, bool, const Tensor &out)
+{
+    if (!can_index(self, index))
+        return false;
+    if (out.numel() == 0)
+        return true;
+    Tensor from = at_least_one(self), to = at_least_one(out), places = at_least_one(index);
+    abx_torch_tensor t = tensor_of(to), f = tensor_of(from), i = tensor_of(places);
+    check(abx_torch_select(&t, &f, &i, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim()))));
+    return true;
+}
+
+Tensor index_select(const Tensor &self, int64_t dim, const Tensor &index)
+{
+    TORCH_CHECK_INDEX(index.dim() <= 1, "index_select(): Index is supposed to be a vector");
+    TORCH_CHECK(index.scalar_type() == at::kLong || index.scalar_type() == at::kInt,
+        "index_select(): Expected dtype int32 or int64 for index");
+    int64_t d = at::maybe_wrap_dim(dim, self.dim());
+    if (!can_index(self, index) || (self.dim() == 0 && index.numel() != 1))
+        return OnProcessor<at::_ops::index_select>::call(self, dim, index);
+    count_native("aten::index_select");
+    Tensor from = at_least_one(self);
+    std::vector<int64_t> sizes(from.sizes().begin(), from.sizes().end());
+    sizes[static_cast<size_t>(d)] = index.numel();
+    Tensor out = empty_like_sizes(sizes, self.scalar_type());
+    if (out.numel()) {
+        abx_torch_tensor t = tensor_of(out), f = tensor_of(from), i = along(index, out, d);
+        check(abx_torch_select(&t, &f, &i, static_cast<unsigned>(d)));
+    }
+    return self.dim() ? out : out.squeeze(0);
+}
+
+// ---- scatter
+
+static bool scatter(const Tensor &out, int64_t dim, const Tensor &index, const Tensor &source, abx_torch_scatter mode,
+    const Scalar &number = 0)
+{
+    if (index.numel() == 0)
+        return true;
+    Tensor to = at_least_one(out), places = at_least_one(index), from = source.defined() ? at_least_one(source) : to;
+    abx_torch_tensor t = tensor_of(to), f = tensor_of(from), i = tensor_of(places);
+    check(abx_torch_run_scatter(&t, source.defined() ? &f : nullptr, &i,
+        static_cast<unsigned>(at::maybe_wrap_dim(dim, to.dim())), mode, number_of(number), number_of(1.0)));
+    return true;
+}
+
+static void begin(const Tensor &self, const Tensor &out)
+{
+    if (!out.is_same(self))
+        out.copy_(self);
+}
+
+bool scatter_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
+{
+    if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
+        return false;
+    begin(self, out);
+    return scatter(out, dim, index, source, ABX_TORCH_SET);
+}
+
+bool scatter_number_out(const Tensor &self, int64_t dim, const Tensor &index, const Scalar &value, const Tensor &out)
+{
+    if (!can_index(out, index) || out.scalar_type() == at::kBool)
+        return false;
+    begin(self, out);
+    return scatter(out, dim, index, Tensor(), ABX_TORCH_SET_NUMBER, value);
+}
+
+bool scatter_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
+{
+    if (!can_index(out, index))
+        return false;
+    begin(self, out);
+    return scatter(out, dim, index, source, ABX_TORCH_ADD);
+}
+
+bool scatter_reduce_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source,
+    c10::string_view rule, bool include_self, const Tensor &out)
+{
+    if (!can_index(out, index) || !include_self || rule == "mean")
+        return false;
+    begin(self, out);
+    return scatter(out, dim, index, source, rule == "sum" ? ABX_TORCH_ADD : rule == "prod" ? ABX_TORCH_MULTIPLY
+            : rule == "amax" ? ABX_TORCH_LARGER : ABX_TORCH_SMALLER);
+}
+
+bool index_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Scalar &alpha,
+    const Tensor &out)
+{
+    if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
+        return false;
+    begin(self, out);
+    if (index.numel() == 0 || source.numel() == 0)
+        return true;
+    Tensor to = at_least_one(out), from = at_least_one(source);
+    int64_t d = at::maybe_wrap_dim(dim, to.dim());
+    abx_torch_tensor t = tensor_of(to), f = tensor_of(from), i = along(index, from, d);
+    check(abx_torch_run_scatter(&t, &f, &i, static_cast<unsigned>(d), ABX_TORCH_ADD, number_of(0.0),
+        number_of(alpha)));
+    return true;
+}
+
+Tensor embedding_dense_backward(const Tensor &gradient, const Tensor &indices, int64_t rows, int64_t padding,
+    bool by_frequency)
+{
+    if (by_frequency || !can_index(gradient, indices))
+        return OnProcessor<at::_ops::embedding_dense_backward>::call(gradient, indices, rows, padding, by_frequency);
+    count_native("aten::embedding_dense_backward");
+    int64_t width = gradient.size(-1);
+    Tensor out = empty_like_sizes({rows, width}, gradient.scalar_type());
+    out.zero_();
+    if (gradient.numel() == 0)
+        return out;
+    Tensor from = gradient.reshape({-1, width}), index = indices.reshape({-1});
+    abx_torch_tensor t = tensor_of(out), f = tensor_of(from), i = along(index, from, 0);
+    check(abx_torch_run_scatter(&t, &f, &i, 0, ABX_TORCH_ADD, number_of(0.0), number_of(1.0)));
+    if (padding >= 0)
+        out.select(0, padding).zero_();
+    return out;
+}
+
+// ---- advanced indexing: as places of the flat tensor
+
+
+Tensor &index_out(const Tensor &self, const c10::List<std::optional<Tensor>> &indices, Tensor &out)
+{
+    Structured<at::meta::structured_index_Tensor, 1> iter(out);
+    auto indexed = iter.meta(self, indices);
+    size_t count = indexed.sizes.size();
+    if (!can_iterate(iter) || !iter.can_use_32bit_indexing() || count + 2 != static_cast<size_t>(iter.ntensors()))
+        return OnProcessor<at::_ops::index_Tensor_out>::call(self, indices, out);
+    count_native("aten::index.Tensor_out");
+    if (iter.numel()) {
+        abx_torch_elementwise e = elementwise_of(iter, "e_index", static_cast<int>(out.scalar_type()));
+        check(abx_torch_run_pick(&e, indexed.sizes.data(), indexed.strides.data()));
+    }
+    iter.finish();
+    return out;
+}
+
+Tensor &index_put_impl(Tensor &self, const c10::List<std::optional<Tensor>> &indices, const Tensor &values,
+    bool accumulate, bool unsafe)
+{
+    if (!knows(self.scalar_type()) || !self.is_contiguous() || self.numel() >= INT_MAX || self.numel() == 0 ||
+        values.scalar_type() != self.scalar_type())
+        return OnProcessor<at::_ops::_index_put_impl_>::call(self, indices, values, accumulate, unsafe);
+    count_native("aten::_index_put_impl_");
+    Tensor places = at::arange(self.numel(), self.options().dtype(at::kLong)).view(self.sizes());
+    Tensor flat = at::index(places, indices);
+    Tensor from = values.to(self.device()).expand(flat.sizes()).reshape({-1}), index = flat.reshape({-1});
+    scatter(self.view({-1}), 0, index, from, accumulate ? ABX_TORCH_ADD : ABX_TORCH_SET);
+    return self;
+}
+
+// ---- scans
+
+static bool scan(const Tensor &self, int64_t dim, const Tensor &out, bool multiplies)
+{
+    if (!knows(self.scalar_type()) || !knows(out.scalar_type()) || self.dim() > 8 || self.numel() >= INT_MAX)
+        return false;
+    if (self.numel() == 0)
+        return true;
+    Tensor from = at_least_one(self), to = at_least_one(out);
+    abx_torch_tensor t = tensor_of(to), f = tensor_of(from);
+    check(abx_torch_scan(&t, &f, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim())), multiplies));
+    return true;
+}
+
+bool cumsum_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, const Tensor &out)
+{
+    return scan(self, dim, out, false);
+}
+
+bool cumprod_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, const Tensor &out)
+{
+    return scan(self, dim, out, true);
+}
+
+} // namespace arcbox

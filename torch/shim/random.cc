@@ -1,0 +1,100 @@
+// torch: numbers drawn by chance. The generator is one of torch's for the processor in our device's name:
+// its state is saved and restored as any other's. Each launch draws a key from it, and a kernel the numbers.
+#include "shim.h"
+#include "random.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/bernoulli_ops.h>
+#include <ATen/ops/exponential_ops.h>
+#include <ATen/ops/normal_ops.h>
+#include <ATen/ops/random_ops.h>
+#include <ATen/ops/uniform_ops.h>
+#include <mutex>
+
+namespace arcbox {
+using at::Tensor;
+using Maybe = std::optional<at::Generator>;
+
+static uint64_t key_of(const Maybe &generator)
+{
+    at::Generator source = generator && generator->defined() ? *generator : default_generator();
+    TORCH_CHECK(source.device().is_mps(), "Expected a 'mps' device type for generator but found '",
+        source.device().type(), "'");
+    std::lock_guard<std::mutex> hold(source.mutex());
+    return static_cast<at::CPUGeneratorImpl *>(source.unsafeGetGeneratorImpl())->random64();
+}
+
+static void draw(Tensor &self, const Maybe &generator, abx_torch_chance kind, double a, double b, int64_t from = 0,
+    uint64_t range = 0)
+{
+    if (self.numel() == 0)
+        return;
+    Tensor to = self.is_non_overlapping_and_dense() ? self : empty_like_sizes(self.sizes(), self.scalar_type());
+    abx_torch_draw d = {operand_of(to), static_cast<int>(to.scalar_type()), static_cast<uint64_t>(to.numel()),
+        key_of(generator), kind, a, b, from, range};
+    check(abx_torch_draw_numbers(&d));
+    if (!to.is_same(self))
+        self.copy_(to);
+}
+
+static bool is_float(const Tensor &t)
+{
+    return abx_torch_is_float(static_cast<int>(t.scalar_type()));
+}
+
+Tensor &uniform(Tensor &self, double from, double to, Maybe generator)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::uniform_>::call(self, from, to, generator);
+    TORCH_CHECK(from <= to, "uniform_ expects to return a [from, to) range, but found from=", from, " > to=", to);
+    count_native("aten::uniform_");
+    draw(self, generator, ABX_TORCH_UNIFORM, from, to);
+    return self;
+}
+
+Tensor &normal(Tensor &self, double mean, double deviation, Maybe generator)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::normal_>::call(self, mean, deviation, generator);
+    TORCH_CHECK(deviation >= 0.0, "normal expects std >= 0.0, but found std ", deviation);
+    count_native("aten::normal_");
+    draw(self, generator, ABX_TORCH_NORMAL, mean, deviation);
+    return self;
+}
+
+Tensor &bernoulli(Tensor &self, double chance, Maybe generator)
+{
+    if (!knows(self.scalar_type()))
+        return OnProcessor<at::_ops::bernoulli__float>::call(self, chance, generator);
+    TORCH_CHECK(0 <= chance && chance <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", chance);
+    count_native("aten::bernoulli_");
+    draw(self, generator, ABX_TORCH_BERNOULLI, chance, 0);
+    return self;
+}
+
+Tensor &exponential(Tensor &self, double rate, Maybe generator)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::exponential_>::call(self, rate, generator);
+    TORCH_CHECK(rate > 0.0, "exponential_ expects lambda > 0.0, but found lambda=", rate);
+    count_native("aten::exponential_");
+    draw(self, generator, ABX_TORCH_EXPONENTIAL, rate, 0);
+    return self;
+}
+
+Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, Maybe generator)
+{
+    if (!knows(self.scalar_type()) || !to || is_float(self))
+        return OnProcessor<at::_ops::random__from>::call(self, from, to, generator);
+    TORCH_CHECK(from < *to, "random_ expects 'from' to be less than 'to', but got from=", from, " >= to=", *to);
+    count_native("aten::random_");
+    draw(self, generator, ABX_TORCH_INTEGERS, 0, 0, from, static_cast<uint64_t>(*to) - static_cast<uint64_t>(from));
+    return self;
+}
+
+Tensor &random_to(Tensor &self, int64_t to, Maybe generator)
+{
+    return random_from_to(self, 0, to, generator);
+}
+
+} // namespace arcbox
