@@ -10,6 +10,7 @@
 
 #define COLUMNS_MOST (32u << 20) /* bytes of columns at a time */
 #define GROUPS_MOST 4            /* as products */
+#define SUMMED ABX_TORCH_F32     /* the type of columns that are summed: not rounded before that */
 
 /* As kernels/convolution.metal has it; strides in elements. */
 struct parameters {
@@ -59,11 +60,11 @@ static int launch(const char *function, const struct abx_torch_convolution *c,
         const struct parameters *p, const struct abx_torch_operand *operands, unsigned count,
         const size_t grid[3], bool has_bias)
 {
-    int32_t constants[] = {c->type, has_bias};
+    int32_t constants[] = {c->type, has_bias, SUMMED};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
-            .constant_count = 2,
+            .constant_count = 3,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
@@ -143,8 +144,10 @@ static struct abx_torch_matrix turned(struct abx_torch_matrix m)
 
 static struct abx_torch_product product(const struct part *t)
 {
-    return (struct abx_torch_product){
-            .type = t->c->type, .batches = (uint32_t)t->images, .alpha = {1, 1}};
+    return (struct abx_torch_product){.type = t->c->type,
+            .to_type = t->c->type,
+            .batches = (uint32_t)t->images,
+            .alpha = {1, 1}};
 }
 
 static int multiply_output(struct part *t, bool plain)
@@ -174,6 +177,7 @@ static int multiply_input(struct part *t, bool plain)
     m.columns = (uint32_t)t->places;
     m.inner = (uint32_t)t->p.filters;
     m.to = columns_of(t, plain);
+    m.to_type = plain ? t->c->type : SUMMED;
     m.left = turned(weight_of(t));
     m.right = output_of(t);
     int r = abx_torch_multiply(&m);
@@ -208,7 +212,7 @@ static int in_parts(const struct abx_torch_convolution *c, int (*multiply)(struc
     t.places = product_of(c->output.size + 2);
     t.p.column_row = t.places;
     t.p.column_image = t.places * t.rows;
-    int64_t image = t.places * t.rows * width_of(c->type), most = image ? COLUMNS_MOST / image : 1;
+    int64_t image = t.places * t.rows * width_of(SUMMED), most = image ? COLUMNS_MOST / image : 1;
     int64_t images = plain || most > t.p.batch ? t.p.batch : most ? most : 1;
     struct abx_torch_block *block = NULL;
     if (!plain) {

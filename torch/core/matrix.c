@@ -33,11 +33,11 @@ int abx_torch_multiply(const struct abx_torch_product *p)
     bool adds = is_float ? p->beta.f != 0 : p->beta.i != 0;
     struct abx_torch_operand operands[] = {
             p->to.at, p->left.at, p->right.at, adds ? p->added.at : p->to.at};
-    int32_t constants[] = {p->type, adds, p->split != 0};
+    int32_t constants[] = {p->type, adds, p->split != 0, p->to_type};
     struct abx_torch_launch l = {.library = "matrix",
             .function = is_float ? "multiply" : "multiply_integers",
             .constants = constants,
-            .constant_count = 3,
+            .constant_count = 4,
             .parameters = &parameters,
             .parameter_size = sizeof parameters,
             .operands = operands,

@@ -15,9 +15,10 @@ struct abx_torch_matrix {
 };
 
 /* to = beta * added + alpha * left x right, for each of `batches`. `added` is read only when beta
- * is not 0, as torch has it: NaN times 0 is no number of the sum. All have the same type. */
+ * is not 0, as torch has it: NaN times 0 is no number of the sum. All have the same type; of
+ * floating-point numbers, `to` may have another. */
 struct abx_torch_product {
-    int type;
+    int type, to_type;
     uint32_t batches, rows, columns, inner;
     struct abx_torch_matrix to, left, right, added;
     struct abx_torch_number alpha, beta;

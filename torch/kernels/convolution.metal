@@ -1,5 +1,6 @@
 // Convolutions over three dimensions. c_type0: the elements' type.
 #define c_has_bias c_constant1
+#define c_summed c_constant2 // the type of columns that are folded
 
 struct parameters {
     int in[3], out[3], window[3], stride[3], padding[3], dilation[3];
@@ -68,7 +69,7 @@ kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *colum
         if (o.x < 0)
             continue;
         long place = (o.x * p.out[1] + o.y) * p.out[2] + o.z;
-        sum += load<float>(columns + (at.z * p.column_image + (at.y * long(window) + k) * p.column_row + place) * width(), c_type0);
+        sum += load<float>(columns + (at.z * p.column_image + (at.y * long(window) + k) * p.column_row + place) * size_of(c_summed), c_summed);
     }
     store(input + (at.z * p.input[0] + at.y * p.input[1] + along(p.input, i)) * width(), c_type0, sum);
 }

@@ -1,6 +1,7 @@
 // Products of matrices with any strides. c_type0: the elements' type.
 #define c_adds c_constant1  // beta * added
 #define c_split c_constant2 // the inner side is of two strides
+#define c_to_type c_constant3
 struct parameters {
     uint rows, columns, inner;
     uint split; // the inner side's elements n are at n / split and n % split
@@ -72,7 +73,7 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
         for (int j = 0; j < 4; j++)
             simdgroup_store(sums[i][j], result + i * 8 * TILE + j * 8, TILE);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    to += long(group.z) * p.to[0] * width();
+    to += long(group.z) * p.to[0] * size_of(c_to_type);
     added += long(group.z) * p.added[0] * width();
     for (uint i = lane; i < TILE * TILE; i += 32) {
         uint row = first_row + i / TILE, column = first_column + i % TILE;
@@ -81,7 +82,7 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
         float v = p.alpha * result[i];
         if (c_adds)
             v += p.beta * load<float>(added + (row * p.added[1] + column * p.added[2]) * width(), c_type0);
-        store(to + (row * p.to[1] + column * p.to[2]) * width(), c_type0, v);
+        store(to + (row * p.to[1] + column * p.to[2]) * size_of(c_to_type), c_to_type, v);
     }
 }
 

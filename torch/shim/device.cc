@@ -86,6 +86,7 @@ static abx_torch_counts counts()
 }
 
 struct Hooks final : at::MPSHooksInterface {
+    Hooks() = default;
     explicit Hooks(at::MPSHooksArgs) {}
     void init() const override { check(abx_torch_open()); }
     bool hasMPS() const override { return true; }

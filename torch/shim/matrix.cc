@@ -35,7 +35,7 @@ static bool multiply(const Tensor &to, const Tensor &left, const Tensor &right, 
         return true;
     int64_t n = to.dim();
     abx_torch_product product = {};
-    product.type = static_cast<int>(to.scalar_type());
+    product.type = product.to_type = static_cast<int>(to.scalar_type());
     product.batches = static_cast<uint32_t>(n > 2 ? to.size(n - 3) : 1);
     product.rows = static_cast<uint32_t>(to.size(n - 2));
     product.columns = static_cast<uint32_t>(to.size(n - 1));

@@ -11,27 +11,36 @@
 #include <functional>
 #include <type_traits>
 
+// Whether this version's meta functions pass names of dimensions: asked of its headers by the build.
+#if ABX_TORCH_NAMES
+#define ABX_NAMES_PARAMETER , at::DimnameList names
+#define ABX_NAMES , names
+#else
+#define ABX_NAMES_PARAMETER
+#define ABX_NAMES
+#endif
+
 namespace arcbox {
 
 template <class Meta, size_t N> struct Structured final : Meta {
     template <class... T> explicit Structured(T &...outputs) : outputs_{std::ref(outputs)...} {}
 
-    void set_output_strided(int64_t index, at::IntArrayRef sizes, at::IntArrayRef strides, at::TensorOptions options,
-        at::DimnameList names) override
+    void set_output_strided(int64_t index, at::IntArrayRef sizes, at::IntArrayRef strides, at::TensorOptions options
+            ABX_NAMES_PARAMETER) override
     {
         const at::Tensor &out = outputs_[index].get();
         fit(out, sizes, strides, options);
         // The kernel wants other strides than the given result has: through one of its own.
         if (!strides.empty() && out.strides() != strides)
             proxies_[index] = at::empty_strided(sizes, strides, options);
-        tell_iterator(index, sizes, strides, options, names);
+        tell_iterator(index, sizes, strides, options ABX_NAMES);
     }
 
     void set_output_raw_strided(int64_t index, at::IntArrayRef sizes, at::IntArrayRef strides,
-        at::TensorOptions options, at::DimnameList names) override
+        at::TensorOptions options ABX_NAMES_PARAMETER) override
     {
         fit(outputs_[index].get(), sizes, strides, options);
-        tell_iterator(index, sizes, strides, options, names);
+        tell_iterator(index, sizes, strides, options ABX_NAMES);
     }
 
     const at::Tensor &maybe_get_output(int64_t index) override
@@ -64,10 +73,10 @@ private:
     }
 
     void tell_iterator(int64_t index, at::IntArrayRef sizes, at::IntArrayRef strides,
-        const at::TensorOptions &options, at::DimnameList names)
+        const at::TensorOptions &options ABX_NAMES_PARAMETER)
     {
         if constexpr (std::is_base_of_v<at::TensorIteratorBase, Meta>)
-            Meta::set_output_raw_strided(index, sizes, strides, options, names);
+            Meta::set_output_raw_strided(index, sizes, strides, options ABX_NAMES);
     }
 
     std::array<std::reference_wrapper<at::Tensor>, N> outputs_;
