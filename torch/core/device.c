@@ -36,8 +36,25 @@ const char *abx_torch_error(void)
     return error_text;
 }
 
+/* A forked child has the parent's objects and not its connection. It may free memory, which then
+ * stays where it is, and nothing else. */
+static bool is_forked_child;
+
+static void in_child(void)
+{
+    is_forked_child = core.device != NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+static int fail_in_child(void)
+{
+    return core_fail(ENODEV, "Cannot re-initialize MPS in forked subprocess. To use MPS with "
+                             "multiprocessing, you must use the 'spawn' start method");
+}
+
 static int open_device(void)
 {
+    pthread_atfork(core_lock, core_unlock, in_child);
     core.device = metal_new_device();
     core.queue = core.device ? metal_new_queue(core.device) : NULL;
     if (!core.queue)
@@ -52,8 +69,9 @@ int abx_torch_open(void)
     core_lock();
     if (result > 0)
         result = open_device();
+    int r = is_forked_child ? fail_in_child() : result;
     core_unlock();
-    return result;
+    return r;
 }
 
 /* 1024 threads at most, more along x than along y and z. */
@@ -102,7 +120,7 @@ int abx_torch_run(const struct abx_torch_launch *l)
             l->parameter_size > ABX_TORCH_MAX_PARAMETERS)
         return core_fail(E2BIG, "a launch of '%s' has too many operands", l->library);
     core_lock();
-    int r = launch(l);
+    int r = is_forked_child ? fail_in_child() : launch(l);
     core_unlock();
     return r;
 }
@@ -117,7 +135,7 @@ void abx_torch_commit(void)
 int abx_torch_wait(uint64_t number)
 {
     core_lock();
-    int r = batch_wait(number);
+    int r = is_forked_child ? fail_in_child() : batch_wait(number);
     core_unlock();
     return r;
 }
@@ -157,7 +175,9 @@ int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size)
 {
     int r = 0;
     core_lock();
-    if (batch_has_ended(to.block->last_use))
+    if (is_forked_child)
+        r = fail_in_child();
+    else if (batch_has_ended(to.block->last_use))
         memcpy(to.data, from, size);
     else
         r = upload_staged(to, from, size);

@@ -69,7 +69,9 @@ static const int registered = [] {
 abx_torch_block *block_of(const at::TensorBase &tensor)
 {
     const c10::DataPtr &data = tensor.storage().data_ptr();
-    TORCH_CHECK(data.get_deleter() == &release, "expected a tensor whose memory is on the mps device");
+    TORCH_CHECK(data.get_deleter() == &release,
+        "Expected all tensors to be on the same device, but found at least two devices, mps:0 and ", tensor.device(),
+        "!");
     return static_cast<abx_torch_block *>(data.get_context());
 }
 

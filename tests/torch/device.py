@@ -1,0 +1,135 @@
+"""The device itself: what a program asks of it, what it refuses, and in which words."""
+import io
+import os
+import sys
+import warnings
+
+import torch
+
+import arcbox_mps
+
+FAILED = []
+
+
+def check(what, good):
+    print(f"{what}: {'ok' if good else 'FAILED'}")
+    if not good:
+        FAILED.append(what)
+
+
+def refuses(what, words, function):
+    try:
+        function()
+        check(f"{what} is refused", False)
+    except Exception as e:
+        good = words in str(e)
+        check(f"{what} is refused{'' if good else f': {type(e).__name__}: {e}'}", good)
+
+
+def test_presence():
+    check("available", torch.backends.mps.is_available() and torch.backends.mps.is_built())
+    check("one device", torch.mps.device_count() == 1 and torch.ones(1, device="mps").is_mps)
+    check("accelerator", not hasattr(torch, "accelerator") or torch.accelerator.current_accelerator().type == "mps")
+    torch.mps.synchronize()
+    kept = torch.empty(1 << 20, device="mps")
+    check("memory is counted", torch.mps.current_allocated_memory() >= kept.nbytes and
+          torch.mps.driver_allocated_memory() >= torch.mps.current_allocated_memory() and
+          torch.mps.recommended_max_memory() > 1 << 30)
+
+
+def test_copies():
+    x = torch.arange(24.).view(2, 3, 4)
+    for name, view in (("plain", x), ("turned", x.permute(2, 0, 1)), ("stepped", x[:, ::2, 1:]), ("none", x[:0])):
+        check(f"there and back: {name}", torch.equal(view.to("mps").cpu(), view))
+        there = torch.zeros(view.shape, device="mps")
+        there.copy_(view)
+        check(f"copied into: {name}", torch.equal(there.cpu(), view))
+    for kind in (torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
+                 torch.bool, torch.complex64):
+        values = torch.tensor([0, 1, 2, 100]).to(kind)
+        check(f"{kind}", torch.equal(values.to("mps").cpu(), values))
+        check(f"{kind} from float", torch.equal(torch.tensor([0, 0.5, 2.7, 100.], device="mps").to(kind).cpu(),
+                                                torch.tensor([0, 0.5, 2.7, 100.]).to(kind)))
+    y = torch.zeros(4, device="mps")
+    for n in range(100):  # each copy is of its own moment
+        y.copy_(torch.full((4,), float(n)))
+        z = y + 1
+    check("copies into memory in use", z.cpu().tolist() == [100.0] * 4)
+
+
+def test_waits():
+    x = torch.ones(1000, device="mps")
+    torch.mps.synchronize()
+    before = arcbox_mps.statistics()
+    for _ in range(1000):
+        x = x * 1.0001 + 0.1
+    x.sum().item()
+    taken = {k: v - before[k] for k, v in arcbox_mps.statistics().items()}
+    check(f"2001 launches, one wait ({taken['launches']}, {taken['waits']})",
+          taken["launches"] >= 2001 and taken["waits"] <= 1)
+    check("memory is used again", taken["held"] == 0)
+
+
+def test_saved():
+    buffer = io.BytesIO()
+    torch.save({"w": torch.arange(6., device="mps").view(2, 3)}, buffer)
+    for where in (None, "cpu", "mps"):
+        buffer.seek(0)
+        got = torch.load(buffer, map_location=where)["w"]
+        check(f"loaded to {where}", got.device.type == (where or "mps") and got.cpu().flatten().tolist() == list(range(6)))
+
+
+def test_chance():
+    torch.manual_seed(5)
+    state = torch.mps.get_rng_state()
+    a = torch.randn(50000, device="mps")
+    b = torch.rand(50000, device="mps")
+    torch.mps.set_rng_state(state)
+    check("the state is restored", torch.equal(a, torch.randn(50000, device="mps")))
+    check("normal", abs(a.mean().item()) < 0.03 and abs(a.std().item() - 1) < 0.03)
+    check("uniform", 0 <= b.min().item() and b.max().item() < 1 and abs(b.mean().item() - 0.5) < 0.01)
+    g = torch.Generator(device="mps").manual_seed(1)
+    c = torch.rand(8, device="mps", generator=g)
+    g.manual_seed(1)
+    check("a generator of its own", torch.equal(c, torch.rand(8, device="mps", generator=g)))
+    check("dropout", abs(torch.nn.functional.dropout(torch.ones(20000, device="mps"), 0.25).mean().item() - 1) < 0.05)
+
+
+def test_refused():
+    refuses("float64", "doesn't support float64", lambda: torch.zeros(2, dtype=torch.float64, device="mps"))
+    refuses("a tensor of the processor", "two devices", lambda: torch.ones(2, device="mps") + torch.ones(2))
+    refuses("a matrix of the processor", "two devices", lambda: torch.ones(2, 2, device="mps") @ torch.ones(2, 2))
+    refuses("numpy()", "can't convert mps:0 device type tensor to numpy", lambda: torch.ones(2, device="mps").numpy())
+    refuses("too much memory", "MPS backend out of memory", lambda: torch.empty(1 << 45, device="mps"))
+    check("memory is usable after that", torch.ones(3, device="mps").sum().item() == 3)
+    refuses("shapes that do not fit", "must match the size", lambda: torch.ones(2, device="mps") + torch.ones(3, device="mps"))
+    for what, expected in (("is said", True), ("is said once", False)):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            torch.linalg.svd(torch.eye(3, device="mps"))
+        check(f"what the processor runs {what}",
+              any("will fall back to run on the CPU" in str(w.message) for w in said) == expected)
+
+
+def test_fork():
+    x = torch.ones(3, device="mps").sum()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            (torch.ones(3, device="mps") + 1).sum().item()
+            os._exit(1)
+        except RuntimeError as e:
+            os._exit(0 if "forked" in str(e) else 2)
+    check("a forked child is refused", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0)
+    check("its parent goes on", x.item() == 3)
+
+
+def main():
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            test()
+    sys.exit(len(FAILED))
+
+
+if __name__ == "__main__":
+    main()
