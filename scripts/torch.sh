@@ -51,6 +51,8 @@ sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" "$work/uris" |
 for deb in "$work"/debs/base-files_*.deb "$work"/debs/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -C "$work/made/root" -x --keep-directory-symlink --no-same-owner
 done
+echo 'root:x:0:0:root:/root:/bin/bash' >"$work/made/root/etc/passwd"
+echo 'root:x:0:' >"$work/made/root/etc/group"
 libraries=$work/made/root/usr/lib/x86_64-linux-gnu
 for name in libblas.so.3 liblapack.so.3 libopenblas.so.0; do # as its package's script would
     ln -sf "openblas-pthread/$name" "$libraries/$name"

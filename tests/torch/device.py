@@ -1,6 +1,7 @@
 """The device itself: what a program asks of it, what it refuses, and in which words."""
 import io
 import os
+import subprocess
 import sys
 import warnings
 
@@ -109,6 +110,13 @@ def test_refused():
             torch.linalg.svd(torch.eye(3, device="mps"))
         check(f"what the processor runs {what}",
               any("will fall back to run on the CPU" in str(w.message) for w in said) == expected)
+
+
+def test_unknown_version():
+    got = subprocess.run([sys.executable, "-c", "import torch; torch.__version__ = '9.9.1+cpu'; import arcbox_mps; "
+                          "arcbox_mps.autoload(); print(torch.ones(2).sum().item())"], capture_output=True, text=True)
+    check("an unknown version of torch is left as it was",
+          got.stdout == "2.0\n" and got.stderr == 'arcbox: torch 9.9.1+cpu is not known here: no device "mps"\n')
 
 
 def test_fork():
