@@ -19,14 +19,11 @@ struct sandbox {
     char *homes[2]; /* the caller's by its variable and by the list of users, without links; or NULL
                      */
     char *stage;    /* our guest tree, NULL without --gpu */
-    char *scratch;  /* where the private file systems are mounted */
-    char *layers;   /* the writable layer when memory does not do */
-    char *socket_folder;          /* of the tenant, NULL without --gpu, and with --vm, which has */
-    char *socket;                 /* the tenant's for its device */
     bool has_python;              /* the tree has ABX_PYTHON_FOLDER */
     char *scratch;                /* where the private file systems are mounted */
     char *layers;                 /* the writable layer when memory does not do */
-    char *socket_folder;          /* of the tenant, NULL without --gpu */
+    char *socket_folder;          /* of the tenant, NULL without --gpu, and with --vm, which has */
+    char *socket;                 /* the tenant's for its device */
     char *here;                   /* the caller's folder; NULL for a folder image */
     char *folder;                 /* the command's working folder */
     char *keep[ABX_MAX_KEPT + 1]; /* folders visible although they lie in a private one */
