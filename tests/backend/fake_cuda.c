@@ -519,7 +519,7 @@ static void execute(struct abx_cu_stream *s, struct op *o)
     while (o->kind == WAIT && o->event->reached < o->value && !spoilt)
         pthread_cond_wait(&changed, &lock);
     if (o->kind == LAUNCH && o->to)
-        *(uint32_t *)(uintptr_t)o->to = o->value; /* it has begun */
+        __atomic_store_n((uint32_t *)(uintptr_t)o->to, o->value, __ATOMIC_RELEASE); /* it began */
     if (o->kind == LAUNCH && hang > 1)
         hang--;
     else

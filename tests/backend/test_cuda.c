@@ -380,6 +380,37 @@ static int test_endless(void)
     return 0;
 }
 
+/* The same while more is being issued than there is room for, and while another queue waits for an
+ * event that comes afterwards. */
+static int test_endless_long(void)
+{
+    struct world w;
+    struct batch b, waits;
+    struct abx_event *event = event_new();
+    struct abx_queue *other;
+    CHECK(make_world(&w) == 0 && CUDA->queue->create(w.device, &other) == 0);
+    hang(1);
+    batch_init(&b);
+    batch_init(&waits);
+    add_dispatches(&b, &w, 5000);
+    add_event(&waits, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_submit(&b, w.queue, CUDA);
+    batch_submit(&waits, other, CUDA);
+    usleep(50000);
+    CUDA->device->watchdog(w.device, 100000u);
+    CHECK(lost == 1);
+    CHECK(batch_wait(&b) == ABX_EXEC_TIMEOUT);
+    CHECK(batch_wait(&waits) == ABX_EXEC_DEVICE_REMOVED);
+    hang(0);
+    CUDA->queue->destroy(other);
+    event_ops.signal(event, 1);
+    batch_finish(&b), batch_finish(&waits);
+    end_world(&w);
+    event_free(event);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
 static int test_fault(void)
 {
     struct world w;
@@ -471,8 +502,9 @@ int main(void)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"replay", test_replay}, {"grids", test_grids}, {"endless", test_endless},
-            {"fault", test_fault}, {"out_of_memory", test_out_of_memory},
-            {"refusals", test_refusals}, {"losses", test_losses}};
+            {"endless_long", test_endless_long}, {"fault", test_fault},
+            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
+            {"losses", test_losses}};
     char why[192], names[2][64];
     int bad = 0;
     CHECK(CUDA->usable(why, sizeof why) == 0);

@@ -9,11 +9,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* While the device works: a part of what it has taken so far. */
 #define SLEEP_PART 256u
 #define SLEEP_LEAST_NS 5000u
 #define SLEEP_MOST_NS 200000u
+#define THREAD_PATIENCE_MS 100
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */
 
 /* ---- marks */
@@ -292,9 +294,13 @@ static void end_all(struct abx_queue *q)
         pthread_mutex_lock(&q->lock);
     }
     struct abx_submission *s = q->current == q->ended ? NULL : q->current;
+    if (s && q->judged)
+        s->result = q->verdict;
+    q->judged = false;
     q->current = NULL;
     pthread_mutex_unlock(&q->lock);
     q->unmarked = false;
+    abx_cuda_end_wait(q);
     if (s)
         finish(q, s, ABX_EXEC_DEVICE_REMOVED);
     while ((s = next_submission(q))) {
@@ -513,6 +519,43 @@ static struct abx_submission *take_head(struct abx_queue *q, bool fails)
     return s;
 }
 
+/* What is being issued belongs to the queue's thread, which ends it when it sees this. True: it did
+ * not, since it is held up in the driver, and will not touch it any more before the process ends.
+ */
+static bool leave_to_thread(struct abx_queue *q, const struct abx_exec_result *r)
+{
+    pthread_mutex_lock(&q->lock);
+    q->verdict = *r;
+    q->judged = true;
+    q->ended = NULL;
+    pthread_mutex_unlock(&q->lock);
+    rouse(q);
+    bool judged = true;
+    for (int i = 0; i < THREAD_PATIENCE_MS && judged; i++) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        pthread_mutex_lock(&q->lock);
+        judged = q->judged;
+        pthread_mutex_unlock(&q->lock);
+    }
+    return judged;
+}
+
+static void fail_head(struct abx_queue *q, struct abx_submission *s, struct abx_exec_result r)
+{
+    pthread_mutex_lock(&q->lock);
+    bool issued = s != q->current || pthread_equal(q->thread, pthread_self());
+    pthread_mutex_unlock(&q->lock);
+    if (!issued && !leave_to_thread(q, &r))
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->judged = false;
+    q->ended = s;
+    pthread_mutex_unlock(&q->lock);
+    s->result = r;
+    atomic_fetch_add(&q->finished, 1);
+    s->done(s, &s->result);
+}
+
 void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, int error,
         uint64_t limit_ms, const char *text)
 {
@@ -526,9 +569,7 @@ void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, i
             r.limit = error == ABX_EXEC_TIMEOUT ? limit_ms : 0;
             r.end_ns = abx_now_ns();
             name_kernel(q, &r, s);
-            s->result = r;
-            atomic_fetch_add(&q->finished, 1);
-            s->done(s, &s->result);
+            fail_head(q, s, r);
         }
         rouse(q);
     }

@@ -59,6 +59,8 @@ struct abx_queue {
     uint32_t mark_first, mark_count;
     _Atomic bool lost;                  /* the device is: nothing more is issued */
     const struct abx_submission *ended; /* by whom the device was lost */
+    struct abx_exec_result verdict;     /* for the submission being issued, */
+    bool judged;                        /* when there is one */
     uint64_t last_ns;                   /* when the last mark was reached */
     uint64_t done_ns;                   /* when the last submission was over */
     uint32_t word;                      /* its place among the device's */
@@ -127,6 +129,9 @@ uint64_t abx_cuda_inline_bytes(const struct abx_exec_dispatch *c);
 char *abx_cuda_copy_inline(char *to, const struct abx_exec_dispatch *c);
 /* A place of the staging ring, whole. */
 bool abx_cuda_staging_room(struct abx_queue *q, uint64_t bytes, uint64_t *ret_at);
+
+/* Of a queue that waits for an event, or does not. */
+void abx_cuda_end_wait(struct abx_queue *q);
 
 /* replay.c: the dispatches from q->at on, when the like of them were issued before: q->consumed
  * says how many bytes of commands that was. Nothing done, and ON: they are to be issued as they

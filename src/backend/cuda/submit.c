@@ -399,9 +399,11 @@ static void event_reached(void *user)
     put_wait(w);
 }
 
-static void end_wait(struct abx_queue *q)
+void abx_cuda_end_wait(struct abx_queue *q)
 {
     struct abx_cuda_wait *w = q->wait;
+    if (!w)
+        return;
     q->wait = NULL;
     /* Somebody is about to rouse this queue: not before that may it end. */
     if (!atomic_exchange(&w->queue, NULL))
@@ -430,13 +432,12 @@ static enum abx_cuda_step wait_event(struct abx_queue *q, const struct abx_exec_
         }
     }
     if (!reached && abx_cuda_cancelled(q)) {
-        end_wait(q);
+        abx_cuda_end_wait(q);
         return refuse(q, ABX_EXEC_DEVICE_REMOVED);
     }
     if (!reached)
         return ABX_CUDA_STEP_BLOCKED;
-    if (q->wait)
-        end_wait(q);
+    abx_cuda_end_wait(q);
     return ABX_CUDA_STEP_ON;
 }
 
