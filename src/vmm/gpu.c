@@ -14,7 +14,7 @@
 #define BUCKETS 4096u
 /* Of what the guest gives up and a worker still has, answers that are held: the guest's queue has
  * 256 places. A program that gives up more at once has been killed, or does nothing right. */
-#define MAX_LEAVING 64u
+#define MAX_LEAVING 128u
 
 struct resource {
     struct resource *next;
@@ -216,6 +216,13 @@ static void end_users(struct abx_vmm_gpu *gpu, const struct resource *r)
                     abx_vmm_link_end(gpu->contexts[i].link);
 }
 
+static void hear_all(struct abx_vmm_gpu *gpu)
+{
+    for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++)
+        if (gpu->contexts[i].link && !gpu->contexts[i].link->over)
+            abx_vmm_link_ready(gpu->contexts[i].link, POLLIN, 0);
+}
+
 static uint32_t remove_resource(struct abx_vmm_gpu *gpu, struct command *c, bool whole)
 {
     struct virtio_gpu_resource_unref body;
@@ -223,6 +230,8 @@ static uint32_t remove_resource(struct abx_vmm_gpu *gpu, struct command *c, bool
     if (!read_body(c, &body, sizeof body) || !(r = *find_resource(gpu, body.resource_id)) ||
             r->leaving)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    if (r->uses)
+        hear_all(gpu); /* an honest guest waited for that: it has been said */
     if (!r->uses) {
         remove_now(gpu, r, whole);
         return VIRTIO_GPU_RESP_OK_NODATA;

@@ -36,7 +36,7 @@ grep -q 'Read-only' err && pass || fail "no word of a read-only mount: $(cat err
 says 'no such command' 127 'no such command in the container' "$arcbox" run --vm host no-such-command
 # Signals reach the command.
 "$arcbox" run --vm host sh -c 'trap "echo stopped; exit 3" TERM; echo ready; sleep 100 & wait' >out &
-for i in $(seq 200); do grep -q ready out && break; sleep 0.1; done
+for i in $(seq 1200); do grep -qs ready out && break; sleep 0.1; done
 kill -TERM $!
 wait $!
 same 'the end by a signal' 3 $?

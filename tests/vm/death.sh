@@ -17,7 +17,7 @@ below() {
 start() {
     "$arcbox" run --vm --gpus device=cpu --name "$1" -v "$loop:/loop" host /loop >"$1.out" 2>"$1.err" &
     arcbox_pid=$!
-    for i in $(seq 300); do grep -q ready "$1.out" && break; sleep 0.1; done
+    for i in $(seq 1200); do grep -qs ready "$1.out" && break; sleep 0.1; done
     device=$(below $arcbox_pid arcbox-vmm) qemu=$(below $arcbox_pid qemu-system-x86)
     [ -n "$device" ] && [ -n "$qemu" ] || fail "$1: device '$device', hypervisor '$qemu'"
 }
