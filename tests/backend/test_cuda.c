@@ -230,13 +230,13 @@ static int test_places(void)
     CHECK(ops->create_private(w.device, half, 0, &bad) == -EINVAL);
     int state = 0;
     CHECK(ops->import(w.device, half - (59u << 20), PAGE, imported, &state, &bad) == -EINVAL);
-    /* A page of zeros behind shared memory, until something else is there. */
+    /* A page of zeros behind shared memory, where nothing else is. */
     CHECK(w.shared[4 * PAGE] == 0);
-    struct abx_device_memory *next = import(&w, w.shared + 4 * PAGE, PAGE);
-    CHECK(next);
-    w.shared[4 * PAGE] = 5;
-    CHECK(w.shared[5 * PAGE] == 0 && w.shared[4 * PAGE] == 5);
-    ops->destroy(next);
+    CHECK(!import(&w, w.shared + 3 * PAGE, PAGE));
+    struct abx_device_memory *next = import(&w, w.shared + 5 * PAGE, 2 * PAGE);
+    struct abx_device_memory *before = import(&w, w.shared - 2 * PAGE, 2 * PAGE);
+    CHECK(next && before && w.shared[7 * PAGE] == 0);
+    ops->destroy(before), ops->destroy(next);
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < ABX_ARRAY_SIZE(m); i++) {
             char *at = half + i * (100 * PAGE);

@@ -19,6 +19,7 @@
 #endif
 
 #define GUARD_BYTES 4096u
+#define IMPORT_AT_ONCE (4u << 20) /* smaller pieces */
 
 struct slot {
     abx_cu_memory memory;
@@ -266,111 +267,71 @@ static void free_private(struct abx_device_memory *m)
 
 /* ---- shared memory. Programs read a little past the end of a buffer and do not use what they get
  * (ggml reads rows in steps of 32); a GPU of Apple's gives zeros. Behind each piece of shared
- * memory there is a page for that, unless the guest puts something else there. Behind private
- * memory is the rest of its slot. */
+ * memory there is a page for that, registered with it, where the guest has put nothing else (its
+ * library leaves room). Behind private memory is the rest of its slot. */
 
 static bool touches(const struct abx_device_memory *m, abx_cu_address at, uint64_t bytes)
 {
-    return at < m->address + m->bytes && m->address < at + bytes;
+    return at < m->address + m->bytes + (m->guarded ? GUARD_BYTES : 0) && m->address < at + bytes;
 }
 
-static int add_guard(struct abx_device_memory *m)
+/* From here on the pages are its own. -EINVAL: they are another's, or one of them is private
+ * memory's. */
+static int enlist(struct abx_device_memory *m)
 {
     struct abx_device *device = m->device;
-    abx_cu_address at = m->address + m->bytes;
-    void *page = (void *)(uintptr_t)at;
-    int result = ABX_CU_OK;
-    pthread_mutex_lock(&device->lock);
-    bool free = at + GUARD_BYTES <= m->window->address + m->window->bytes &&
-                !m->window->slots[first_slot(m->window, at)].privates;
-    for (const struct abx_device_memory *o = device->live; o && free; o = o->next_live)
-        free = !touches(o, at, GUARD_BYTES);
-    if (free) {
-        result = mmap(page, GUARD_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
-                         ? ABX_CU_OUT_OF_MEMORY
-                         : abx_cu.host_register(page, GUARD_BYTES, ABX_CU_HOST_PORTABLE_MAPPED);
-        m->guarded = !result;
-        if (result)
-            abx_window_vacate(page, GUARD_BYTES);
+    struct abx_cuda_window *w = m->window = window_of(device, m->address, m->bytes);
+    if (!w)
+        return -EINVAL;
+    for (size_t i = first_slot(w, m->address); i <= last_slot(w, m->address, m->bytes); i++)
+        if (w->slots[i].privates)
+            return -EINVAL;
+    abx_cu_address end = m->address + m->bytes;
+    m->guarded =
+            end + GUARD_BYTES <= w->address + w->bytes && !w->slots[first_slot(w, end)].privates;
+    for (const struct abx_device_memory *o = device->live; o; o = o->next_live) {
+        if (touches(o, m->address, m->bytes))
+            return -EINVAL;
+        if (touches(o, end, GUARD_BYTES))
+            m->guarded = false;
     }
-    pthread_mutex_unlock(&device->lock);
-    return abx_cuda_errno(result);
-}
-
-/* The device's lock is held. replaced: something else is mapped there by now. */
-static void drop_guard(struct abx_device_memory *m, bool replaced)
-{
-    void *page = (void *)(uintptr_t)(m->address + m->bytes);
-    if (!m->guarded)
-        return;
-    m->guarded = false;
-    (void)abx_cu.host_unregister(page);
-    if (!replaced)
-        abx_window_vacate(page, GUARD_BYTES);
-}
-
-static void enlist(struct abx_device_memory *m)
-{
-    struct abx_device *device = m->device;
-    for (struct abx_device_memory *o = device->live; o; o = o->next_live)
-        if (touches(m, o->address + o->bytes, GUARD_BYTES))
-            drop_guard(o, true);
+    for (size_t i = first_slot(w, m->address); i <= last_slot(w, m->address, m->bytes); i++)
+        w->slots[i].imports++;
     m->next_live = device->live;
     device->live = m;
+    return 0;
 }
 
 static void delist(struct abx_device_memory *m)
 {
     struct abx_device_memory **at = &m->device->live;
-    while (*at && *at != m)
+    while (*at != m)
         at = &(*at)->next_live;
-    if (*at)
-        *at = m->next_live;
-    drop_guard(m, false);
-}
-
-static int count_import(struct abx_device_memory *m, bool in)
-{
-    struct abx_device *device = m->device;
-    int r = 0;
-    pthread_mutex_lock(&device->lock);
+    *at = m->next_live;
     struct abx_cuda_window *w = m->window;
-    if (!w)
-        w = m->window = window_of(device, m->address, m->bytes);
-    if (!w)
-        r = -EINVAL;
-    else if (in)
-        enlist(m);
-    else
-        delist(m);
-    for (size_t i = w ? first_slot(w, m->address) : 1; w && i <= last_slot(w, m->address, m->bytes);
-            i++) {
-        if (in && w->slots[i].privates)
-            r = -EINVAL;
-        w->slots[i].imports += in ? 1 : -1;
-    }
-    pthread_mutex_unlock(&device->lock);
-    return r;
+    for (size_t i = first_slot(w, m->address); i <= last_slot(w, m->address, m->bytes); i++)
+        w->slots[i].imports--;
 }
 
 static int register_pages(struct abx_device_memory *m)
 {
-    void *at = (void *)(uintptr_t)m->address;
+    char *at = (char *)(uintptr_t)m->address;
     abx_cu_address seen = 0;
     if (atomic_load(&m->device->lost))
         return -EIO;
+    if (m->guarded && mmap(at + m->bytes, GUARD_BYTES, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return -ENOMEM;
     /* Where the kernel is too old for it the driver brings the pages, more slowly. */
     (void)madvise(at, m->bytes, MADV_POPULATE_WRITE);
-    int result = abx_cu.host_register(at, m->bytes, ABX_CU_HOST_PORTABLE_MAPPED);
+    int result = abx_cu.host_register(
+            at, m->bytes + (m->guarded ? GUARD_BYTES : 0), ABX_CU_HOST_PORTABLE_MAPPED);
     if (result)
         return abx_cuda_errno(result);
     m->registered = true;
     result = abx_cu.host_address(&seen, at, 0);
     /* Kernels would go somewhere else than the guest was told. */
-    if (result || seen != m->address)
-        return -EIO;
-    return add_guard(m);
+    return result || seen != m->address ? -EIO : 0;
 }
 
 static void *importer(void *argument)
@@ -395,6 +356,15 @@ static void *importer(void *argument)
     return NULL;
 }
 
+static void import_later(struct abx_device *device, struct abx_device_memory *m)
+{
+    pthread_mutex_lock(&device->lock);
+    *device->imports_end = m;
+    device->imports_end = &m->next;
+    pthread_cond_signal(&device->import_wake);
+    pthread_mutex_unlock(&device->lock);
+}
+
 static int import(struct abx_device *device, void *address, uint64_t bytes,
         void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
 {
@@ -407,19 +377,20 @@ static int import(struct abx_device *device, void *address, uint64_t bytes,
             .imported = true,
             .done = done,
             .user = user};
-    int r = count_import(m, true);
+    pthread_mutex_lock(&device->lock);
+    int r = enlist(m);
+    pthread_mutex_unlock(&device->lock);
     if (r < 0) {
-        if (m->window)
-            (void)count_import(m, false);
         free(m);
         return r;
     }
     *ret = m;
-    pthread_mutex_lock(&device->lock);
-    *device->imports_end = m;
-    device->imports_end = &m->next;
-    pthread_cond_signal(&device->import_wake);
-    pthread_mutex_unlock(&device->lock);
+    if (bytes > IMPORT_AT_ONCE)
+        import_later(device, m);
+    else { /* two changes of threads would take as long */
+        abx_cuda_enter(device);
+        done(user, register_pages(m));
+    }
     return 0;
 }
 
@@ -427,12 +398,17 @@ static void memory_destroy(struct abx_device_memory *m)
 {
     if (!m)
         return;
-    abx_cuda_enter(m->device);
+    struct abx_device *device = m->device;
+    abx_cuda_enter(device);
     if (m->registered)
         (void)abx_cu.host_unregister((void *)(uintptr_t)m->address);
-    if (m->imported)
-        (void)count_import(m, false);
-    else
+    if (m->imported) {
+        pthread_mutex_lock(&device->lock);
+        if (m->guarded)
+            abx_window_vacate((void *)(uintptr_t)(m->address + m->bytes), GUARD_BYTES);
+        delist(m);
+        pthread_mutex_unlock(&device->lock);
+    } else
         free_private(m);
     free(m);
 }

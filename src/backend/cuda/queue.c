@@ -565,7 +565,7 @@ void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, i
         if (s) {
             struct abx_exec_result r = s->result;
             r.error = error;
-            r.text = text;
+            r.text = error == ABX_EXEC_TIMEOUT ? NULL : text; /* the numbers say it better */
             r.limit = error == ABX_EXEC_TIMEOUT ? limit_ms : 0;
             r.end_ns = abx_now_ns();
             name_kernel(q, &r, s);
