@@ -106,9 +106,10 @@ static struct abx_torch_operand input_of(const struct part *t)
 static int unfold(const struct part *t, bool fold)
 {
     struct abx_torch_operand operands[] = {t->columns, input_of(t)};
-    size_t unfolded[3] = {(size_t)t->places, (size_t)t->rows, (size_t)t->images};
+    const int64_t *out = t->c->output.size + 2, *in = t->c->input.size + 2;
+    size_t unfolded[3] = {(size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->rows * t->images)};
     size_t folded[3] = {
-            (size_t)product_of(t->c->input.size + 2), (size_t)t->p.channels, (size_t)t->images};
+            (size_t)in[2], (size_t)(in[0] * in[1]), (size_t)(t->p.channels * t->images)};
     return launch(
             fold ? "fold" : "unfold", t->c, &t->p, operands, 2, fold ? folded : unfolded, false);
 }

@@ -20,34 +20,112 @@ static void set(int64_t *strides, const struct abx_torch_matrix *m)
     strides[2] = m->column;
 }
 
-int abx_torch_multiply(const struct abx_torch_product *p)
+static struct abx_torch_launch launch_of(const struct abx_torch_product *p,
+        struct parameters *parameters, struct abx_torch_operand *operands, int32_t *constants)
 {
-    struct parameters parameters = {p->rows, p->columns, p->inner, p->split, p->left_outer,
+    *parameters = (struct parameters){p->rows, p->columns, p->inner, p->split, p->left_outer,
             p->right_outer, .alpha = (float)p->alpha.f, .beta = (float)p->beta.f,
             .alpha_i = p->alpha.i, .beta_i = p->beta.i};
-    set(parameters.to, &p->to);
-    set(parameters.left, &p->left);
-    set(parameters.right, &p->right);
-    set(parameters.added, &p->added);
-    bool is_float = abx_torch_is_float(p->type);
-    bool adds = is_float ? p->beta.f != 0 : p->beta.i != 0;
-    struct abx_torch_operand operands[] = {
-            p->to.at, p->left.at, p->right.at, adds ? p->added.at : p->to.at};
-    int32_t constants[] = {p->type, adds, p->split != 0, p->to_type};
-    struct abx_torch_launch l = {.library = "matrix",
-            .function = is_float ? "multiply" : "multiply_integers",
+    set(parameters->to, &p->to);
+    set(parameters->left, &p->left);
+    set(parameters->right, &p->right);
+    set(parameters->added, &p->added);
+    bool adds = abx_torch_is_float(p->type) ? p->beta.f != 0 : p->beta.i != 0;
+    operands[0] = p->to.at;
+    operands[1] = p->left.at;
+    operands[2] = p->right.at;
+    operands[3] = adds ? p->added.at : p->to.at;
+    constants[0] = p->type;
+    constants[1] = adds;
+    constants[2] = p->split != 0;
+    constants[3] = p->to_type;
+    return (struct abx_torch_launch){.library = "matrix",
             .constants = constants,
             .constant_count = 4,
-            .parameters = &parameters,
-            .parameter_size = sizeof parameters,
+            .parameters = parameters,
+            .parameter_size = sizeof *parameters,
             .operands = operands,
-            .operand_count = 4,
-            .grid = {p->columns, p->rows, p->batches}};
-    if (is_float) { /* a SIMD-group for each tile of the result */
-        l.grid[0] = (p->columns + TILE_COLUMNS - 1) / TILE_COLUMNS * 32;
-        l.grid[1] = (p->rows + TILE_ROWS - 1) / TILE_ROWS;
-        l.group[0] = 32;
-        l.group[1] = l.group[2] = 1;
+            .operand_count = 4};
+}
+
+/* A SIMD-group for each tile of the result. */
+static void set_tiles(struct abx_torch_launch *l, const struct abx_torch_product *p)
+{
+    l->grid[0] = (p->columns + TILE_COLUMNS - 1) / TILE_COLUMNS * 32;
+    l->grid[1] = (p->rows + TILE_ROWS - 1) / TILE_ROWS;
+    l->grid[2] = p->batches;
+    l->group[0] = 32;
+    l->group[1] = l->group[2] = 1;
+}
+
+static int multiply_any(const struct abx_torch_product *p)
+{
+    struct parameters parameters;
+    struct abx_torch_operand operands[4];
+    int32_t constants[4];
+    struct abx_torch_launch l = launch_of(p, &parameters, operands, constants);
+    if (!p->rows || !p->columns)
+        return 0;
+    if (abx_torch_is_float(p->type)) {
+        l.function = "multiply";
+        set_tiles(&l, p);
+    } else {
+        l.function = "multiply_integers";
+        l.grid[0] = p->columns;
+        l.grid[1] = p->rows;
+        l.grid[2] = p->batches;
     }
     return abx_torch_run(&l);
+}
+
+/* Whether the rows or, with `turned`, the columns of floats lie without gaps. */
+static bool lies_whole(const struct abx_torch_matrix *m, bool *turned)
+{
+    *turned = m->column != 1;
+    return m->column == 1 || m->row == 1;
+}
+
+static struct abx_torch_matrix part_of(struct abx_torch_matrix m, uint32_t row, uint32_t column)
+{
+    if (m.at.block)
+        m.at.data = (float *)m.at.data + row * m.row + column * m.column;
+    return m;
+}
+
+/* What whole tiles leave at the right and below. */
+static int multiply_rest(const struct abx_torch_product *p, uint32_t rows, uint32_t columns)
+{
+    struct abx_torch_product right = *p, below = *p;
+    right.columns = p->columns - columns;
+    right.rows = rows;
+    right.to = part_of(p->to, 0, columns);
+    right.right = part_of(p->right, 0, columns);
+    right.added = part_of(p->added, 0, columns);
+    below.rows = p->rows - rows;
+    below.to = part_of(p->to, rows, 0);
+    below.left = part_of(p->left, rows, 0);
+    below.added = part_of(p->added, rows, 0);
+    int r = multiply_any(&right);
+    return r < 0 ? r : multiply_any(&below);
+}
+
+int abx_torch_multiply(const struct abx_torch_product *p)
+{
+    bool left_turned = false, right_turned = false;
+    struct abx_torch_product whole = *p;
+    whole.rows -= whole.rows % TILE_ROWS;
+    whole.columns -= whole.columns % TILE_COLUMNS;
+    if (p->type != ABX_TORCH_F32 || p->to_type != ABX_TORCH_F32 || p->split || p->inner % 8 ||
+            !p->inner || !whole.rows || !whole.columns || !lies_whole(&p->left, &left_turned) ||
+            !lies_whole(&p->right, &right_turned))
+        return multiply_any(p);
+    struct parameters parameters;
+    struct abx_torch_operand operands[4];
+    int32_t constants[4];
+    struct abx_torch_launch l = launch_of(&whole, &parameters, operands, constants);
+    constants[2] = right_turned | left_turned << 1;
+    l.function = "multiply_whole";
+    set_tiles(&l, &whole);
+    int r = abx_torch_run(&l);
+    return r < 0 ? r : multiply_rest(p, whole.rows, whole.columns);
 }

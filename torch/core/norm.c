@@ -21,12 +21,14 @@ static int launch(const struct abx_torch_norm *n, const char *function, int has,
 {
     struct parameters p = {n->rows, n->count, n->inner, 0, n->row, n->outer, n->weight_rows,
             n->weight_step, n->weight_inner, 0, n->epsilon, n->momentum, n->correction, 0};
-    int32_t constants[] = {n->type, n->mean_type, n->weight_type, has};
+    int rows = (n->inner == n->count) | (n->weight_rows == 1 && n->weight_inner == 1 ? 2 : 0) |
+               (n->weight_inner == n->count ? 4 : 0);
+    int32_t constants[] = {n->type, n->mean_type, n->weight_type, has, rows};
     bind_all(operands, count);
     struct abx_torch_launch l = {.library = "norm",
             .function = function,
             .constants = constants,
-            .constant_count = 4,
+            .constant_count = 5,
             .parameters = &p,
             .parameter_size = sizeof p,
             .operands = operands,

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define GROUP 256       /* threads that share a result */
 #define MUCH (1u << 16) /* elements of a result that are worth two steps */
 #define PARTS 64        /* of a result in two steps */
 #define FEW_RESULTS 64  /* beyond that they are side by side by themselves */
@@ -79,19 +78,20 @@ static int launch(const char *library, const struct parameters *p, const struct 
 {
     bool rows = s->is_row && p->part >= 32;
     struct abx_torch_operand operands[] = {to->at, from->at};
-    int32_t constants[] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage};
+    int32_t constants[] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage,
+            s->reduced <= 1 && p->reduced_stride[0] == 1};
     struct abx_torch_launch l = {.library = library,
             .function = is_float ? (rows ? "rows_float" : "columns_float")
                                  : (rows ? "rows_long" : "columns_long"),
             .constants = constants,
-            .constant_count = 5,
+            .constant_count = 6,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
             .operand_count = 2,
             .grid = {p->kept_count, p->parts, 1}};
     if (rows) {
-        size_t threads = p->part < GROUP ? 32 : GROUP;
+        size_t threads = 32; /* a SIMD-group */
         l.grid[0] = threads;
         l.grid[1] = p->kept_count;
         l.grid[2] = p->parts;

@@ -55,10 +55,10 @@ kernel void columns_{A}(constant parameters &p [[buffer(0)]], device uchar *to [
 }}
 kernel void rows_{A}(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint3 group [[threadgroup_position_in_grid]],
-        uint me [[thread_index_in_threadgroup]], uint3 threads [[threads_per_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]])
 {{
-    threadgroup {A} shared[256];
-    rows<{A}>(p, to, from, shared, group, me, threads.x);
+    threadgroup {A} shared[32];
+    rows<{A}>(p, to, from, shared, group, lane);
 }}
 """
 

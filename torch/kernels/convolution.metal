@@ -47,31 +47,41 @@ static inline long along(constant long *strides, int3 at)
     return at.x * strides[2] + at.y * strides[3] + at.z * strides[4];
 }
 
+// Along x lies the innermost dimension, so that all else is the same for threads side by side.
+static inline int3 place_of(uint3 at, constant int *sizes)
+{
+    return int3(at.y / uint(sizes[1]), at.y % uint(sizes[1]), at.x);
+}
+
 kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [[buffer(1)]],
         device const uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
 {
-    uint window = p.window[0] * p.window[1] * p.window[2];
-    int3 i = source(p, split(at.x, p.out), split(at.y % window, p.window));
+    uint window = p.window[0] * p.window[1] * p.window[2], rows = p.channels * window;
+    uint row = at.z % rows, image = at.z / rows;
+    int3 o = place_of(at, p.out), i = source(p, o, split(row % window, p.window));
     bool inside = i.x >= 0;
-    long from = inside ? at.z * p.input[0] + (at.y / window) * p.input[1] + along(p.input, i) : 0;
+    long from = image * p.input[0] + (row / window) * p.input[1] + (inside ? along(p.input, i) : 0);
     float v = load<float>(input + from * width(), c_type0);
-    store(columns + (at.z * p.column_image + at.y * p.column_row + at.x) * width(), c_type0, inside ? v : 0.0f);
+    long to = image * p.column_image + row * p.column_row + at.y * long(p.out[2]) + at.x;
+    store(columns + to * width(), c_type0, inside ? v : 0.0f);
 }
 
 kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *columns [[buffer(1)]],
         device uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
 {
-    int3 i = split(at.x, p.in);
+    int3 i = place_of(at, p.in);
+    uint channel = at.z % uint(p.channels), image = at.z / uint(p.channels);
     int window = p.window[0] * p.window[1] * p.window[2];
     float sum = 0;
     for (int k = 0; k < window; k++) {
         int3 o = target(p, i, split(k, p.window));
-        if (o.x < 0)
-            continue;
-        long place = (o.x * p.out[1] + o.y) * p.out[2] + o.z;
-        sum += load<float>(columns + (at.z * p.column_image + (at.y * long(window) + k) * p.column_row + place) * size_of(c_summed), c_summed);
+        bool inside = o.x >= 0;
+        long place = inside ? (o.x * p.out[1] + o.y) * long(p.out[2]) + o.z : 0;
+        long from = image * p.column_image + (channel * long(window) + k) * p.column_row + place;
+        float v = load<float>(columns + from * size_of(c_summed), c_summed);
+        sum += inside ? v : 0.0f;
     }
-    store(input + (at.z * p.input[0] + at.y * p.input[1] + along(p.input, i)) * width(), c_type0, sum);
+    store(input + (image * p.input[0] + channel * p.input[1] + along(p.input, i)) * width(), c_type0, sum);
 }
 
 kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],

@@ -86,6 +86,53 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
     }
 }
 
+// Floats whose rows (left) and rows or columns (right, bit 1 of c_turned) lie without gaps, in whole tiles
+// and steps of 8: straight from memory.
+#define c_turned c_constant2
+kernel void multiply_whole(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
+        device const float *left [[buffer(2)]], device const float *right [[buffer(3)]],
+        device const float *added [[buffer(4)]], uint3 group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
+{
+    ulong a = c_turned & 2 ? p.left[2] : p.left[1], b = c_turned & 1 ? p.right[2] : p.right[1];
+    left += long(group.z) * p.left[0] + long(group.y) * TILE * p.left[1];
+    right += long(group.z) * p.right[0] + long(group.x) * TILE * p.right[2];
+    simdgroup_float8x8 sums[4][4];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            sums[i][j] = simdgroup_float8x8(0);
+    for (uint k = 0; k < p.inner; k += 8) {
+        simdgroup_float8x8 x[4], y[4];
+        for (int i = 0; i < 4; i++)
+            if (c_turned & 2)
+                simdgroup_load(x[i], left + k * a + i * 8, a, ulong2(0), true);
+            else
+                simdgroup_load(x[i], left + i * 8 * a + k, a);
+        for (int j = 0; j < 4; j++)
+            if (c_turned & 1)
+                simdgroup_load(y[j], right + j * 8 * b + k, b, ulong2(0), true);
+            else
+                simdgroup_load(y[j], right + k * b + j * 8, b);
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++)
+                simdgroup_multiply_accumulate(sums[i][j], x[i], y[j], sums[i][j]);
+    }
+    threadgroup float result[TILE * TILE];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            simdgroup_store(sums[i][j], result + i * 8 * TILE + j * 8, TILE);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    to += long(group.z) * p.to[0];
+    added += long(group.z) * p.added[0];
+    for (uint i = 0; i < TILE; i++) {
+        ulong row = group.y * TILE + i, column = group.x * TILE + lane;
+        float v = p.alpha * result[i * TILE + lane];
+        if (c_adds)
+            v += p.beta * added[row * p.added[1] + column * p.added[2]];
+        to[row * p.to[1] + column * p.to[2]] = v;
+    }
+}
+
 kernel void multiply_integers(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *left [[buffer(2)]], device const uchar *right [[buffer(3)]],
         device const uchar *added [[buffer(4)]], uint3 at [[thread_position_in_grid]])

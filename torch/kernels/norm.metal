@@ -4,6 +4,7 @@
 // c_type0: the rows' type; c_type1: of mean and deviation; c_type2: of the weights.
 #define c_type2 c_constant2
 #define c_has c_constant3 // bits: 1 weight, 2 bias, 4 running means, 8 mean and deviation are given
+#define c_rows c_constant4 // bits: 1 a row is without gaps, 2 it has the weights 0, 1, ..., 4 it has one weight
 
 struct parameters {
     uint rows, count, inner, reserved;
@@ -14,12 +15,12 @@ struct parameters {
 
 static inline long element(constant parameters &p, uint row, uint j)
 {
-    return row * p.row + (p.inner == p.count ? j : j / p.inner * p.outer + j % p.inner);
+    return row * p.row + (c_rows & 1 ? j : j / p.inner * p.outer + j % p.inner);
 }
 
 static inline uint weight_of(constant parameters &p, uint row, uint j)
 {
-    return row % p.weight_rows * p.weight_step + j / p.weight_inner;
+    return c_rows & 2 ? j : row % p.weight_rows * p.weight_step + (c_rows & 4 ? 0 : j / p.weight_inner);
 }
 
 static inline float value(constant parameters &p, device const uchar *x, uint row, uint j)

@@ -4,6 +4,8 @@
 #define c_reduced c_constant3 // dimensions of what becomes one of them
 #define c_stage c_constant4   // bits: 1 the first step, 2 the last
 
+#define c_plain c_constant5 // what becomes one lies without gaps
+
 struct parameters {
     uint kept_size[8], reduced_size[8];
     long to_stride[8], from_stride[8], reduced_stride[8];
@@ -45,7 +47,7 @@ static inline place place_of(constant parameters &p, uint result)
 static inline long element_of(constant parameters &p, ulong index)
 {
     if (c_reduced <= 1)
-        return long(index) * p.reduced_stride[0];
+        return c_plain ? long(index) : long(index) * p.reduced_stride[0];
     long at = 0;
     uint rest = uint(index);
     for (int d = 0; d < c_reduced; d++) {
@@ -83,22 +85,20 @@ template <typename A> static inline void columns(constant parameters &p, device 
     write(p, to, here.to + at.y, sum);
 }
 
-// A threadgroup for each result.
+// A SIMD-group for each result.
 template <typename A> static inline void rows(constant parameters &p, device uchar *to, device const uchar *from,
-        threadgroup A *shared, uint3 group, uint me, uint threads)
+        threadgroup A *shared, uint3 group, uint lane)
 {
     place here = place_of(p, group.y);
     ulong begin = group.z * p.part, end = min(begin + p.part, p.count);
     A sum = start<A>(p);
-    for (ulong n = begin + me; n < end; n += threads)
+    for (ulong n = begin + lane; n < end; n += 32)
         sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-    shared[me] = sum;
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint half_of = threads / 2; half_of; half_of /= 2) {
-        if (me < half_of)
-            shared[me] = combine(shared[me], shared[me + half_of]);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-    }
-    if (me == 0)
-        write(p, to, here.to + group.z, shared[0]);
+    shared[lane] = sum;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    if (lane)
+        return;
+    for (uint n = 1; n < 32; n++)
+        sum = combine(sum, shared[n]);
+    write(p, to, here.to + group.z, sum);
 }
