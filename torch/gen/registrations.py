@@ -105,6 +105,8 @@ def given(argument, outs):
         return "const at::Tensor &"
     if argument.type == "const c10::List<::std::optional<at::Tensor>> &":
         return argument.type
+    if "optional<at::Scalar>" in argument.type:
+        return "at::OptionalScalarRef"
     return "at::OptionalTensorRef" if "optional<at::Tensor>" in argument.type else argument.type
 
 
