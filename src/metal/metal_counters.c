@@ -27,9 +27,15 @@ static id shared(enum abx_metal_class cls)
     return object;
 }
 
+static bool has_timestamps(id device)
+{
+    const struct abx_client *client = ((struct abx_metal_object *)device)->client;
+    return abx_client_welcome(client)->operations & ABX_OPERATION_TIMESTAMP;
+}
+
 id MTLDevice_counterSets(id self, SEL cmd)
 {
-    id set = shared(ABX_METAL_COUNTER_SET);
+    id set = has_timestamps(self) ? shared(ABX_METAL_COUNTER_SET) : NULL;
     return abx_ns_array(&set, set ? 1 : 0);
 }
 
@@ -51,9 +57,9 @@ id MTLCounter_name(id self, SEL cmd)
 
 abx_objc_bool MTLDevice_supportsCounterSampling_(id self, SEL cmd, MTLCounterSamplingPoint point)
 {
-    return point == MTLCounterSamplingPointAtStageBoundary ||
-           point == MTLCounterSamplingPointAtDispatchBoundary ||
-           point == MTLCounterSamplingPointAtBlitBoundary;
+    return has_timestamps(self) && (point == MTLCounterSamplingPointAtStageBoundary ||
+                                           point == MTLCounterSamplingPointAtDispatchBoundary ||
+                                           point == MTLCounterSamplingPointAtBlitBoundary);
 }
 
 void MTLDevice_sampleTimestamps_gpuTimestamp_(id self, SEL cmd, uint64_t *cpu, uint64_t *gpu)

@@ -18,8 +18,10 @@ enum abx_element {
     ABX_ELEMENT_FLOAT16 = 2,
     ABX_ELEMENT_BFLOAT16 = 3,
 };
-/* Library operations: what a device has a library for that is faster than kernels. Bits. */
+/* What not every device can do, bits. Library operations: what a device has a library for that is
+ * faster than kernels. */
 #define ABX_OPERATION_MATRIX_MULTIPLY 1u
+#define ABX_OPERATION_TIMESTAMP 2u
 
 /* Functions and dynamic libraries that a pipeline is linked with: each is parsed again. */
 #define ABX_MAX_LINKS 128u

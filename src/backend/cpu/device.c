@@ -147,7 +147,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->max_threadgroup_bytes = ABX_MAX_THREADGROUP_BYTES;
     info->max_threads_per_threadgroup = ABX_MAX_THREADS_PER_THREADGROUP;
     info->apple_family = 7;
-    info->operations = abx_cpu_matrix_operations();
+    info->operations = ABX_OPERATION_TIMESTAMP | abx_cpu_matrix_operations();
     info->metal3 = 1; /* as on every Mac of family Apple7: docs/families.md */
 }
 

@@ -474,7 +474,7 @@ enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_com
         return abx_cuda_mark(q, ABX_CUDA_MARK_SIGNAL, e->event, e->value) ? ABX_CUDA_STEP_ON
                                                                           : ABX_CUDA_STEP_BLOCKED;
     }
-    case ABX_EXEC_MATRIX_MULTIPLY: /* not among the operations */
+    case ABX_EXEC_MATRIX_MULTIPLY: /* neither is among the operations */
     case ABX_EXEC_TIMESTAMP:
         return refuse(q, ABX_EXEC_NOT_PERMITTED);
     case ABX_EXEC_BARRIER:

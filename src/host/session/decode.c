@@ -389,6 +389,10 @@ static void on_sample_timestamp(
         struct decoder *d, const struct abx_rec_sample_timestamp *r, struct abx_object *object)
 {
     struct abx_buffer_object *buffer = (void *)object;
+    if (!(d->session->host->info.operations & ABX_OPERATION_TIMESTAMP)) {
+        decoder_violation(d, ABX_REASON_UNSUPPORTED, d->op, 0, 0);
+        return;
+    }
     if ((buffer->offset + r->offset) % 8) { /* where the buffer begins is the guest's choice, too */
         decoder_violation(d, ABX_REASON_ALIGNMENT, d->op, buffer->offset + r->offset, 8);
         return;
