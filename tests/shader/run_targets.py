@@ -3,7 +3,7 @@
 
 Usage: run_targets.py SHADER_TOOL CASE...
 A case may say `// no code for TARGET: TEXT`: it compiles, and its kernel is refused there with that
-text.
+text; `// PTX: REGEX` and `// no PTX: REGEX`: in the text of its kernels, or in none.
 scripts/ptxas.sh says where ptxas is.
 """
 import os
@@ -23,7 +23,7 @@ def directives(path):
         return None
     refusals = dict(re.findall(r"^\s*// no code for (\S+): (.*)$", text, flags=re.M))
     return [word for found in re.findall(r"^\s*// option: ?(.*)$", text, flags=re.M)
-            for word in found.split()], refusals
+            for word in found.split()], refusals, re.findall(r"^\s*// (no )?PTX: (.*)$", text, flags=re.M)
 
 
 def assemble(ptxas, folder):
@@ -39,7 +39,20 @@ def assemble(ptxas, folder):
     return bad
 
 
-def check(tool, case, options, refusals, ptxas):
+def texts_wrong(case, folder, patterns):
+    text = ""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".ptx"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                text += file.read()
+    wrong = [("no " if absent else "") + pattern for absent, pattern in patterns
+             if bool(re.search(pattern, text)) == bool(absent)]
+    if wrong:
+        print("== %s: the PTX is not as it says: %s" % (case, "; ".join(wrong)))
+    return bool(wrong)
+
+
+def check(tool, case, options, refusals, patterns, ptxas):
     wrong = False
     with tempfile.TemporaryDirectory() as folder:
         command = [tool, "-q", "-j", "2", "--save", folder] + options
@@ -52,6 +65,7 @@ def check(tool, case, options, refusals, ptxas):
             if (done.returncode != 0) != bool(refusal) or refusal and refusal not in done.stdout:
                 print("== %s\n%s%s" % (case, done.stdout, done.stderr))
                 wrong = True
+        wrong |= texts_wrong(case, folder, patterns)
         return not wrong and not (ptxas and assemble(ptxas, folder))
 
 

@@ -2,7 +2,7 @@
  * function constants set, and free of what must not reach machine code: traps on integer division,
  * loops that are assumed to end, attributes made for another CPU. Compiler process; hostile input.
  */
-#include "shader/codegen/codegen.h"
+#include "shader/codegen/target.h"
 #include "shader/abi/names.h"
 
 #include <llvm-c/BitReader.h>
@@ -194,25 +194,88 @@ static bool converts_barely(LLVMValueRef function)
  */
 #define MEMORY_ALIGNMENT 4u
 
-static void relax_argument(LLVMValueRef call, unsigned argument)
+/* Pairs of two bytes each, too, where a wrong address traps: rows of an odd number of halves are
+ * read by half2. Wider vectors of halves keep their four: it would take twice as many loads. */
+#define PAIR_BYTES 4u
+#define PAIR_ALIGNMENT 2u
+
+/* Of the first number in a type; 0: it is none. */
+static unsigned leaf_bytes(struct codegen *g, LLVMTypeRef type)
+{
+    for (;;)
+        switch (LLVMGetTypeKind(type)) {
+        case LLVMStructTypeKind:
+            if (LLVMCountStructElementTypes(type) == 0)
+                return 0;
+            type = LLVMStructGetTypeAtIndex(type, 0);
+            break;
+        case LLVMArrayTypeKind:
+        case LLVMVectorTypeKind:
+            type = LLVMGetElementType(type);
+            break;
+        case LLVMHalfTypeKind:
+        case LLVMBFloatTypeKind:
+        case LLVMIntegerTypeKind:
+        case LLVMFloatTypeKind:
+            return (unsigned)LLVMABISizeOfType(g->layout, type);
+        default:
+            return 0;
+        }
+}
+
+/* What the pointer points to is such a pair, as far as can be seen. */
+static bool points_to_pair(struct codegen *g, LLVMValueRef pointer)
+{
+    LLVMTypeRef type = NULL;
+    if (LLVMIsAAllocaInst(pointer))
+        type = LLVMGetAllocatedType(pointer);
+    else if (LLVMIsAGetElementPtrInst(pointer) && LLVMGetNumOperands(pointer) == 2)
+        type = LLVMGetGEPSourceElementType(pointer);
+    return type && LLVMTypeIsSized(type) && LLVMABISizeOfType(g->layout, type) == PAIR_BYTES &&
+           leaf_bytes(g, type) == PAIR_ALIGNMENT;
+}
+
+static bool traps_on_pairs(const struct codegen *g)
+{
+    return g->target->id == ABX_TARGET_NVPTX;
+}
+
+static bool copies_pair(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef bytes = LLVMGetOperand(in, 2);
+    return traps_on_pairs(g) && !LLVMIsAMemSetInst(in) && LLVMIsAConstantInt(bytes) &&
+           LLVMConstIntGetZExtValue(bytes) == PAIR_BYTES &&
+           (points_to_pair(g, LLVMGetOperand(in, 0)) || points_to_pair(g, LLVMGetOperand(in, 1)));
+}
+
+static bool moves_pair(struct codegen *g, LLVMValueRef in)
+{
+    LLVMTypeRef type = LLVMIsALoadInst(in) ? LLVMTypeOf(in) : LLVMTypeOf(LLVMGetOperand(in, 0));
+    return traps_on_pairs(g) && LLVMGetTypeKind(type) == LLVMVectorTypeKind &&
+           LLVMABISizeOfType(g->layout, type) == PAIR_BYTES &&
+           leaf_bytes(g, type) == PAIR_ALIGNMENT;
+}
+
+static void relax_argument(LLVMValueRef call, unsigned argument, unsigned most)
 {
     LLVMAttributeRef align = LLVMGetCallSiteEnumAttribute(
             call, argument, LLVMGetEnumAttributeKindForName("align", 5));
-    if (align && LLVMGetEnumAttributeValue(align) > MEMORY_ALIGNMENT)
-        LLVMSetInstrParamAlignment(call, argument, MEMORY_ALIGNMENT);
+    if (align && LLVMGetEnumAttributeValue(align) > most)
+        LLVMSetInstrParamAlignment(call, argument, most);
 }
 
 static void relax_alignment(struct codegen *g, LLVMValueRef in)
 {
     if (LLVMIsAMemIntrinsic(in)) {
         unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
+        unsigned most = copies_pair(g, in) ? PAIR_ALIGNMENT : MEMORY_ALIGNMENT;
         for (unsigned i = 1; i <= pointers; i++)
-            relax_argument(in, i);
+            relax_argument(in, i, most);
         return;
     }
-    if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic &&
-            LLVMGetAlignment(in) > MEMORY_ALIGNMENT)
-        LLVMSetAlignment(in, MEMORY_ALIGNMENT);
+    unsigned most = moves_pair(g, in) ? PAIR_ALIGNMENT : MEMORY_ALIGNMENT;
+    if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic && LLVMGetAlignment(in) > most)
+        LLVMSetAlignment(in, most);
     /* of the pointer that is loaded */
     if (LLVMIsALoadInst(in))
         LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, "align", 5), NULL);
