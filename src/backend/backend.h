@@ -285,6 +285,8 @@ struct abx_pipeline_ops {
 };
 
 struct abx_queue_ops {
+    /* What one takes of the host's and the device's memory, for its client's account; 0: little. */
+    uint64_t bytes;
     int (*create)(struct abx_device *device, struct abx_queue **ret);
     /* Runs submissions of one queue in order; different queues may overlap. Never blocks. One
      * thread at a time per queue. */

@@ -577,6 +577,7 @@ void abx_cuda_queues_fail(struct abx_device *device, struct abx_queue *guilty, i
 }
 
 const struct abx_queue_ops abx_cuda_queue_ops = {
+        .bytes = 2u << 20, /* staging twice, what is remembered for replays, the driver's own */
         .create = queue_create,
         .submit = queue_submit,
         .cancel = queue_cancel,

@@ -7,11 +7,11 @@
 
 /* Inline bytes (setBytes) go to the device in batches, through a ring. A dispatch has at most 31
  * times 4 KiB. */
-#define ABX_CUDA_STAGING_BYTES (1u << 20)
+#define ABX_CUDA_STAGING_BYTES (256u << 10) /* twice a batch, so that one always fits */
 #define ABX_CUDA_BATCH_BYTES (128u << 10)
 #define ABX_CUDA_BATCH_DISPATCHES 256u
 /* What overlaps itself is copied through this. */
-#define ABX_CUDA_BOUNCE_BYTES (8u << 20)
+#define ABX_CUDA_BOUNCE_BYTES (1u << 20)
 #define ABX_CUDA_MARKS 256u
 /* Kernels between two marks: how exactly it is known what runs. */
 #define ABX_CUDA_MARK_EVERY 64u

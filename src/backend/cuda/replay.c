@@ -14,7 +14,8 @@
 #define REPLAYS 16u /* of a queue */
 #define LEAST 8u    /* dispatches */
 #define MOST 512u
-#define MOST_INLINE (256u << 10)
+#define MOST_INLINE ABX_CUDA_BATCH_BYTES
+#define MOST_IMAGES (512u << 10) /* bytes of all of a queue's */
 /* Where inline bytes are as long as it is not known where. */
 #define NOWHERE (1ull << 63)
 
@@ -152,6 +153,11 @@ static void remember(struct abx_queue *q, struct run *run, uint64_t now)
     if (!place)
         return;
     forget(place);
+    size_t kept = run->image_bytes;
+    for (unsigned i = 0; i < REPLAYS; i++)
+        kept += q->replays[i].image_bytes;
+    if (kept > MOST_IMAGES) /* the place is free for a smaller one */
+        return;
     *place = (struct abx_cuda_replay){.hash = run->hash,
             .image = run->image,
             .image_bytes = run->image_bytes,

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define POOL_MAX 64u             /* submissions kept for reuse */
-#define QUEUE_BYTES (128u << 10) /* of a backend's queue: a thread, threadgroup memory */
+#define QUEUE_BYTES (128u << 10) /* of a backend's queue at least: a thread, threadgroup memory */
 #define POOL_BYTES (3u << 20)    /* with at most so much memory, all of them */
 
 static void backend_done(struct abx_submission *base, const struct abx_exec_result *result);
@@ -401,14 +401,20 @@ void abx_queue_add(struct abx_queue_object *queue, struct abx_host_submission *s
     abx_queue_pump(queue);
 }
 
+static uint64_t queue_bytes(const struct abx_session *session)
+{
+    uint64_t bytes = session->host->backend->queue->bytes;
+    return bytes > QUEUE_BYTES ? bytes : QUEUE_BYTES;
+}
+
 static int create_backend(struct abx_session *session, struct abx_queue_object *queue)
 {
-    int r = abx_books_charge(session, QUEUE_BYTES);
+    int r = abx_books_charge(session, queue_bytes(session));
     if (r < 0)
         return r;
     r = session->host->backend->queue->create(session->host->device, &queue->backend);
     if (r < 0)
-        abx_books_uncharge(session, QUEUE_BYTES);
+        abx_books_uncharge(session, queue_bytes(session));
     return r;
 }
 
@@ -474,7 +480,7 @@ void abx_queues_reap(struct abx_session *session)
         struct abx_queue_object *next = queue->ended_next;
         if (queue->backend) {
             session->host->backend->queue->destroy(queue->backend);
-            abx_books_uncharge(session, QUEUE_BYTES);
+            abx_books_uncharge(session, queue_bytes(session));
         }
         pthread_mutex_destroy(&queue->lock);
         free(queue);
