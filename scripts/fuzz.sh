@@ -13,10 +13,10 @@ source=$(dirname "$(dirname "$(realpath "$0")")")
 fuzz=$build-fuzz coverage=$build-coverage
 shift $(($# < 2 ? $# : 2))
 targets=("$@")
-all=(host_null host_cpu session control object library metallib shader)
+all=(host_null host_cpu session control object library metallib shader vm_queue vm_vhost)
 [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
 
-place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;; *) echo tests/hostile/libfuzzer_$1 ;; esac; }
+place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;; vm_*) echo tests/vmm/libfuzzer_$1 ;; *) echo tests/hostile/libfuzzer_$1 ;; esac; }
 
 # configure FOLDER SANITIZERS COMPILER_ARGS LINK_ARGS
 configure() {
@@ -34,6 +34,7 @@ seed() {
     mkdir -p "$folder"
     case $1 in
     host_* | session | control) ninja -C "$build" "tests/host/fuzz_$1" >/dev/null && "$build/tests/host/fuzz_$1" 0 "$folder" >/dev/null ;;
+    vm_*) ninja -C "$build" "tests/vmm/fuzz_$1" >/dev/null && "$build/tests/vmm/fuzz_$1" 0 "$folder" ;;
     object) cp "$build/tests/hostile/seed_object.o" "$folder" ;;
     library) cp "$build/tests/hostile/seed_library.bin" "$folder" ;;
     metallib) find "$build/tests" -name '*.metallib' -size -1024k -exec cp {} "$folder" \; ;;
