@@ -60,11 +60,11 @@ static int launch(const char *function, const struct abx_torch_convolution *c,
         const struct parameters *p, const struct abx_torch_operand *operands, unsigned count,
         const size_t grid[3], bool has_bias)
 {
-    int32_t constants[] = {c->type, has_bias, SUMMED};
+    int32_t constants[] = {c->type, has_bias, SUMMED, c->stride[2] == 1 && c->input.stride[4] == 1};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
-            .constant_count = 3,
+            .constant_count = 4,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,

@@ -51,8 +51,8 @@ static struct abx_torch_launch launch_of(const struct abx_torch_product *p,
 /* A SIMD-group for each tile of the result. */
 static void set_tiles(struct abx_torch_launch *l, const struct abx_torch_product *p)
 {
-    l->grid[0] = (p->columns + TILE_COLUMNS - 1) / TILE_COLUMNS * 32;
-    l->grid[1] = (p->rows + TILE_ROWS - 1) / TILE_ROWS;
+    l->grid[0] = (p->rows + TILE_ROWS - 1) / TILE_ROWS * 32;
+    l->grid[1] = (p->columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
     l->grid[2] = p->batches;
     l->group[0] = 32;
     l->group[1] = l->group[2] = 1;

@@ -1,6 +1,7 @@
 // Convolutions over three dimensions. c_type0: the elements' type.
 #define c_has_bias c_constant1
 #define c_summed c_constant2 // the type of columns that are folded
+#define c_plain c_constant3  // the windows' last stride is 1, and the input's
 
 struct parameters {
     int in[3], out[3], window[3], stride[3], padding[3], dilation[3];
@@ -58,12 +59,18 @@ kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [
 {
     uint window = p.window[0] * p.window[1] * p.window[2], rows = p.channels * window;
     uint row = at.z % rows, image = at.z / rows;
-    int3 o = place_of(at, p.out), i = source(p, o, split(row % window, p.window));
-    bool inside = i.x >= 0;
-    long from = image * p.input[0] + (row / window) * p.input[1] + (inside ? along(p.input, i) : 0);
-    float v = load<float>(input + from * width(), c_type0);
+    int3 w = split(row % window, p.window);
+    int z = at.y / uint(p.out[1]) * p.stride[0] - p.padding[0] + w.x * p.dilation[0];
+    int y = at.y % uint(p.out[1]) * p.stride[1] - p.padding[1] + w.y * p.dilation[1];
+    // Side by side in memory for threads side by side where both strides are 1.
+    int x = int(at.x) * (c_plain ? 1 : p.stride[2]) - p.padding[2] + w.z * p.dilation[2];
+    bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2];
+    long line = image * p.input[0] + (row / window) * p.input[1] + z * p.input[2] + y * p.input[3];
+    float v = 0;
+    if (inside)
+        v = load<float>(input + (line + x * (c_plain ? 1 : p.input[4])) * width(), c_type0);
     long to = image * p.column_image + row * p.column_row + at.y * long(p.out[2]) + at.x;
-    store(columns + to * width(), c_type0, inside ? v : 0.0f);
+    store(columns + to * width(), c_type0, v);
 }
 
 kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *columns [[buffer(1)]],

@@ -1,4 +1,6 @@
-// Products of matrices with any strides. c_type0: the elements' type.
+// Products of matrices with any strides. Tiles of a column of the result come one after the other: they
+// share what they read of the right factor.
+// c_type0: the elements' type.
 #define c_adds c_constant1  // beta * added
 #define c_split c_constant2 // the inner side is of two strides
 #define c_to_type c_constant3
@@ -48,7 +50,7 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
             sums[i][j] = simdgroup_float8x8(0);
-    uint first_row = group.y * TILE, first_column = group.x * TILE;
+    uint first_row = group.x * TILE, first_column = group.y * TILE;
     left += long(group.z) * p.left[0] * width();
     right += long(group.z) * p.right[0] * width();
     for (uint k = 0; k < p.inner; k += DEPTH) {
@@ -95,8 +97,8 @@ kernel void multiply_whole(constant parameters &p [[buffer(0)]], device float *t
         uint lane [[thread_index_in_simdgroup]])
 {
     ulong a = c_turned & 2 ? p.left[2] : p.left[1], b = c_turned & 1 ? p.right[2] : p.right[1];
-    left += long(group.z) * p.left[0] + long(group.y) * TILE * p.left[1];
-    right += long(group.z) * p.right[0] + long(group.x) * TILE * p.right[2];
+    left += long(group.z) * p.left[0] + long(group.x) * TILE * p.left[1];
+    right += long(group.z) * p.right[0] + long(group.y) * TILE * p.right[2];
     simdgroup_float8x8 sums[4][4];
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
@@ -125,7 +127,7 @@ kernel void multiply_whole(constant parameters &p [[buffer(0)]], device float *t
     to += long(group.z) * p.to[0];
     added += long(group.z) * p.added[0];
     for (uint i = 0; i < TILE; i++) {
-        ulong row = group.y * TILE + i, column = group.x * TILE + lane;
+        ulong row = group.x * TILE + i, column = group.y * TILE + lane;
         float v = p.alpha * result[i * TILE + lane];
         if (c_adds)
             v += p.beta * added[row * p.added[1] + column * p.added[2]];
