@@ -3,14 +3,18 @@ BUILD ?= build
 # More for `meson setup`, such as --werror or -Dguest_only=true.
 SETUP ?=
 
-.PHONY: all deps demo check check-long fuzz install uninstall deb clean
+.PHONY: all deps deps-tests demo check check-long fuzz install uninstall deb clean
 
-all: deps
+all: $(if $(filter check%,$(MAKECMDGOALS)),deps-tests,deps)
 	@test -f $(BUILD)/build.ninja || meson setup $(SETUP) $(BUILD)
 	@ninja -C $(BUILD)
 
 deps:
 	@scripts/deps.sh
+
+# And what the tests alone need.
+deps-tests:
+	@scripts/deps.sh tests
 
 demo: all
 	@scripts/demo.sh $(BUILD)

@@ -46,6 +46,10 @@ apt-get "${options[@]}" install -y --print-uris python3-torch python3 base-files
     libopenblas0-pthread python3-setuptools python3-pytest >"$work/uris"
 sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" "$work/uris" |
     sed -E 's/^([^_]*)_([^_]*)_.*/\1=\2/; s/%3a/:/' >"$work/wanted"
+grep -q "^python3-torch=$version\." "$work/wanted" || {
+    echo "torch.sh: Debian $suite has no torch $version any more" >&2
+    exit 1
+}
 (cd "$work/debs" && xargs apt-get "${options[@]}" download <"$work/wanted" >&2)
 # Folders that are links first, so that all that follow unpack through them.
 for deb in "$work"/debs/base-files_*.deb "$work"/debs/*.deb; do
