@@ -326,6 +326,14 @@ static int register_pages(struct abx_device_memory *m)
     (void)madvise(at, m->bytes, MADV_POPULATE_WRITE);
     int result = abx_cu.host_register(
             at, m->bytes + (m->guarded ? GUARD_BYTES : 0), ABX_CU_HOST_PORTABLE_MAPPED);
+    if (result && m->guarded && !abx_cuda_is_fatal(result)) {
+        /* A driver that does not take pages of two kinds at once: without the one behind, then. */
+        pthread_mutex_lock(&m->device->lock);
+        abx_window_vacate(at + m->bytes, GUARD_BYTES);
+        m->guarded = false;
+        pthread_mutex_unlock(&m->device->lock);
+        result = abx_cu.host_register(at, m->bytes, ABX_CU_HOST_PORTABLE_MAPPED);
+    }
     if (result)
         return abx_cuda_errno(result);
     m->registered = true;
