@@ -444,10 +444,29 @@ static void step(struct bench *b, const char *what)
         fprintf(stderr, "\r\033[K");
 }
 
+static void measure_all(struct bench *b, const char *ggml)
+{
+    step(b, "calls, command buffers and memory, through the bridge and without");
+    measure_probe(b);
+    step(b, "loading the guest library");
+    measure_load(b);
+    step(b, "starting containers");
+    measure_start(b);
+    step(b, "kernels");
+    measure_cpu(b, ggml);
+    step(b, ggml ? "compiling ggml's library" : "compiling");
+    bench_compile(b, ggml);
+    if (!b->quick) {
+        step(b, "training");
+        measure_train(b);
+    }
+    step(b, NULL);
+}
+
 int abx_do_bench(int argc, char **argv)
 {
     struct bench b = {0};
-    bool json = false;
+    bool json = false, vm = false;
     const char *ggml = NULL;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
@@ -455,27 +474,18 @@ int abx_do_bench(int argc, char **argv)
             json = abx_option_json(&o);
         else if (strcmp(name, "--quick") == 0)
             b.quick = abx_options_bool(&o);
+        else if (strcmp(name, "--vm") == 0)
+            vm = abx_options_bool(&o);
         else if (strcmp(name, "--ggml") == 0)
             ggml = abx_options_value(&o);
     }
     if (ggml && access(ggml, R_OK) < 0)
         abx_die(ABX_EXIT_OWN, "--ggml %s: %s", ggml, strerror(errno));
     find_parts(&b);
-    step(&b, "calls, command buffers and memory, through the bridge and without");
-    measure_probe(&b);
-    step(&b, "loading the guest library");
-    measure_load(&b);
-    step(&b, "starting containers");
-    measure_start(&b);
-    step(&b, "kernels");
-    measure_cpu(&b, ggml);
-    step(&b, ggml ? "compiling ggml's library" : "compiling");
-    bench_compile(&b, ggml);
-    if (!b.quick) {
-        step(&b, "training");
-        measure_train(&b);
-    }
-    step(&b, NULL);
+    if (vm)
+        bench_vm(&b);
+    else
+        measure_all(&b, ggml);
     if (json)
         print_json(&b);
     else

@@ -104,6 +104,7 @@ static const struct abx_option gpu_options[] = {FORMAT,
         {0, "--count", "N", "of top: how often it prints before it ends", "", NULL}, END};
 static const struct abx_option bench_options[] = {
         {0, "--quick", NULL, "leave the training out", NULL, NULL},
+        {0, "--vm", NULL, "what a virtual machine costs, and nothing else", NULL, NULL},
         {0, "--ggml", "FILE", "ggml's Metal source, for the figures of its matrix kernels", "FILE",
                 NULL},
         FORMAT, END};
