@@ -49,24 +49,25 @@ static bool boots(const char *qemu, const char *kernel, const char *machine, con
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+#define NO_LINUX "this system's /dev/kvm boots no Linux"
+
 bool abx_vm_kvm(const char *qemu, const char *kernel, char ret_why[160], bool *ret_new)
 {
-    *ret_new = !recorded(kernel, ret_why);
-    if (!*ret_new)
-        return strcmp(ret_why, "yes") == 0 && access("/dev/kvm", R_OK | W_OK) == 0;
-    if (access("/dev/kvm", R_OK | W_OK) < 0) {
-        bool there = errno != ENOENT;
-        snprintf(ret_why, 160, "%s",
-                there ? "/dev/kvm is not open to this user: usermod -aG kvm USER, as root"
-                      : "there is no /dev/kvm");
-        if (!there) /* it may be opened later */
-            record(kernel, ret_why);
-        return false;
+    bool open = access("/dev/kvm", R_OK | W_OK) == 0, there = open || errno != ENOENT;
+    bool known = recorded(kernel, ret_why), was_yes = known && strcmp(ret_why, "yes") == 0;
+    if (known && open && (was_yes || strcmp(ret_why, NO_LINUX) == 0)) {
+        *ret_new = false;
+        return was_yes;
     }
+    const char *now = !there  ? "there is no /dev/kvm"
+                      : !open ? "/dev/kvm is not open to this user (usermod -aG kvm USER, as root)"
+                              : NO_LINUX;
+    *ret_new = !known || strcmp(ret_why, now) != 0;
     char *machine = abx_place_tool("arcbox-vm"), *init = abx_place_tool("arcbox-vm-init");
-    bool works = machine && init && boots(qemu, kernel, machine, init);
-    snprintf(ret_why, 160, "%s", works ? "yes" : "this system's /dev/kvm boots no Linux");
-    record(kernel, ret_why);
+    bool works = open && machine && init && boots(qemu, kernel, machine, init);
+    snprintf(ret_why, 160, "%s", works ? "yes" : now);
+    if (*ret_new)
+        record(kernel, ret_why);
     free(machine);
     free(init);
     return works;
