@@ -79,6 +79,8 @@ def iterated(entry, op):
     writes = [a for a in tensors if a.type == "at::Tensor &"]
     inputs = [a for a in tensors if a not in writes] or tensors
     lines = []
+    known = " && ".join(f"knows({a.name}.scalar_type())" for a in tensors)
+    lines.append(f"    if (!({known}))\n        return {fallback(op)};")
     out = writes[0].name if writes else "made"
     if not writes:
         lines.append("    at::Tensor made;")
