@@ -13,6 +13,14 @@ same "processor instead of a GPU is said" 1 \
 same "without --gpu there is none" 1 "$("$arcbox" run -v "$kernel:/kernel:ro" host /kernel >/dev/null; echo $?)"
 same "found by name" libobjc.so.228 \
     "$("$arcbox" run --gpus device=cpu host python3 -c 'import ctypes.util; print(ctypes.util.find_library("objc"))')"
+# Our package for PyTorch, where it was built: behind the user's own folders, and with a GPU alone.
+if [ -d "$(dirname "$arcbox")/../../guest-root/usr/lib/arcbox/python" ]; then
+    python_path() { "$arcbox" run "$@" host printenv PYTHONPATH; }
+    same "Python's packages" /usr/lib/arcbox/python "$(python_path --gpus device=cpu)"
+    same "Python's packages, behind others" /mine:/usr/lib/arcbox/python \
+        "$(python_path --gpus device=cpu -e PYTHONPATH=/mine)"
+    same "no packages without a GPU" /mine "$(python_path -e PYTHONPATH=/mine)"
+fi
 same "without overlays too" "$right" \
     "$(ARCBOX_NO_OVERLAY=1 "$arcbox" run --gpus device=cpu -v "$kernel:/tmp/kernel:ro" host /tmp/kernel 2>/dev/null | cut -c1-15)"
 threads() { "$arcbox" gpu --format json | python3 -c '
