@@ -1,5 +1,6 @@
 """The device itself: what a program asks of it, what it refuses, and in which words."""
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -69,6 +70,26 @@ def test_waits():
     check(f"2001 launches, one wait ({taken['launches']}, {taken['waits']})",
           taken["launches"] >= 2001 and taken["waits"] <= 1)
     check("memory is used again", taken["held"] == 0)
+
+
+def turned(x):
+    """The same matrices, their columns without gaps."""
+    return x.transpose(-2, -1).contiguous().transpose(-2, -1)
+
+
+def test_products():
+    """Sizes on both sides of tiles (32) and steps (8), and both ways in which a matrix lies."""
+    torch.manual_seed(0)
+    wrong = []
+    for m, k, n in itertools.product((1, 31, 32, 70), (1, 7, 8, 41, 64), (1, 32, 45, 64)):
+        a, b, c = torch.randn(2, m, k), torch.randn(2, k, n), torch.randn(m, n)
+        for x, y in itertools.product((a, turned(a)), (b, turned(b))):
+            added = torch.addmm(c.to("mps"), x[0].to("mps"), y[0].to("mps"), beta=0.5, alpha=2)
+            good = torch.allclose((x.to("mps") @ y.to("mps")).cpu(), x @ y, rtol=1e-4, atol=1e-4) and \
+                torch.allclose(added.cpu(), torch.addmm(c, x[0], y[0], beta=0.5, alpha=2), rtol=1e-4, atol=1e-4)
+            if not good:
+                wrong.append((m, k, n))
+    check(f"products of matrices {wrong or ''}", not wrong)
 
 
 def test_saved():

@@ -109,14 +109,30 @@ static int multiply_rest(const struct abx_torch_product *p, uint32_t rows, uint3
     return r < 0 ? r : multiply_any(&below);
 }
 
+/* What whole steps leave of the inner side is added to the result. */
+static int multiply_last_steps(const struct abx_torch_product *p, uint32_t done)
+{
+    struct abx_torch_product last = *p;
+    if (done == p->inner)
+        return 0;
+    last.inner = p->inner - done;
+    last.left = part_of(p->left, 0, done);
+    last.right = part_of(p->right, done, 0);
+    last.added = p->to;
+    last.beta = (struct abx_torch_number){1, 1};
+    return multiply_any(&last);
+}
+
 int abx_torch_multiply(const struct abx_torch_product *p)
 {
     bool left_turned = false, right_turned = false;
-    struct abx_torch_product whole = *p;
+    struct abx_torch_product steps = *p;
+    steps.inner -= steps.inner % 8;
+    struct abx_torch_product whole = steps;
     whole.rows -= whole.rows % TILE_ROWS;
     whole.columns -= whole.columns % TILE_COLUMNS;
-    if (p->type != ABX_TORCH_F32 || p->to_type != ABX_TORCH_F32 || p->split || p->inner % 8 ||
-            !p->inner || !whole.rows || !whole.columns || !lies_whole(&p->left, &left_turned) ||
+    if (p->type != ABX_TORCH_F32 || p->to_type != ABX_TORCH_F32 || p->split || !whole.inner ||
+            !whole.rows || !whole.columns || !lies_whole(&p->left, &left_turned) ||
             !lies_whole(&p->right, &right_turned))
         return multiply_any(p);
     struct parameters parameters;
@@ -127,5 +143,7 @@ int abx_torch_multiply(const struct abx_torch_product *p)
     l.function = "multiply_whole";
     set_tiles(&l, &whole);
     int r = abx_torch_run(&l);
-    return r < 0 ? r : multiply_rest(p, whole.rows, whole.columns);
+    if (r == 0)
+        r = multiply_rest(&steps, whole.rows, whole.columns);
+    return r < 0 ? r : multiply_last_steps(p, steps.inner);
 }
