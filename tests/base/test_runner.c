@@ -80,6 +80,10 @@ static void has(const char *text, const char *line)
 int main(void)
 {
     char text[4096];
+    if (getenv("ARCBOX_TEST_EMULATED")) { /* cases run in place there */
+        puts("the runner has no processes of its own under qemu-user");
+        return 77;
+    }
     CHECK(run(0, NULL, text, sizeof text) == 1);
     CHECK(strncmp(text, "ok good (", 9) == 0);
     has(text, "failed: 1 + 1 == 3\n");
