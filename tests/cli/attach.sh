@@ -31,7 +31,7 @@ same "a command that reads nothing ends" "deaf 137" "$("$arcbox" kill deaf) $("$
 wait $pouring
 same "and attach with it" 137 $?
 # Without -i and -t there is no input, and attach shows what is written
-"$arcbox" run -d --name silent host sh -c 'cat; echo up; sleep 0.5; echo last' >/dev/null
+"$arcbox" run -d --name silent host sh -c 'cat; echo up; sleep 3; echo last' >/dev/null
 same "no input" last "$(echo nothing | "$arcbox" attach silent | tail -n 1)"
 
 # -t: a terminal
