@@ -4,8 +4,8 @@
 lacks() { echo "SKIP: no virtual machine can be started: $*"; exit 77; }
 export ARCBOX_CACHE_DIR=$work/shaders
 version=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\).*/\1/p')
-[ -n "$version" ] || lacks "QEMU is not installed (scripts/deps.sh installs it)"
-[ "$version" -ge 8 ] || lacks "QEMU $version is too old (scripts/deps.sh installs a newer one)"
+[ -n "$version" ] || lacks "QEMU is not installed (scripts/deps.sh tests installs it)"
+[ "$version" -ge 8 ] || lacks "QEMU $version is too old (scripts/deps.sh tests installs a newer one)"
 mkdir -p "$2"
 export XDG_CACHE_HOME=$(realpath "$2")
 (
