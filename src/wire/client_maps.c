@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -57,13 +57,36 @@ unsigned abx_client_mappings(
     return count;
 }
 
+/* Whether a mapping of the file would be one of the same file. Asked of the kernel by way of
+ * another mapping: what stat() says of a file on an overlay is not what is said of its mappings. */
+static bool is_same(int fd, dev_t device, uint64_t inode)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *p = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return false;
+    char line[LINE_BYTES];
+    FILE *f = fopen("/proc/self/maps", "re");
+    bool same = false, found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        struct abx_mapping m;
+        dev_t at;
+        const char *path;
+        found = parse(line, &m, &at, &path) && m.start <= (uintptr_t)p && (uintptr_t)p < m.end;
+        same = found && at == device && m.inode == inode;
+    }
+    if (f)
+        fclose(f);
+    munmap(p, page);
+    return same;
+}
+
 /* Another file may have the name by now. */
 static int open_same(const char *path, dev_t device, uint64_t inode)
 {
-    struct stat st;
     int fd = path[0] == '/' ? abx_fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK))
                             : -1;
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode)
+    if (fd >= 0 && is_same(fd, device, inode))
         return fd;
     if (fd >= 0)
         close(fd);
