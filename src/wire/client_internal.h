@@ -64,7 +64,7 @@ struct abx_client {
  * does not say. */
 struct abx_mapping {
     uint64_t start, end;
-    uint64_t inode, offset; /* of the file, and where `start` lies in it */
+    uint64_t device, inode, offset; /* of the file, and where `start` lies in it */
     bool writable, shared;
 };
 unsigned abx_client_mappings(

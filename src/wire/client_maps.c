@@ -14,7 +14,7 @@
 #define LINE_BYTES (PATH_MAX + 128)
 
 /* A line of /proc/self/maps; *ret_path: the rest of it, a path or a name. */
-static bool parse(char *line, struct abx_mapping *m, dev_t *ret_device, const char **ret_path)
+static bool parse(char *line, struct abx_mapping *m, const char **ret_path)
 {
     unsigned major, minor;
     char access[8];
@@ -26,7 +26,7 @@ static bool parse(char *line, struct abx_mapping *m, dev_t *ret_device, const ch
     m->writable = access[1] == 'w';
     m->shared = access[3] == 's';
     line[strcspn(line, "\n")] = 0;
-    *ret_device = makedev(major, minor);
+    m->device = makedev(major, minor);
     *ret_path = line + path;
     return true;
 }
@@ -39,9 +39,8 @@ unsigned abx_client_mappings(
     unsigned count = 0;
     while (f && count < capacity && fgets(line, sizeof line, f)) {
         struct abx_mapping m;
-        dev_t device;
         const char *path;
-        if (!parse(line, &m, &device, &path) || m.end <= start)
+        if (!parse(line, &m, &path) || m.end <= start)
             continue;
         if (m.start >= end)
             break;
@@ -59,34 +58,25 @@ unsigned abx_client_mappings(
 
 /* Whether a mapping of the file would be one of the same file. Asked of the kernel by way of
  * another mapping: what stat() says of a file on an overlay is not what is said of its mappings. */
-static bool is_same(int fd, dev_t device, uint64_t inode)
+static bool is_same(int fd, const struct abx_mapping *as)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *p = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         return false;
-    char line[LINE_BYTES];
-    FILE *f = fopen("/proc/self/maps", "re");
-    bool same = false, found = false;
-    while (f && !found && fgets(line, sizeof line, f)) {
-        struct abx_mapping m;
-        dev_t at;
-        const char *path;
-        found = parse(line, &m, &at, &path) && m.start <= (uintptr_t)p && (uintptr_t)p < m.end;
-        same = found && at == device && m.inode == inode;
-    }
-    if (f)
-        fclose(f);
+    struct abx_mapping m;
+    bool same = abx_client_mappings((uintptr_t)p, (uintptr_t)p + page, &m, 1) &&
+                m.device == as->device && m.inode == as->inode;
     munmap(p, page);
     return same;
 }
 
 /* Another file may have the name by now. */
-static int open_same(const char *path, dev_t device, uint64_t inode)
+static int open_same(const char *path, const struct abx_mapping *as)
 {
     int fd = path[0] == '/' ? abx_fd_high(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK))
                             : -1;
-    if (fd >= 0 && is_same(fd, device, inode))
+    if (fd >= 0 && is_same(fd, as))
         return fd;
     if (fd >= 0)
         close(fd);
@@ -100,15 +90,14 @@ int abx_client_open_mapped(uint64_t start, uint64_t end, struct abx_mapping *ret
     int fd = -ENOTSUP;
     while (f && fgets(line, sizeof line, f)) {
         struct abx_mapping m;
-        dev_t device;
         const char *path;
-        if (!parse(line, &m, &device, &path) || m.end <= start)
+        if (!parse(line, &m, &path) || m.end <= start)
             continue;
         if (m.start <= start && m.end >= end && m.shared && !m.writable) {
             m.offset += start - m.start;
             m.start = start;
             m.end = end;
-            fd = open_same(path, device, m.inode);
+            fd = open_same(path, &m);
             *ret = m;
         }
         break;

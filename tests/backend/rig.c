@@ -163,6 +163,27 @@ void batch_bytes(
     *d = moved;
 }
 
+void batch_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
+        struct abx_device_memory *to, uint64_t to_offset, uint64_t length)
+{
+    struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
+    c->from = from, c->to = to;
+    c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
+}
+
+void batch_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset, uint64_t length,
+        uint8_t value)
+{
+    struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
+    c->to = to, c->offset = offset, c->length = length, c->value = value;
+}
+
+void batch_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value)
+{
+    struct abx_exec_event *c = batch_add(b, op, sizeof *c);
+    c->event = event, c->value = value;
+}
+
 void batch_submit(struct batch *b, struct abx_queue *queue, const struct abx_backend *backend)
 {
     b->submission.commands = (void *)b->data;

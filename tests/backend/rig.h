@@ -49,6 +49,11 @@ struct abx_exec_dispatch *batch_dispatch(struct batch *b, struct abx_pipeline *p
 /* Binds inline bytes to the dispatch added last. */
 void batch_bytes(
         struct batch *b, struct abx_exec_dispatch **d, uint32_t index, const void *data, size_t n);
+void batch_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
+        struct abx_device_memory *to, uint64_t to_offset, uint64_t length);
+void batch_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset, uint64_t length,
+        uint8_t value);
+void batch_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value);
 void batch_submit(struct batch *b, struct abx_queue *queue, const struct abx_backend *backend);
 int batch_wait(struct batch *b); /* its error; -1 after 20 s */
 

@@ -127,27 +127,6 @@ static int make_world(struct world *w)
     return CUDA->queue->create(w->device, &w->queue) < 0 ? 6 : 0;
 }
 
-static void add_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
-        struct abx_device_memory *to, uint64_t to_offset, uint64_t length)
-{
-    struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
-    c->from = from, c->to = to;
-    c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
-}
-
-static void add_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset,
-        uint64_t length, uint8_t value)
-{
-    struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
-    c->to = to, c->offset = offset, c->length = length, c->value = value;
-}
-
-static void add_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value)
-{
-    struct abx_exec_event *c = batch_add(b, op, sizeof *c);
-    c->event = event, c->value = value;
-}
-
 static void add_dispatches(struct batch *b, struct world *w, unsigned count)
 {
     char bytes[300];
@@ -169,20 +148,20 @@ static int run_all(struct world *w, struct abx_event *event, int *ret_error)
     memset(w->shared, 1, 2 * PAGE);
     ((uint32_t *)w->shared)[8] = 3; /* groups of the indirect dispatch */
     ((uint32_t *)w->shared)[9] = ((uint32_t *)w->shared)[10] = 1;
-    add_copy(&b, w->private, 3u << 20, w->import, PAGE, 100); /* zeros */
-    add_fill(&b, w->private, 100, 1000, 7);
-    add_copy(&b, w->private, 100, w->import, 2 * PAGE, 1000);
-    add_copy(&b, w->import, 2 * PAGE, w->import, 2 * PAGE + 3, 900); /* overlaps */
+    batch_copy(&b, w->private, 3u << 20, w->import, PAGE, 100); /* zeros */
+    batch_fill(&b, w->private, 100, 1000, 7);
+    batch_copy(&b, w->private, 100, w->import, 2 * PAGE, 1000);
+    batch_copy(&b, w->import, 2 * PAGE, w->import, 2 * PAGE + 3, 900); /* overlaps */
     add_dispatches(&b, w, 35);
-    add_copy(&b, w->import, 0, w->private, 5000, 16);
+    batch_copy(&b, w->import, 0, w->private, 5000, 16);
     add_dispatches(&b, w, 35);
     struct abx_exec_dispatch *d =
             batch_dispatch(&b, w->pipeline, (uint32_t[3]){0}, (uint32_t[3]){32, 1, 1}, 4);
     d->head.op = ABX_EXEC_DISPATCH_INDIRECT;
     d->indirect = w->import;
     d->indirect_offset = 32;
-    add_event(&b, ABX_EXEC_SIGNAL_EVENT, event, 1);
-    add_event(&b, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_event(&b, ABX_EXEC_SIGNAL_EVENT, event, 1);
+    batch_event(&b, ABX_EXEC_WAIT_EVENT, event, 1);
     batch_submit(&b, w->queue, CUDA);
     *ret_error = batch_wait(&b);
     batch_finish(&b);
@@ -265,11 +244,11 @@ static int test_much(void)
         batch_init(&b[2 * i]);
         batch_init(&b[2 * i + 1]);
         add_dispatches(&b[2 * i], &w, 200);
-        add_event(&b[2 * i], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 1);
-        add_event(&b[2 * i], ABX_EXEC_WAIT_EVENT, event, 2 * i + 2);
-        add_event(&b[2 * i + 1], ABX_EXEC_WAIT_EVENT, event, 2 * i + 1);
+        batch_event(&b[2 * i], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 1);
+        batch_event(&b[2 * i], ABX_EXEC_WAIT_EVENT, event, 2 * i + 2);
+        batch_event(&b[2 * i + 1], ABX_EXEC_WAIT_EVENT, event, 2 * i + 1);
         add_dispatches(&b[2 * i + 1], &w, 10);
-        add_event(&b[2 * i + 1], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 2);
+        batch_event(&b[2 * i + 1], ABX_EXEC_SIGNAL_EVENT, event, 2 * i + 2);
         batch_submit(&b[2 * i], w.queue, CUDA);
         batch_submit(&b[2 * i + 1], other, CUDA);
     }
@@ -297,7 +276,7 @@ static int test_replay(void)
         struct batch b;
         batch_init(&b);
         add_dispatches(&b, &w, 20);
-        add_fill(&b, w.import, 0, 1, 1);
+        batch_fill(&b, w.import, 0, 1, 1);
         add_dispatches(&b, &w, 3);
         batch_submit(&b, w.queue, CUDA);
         CHECK(batch_wait(&b) == 0 && b.submission.result.kernels == 23);
@@ -393,7 +372,7 @@ static int test_endless_long(void)
     batch_init(&b);
     batch_init(&waits);
     add_dispatches(&b, &w, 5000);
-    add_event(&waits, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_event(&waits, ABX_EXEC_WAIT_EVENT, event, 1);
     batch_submit(&b, w.queue, CUDA);
     batch_submit(&waits, other, CUDA);
     usleep(50000);
@@ -420,7 +399,7 @@ static int test_fault(void)
     for (int i = 0; i < 2; i++) {
         batch_init(&b[i]);
         for (int k = 0; k < 3; k++) { /* a fill and a kernel, whose guest's number is 5 + 10 k */
-            add_fill(&b[i], w.import, 0, 16, 1);
+            batch_fill(&b[i], w.import, 0, 16, 1);
             size_t at = b[i].bytes;
             add_dispatches(&b[i], &w, 1);
             ((struct abx_exec_command *)(b[i].data + at))->source = 5 + 10 * (uint32_t)k;

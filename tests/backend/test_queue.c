@@ -17,27 +17,6 @@ static struct abx_device_memory *buffer(void *p, size_t bytes)
     return rig_import(&rig, p, bytes);
 }
 
-static void add_copy(struct batch *b, struct abx_device_memory *from, uint64_t from_offset,
-        struct abx_device_memory *to, uint64_t to_offset, uint64_t length)
-{
-    struct abx_exec_copy *c = batch_add(b, ABX_EXEC_COPY, sizeof *c);
-    c->from = from, c->to = to;
-    c->from_offset = from_offset, c->to_offset = to_offset, c->length = length;
-}
-
-static void add_fill(struct batch *b, struct abx_device_memory *to, uint64_t offset,
-        uint64_t length, uint8_t value)
-{
-    struct abx_exec_fill *c = batch_add(b, ABX_EXEC_FILL, sizeof *c);
-    c->to = to, c->offset = offset, c->length = length, c->value = value;
-}
-
-static void add_event(struct batch *b, uint16_t op, struct abx_event *event, uint64_t value)
-{
-    struct abx_exec_event *c = batch_add(b, op, sizeof *c);
-    c->event = event, c->value = value;
-}
-
 static void test_copies(void)
 {
     char host[256];
@@ -50,11 +29,11 @@ static void test_copies(void)
     struct batch b;
     batch_init(&b);
     memset(host, 1, sizeof host);
-    add_copy(&b, private, 100, shared, 0, 16); /* zeros */
-    add_fill(&b, private, 0, 64, 7);
+    batch_copy(&b, private, 100, shared, 0, 16); /* zeros */
+    batch_fill(&b, private, 0, 64, 7);
     batch_add(&b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
-    add_copy(&b, private, 32, shared, 64, 64);
-    add_copy(&b, shared, 60, shared, 62, 8); /* overlapping */
+    batch_copy(&b, private, 32, shared, 64, 64);
+    batch_copy(&b, shared, 60, shared, 62, 8); /* overlapping */
     batch_submit(&b, rig.queue, rig.backend);
     CHECK(batch_wait(&b) == 0);
     if (executes) {
@@ -79,10 +58,10 @@ static void test_order(void)
     struct abx_device_memory *buf = buffer(value, sizeof value);
     for (int i = 0; i < N; i++) {
         batch_init(&b[i]);
-        add_fill(&b[i], buf, (uint64_t)i + 1, 1, 0);
+        batch_fill(&b[i], buf, (uint64_t)i + 1, 1, 0);
         if (i == 0)
-            add_fill(&b[i], buf, 0, 1, 9);
-        add_copy(&b[i], buf, (uint64_t)i, buf, (uint64_t)i + 1, 1);
+            batch_fill(&b[i], buf, 0, 1, 9);
+        batch_copy(&b[i], buf, (uint64_t)i, buf, (uint64_t)i + 1, 1);
         batch_submit(&b[i], rig.queue, rig.backend);
     }
     for (int i = N; i-- > 0;)
@@ -101,18 +80,18 @@ static void test_events(void)
     struct batch a, b, c;
     CHECK(rig.backend->queue->create(rig.device, &other) == 0);
     batch_init(&a), batch_init(&b), batch_init(&c);
-    add_event(&a, ABX_EXEC_WAIT_EVENT, e, 1);
-    add_event(&a, ABX_EXEC_SIGNAL_EVENT, f, 1);
-    add_event(&a, ABX_EXEC_WAIT_EVENT, e, 2);
+    batch_event(&a, ABX_EXEC_WAIT_EVENT, e, 1);
+    batch_event(&a, ABX_EXEC_SIGNAL_EVENT, f, 1);
+    batch_event(&a, ABX_EXEC_WAIT_EVENT, e, 2);
     batch_submit(&a, rig.queue, rig.backend);
     batch_submit(&c, rig.queue, rig.backend); /* empty, but not before a */
     usleep(2000);
     CHECK(!__atomic_load_n(&a.done, __ATOMIC_SEQ_CST) &&
             !__atomic_load_n(&c.done, __ATOMIC_SEQ_CST));
-    add_event(&b, ABX_EXEC_WAIT_EVENT, f, 1);
+    batch_event(&b, ABX_EXEC_WAIT_EVENT, f, 1);
     struct abx_exec_fence *fence = batch_add(&b, ABX_EXEC_UPDATE_FENCE, sizeof *fence);
     fence->fence = 5;
-    add_event(&b, ABX_EXEC_SIGNAL_EVENT, e, 2);
+    batch_event(&b, ABX_EXEC_SIGNAL_EVENT, e, 2);
     batch_submit(&b, other, rig.backend);
     event_ops.signal(e, 1);
     CHECK(batch_wait(&a) == 0 && batch_wait(&b) == 0 && batch_wait(&c) == 0);
@@ -128,7 +107,7 @@ static void test_cancel(void)
     struct batch b[3];
     for (int i = 0; i < 3; i++)
         batch_init(&b[i]);
-    add_event(&b[0], ABX_EXEC_WAIT_EVENT, e, 1);
+    batch_event(&b[0], ABX_EXEC_WAIT_EVENT, e, 1);
     for (int i = 0; i < 3; i++)
         batch_submit(&b[i], rig.queue, rig.backend);
     usleep(1000);

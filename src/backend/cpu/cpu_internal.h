@@ -132,7 +132,6 @@ struct abx_cpu_pool {
 
 struct abx_device {
     struct abx_device_config config;
-    const struct abx_event_ops *events;
     struct abx_cpu_pool pool;
     pthread_mutex_t lock; /* executors */
     _Atomic(struct abx_cpu_executor *) executors[ABX_CPU_MAX_EXECUTORS];

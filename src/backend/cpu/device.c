@@ -88,7 +88,6 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     if (threads > ABX_CPU_MAX_THREADS)
         threads = ABX_CPU_MAX_THREADS;
     device->config = *config;
-    device->events = config->events;
     /* Where the guest, the worker's ring thread and we share few CPUs, spinning takes theirs. */
     device->spin_ns = cpus >= 4 ? 30000 : 4000;
     pthread_mutex_init(&device->lock, NULL);

@@ -94,12 +94,17 @@ static void gather(float *to, struct part *p)
     p->element = ABX_ELEMENT_FLOAT32;
 }
 
-/* The thread's own memory for copies of a tile: of left, right and result. */
-static float *scratch(struct abx_cpu_executor *e)
+static bool copies_operands(const struct abx_exec_matrix_multiply *c)
+{
+    return c->left.element != ABX_ELEMENT_FLOAT32 || c->right.element != ABX_ELEMENT_FLOAT32;
+}
+
+/* Where there are copies of a tile's left, right and result: memory of the thread's own. */
+static bool make_room(struct abx_cpu_executor *e, const struct abx_exec_matrix_multiply *c)
 {
     const uint64_t bytes = 4ull * (2 * TILE * COPIED_DEPTH + TILE * TILE);
-    return abx_cpu_grow_frames(&e->frames, &e->frame_bytes, bytes) ? (float *)(void *)e->frames
-                                                                   : NULL;
+    return (!copies_operands(c) && c->result.element == ABX_ELEMENT_FLOAT32) ||
+           abx_cpu_grow_frames(&e->frames, &e->frame_bytes, bytes);
 }
 
 /* Inside, the thread is left for faults alone. */
@@ -153,14 +158,13 @@ static void run_tile(struct abx_cpu_executor *e, const struct product *p, uint64
             c->columns - column < p->tile_columns ? c->columns - column : p->tile_columns;
     struct part result = part_of(&c->result, batch, false, row, column, rows, columns),
                 sums = result;
-    bool copies = c->left.element != ABX_ELEMENT_FLOAT32 || c->right.element != ABX_ELEMENT_FLOAT32;
     float *memory = (float *)(void *)e->frames, beta = (float)c->beta;
     if (!in_place(&result)) {
         sums.first = (char *)(memory + 2 * TILE * COPIED_DEPTH);
         sums.row_bytes = columns * 4;
         beta = 0;
     }
-    uint32_t step = copies ? COPIED_DEPTH : DEPTH;
+    uint32_t step = copies_operands(c) ? COPIED_DEPTH : DEPTH;
     for (uint32_t k = 0; k < c->inner; k += step, beta = 1) {
         uint32_t depth = c->inner - k < step ? c->inner - k : step;
         struct part left = part_of(&c->left, batch, c->transpose_left, row, k, rows, depth);
@@ -185,7 +189,7 @@ static void run_tiles(struct abx_kernel_call *call, uint64_t first, uint64_t cou
             (struct abx_cpu_executor *)((char *)call - offsetof(struct abx_cpu_executor, call));
     const struct product *p = call->buffers[0];
     abx_cpu_disarm(e);
-    bool room = scratch(e) != NULL;
+    bool room = make_room(e, p->c);
     if (!abx_cpu_arm_job(e, e->guard.job))
         return;
     if (!room) {

@@ -46,7 +46,7 @@ static void event_reached(void *user)
 
 static int wait_event(struct abx_queue *q, const struct abx_exec_event *c)
 {
-    const struct abx_event_ops *events = q->device->events;
+    const struct abx_event_ops *events = q->device->config.events;
     if (events->value(c->event) >= c->value)
         return ABX_EXEC_OK;
     struct event_wait *w = calloc(1, sizeof *w);
@@ -223,7 +223,7 @@ static int run_command(
         return wait_event(q, (const struct abx_exec_event *)head);
     case ABX_EXEC_SIGNAL_EVENT: {
         const struct abx_exec_event *c = (const struct abx_exec_event *)head;
-        q->device->events->signal(c->event, c->value);
+        q->device->config.events->signal(c->event, c->value);
         return ABX_EXEC_OK;
     }
     case ABX_EXEC_BARRIER: /* a queue runs one command at a time, to its end */
