@@ -44,6 +44,22 @@ static int fill(struct parameters *p, const struct abx_torch_tensor *shape, int 
     return n;
 }
 
+/* constants: four. */
+static int launch(const char *function, const struct parameters *p, const int32_t *constants,
+        const struct abx_torch_operand *operands, unsigned operand_count, const size_t grid[2])
+{
+    const struct abx_torch_launch l = {.library = "index",
+            .function = function,
+            .constants = constants,
+            .constant_count = 4,
+            .parameters = p,
+            .parameter_size = sizeof *p,
+            .operands = operands,
+            .operand_count = operand_count,
+            .grid = {grid[0], grid[1], 1}};
+    return abx_torch_run(&l);
+}
+
 int abx_torch_select(const struct abx_torch_tensor *to, const struct abx_torch_tensor *from,
         const struct abx_torch_tensor *index, unsigned dimension)
 {
@@ -59,19 +75,11 @@ int abx_torch_select(const struct abx_torch_tensor *to, const struct abx_torch_t
     int width = width_of(to->type);
     int32_t constants[] = {to->type, index->type, dims, 0};
     struct abx_torch_operand operands[] = {to->at, from->at, index->at};
-    struct abx_torch_launch l = {.library = "index",
-            .function = functions[width == 8   ? 3
-                                  : width == 4 ? 2
-                                  : width == 2 ? 1
-                                               : 0],
-            .constants = constants,
-            .constant_count = 4,
-            .parameters = &p,
-            .parameter_size = sizeof p,
-            .operands = operands,
-            .operand_count = 3,
-            .grid = {grid[0], grid[1], 1}};
-    return abx_torch_run(&l);
+    return launch(functions[width == 8   ? 3
+                            : width == 4 ? 2
+                            : width == 2 ? 1
+                                         : 0],
+            &p, constants, operands, 3, grid);
 }
 
 int abx_torch_run_scatter(const struct abx_torch_tensor *to, const struct abx_torch_tensor *from,
@@ -93,16 +101,9 @@ int abx_torch_run_scatter(const struct abx_torch_tensor *to, const struct abx_to
         return dims;
     int32_t constants[] = {to->type, index->type, dims, (int32_t)mode};
     struct abx_torch_operand operands[] = {to->at, from ? from->at : to->at, index->at};
-    struct abx_torch_launch l = {.library = "index",
-            .function = abx_torch_is_float(to->type) ? "scatter_float" : "scatter_long",
-            .constants = constants,
-            .constant_count = 4,
-            .parameters = &p,
-            .parameter_size = sizeof p,
-            .operands = operands,
-            .operand_count = 3,
-            .grid = {grid[0], grid[1], 1}};
-    return p.line ? abx_torch_run(&l) : 0;
+    return p.line ? launch(abx_torch_is_float(to->type) ? "scatter_float" : "scatter_long", &p,
+                            constants, operands, 3, grid)
+                  : 0;
 }
 
 int abx_torch_scan(const struct abx_torch_tensor *to, const struct abx_torch_tensor *from,
@@ -118,14 +119,6 @@ int abx_torch_scan(const struct abx_torch_tensor *to, const struct abx_torch_ten
     int32_t constants[] = {
             to->type, from->type, dims, multiplies ? ABX_TORCH_MULTIPLY : ABX_TORCH_ADD};
     struct abx_torch_operand operands[] = {to->at, from->at};
-    struct abx_torch_launch l = {.library = "index",
-            .function = abx_torch_is_float(to->type) ? "scan_float" : "scan_long",
-            .constants = constants,
-            .constant_count = 4,
-            .parameters = &p,
-            .parameter_size = sizeof p,
-            .operands = operands,
-            .operand_count = 2,
-            .grid = {grid[0], grid[1], 1}};
-    return abx_torch_run(&l);
+    return launch(abx_torch_is_float(to->type) ? "scan_float" : "scan_long", &p, constants,
+            operands, 2, grid);
 }
