@@ -12,9 +12,13 @@ static NSString *const source = @""
     "        device int *unread [[buffer(2)]], threadgroup float *t [[threadgroup(0)]])\n"
     "{ if (x[0] < 0) x[0] = unread[0]; t[0] = k; x[0] *= t[0]; }\n"
     "kernel void last(device float *x [[buffer(0)]], constant float *k [[buffer(1)]])\n"
-    "{ x[0] *= k[1999]; }\n";
+    "{ x[0] *= k[1999]; }\n"
+    "struct table { uint first; float values[5]; };\n"
+    "kernel void looked_up(device float *x [[buffer(0)]], constant table &t [[buffer(1)]],\n"
+    "        uint i [[thread_position_in_grid]])\n"
+    "{ float v = x[i]; if (v < 0) v = t.values[t.first]; x[i] = 2 * v; }\n";
 
-static id<MTLComputePipelineState> twice, last;
+static id<MTLComputePipelineState> twice, last, looked_up;
 static bool validation;
 static int real_stderr;
 
@@ -141,6 +145,21 @@ static void many_bytes(void)
     CHECK(((float *)x.contents)[0] == 84);
 }
 
+/* What no thread asks for need not be there, though code for many threads may look at it before. */
+static void unbound_references(void)
+{
+    id<MTLBuffer> x = [device newBufferWithLength:400 options:0];
+    for (int i = 0; i < 100; i++)
+        ((float *)x.contents)[i] = i;
+    CHECK_DONE(run(^(id<MTLComputeCommandEncoder> e) {
+        [e setComputePipelineState:looked_up];
+        [e setBuffer:x offset:0 atIndex:0];
+        [e dispatchThreads:MTLSizeMake(100, 1, 1) threadsPerThreadgroup:MTLSizeMake(100, 1, 1)];
+    }));
+    for (int i = 0; i < 100; i++)
+        CHECK(((float *)x.contents)[i] == 2 * i);
+}
+
 static void other_encoders(void)
 {
     id<MTLBuffer> x = [device newBufferWithLength:64 options:0], nothing = nil;
@@ -190,9 +209,10 @@ int main(void)
         id<MTLLibrary> library = library_from(source, nil);
         twice = pipeline_of(library, @"twice");
         last = pipeline_of(library, @"last");
+        looked_up = pipeline_of(library, @"looked_up");
     }
     const struct test tests[] = {{"compute encoders", compute_encoders},
-        {"many bytes", many_bytes}, {"other encoders", other_encoders}};
+        {"many bytes", many_bytes}, {"unbound references", unbound_references}, {"other encoders", other_encoders}};
     int status = run_tests(tests, sizeof tests / sizeof *tests);
     dup2(real_stderr, 2);
     return status;

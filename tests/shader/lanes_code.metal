@@ -73,3 +73,37 @@ kernel void copies_rows(device const float *rows [[buffer(0)]], device const uin
     for (short i = 0; i < 8; i++)
         out[32 * i + lane] = simd_max(tile[32 * i + lane]);
 }
+
+struct image {
+    int width, height, left, top;
+    uint pitch;
+};
+
+// What lies outside is 0.
+kernel void pads_rows(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+{
+    int x = int(at.x) - i.left, y = int(at.y) - i.top;
+    float v = 0;
+    if (x >= 0 && x < i.width && y >= 0 && y < i.height)
+        v = from[y * long(i.pitch) + x];
+    to[at.y * long(i.pitch) + at.x] = v;
+}
+
+kernel void sums_columns(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
+{
+    float sum = 0;
+    for (int y = 0; y < i.height; y++)
+        sum += from[y * long(i.pitch) + at];
+    to[at] = sum;
+}
+
+kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
+{
+    float sum = 0;
+    for (int x = 0; x < i.width; x++)
+        sum += from[at * long(i.pitch) + x];
+    to[at] = sum;
+}

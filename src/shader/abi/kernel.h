@@ -20,14 +20,18 @@ enum abx_kernel_form {
 
 /* The body; the ELF relocatable object follows at elf_offset from its start. */
 struct abx_cpu_code {
-    uint32_t form;                  /* enum abx_kernel_form */
-    uint32_t lanes;                 /* threads a coroutine runs: 1, or a divisor of 32 or 32 */
-    uint32_t frame_bytes;           /* coroutine frame, a multiple of 64 */
-    uint32_t uses_simd;             /* 1: lanes of a SIMD-group exchange values */
-    uint32_t yields;                /* 1: its coroutines stop to let others go on, too */
-    uint32_t reserved;              /* 0 */
+    uint32_t form;        /* enum abx_kernel_form */
+    uint32_t lanes;       /* threads a coroutine runs: 1, or a divisor of 32 or 32 */
+    uint32_t frame_bytes; /* coroutine frame, a multiple of 64 */
+    uint32_t uses_simd;   /* 1: lanes of a SIMD-group exchange values */
+    uint32_t yields;      /* 1: its coroutines stop to let others go on, too */
+    uint32_t references;  /* bit per buffer: ABX_REFERENCE_BYTES of it are read at any time */
     uint64_t elf_offset, elf_bytes; /* 8-byte aligned */
 };
+
+/* What a reference in the constant address space leads to can be read before the kernel asks for
+ * it, up to here. The worker puts zeros where nothing is bound. */
+#define ABX_REFERENCE_BYTES 4096u
 
 /* A frame holds the private memory of `lanes` threads; Apple's limit on a thread's stack is far
  * lower than this. */

@@ -74,7 +74,9 @@ struct air_argument {
     enum abx_argument_kind kind;
     uint32_t position; /* of the parameter */
     uint32_t index, access, size, alignment;
-    int builtin; /* ABX_BUILTIN_x */
+    int builtin;             /* ABX_BUILTIN_x */
+    bool constant;           /* in the constant address space; and of a reference, */
+    uint32_t reference_size; /* how much it leads to */
     struct air_text name, type_name;
     LLVMValueRef members; /* what is known of the structure it points to; NULL: nothing */
 };

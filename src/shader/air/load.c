@@ -258,7 +258,13 @@ static LLVMValueRef build_argument(
     if (LLVMGetTypeKind(type) != LLVMPointerTypeKind)
         return NULL;
     bool buffer = a->kind == ABX_ARGUMENT_BUFFER;
-    return marker(g, buffer ? "__abx_buffer" : "__abx_threadgroup", g->ptr, a->index);
+    uint32_t more = 0;
+    if (a->constant) {
+        uint32_t bytes = a->reference_size < ABX_BUFFER_BYTES_MOST ? a->reference_size
+                                                                   : ABX_BUFFER_BYTES_MOST;
+        more = ABX_BUFFER_CONSTANT | bytes << ABX_BUFFER_BYTES_SHIFT;
+    }
+    return marker(g, buffer ? "__abx_buffer" : "__abx_threadgroup", g->ptr, a->index | more);
 }
 
 static int fetch_arguments(struct codegen *g, const struct air_kernel *kernel, LLVMValueRef *values)

@@ -185,6 +185,8 @@ static void read_keys(
             air_node_number(n, ++i, &ret->index);
         else if (air_text_is(key, "air.address_space"))
             air_node_number(n, ++i, space);
+        else if (air_text_is(key, "air.buffer_size"))
+            air_node_number(n, ++i, &ret->reference_size);
         else if (air_text_is(key, "air.arg_type_size"))
             air_node_number(n, ++i, &ret->size);
         else if (air_text_is(key, "air.arg_type_align_size"))
@@ -215,6 +217,7 @@ int air_argument_read(LLVMValueRef node, struct air_argument *ret)
     struct air_text kind = air_node_text(&n, i++);
     read_keys(&n, i, ret, &space);
     if (air_text_is(kind, "air.buffer") || air_text_is(kind, "air.indirect_buffer")) {
+        ret->constant = space == 2;
         ret->kind = space == 3 ? ABX_ARGUMENT_THREADGROUP : ABX_ARGUMENT_BUFFER;
         uint32_t most = space == 3 ? ABX_MAX_THREADGROUP_BINDINGS : ABX_MAX_BUFFER_BINDINGS;
         return ret->index < most ? 0 : -EINVAL;

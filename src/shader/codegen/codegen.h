@@ -24,17 +24,18 @@ struct codegen {
     LLVMPassBuilderOptionsRef options;
     LLVMBuilderRef builder;
     LLVMTypeRef i1, i8, i32, i64, ptr, token;
-    LLVMValueRef kernel;                /* void (void): one thread, markers in it */
-    LLVMValueRef entry;                 /* abx_entry, once built */
-    struct abx_code code;               /* filled as things are decided; */
-    struct abx_cpu_code cpu;            /* its body, where the target is a processor */
-    bool barriers, simd_barriers, simd; /* which markers the kernel uses */
-    bool yields;                        /* has loops that wait for other threads: cpu/spin.c */
-    bool matrix_elements;               /* it looks at its matrices' elements */
-    bool recursive;                     /* it calls functions */
-    bool bounded;                       /* private arrays keep to themselves */
-    unsigned vector_bytes;              /* of the target's registers */
-    bool verbose;                       /* ARCBOX_CODEGEN_VERBOSE: developers only */
+    LLVMValueRef kernel;                 /* void (void): one thread, markers in it */
+    LLVMValueRef entry;                  /* abx_entry, once built */
+    struct abx_code code;                /* filled as things are decided; */
+    struct abx_cpu_code cpu;             /* its body, where the target is a processor */
+    bool barriers, simd_barriers, simd;  /* which markers the kernel uses */
+    bool yields;                         /* has loops that wait for other threads: cpu/spin.c */
+    bool matrix_elements;                /* it looks at its matrices' elements */
+    bool recursive;                      /* it calls functions */
+    bool bounded;                        /* private arrays keep to themselves */
+    unsigned vector_bytes;               /* of the target's registers */
+    uint16_t readable[ABX_BUFFER_SLOTS]; /* bytes of each buffer that may be read at any time */
+    bool verbose;                        /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
 };
 
@@ -67,9 +68,15 @@ LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTyp
         unsigned type_count, LLVMValueRef *arguments, unsigned count);
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
 LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
+/* The most that loads and stores of a kernel suppose of an address. GPUs load a vector from
+ * wherever one of its elements may lie, and programs rely on it: ggml reads float4 a float further
+ * in each row. x86-64's aligned moves would trap. Atomics stay as they are. */
+#define ABX_MEMORY_ALIGNMENT 4u
 /* Loads the field of *call that lies at `offset`, in the current block. */
 LLVMValueRef codegen_load_field(
         struct codegen *g, LLVMValueRef call, LLVMTypeRef type, size_t offset, const char *name);
+/* The same of buffer number `n`, below ABX_BUFFER_SLOTS. */
+LLVMValueRef codegen_load_buffer(struct codegen *g, LLVMValueRef call, uint64_t n);
 
 /* What markers turn into: one value a builtin and dimension. */
 struct codegen_place {
@@ -126,6 +133,10 @@ int codegen_link(struct codegen *g, const struct codegen_entries *entries,
 /* The kernel in one function, its constants set, ready for a target. */
 int codegen_load(struct codegen *g, const struct abx_shader_library *library,
         const struct abx_shader_constant *constants, uint32_t constant_count);
+
+/* ---- invariant.c: tells LLVM that what arguments in the constant address space lead to is not
+ * written; of their markers the index is left, and g->readable has the rest. */
+void codegen_mark_invariant(struct codegen *g);
 /* Of g->module: only the roots stay to be seen from outside; the rest may be inlined and dropped.
  */
 void codegen_keep(struct codegen *g, const LLVMValueRef *roots, uint32_t count);

@@ -93,3 +93,8 @@ LLVMBasicBlockRef codegen_graph_split(LLVMValueRef after)
     last->getNextNode()->eraseFromParent();
     return wrap(tail);
 }
+
+LLVMMetadataRef codegen_graph_distinct(LLVMContextRef context)
+{
+    return wrap(MDNode::getDistinct(*unwrap(context), {}));
+}

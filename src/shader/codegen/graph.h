@@ -39,6 +39,9 @@ bool codegen_graph_in_loop(
  * without a branch. */
 LLVMBasicBlockRef codegen_graph_split(LLVMValueRef after);
 
+/* A metadata node that is equal to no other. */
+LLVMMetadataRef codegen_graph_distinct(LLVMContextRef context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -189,11 +189,6 @@ static bool converts_barely(LLVMValueRef function)
     return length >= sizeof core - 1 && !memcmp(name, core, sizeof core - 1);
 }
 
-/* GPUs load a vector from wherever one of its elements may lie, and programs rely on it: ggml reads
- * float4 a float further in each row. x86-64's aligned moves would trap. Atomics stay as they are.
- */
-#define MEMORY_ALIGNMENT 4u
-
 /* Pairs of two bytes each, too, where a wrong address traps: rows of an odd number of halves are
  * read by half2. Wider vectors of halves keep their four: it would take twice as many loads. */
 #define PAIR_BYTES 4u
@@ -268,12 +263,12 @@ static void relax_alignment(struct codegen *g, LLVMValueRef in)
 {
     if (LLVMIsAMemIntrinsic(in)) {
         unsigned pointers = LLVMIsAMemSetInst(in) ? 1 : 2;
-        unsigned most = copies_pair(g, in) ? PAIR_ALIGNMENT : MEMORY_ALIGNMENT;
+        unsigned most = copies_pair(g, in) ? PAIR_ALIGNMENT : ABX_MEMORY_ALIGNMENT;
         for (unsigned i = 1; i <= pointers; i++)
             relax_argument(in, i, most);
         return;
     }
-    unsigned most = moves_pair(g, in) ? PAIR_ALIGNMENT : MEMORY_ALIGNMENT;
+    unsigned most = moves_pair(g, in) ? PAIR_ALIGNMENT : ABX_MEMORY_ALIGNMENT;
     if (LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic && LLVMGetAlignment(in) > most)
         LLVMSetAlignment(in, most);
     /* of the pointer that is loaded */
@@ -509,5 +504,8 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head,
     result = codegen_run_initialisers(g);
     if (result == 0)
         result = inline_all(g);
-    return result < 0 ? result : codegen_lower_statics(g);
+    if (result < 0)
+        return result;
+    codegen_mark_invariant(g);
+    return codegen_lower_statics(g);
 }

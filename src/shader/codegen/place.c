@@ -95,11 +95,11 @@ static LLVMValueRef replacement(
     LLVMValueRef given = buffer ? p->buffer[n] : p->threadgroup[n];
     if (given)
         return given;
-    size_t offset = (buffer ? offsetof(struct abx_kernel_call, buffers)
-                            : offsetof(struct abx_kernel_call, threadgroup)) +
-                    8 * (size_t)n;
     LLVMPositionBuilderBefore(g->builder, at);
-    return codegen_load_field(g, p->call, g->ptr, offset, buffer ? "buffer" : "threadgroup");
+    if (buffer)
+        return codegen_load_buffer(g, p->call, n);
+    return codegen_load_field(g, p->call, g->ptr,
+            offsetof(struct abx_kernel_call, threadgroup) + 8 * (size_t)n, "threadgroup");
 }
 
 int codegen_lower_markers(

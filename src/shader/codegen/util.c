@@ -128,6 +128,24 @@ LLVMValueRef codegen_load_field(
     return load;
 }
 
+static void set_number(struct codegen *g, LLVMValueRef in, const char *name, uint64_t number)
+{
+    LLVMMetadataRef n = LLVMValueAsMetadata(codegen_i64(g, number));
+    LLVMSetMetadata(in, LLVMGetMDKindIDInContext(g->context, name, (unsigned)strlen(name)),
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, &n, 1)));
+}
+
+LLVMValueRef codegen_load_buffer(struct codegen *g, LLVMValueRef call, uint64_t n)
+{
+    size_t offset = offsetof(struct abx_kernel_call, buffers) + 8 * (size_t)n;
+    LLVMValueRef load = codegen_load_field(g, call, g->ptr, offset, "buffer");
+    if (g->readable[n]) {
+        set_number(g, load, "dereferenceable", g->readable[n]);
+        set_number(g, load, "align", ABX_MEMORY_ALIGNMENT);
+    }
+    return load;
+}
+
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
 {
     LLVMBasicBlockRef tail = codegen_graph_split(at);

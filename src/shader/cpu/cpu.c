@@ -4,6 +4,7 @@
 #include "shader/abi/names.h"
 #include "shader/cpu/cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,11 +76,22 @@ static void set_function_attributes(struct codegen *g)
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"                 \
     "loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg,dce),globaldce"
 
+/* For developers: as text, into the file that the environment names. */
+static void print_module(struct codegen *g, const char *suffix)
+{
+    char path[4096], *error = NULL;
+    snprintf(path, sizeof path, "%s%s", getenv("ARCBOX_CODEGEN_VERBOSE"), suffix);
+    LLVMPrintModuleToFile(g->module, path, &error);
+    LLVMDisposeMessage(error);
+}
+
 static int finish(struct codegen *g, struct abx_shader_result *result)
 {
     wide_place_factors(g);
     set_function_attributes(g);
     int r = codegen_verify(g, "building");
+    if (g->verbose)
+        print_module(g, ".before");
     if (r == 0)
         r = codegen_run_passes(g, g->cpu.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
     if (r == 0 && g->cpu.lanes > 1)
@@ -94,14 +106,16 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
         return r;
     char *error = NULL;
     LLVMMemoryBufferRef elf;
-    if (g->verbose) {
-        LLVMPrintModuleToFile(g->module, getenv("ARCBOX_CODEGEN_VERBOSE"), &error);
-    }
+    if (g->verbose)
+        print_module(g, "");
     if (LLVMTargetMachineEmitToMemoryBuffer(g->machine, g->module, LLVMObjectFile, &error, &elf)) {
         codegen_fail(g, -EIO, "code generation failed: %s", error);
         LLVMDisposeMessage(error);
         return -EIO;
     }
+    for (unsigned i = 0; i < ABX_BUFFER_SLOTS; i++)
+        if (g->readable[i])
+            g->cpu.references |= 1u << i;
     g->cpu.elf_offset = sizeof g->cpu;
     g->cpu.elf_bytes = LLVMGetBufferSize(elf);
     g->code.max_threads = ABX_MAX_THREADS_PER_THREADGROUP;
@@ -113,9 +127,9 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
 
 /* Vectors of lanes pay where threads meet: a barrier or a SIMD-group operation costs the scalar
  * form a suspension in every thread. A kernel without any is a plain loop over threads, which
- * LLVM's own vectoriser takes further: measured on tinygrad's training of the digits, 1.2 s
- * against 1.5 s an epoch, and half the time to compile. The environment forces a form, for tests.
- */
+ * LLVM's own vectoriser takes further (measured on tinygrad's training of the digits, 1.2 s
+ * against 1.5 s an epoch, and half the time to compile), unless it has loops itself: form.c. The
+ * environment forces a form, for tests. */
 int cpu_generate(struct codegen *g, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_CODEGEN_FORM");
@@ -124,8 +138,12 @@ int cpu_generate(struct codegen *g, struct abx_shader_result *result)
         return found;
     g->cpu.yields = g->yields;
     bool meets = g->barriers || g->simd || g->simd_barriers || g->yields;
-    bool wide = (form ? strcmp(form, "wide") == 0 : meets) && !g->recursive;
-    int r = wide ? cpu_build_wide(g) : -ENOTSUP;
+    bool wide = (form ? strcmp(form, "wide") == 0 : meets || cpu_has_loops(g)) && !g->recursive;
+    int r = wide ? cpu_prepare_wide(g) : 0;
+    if (r < 0)
+        return r;
+    wide = wide && (form || meets || cpu_prefers_lanes(g));
+    r = wide ? cpu_build_wide(g) : -ENOTSUP;
     if (r == -ENOTSUP && (!form || !wide))
         r = cpu_build_scalar(g);
     return r < 0 ? r : finish(g, result);

@@ -9,8 +9,13 @@
 int cpu_generate(struct codegen *g, struct abx_shader_result *result);
 
 /* ---- the forms */
-/* wide/: vectors of lanes; -ENOTSUP, and nothing changed that matters, when the kernel is not fit
- * for it. */
+/* form.c: whether the kernel has loops of its own; whether vectors of lanes are for it, though its
+ * threads never meet, once it is prepared. */
+bool cpu_has_loops(struct codegen *g);
+bool cpu_prefers_lanes(struct codegen *g);
+/* wide/: vectors of lanes, of a kernel that was prepared; -ENOTSUP, and nothing changed that
+ * matters, when the kernel is not fit for it. */
+int cpu_prepare_wide(struct codegen *g);
 int cpu_build_wide(struct codegen *g);
 /* scalar.c: loops, or a coroutine a thread. */
 int cpu_build_scalar(struct codegen *g);
@@ -28,6 +33,7 @@ void cpu_place_in_coroutine(struct codegen *g, struct codegen_place *p);
 struct cpu_loop {
     LLVMBasicBlockRef body, after;
     LLVMValueRef i;
+    LLVMValueRef branch; /* back to its body, once it is ended */
 };
 struct cpu_loop cpu_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name);
 void cpu_loop_end(struct codegen *g, struct cpu_loop *l, LLVMValueRef count);
@@ -52,6 +58,9 @@ int cpu_coroutine_split(struct codegen *g);
 int cpu_find_spins(struct codegen *g);
 /* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers. */
 void cpu_unroll_private(struct codegen *g, LLVMValueRef function);
+/* parallel.c: tells LLVM that turns of the loop over threads that `branch` closes, in g->entry with
+ * the kernel in it, depend on each other by private memory alone. */
+void cpu_mark_parallel(struct codegen *g, LLVMValueRef branch);
 /* private.c: keeps what is stored past the ends of private arrays from everything else. Once, after
  * loops have been unrolled: whatever is in registers by then cannot be left. */
 int cpu_bound_private(struct codegen *g, LLVMValueRef function);

@@ -48,7 +48,7 @@ void cpu_place_in_coroutine(struct codegen *g, struct codegen_place *p)
 
 struct cpu_loop cpu_loop_begin(struct codegen *g, LLVMTypeRef type, const char *name)
 {
-    struct cpu_loop l;
+    struct cpu_loop l = {0};
     LLVMBasicBlockRef before = LLVMGetInsertBlock(g->builder);
     l.body = LLVMAppendBasicBlockInContext(g->context, g->entry, name);
     l.after = LLVMAppendBasicBlockInContext(g->context, g->entry, "after");
@@ -70,7 +70,7 @@ void cpu_loop_end_by(struct codegen *g, struct cpu_loop *l, LLVMValueRef step, L
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->builder);
     LLVMValueRef next = LLVMBuildNUWAdd(g->builder, l->i, step, "next");
     LLVMAddIncoming(l->i, &next, &latch, 1);
-    LLVMBuildCondBr(
+    l->branch = LLVMBuildCondBr(
             g->builder, LLVMBuildICmp(g->builder, LLVMIntEQ, next, count, ""), l->after, l->body);
     LLVMPositionBuilderAtEnd(g->builder, l->after);
 }

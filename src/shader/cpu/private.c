@@ -368,6 +368,14 @@ static void erase_unused(LLVMValueRef v)
     LLVMInstructionEraseFromParent(v);
 }
 
+/* The first of a block's arrays from `in` on; NULL: there is none. */
+static LLVMValueRef next_array(LLVMValueRef in)
+{
+    while (in && !LLVMIsAAllocaInst(in))
+        in = LLVMGetNextInstruction(in);
+    return in;
+}
+
 int cpu_bound_private(struct codegen *g, LLVMValueRef function)
 {
     if (g->bounded)
@@ -377,11 +385,9 @@ int cpu_bound_private(struct codegen *g, LLVMValueRef function)
     if (!a)
         return -ENOMEM;
     bool any = false;
-    LLVMValueRef in = LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(function));
+    LLVMValueRef in = next_array(LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(function)));
     for (LLVMValueRef next; in; in = next) {
-        next = LLVMGetNextInstruction(in);
-        if (!LLVMIsAAllocaInst(in))
-            continue;
+        next = next_array(LLVMGetNextInstruction(in)); /* what stands between may be erased */
         a->spare = NULL;
         bound_array(g, in, a);
         any |= a->spare != NULL;

@@ -128,11 +128,20 @@ template <class T> struct gather<metal::vec<T, 3>> {
 };
 template <class T> struct gather<const T> : gather<T> {};
 
+/* What __abx_buffer() is told of an argument beside its index. */
+template <class T> struct constant_bits {
+    static constexpr uint value = pointee<T>::space == SPACE_CONSTANT ? ABX_BUFFER_CONSTANT : 0;
+};
+template <class T> struct constant_bits<constant T &> {
+    static constexpr uint bytes = sizeof(T) < ABX_BUFFER_BYTES_MOST ? sizeof(T) : ABX_BUFFER_BYTES_MOST,
+                          value = ABX_BUFFER_CONSTANT | bytes << ABX_BUFFER_BYTES_SHIFT;
+};
+
 template <class Attribute, class T> struct argument {
     static __attribute__((always_inline)) decltype(auto) get()
     {
         if constexpr (Attribute::kind == BUFFER)
-            return pointee<T>::get(__abx_buffer(Attribute::value));
+            return pointee<T>::get(__abx_buffer(Attribute::value | constant_bits<T>::value));
         else if constexpr (Attribute::kind == THREADGROUP)
             return pointee<T>::get(__abx_threadgroup(Attribute::value));
         else

@@ -6,7 +6,9 @@
  * threads become machine code (loops, vectors of lanes, coroutines) and replaces every call:
  *
  *   unsigned __abx_builtin(unsigned which)          const; which = ABX_BUILTIN_x * 4 + dimension
- *   void *__abx_buffer(unsigned index)              const; [[buffer(index)]]
+ *   void *__abx_buffer(unsigned index)              const; [[buffer(index)]], with ABX_BUFFER_CONSTANT
+ *                                                   where it is in the constant address space, and of a
+ *                                                   reference its bytes << ABX_BUFFER_BYTES_SHIFT
  *   void *__abx_threadgroup(unsigned index)         const; [[threadgroup(index)]]
  *   void __abx_barrier(unsigned flags)              convergent; threadgroup_barrier
  *   void __abx_simd_barrier(unsigned flags)         convergent; simdgroup_barrier
@@ -32,6 +34,9 @@
 
 /* As in wire/limits.h: __abx_buffer() of it is the log (logging.h), or null. */
 #define ABX_LOG_BUFFER 31
+#define ABX_BUFFER_CONSTANT 0x100
+#define ABX_BUFFER_BYTES_SHIFT 16
+#define ABX_BUFFER_BYTES_MOST 4096
 
 #define ABX_BUILTIN_THREAD_IN_GRID 0
 #define ABX_BUILTIN_THREAD_IN_GROUP 1

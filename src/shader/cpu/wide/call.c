@@ -283,8 +283,8 @@ static bool builtin(struct wide *w, LLVMValueRef in)
     return true;
 }
 
-/* Address number `n` of the `count` that lie at `offset` in what the worker passes. */
-static bool argument(struct wide *w, LLVMValueRef in, size_t offset, uint64_t n, unsigned count)
+/* An address that the worker passes, loaded where the kernel begins. */
+static bool argument(struct wide *w, LLVMValueRef in, bool is_buffer, uint64_t n, unsigned count)
 {
     struct codegen *g = w->g;
     if (n >= count) {
@@ -292,23 +292,24 @@ static bool argument(struct wide *w, LLVMValueRef in, size_t offset, uint64_t n,
         return false;
     }
     LLVMBasicBlockRef here = LLVMGetInsertBlock(g->builder);
-    offset += 8 * (size_t)n;
+    size_t offset = offsetof(struct abx_kernel_call, threadgroup) + 8 * (size_t)n;
     LLVMPositionBuilderBefore(g->builder, w->entry_mark);
-    wide_set_uniform(w, in, codegen_load_field(g, w->place.call, g->ptr, offset, "argument"));
+    wide_set_uniform(w, in,
+            is_buffer ? codegen_load_buffer(g, w->place.call, n)
+                      : codegen_load_field(g, w->place.call, g->ptr, offset, "threadgroup"));
     LLVMPositionBuilderAtEnd(g->builder, here);
     return true;
 }
 
 static bool buffer(struct wide *w, LLVMValueRef in)
 {
-    return argument(w, in, offsetof(struct abx_kernel_call, buffers),
-            wide_marker(in, "__abx_buffer"), ABX_BUFFER_SLOTS);
+    return argument(w, in, true, wide_marker(in, "__abx_buffer"), ABX_BUFFER_SLOTS);
 }
 
 static bool threadgroup(struct wide *w, LLVMValueRef in)
 {
-    return argument(w, in, offsetof(struct abx_kernel_call, threadgroup),
-            wide_marker(in, "__abx_threadgroup"), ABX_MAX_THREADGROUP_BINDINGS);
+    return argument(
+            w, in, false, wide_marker(in, "__abx_threadgroup"), ABX_MAX_THREADGROUP_BINDINGS);
 }
 
 static bool statics(struct wide *w, LLVMValueRef in)

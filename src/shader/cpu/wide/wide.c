@@ -725,7 +725,7 @@ static bool coroutine(struct wide *w)
 
 /* Makes the scalar function fit for translation: no vectors, no switches, one return, loops in
  * their simple form. */
-static int prepare(struct codegen *g)
+int cpu_prepare_wide(struct codegen *g)
 {
     int r = codegen_run_passes(g,
             "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
@@ -775,14 +775,11 @@ static int build(struct codegen *g, struct wide *w)
 
 int cpu_build_wide(struct codegen *g)
 {
-    int r = prepare(g);
-    struct wide *w = r == 0 ? calloc(1, sizeof *w) : NULL;
-    if (r < 0)
-        return r;
-    wide_gather_products(g);
+    struct wide *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
-    r = build(g, w);
+    wide_gather_products(g);
+    int r = build(g, w);
     wide_free(w);
     free(w);
     return r;
