@@ -124,8 +124,9 @@ static const char *wrong_place(uint64_t available, uint64_t offset, uint64_t cou
     uint64_t all, last, end;
     if (!count || !rows || !row)
         return "rows, columns and matrices must not be 0";
-    if (row_step < row || (count > 1 && step < row_step))
-        return "rows, or matrices, overlap: rowBytes or matrixBytes is too small";
+    /* Matrices may lie between each other's rows, as the heads of attention do, or be one. */
+    if (row_step < row)
+        return "rows overlap: rowBytes is too small";
     if (__builtin_mul_overflow(count - 1, step, &all) ||
             __builtin_mul_overflow(rows - 1, row_step, &last) ||
             __builtin_add_overflow(all, last, &end) || __builtin_add_overflow(end, row, &end) ||

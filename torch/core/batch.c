@@ -1,4 +1,4 @@
-/* torch: batches of launches. A batch is one command buffer with one encoder. It is committed when
+/* torch: batches of launches. A batch is one command buffer. It is committed when
  * it has MOST launches, and before that whenever the device has nothing to do, so that the device
  * works while Python prepares what comes next. */
 #include "internal.h"
@@ -18,16 +18,39 @@ static struct {
     char failure[512];         /* of the first batch that failed since the last wait */
 } batch;
 
+static void open_buffer(void)
+{
+    if (batch.command_buffer)
+        return;
+    batch.command_buffer = metal_command_buffer(core.queue);
+    batch.launches = 0;
+    batch.number++;
+}
+
+static void end_encoder(void)
+{
+    if (!batch.encoder)
+        return;
+    metal_end(batch.encoder);
+    metal_release(batch.encoder);
+    batch.encoder = NULL;
+}
+
 struct batch_point batch_open(void)
 {
-    if (!batch.command_buffer) {
-        batch.command_buffer = metal_command_buffer(core.queue);
+    open_buffer();
+    if (!batch.encoder) {
         batch.encoder = metal_encoder(batch.command_buffer);
         batch.pipeline = NULL;
-        batch.launches = 0;
-        batch.number++;
     }
-    return (struct batch_point){batch.encoder, batch.number};
+    return (struct batch_point){batch.encoder, batch.command_buffer, batch.number};
+}
+
+struct batch_point batch_open_between(void)
+{
+    open_buffer();
+    end_encoder();
+    return (struct batch_point){NULL, batch.command_buffer, batch.number};
 }
 
 void batch_set_pipeline(id pipeline)
@@ -63,11 +86,11 @@ void batch_commit(void)
         metal_wait(batch.flight[(batch.ended + 1) % IN_FLIGHT]);
         take_result();
     }
-    metal_end_and_commit(batch.encoder, batch.command_buffer);
-    metal_release(batch.encoder);
+    end_encoder();
+    metal_commit(batch.command_buffer);
     batch.committed = batch.number;
     batch.flight[batch.number % IN_FLIGHT] = batch.command_buffer;
-    batch.command_buffer = batch.encoder = NULL;
+    batch.command_buffer = NULL;
     core.counts.batches++;
 }
 

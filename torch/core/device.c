@@ -74,10 +74,14 @@ int abx_torch_open(void)
     return r;
 }
 
-/* 1024 threads at most, more along x than along y and z. */
+#define GROUPS_WANTED 16 /* that several processors share */
+
+/* 1024 threads at most, fewer where there would be few groups, more along x than along y and z. */
 static struct metal_size choose_group(const size_t *grid, unsigned long width)
 {
     unsigned long most = width < 1024 ? width : 1024;
+    while (most > 64 && grid[0] * grid[1] * grid[2] < most * GROUPS_WANTED)
+        most /= 2;
     struct metal_size group = {grid[0] < most ? grid[0] : most, 1, 1};
     while (group.width * group.height * 2 <= most && group.height < grid[1] && group.height < 64)
         group.height *= 2;
@@ -121,6 +125,22 @@ int abx_torch_run(const struct abx_torch_launch *l)
         return core_fail(E2BIG, "a launch of '%s' has too many operands", l->library);
     core_lock();
     int r = is_forked_child ? fail_in_child() : launch(l);
+    core_unlock();
+    return r;
+}
+
+int core_run_product(const struct metal_product *product, const struct abx_torch_operand *operands,
+        unsigned count)
+{
+    core_lock();
+    int r = is_forked_child ? fail_in_child() : 0;
+    if (r == 0) {
+        struct batch_point at = batch_open_between();
+        metal_multiply(core.device, at.command_buffer, product);
+        for (unsigned i = 0; i < count; i++)
+            operands[i].block->last_use = at.number;
+        batch_launched();
+    }
     core_unlock();
     return r;
 }

@@ -1,6 +1,7 @@
 /* torch: launches of the kernels made from ops.toml's formulas (kernels/elementwise.metal). */
 #include "elementwise.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* As kernels/elementwise.metal has it. */
@@ -57,6 +58,20 @@ static int shape_of(const struct abx_torch_elementwise *e)
     return shape;
 }
 
+/* A side of what a threadgroup takes of tensors that lie across each other: as many as have what
+ * they share a cache line with taken by the same threadgroup. */
+#define TURNED_SIDE 32
+
+static bool is_turned(const struct abx_torch_elementwise *e)
+{
+    bool turned = false;
+    for (unsigned i = 0; i < e->count && e->dims >= 2; i++) {
+        const int64_t *s = e->operands[i].stride;
+        turned |= e->operands[i].type != ABX_TORCH_NUMBER && s[1] && llabs(s[0]) > llabs(s[1]);
+    }
+    return turned && e->size[0] >= TURNED_SIDE && e->size[1] >= TURNED_SIDE;
+}
+
 static void fill(struct parameters *p, const struct abx_torch_elementwise *e)
 {
     memcpy(p->size, e->size, sizeof p->size);
@@ -92,6 +107,8 @@ static struct abx_torch_launch launch_of(const struct abx_torch_elementwise *e,
             .grid = {1, 1, 1}};
     for (unsigned d = 0; d < e->dims; d++)
         l.grid[d < 2 ? d : 2] *= e->size[d];
+    if (is_turned(e))
+        l.group[0] = l.group[1] = TURNED_SIDE, l.group[2] = 1;
     return l;
 }
 

@@ -1,5 +1,5 @@
-/* torch: what the files of the core share. One lock is over everything; functions here are called
- * with it held. */
+/* torch: what the files of the core share. One lock is over everything; but for those that say
+ * otherwise, functions here are called with it held. */
 #ifndef ABX_TORCH_INTERNAL_H
 #define ABX_TORCH_INTERNAL_H
 
@@ -17,12 +17,18 @@ void core_unlock(void);
 /* Sets the calling thread's sentence; returns `error`. */
 int core_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* As abx_torch_run(), a product by the device's library. */
+int core_run_product(const struct metal_product *product, const struct abx_torch_operand *operands,
+        unsigned count);
+
 /* batch.c */
 struct batch_point {
-    id encoder;
+    id encoder; /* with batch_open_between(): none is open, for what encodes itself */
+    id command_buffer;
     uint64_t number; /* of the open batch */
 };
 struct batch_point batch_open(void);
+struct batch_point batch_open_between(void);
 void batch_launched(void);
 void batch_commit(void);
 int batch_wait(uint64_t number);

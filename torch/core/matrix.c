@@ -1,13 +1,13 @@
 /* torch: launches of the kernels for products of matrices (kernels/matrix.metal). */
 #include "matrix.h"
+#include "internal.h"
 
 #define TILE_ROWS 32
 #define TILE_COLUMNS 32
 
 /* As kernels/matrix.metal has it. */
 struct parameters {
-    uint32_t rows, columns, inner, split;
-    int64_t left_outer, right_outer;
+    uint32_t rows, columns, inner, reserved;
     int64_t to[3], left[3], right[3], added[3]; /* strides: batch, row, column */
     float alpha, beta;
     int64_t alpha_i, beta_i;
@@ -23,9 +23,8 @@ static void set(int64_t *strides, const struct abx_torch_matrix *m)
 static struct abx_torch_launch launch_of(const struct abx_torch_product *p,
         struct parameters *parameters, struct abx_torch_operand *operands, int32_t *constants)
 {
-    *parameters = (struct parameters){p->rows, p->columns, p->inner, p->split, p->left_outer,
-            p->right_outer, .alpha = (float)p->alpha.f, .beta = (float)p->beta.f,
-            .alpha_i = p->alpha.i, .beta_i = p->beta.i};
+    *parameters = (struct parameters){p->rows, p->columns, p->inner, .alpha = (float)p->alpha.f,
+            .beta = (float)p->beta.f, .alpha_i = p->alpha.i, .beta_i = p->beta.i};
     set(parameters->to, &p->to);
     set(parameters->left, &p->left);
     set(parameters->right, &p->right);
@@ -37,11 +36,10 @@ static struct abx_torch_launch launch_of(const struct abx_torch_product *p,
     operands[3] = adds ? p->added.at : p->to.at;
     constants[0] = p->type;
     constants[1] = adds;
-    constants[2] = p->split != 0;
-    constants[3] = p->to_type;
+    constants[2] = p->to_type;
     return (struct abx_torch_launch){.library = "matrix",
             .constants = constants,
-            .constant_count = 4,
+            .constant_count = 3,
             .parameters = parameters,
             .parameter_size = sizeof *parameters,
             .operands = operands,
@@ -62,7 +60,7 @@ static int multiply_any(const struct abx_torch_product *p)
 {
     struct parameters parameters;
     struct abx_torch_operand operands[4];
-    int32_t constants[4];
+    int32_t constants[3];
     struct abx_torch_launch l = launch_of(p, &parameters, operands, constants);
     if (!p->rows || !p->columns)
         return 0;
@@ -78,72 +76,99 @@ static int multiply_any(const struct abx_torch_product *p)
     return abx_torch_run(&l);
 }
 
-/* Whether the rows or, with `turned`, the columns of floats lie without gaps. */
-static bool lies_whole(const struct abx_torch_matrix *m, bool *turned)
+/* ---- by the device's library */
+
+static size_t bytes_of(int type)
 {
-    *turned = m->column != 1;
-    return m->column == 1 || m->row == 1;
+    return type == ABX_TORCH_F32 ? 4 : 2;
 }
 
-static struct abx_torch_matrix part_of(struct abx_torch_matrix m, uint32_t row, uint32_t column)
+static struct abx_torch_matrix turned(struct abx_torch_matrix m)
 {
-    if (m.at.block)
-        m.at.data = (float *)m.at.data + row * m.row + column * m.column;
-    return m;
+    return (struct abx_torch_matrix){m.at, m.batch, m.column, m.row};
 }
 
-/* What whole tiles leave at the right and below. */
-static int multiply_rest(const struct abx_torch_product *p, uint32_t rows, uint32_t columns)
+/* Rows or, with `turned`, columns that lie without gaps, and behind each other. */
+static bool lies_whole(
+        const struct abx_torch_matrix *m, uint32_t rows, uint32_t columns, bool *ret_turned)
 {
-    struct abx_torch_product right = *p, below = *p;
-    right.columns = p->columns - columns;
-    right.rows = rows;
-    right.to = part_of(p->to, 0, columns);
-    right.right = part_of(p->right, 0, columns);
-    right.added = part_of(p->added, 0, columns);
-    below.rows = p->rows - rows;
-    below.to = part_of(p->to, rows, 0);
-    below.left = part_of(p->left, rows, 0);
-    below.added = part_of(p->added, rows, 0);
-    int r = multiply_any(&right);
-    return r < 0 ? r : multiply_any(&below);
+    bool by_rows = (m->column == 1 || columns == 1) && (m->row >= columns || rows == 1);
+    bool by_columns = (m->row == 1 || rows == 1) && (m->column >= rows || columns == 1);
+    *ret_turned = !by_rows;
+    return m->batch >= 0 && (by_rows || by_columns);
 }
 
-/* What whole steps leave of the inner side is added to the result. */
-static int multiply_last_steps(const struct abx_torch_product *p, uint32_t done)
+static struct metal_matrices operand_of(
+        const struct abx_torch_matrix *m, uint32_t rows, uint32_t columns, bool is_turned, int type)
 {
-    struct abx_torch_product last = *p;
-    if (done == p->inner)
+    const struct abx_torch_block *b = m->at.block;
+    size_t step = (size_t)(is_turned ? m->column : m->row), row = is_turned ? rows : columns;
+    return (struct metal_matrices){.buffer = b->buffer,
+            .offset = b->offset + (size_t)((char *)m->at.data - b->data),
+            .row_bytes = (step > row ? step : row) * bytes_of(type),
+            .matrix_bytes = (size_t)m->batch * bytes_of(type),
+            .type = type};
+}
+
+/* False: the library cannot, as it takes rows that lie without gaps only. */
+static bool fill(struct metal_product *m, const struct abx_torch_product *p)
+{
+    bool left, right, to;
+    if (!lies_whole(&p->left, p->rows, p->inner, &left) ||
+            !lies_whole(&p->right, p->inner, p->columns, &right) ||
+            !lies_whole(&p->to, p->rows, p->columns, &to) || to)
+        return false;
+    *m = (struct metal_product){.left = operand_of(&p->left, p->rows, p->inner, left, p->type),
+            .right = operand_of(&p->right, p->inner, p->columns, right, p->type),
+            .result = operand_of(&p->to, p->rows, p->columns, false, p->to_type),
+            .transpose_left = left,
+            .transpose_right = right,
+            .rows = p->rows,
+            .columns = p->columns,
+            .inner = p->inner,
+            .batch = p->batches,
+            .alpha = p->alpha.f,
+            .beta = p->beta.f};
+    return true;
+}
+
+/* What is added goes to the result first. */
+static int spread(const struct abx_torch_product *p)
+{
+    if (p->added.at.data == p->to.at.data && p->added.row == p->to.row &&
+            p->added.column == p->to.column && p->added.batch == p->to.batch)
         return 0;
-    last.inner = p->inner - done;
-    last.left = part_of(p->left, 0, done);
-    last.right = part_of(p->right, done, 0);
-    last.added = p->to;
-    last.beta = (struct abx_torch_number){1, 1};
-    return multiply_any(&last);
+    struct parameters parameters;
+    struct abx_torch_operand operands[4];
+    int32_t constants[3];
+    struct abx_torch_launch l = launch_of(p, &parameters, operands, constants);
+    l.function = "spread";
+    l.grid[0] = p->columns;
+    l.grid[1] = p->rows;
+    l.grid[2] = p->batches;
+    operands[1] = operands[2] = operands[3];
+    return abx_torch_run(&l);
 }
 
 int abx_torch_multiply(const struct abx_torch_product *p)
 {
-    bool left_turned = false, right_turned = false;
-    struct abx_torch_product steps = *p;
-    steps.inner -= steps.inner % 8;
-    struct abx_torch_product whole = steps;
-    whole.rows -= whole.rows % TILE_ROWS;
-    whole.columns -= whole.columns % TILE_COLUMNS;
-    if (p->type != ABX_TORCH_F32 || p->to_type != ABX_TORCH_F32 || p->split || !whole.inner ||
-            !whole.rows || !whole.columns || !lies_whole(&p->left, &left_turned) ||
-            !lies_whole(&p->right, &right_turned))
+    if (!p->rows || !p->columns || !p->batches)
+        return 0;
+    struct abx_torch_product turn = *p;
+    if (p->to.column != 1 && p->to.row == 1) { /* the result's columns lie without gaps */
+        turn.rows = p->columns;
+        turn.columns = p->rows;
+        turn.left = turned(p->right);
+        turn.right = turned(p->left);
+        turn.to = turned(p->to);
+        turn.added = turned(p->added);
+        p = &turn;
+    }
+    struct metal_product m;
+    if (!p->inner || !abx_torch_is_float(p->type) || !abx_torch_is_float(p->to_type) ||
+            !fill(&m, p))
         return multiply_any(p);
-    struct parameters parameters;
-    struct abx_torch_operand operands[4];
-    int32_t constants[4];
-    struct abx_torch_launch l = launch_of(&whole, &parameters, operands, constants);
-    constants[2] = right_turned | left_turned << 1;
-    l.function = "multiply_whole";
-    set_tiles(&l, &whole);
-    int r = abx_torch_run(&l);
-    if (r == 0)
-        r = multiply_rest(&steps, whole.rows, whole.columns);
-    return r < 0 ? r : multiply_last_steps(p, steps.inner);
+    int r = p->beta.f != 0 ? spread(p) : 0;
+    const struct abx_torch_operand operands[] = {p->to.at, p->left.at, p->right.at};
+    return r < 0 ? r : core_run_product(&m, operands, 3);
 }

@@ -22,10 +22,6 @@ struct abx_torch_product {
     uint32_t batches, rows, columns, inner;
     struct abx_torch_matrix to, left, right, added;
     struct abx_torch_number alpha, beta;
-    /* Not 0: the element n of the inner side is at n / split and n % split, and these are the
-     * first's strides. Of floating-point numbers only. */
-    uint32_t split;
-    int64_t left_outer, right_outer;
 };
 ABX_TORCH_API int abx_torch_multiply(const struct abx_torch_product *product);
 

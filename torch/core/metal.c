@@ -1,6 +1,7 @@
 /* torch: the messages that the core sends to Metal's objects, through the Objective-C runtime's C
  * functions. Runs in the user's program, on any thread. */
 #include "metal.h"
+#include "elementwise.h"
 
 #include <objc/runtime.h>
 #include <pthread.h>
@@ -36,6 +37,12 @@ extern void objc_autoreleasePoolPop(void *pool);
     X(setBytes, "setBytes:length:atIndex:")                                                        \
     X(setBuffer, "setBuffer:offset:atIndex:")                                                      \
     X(dispatch, "dispatchThreads:threadsPerThreadgroup:")                                          \
+    X(matrixDescriptor,                                                                            \
+            "matrixDescriptorWithRows:columns:matrices:rowBytes:matrixBytes:dataType:")            \
+    X(initMatrix, "initWithBuffer:offset:descriptor:")                                             \
+    X(initProduct, "initWithDevice:transposeLeft:transposeRight:resultRows:resultColumns:"         \
+                   "interiorColumns:alpha:beta:")                                                  \
+    X(encodeProduct, "encodeToCommandBuffer:leftMatrix:rightMatrix:resultMatrix:")                 \
     X(endEncoding, "endEncoding")                                                                  \
     X(commit, "commit")                                                                            \
     X(waitUntilCompleted, "waitUntilCompleted")                                                    \
@@ -196,10 +203,54 @@ void metal_dispatch(id encoder, struct metal_size grid, struct metal_size group)
     SEND(void, (id, SEL, struct metal_size, struct metal_size))(encoder, S(dispatch), grid, group);
 }
 
-void metal_end_and_commit(id encoder, id command_buffer)
+void metal_end(id encoder)
 {
     send(encoder, S(endEncoding));
+}
+
+void metal_commit(id command_buffer)
+{
     send(command_buffer, S(commit));
+}
+
+/* MPSDataType */
+static uint32_t mps_type(int type)
+{
+    return type == ABX_TORCH_F32 ? 0x10000020 : type == ABX_TORCH_F16 ? 0x10000010 : 0x90000010;
+}
+
+/* Rows and columns are as they lie in memory. */
+static id new_matrix(const struct metal_matrices *m, unsigned long rows, unsigned long columns,
+        unsigned long batch)
+{
+    id descriptor = SEND(id, (id, SEL, unsigned long, unsigned long, unsigned long, unsigned long,
+                                     unsigned long, uint32_t))(
+            (id)objc_getClass("MPSMatrixDescriptor"), S(matrixDescriptor), rows, columns, batch,
+            m->row_bytes, m->matrix_bytes, mps_type(m->type));
+    id matrix = send((id)objc_getClass("MPSMatrix"), S(alloc));
+    return SEND(id, (id, SEL, id, unsigned long, id))(
+            matrix, S(initMatrix), m->buffer, m->offset, descriptor);
+}
+
+void metal_multiply(id device, id command_buffer, const struct metal_product *p)
+{
+    void *pool = objc_autoreleasePoolPush();
+    bool tl = p->transpose_left, tr = p->transpose_right;
+    id left = new_matrix(&p->left, tl ? p->inner : p->rows, tl ? p->rows : p->inner, p->batch);
+    id right =
+            new_matrix(&p->right, tr ? p->columns : p->inner, tr ? p->inner : p->columns, p->batch);
+    id result = new_matrix(&p->result, p->rows, p->columns, p->batch);
+    id kernel = send((id)objc_getClass("MPSMatrixMultiplication"), S(alloc));
+    kernel = SEND(id, (id, SEL, id, BOOL, BOOL, unsigned long, unsigned long, unsigned long, double,
+                              double))(kernel, S(initProduct), device, tl, tr, p->rows, p->columns,
+            p->inner, p->alpha, p->beta);
+    SEND(void, (id, SEL, id, id, id, id))(
+            kernel, S(encodeProduct), command_buffer, left, right, result);
+    metal_release(kernel);
+    metal_release(result);
+    metal_release(right);
+    metal_release(left);
+    objc_autoreleasePoolPop(pool);
 }
 
 void metal_wait(id command_buffer)

@@ -30,7 +30,27 @@ void metal_set_pipeline(id encoder, id pipeline);
 void metal_set_bytes(id encoder, const void *bytes, size_t length, unsigned index);
 void metal_set_buffer(id encoder, id buffer, size_t offset, unsigned index);
 void metal_dispatch(id encoder, struct metal_size grid, struct metal_size group);
-void metal_end_and_commit(id encoder, id command_buffer);
+void metal_end(id encoder);
+void metal_commit(id command_buffer);
+/* Matrices in a buffer: `rows` of `columns` elements of torch's type each, one of them a row, the
+ * next one of the batch `matrix_bytes` on. */
+struct metal_matrices {
+    id buffer;
+    size_t offset, row_bytes, matrix_bytes;
+    int type;
+};
+
+/* result = alpha * op(left) * op(right) + beta * result, for each of the batch; op() transposes
+ * where asked. Sides are op()'s. */
+struct metal_product {
+    struct metal_matrices left, right, result;
+    bool transpose_left, transpose_right;
+    unsigned long rows, columns, inner, batch;
+    double alpha, beta;
+};
+/* MPSMatrixMultiplication; no encoder may be open. */
+void metal_multiply(id device, id command_buffer, const struct metal_product *product);
+
 void metal_wait(id command_buffer);
 bool metal_has_ended(id command_buffer);
 /* False: it ended in an error, which `message` says. */

@@ -16,13 +16,15 @@ static void bind_all(struct abx_torch_operand *operands, unsigned count)
             operands[i] = operands[0];
 }
 
+/* `group` is 32 for a SIMD-group for each of `groups`, 0 for a thread. */
 static int launch(const struct abx_torch_norm *n, const char *function, int has, size_t groups,
-        struct abx_torch_operand *operands, unsigned count)
+        size_t group, struct abx_torch_operand *operands, unsigned count)
 {
     struct parameters p = {n->rows, n->count, n->inner, 0, n->row, n->outer, n->weight_rows,
             n->weight_step, n->weight_inner, 0, n->epsilon, n->momentum, n->correction, 0};
     int rows = (n->inner == n->count) | (n->weight_rows == 1 && n->weight_inner == 1 ? 2 : 0) |
-               (n->weight_inner == n->count ? 4 : 0);
+               (n->weight_inner == n->count ? 4 : 0) |
+               (n->inner != n->count && n->inner >= n->count / n->inner ? 8 : 0);
     int32_t constants[] = {n->type, n->mean_type, n->weight_type, has, rows};
     bind_all(operands, count);
     struct abx_torch_launch l = {.library = "norm",
@@ -33,8 +35,8 @@ static int launch(const struct abx_torch_norm *n, const char *function, int has,
             .parameter_size = sizeof p,
             .operands = operands,
             .operand_count = count,
-            .grid = {groups * 32, 1, 1},
-            .group = {32, 1, 1}};
+            .grid = {group ? groups * group : groups, 1, 1},
+            .group = {group, 1, 1}};
     return abx_torch_run(&l);
 }
 
@@ -48,25 +50,27 @@ int abx_torch_normalise(const struct abx_torch_norm *n)
 {
     struct abx_torch_operand operands[] = {n->to, n->mean, n->deviation, n->from, n->weight,
             n->bias, n->running_mean, n->running_variance};
-    return launch(n, "normalise", has_of(n), n->rows, operands, 8);
+    return launch(n, "normalise", has_of(n), n->rows, 32, operands, 8);
 }
 
 int abx_torch_spread(const struct abx_torch_norm *n)
 {
     struct abx_torch_operand operands[] = {n->to, n->mean, n->from};
-    return launch(n, "spread", n->root, n->rows, operands, 3);
+    return launch(n, "spread", n->root, n->rows, 32, operands, 3);
 }
 
 int abx_torch_normalise_input(const struct abx_torch_norm *n)
 {
     struct abx_torch_operand operands[] = {
             n->to, n->gradient, n->from, n->mean, n->deviation, n->weight};
-    return launch(n, "of_input", has_of(n), n->rows, operands, 6);
+    return launch(n, "of_input", has_of(n), n->rows, 32, operands, 6);
 }
 
 int abx_torch_normalise_weight(const struct abx_torch_norm *n)
 {
     struct abx_torch_operand operands[] = {n->weight.block ? n->weight : n->bias, n->bias,
             n->gradient, n->from, n->mean, n->deviation};
-    return launch(n, "of_weight", has_of(n), n->weights, operands, 6);
+    bool once = n->inner == n->count && n->weight_rows == 1 && n->weight_inner == 1;
+    return launch(n, once ? "of_weights" : "of_weight", has_of(n), n->weights, once ? 0 : 32,
+            operands, 6);
 }

@@ -79,7 +79,8 @@ static int launch(const char *library, const struct parameters *p, const struct 
     bool rows = s->is_row && p->part >= 32;
     struct abx_torch_operand operands[] = {to->at, from->at};
     int32_t constants[] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage,
-            s->reduced <= 1 && p->reduced_stride[0] == 1};
+            (s->reduced <= 1 && p->reduced_stride[0] == 1) |
+                    (s->kept && p->from_stride[0] == 1 ? 2 : 0)};
     struct abx_torch_launch l = {.library = library,
             .function = is_float ? (rows ? "rows_float" : "columns_float")
                                  : (rows ? "rows_long" : "columns_long"),

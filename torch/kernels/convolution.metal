@@ -1,7 +1,7 @@
 // Convolutions over three dimensions. c_type0: the elements' type.
 #define c_has_bias c_constant1
 #define c_summed c_constant2 // the type of columns that are folded
-#define c_plain c_constant3  // the windows' last stride is 1, and the input's
+#define c_plain c_constant3  // bits: 1 the windows' last stride is 1, 2 the input's, 4 the output's
 
 struct parameters {
     int in[3], out[3], window[3], stride[3], padding[3], dilation[3];
@@ -20,38 +20,39 @@ static inline int3 split(uint n, constant int *sizes)
     return int3(rest / sizes[1], rest % sizes[1], x);
 }
 
-// Where in the input the element `w` of the window at `o` is; x < 0: outside.
-static inline int3 source(constant parameters &p, int3 o, int3 w)
+// Along x lies the innermost dimension, so that all else is the same for threads side by side; the grid
+// may be wider than that (WIDER in core/convolution.c).
+static inline int stride_x(constant parameters &p) { return c_plain & 1 ? 1 : p.stride[2]; }
+static inline long input_x(constant parameters &p, int x) { return x * (c_plain & 2 ? 1 : p.input[4]); }
+static inline long output_x(constant parameters &p, int x) { return x * (c_plain & 4 ? 1 : p.output[4]); }
+
+// Where a window's element meets the input, along a dimension; or which window does.
+static inline int source(constant parameters &p, int d, int o, int w)
 {
-    int3 at;
-    for (int d = 0; d < 3; d++)
-        at[d] = o[d] * p.stride[d] - p.padding[d] + w[d] * p.dilation[d];
-    bool inside = at.x >= 0 && at.x < p.in[0] && at.y >= 0 && at.y < p.in[1] && at.z >= 0 && at.z < p.in[2];
-    return inside ? at : int3(-1);
+    return o * p.stride[d] - p.padding[d] + w * p.dilation[d];
 }
 
-// The window whose element `w` is at `i`; x < 0: none.
-static inline int3 target(constant parameters &p, int3 i, int3 w)
+static inline int source_x(constant parameters &p, int o, int w)
 {
-    int3 o;
-    bool inside = true;
-    for (int d = 0; d < 3; d++) {
-        int at = i[d] + p.padding[d] - w[d] * p.dilation[d];
-        o[d] = at / p.stride[d];
-        inside = inside && at >= 0 && at == o[d] * p.stride[d] && o[d] < p.out[d];
+    return o * stride_x(p) - p.padding[2] + w * p.dilation[2];
+}
+
+// -1: none.
+static inline int target(constant parameters &p, int d, int i, int w)
+{
+    int at = i + p.padding[d] - w * p.dilation[d], o = at / p.stride[d];
+    return at >= 0 && o * p.stride[d] == at && o < p.out[d] ? o : -1;
+}
+
+// Exact: below 2^22, and vectors have no division of integers.
+static inline int target_x(constant parameters &p, int i, int w)
+{
+    int at = i + p.padding[2] - w * p.dilation[2], o = at;
+    if (!(c_plain & 1)) {
+        o = int(rint(at * (1.0f / p.stride[2])));
+        at = o * p.stride[2] == at ? at : -1;
     }
-    return inside ? o : int3(-1);
-}
-
-static inline long along(constant long *strides, int3 at)
-{
-    return at.x * strides[2] + at.y * strides[3] + at.z * strides[4];
-}
-
-// Along x lies the innermost dimension, so that all else is the same for threads side by side.
-static inline int3 place_of(uint3 at, constant int *sizes)
-{
-    return int3(at.y / uint(sizes[1]), at.y % uint(sizes[1]), at.x);
+    return at >= 0 && o < p.out[2] ? o : -1;
 }
 
 kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [[buffer(1)]],
@@ -60,91 +61,147 @@ kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [
     uint window = p.window[0] * p.window[1] * p.window[2], rows = p.channels * window;
     uint row = at.z % rows, image = at.z / rows;
     int3 w = split(row % window, p.window);
-    int z = at.y / uint(p.out[1]) * p.stride[0] - p.padding[0] + w.x * p.dilation[0];
-    int y = at.y % uint(p.out[1]) * p.stride[1] - p.padding[1] + w.y * p.dilation[1];
-    // Side by side in memory for threads side by side where both strides are 1.
-    int x = int(at.x) * (c_plain ? 1 : p.stride[2]) - p.padding[2] + w.z * p.dilation[2];
+    int z = source(p, 0, at.y / uint(p.out[1]), w.x), y = source(p, 1, at.y % uint(p.out[1]), w.y);
+    int x = source_x(p, at.x, w.z);
     bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2];
     long line = image * p.input[0] + (row / window) * p.input[1] + z * p.input[2] + y * p.input[3];
     float v = 0;
     if (inside)
-        v = load<float>(input + (line + x * (c_plain ? 1 : p.input[4])) * width(), c_type0);
+        v = load<float>(input + (line + input_x(p, x)) * width(), c_type0);
     long to = image * p.column_image + row * p.column_row + at.y * long(p.out[2]) + at.x;
     store(columns + to * width(), c_type0, v);
+}
+
+// Between the images' outputs and one matrix in which their places lie behind each other.
+static inline void exchange(constant parameters &p, device uchar *merged, device uchar *output, uint3 at, bool back)
+{
+    uint filter = at.z % uint(p.filters), image = at.z / uint(p.filters);
+    long here = image * p.column_image + filter * p.column_row + at.y * long(p.out[2]) + at.x;
+    long there = image * p.output[0] + filter * p.output[1] + at.y / uint(p.out[1]) * p.output[2] +
+        at.y % uint(p.out[1]) * p.output[3] + output_x(p, at.x);
+    device uchar *from = back ? merged + here * width() : output + there * width();
+    store(back ? output + there * width() : merged + here * width(), c_type0, load<float>(from, c_type0));
+}
+
+kernel void merge(constant parameters &p [[buffer(0)]], device uchar *merged [[buffer(1)]],
+        device uchar *output [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    exchange(p, merged, output, at, false);
+}
+
+kernel void part(constant parameters &p [[buffer(0)]], device uchar *merged [[buffer(1)]],
+        device uchar *output [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    exchange(p, merged, output, at, true);
 }
 
 kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *columns [[buffer(1)]],
         device uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
 {
-    int3 i = place_of(at, p.in);
+    int z = at.y / uint(p.in[1]), y = at.y % uint(p.in[1]), x = at.x;
     uint channel = at.z % uint(p.channels), image = at.z / uint(p.channels);
-    int window = p.window[0] * p.window[1] * p.window[2];
+    long row = image * p.column_image + channel * long(p.window[0] * p.window[1] * p.window[2]) * p.column_row;
+    if (x >= p.in[2])
+        return;
     float sum = 0;
-    for (int k = 0; k < window; k++) {
-        int3 o = target(p, i, split(k, p.window));
-        bool inside = o.x >= 0;
-        long place = inside ? (o.x * p.out[1] + o.y) * long(p.out[2]) + o.z : 0;
-        long from = image * p.column_image + (channel * long(window) + k) * p.column_row + place;
-        float v = load<float>(columns + from * size_of(c_summed), c_summed);
-        sum += inside ? v : 0.0f;
-    }
-    store(input + (image * p.input[0] + channel * p.input[1] + along(p.input, i)) * width(), c_type0, sum);
+    for (int k = 0; k < p.window[0]; k++)
+        for (int j = 0; j < p.window[1]; j++) {
+            int a = target(p, 0, z, k), b = target(p, 1, y, j);
+            long line = row + (long(a) * p.out[1] + b) * p.out[2];
+            if (a >= 0 && b >= 0)
+                for (int i = 0; i < p.window[2]; i++) {
+                    int c = target_x(p, x, i);
+                    if (c >= 0)
+                        sum += load<float>(columns + (line + i * p.column_row + c) * size_of(c_summed), c_summed);
+                }
+            row += p.window[2] * p.column_row;
+        }
+    long to = image * p.input[0] + channel * p.input[1] + z * p.input[2] + y * p.input[3] + input_x(p, x);
+    store(input + to * width(), c_type0, sum);
 }
 
+// Directly: z is a filter or channel of all groups, and an image.
 kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
         device const uchar *bias [[buffer(4)]], uint3 at [[thread_position_in_grid]])
 {
-    int3 o = split(at.x, p.out);
-    int group = at.y / p.filters, window = p.window[0] * p.window[1] * p.window[2];
-    float sum = c_has_bias ? load<float>(bias + at.y * width(), c_type0) : 0.0f;
+    uint filter = at.z % uint(p.filters * p.groups), image = at.z / uint(p.filters * p.groups);
+    int o = at.y / uint(p.out[1]), q = at.y % uint(p.out[1]), group = filter / p.filters;
+    if (int(at.x) >= p.out[2])
+        return;
+    float sum = c_has_bias ? load<float>(bias + filter * width(), c_type0) : 0.0f;
     for (int c = 0; c < p.channels; c++)
-        for (int k = 0; k < window; k++) {
-            int3 w = split(k, p.window), i = source(p, o, w);
-            if (i.x < 0)
-                continue;
-            long x = at.z * p.input[0] + (group * p.channels + c) * p.input[1] + along(p.input, i);
-            long y = at.y * p.weight[0] + c * p.weight[1] + along(p.weight, w);
-            sum += load<float>(input + x * width(), c_type0) * load<float>(weight + y * width(), c_type0);
-        }
-    store(to + (at.z * p.output[0] + at.y * p.output[1] + along(p.output, o)) * width(), c_type0, sum);
+        for (int k = 0; k < p.window[0]; k++)
+            for (int j = 0; j < p.window[1]; j++) {
+                int z = source(p, 0, o, k), y = source(p, 1, q, j);
+                if (z < 0 || z >= p.in[0] || y < 0 || y >= p.in[1])
+                    continue;
+                long line = image * p.input[0] + (group * p.channels + c) * p.input[1] + z * p.input[2] + y * p.input[3];
+                long factors = filter * p.weight[0] + c * p.weight[1] + k * p.weight[2] + j * p.weight[3];
+                for (int i = 0; i < p.window[2]; i++) {
+                    int x = source_x(p, at.x, i);
+                    if (x >= 0 && x < p.in[2])
+                        sum += load<float>(input + (line + input_x(p, x)) * width(), c_type0) *
+                            load<float>(weight + (factors + i * p.weight[4]) * width(), c_type0);
+                }
+            }
+    long there = image * p.output[0] + filter * p.output[1] + o * p.output[2] + q * p.output[3] + output_x(p, at.x);
+    store(to + there * width(), c_type0, sum);
 }
 
 kernel void input(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *output [[buffer(2)]], device const uchar *weight [[buffer(3)]],
         uint3 at [[thread_position_in_grid]])
 {
-    int3 i = split(at.x, p.in);
-    int group = at.y / p.channels, c = at.y % p.channels, window = p.window[0] * p.window[1] * p.window[2];
+    uint channel = at.z % uint(p.channels * p.groups), image = at.z / uint(p.channels * p.groups);
+    int z = at.y / uint(p.in[1]), y = at.y % uint(p.in[1]), group = channel / p.channels, c = channel % p.channels;
+    if (int(at.x) >= p.in[2])
+        return;
     float sum = 0;
-    for (int k = 0; k < window; k++) {
-        int3 w = split(k, p.window), o = target(p, i, w);
-        if (o.x < 0)
-            continue;
-        for (int f = group * p.filters; f < (group + 1) * p.filters; f++) {
-            long x = at.z * p.output[0] + f * p.output[1] + along(p.output, o);
-            long y = f * p.weight[0] + c * p.weight[1] + along(p.weight, w);
-            sum += load<float>(output + x * width(), c_type0) * load<float>(weight + y * width(), c_type0);
-        }
-    }
-    store(to + (at.z * p.input[0] + at.y * p.input[1] + along(p.input, i)) * width(), c_type0, sum);
+    for (int f = group * p.filters; f < (group + 1) * p.filters; f++)
+        for (int k = 0; k < p.window[0]; k++)
+            for (int j = 0; j < p.window[1]; j++) {
+                int o = target(p, 0, z, k), q = target(p, 1, y, j);
+                if (o < 0 || q < 0)
+                    continue;
+                long line = image * p.output[0] + f * p.output[1] + o * p.output[2] + q * p.output[3];
+                long factors = f * p.weight[0] + c * p.weight[1] + k * p.weight[2] + j * p.weight[3];
+                for (int i = 0; i < p.window[2]; i++) {
+                    int x = target_x(p, at.x, i);
+                    if (x >= 0)
+                        sum += load<float>(output + (line + output_x(p, x)) * width(), c_type0) *
+                            load<float>(weight + (factors + i * p.weight[4]) * width(), c_type0);
+                }
+            }
+    long there = image * p.input[0] + channel * p.input[1] + z * p.input[2] + y * p.input[3] + input_x(p, at.x);
+    store(to + there * width(), c_type0, sum);
 }
 
+// A SIMD-group for each element of the weights: x is the window's, y the channel, z the filter.
 kernel void weight(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *output [[buffer(2)]], device const uchar *input [[buffer(3)]],
-        uint3 at [[thread_position_in_grid]])
+        uint3 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
 {
-    int3 w = split(at.x, p.window);
-    int group = at.z / p.filters, places = p.out[0] * p.out[1] * p.out[2];
+    int3 w = split(group.x, p.window);
+    int channel = group.z / p.filters * p.channels + group.y;
     float sum = 0;
     for (int n = 0; n < p.batch; n++)
-        for (int k = 0; k < places; k++) {
-            int3 o = split(k, p.out), i = source(p, o, w);
-            if (i.x < 0)
-                continue;
-            long x = n * p.output[0] + at.z * p.output[1] + along(p.output, o);
-            long y = n * p.input[0] + (group * p.channels + at.y) * p.input[1] + along(p.input, i);
-            sum += load<float>(output + x * width(), c_type0) * load<float>(input + y * width(), c_type0);
-        }
-    store(to + (at.z * p.weight[0] + at.y * p.weight[1] + along(p.weight, w)) * width(), c_type0, sum);
+        for (int o = 0; o < p.out[0]; o++)
+            for (int q = 0; q < p.out[1]; q++) {
+                int z = source(p, 0, o, w.x), y = source(p, 1, q, w.y);
+                if (z < 0 || z >= p.in[0] || y < 0 || y >= p.in[1])
+                    continue;
+                long from = n * p.output[0] + group.z * p.output[1] + o * p.output[2] + q * p.output[3];
+                long line = n * p.input[0] + channel * p.input[1] + z * p.input[2] + y * p.input[3];
+                for (int r = lane; r < p.out[2]; r += 32) {
+                    int x = source_x(p, r, w.z);
+                    if (x >= 0 && x < p.in[2])
+                        sum += load<float>(output + (from + output_x(p, r)) * width(), c_type0) *
+                            load<float>(input + (line + input_x(p, x)) * width(), c_type0);
+                }
+            }
+    sum = simd_sum(sum);
+    long there = group.z * p.weight[0] + group.y * p.weight[1] + w.x * p.weight[2] + w.y * p.weight[3] + w.z * p.weight[4];
+    if (lane == 0)
+        store(to + there * width(), c_type0, sum);
 }

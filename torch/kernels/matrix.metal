@@ -2,12 +2,9 @@
 // share what they read of the right factor.
 // c_type0: the elements' type.
 #define c_adds c_constant1  // beta * added
-#define c_split c_constant2 // the inner side is of two strides
-#define c_to_type c_constant3
+#define c_to_type c_constant2
 struct parameters {
-    uint rows, columns, inner;
-    uint split; // the inner side's elements n are at n / split and n % split
-    long left_outer, right_outer; // strides of n / split
+    uint rows, columns, inner, reserved;
     long to[3], left[3], right[3], added[3];
     float alpha, beta;
     long alpha_i, beta_i;
@@ -20,13 +17,8 @@ static inline int width() { return size_of(c_type0); }
 
 // A SIMD-group computes 32 x 32 elements of the result: 4 x 4 matrices of 8 x 8, of which the factors
 // go through threadgroup memory as floats, with 0 where there is nothing.
-static inline long place(uint n, long stride, long outer, uint split)
-{
-    return outer ? n / split * outer + n % split * stride : n * stride;
-}
-
 static inline void fetch(threadgroup float *tile, device const uchar *data, uint rows, uint columns, long row_stride,
-        long column_stride, uint first_row, uint first_column, uint lane, long row_outer, long column_outer, uint split)
+        long column_stride, uint first_row, uint first_column, uint lane)
 {
     for (uint i = lane; i < TILE * DEPTH; i += 32) {
         // Along the side that lies close in memory.
@@ -34,7 +26,7 @@ static inline void fetch(threadgroup float *tile, device const uchar *data, uint
         uint c = abs(column_stride) <= abs(row_stride) ? i % DEPTH : i / TILE;
         uint row = first_row + r, column = first_column + c;
         bool inside = row < rows && column < columns;
-        long at = inside ? place(row, row_stride, row_outer, split) + place(column, column_stride, column_outer, split) : 0;
+        long at = inside ? row * row_stride + column * column_stride : 0;
         float v = load<float>(data + at * width(), c_type0);
         tile[r * DEPTH + c] = inside ? v : 0.0f;
     }
@@ -54,9 +46,8 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
     left += long(group.z) * p.left[0] * width();
     right += long(group.z) * p.right[0] * width();
     for (uint k = 0; k < p.inner; k += DEPTH) {
-        long left_outer = c_split ? p.left_outer : 0, right_outer = c_split ? p.right_outer : 0;
-        fetch(a, left, p.rows, p.inner, p.left[1], p.left[2], first_row, k, lane, 0, left_outer, p.split);
-        fetch(b, right, p.inner, p.columns, p.right[1], p.right[2], k, first_column, lane, right_outer, 0, p.split);
+        fetch(a, left, p.rows, p.inner, p.left[1], p.left[2], first_row, k, lane);
+        fetch(b, right, p.inner, p.columns, p.right[1], p.right[2], k, first_column, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         for (int d = 0; d < DEPTH; d += 8) {
             simdgroup_float8x8 x[4], y[4];
@@ -88,51 +79,12 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
     }
 }
 
-// Floats whose rows (left) and rows or columns (right, bit 1 of c_turned) lie without gaps, in whole tiles
-// and steps of 8: straight from memory.
-#define c_turned c_constant2
-kernel void multiply_whole(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
-        device const float *left [[buffer(2)]], device const float *right [[buffer(3)]],
-        device const float *added [[buffer(4)]], uint3 group [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+// What a product is added to, before the device's library multiplies.
+kernel void spread(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *added [[buffer(4)]], uint3 at [[thread_position_in_grid]])
 {
-    ulong a = c_turned & 2 ? p.left[2] : p.left[1], b = c_turned & 1 ? p.right[2] : p.right[1];
-    left += long(group.z) * p.left[0] + long(group.x) * TILE * p.left[1];
-    right += long(group.z) * p.right[0] + long(group.y) * TILE * p.right[2];
-    simdgroup_float8x8 sums[4][4];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
-            sums[i][j] = simdgroup_float8x8(0);
-    for (uint k = 0; k < p.inner; k += 8) {
-        simdgroup_float8x8 x[4], y[4];
-        for (int i = 0; i < 4; i++)
-            if (c_turned & 2)
-                simdgroup_load(x[i], left + k * a + i * 8, a, ulong2(0), true);
-            else
-                simdgroup_load(x[i], left + i * 8 * a + k, a);
-        for (int j = 0; j < 4; j++)
-            if (c_turned & 1)
-                simdgroup_load(y[j], right + j * 8 * b + k, b, ulong2(0), true);
-            else
-                simdgroup_load(y[j], right + k * b + j * 8, b);
-        for (int i = 0; i < 4; i++)
-            for (int j = 0; j < 4; j++)
-                simdgroup_multiply_accumulate(sums[i][j], x[i], y[j], sums[i][j]);
-    }
-    threadgroup float result[TILE * TILE];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
-            simdgroup_store(sums[i][j], result + i * 8 * TILE + j * 8, TILE);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    to += long(group.z) * p.to[0];
-    added += long(group.z) * p.added[0];
-    for (uint i = 0; i < TILE; i++) {
-        ulong row = group.x * TILE + i, column = group.y * TILE + lane;
-        float v = p.alpha * result[i * TILE + lane];
-        if (c_adds)
-            v += p.beta * added[row * p.added[1] + column * p.added[2]];
-        to[row * p.to[1] + column * p.to[2]] = v;
-    }
+    float v = load<float>(added + (at.z * p.added[0] + at.y * p.added[1] + at.x * p.added[2]) * width(), c_type0);
+    store(to + (at.z * p.to[0] + at.y * p.to[1] + at.x * p.to[2]) * size_of(c_to_type), c_to_type, v);
 }
 
 kernel void multiply_integers(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],

@@ -4,7 +4,9 @@
 // c_type0: the rows' type; c_type1: of mean and deviation; c_type2: of the weights.
 #define c_type2 c_constant2
 #define c_has c_constant3 // bits: 1 weight, 2 bias, 4 running means, 8 mean and deviation are given
-#define c_rows c_constant4 // bits: 1 a row is without gaps, 2 it has the weights 0, 1, ..., 4 it has one weight
+// Bits: 1 a row is without gaps, 2 it has the weights 0, 1, ..., 4 it has one weight, 8 more
+// elements lie side by side than there are places, of rows with gaps.
+#define c_rows c_constant4
 
 struct parameters {
     uint rows, count, inner, reserved;
@@ -13,19 +15,30 @@ struct parameters {
     float epsilon, momentum, correction, reserved_f;
 };
 
-static inline long element(constant parameters &p, uint row, uint j)
+// Rows are gone through along two sides, of which the lanes of a SIMD-group share the longer one.
+static inline uint shared_side(constant parameters &p)
 {
-    return row * p.row + (c_rows & 1 ? j : j / p.inner * p.outer + j % p.inner);
+    return c_rows & 1 ? p.count : c_rows & 8 ? p.inner : p.count / p.inner;
 }
 
-static inline uint weight_of(constant parameters &p, uint row, uint j)
+static inline uint other_side(constant parameters &p)
 {
-    return c_rows & 2 ? j : row % p.weight_rows * p.weight_step + (c_rows & 4 ? 0 : j / p.weight_inner);
+    return c_rows & 1 ? 1 : c_rows & 8 ? p.count / p.inner : p.inner;
 }
 
-static inline float value(constant parameters &p, device const uchar *x, uint row, uint j)
+static inline long element(constant parameters &p, uint row, uint other, uint shared)
 {
-    return load<float>(x + element(p, row, j) * size_of(c_type0), c_type0);
+    return row * p.row + (c_rows & 1 ? shared : c_rows & 8 ? other * p.outer + shared : shared * p.outer + other);
+}
+
+static inline uint weight_of(constant parameters &p, uint row, uint shared)
+{
+    return c_rows & 2 ? shared : row % p.weight_rows * p.weight_step + (c_rows & 4 ? 0 : shared / p.weight_inner);
+}
+
+static inline float value(constant parameters &p, device const uchar *x, uint row, uint other, uint shared)
+{
+    return load<float>(x + element(p, row, other, shared) * size_of(c_type0), c_type0);
 }
 
 // One SIMD-group for each row: its mean, and what `kind` says of the spread.
@@ -36,13 +49,16 @@ struct moments {
 static inline moments moments_of(constant parameters &p, device const uchar *x, uint row, uint lane)
 {
     float sum = 0, squares = 0;
-    for (uint j = lane; j < p.count; j += 32)
-        sum += value(p, x, row, j);
+    uint shared = shared_side(p), other = other_side(p);
+    for (uint i = 0; i < other; i++)
+        for (uint j = lane; j < shared; j += 32)
+            sum += value(p, x, row, i, j);
     float mean = simd_sum(sum) / p.count;
-    for (uint j = lane; j < p.count; j += 32) {
-        float d = value(p, x, row, j) - mean;
-        squares += d * d;
-    }
+    for (uint i = 0; i < other; i++)
+        for (uint j = lane; j < shared; j += 32) {
+            float d = value(p, x, row, i, j) - mean;
+            squares += d * d;
+        }
     moments m = {mean, simd_sum(squares)};
     return m;
 }
@@ -72,15 +88,17 @@ kernel void normalise(constant parameters &p [[buffer(0)]], device uchar *to [[b
             store(b, c_type2, (1 - p.momentum) * load<float>(b, c_type2) + p.momentum * unbiased);
         }
     }
-    for (uint j = lane; j < p.count; j += 32) {
-        float v = (value(p, x, row, j) - middle) * scale;
-        uint w = weight_of(p, row, j);
-        if (c_has & 1)
-            v *= load<float>(weight + w * size_of(c_type2), c_type2);
-        if (c_has & 2)
-            v += load<float>(bias + w * size_of(c_type2), c_type2);
-        store(to + element(p, row, j) * size_of(c_type0), c_type0, v);
-    }
+    uint shared = shared_side(p), other = other_side(p);
+    for (uint i = 0; i < other; i++)
+        for (uint j = lane; j < shared; j += 32) {
+            float v = (value(p, x, row, i, j) - middle) * scale;
+            uint w = weight_of(p, row, j);
+            if (c_has & 1)
+                v *= load<float>(weight + w * size_of(c_type2), c_type2);
+            if (c_has & 2)
+                v += load<float>(bias + w * size_of(c_type2), c_type2);
+            store(to + element(p, row, i, j) * size_of(c_type0), c_type0, v);
+        }
 }
 
 // Of rows alone: the variance, or its root.
@@ -97,6 +115,13 @@ kernel void spread(constant parameters &p [[buffer(0)]], device uchar *to [[buff
     }
 }
 
+static inline float weighted(constant parameters &p, device const uchar *gradient, device const uchar *weight, uint row,
+        uint other, uint shared)
+{
+    float g = value(p, gradient, row, other, shared);
+    return c_has & 1 ? g * load<float>(weight + weight_of(p, row, shared) * size_of(c_type2), c_type2) : g;
+}
+
 // Bit 8 here: mean and deviation do not depend on the row.
 kernel void of_input(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *gradient [[buffer(2)]], device const uchar *x [[buffer(3)]],
@@ -107,22 +132,44 @@ kernel void of_input(constant parameters &p [[buffer(0)]], device uchar *to [[bu
     float middle = load<float>(mean + row * size_of(c_type1), c_type1);
     float scale = load<float>(deviation + row * size_of(c_type1), c_type1);
     float sum = 0, product = 0;
-    for (uint j = lane; j < p.count; j += 32) {
-        float g = value(p, gradient, row, j);
-        if (c_has & 1)
-            g *= load<float>(weight + weight_of(p, row, j) * size_of(c_type2), c_type2);
-        sum += g;
-        product += g * (value(p, x, row, j) - middle) * scale;
-    }
+    uint shared = shared_side(p), other = other_side(p);
+    for (uint i = 0; i < other; i++)
+        for (uint j = lane; j < shared; j += 32) {
+            float g = weighted(p, gradient, weight, row, i, j);
+            sum += g;
+            product += g * (value(p, x, row, i, j) - middle) * scale;
+        }
     sum = c_has & 8 ? 0 : simd_sum(sum) / p.count;
     product = c_has & 8 ? 0 : simd_sum(product) / p.count;
-    for (uint j = lane; j < p.count; j += 32) {
-        float g = value(p, gradient, row, j);
-        if (c_has & 1)
-            g *= load<float>(weight + weight_of(p, row, j) * size_of(c_type2), c_type2);
-        float v = scale * (g - sum - (value(p, x, row, j) - middle) * scale * product);
-        store(to + element(p, row, j) * size_of(c_type0), c_type0, v);
-    }
+    for (uint i = 0; i < other; i++)
+        for (uint j = lane; j < shared; j += 32) {
+            float g = weighted(p, gradient, weight, row, i, j);
+            float v = scale * (g - sum - (value(p, x, row, i, j) - middle) * scale * product);
+            store(to + element(p, row, i, j) * size_of(c_type0), c_type0, v);
+        }
+}
+
+struct weight_sums {
+    float bias, weight;
+};
+
+static inline weight_sums added(constant parameters &p, weight_sums s, device const uchar *gradient,
+        device const uchar *x, device const uchar *mean, device const uchar *deviation, uint row, uint other, uint shared)
+{
+    float g = value(p, gradient, row, other, shared);
+    float middle = load<float>(mean + row * size_of(c_type1), c_type1);
+    float scale = load<float>(deviation + row * size_of(c_type1), c_type1);
+    s.bias += g;
+    s.weight += g * (value(p, x, row, other, shared) - middle) * scale;
+    return s;
+}
+
+static inline void write_sums(device uchar *to_weight, device uchar *to_bias, uint w, weight_sums s)
+{
+    if (c_has & 1)
+        store(to_weight + w * size_of(c_type2), c_type2, s.weight);
+    if (c_has & 2)
+        store(to_bias + w * size_of(c_type2), c_type2, s.bias);
 }
 
 // A SIMD-group for each weight: over the rows and elements that have it.
@@ -134,22 +181,27 @@ kernel void of_weight(constant parameters &p [[buffer(0)]], device uchar *to_wei
 {
     uint first_row = p.weight_step ? w / p.weight_step : p.weight_rows > 1 ? w : 0;
     uint first = (p.weight_step ? w % p.weight_step : p.weight_rows > 1 ? 0 : w) * p.weight_inner;
-    uint rows = (p.rows - first_row + p.weight_rows - 1) / p.weight_rows, total = rows * p.weight_inner;
-    float sum = 0, product = 0;
-    for (uint n = lane; n < total; n += 32) {
-        uint row = first_row + n / p.weight_inner * p.weight_rows, j = first + n % p.weight_inner;
-        float g = value(p, gradient, row, j);
-        float middle = load<float>(mean + row * size_of(c_type1), c_type1);
-        float scale = load<float>(deviation + row * size_of(c_type1), c_type1);
-        sum += g;
-        product += g * (value(p, x, row, j) - middle) * scale;
-    }
-    sum = simd_sum(sum);
-    product = simd_sum(product);
-    if (lane)
-        return;
-    if (c_has & 1)
-        store(to_weight + w * size_of(c_type2), c_type2, product);
-    if (c_has & 2)
-        store(to_bias + w * size_of(c_type2), c_type2, sum);
+    bool whole = c_rows & 4; // all of a row's elements
+    uint shared = whole ? shared_side(p) : p.weight_inner, other = whole ? other_side(p) : 1;
+    weight_sums s = {0, 0};
+    for (uint row = first_row; row < p.rows; row += p.weight_rows)
+        for (uint i = 0; i < other; i++)
+            for (uint j = lane; j < shared; j += 32)
+                s = added(p, s, gradient, x, mean, deviation, row, i, first + j);
+    s.bias = simd_sum(s.bias);
+    s.weight = simd_sum(s.weight);
+    if (lane == 0)
+        write_sums(to_weight, to_bias, w, s);
+}
+
+// A thread for each weight, which every row has once: neighbours in memory.
+kernel void of_weights(constant parameters &p [[buffer(0)]], device uchar *to_weight [[buffer(1)]],
+        device uchar *to_bias [[buffer(2)]], device const uchar *gradient [[buffer(3)]],
+        device const uchar *x [[buffer(4)]], device const uchar *mean [[buffer(5)]],
+        device const uchar *deviation [[buffer(6)]], uint w [[thread_position_in_grid]])
+{
+    weight_sums s = {0, 0};
+    for (uint row = 0; row < p.rows; row++)
+        s = added(p, s, gradient, x, mean, deviation, row, 0, w);
+    write_sums(to_weight, to_bias, w, s);
 }

@@ -36,14 +36,28 @@ static inline float drawn(constant parameters &p, uint4 bits, int n)
         return unit(bits[n]) < p.a;
     if (c_kind == 3)
         return -log(1 - unit(bits[n])) / p.a;
-    // Two of a pair.
-    float radius = sqrt(-2 * log(1 - unit(bits[n & 2]))), angle = 6.2831853f * unit(bits[n | 1]);
-    return p.a + p.b * radius * (n & 1 ? sin(angle) : cos(angle));
+    return 0;
+}
+
+// Two for two.
+static inline float2 normal(constant parameters &p, uint a, uint b)
+{
+    float radius = p.b * sqrt(-2 * log(1 - unit(a))), angle = 6.2831853f * unit(b), other;
+    float of_sine = sincos(angle, other);
+    return p.a + radius * float2(other, of_sine);
 }
 
 kernel void draw(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]], uint at [[thread_position_in_grid]])
 {
     uint4 bits = philox(p.key, at);
+    if (c_kind == 1) {
+        float4 v = float4(normal(p, bits.x, bits.y), normal(p, bits.z, bits.w));
+        to += ulong(at) * 4 * size_of(c_type0);
+        for (int n = 0; n < 4; n++)
+            if (ulong(at) * 4 + n < p.count)
+                store(to + n * size_of(c_type0), c_type0, v[n]);
+        return;
+    }
     for (int n = 0; n < 4; n++) {
         ulong i = ulong(at) * 4 + n;
         if (i >= p.count)

@@ -4,7 +4,7 @@
 #define c_reduced c_constant3 // dimensions of what becomes one of them
 #define c_stage c_constant4   // bits: 1 the first step, 2 the last
 
-#define c_plain c_constant5 // what becomes one lies without gaps
+#define c_plain c_constant5 // bits: 1 what becomes one lies without gaps, 2 what becomes neighbours does
 
 struct parameters {
     uint kept_size[8], reduced_size[8];
@@ -38,7 +38,7 @@ static inline place place_of(constant parameters &p, uint result)
     for (int d = 0; d < c_kept; d++) {
         uint n = d == c_kept - 1 ? result : result % p.kept_size[d];
         at.to += n * p.to_stride[d];
-        at.from += n * p.from_stride[d];
+        at.from += d == 0 && c_plain & 2 ? n : n * p.from_stride[d];
         result /= p.kept_size[d];
     }
     return at;
@@ -47,7 +47,7 @@ static inline place place_of(constant parameters &p, uint result)
 static inline long element_of(constant parameters &p, ulong index)
 {
     if (c_reduced <= 1)
-        return c_plain ? long(index) : long(index) * p.reduced_stride[0];
+        return c_plain & 1 ? long(index) : long(index) * p.reduced_stride[0];
     long at = 0;
     uint rest = uint(index);
     for (int d = 0; d < c_reduced; d++) {
@@ -85,6 +85,24 @@ template <typename A> static inline void columns(constant parameters &p, device 
     write(p, to, here.to + at.y, sum);
 }
 
+// What a SIMD-group's lanes have, as the first one's.
+template <typename A> static inline enable_if_t<sizeof(A) == 4, A> across(A sum, threadgroup A *, uint)
+{
+    for (ushort n = 16; n; n /= 2)
+        sum = combine(sum, simd_shuffle_xor(sum, n));
+    return sum;
+}
+
+// Lanes do not exchange 64 bits.
+template <typename A> static inline enable_if_t<sizeof(A) == 8, A> across(A sum, threadgroup A *shared, uint lane)
+{
+    shared[lane] = sum;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint n = 1; n < 32 && lane == 0; n++)
+        sum = combine(sum, shared[n]);
+    return sum;
+}
+
 // A SIMD-group for each result.
 template <typename A> static inline void rows(constant parameters &p, device uchar *to, device const uchar *from,
         threadgroup A *shared, uint3 group, uint lane)
@@ -92,13 +110,20 @@ template <typename A> static inline void rows(constant parameters &p, device uch
     place here = place_of(p, group.y);
     ulong begin = group.z * p.part, end = min(begin + p.part, p.count);
     A sum = start<A>(p);
-    for (ulong n = begin + lane; n < end; n += 32)
+    ulong n = begin + lane;
+    if (end - begin >= 512) { // four sums, which do not wait for each other
+        A b = start<A>(p), c = b, d = b;
+        for (; n + 96 < end; n += 128) {
+            sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
+            b = combine(b, read<A>(p, from, here.from + element_of(p, n + 32)));
+            c = combine(c, read<A>(p, from, here.from + element_of(p, n + 64)));
+            d = combine(d, read<A>(p, from, here.from + element_of(p, n + 96)));
+        }
+        sum = combine(combine(sum, b), combine(c, d));
+    }
+    for (; n < end; n += 32)
         sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-    shared[lane] = sum;
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (lane)
-        return;
-    for (uint n = 1; n < 32; n++)
-        sum = combine(sum, shared[n]);
-    write(p, to, here.to + group.z, sum);
+    sum = across(sum, shared, lane);
+    if (lane == 0)
+        write(p, to, here.to + group.z, sum);
 }

@@ -20,19 +20,29 @@ static abx_torch_matrix matrix_of(const Tensor &t)
     return {operand_of(t), n > 2 ? t.stride(n - 3) : 0, t.stride(n - 2), t.stride(n - 1)};
 }
 
+// The device's library takes matrices whose rows or columns lie without gaps; others, as gradients of sums
+// are, are copied where the product costs more.
+static Tensor lying_whole(const Tensor &t)
+{
+    int64_t n = t.dim(), rows = t.size(n - 2), columns = t.size(n - 1), row = t.stride(n - 2), column = t.stride(n - 1);
+    bool whole = (column == 1 && row >= columns) || (row == 1 && column >= rows) || rows < 8 || columns < 8;
+    return whole || !t.is_floating_point() ? t : t.contiguous();
+}
+
 static bool can_multiply(const Tensor &left, const Tensor &right)
 {
     return knows(left.scalar_type()) && left.scalar_type() != at::kBool && left.scalar_type() == right.scalar_type() &&
         left.numel() < INT_MAX && right.numel() < INT_MAX;
 }
 
-static bool multiply(const Tensor &to, const Tensor &left, const Tensor &right, const Tensor *added = nullptr,
-    const Scalar &beta = 0, const Scalar &alpha = 1)
+static bool multiply(const Tensor &to, const Tensor &given_left, const Tensor &given_right,
+    const Tensor *added = nullptr, const Scalar &beta = 0, const Scalar &alpha = 1)
 {
-    if (!can_multiply(left, right) || to.numel() >= INT_MAX)
+    if (!can_multiply(given_left, given_right) || to.numel() >= INT_MAX)
         return false;
     if (to.numel() == 0)
         return true;
+    Tensor left = lying_whole(given_left), right = lying_whole(given_right);
     int64_t n = to.dim();
     abx_torch_product product = {};
     product.type = product.to_type = static_cast<int>(to.scalar_type());
