@@ -99,6 +99,18 @@ kernel void sums_columns(constant image &i [[buffer(0)]], device const float *fr
     to[at] = sum;
 }
 
+// The same of a grid that is wider than the image: mostly no thread leaves.
+kernel void sums_columns_inside(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
+{
+    if (at >= uint(i.width))
+        return;
+    float sum = 0;
+    for (int y = 0; y < i.height; y++)
+        sum += from[y * long(i.pitch) + at];
+    to[at] = sum;
+}
+
 kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
         device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
 {

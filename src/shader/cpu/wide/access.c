@@ -317,6 +317,26 @@ static bool is_plain(LLVMTypeRef type)
                                                  kind != LLVMArrayTypeKind;
 }
 
+/* Whether the load may be done at any time, with any mask: of a dispatch's parameters (see
+ * codegen/invariant.c). */
+static bool is_readable(struct wide *w, LLVMValueRef in)
+{
+    struct codegen *g = w->g;
+    uint64_t end = LLVMABISizeOfType(g->layout, LLVMTypeOf(in));
+    LLVMValueRef pointer = LLVMGetOperand(in, 0);
+    for (; LLVMIsAGetElementPtrInst(pointer); pointer = LLVMGetOperand(pointer, 0)) {
+        LLVMValueRef index = LLVMGetOperand(pointer, 1);
+        if (LLVMGetNumOperands(pointer) != 2 || !LLVMIsAConstantInt(index) ||
+                LLVMConstIntGetZExtValue(index) > ABX_REFERENCE_BYTES)
+            return false;
+        end += LLVMConstIntGetZExtValue(index) *
+               LLVMABISizeOfType(g->layout, LLVMGetGEPSourceElementType(pointer));
+    }
+    uint64_t n = wide_marker(pointer, "__abx_buffer");
+    return n < ABX_BUFFER_SLOTS && end <= g->readable[n] && !LLVMGetVolatile(in) &&
+           LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic;
+}
+
 bool wide_load(struct wide *w, LLVMValueRef in)
 {
     if (wide_is_divergent(w, in))
@@ -327,7 +347,8 @@ bool wide_load(struct wide *w, LLVMValueRef in)
     if (w->strided_stores)
         wide_strided_flush(w);
     LLVMValueRef copy = LLVMInstructionClone(in);
-    LLVMSetOperand(copy, 0, guarded(w, wide_uniform(w, LLVMGetOperand(in, 0))));
+    LLVMValueRef at = wide_uniform(w, LLVMGetOperand(in, 0));
+    LLVMSetOperand(copy, 0, is_readable(w, in) ? at : guarded(w, at));
     LLVMInsertIntoBuilder(w->g->builder, copy);
     wide_set_uniform(w, in, copy);
     return true;

@@ -410,6 +410,91 @@ static void close_region(struct wide *w, uint32_t b, bool *region)
             close_region(w, w->successor[b][s], region);
 }
 
+/* ---- guards: `if (at.x >= width) return;` and then all of the kernel. Mostly every lane goes on:
+ * then what follows is needed without masks, as if nobody had left. */
+
+static bool unmasked_block(struct wide *w, uint32_t b);
+
+/* The block that the lanes that go on continue with; w->count: b is no guard, or it is not worth
+ * the code. */
+static uint32_t guarded_block(struct wide *w, uint32_t b, const bool *region, uint32_t end)
+{
+    unsigned size = 0;
+    if (!w->rows || w->entry_mask || w->successors[b] != 2 || w->successors[end] ||
+            LLVMIsAPHINode(LLVMGetFirstInstruction(w->block[end])) || w->loop_of[b] >= 0)
+        return w->count;
+    for (uint32_t k = 0; k < w->count; k++)
+        for (LLVMValueRef in = LLVMGetFirstInstruction(w->block[k]); in && region[k];
+                in = LLVMGetNextInstruction(in))
+            if (size++ == MAX_SECOND_VERSION || wide_is_product(in))
+                return w->count;
+    uint32_t first = w->successor[b][0], second = w->successor[b][1];
+    return first == end && region[second]   ? second
+           : second == end && region[first] ? first
+                                            : w->count;
+}
+
+/* What the translation of a block leaves behind of its values goes, so that it can be translated
+ * again. */
+static void forget_values(struct wide *w, uint32_t b)
+{
+    for (LLVMValueRef in = LLVMGetFirstInstruction(w->block[b]); in;
+            in = LLVMGetNextInstruction(in)) {
+        struct wide_value *v = wide_get(w, in), old = *v;
+        *v = (struct wide_value){.key = old.key,
+                .divergent = old.divergent,
+                .phi_divergent = old.phi_divergent,
+                .private_memory = old.private_memory,
+                .interleaved = old.interleaved,
+                .unit = old.unit,
+                .bytes = old.bytes,
+                .memory = old.memory};
+    }
+}
+
+/* The region as if block b's branch were uniform, at the builder's place. */
+static bool unguarded(struct wide *w, uint32_t b, const bool *region, uint32_t first)
+{
+    bool masked[WIDE_MAX_BLOCKS];
+    memcpy(masked, w->masked, sizeof masked);
+    wide_mask_without(w, b);
+    for (uint32_t k = 0; k < w->count; k++)
+        if (region[k] && !w->masked[k])
+            w->made[k] = wide_new_block(w, "all");
+    bool ok = !w->masked[first];
+    if (ok)
+        LLVMBuildBr(w->g->builder, w->made[first]);
+    for (uint32_t o = 0; ok && o < w->count; o++) {
+        uint32_t k = w->order[o];
+        ok = !region[k] || w->masked[k] || unmasked_block(w, k);
+    }
+    memcpy(w->masked, masked, sizeof masked);
+    for (uint32_t k = 0; k < w->count; k++)
+        if (region[k]) {
+            w->made[k] = NULL;
+            forget_values(w, k);
+        }
+    w->matrix = NULL;
+    return ok;
+}
+
+/* Where the builder then lies some lanes have left. */
+static bool skip_guard(struct wide *w, uint32_t b, const bool *region, uint32_t first)
+{
+    LLVMBuilderRef builder = w->g->builder;
+    LLVMValueRef go_on = wide_vector(w, LLVMGetCondition(LLVMGetBasicBlockTerminator(w->block[b])));
+    if (w->successor[b][0] != first)
+        go_on = LLVMBuildNot(builder, go_on, "");
+    LLVMBasicBlockRef all = wide_new_block(w, "everyone"), some = wide_new_block(w, "some");
+    LLVMBuildCondBr(builder, wide_full(w, go_on), all, some);
+    LLVMPositionBuilderAtEnd(builder, all);
+    if (!unguarded(w, b, region, first))
+        return false;
+    LLVMPositionBuilderAtEnd(builder, some);
+    w->mask = NULL;
+    return true;
+}
+
 /* From unmasked block b into masked ones, and to the one block where they end. */
 static bool enter_region(struct wide *w, uint32_t b)
 {
@@ -443,6 +528,9 @@ static bool enter_region(struct wide *w, uint32_t b)
         w->refused = "divergent control flow without an end";
         return false;
     }
+    uint32_t first = guarded_block(w, b, region, end);
+    if (first != w->count && !skip_guard(w, b, region, first))
+        return false;
     leave(w, b);
     if (!layout(w, region, w->loop_of[b]))
         return false;

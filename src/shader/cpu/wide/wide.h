@@ -147,6 +147,8 @@ bool wide_dominates(struct wide *w, uint32_t a, uint32_t b);
  * itself. */
 int wide_child_loop(struct wide *w, uint32_t b, int level);
 bool wide_analyse(struct wide *w);
+/* Then: which blocks run under masks if block b's branch leads all lanes one way. */
+void wide_mask_without(struct wide *w, uint32_t b);
 void wide_free(struct wide *w);
 
 /* Translates the analysed function at the builder's place; the code goes on in `after`. */
