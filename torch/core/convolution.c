@@ -65,11 +65,13 @@ static int launch_in_groups(const char *function, const struct abx_torch_convolu
 {
     int32_t plain = (c->stride[2] == 1) | (c->input.stride[4] == 1 ? 2 : 0) |
                     (c->output.stride[4] == 1 ? 4 : 0);
-    int32_t constants[] = {c->type, has_bias, SUMMED, plain};
+    const int64_t *window = c->weight.size + 2;
+    int32_t small = window[1] < 8 && window[2] < 8 ? (int32_t)(window[2] + 8 * window[1]) : 0;
+    int32_t constants[] = {c->type, has_bias, SUMMED, plain, small};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
-            .constant_count = 4,
+            .constant_count = 5,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,

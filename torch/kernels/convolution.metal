@@ -1,6 +1,7 @@
 // Convolutions over three dimensions. c_type0: the elements' type.
 #define c_has_bias c_constant1
 #define c_summed c_constant2 // the type of columns that are folded
+#define c_small c_constant4  // a small window's width + 8 * height, or 0: its loops are unrolled then
 #define c_plain c_constant3  // bits: 1 the windows' last stride is 1, 2 the input's, 4 the output's
 
 struct parameters {
@@ -22,6 +23,8 @@ static inline int3 split(uint n, constant int *sizes)
 
 // Along x lies the innermost dimension, so that all else is the same for threads side by side; the grid
 // may be wider than that (WIDER in core/convolution.c).
+static inline int window_y(constant parameters &p) { return c_small ? c_small / 8 : p.window[1]; }
+static inline int window_x(constant parameters &p) { return c_small ? c_small % 8 : p.window[2]; }
 static inline int stride_x(constant parameters &p) { return c_plain & 1 ? 1 : p.stride[2]; }
 static inline long input_x(constant parameters &p, int x) { return x * (c_plain & 2 ? 1 : p.input[4]); }
 static inline long output_x(constant parameters &p, int x) { return x * (c_plain & 4 ? 1 : p.output[4]); }
@@ -105,16 +108,16 @@ kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *colum
         return;
     float sum = 0;
     for (int k = 0; k < p.window[0]; k++)
-        for (int j = 0; j < p.window[1]; j++) {
+        for (int j = 0; j < window_y(p); j++) {
             int a = target(p, 0, z, k), b = target(p, 1, y, j);
             long line = row + (long(a) * p.out[1] + b) * p.out[2];
             if (a >= 0 && b >= 0)
-                for (int i = 0; i < p.window[2]; i++) {
+                for (int i = 0; i < window_x(p); i++) {
                     int c = target_x(p, x, i);
                     if (c >= 0)
                         sum += load<float>(columns + (line + i * p.column_row + c) * size_of(c_summed), c_summed);
                 }
-            row += p.window[2] * p.column_row;
+            row += window_x(p) * p.column_row;
         }
     long to = image * p.input[0] + channel * p.input[1] + z * p.input[2] + y * p.input[3] + input_x(p, x);
     store(input + to * width(), c_type0, sum);
@@ -132,13 +135,13 @@ kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buff
     float sum = c_has_bias ? load<float>(bias + filter * width(), c_type0) : 0.0f;
     for (int c = 0; c < p.channels; c++)
         for (int k = 0; k < p.window[0]; k++)
-            for (int j = 0; j < p.window[1]; j++) {
+            for (int j = 0; j < window_y(p); j++) {
                 int z = source(p, 0, o, k), y = source(p, 1, q, j);
                 if (z < 0 || z >= p.in[0] || y < 0 || y >= p.in[1])
                     continue;
                 long line = image * p.input[0] + (group * p.channels + c) * p.input[1] + z * p.input[2] + y * p.input[3];
                 long factors = filter * p.weight[0] + c * p.weight[1] + k * p.weight[2] + j * p.weight[3];
-                for (int i = 0; i < p.window[2]; i++) {
+                for (int i = 0; i < window_x(p); i++) {
                     int x = source_x(p, at.x, i);
                     if (x >= 0 && x < p.in[2])
                         sum += load<float>(input + (line + input_x(p, x)) * width(), c_type0) *
@@ -160,13 +163,13 @@ kernel void input(constant parameters &p [[buffer(0)]], device uchar *to [[buffe
     float sum = 0;
     for (int f = group * p.filters; f < (group + 1) * p.filters; f++)
         for (int k = 0; k < p.window[0]; k++)
-            for (int j = 0; j < p.window[1]; j++) {
+            for (int j = 0; j < window_y(p); j++) {
                 int o = target(p, 0, z, k), q = target(p, 1, y, j);
                 if (o < 0 || q < 0)
                     continue;
                 long line = image * p.output[0] + f * p.output[1] + o * p.output[2] + q * p.output[3];
                 long factors = f * p.weight[0] + c * p.weight[1] + k * p.weight[2] + j * p.weight[3];
-                for (int i = 0; i < p.window[2]; i++) {
+                for (int i = 0; i < window_x(p); i++) {
                     int x = target_x(p, at.x, i);
                     if (x >= 0)
                         sum += load<float>(output + (line + output_x(p, x)) * width(), c_type0) *
