@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define COLUMNS_MOST (8u << 20) /* bytes of columns at a time: what caches hold */
-#define PLACES_FEW 1024         /* of an image */
+#define PLACES_FEW 256          /* of an image */
 #define GROUPS_MOST 4           /* as products */
 /* Threads side by side are a vector only where they are a multiple of it. */
 #define WIDER(x) (((size_t)(x) + 7) & ~(size_t)7)

@@ -37,6 +37,28 @@ int abx_torch_run_softmax_backward(const struct abx_torch_softmax *s)
     return softmax(s, "rows_backward", "columns_backward", operands, 3);
 }
 
+int abx_torch_attend(const struct abx_torch_attention *a)
+{
+    struct {
+        uint32_t count, rows, heads, reserved;
+        int64_t mask[4];
+    } p = {a->count, a->rows, a->heads, 0,
+            {a->mask_stride[0], a->mask_stride[1], a->mask_stride[2], a->mask_stride[3]}};
+    int32_t constants[] = {a->type, a->mask.block != NULL, a->causal, a->mask_stride[3] == 1};
+    struct abx_torch_operand operands[] = {a->to, a->scores, a->mask.block ? a->mask : a->scores};
+    struct abx_torch_launch l = {.library = "softmax",
+            .function = "attend",
+            .constants = constants,
+            .constant_count = 4,
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = 3,
+            .grid = {(size_t)a->batch * a->heads * a->rows * SIMD, 1, 1},
+            .group = {SIMD, 1, 1}};
+    return abx_torch_run(&l);
+}
+
 static struct abx_torch_launch loss_launch(const struct abx_torch_loss *loss, int32_t *constants)
 {
     constants[0] = loss->type;

@@ -19,6 +19,18 @@ struct abx_torch_softmax {
 ABX_TORCH_API int abx_torch_run_softmax(const struct abx_torch_softmax *s);
 ABX_TORCH_API int abx_torch_run_softmax_backward(const struct abx_torch_softmax *s);
 
+/* What attention makes of its scores: `to` has `batch` x `heads` x `rows` x `count` elements of
+ * `type` without gaps, `scores` as many floats, which are used up; `mask`, of `type` as well, is
+ * added, with strides in elements; without memory there is none. */
+struct abx_torch_attention {
+    uint32_t batch, heads, rows, count;
+    bool causal;
+    int type;
+    int64_t mask_stride[4];
+    struct abx_torch_operand to, scores, mask;
+};
+ABX_TORCH_API int abx_torch_attend(const struct abx_torch_attention *a);
+
 /* `reduction` is torch's: 0 none, 1 mean, 2 sum. Backward: `from` is the gradient, with strides[0].
  */
 struct abx_torch_loss {

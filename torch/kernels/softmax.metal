@@ -23,14 +23,60 @@ kernel void rows(constant parameters &p [[buffer(0)]], device uchar *to [[buffer
     }
     top = simd_any(odd) ? NAN : simd_max(top);
     float sum = 0;
-    for (uint n = lane; n < p.count; n += THREADS)
-        sum += exp(load<float>(from + (first + n) * size_of(c_type1), c_type1) - top);
+    bool kept = c_type0 == F32 && !c_is_log; // what was computed, where the result will be
+    for (uint n = lane; n < p.count; n += THREADS) {
+        float v = exp(load<float>(from + (first + n) * size_of(c_type1), c_type1) - top);
+        sum += v;
+        if (kept)
+            store(to + (first + n) * 4, F32, v);
+    }
     sum = simd_sum(sum);
     float shift = c_is_log ? log(sum) : 1 / sum;
     for (uint n = lane; n < p.count; n += THREADS) {
+        if (kept) {
+            store(to + (first + n) * 4, F32, load<float>(to + (first + n) * 4, F32) * shift);
+            continue;
+        }
         float v = load<float>(from + (first + n) * size_of(c_type1), c_type1) - top;
         store(to + (first + n) * size_of(c_type0), c_type0, c_is_log ? v - shift : exp(v) * shift);
     }
+}
+
+// Attention's: rows of scores (floats), of which there are `rows` for each of `heads` for each of a batch,
+// plus a mask with any strides. A row of which nothing is left becomes zeros.
+#define c_masked c_constant1
+#define c_causal c_constant2 // nothing behind the row's own place
+#define c_plain c_constant3  // the mask's rows lie without gaps
+struct attention {
+    uint count, rows, heads, reserved;
+    long mask[4]; // strides: batch, head, row, column
+};
+
+kernel void attend(constant attention &p [[buffer(0)]], device uchar *to [[buffer(1)]], device float *scores [[buffer(2)]],
+        device const uchar *mask [[buffer(3)]], uint group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
+{
+    uint row = group % p.rows, head = group / p.rows % p.heads, batch = group / p.rows / p.heads;
+    uint count = c_causal ? min(row + 1, p.count) : p.count;
+    long at = batch * p.mask[0] + head * p.mask[1] + row * p.mask[2];
+    scores += long(group) * p.count;
+    to += long(group) * p.count * size_of(c_type0);
+    float top = -INFINITY, sum = 0;
+    for (uint n = lane; n < count; n += THREADS) {
+        if (c_masked)
+            scores[n] += load<float>(mask + (at + (c_plain ? n : n * p.mask[3])) * size_of(c_type0), c_type0);
+        top = max(top, scores[n]);
+    }
+    top = simd_max(top);
+    for (uint n = lane; n < count; n += THREADS) {
+        float v = exp(scores[n] - top);
+        scores[n] = v;
+        sum += v;
+    }
+    sum = simd_sum(sum);
+    float scale = top == -INFINITY ? 0.0f : 1 / sum;
+    for (uint n = lane; n < p.count; n += THREADS)
+        store(to + n * size_of(c_type0), c_type0, n >= count || scale == 0 ? 0.0f : scores[n] * scale);
 }
 
 // A thread for each where they lie apart.
