@@ -60,7 +60,7 @@ int cpu_find_spins(struct codegen *g);
 void cpu_unroll_private(struct codegen *g, LLVMValueRef function);
 /* parallel.c: tells LLVM that turns of the loop over threads that `branch` closes, in g->entry with
  * the kernel in it, depend on each other by private memory alone. */
-void cpu_mark_parallel(struct codegen *g, LLVMValueRef branch);
+int cpu_mark_parallel(struct codegen *g, LLVMValueRef branch);
 /* private.c: keeps what is stored past the ends of private arrays from everything else. Once, after
  * loops have been unrolled: whatever is in registers by then cannot be left. */
 int cpu_bound_private(struct codegen *g, LLVMValueRef function);

@@ -128,7 +128,7 @@ static int build_groups(struct codegen *g)
     if (r == 0)
         r = codegen_lower_markers(g, g->entry, &p, at);
     if (r == 0)
-        cpu_mark_parallel(g, lx.branch);
+        r = cpu_mark_parallel(g, lx.branch);
     g->cpu.form = ABX_FORM_GROUPS;
     g->cpu.lanes = 1;
     return r;
