@@ -195,3 +195,17 @@ kernel void arrays_over_barriers(ARGUMENTS, device uint *scratch [[buffer(2)]])
     uint was = (own & 7) == 7 ? own : (own & 7) + 1;
     CHECK(array[own & 7] == was + 3 * add && all[2] == own);
 }
+
+// The first thread of a vector is past the edge and the others are not: what they read is found from where
+// it would have read.
+kernel void edges(ARGUMENTS)
+{
+    uint mine = data[i];
+    for (ushort reach = 1; reach < 32; reach += 3) {
+        int x = int(i) - reach;
+        uint v = 7, other = simd_shuffle_up(mine, reach);
+        if (x >= 0 && x < 4000)
+            v = data[x];
+        CHECK(x < 0 ? v == 7 : lane < reach || v == other);
+    }
+}

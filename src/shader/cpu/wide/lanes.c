@@ -258,11 +258,13 @@ static void track_cast(struct track *t, LLVMOpcode op)
         wide_rebase(t->w, x, 1);
     LLVMBuilderRef b = t->w->g->builder;
     LLVMTypeRef type = LLVMTypeOf(t->in);
-    bool exact = op == LLVMSExt ? x->no_signed_wrap
-                 : op == LLVMZExt
-                         ? x->no_unsigned_wrap ||
-                                   ((LLVMGetNNeg(t->in) || x->not_negative) && x->no_signed_wrap)
-                         : x->limit && x->limit <= 1ull << (t->bits - 1);
+    /* What the program knows not to be negative may be so in lanes that are off, and the first of
+     * all is one of them where the others' numbers are found from it: the sign goes along. */
+    if (op == LLVMZExt && LLVMGetNNeg(t->in) && !x->not_negative && x->no_signed_wrap)
+        op = LLVMSExt;
+    bool exact = op == LLVMSExt   ? x->no_signed_wrap
+                 : op == LLVMZExt ? x->no_unsigned_wrap || (x->not_negative && x->no_signed_wrap)
+                                  : x->limit && x->limit <= 1ull << (t->bits - 1);
     unsigned from = LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetOperand(t->in, 0)));
     /* Where lanes might wrap around, addresses are anchored at an active lane (contiguous()). */
     if (!exact && (op == LLVMTrunc || from < 32))
