@@ -22,6 +22,7 @@ struct parameters {
     int32_t groups, batch;
     int64_t input[5], weight[5], output[5];
     int64_t column_image, column_row; /* strides of the columns' images and rows */
+    int32_t part_rows, reserved;      /* see by_rows() */
 };
 
 static int64_t product_of(const int64_t *sizes)
@@ -59,15 +60,16 @@ static struct abx_torch_operand moved(struct abx_torch_operand at, int64_t eleme
     return (struct abx_torch_operand){at.block, (char *)at.data + elements * width_of(type)};
 }
 
+/* `choice` is a constant of the kernel's own. */
 static int launch_in_groups(const char *function, const struct abx_torch_convolution *c,
         const struct parameters *p, const struct abx_torch_operand *operands, unsigned count,
-        const size_t grid[3], size_t group, bool has_bias)
+        const size_t grid[3], size_t group, int32_t choice)
 {
     int32_t plain = (c->stride[2] == 1) | (c->input.stride[4] == 1 ? 2 : 0) |
                     (c->output.stride[4] == 1 ? 4 : 0);
     const int64_t *window = c->weight.size + 2;
     int32_t small = window[1] < 8 && window[2] < 8 ? (int32_t)(window[2] + 8 * window[1]) : 0;
-    int32_t constants[] = {c->type, has_bias, SUMMED, plain, small};
+    int32_t constants[] = {c->type, choice, SUMMED, plain, small};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
@@ -83,9 +85,9 @@ static int launch_in_groups(const char *function, const struct abx_torch_convolu
 
 static int launch(const char *function, const struct abx_torch_convolution *c,
         const struct parameters *p, const struct abx_torch_operand *operands, unsigned count,
-        const size_t grid[3], bool has_bias)
+        const size_t grid[3], int32_t choice)
 {
-    return launch_in_groups(function, c, p, operands, count, grid, 0, has_bias);
+    return launch_in_groups(function, c, p, operands, count, grid, 0, choice);
 }
 
 /* ---- products */
@@ -133,8 +135,7 @@ static int unfold(const struct part *t, bool fold)
     const int64_t *out = t->c->output.size + 2, *in = t->c->input.size + 2;
     size_t unfolded[3] = {(size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->rows * t->images)};
     size_t folded[3] = {WIDER(in[2]), (size_t)(in[0] * in[1]), (size_t)(t->p.channels * t->images)};
-    return launch(
-            fold ? "fold" : "unfold", t->c, &t->p, operands, 2, fold ? folded : unfolded, false);
+    return launch(fold ? "fold" : "unfold", t->c, &t->p, operands, 2, fold ? folded : unfolded, 0);
 }
 
 /* Between the images' outputs and the merged matrix of them. */
@@ -144,7 +145,7 @@ static int merge(const struct part *t, bool back)
     const int64_t *out = t->c->output.size + 2;
     size_t grid[3] = {
             (size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->p.filters * t->images)};
-    return launch(back ? "part" : "merge", t->c, &t->p, operands, 2, grid, false);
+    return launch(back ? "part" : "merge", t->c, &t->p, operands, 2, grid, 0);
 }
 
 /* The columns as a matrix of a product: rows x places. */
@@ -186,6 +187,14 @@ static struct abx_torch_product product(const struct part *t)
             .alpha = {1, 1}};
 }
 
+static struct abx_torch_matrix bias_of(const struct part *t)
+{
+    int64_t stride = t->c->bias.stride[0];
+    struct abx_torch_operand at =
+            moved(t->c->bias.at, (int64_t)t->group * t->p.filters * stride, t->c->type);
+    return (struct abx_torch_matrix){at, 0, stride, 0};
+}
+
 static int multiply_output(struct part *t)
 {
     struct abx_torch_product m = product(t);
@@ -196,10 +205,7 @@ static int multiply_output(struct part *t)
     m.left = weight_of(t);
     m.right = columns_of(t);
     if (t->c->bias.at.block) {
-        int64_t stride = t->c->bias.stride[0];
-        struct abx_torch_operand at =
-                moved(t->c->bias.at, (int64_t)t->group * t->p.filters * stride, t->c->type);
-        m.added = (struct abx_torch_matrix){at, 0, stride, 0};
+        m.added = bias_of(t);
         m.beta = (struct abx_torch_number){1, 1};
     }
     if (r == 0)
@@ -267,6 +273,9 @@ static int each_part(struct part *t, int64_t images, int (*multiply)(struct part
     return r;
 }
 
+static bool is_by_rows(const struct part *t);
+static int in_rows(struct part *t, bool sums);
+
 /* Some images at a time. Those with few places are merged, as products with few columns are slow;
  * `sums` is for what becomes one sum. */
 static int in_parts(
@@ -275,15 +284,147 @@ static int in_parts(
     struct part t = {.c = c, .p = parameters_of(c)};
     t.rows = t.p.channels * product_of(c->weight.size + 2);
     t.places = product_of(c->output.size + 2);
+    t.merged = t.p.batch > 1 && t.places < PLACES_FEW;
+    if (multiply != multiply_input && is_by_rows(&t))
+        return in_rows(&t, sums);
     int64_t image = t.places * t.rows * width_of(SUMMED), most = image ? COLUMNS_MOST / image : 1;
     int64_t images = most > t.p.batch ? t.p.batch : most ? most : 1;
-    t.merged = t.p.batch > 1 && (sums || t.places < PLACES_FEW);
+    t.merged |= sums && t.p.batch > 1;
     t.plain = !t.merged && is_plain(c);
     if (t.plain)
         images = t.p.batch;
     t.p.column_row = t.merged ? t.places * images : t.places;
     t.p.column_image = t.merged ? t.places : t.places * t.rows;
     return each_part(&t, images, multiply);
+}
+
+/* ---- products for each row of a window
+ *
+ * Of windows over several rows the columns would have all that they see several times. Columns of a
+ * window's width alone are made of all rows of the input; what the window's row k sees is the same,
+ * k rows further down. With rows a stride apart the columns are in as many parts. */
+
+static int64_t by_rows(struct part *t)
+{
+    const struct abx_torch_convolution *c = t->c;
+    int64_t reach = (t->p.out[1] - 1) * c->stride[1] + (t->p.window[1] - 1) * c->dilation[1] + 1;
+    t->rows = (int64_t)t->p.channels * t->p.window[2];
+    t->p.part_rows = (int32_t)((reach + c->stride[1] - 1) / c->stride[1]);
+    t->p.column_row = (int64_t)t->p.part_rows * c->stride[1] * t->p.out[2];
+    t->p.column_image = t->p.column_row * t->rows;
+    return t->p.column_image * width_of(c->type);
+}
+
+static bool is_by_rows(const struct part *t)
+{
+    return t->c->type == SUMMED && !t->merged && t->p.window[0] == 1 && t->p.in[0] == 1 &&
+           t->p.out[0] == 1 && t->p.window[1] > 1;
+}
+
+static int unfold_rows(const struct part *t)
+{
+    struct abx_torch_operand operands[] = {t->columns, input_of(t)};
+    size_t grid[3] = {(size_t)t->p.out[2], (size_t)(t->p.part_rows * t->c->stride[1]),
+            (size_t)(t->rows * t->images)};
+    return launch("unfold_rows", t->c, &t->p, operands, 2, grid, 0);
+}
+
+/* What the window's row k sees. */
+static struct abx_torch_matrix row_columns(const struct part *t, int k)
+{
+    int64_t down = (int64_t)k * t->c->dilation[1], stride = t->c->stride[1];
+    int64_t row = down % stride * t->p.part_rows + down / stride;
+    return (struct abx_torch_matrix){moved(t->columns, row * t->p.out[2], t->c->type),
+            t->p.column_image, t->p.column_row, 1};
+}
+
+/* The filters' row k, in weights that were reordered. */
+static struct abx_torch_matrix row_weight(
+        const struct part *t, struct abx_torch_operand weight, int k)
+{
+    int64_t filter = (int64_t)k * t->p.filters * t->p.groups + (int64_t)t->group * t->p.filters;
+    return (struct abx_torch_matrix){moved(weight, filter * t->rows, t->c->type), 0, t->rows, 1};
+}
+
+static int reorder(const struct part *t, struct abx_torch_operand to, int order)
+{
+    struct abx_torch_operand operands[] = {to, t->c->weight.at};
+    size_t grid[3] = {(size_t)t->p.window[2], (size_t)(t->p.window[0] * t->p.window[1]),
+            (size_t)t->p.filters * (size_t)t->p.groups * (size_t)t->p.channels};
+    return launch("reorder", t->c, &t->p, operands, 2, grid, order);
+}
+
+static int multiply_rows(struct part *t, struct abx_torch_operand weight)
+{
+    struct abx_torch_product m = product(t);
+    int r = unfold_rows(t);
+    m.rows = (uint32_t)t->p.filters;
+    m.inner = (uint32_t)t->rows;
+    m.to = output_of(t);
+    m.added = t->c->bias.at.block ? bias_of(t) : m.to;
+    m.beta.f = t->c->bias.at.block != NULL;
+    for (int k = 0; r == 0 && k < t->p.window[1]; k++) {
+        m.left = row_weight(t, weight, k);
+        m.right = row_columns(t, k);
+        r = abx_torch_multiply(&m);
+        m.added = m.to;
+        m.beta.f = 1;
+    }
+    return r;
+}
+
+/* The sum goes over the images, too. */
+static int multiply_weight_rows(struct part *t, struct abx_torch_operand weight)
+{
+    struct abx_torch_product m = product(t);
+    int r = unfold_rows(t);
+    m.batches = 1;
+    m.rows = (uint32_t)t->p.filters;
+    m.inner = (uint32_t)t->places;
+    m.columns = (uint32_t)t->rows;
+    for (int k = 0; r == 0 && k < t->p.window[1]; k++)
+        for (int64_t image = 0; r == 0 && image < t->images; image++) {
+            struct abx_torch_matrix to = row_weight(t, weight, k), left = output_of(t),
+                                    right = turned(row_columns(t, k));
+            left.at = moved(left.at, image * left.batch, t->c->type);
+            right.at = moved(right.at, image * right.batch, t->c->type);
+            m.to = m.added = to;
+            m.left = left;
+            m.right = right;
+            m.beta.f = t->first + image > 0;
+            r = abx_torch_multiply(&m);
+        }
+    return r;
+}
+
+/* `sums`: the weights are made. */
+static int in_rows(struct part *t, bool sums)
+{
+    int64_t image = by_rows(t), most = image ? COLUMNS_MOST / image : 1;
+    int64_t images = most > t->p.batch ? t->p.batch : most ? most : 1;
+    const int64_t *n = t->c->weight.size;
+    struct abx_torch_block *columns = abx_torch_allocate((size_t)(image * images));
+    struct abx_torch_block *weight =
+            abx_torch_allocate((size_t)(n[0] * n[1] * product_of(n + 2) * width_of(t->c->type)));
+    int r = columns && weight ? 0 : -ENOMEM;
+    if (r == 0) {
+        struct abx_torch_operand ordered = {weight, weight->data};
+        t->columns = (struct abx_torch_operand){columns, columns->data};
+        if (!sums)
+            r = reorder(t, ordered, 0);
+        for (t->first = 0; r == 0 && t->first < t->p.batch; t->first += images) {
+            t->images = t->p.batch - t->first < images ? t->p.batch - t->first : images;
+            for (t->group = 0; r == 0 && t->group < t->c->groups; t->group++)
+                r = sums ? multiply_weight_rows(t, ordered) : multiply_rows(t, ordered);
+        }
+        if (r == 0 && sums)
+            r = reorder(t, ordered, 1);
+    }
+    if (columns)
+        abx_torch_free(columns);
+    if (weight)
+        abx_torch_free(weight);
+    return r;
 }
 
 /* ---- an element a thread */
@@ -306,7 +447,7 @@ static int weight_directly(const struct abx_torch_convolution *c)
     struct abx_torch_operand operands[] = {c->weight.at, c->output.at, c->input.at};
     const int64_t *n = c->weight.size;
     size_t grid[3] = {(size_t)product_of(n + 2) * 32, (size_t)n[1], (size_t)n[0]};
-    return launch_in_groups("weight", c, &p, operands, 3, grid, 32, false);
+    return launch_in_groups("weight", c, &p, operands, 3, grid, 32, 0);
 }
 
 int abx_torch_convolve(const struct abx_torch_convolution *c)
@@ -315,8 +456,51 @@ int abx_torch_convolve(const struct abx_torch_convolution *c)
                                    : in_parts(c, false, multiply_output);
 }
 
+/* Where windows lie next to each other the input's derivative is a convolution of the output's,
+ * with the weights turned round. */
+static bool is_turnable(const struct abx_torch_convolution *c)
+{
+    bool any = false;
+    for (unsigned d = 0; d < 3; d++) {
+        any |= c->weight.size[d + 2] > 1;
+        if (c->stride[d] != 1 || c->padding[d] > c->dilation[d] * (c->weight.size[d + 2] - 1))
+            return false;
+    }
+    return any;
+}
+
+static int convolve_turned(const struct abx_torch_convolution *c)
+{
+    struct part t = {.c = c, .p = parameters_of(c)};
+    const int64_t *n = c->weight.size;
+    struct abx_torch_block *block =
+            abx_torch_allocate((size_t)(n[0] * n[1] * product_of(n + 2) * width_of(c->type)));
+    if (!block)
+        return -ENOMEM;
+    struct abx_torch_operand weight = {block, block->data};
+    int r = reorder(&t, weight, 2);
+    struct abx_torch_convolution turned = *c;
+    turned.input = c->output;
+    turned.output = c->input;
+    turned.weight.at = weight;
+    turned.weight.size[0] = n[1] * c->groups;
+    turned.weight.size[1] = n[0] / c->groups;
+    for (unsigned d = 5; d-- > 0;)
+        turned.weight.stride[d] =
+                d == 4 ? 1 : turned.weight.stride[d + 1] * turned.weight.size[d + 1];
+    for (unsigned d = 0; d < 3; d++)
+        turned.padding[d] = (int32_t)(c->dilation[d] * (n[d + 2] - 1)) - c->padding[d];
+    turned.bias = (struct abx_torch_tensor){0};
+    if (r == 0)
+        r = in_parts(&turned, false, multiply_output);
+    abx_torch_free(block);
+    return r;
+}
+
 int abx_torch_convolve_input(const struct abx_torch_convolution *c)
 {
+    if (c->groups <= GROUPS_MOST && is_turnable(c))
+        return convolve_turned(c);
     return c->groups > GROUPS_MOST ? directly("input", c, &c->input, &c->output, &c->weight)
                                    : in_parts(c, false, multiply_input);
 }

@@ -10,6 +10,7 @@ struct parameters {
     int groups, batch;
     long input[5], weight[5], output[5];
     long column_image, column_row;
+    int part_rows, reserved;
 };
 
 static inline int width() { return size_of(c_type0); }
@@ -73,6 +74,45 @@ kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [
         v = load<float>(input + (line + input_x(p, x)) * width(), c_type0);
     long to = image * p.column_image + row * p.column_row + at.y * long(p.out[2]) + at.x;
     store(columns + to * width(), c_type0, v);
+}
+
+// Columns of a window's width alone: what its other rows see are the same, further down. Rows of the input
+// that windows of one row meet, which lie a stride apart, lie behind each other here: row r is the
+// r / stride-th of the (r % stride)-th part.
+kernel void unfold_rows(constant parameters &p [[buffer(0)]], device uchar *columns [[buffer(1)]],
+        device const uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    uint rows = p.channels * p.window[2], row = at.z % rows, image = at.z / rows;
+    int part = at.y / uint(p.part_rows), r = at.y % uint(p.part_rows) * p.stride[1] + part;
+    int y = r - p.padding[1], x = source_x(p, at.x, row % p.window[2]);
+    bool inside = y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2];
+    long line = image * p.input[0] + row / p.window[2] * p.input[1] + y * p.input[3];
+    float v = 0;
+    if (inside)
+        v = load<float>(input + (line + input_x(p, x)) * width(), c_type0);
+    long to = image * p.column_image + row * p.column_row + at.y * long(p.out[2]) + at.x;
+    store(columns + to * width(), c_type0, v);
+}
+
+// The weights in another order: for each row of the window a matrix of filters and what they see (0: there,
+// 1: back), or as the convolution has them that leads back to the input (2). Along x is the window's last
+// dimension, along y the first two, along z filters and channels.
+#define c_order c_constant1
+kernel void reorder(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device uchar *weight [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    uint channel = at.z % uint(p.channels), filter = at.z / uint(p.channels), filters = p.filters * p.groups;
+    uint k = at.y / uint(p.window[1]), j = at.y % uint(p.window[1]), i = at.x;
+    long here = filter * p.weight[0] + channel * p.weight[1] + k * p.weight[2] + j * p.weight[3] + i * p.weight[4];
+    long there = ((long(at.y) * filters + filter) * p.channels + channel) * p.window[2] + i;
+    if (c_order == 2) {
+        uint group = filter / p.filters, first = group * p.channels + channel;
+        there = long(first) * p.filters + filter % p.filters;
+        there = there * p.window[0] + (p.window[0] - 1 - k);
+        there = (there * p.window[1] + (p.window[1] - 1 - j)) * p.window[2] + (p.window[2] - 1 - i);
+    }
+    device uchar *a = to + there * width(), *b = weight + here * width();
+    store(c_order == 1 ? b : a, c_type0, load<float>(c_order == 1 ? a : b, c_type0));
 }
 
 // Between the images' outputs and one matrix in which their places lie behind each other.

@@ -88,9 +88,11 @@ template <typename A> static inline void columns(constant parameters &p, device 
 // What a SIMD-group's lanes have, as the first one's.
 template <typename A> static inline enable_if_t<sizeof(A) == 4, A> across(A sum, threadgroup A *, uint)
 {
-    for (ushort n = 16; n; n /= 2)
-        sum = combine(sum, simd_shuffle_xor(sum, n));
-    return sum;
+    sum = combine(sum, simd_shuffle_xor(sum, ushort(16)));
+    sum = combine(sum, simd_shuffle_xor(sum, ushort(8)));
+    sum = combine(sum, simd_shuffle_xor(sum, ushort(4)));
+    sum = combine(sum, simd_shuffle_xor(sum, ushort(2)));
+    return combine(sum, simd_shuffle_xor(sum, ushort(1)));
 }
 
 // Lanes do not exchange 64 bits.

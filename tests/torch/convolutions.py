@@ -1,0 +1,44 @@
+"""Convolutions of sizes that torch's own samples do not have, forward and derivatives, on "mps" against the
+CPU device: images large enough not to be merged, strides and dilations, groups, one row and several."""
+import itertools
+import sys
+
+import torch
+from torch.nn import functional as F
+
+torch.manual_seed(5)
+failed = 0
+
+
+def close(name, a, b):
+    global failed
+    error = (a.detach().cpu() - b.detach()).abs().max().item() / max(b.detach().abs().max().item(), 1e-6)
+    if not error < 2e-5:
+        print(f"{name}: wrong by {error:.1e}")
+        failed += 1
+
+
+def run(device, x, w, b, arguments, transposed):
+    x, w, b = (t.detach().to(device).requires_grad_() for t in (x, w, b))
+    y = (F.conv_transpose2d if transposed else F.conv2d)(x, w, b, **arguments)
+    y.backward(torch.linspace(-1, 1, y.numel(), device="cpu").view(y.shape).to(device))
+    return y, x.grad, w.grad, b.grad
+
+
+count = 0
+for batch, side, window, stride, padding, dilation, groups, transposed in itertools.product(
+        (1, 3), (7, 21), ((3, 3), (1, 5), (4, 1)), (1, 2, (3, 1)), (0, 2), (1, 2), (1, 2, 8), (False, True)):
+    channels, filters = 8, 16
+    shape = (channels, filters // groups, *window) if transposed else (filters, channels // groups, *window)
+    x, w, b = torch.randn(batch, channels, side, side + 2), torch.randn(shape), torch.randn(filters)
+    arguments = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    try:
+        right = run("cpu", x, w, b, arguments, transposed)
+    except RuntimeError:
+        continue  # the window is larger than the image
+    name = f"{batch} x {side}, window {window}, {arguments}{', transposed' if transposed else ''}"
+    for what, a, c in zip(("output", "input's", "weight's", "bias's"), run("mps", x, w, b, arguments, transposed), right):
+        close(f"{name}: {what}", a, c)
+    count += 1
+print(f"{count} convolutions, {failed} wrong")
+sys.exit(failed != 0 or count < 500)
