@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing of the packages that building, running and testing need; with "tests" also what
-# the tests alone look at: QEMU for virtual machines, two versions of PyTorch (440 MB), ptxas.
+# Installs what is missing of the packages that building, running and testing need, and fetches PyTorch's
+# headers; with "tests" also what the tests alone look at: QEMU for virtual machines, two versions of PyTorch
+# (400 MB), ptxas.
 set -eu
 packages=(gcc g++ pkg-config meson ninja-build cmake python3 python3-venv ca-certificates clang-19 llvm-19-dev
     libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev bubblewrap podman runc netavark
@@ -12,12 +13,11 @@ for p in "${packages[@]}"; do
 done
 # The tests assemble what is made for NVIDIA's GPUs; without it, they say so and go on.
 ptxas() { "$(dirname "$(realpath "$0")")/ptxas.sh" --get >/dev/null || echo "there is no ptxas: PTX is not assembled by the tests" >&2; }
-# PyTorch's device is built for the versions that are here, and tested with them.
 torch() {
     local version
     for version in 2.6 2.14; do
         "$(dirname "$(realpath "$0")")/torch.sh" --get "$version" >/dev/null ||
-            echo "there is no PyTorch $version: its device mps is neither built nor tested" >&2
+            echo "there is no PyTorch $version: its device mps is not tested" >&2
     done
 }
 # Virtual machines need QEMU 8; Debian 12 has it among its backports. Without it, their tests say so.
@@ -52,10 +52,14 @@ install_qemu() {
     [ -z "$lists" ] || "${as_root[@]}" rm -rf "$lists"
     qemu_is_new || echo "there is no QEMU 8 or newer: virtual machines are not tested" >&2
 }
-for_tests() { [ "${1:-}" != tests ] || { ptxas; torch; }; }
+# What is no package of Debian's. It is built and tested with what is here.
+beside() {
+    "$(dirname "$(realpath "$0")")/torch-headers.sh" --get || true
+    [ "${1:-}" != tests ] || { ptxas; torch; }
+}
 qemu=no
 [ "${1:-}" != tests ] || ! qemu_is_wanted || qemu=yes
-[ ${#missing[@]} -eq 0 ] && [ $qemu = no ] && { for_tests "$@"; exit 0; }
+[ ${#missing[@]} -eq 0 ] && [ $qemu = no ] && { beside "$@"; exit 0; }
 names=("${missing[@]}")
 [ $qemu = no ] || names+=(qemu-system-x86)
 echo "installing: ${names[*]}"
@@ -72,4 +76,4 @@ fi
 [ ${#missing[@]} -eq 0 ] ||
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 [ $qemu = no ] || install_qemu
-for_tests "$@"
+beside "$@"

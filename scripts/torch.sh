@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# Where a stock PyTorch is, to build against and to test with: torch.sh [--get] VERSION prints a folder
-# with `root`, a small Debian system that has torch and nothing of ours, and `include`, torch's headers.
-# `--get` fetches Debian's packages into the user's cache (220 MB, less than a minute). Prints nothing,
-# and fails, where there is none.
+# Where a stock PyTorch is, to test with: torch.sh [--get] VERSION prints a folder with `root`, a small Debian
+# system that has torch and nothing of ours. `--get` fetches Debian's packages into the user's cache (200 MB,
+# less than a minute). Prints nothing, and fails, where there is none. (Headers: torch-headers.sh.)
 set -eu
 get=
 [ "${1:-}" != --get ] || { get=1; shift; }
 version=$1
 case $version in
-2.6) suite=trixie package=libtorch-dev ;;
-2.14) suite=forky package=libtorch-dev ;;
+2.6) suite=trixie ;;
+2.14) suite=forky ;;
 *)
     echo "torch.sh: no Debian release has torch $version" >&2
     exit 1
@@ -17,7 +16,7 @@ case $version in
 esac
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/arcbox-tools
 kept=$folder/torch-$version
-if [ -e "$kept/done" ]; then
+if [ -d "$kept/root" ]; then
     echo "$kept"
     exit
 fi
@@ -61,10 +60,6 @@ libraries=$work/made/root/usr/lib/x86_64-linux-gnu
 for name in libblas.so.3 liblapack.so.3 libopenblas.so.0; do # as its package's script would
     ln -sf "openblas-pthread/$name" "$libraries/$name"
 done
-mkdir "$work/dev"
-(cd "$work/dev" && apt-get "${options[@]}" download "$package" >&2)
-dpkg-deb --fsys-tarfile "$work"/dev/*.deb | tar -C "$work/made" -x --strip-components=2 --wildcards './usr/include/*'
-touch "$work/made/done"
-rm -rf "$kept"
-mv "$work/made" "$kept"
+mkdir -p "$kept"
+mv -T "$work/made/root" "$kept/root"
 echo "$kept"

@@ -135,9 +135,11 @@ def test_refused():
 
 def test_unknown_version():
     got = subprocess.run([sys.executable, "-c", "import torch; torch.__version__ = '9.9.1+cpu'; import arcbox_mps; "
-                          "arcbox_mps.autoload(); print(torch.ones(2).sum().item())"], capture_output=True, text=True)
-    check("an unknown version of torch is left as it was",
-          got.stdout == "2.0\n" and got.stderr == 'arcbox: torch 9.9.1+cpu is not known here: no device "mps"\n')
+                          "arcbox_mps.autoload(); print(torch.ones(2).sum().item(), torch.backends.mps.is_available())"],
+                         env={**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}, capture_output=True, text=True)
+    said = [line for line in got.stderr.splitlines() if line.startswith("arcbox:")]
+    check("an unknown version of torch is left as it was", got.stdout == "2.0 False\n" and
+          said == ['arcbox: torch 9.9.1+cpu is not known here: no device "mps"'])
 
 
 def test_fork():

@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
-# Runs a Python program of this folder in a container of a Debian system that has a stock PyTorch and
-# nothing of ours: BUILD VERSION PROGRAM [ARGUMENT...]. Without PyTorch (scripts/torch.sh) it is skipped.
+# Runs a Python program of this folder, or of examples/torch, with a stock PyTorch: BUILD WHERE PROGRAM
+# [ARGUMENT...]. WHERE is a version, for a container of a Debian system that has it and nothing of ours
+# (without scripts/torch.sh --get it is skipped), or the folder of a virtual environment, for one in `host`.
 set -u
-build=$1 version=$2 program=$3
+build=$1 where=$2 program=$3
 shift 3
 here=$(realpath "$(dirname "$0")")
 work=$build/tests/torch
-if ! torch=$("$here/../../scripts/torch.sh" "$version"); then
-    echo "skipped: there is no PyTorch $version here; scripts/torch.sh --get $version brings it"
-    exit 77
-fi
-if [ ! -e "$build/guest-root/usr/lib/arcbox/python/arcbox_mps/torch-$version-debian.so" ]; then
-    echo "PyTorch $version came after the build was configured: meson setup --reconfigure $build"
-    exit 1
-fi
 . "$here/../client.sh"
 mkdir -p "$work"
+if [ -d "$where" ]; then
+    image=host python=$where/bin/python with=(--mount "$where:$where:ro")
+elif torch=$("$here/../../scripts/torch.sh" "$where"); then
+    image=$torch/root python=python3 with=()
+else
+    echo "skipped: there is no PyTorch $where here; scripts/torch.sh --get $where brings it"
+    exit 77
+fi
 client_start
-if ! why=$("$arcbox" run "$torch/root" true 2>&1); then
+if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"
     exit 77
 fi
+[ ! -e "$here/../../examples/torch/$program" ] && program=/tests/$program || program=/examples/$program
 "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e PYTHONDONTWRITEBYTECODE=1 \
-    --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
-    "$torch/root" timeout 1500 python3 "/tests/$program" "$@"
+    "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
+    "$image" timeout 1500 "$python" "$program" "$@"

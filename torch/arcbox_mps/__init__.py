@@ -20,10 +20,13 @@ def _minor(version):
 
 
 def _flavour(torch):
-    """Debian's libraries have the version in their names, those of PyPI's wheels have not."""
+    """Debian's libraries have the version in their names, those of PyPI's wheels have not; 2.6's for x86-64
+    have libstdc++'s old interface."""
     with open("/proc/self/maps") as maps:
         names = {line.rsplit("/", 1)[-1].strip() for line in maps if "libtorch_cpu.so" in line}
-    return "pypi" if "libtorch_cpu.so" in names else "debian"
+    if "libtorch_cpu.so" not in names:
+        return "debian"
+    return "pypi" if torch.compiled_with_cxx11_abi() else "pypi-old"
 
 
 def _library(torch):

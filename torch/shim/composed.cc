@@ -31,11 +31,6 @@ using at::Tensor;
 bool vector_norm_out(const Tensor &self, const Scalar &order, at::OptionalIntArrayRef dim, bool keepdim,
     std::optional<at::ScalarType> type, const Tensor &out);
 
-static bool is_float(const Tensor &t)
-{
-    return abx_torch_is_float(static_cast<int>(t.scalar_type()));
-}
-
 // ---- losses of differences
 
 static double share(const Tensor &t, int64_t reduction)

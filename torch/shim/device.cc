@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/detail/MPSHooksInterface.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -118,6 +119,48 @@ struct Hooks final : at::MPSHooksInterface {
     at::Allocator *getPinnedMemoryAllocator() const override { return at::getCPUAllocator(); }
     Device getDeviceFromPtr(void *) const override { return Device(kMPS, 0); }
 };
+
+// ---- CUDA, where it is built in, too
+
+namespace {
+struct LongerHooks : at::CUDAHooksInterface {
+    virtual void last() {}
+};
+} // namespace
+
+// Where a virtual function stands in its class's table. A pointer to it holds the offset there, and on some
+// processors a bit that says so (the C++ ABI of Itanium, 2.3).
+template <class Function> static size_t place_of(Function function)
+{
+    uintptr_t word;
+    static_assert(sizeof function == 2 * sizeof word);
+    std::memcpy(&word, &function, sizeof word);
+    return word / sizeof(void *);
+}
+
+// torch has one accelerator. Where CUDA is built in, as in PyPI's wheels, with a GPU or without, it refuses
+// to find any as soon as MPS is another, and then autograd does not run. So CUDA's hooks say that they are
+// not there when they are asked for that, and do all else as before. Their object was made while torch was
+// imported: it gets a copy of its table of functions, with this one exchanged.
+static void step_before_cuda()
+{
+    static void *copy[256];
+    auto &hooks = const_cast<at::CUDAHooksInterface &>(at::detail::getCUDAHooks());
+    size_t count = place_of(&LongerHooks::last);
+#if TORCH_VERSION_MINOR >= 7
+    size_t asked = place_of(&at::CUDAHooksInterface::isBuilt);
+#else
+    size_t asked = place_of(&at::CUDAHooksInterface::hasCUDA);
+#endif
+    void **theirs;
+    std::memcpy(&theirs, &hooks, sizeof theirs);
+    if (count + 2 > std::size(copy) || theirs == copy + 2)
+        return;
+    std::copy(theirs - 2, theirs + count, copy); // with what says the object's type, before the table
+    copy[2 + asked] = reinterpret_cast<void *>(+[](const at::CUDAHooksInterface *) { return false; });
+    theirs = copy + 2;
+    std::memcpy(static_cast<void *>(&hooks), &theirs, sizeof theirs);
+}
 
 // ---- what has no kernel
 
@@ -236,6 +279,7 @@ static void forget_calls()
 
 TORCH_LIBRARY(arcbox, m)
 {
+    step_before_cuda();
     m.def("new_generator() -> Generator?", made_generator);
     m.def("allocator_address() -> int", allocator_address);
     m.def("statistics() -> int[]", statistics);

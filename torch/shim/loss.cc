@@ -23,11 +23,6 @@ static abx_torch_softmax softmax_of(const Tensor &out, const Tensor &from, int64
     return s;
 }
 
-static bool is_float(const Tensor &t)
-{
-    return abx_torch_is_float(static_cast<int>(t.scalar_type()));
-}
-
 static bool softmax(const Tensor &self, int64_t dim, const Tensor &out, bool is_log)
 {
     if (!is_float(self) || !is_float(out) || !out.is_contiguous() || self.numel() >= INT_MAX)

@@ -31,9 +31,9 @@ static abx_torch_operand operand_or_none(const Tensor &t)
     return t.defined() ? operand_of(t) : abx_torch_operand{};
 }
 
-static bool is_float(const Tensor &t)
+static bool is_float_or_none(const Tensor &t)
 {
-    return !t.defined() || abx_torch_is_float(static_cast<int>(t.scalar_type()));
+    return !t.defined() || is_float(t);
 }
 
 static int type_of(const Tensor &t, const Tensor &otherwise)
@@ -93,7 +93,7 @@ static Rows group_rows(int64_t images, int64_t channels, int64_t inner, int64_t 
 
 static bool can_normalise(const Tensor &x, const Tensor &weight, const Tensor &bias)
 {
-    return is_float(x) && is_float(weight) && is_float(bias) && x.numel() < INT_MAX &&
+    return is_float(x) && is_float_or_none(weight) && is_float_or_none(bias) && x.numel() < INT_MAX &&
         (!weight.defined() || !bias.defined() || weight.scalar_type() == bias.scalar_type());
 }
 

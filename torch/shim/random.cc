@@ -13,9 +13,9 @@
 
 namespace arcbox {
 using at::Tensor;
-using Maybe = std::optional<at::Generator>;
+using MaybeGenerator = std::optional<at::Generator>;
 
-static uint64_t key_of(const Maybe &generator)
+static uint64_t key_of(const MaybeGenerator &generator)
 {
     at::Generator source = generator && generator->defined() ? *generator : default_generator();
     TORCH_CHECK(source.device().is_mps(), "Expected a 'mps' device type for generator but found '",
@@ -24,7 +24,7 @@ static uint64_t key_of(const Maybe &generator)
     return static_cast<at::CPUGeneratorImpl *>(source.unsafeGetGeneratorImpl())->random64();
 }
 
-static void draw(Tensor &self, const Maybe &generator, abx_torch_chance kind, double a, double b, int64_t from = 0,
+static void draw(Tensor &self, const MaybeGenerator &generator, abx_torch_chance kind, double a, double b, int64_t from = 0,
     uint64_t range = 0)
 {
     if (self.numel() == 0)
@@ -37,12 +37,7 @@ static void draw(Tensor &self, const Maybe &generator, abx_torch_chance kind, do
         self.copy_(to);
 }
 
-static bool is_float(const Tensor &t)
-{
-    return abx_torch_is_float(static_cast<int>(t.scalar_type()));
-}
-
-Tensor &uniform(Tensor &self, double from, double to, Maybe generator)
+Tensor &uniform(Tensor &self, double from, double to, MaybeGenerator generator)
 {
     if (!is_float(self))
         return OnProcessor<at::_ops::uniform_>::call(self, from, to, generator);
@@ -52,7 +47,7 @@ Tensor &uniform(Tensor &self, double from, double to, Maybe generator)
     return self;
 }
 
-Tensor &normal(Tensor &self, double mean, double deviation, Maybe generator)
+Tensor &normal(Tensor &self, double mean, double deviation, MaybeGenerator generator)
 {
     if (!is_float(self))
         return OnProcessor<at::_ops::normal_>::call(self, mean, deviation, generator);
@@ -62,7 +57,7 @@ Tensor &normal(Tensor &self, double mean, double deviation, Maybe generator)
     return self;
 }
 
-Tensor &bernoulli(Tensor &self, double chance, Maybe generator)
+Tensor &bernoulli(Tensor &self, double chance, MaybeGenerator generator)
 {
     if (!knows(self.scalar_type()))
         return OnProcessor<at::_ops::bernoulli__float>::call(self, chance, generator);
@@ -72,7 +67,7 @@ Tensor &bernoulli(Tensor &self, double chance, Maybe generator)
     return self;
 }
 
-Tensor &exponential(Tensor &self, double rate, Maybe generator)
+Tensor &exponential(Tensor &self, double rate, MaybeGenerator generator)
 {
     if (!is_float(self))
         return OnProcessor<at::_ops::exponential_>::call(self, rate, generator);
@@ -82,7 +77,7 @@ Tensor &exponential(Tensor &self, double rate, Maybe generator)
     return self;
 }
 
-Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, Maybe generator)
+Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, MaybeGenerator generator)
 {
     if (!knows(self.scalar_type()) || !to || is_float(self))
         return OnProcessor<at::_ops::random__from>::call(self, from, to, generator);
@@ -92,7 +87,7 @@ Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, Ma
     return self;
 }
 
-Tensor &random_to(Tensor &self, int64_t to, Maybe generator)
+Tensor &random_to(Tensor &self, int64_t to, MaybeGenerator generator)
 {
     return random_from_to(self, 0, to, generator);
 }

@@ -24,6 +24,7 @@ const at::Generator &default_generator();
 abx_torch_block *block_of(const at::TensorBase &tensor);
 abx_torch_operand operand_of(const at::TensorBase &tensor);
 bool knows(at::ScalarType type);
+inline bool is_float(const at::TensorBase &tensor) { return abx_torch_is_float(static_cast<int>(tensor.scalar_type())); }
 // With at most ABX_TORCH_DIMS dimensions; without memory where it is not defined.
 abx_torch_tensor tensor_of(const at::Tensor &tensor);
 // A tensor of the processor on the same memory, once launched work has written it.
