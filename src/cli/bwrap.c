@@ -84,17 +84,6 @@ static const char *run_home(const struct sandbox *s)
     return s->settings.home && *s->settings.home == '/' ? s->settings.home : "/";
 }
 
-/* Python finds our package for PyTorch behind what the user's variable names. */
-static void set_python_path(struct abx_words *w, const struct abx_run *run)
-{
-    const char *given = NULL;
-    for (unsigned i = 0; i < run->env.count; i++)
-        if (strncmp(run->env.list[i], "PYTHONPATH=", 11) == 0)
-            given = run->env.list[i] + 11;
-    bool some = given && *given;
-    set(w, abx_xprintf("PYTHONPATH=%s%s" ABX_PYTHON_FOLDER, some ? given : "", some ? ":" : ""));
-}
-
 static void add_environment(struct abx_words *w, const struct sandbox *s)
 {
     const struct abx_run *run = s->run;
@@ -115,7 +104,7 @@ static void add_environment(struct abx_words *w, const struct sandbox *s)
     for (unsigned i = 0; i < run->env.count; i++)
         set(w, run->env.list[i]);
     if (run->gpu.wanted && s->has_python)
-        set_python_path(w, run);
+        set(w, abx_python_path(run));
 }
 
 /* Refuses the two ioctls that type into the terminal the user shares with the container. */

@@ -197,12 +197,15 @@ static void watch(const char *podman, struct abx_container *c)
 
 /* The file of variables in the container's record, private to this user; NULL when there are none.
  */
-static char *keep_variables(const struct abx_run *run, const struct abx_container *c)
+static char *keep_variables(
+        const struct abx_run *run, const struct abx_container *c, const char *python_path)
 {
     struct abx_string text = {0};
     for (unsigned i = 0; i < run->env.count; i++)
         if (!strchr(run->env.list[i], '\n'))
             abx_string_printf(&text, "%s\n", run->env.list[i]);
+    if (python_path) /* the last of one name counts */
+        abx_string_printf(&text, "%s\n", python_path);
     char *path = text.length ? abx_container_file(c, "environment") : NULL;
     int r = text.failed ? -ENOMEM : path ? abx_write_file(path, text.data, text.length) : 0;
     if (r < 0)
@@ -243,9 +246,12 @@ int abx_run_oci(struct abx_run *run)
                 run->image);
     abx_image_check_name(run, podman);
     check_command(run);
+    char *stage = run->gpu.wanted ? abx_place_guest_root() : NULL;
+    char *python_path = stage && abx_python_is_in(stage) ? abx_python_path_oci(run, podman) : NULL;
+    free(stage);
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c);
-    char *variables = keep_variables(run, c), *limits = keep_limits(run);
+    char *variables = keep_variables(run, c, python_path), *limits = keep_limits(run);
     char **argv = command_line(run, podman, c->name, limits, variables);
     snprintf(c->kind, sizeof c->kind, "podman");
     snprintf(c->image, sizeof c->image, "%s", run->image);

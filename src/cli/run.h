@@ -69,6 +69,16 @@ char *abx_run_mounted(const struct abx_run *run, const char *command);
 /* "/a//b/../c" -> "/a/c"; the caller's to free(). */
 char *abx_path_normal(const char *path);
 
+/* ---- packages that Python programs in the container import: arcbox_mps, for PyTorch
+ * (python_path.c) */
+#define ABX_PYTHON_FOLDER "/usr/lib/arcbox/python"
+bool abx_python_is_in(const char *stage);
+/* "PYTHONPATH=...", with that folder behind what the user's -e names; the caller's to free(). */
+char *abx_python_path(const struct abx_run *run);
+/* Or behind what the image sets. Fetches the image when it is not here, and ends where that fails.
+ */
+char *abx_python_path_oci(const struct abx_run *run, const char *podman);
+
 /* ---- GPU requests (gpu_request.c) */
 struct abx_control;
 struct abx_control_tenant;

@@ -362,9 +362,7 @@ static void use_gpu(struct sandbox *s, const char *name)
         abx_die(ABX_EXIT_OWN,
                 "the guest library is missing beside the arcbox program: build again, or set "
                 "ARCBOX_GUEST_ROOT");
-    char *packages = abx_xprintf("%s" ABX_PYTHON_FOLDER, s->stage);
-    s->has_python = access(packages, F_OK) == 0;
-    free(packages);
+    s->has_python = abx_python_is_in(s->stage);
     struct abx_control_tenant tenant;
     s->control = abx_gpu_tenant(s->run, name, ABX_TENANT_HOLD, &tenant);
     if (s->vm) {

@@ -9,8 +9,6 @@
 #define ABX_MAX_KEPT 15
 
 struct abx_vm_box;
-/* Of packages that Python programs in the container import: arcbox_mps, for PyTorch. */
-#define ABX_PYTHON_FOLDER "/usr/lib/arcbox/python"
 
 struct sandbox {
     struct abx_run *run;
@@ -19,7 +17,7 @@ struct sandbox {
     char *homes[2]; /* the caller's by its variable and by the list of users, without links; or NULL
                      */
     char *stage;    /* our guest tree, NULL without --gpu */
-    bool has_python;              /* the tree has ABX_PYTHON_FOLDER */
+    bool has_python;              /* the tree has our packages for Python */
     char *scratch;                /* where the private file systems are mounted */
     char *layers;                 /* the writable layer when memory does not do */
     char *socket_folder;          /* of the tenant, NULL without --gpu, and with --vm, which has */

@@ -78,6 +78,21 @@ podman_alone() {
     same "podman alone" "$right" "$(podman run --rm --device arcbox.dev/gpu=all \
         --ulimit nofile=512:512 --ulimit nproc=512:512 --network none "$1" /bin/kernel | cut -c1-15)"
 }
+# Python's folder of ours comes behind what the image or the user has, for `exec`, too.
+python_part() {
+    local image=$1 ours=/usr/lib/arcbox/python path='echo $PYTHONPATH'
+    [ -d "$(dirname "$arcbox")/../../guest-root$ours" ] || { skip "no packages for Python were built"; return; }
+    same "PYTHONPATH of an image" /of/image:$ours \
+        "$("$arcbox" run --network none --gpus device=cpu "$image" /bin/sh -c "$path")"
+    same "PYTHONPATH of the user" /mine:$ours \
+        "$("$arcbox" run --network none -e PYTHONPATH=/mine --gpus device=cpu "$image" /bin/sh -c "$path")"
+    same "PYTHONPATH without a GPU" /of/image "$("$arcbox" run --network none "$image" /bin/sh -c "$path")"
+    "$arcbox" run -d --name path --network none --gpus device=cpu "$image" /bin/sh -c 'while :; do /bin/kernel; done' >/dev/null
+    same "PYTHONPATH in exec" /of/image:$ours "$("$arcbox" exec path /bin/sh -c "$path")"
+    "$arcbox" rm -f path >/dev/null
+    "$arcbox" run --network none --gpus device=cpu localhost/arcbox-no-such-$$ true 2>/dev/null
+    same "an image that cannot be had" 125 $?
+}
 podman_part() {
     command -v podman >/dev/null || { skip "podman is not installed"; return; }
     [ "$(id -u)" = 0 ] || { skip "a CDI description is installed by root"; return; }
@@ -91,9 +106,11 @@ podman_part() {
     done
     cp /bin/sh "$root/bin/"
     cp /etc/ld.so.cache "$root/etc/"
-    why=$(tar -C "$root" -c . | podman import - "$image" 2>&1 >/dev/null) || { skip "podman import: $why"; return; }
+    why=$(tar -C "$root" -c . | podman import -c "ENV PYTHONPATH=/of/image" - "$image" 2>&1 >/dev/null) ||
+        { skip "podman import: $why"; return; }
     if why=$("$arcbox" run --network none "$image" /bin/sh -c : 2>&1); then
         same "OCI image" "$right" "$("$arcbox" run --network none --gpus device=cpu "$image" /bin/kernel | cut -c1-15)"
+        python_part "$image"
         same "many at once" "24 $right" "$(for i in $(seq 24); do
             "$arcbox" run --network none --gpus device=cpu "$image" /bin/kernel 2>&1 | cut -c1-15 &
         done | sort | uniq -c | sed 's/^ *//')"
