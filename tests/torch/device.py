@@ -114,7 +114,13 @@ def test_chance():
     c = torch.rand(8, device="mps", generator=g)
     g.manual_seed(1)
     check("a generator of its own", torch.equal(c, torch.rand(8, device="mps", generator=g)))
-    check("dropout", abs(torch.nn.functional.dropout(torch.ones(20000, device="mps"), 0.25).mean().item() - 1) < 0.05)
+    x = torch.ones(20000, device="mps", requires_grad=True)
+    arcbox_mps.forget_calls()
+    for y in (torch.nn.functional.dropout(x, 0.25), torch.native_dropout(x, 0.25, True)[0]):
+        x.grad = None
+        y.sum().backward()
+        check("dropout, and its slope", abs(y.mean().item() - 1) < 0.05 and torch.equal(x.grad, y))
+    check(f"not on the processor {arcbox_mps.calls()[1]}", not arcbox_mps.calls()[1])
 
 
 def test_refused():

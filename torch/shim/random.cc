@@ -7,6 +7,10 @@
 #include <ATen/ops/bernoulli_ops.h>
 #include <ATen/ops/exponential_ops.h>
 #include <ATen/ops/normal_ops.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/native_dropout_backward_ops.h>
+#include <ATen/ops/native_dropout_ops.h>
 #include <ATen/ops/random_ops.h>
 #include <ATen/ops/uniform_ops.h>
 #include <mutex>
@@ -90,6 +94,27 @@ Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, Ma
 Tensor &random_to(Tensor &self, int64_t to, MaybeGenerator generator)
 {
     return random_from_to(self, 0, to, generator);
+}
+
+// What torch asks for since 2.15, where it multiplied by draws of its own.
+std::tuple<Tensor, Tensor> dropout(const Tensor &input, double chance, std::optional<bool> train)
+{
+    if (!is_float(input))
+        return OnProcessor<at::_ops::native_dropout>::call(input, chance, train);
+    count_native("aten::native_dropout");
+    Tensor kept = at::empty_like(input, input.options().dtype(at::kBool));
+    if (!train.value_or(true))
+        return {input.clone(), kept.fill_(true)};
+    kept.bernoulli_(1 - chance);
+    return {at::mul(input, kept).mul_(chance == 1 ? 0 : 1 / (1 - chance)), kept};
+}
+
+Tensor dropout_backward(const Tensor &gradient, const Tensor &kept, double scale)
+{
+    if (!is_float(gradient))
+        return OnProcessor<at::_ops::native_dropout_backward>::call(gradient, kept, scale);
+    count_native("aten::native_dropout_backward");
+    return at::mul(gradient, kept).mul_(scale);
 }
 
 } // namespace arcbox
