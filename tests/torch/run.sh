@@ -17,6 +17,7 @@ else
     echo "skipped: there is no PyTorch $where here; scripts/torch.sh --get $where brings it"
     exit 77
 fi
+[ ! -e "$build/tests/metal/kernels.metallib" ] || with+=(--mount "$build/tests/metal/kernels.metallib:/kernels.metallib:ro")
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"

@@ -23,6 +23,6 @@ if [ $# -gt 0 ]; then
     "$here/run.sh" "$build" "$venv" "$@"
     exit
 fi
-for program in device.py steps.py train.py; do
+for program in device.py user.py steps.py train.py; do
     "$here/run.sh" "$build" "$venv" "$program" || exit
 done

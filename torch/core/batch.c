@@ -94,9 +94,23 @@ void batch_commit(void)
     core.counts.batches++;
 }
 
+id batch_mark(uint64_t *ret_number)
+{
+    *ret_number = batch_open().number;
+    id mark = metal_retain(batch.command_buffer);
+    batch_commit();
+    return mark;
+}
+
 void batch_launched(void)
 {
     core.counts.launches++;
+    if (core.waits_each) {
+        batch_commit();
+        core.counts.waits++;
+        metal_wait(batch.flight[batch.committed % IN_FLIGHT]);
+        return;
+    }
     if (++batch.launches < MOST) {
         take_results();
         if (batch.ended < batch.committed)

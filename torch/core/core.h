@@ -77,8 +77,46 @@ ABX_TORCH_API bool abx_torch_is_idle(const struct abx_torch_block *block);
 ABX_TORCH_API int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size);
 
 ABX_TORCH_API void abx_torch_get_counts(struct abx_torch_counts *ret_counts);
-/* Kernels that a user wrote: a library named `name` from then on. */
+
+/* ---- kernels that a user wrote (user.c) */
+
+/* A library named `name` from then on: of source, or of a file that was compiled elsewhere. Fails
+ * where it cannot be made. */
 ABX_TORCH_API int abx_torch_add_library(const char *name, const char *source);
+ABX_TORCH_API int abx_torch_add_library_file(const char *name, const char *path);
+/* A line each; the caller's to free(). */
+ABX_TORCH_API char *abx_torch_function_names(const char *library);
+struct abx_torch_function {
+    size_t most_threads, width, memory; /* of a threadgroup, of a SIMD group, bytes it declares */
+};
+ABX_TORCH_API int abx_torch_describe(
+        const char *library, const char *function, struct abx_torch_function *ret_function);
+
+#define ABX_TORCH_MAX_ARGUMENTS 31 /* as many buffers as Metal has */
+struct abx_torch_argument {
+    struct abx_torch_operand operand; /* block NULL: bytes */
+    const void *bytes;
+    size_t size;
+};
+/* Arguments are bound from 0 on. */
+ABX_TORCH_API int abx_torch_run_user(const char *library, const char *function,
+        const struct abx_torch_argument *arguments, unsigned count, const size_t grid[3],
+        const size_t group[3]);
+
+/* ---- events (event.c): when what was launched before has ended */
+struct abx_torch_event;
+/* NULL: out of memory. */
+ABX_TORCH_API struct abx_torch_event *abx_torch_event_new(void);
+ABX_TORCH_API void abx_torch_event_free(struct abx_torch_event *event);
+ABX_TORCH_API int abx_torch_event_record(struct abx_torch_event *event);
+/* One that was not recorded has nothing to wait for. */
+ABX_TORCH_API bool abx_torch_event_has_ended(const struct abx_torch_event *event);
+ABX_TORCH_API int abx_torch_event_wait(const struct abx_torch_event *event);
+/* Waits for both; -EINVAL where one was not recorded. */
+ABX_TORCH_API int abx_torch_event_elapsed(const struct abx_torch_event *start,
+        const struct abx_torch_event *end, double *ret_milliseconds);
+/* From now on each launch is waited for, or not. */
+ABX_TORCH_API void abx_torch_wait_each(bool each);
 
 #ifdef __cplusplus
 }

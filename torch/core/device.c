@@ -52,6 +52,11 @@ static int fail_in_child(void)
                              "multiprocessing, you must use the 'spawn' start method");
 }
 
+int core_check(void)
+{
+    return is_forked_child ? fail_in_child() : 0;
+}
+
 static int open_device(void)
 {
     pthread_atfork(core_lock, core_unlock, in_child);
@@ -210,12 +215,4 @@ void abx_torch_get_counts(struct abx_torch_counts *ret_counts)
     core_lock();
     *ret_counts = core.counts;
     core_unlock();
-}
-
-int abx_torch_add_library(const char *name, const char *source)
-{
-    core_lock();
-    int r = kernel_add_library(name, source);
-    core_unlock();
-    return r;
 }

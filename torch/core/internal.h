@@ -9,11 +9,14 @@
 struct core {
     id device, queue;
     struct abx_torch_counts counts;
+    bool waits_each; /* for each launch, as a profiler may ask */
 };
 extern struct core core;
 
 void core_lock(void);
 void core_unlock(void);
+/* 0, or the error of a forked child, which has no device. */
+int core_check(void);
 /* Sets the calling thread's sentence; returns `error`. */
 int core_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -34,11 +37,15 @@ void batch_commit(void);
 int batch_wait(uint64_t number);
 bool batch_has_ended(uint64_t number);
 void batch_set_pipeline(id pipeline);
+/* Commits what is open, be it empty: its command buffer, the caller's to release. */
+id batch_mark(uint64_t *ret_number);
 
 /* kernel.c. NULL: core_fail() was called. */
 id kernel_find(const char *library, const char *function, const int32_t *constants, unsigned count,
         unsigned long *ret_width);
 int kernel_add_library(const char *name, const char *source);
+int kernel_add_library_file(const char *name, const char *path);
+id kernel_library(const char *name);
 
 /* allocator.c */
 struct abx_torch_block *allocator_take(size_t size);

@@ -11,6 +11,7 @@
 struct library {
     const char *name;
     char *source;
+    bool is_file; /* `source` is a path: the library was compiled elsewhere */
     id made;
 };
 
@@ -36,7 +37,7 @@ static struct library *library_named(const char *name)
     return NULL;
 }
 
-int kernel_add_library(const char *name, const char *source)
+static int add(const char *name, const char *source, bool is_file)
 {
     struct library *grown = realloc(libraries, (library_count + 1) * sizeof *grown);
     char *copy = strdup(name), *text = strdup(source);
@@ -47,8 +48,18 @@ int kernel_add_library(const char *name, const char *source)
         free(text);
         return core_fail(ENOMEM, "out of memory");
     }
-    libraries[library_count++] = (struct library){copy, text, NULL};
+    libraries[library_count++] = (struct library){copy, text, is_file, NULL};
     return 0;
+}
+
+int kernel_add_library(const char *name, const char *source)
+{
+    return add(name, source, false);
+}
+
+int kernel_add_library_file(const char *name, const char *path)
+{
+    return add(name, path, true);
 }
 
 /* Generated sources stand without the prelude that all of them begin with. */
@@ -69,15 +80,18 @@ static struct library *library_generated(const char *name)
     return NULL;
 }
 
-static id library_make(const char *name)
+id kernel_library(const char *name)
 {
     char message[2048];
     struct library *l = library_named(name);
     if (!l)
         l = library_generated(name);
     if (l && !l->made) {
-        l->made = metal_new_library(core.device, l->source, message, sizeof message);
-        if (!l->made)
+        l->made = (l->is_file ? metal_new_library_of_file : metal_new_library)(
+                core.device, l->source, message, sizeof message);
+        if (!l->made && l->is_file)
+            core_fail(EINVAL, "the library cannot be loaded: %s", message);
+        else if (!l->made)
             core_fail(EINVAL, "the kernels of '%s' do not compile: %s", name, message);
     }
     return l ? l->made : NULL;
@@ -131,7 +145,7 @@ static bool grow(void)
 static id kernel_make(struct kernel *slot, struct kernel *wanted)
 {
     char message[2048];
-    id library = library_make(wanted->library);
+    id library = kernel_library(wanted->library);
     if (!library)
         return NULL;
     wanted->library = library_named(wanted->library)->name;

@@ -6,6 +6,8 @@
 #include <objc/runtime.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 extern id MTLCreateSystemDefaultDevice(void);
 extern void *objc_autoreleasePoolPush(void);
@@ -47,7 +49,15 @@ extern void objc_autoreleasePoolPop(void *pool);
     X(commit, "commit")                                                                            \
     X(waitUntilCompleted, "waitUntilCompleted")                                                    \
     X(status, "status")                                                                            \
-    X(error, "error")
+    X(error, "error")                                                                              \
+    X(endTime, "GPUEndTime")                                                                       \
+    X(fileUrl, "fileURLWithPath:")                                                                 \
+    X(libraryOfUrl, "newLibraryWithURL:error:")                                                    \
+    X(functionNames, "functionNames")                                                              \
+    X(count, "count")                                                                              \
+    X(objectAt, "objectAtIndex:")                                                                  \
+    X(simdWidth, "threadExecutionWidth")                                                           \
+    X(memory, "staticThreadgroupMemoryLength")
 enum {
 #define X(name, text) SEL_##name,
     SELECTORS(X)
@@ -158,9 +168,49 @@ id metal_new_pipeline(id device, id library, const char *function, const int32_t
     return pipeline;
 }
 
+id metal_new_library_of_file(id device, const char *path, char *message, size_t size)
+{
+    void *pool = objc_autoreleasePoolPush();
+    id error = NULL;
+    id url = SEND(id, (id, SEL, id))((id)objc_getClass("NSURL"), S(fileUrl), string(path));
+    id library = SEND(id, (id, SEL, id, id *))(device, S(libraryOfUrl), url, &error);
+    if (!library)
+        describe(error, message, size);
+    objc_autoreleasePoolPop(pool);
+    return library;
+}
+
+char *metal_function_names(id library)
+{
+    void *pool = objc_autoreleasePoolPush();
+    char *text = strdup("");
+    id names = send(library, S(functionNames));
+    unsigned long count = SEND(unsigned long, (id, SEL))(names, S(count));
+    for (unsigned long i = 0; text && i < count; i++) {
+        id name = SEND(id, (id, SEL, unsigned long))(names, S(objectAt), i);
+        char *longer = NULL;
+        if (asprintf(&longer, "%s%s\n", text, SEND(const char *, (id, SEL))(name, S(utf8))) < 0)
+            longer = NULL;
+        free(text);
+        text = longer;
+    }
+    objc_autoreleasePoolPop(pool);
+    return text;
+}
+
 unsigned long metal_pipeline_width(id pipeline)
 {
     return SEND(unsigned long, (id, SEL))(pipeline, S(maxThreads));
+}
+
+unsigned long metal_pipeline_simd_width(id pipeline)
+{
+    return SEND(unsigned long, (id, SEL))(pipeline, S(simdWidth));
+}
+
+unsigned long metal_pipeline_memory(id pipeline)
+{
+    return SEND(unsigned long, (id, SEL))(pipeline, S(memory));
 }
 
 static id retained(id object, SEL selector)
@@ -272,6 +322,16 @@ bool metal_succeeded(id command_buffer, char *message, size_t size)
     describe(send(command_buffer, S(error)), message, size);
     objc_autoreleasePoolPop(pool);
     return false;
+}
+
+double metal_end_time(id command_buffer)
+{
+    return SEND(double, (id, SEL))(command_buffer, S(endTime));
+}
+
+id metal_retain(id object)
+{
+    return send(object, S(retain));
 }
 
 void metal_release(id object)

@@ -20,9 +20,14 @@ void *metal_buffer_contents(id buffer);
 uint64_t metal_working_set(id device);
 /* NULL: `message` (of `size` bytes) says why. */
 id metal_new_library(id device, const char *source, char *message, size_t size);
+id metal_new_library_of_file(id device, const char *path, char *message, size_t size);
+/* A line each; the caller's to free(). NULL: out of memory. */
+char *metal_function_names(id library);
 id metal_new_pipeline(id device, id library, const char *function, const int32_t *constants,
         unsigned count, char *message, size_t size);
 unsigned long metal_pipeline_width(id pipeline);
+unsigned long metal_pipeline_simd_width(id pipeline);
+unsigned long metal_pipeline_memory(id pipeline);
 
 id metal_command_buffer(id queue);
 id metal_encoder(id command_buffer);
@@ -55,5 +60,8 @@ void metal_wait(id command_buffer);
 bool metal_has_ended(id command_buffer);
 /* False: it ended in an error, which `message` says. */
 bool metal_succeeded(id command_buffer, char *message, size_t size);
+/* Of one that has ended, in seconds. */
+double metal_end_time(id command_buffer);
+id metal_retain(id object);
 void metal_release(id object);
 #endif

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <unordered_set>
 
@@ -25,6 +26,69 @@ using c10::Stream;
 static void synchronize()
 {
     check(abx_torch_wait(UINT64_MAX));
+}
+
+// ---- events
+
+static abx_torch_event *event_of(void *event)
+{
+    return static_cast<abx_torch_event *>(event);
+}
+
+static abx_torch_event *new_event()
+{
+    check(abx_torch_open());
+    abx_torch_event *made = abx_torch_event_new();
+    TORCH_CHECK(made, "out of memory");
+    return made;
+}
+
+static double elapsed(const abx_torch_event *start, const abx_torch_event *end)
+{
+    double milliseconds = 0;
+    check(abx_torch_event_elapsed(start, end, &milliseconds));
+    return milliseconds;
+}
+
+namespace {
+// Those of torch.mps.Event, which have numbers.
+struct Events {
+    struct Event {
+        std::shared_ptr<abx_torch_event> event;
+        bool is_timed;
+    };
+    std::mutex lock;
+    std::map<uint32_t, Event> events;
+    uint32_t last = 0;
+
+    uint32_t acquire(bool is_timed)
+    {
+        std::shared_ptr<abx_torch_event> made(new_event(), &abx_torch_event_free);
+        std::lock_guard<std::mutex> hold(lock);
+        while (!++last || events.count(last))
+            ;
+        events[last] = {made, is_timed};
+        return last;
+    }
+    void release(uint32_t number)
+    {
+        std::lock_guard<std::mutex> hold(lock);
+        events.erase(number);
+    }
+    Event of(uint32_t number)
+    {
+        std::lock_guard<std::mutex> hold(lock);
+        auto found = events.find(number);
+        TORCH_CHECK(found != events.end(), "no event has the number ", number);
+        return found->second;
+    }
+};
+} // namespace
+
+static Events &events()
+{
+    static auto *all = new Events; // Python frees its own after static objects of ours have gone
+    return *all;
 }
 
 // ---- one device, one stream
@@ -43,13 +107,27 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     Stream getNewStream(Device, int) const override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
     Stream exchangeStream(Stream) const noexcept override { return Stream(Stream::DEFAULT, Device(kMPS, 0)); }
     DeviceIndex deviceCount() const noexcept override { return 1; }
-    void record(void **, const Stream &, const DeviceIndex, const c10::EventFlag) const override {}
+    void record(void **event, const Stream &, const DeviceIndex, const c10::EventFlag) const override
+    {
+        if (!*event)
+            *event = new_event();
+        check(abx_torch_event_record(event_of(*event)));
+    }
     void block(void *, const Stream &) const override {}
-    bool queryEvent(void *) const override { return true; }
-    void destroyEvent(void *, const DeviceIndex) const noexcept override {}
+    bool queryEvent(void *event) const override { return !event || abx_torch_event_has_ended(event_of(event)); }
+    void destroyEvent(void *event, const DeviceIndex) const noexcept override { abx_torch_event_free(event_of(event)); }
+    double elapsedTime(void *start, void *end, const DeviceIndex) const override
+    {
+        TORCH_CHECK(start && end, "Both events must be recorded before calculating elapsed time.");
+        return elapsed(event_of(start), event_of(end));
+    }
     void synchronizeStream(const Stream &) const override { synchronize(); }
     void synchronizeDevice(const DeviceIndex) const override { synchronize(); }
-    void synchronizeEvent(void *) const override { synchronize(); }
+    void synchronizeEvent(void *event) const override
+    {
+        if (event)
+            check(abx_torch_event_wait(event_of(event)));
+    }
 };
 
 struct Generator final : at::CPUGeneratorImpl {
@@ -107,13 +185,31 @@ struct Hooks final : at::MPSHooksInterface {
     size_t getDriverAllocatedMemory() const override { return counts().held; }
     size_t getRecommendedMaxMemory() const override { return counts().limit; }
     void setMemoryFraction(double) const override {}
-    uint32_t acquireEvent(bool) const override { return 1; }
-    void releaseEvent(uint32_t) const override {}
-    void recordEvent(uint32_t) const override {}
-    void waitForEvent(uint32_t) const override {}
-    void synchronizeEvent(uint32_t) const override { synchronize(); }
-    bool queryEvent(uint32_t) const override { return true; }
-    double elapsedTimeOfEvents(uint32_t, uint32_t) const override { return 0; }
+    uint32_t acquireEvent(bool is_timed) const override { return events().acquire(is_timed); }
+    void releaseEvent(uint32_t number) const override { events().release(number); }
+    void recordEvent(uint32_t number) const override { check(abx_torch_event_record(events().of(number).event.get())); }
+    void waitForEvent(uint32_t) const override {} // one stream: it does
+    void synchronizeEvent(uint32_t number) const override { check(abx_torch_event_wait(events().of(number).event.get())); }
+    bool queryEvent(uint32_t number) const override { return abx_torch_event_has_ended(events().of(number).event.get()); }
+    double elapsedTimeOfEvents(uint32_t start, uint32_t end) const override
+    {
+        Events::Event from = events().of(start), to = events().of(end);
+        TORCH_CHECK(from.is_timed && to.is_timed, "Events were not created with argument 'enable_timing=True'");
+        double milliseconds = elapsed(from.event.get(), to.event.get());
+        TORCH_CHECK(milliseconds > 0, "End event ", end, " was not recorded after start event ", start);
+        return milliseconds;
+    }
+    // There is nothing here that shows signposts; what can be seen is that launches are waited for.
+    void profilerStartTrace(const std::string &mode, bool waits) const override
+    {
+        for (const char *known : {"interval", "event", "interval,event", "event,interval"})
+            if (mode == known) {
+                abx_torch_wait_each(waits);
+                return;
+            }
+        TORCH_CHECK(false, "Invalid Signpost trace mode: ", mode);
+    }
+    void profilerStopTrace() const override { abx_torch_wait_each(false); }
     bool hasPrimaryContext(DeviceIndex) const override { return true; }
     bool isPinnedPtr(const void *) const override { return false; }
     at::Allocator *getPinnedMemoryAllocator() const override { return at::getCPUAllocator(); }
@@ -261,6 +357,16 @@ static std::vector<int64_t> statistics()
         static_cast<int64_t>(c.kernels), static_cast<int64_t>(c.allocated), static_cast<int64_t>(c.held)};
 }
 
+static bool is_idle()
+{
+    abx_torch_event *now = new_event();
+    int recorded = abx_torch_event_record(now);
+    bool idle = recorded < 0 || abx_torch_event_has_ended(now);
+    abx_torch_event_free(now);
+    check(recorded);
+    return idle;
+}
+
 static c10::Dict<std::string, int64_t> calls(bool native)
 {
     std::lock_guard<std::mutex> hold(counting);
@@ -283,6 +389,7 @@ TORCH_LIBRARY(arcbox, m)
     m.def("new_generator() -> Generator?", made_generator);
     m.def("allocator_address() -> int", allocator_address);
     m.def("statistics() -> int[]", statistics);
+    m.def("is_idle() -> bool", is_idle);
     m.def("calls(bool native) -> Dict(str, int)", calls);
     m.def("forget_calls() -> ()", forget_calls);
 }
