@@ -14,7 +14,7 @@ if [ -z "$venv" ]; then
     trap 'rm -rf "$venv"' EXIT
 fi
 [ -e "$venv/bin/pip" ] || python3 -m venv "$venv" || exit
-if ! "$venv/bin/python" -c 'import torch' 2>/dev/null &&
+if ! "$venv/bin/python" -I -c 'import torch' 2>/dev/null &&
     ! why=$("$venv/bin/pip" install -q --disable-pip-version-check --no-cache-dir --no-compile numpy "torch==$version.*" 2>&1); then
     echo "skipped: PyPI has no torch $version for this Python: $(printf '%s' "$why" | tail -1)"
     exit 77
