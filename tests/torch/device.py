@@ -39,6 +39,36 @@ def test_presence():
           torch.mps.recommended_max_memory() > 1 << 30)
 
 
+def test_accelerator():
+    """The same, by the name that is no device's."""
+    accelerator = getattr(torch, "accelerator", None)
+    if accelerator is None or not hasattr(accelerator, "memory_allocated"):
+        return
+    accelerator.empty_cache()
+    accelerator.reset_peak_memory_stats()
+    before = accelerator.memory_allocated()
+    kept = torch.empty(1 << 20, device="mps")
+    more = torch.empty(1 << 20, device="mps")
+    del more
+    now = accelerator.memory_allocated()
+    check("what is allocated", before + kept.nbytes <= now < before + 2 * kept.nbytes)
+    check("the most that was", before + 2 * kept.nbytes <= accelerator.max_memory_allocated() <=
+          accelerator.max_memory_reserved())
+    if hasattr(accelerator, "get_memory_info"):
+        free, total = accelerator.get_memory_info()
+        check("what is free", 0 < free < total)
+    (torch.ones(3, device="mps") + 1).sum().item()
+    check("a stream has ended", torch.Stream(device="mps").query())
+    if hasattr(accelerator, "get_device_capability"):
+        types = accelerator.get_device_capability()["supported_dtypes"]
+        check("types", torch.float32 in types and torch.float64 not in types)
+    if hasattr(torch.mps, "_host_alias_storage"):
+        alias = torch.empty(0).set_(torch.mps._host_alias_storage(kept.untyped_storage()))
+        torch.mps.synchronize()
+        alias[5] = 7
+        check("memory as the processor sees it", kept[5].item() == 7)
+
+
 def test_copies():
     x = torch.arange(24.).view(2, 3, 4)
     for name, view in (("plain", x), ("turned", x.permute(2, 0, 1)), ("stepped", x[:, ::2, 1:]), ("none", x[:0])):

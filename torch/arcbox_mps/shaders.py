@@ -129,6 +129,11 @@ def install(torch):
     def no_capture(name=None):
         raise RuntimeError("Metal's captures are for Xcode: there are none here")
 
+    def alias(storage):
+        whole = torch.empty(0, dtype=torch.uint8, device="mps").set_(storage)
+        return torch.ops.arcbox.bytes_on_processor(whole).untyped_storage()
+
+    c._mps_host_alias_storage = alias
     c._mps_get_name = lambda: "ArcBox"
     c._mps_get_core_count = lambda: os.cpu_count() or 1
     c._mps_compileShader = compile_shader

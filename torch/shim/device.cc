@@ -43,6 +43,16 @@ static abx_torch_event *new_event()
     return made;
 }
 
+static bool is_idle()
+{
+    abx_torch_event *now = new_event();
+    int recorded = abx_torch_event_record(now);
+    bool idle = recorded < 0 || abx_torch_event_has_ended(now);
+    abx_torch_event_free(now);
+    check(recorded);
+    return idle;
+}
+
 static double elapsed(const abx_torch_event *start, const abx_torch_event *end)
 {
     double milliseconds = 0;
@@ -114,6 +124,16 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
         check(abx_torch_event_record(event_of(*event)));
     }
     void block(void *, const Stream &) const override {}
+    bool queryStream(const Stream &) const override { return is_idle(); }
+#if TORCH_VERSION_MINOR >= 10
+    c10::DeviceCapability getDeviceCapability(Device) const override
+    {
+        c10::DeviceCapability has;
+        auto &types = has.capability_data.supported_scalar_types;
+        types.has_Double = types.has_ComplexDouble = 0;
+        return has;
+    }
+#endif
     bool queryEvent(void *event) const override { return !event || abx_torch_event_has_ended(event_of(event)); }
     void destroyEvent(void *event, const DeviceIndex) const noexcept override { abx_torch_event_free(event_of(event)); }
     double elapsedTime(void *start, void *end, const DeviceIndex) const override
@@ -357,16 +377,6 @@ static std::vector<int64_t> statistics()
         static_cast<int64_t>(c.kernels), static_cast<int64_t>(c.allocated), static_cast<int64_t>(c.held)};
 }
 
-static bool is_idle()
-{
-    abx_torch_event *now = new_event();
-    int recorded = abx_torch_event_record(now);
-    bool idle = recorded < 0 || abx_torch_event_has_ended(now);
-    abx_torch_event_free(now);
-    check(recorded);
-    return idle;
-}
-
 static c10::Dict<std::string, int64_t> calls(bool native)
 {
     std::lock_guard<std::mutex> hold(counting);
@@ -390,6 +400,7 @@ TORCH_LIBRARY(arcbox, m)
     m.def("allocator_address() -> int", allocator_address);
     m.def("statistics() -> int[]", statistics);
     m.def("is_idle() -> bool", is_idle);
+    m.def("bytes_on_processor(Tensor bytes) -> Tensor", bytes_on_processor);
     m.def("calls(bool native) -> Dict(str, int)", calls);
     m.def("forget_calls() -> ()", forget_calls);
 }

@@ -14,8 +14,12 @@
 #include <ATen/ops/view_as_real_native.h>
 #include <ATen/ops/view_as_complex_native.h>
 #include <torch/library.h>
+#if TORCH_VERSION_MINOR >= 9
+#include <c10/core/CachingDeviceAllocator.h>
+#endif
 
 #include <cstring>
+#include <mutex>
 
 namespace arcbox {
 using at::IntArrayRef;
@@ -31,19 +35,89 @@ static void release(void *context)
     abx_torch_free(static_cast<abx_torch_block *>(context));
 }
 
+static abx_torch_counts counts_now()
+{
+    abx_torch_counts now;
+    abx_torch_get_counts(&now);
+    return now;
+}
+
+#if TORCH_VERSION_MINOR >= 9
 namespace {
-struct Allocator final : c10::Allocator {
+// What torch.accelerator says of memory.
+struct DeviceAllocator : c10::DeviceAllocator {
+    std::mutex lock;
+    c10::CachingAllocator::Stat allocated, held;
+
+    static void follow(c10::CachingAllocator::Stat &stat, uint64_t now)
+    {
+        int64_t more = static_cast<int64_t>(now) - stat.current;
+        more > 0 ? stat.increase(static_cast<size_t>(more)) : stat.decrease(static_cast<size_t>(-more));
+    }
+    void note()
+    {
+        abx_torch_counts now = counts_now();
+        std::lock_guard<std::mutex> hold(lock);
+        follow(allocated, now.allocated);
+        follow(held, now.held);
+    }
+    bool initialized() override { return true; }
+    void emptyCache(c10::MempoolId_t) override { abx_torch_empty_cache(); }
+    void recordStream(const c10::DataPtr &, c10::Stream) override {}
+    c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex) override
+    {
+        constexpr size_t all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+        c10::CachingDeviceAllocator::DeviceStats stats;
+        note();
+        std::lock_guard<std::mutex> hold(lock);
+        stats.allocated_bytes[all] = stats.active_bytes[all] = stats.requested_bytes[all] = allocated;
+        stats.reserved_bytes[all] = held;
+        return stats;
+    }
+    void resetAccumulatedStats(c10::DeviceIndex) override
+    {
+        std::lock_guard<std::mutex> hold(lock);
+        allocated.reset_accumulated();
+        held.reset_accumulated();
+    }
+    void resetPeakStats(c10::DeviceIndex) override
+    {
+        note();
+        std::lock_guard<std::mutex> hold(lock);
+        allocated.reset_peak();
+        held.reset_peak();
+    }
+    // 2.9 does not ask for it.
+    virtual std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex)
+    {
+        check(abx_torch_open());
+        abx_torch_counts now = counts_now();
+        return {now.limit > now.held ? now.limit - now.held : 0, now.limit};
+    }
+};
+} // namespace
+#else
+namespace {
+struct DeviceAllocator : c10::Allocator {
+    void note() {}
+};
+} // namespace
+#endif
+
+namespace {
+struct Allocator final : DeviceAllocator {
     c10::DataPtr allocate(size_t size) override
     {
         check(abx_torch_open());
+        note();
         abx_torch_block *block = abx_torch_allocate(size);
         if (!block) {
-            abx_torch_counts counts;
-            abx_torch_get_counts(&counts);
+            abx_torch_counts counts = counts_now();
             TORCH_CHECK_WITH(OutOfMemoryError, false, "MPS backend out of memory (MPS allocated: ",
                 counts.allocated >> 20, " MB, other allocations: ", (counts.held - counts.allocated) >> 20,
                 " MB, max allowed: ", counts.limit >> 20, " MB). Tried to allocate ", size >> 20, " MB.");
         }
+        note();
         return {block->data, block, &release, c10::Device(c10::kMPS, 0)};
     }
     c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
@@ -117,6 +191,20 @@ Tensor on_processor(const Tensor &tensor)
 {
     check(abx_torch_wait(block_of(tensor)->last_use));
     return alias(tensor);
+}
+
+// The same bytes for the processor, for as long as it has them. Who uses it waits by itself.
+Tensor bytes_on_processor(const Tensor &bytes)
+{
+    block_of(bytes);
+    auto *kept = new Tensor(bytes);
+    c10::Storage storage(c10::Storage::use_byte_size_t{}, bytes.storage().nbytes(),
+        c10::DataPtr(const_cast<void *>(bytes.storage().data()), kept,
+            [](void *context) { delete static_cast<Tensor *>(context); }, c10::Device(c10::kCPU)), nullptr, false);
+    Tensor made = at::detail::make_tensor<c10::TensorImpl>(
+        std::move(storage), c10::DispatchKeySet(c10::DispatchKey::CPU), caffe2::TypeMeta::Make<uint8_t>());
+    made.unsafeGetTensorImpl()->set_sizes_contiguous({static_cast<int64_t>(bytes.storage().nbytes())});
+    return made;
 }
 
 // ---- made empty

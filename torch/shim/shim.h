@@ -29,6 +29,7 @@ inline bool is_float(const at::TensorBase &tensor) { return abx_torch_is_float(s
 abx_torch_tensor tensor_of(const at::Tensor &tensor);
 // A tensor of the processor on the same memory, once launched work has written it.
 at::Tensor on_processor(const at::Tensor &tensor);
+at::Tensor bytes_on_processor(const at::Tensor &bytes);
 at::Tensor empty_like_sizes(at::IntArrayRef sizes, at::ScalarType type);
 
 // Runs an operator on the processor, on copies: for what has no kernel.
