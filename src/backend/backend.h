@@ -257,6 +257,12 @@ struct abx_memory_ops {
      * then (error 0) may submissions use it. The mapping stays until destroy. Any thread. */
     int (*import)(struct abx_device *device, void *address, uint64_t bytes,
             void (*done)(void *user, int error), void *user, struct abx_device_memory **ret);
+    /* (optional) As import(), of memory of the device's own that begins with what `fd` has from
+     * `offset` on, zeros where it has no more: a file that others may change, and cut, meanwhile.
+     * `address`: as for create_private(), never NULL. The descriptor stays the caller's. On an
+     * error here, -ENOMEM too, it is to be mapped and imported instead. */
+    int (*load)(struct abx_device *device, void *address, uint64_t bytes, int fd, uint64_t offset,
+            void (*done)(void *user, int error), void *user, struct abx_device_memory **ret);
     /* Zeroed memory that only the device sees. place: where it is to lie, whole pages of a window
      * that nothing else is at; or NULL, as it is with ABX_ADDRESS_DEVICE: anywhere. -ENOMEM when
      * there is none. Any thread. */

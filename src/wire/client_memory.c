@@ -52,9 +52,9 @@ struct abx_client_memory {
         uint64_t address, bytes;
     } *ranges; /* free addresses below `fresh`, sorted, never touching */
     uint32_t range_count, range_capacity;
-    /* Shared memory lies in the window's lower half, private memory in the upper one: devices map
-     * private memory in pages of megabytes, which shared memory cannot be in. Addresses from here
-     * on, to the half's end, were never used. */
+    /* Shared memory lies in the window's lower half, private memory and lent files in the upper
+     * one: devices map their own memory in pages of megabytes, which shared memory cannot be in.
+     * Addresses from here on, to the half's end, were never used. */
     uint64_t fresh[2];
     uint32_t *ids; /* free ids below `fresh_id` */
     uint32_t id_count, id_capacity, fresh_id;
@@ -203,9 +203,15 @@ static int check_cap(struct abx_client *client, uint64_t bytes)
     return atomic_load(&client->host->memory_used) <= cap - bytes ? 0 : -ENOMEM;
 }
 
+enum chunk_kind {
+    CHUNK_SHARED,
+    CHUNK_LENT, /* a file's: devices with memory of their own read it into that */
+    CHUNK_PRIVATE,
+};
+
 /* Address, id and place in the list; lock held. */
 static int chunk_new(
-        struct abx_client *client, uint64_t bytes, bool private, struct abx_chunk **ret)
+        struct abx_client *client, uint64_t bytes, enum chunk_kind kind, struct abx_chunk **ret)
 {
     struct abx_client_memory *m = client->memory;
     collect_rested(client);
@@ -215,10 +221,10 @@ static int chunk_new(
     struct abx_chunk *chunk = calloc(1, sizeof *chunk);
     if (!chunk)
         return -ENOMEM;
-    r = private ? 0 : id_take(m, &chunk->id);
+    r = kind == CHUNK_PRIVATE ? 0 : id_take(m, &chunk->id);
     if (r == 0) {
-        r = address_take(
-                m, client->welcome.window_bytes, private, address_span(bytes), &chunk->address);
+        r = address_take(m, client->welcome.window_bytes, kind != CHUNK_SHARED, address_span(bytes),
+                &chunk->address);
         if (r < 0 && chunk->id && m->id_count < m->id_capacity)
             m->ids[m->id_count++] = chunk->id;
     }
@@ -474,7 +480,7 @@ static int slab_new(struct abx_client *client, struct abx_chunk **ret)
     struct slab *slab = calloc(1, sizeof *slab);
     if (!slab)
         return -ENOMEM;
-    int r = chunk_new(client, SLAB_BYTES, false, ret);
+    int r = chunk_new(client, SLAB_BYTES, CHUNK_SHARED, ret);
     if (r < 0) {
         free(slab);
         return r;
@@ -530,7 +536,7 @@ static int alloc_large(struct abx_client *client, uint64_t bytes, struct abx_mem
 {
     bytes = abx_align_up(bytes, 4096);
     struct abx_chunk *chunk;
-    int r = chunk_new(client, bytes, false, &chunk);
+    int r = chunk_new(client, bytes, CHUNK_SHARED, &chunk);
     if (r < 0)
         return r;
     r = chunk_map(client, chunk);
@@ -566,7 +572,7 @@ int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct a
     bytes = abx_align_up(bytes, 4096);
     struct abx_chunk *chunk;
     pthread_mutex_lock(&client->memory->lock);
-    int r = chunk_new(client, bytes, true, &chunk);
+    int r = chunk_new(client, bytes, CHUNK_PRIVATE, &chunk);
     if (r == 0) {
         describe(chunk, 0, bytes, 0, ret);
         client->memory->allocated += bytes;
@@ -605,7 +611,7 @@ static struct span span_of(const void *pointer, uint64_t bytes)
 
 static int adopt_new(struct abx_client *client, const struct span *s, struct abx_chunk **ret)
 {
-    int r = chunk_new(client, s->outer_bytes, false, ret);
+    int r = chunk_new(client, s->outer_bytes, CHUNK_SHARED, ret);
     if (r < 0)
         return r;
     struct abx_chunk *chunk = *ret;
@@ -642,7 +648,7 @@ static int lend_new(struct abx_client *client, const struct span *s, struct abx_
     struct abx_chunk *chunk = NULL;
     int r = abx_file_check_mappable(fd, mapping.offset, s->outer_bytes) < 0 ? -ENOTSUP : 0;
     if (r == 0)
-        r = chunk_new(client, s->outer_bytes, false, &chunk);
+        r = chunk_new(client, s->outer_bytes, CHUNK_LENT, &chunk);
     if (r == 0) {
         struct abx_message_chunk message = chunk_message(chunk);
         message.flags = ABX_CHUNK_FILE;

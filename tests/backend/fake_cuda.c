@@ -741,7 +741,7 @@ EXPORT int cuModuleUnload(abx_cu_module module)
 EXPORT int cuModuleGetFunction(abx_cu_function *ret, abx_cu_module module, const char *name)
 {
     ENTER(true);
-    MUST(strcmp(name, "abx_entry") == 0);
+    MUST(strncmp(name, "abx_entry", 9) == 0);
     *ret = (abx_cu_function)find_module(module);
     return leave(0);
 }

@@ -38,7 +38,8 @@ struct world {
     struct abx_device *device;
     struct abx_queue *queue;
     char *window, *shared;
-    struct abx_device_memory *import, *private;
+    struct abx_device_memory *import, *private, *file;
+    int fd; /* of FILE_BYTES, each page full of its number */
     struct abx_pipeline *pipeline;
 };
 
@@ -54,6 +55,36 @@ static struct abx_device_memory *import(struct world *w, char *at, size_t bytes)
     if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
                     MAP_FAILED ||
             CUDA->memory->import(w->device, at, bytes, imported, &state, &m) < 0)
+        return NULL;
+    while (!__atomic_load_n(&state, __ATOMIC_SEQ_CST))
+        usleep(100);
+    if (state == 1)
+        return m;
+    CUDA->memory->destroy(m);
+    return NULL;
+}
+
+#define FILE_BYTES (17u << 20)
+
+static int make_file(void)
+{
+    static unsigned char bytes[FILE_BYTES];
+    char path[] = "/tmp/arcbox-test-cuda-XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return -1;
+    unlink(path);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i / PAGE);
+    return write(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes ? fd : -1;
+}
+
+/* What the file has from its second page on, and a page more. */
+static struct abx_device_memory *load(struct world *w, char *at)
+{
+    int state = 0;
+    struct abx_device_memory *m;
+    if (CUDA->memory->load(w->device, at, FILE_BYTES, w->fd, PAGE, imported, &state, &m) < 0)
         return NULL;
     while (!__atomic_load_n(&state, __ATOMIC_SEQ_CST))
         usleep(100);
@@ -83,7 +114,8 @@ static int make_pipeline(struct world *w, const char *ptx)
             .parameter_bytes = sizeof(struct abx_ptx_dispatch) + 2 * 8 + 4,
             .buffers = {0, 3},
             .ptx_offset = sizeof blob.info,
-            .ptx_bytes = sizeof blob.text};
+            .ptx_bytes = sizeof blob.text,
+            .entry = ABX_PTX_ENTRY "_made_up"};
     snprintf(blob.text, sizeof blob.text, "%s", ptx);
     return CUDA->pipeline->create(w->device, &blob, sizeof blob, &w->pipeline);
 }
@@ -95,6 +127,9 @@ static void end_world(struct world *w)
     if (w->pipeline)
         CUDA->pipeline->destroy(w->pipeline);
     CUDA->memory->destroy(w->private);
+    CUDA->memory->destroy(w->file);
+    if (w->fd > 0)
+        close(w->fd);
     CUDA->memory->destroy(w->import);
     if (w->window)
         CUDA->memory->release(w->device, w->window, WINDOW);
@@ -124,7 +159,10 @@ static int make_world(struct world *w)
     }
     if (make_pipeline(w, ".version 7.0") < 0)
         return 5;
-    return CUDA->queue->create(w->device, &w->queue) < 0 ? 6 : 0;
+    if (CUDA->queue->create(w->device, &w->queue) < 0)
+        return 6;
+    w->fd = make_file(); /* its last slot is the private memory's, too */
+    return (w->file = load(w, w->window + WINDOW / 2 + (6u << 20) + PAGE)) ? 0 : 7;
 }
 
 static void add_dispatches(struct batch *b, struct world *w, unsigned count)
@@ -149,6 +187,8 @@ static int run_all(struct world *w, struct abx_event *event, int *ret_error)
     ((uint32_t *)w->shared)[8] = 3; /* groups of the indirect dispatch */
     ((uint32_t *)w->shared)[9] = ((uint32_t *)w->shared)[10] = 1;
     batch_copy(&b, w->private, 3u << 20, w->import, PAGE, 100); /* zeros */
+    batch_copy(&b, w->file, 0, w->import, PAGE + 100, 1);
+    batch_copy(&b, w->file, FILE_BYTES - PAGE - 1, w->import, PAGE + 101, 2);
     batch_fill(&b, w->private, 100, 1000, 7);
     batch_copy(&b, w->private, 100, w->import, 2 * PAGE, 1000);
     batch_copy(&b, w->import, 2 * PAGE, w->import, 2 * PAGE + 3, 900); /* overlaps */
@@ -170,6 +210,9 @@ static int run_all(struct world *w, struct abx_event *event, int *ret_error)
         return 0;
     for (unsigned i = 0; i < 100; i++)
         CHECK(w->shared[PAGE + i] == 0);
+    CHECK((unsigned char)w->shared[PAGE + 100] == 1);
+    CHECK((unsigned char)w->shared[PAGE + 101] == (FILE_BYTES / PAGE - 1) % 256);
+    CHECK(w->shared[PAGE + 102] == 0); /* behind its end */
     for (unsigned i = 0; i < 1000; i++)
         CHECK(w->shared[2 * PAGE + i] == 7);
     CHECK(b.submission.result.kernels == 71);
@@ -225,6 +268,41 @@ static int test_places(void)
         for (unsigned i = 0; i < ABX_ARRAY_SIZE(m); i++)
             ops->destroy(m[(i * 17) % ABX_ARRAY_SIZE(m)]);
     }
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static int byte_of_file(struct world *w, uint64_t at)
+{
+    struct batch b;
+    batch_init(&b);
+    batch_copy(&b, w->file, at, w->import, 0, 1);
+    batch_submit(&b, w->queue, CUDA);
+    int error = batch_wait(&b);
+    batch_finish(&b);
+    return error ? -error : (unsigned char)w->shared[0];
+}
+
+/* What others do with a file that is lent. */
+static int test_files(void)
+{
+    struct world w;
+    CHECK(make_world(&w) == 0);
+    uint64_t last = FILE_BYTES - 2 * PAGE, middle = 9u << 20;
+    int was = (int)((last / PAGE + 1) % 256);
+    CHECK(byte_of_file(&w, last) == was);
+    char nine = 9;
+    CHECK(pwrite(w.fd, &nine, 1, (off_t)(middle + PAGE)) == 1 && byte_of_file(&w, middle) == 9);
+    usleep(50000);
+    CHECK(byte_of_file(&w, middle) == 9 && pwrite(w.fd, "\7", 1, (off_t)(middle + PAGE)) == 1);
+    CHECK(byte_of_file(&w, middle) == 7);
+    CHECK(ftruncate(w.fd, (off_t)(middle + PAGE)) == 0);
+    CHECK(byte_of_file(&w, middle) == 0 && byte_of_file(&w, middle - 2 * PAGE) == 255);
+    CHECK(ftruncate(w.fd, 0) == 0 && byte_of_file(&w, 0) == 0);
+    /* Where shared memory is it cannot be. */
+    CHECK(!load(&w, w.shared + 8 * PAGE));
+    CHECK(!load(&w, w.window + WINDOW - PAGE));
     end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
@@ -429,7 +507,7 @@ static int test_failures(int code)
 {
     struct world w;
     const char *failed = "";
-    unsigned n = 0, reached[7] = {0};
+    unsigned n = 0, reached[8] = {0};
     while (failed) {
         struct abx_event *event = event_new();
         int error = 0;
@@ -457,7 +535,7 @@ static int test_failures(int code)
         }
     }
     printf("# %u calls failed with %d; steps:", n - 1, code);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 8; i++)
         printf(" %u", reached[i]);
     puts("");
     return 0;
@@ -482,8 +560,8 @@ int main(void)
         const char *name;
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
-            {"replay", test_replay}, {"grids", test_grids}, {"endless", test_endless},
-            {"endless_long", test_endless_long}, {"fault", test_fault},
+            {"files", test_files}, {"replay", test_replay}, {"grids", test_grids},
+            {"endless", test_endless}, {"endless_long", test_endless_long}, {"fault", test_fault},
             {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
             {"losses", test_losses}};
     char why[192], names[2][64];

@@ -18,6 +18,7 @@
 #define ABX_CUDA_SLOT_BYTES (2ull << 20)
 
 struct abx_cuda_window;
+struct abx_cuda_file;
 
 struct abx_device_memory {
     struct abx_device *device;
@@ -28,7 +29,8 @@ struct abx_device_memory {
     bool registered;
     bool guarded; /* there is a page of zeros behind it */
     struct abx_device_memory *next_live;
-    size_t last_slot; /* private: with what is behind it */
+    size_t last_slot;           /* private: with what is behind it */
+    struct abx_cuda_file *file; /* private, and begins with what that has; or NULL */
     /* an import under way */
     void (*done)(void *user, int error);
     void *user;
@@ -71,6 +73,9 @@ struct abx_device {
     struct abx_device_memory *imports, **imports_end;
     struct abx_device_memory *live; /* imported, and not destroyed */
     bool closing;
+    pthread_mutex_t files_lock; /* held while they are read again */
+    struct abx_cuda_file *files;
+    _Atomic uint32_t file_count;
     uint32_t spin_ns;
 };
 #define ABX_CUDA_QUEUES (64u * 64u)
@@ -105,6 +110,13 @@ extern const struct abx_backend_call abx_cuda_calls[];
 extern const struct abx_memory_ops abx_cuda_memory_ops;
 int abx_cuda_memory_open(struct abx_device *device);
 void abx_cuda_memory_close(struct abx_device *device);
+
+/* files.c: the memory's, whose place is taken, and zeroed on the way. */
+int abx_cuda_file_open(struct abx_device_memory *m, int fd, uint64_t offset);
+int abx_cuda_file_read(struct abx_device_memory *m);
+void abx_cuda_file_close(struct abx_device_memory *m);
+/* What has been written to any of them is there for what is issued from now on. 0 or -errno. */
+int abx_cuda_files_renew(struct abx_device *device);
 
 /* pipeline.c */
 extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;

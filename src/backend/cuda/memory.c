@@ -357,7 +357,8 @@ static void *importer(void *argument)
         if (!device->imports)
             device->imports_end = &device->imports;
         pthread_mutex_unlock(&device->lock);
-        m->done(m->user, register_pages(m)); /* it may be gone from here on */
+        m->done(m->user,
+                m->file ? abx_cuda_file_read(m) : register_pages(m)); /* it may be gone now */
         pthread_mutex_lock(&device->lock);
     }
     pthread_mutex_unlock(&device->lock);
@@ -408,6 +409,8 @@ static void memory_destroy(struct abx_device_memory *m)
         return;
     struct abx_device *device = m->device;
     abx_cuda_enter(device);
+    if (m->file)
+        abx_cuda_file_close(m);
     if (m->registered)
         (void)abx_cu.host_unregister((void *)(uintptr_t)m->address);
     if (m->imported) {
@@ -419,6 +422,25 @@ static void memory_destroy(struct abx_device_memory *m)
     } else
         free_private(m);
     free(m);
+}
+
+static int load(struct abx_device *device, void *place, uint64_t bytes, int fd, uint64_t offset,
+        void (*done)(void *user, int error), void *user, struct abx_device_memory **ret)
+{
+    struct abx_device_memory *m;
+    int r = create_private(device, place, bytes, &m);
+    if (r < 0)
+        return r;
+    r = abx_cuda_file_open(m, fd, offset);
+    if (r < 0) {
+        memory_destroy(m);
+        return r;
+    }
+    m->done = done;
+    m->user = user;
+    *ret = m;
+    import_later(device, m);
+    return 0;
 }
 
 static uint64_t memory_address(const struct abx_device_memory *m)
@@ -470,6 +492,7 @@ const struct abx_memory_ops abx_cuda_memory_ops = {
         .reserve = window_reserve,
         .release = window_release,
         .import = import,
+        .load = load,
         .create_private = create_private,
         .address = memory_address,
         .destroy = memory_destroy,

@@ -24,7 +24,7 @@ static int load(struct abx_pipeline *p, const char *ptx)
             abx_cuda_lose(p->device, result, NULL, 0, 0);
         return result == ABX_CU_OUT_OF_MEMORY ? -ENOMEM : -EBADMSG;
     }
-    result = abx_cu.module_function(&p->function, p->module, ABX_PTX_ENTRY);
+    result = abx_cu.module_function(&p->function, p->module, p->info.entry);
     return result ? -EBADMSG : 0;
 }
 

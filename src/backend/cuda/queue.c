@@ -140,6 +140,16 @@ static struct abx_submission *next_submission(struct abx_queue *q)
     return s;
 }
 
+/* What was written to files before this is seen by this. */
+static void renew_files(struct abx_queue *q, struct abx_submission *s)
+{
+    int r = abx_cuda_files_renew(q->device);
+    if (r == 0)
+        return;
+    q->error = r == -ENOMEM ? ABX_EXEC_OUT_OF_MEMORY : ABX_EXEC_PAGE_FAULT;
+    s->result.text = "a file that the program maps cannot be read any more";
+}
+
 static bool begin(struct abx_queue *q)
 {
     struct abx_submission *s = next_submission(q);
@@ -157,6 +167,8 @@ static bool begin(struct abx_queue *q)
     pthread_mutex_unlock(&q->lock);
     if (abx_cuda_cancelled(q))
         q->error = ABX_EXEC_DEVICE_REMOVED;
+    else
+        renew_files(q, s);
     return true;
 }
 

@@ -165,7 +165,22 @@ static void vacate(struct abx_range *range)
     uncharge_mappings(range);
 }
 
-static int import(struct abx_range *range, const struct abx_parcel *parcel)
+/* A file that the device reads into memory of its own: nothing is mapped here. */
+static int load(struct abx_range *range, const struct abx_parcel *parcel)
+{
+    struct abx_session *session = range->session;
+    const struct abx_memory_ops *ops = session->host->backend->memory;
+    if (!parcel->is_file || parcel->fd < 0 || !ops->load)
+        return -ENOTSUP;
+    atomic_fetch_add(&range->references, 1); /* the import's */
+    int r = ops->load(session->host->device, session->window + range->address, range->bytes,
+            parcel->fd, parcel->file_offset, import_done, range, &range->memory);
+    if (r < 0)
+        atomic_fetch_sub(&range->references, 1);
+    return r;
+}
+
+static int map_and_import(struct abx_range *range, const struct abx_parcel *parcel)
 {
     struct abx_session *session = range->session;
     const struct abx_memory_ops *ops = session->host->backend->memory;
@@ -182,6 +197,14 @@ static int import(struct abx_range *range, const struct abx_parcel *parcel)
     }
     if (r < 0)
         vacate(range);
+    return r;
+}
+
+static int import(struct abx_range *range, const struct abx_parcel *parcel)
+{
+    int r = load(range, parcel);
+    if (r < 0)
+        r = map_and_import(range, parcel);
     atomic_compare_exchange_strong(&range->state, &(int){ABX_RANGE_NEW}, ABX_RANGE_IMPORTING);
     return r;
 }

@@ -18,7 +18,7 @@ enum abx_shader_target {
 };
 
 #define ABX_CODE_MAGIC 0x4f435841u /* "AXCO" */
-#define ABX_CODE_VERSION 2u
+#define ABX_CODE_VERSION 3u
 
 struct abx_code {
     uint32_t magic, version;

@@ -20,7 +20,11 @@
 
 #include "shader/abi/code.h"
 
+#include <string.h>
+
+/* The kernel's name in the PTX begins with this; the rest is for whoever looks at a profile. */
 #define ABX_PTX_ENTRY "abx_entry"
+#define ABX_PTX_MAX_NAME 64u
 
 struct abx_ptx_dispatch {
     uint32_t grid[3];       /* threads */
@@ -41,6 +45,7 @@ struct abx_ptx {
     uint8_t buffers[ABX_BUFFER_SLOTS];                 /* [[buffer(n)]] of each */
     uint8_t threadgroup[ABX_MAX_THREADGROUP_BINDINGS]; /* [[threadgroup(n)]] of each */
     uint64_t ptx_offset, ptx_bytes;                    /* 8-byte aligned; the NUL counted */
+    char entry[ABX_PTX_MAX_NAME];                      /* the kernel's name in it */
 };
 
 /* CUDA's own limit on a thread's local memory. */
@@ -58,6 +63,8 @@ static inline int abx_ptx_check(const void *blob, size_t bytes)
             p->threadgroup_count > ABX_MAX_THREADGROUP_BINDINGS ||
             p->parameter_bytes != sizeof(struct abx_ptx_dispatch) + 8 * p->buffer_count +
                                           4 * p->threadgroup_count)
+        return -EBADMSG;
+    if (!memchr(p->entry, 0, sizeof p->entry))
         return -EBADMSG;
     for (uint32_t i = 0; i < p->buffer_count; i++)
         if (p->buffers[i] >= ABX_BUFFER_SLOTS)

@@ -9,6 +9,7 @@
 
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Linker.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,22 @@ static int find_arguments(struct nvptx *n)
     return 0;
 }
 
+/* Other characters than these mean something in PTX. */
+static void name_entry(struct nvptx *n)
+{
+    const char *name = abx_reflection_string(n->reflection, n->function->name);
+    int at = snprintf(n->head.entry, sizeof n->head.entry, "%s_", ABX_PTX_ENTRY);
+    for (; *name && at < (int)sizeof n->head.entry - 1; name++) {
+        bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
+                     (*name >= 'A' && *name <= 'Z');
+        n->head.entry[at++] = plain ? *name : '_';
+    }
+    /* A guest's function may have this name: then one that is the unnamed kernel's. */
+    if (LLVMGetNamedFunction(n->g->module, n->head.entry) ||
+            LLVMGetNamedGlobal(n->g->module, n->head.entry))
+        snprintf(n->head.entry, sizeof n->head.entry, "%s", ABX_PTX_ENTRY);
+}
+
 #define DISPATCH_WORDS (sizeof(struct abx_ptx_dispatch) / 4)
 
 static void add_entry(struct nvptx *n)
@@ -182,7 +199,8 @@ static void add_entry(struct nvptx *n)
     for (uint32_t i = 0; i < n->head.threadgroup_count; i++)
         types[count++] = g->i32;
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context), types, count, 0);
-    g->entry = LLVMAddFunction(g->module, ABX_PTX_ENTRY, type);
+    name_entry(n);
+    g->entry = LLVMAddFunction(g->module, n->head.entry, type);
     LLVMSetFunctionCallConv(g->entry, KERNEL_CONVENTION);
     LLVMPositionBuilderAtEnd(
             g->builder, LLVMAppendBasicBlockInContext(g->context, g->entry, "entry"));
