@@ -202,6 +202,9 @@ static int run_all(struct world *w, struct abx_event *event, int *ret_error)
     d->indirect_offset = 32;
     batch_event(&b, ABX_EXEC_SIGNAL_EVENT, event, 1);
     batch_event(&b, ABX_EXEC_WAIT_EVENT, event, 1);
+    struct abx_exec_resource file = {w->file, 0, FILE_BYTES - PAGE, ABX_USAGE_READ, 0};
+    b.submission.resources = &file;
+    b.submission.resource_count = 1;
     batch_submit(&b, w->queue, CUDA);
     *ret_error = batch_wait(&b);
     batch_finish(&b);
@@ -278,6 +281,10 @@ static int byte_of_file(struct world *w, uint64_t at)
     struct batch b;
     batch_init(&b);
     batch_copy(&b, w->file, at, w->import, 0, 1);
+    struct abx_exec_resource used[] = {
+            {NULL}, {w->import, 0, 1, ABX_USAGE_WRITE, 0}, {w->file, at, 1, ABX_USAGE_READ, 0}};
+    b.submission.resources = used;
+    b.submission.resource_count = 3;
     batch_submit(&b, w->queue, CUDA);
     int error = batch_wait(&b);
     batch_finish(&b);
@@ -298,8 +305,10 @@ static int test_files(void)
     CHECK(byte_of_file(&w, middle) == 9 && pwrite(w.fd, "\7", 1, (off_t)(middle + PAGE)) == 1);
     CHECK(byte_of_file(&w, middle) == 7);
     CHECK(ftruncate(w.fd, (off_t)(middle + PAGE)) == 0);
-    CHECK(byte_of_file(&w, middle) == 0 && byte_of_file(&w, middle - 2 * PAGE) == 255);
-    CHECK(ftruncate(w.fd, 0) == 0 && byte_of_file(&w, 0) == 0);
+    CHECK(byte_of_file(&w, middle) == -ABX_EXEC_PAGE_FAULT);
+    CHECK(byte_of_file(&w, middle - 2 * PAGE) == 255);
+    CHECK(ftruncate(w.fd, (off_t)(middle + PAGE + 1)) == 0 && byte_of_file(&w, middle) == 0);
+    CHECK(ftruncate(w.fd, 0) == 0 && byte_of_file(&w, 0) == -ABX_EXEC_PAGE_FAULT);
     /* Where shared memory is it cannot be. */
     CHECK(!load(&w, w.shared + 8 * PAGE));
     CHECK(!load(&w, w.window + WINDOW - PAGE));

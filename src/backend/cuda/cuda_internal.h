@@ -73,9 +73,6 @@ struct abx_device {
     struct abx_device_memory *imports, **imports_end;
     struct abx_device_memory *live; /* imported, and not destroyed */
     bool closing;
-    pthread_mutex_t files_lock; /* held while they are read again */
-    struct abx_cuda_file *files;
-    _Atomic uint32_t file_count;
     uint32_t spin_ns;
 };
 #define ABX_CUDA_QUEUES (64u * 64u)
@@ -115,8 +112,9 @@ void abx_cuda_memory_close(struct abx_device *device);
 int abx_cuda_file_open(struct abx_device_memory *m, int fd, uint64_t offset);
 int abx_cuda_file_read(struct abx_device_memory *m);
 void abx_cuda_file_close(struct abx_device_memory *m);
-/* What has been written to any of them is there for what is issued from now on. 0 or -errno. */
-int abx_cuda_files_renew(struct abx_device *device);
+/* What has been written to the file is there for what is issued from now on. -EFAULT: part of what
+ * is used is behind its end by now; or another -errno. */
+int abx_cuda_file_renew(const struct abx_exec_resource *resource);
 
 /* pipeline.c */
 extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;

@@ -103,7 +103,6 @@ static void close_device(struct abx_device *device)
     if (device->context)
         (void)abx_cu.context_destroy(device->context);
     pthread_cond_destroy(&device->import_wake);
-    pthread_mutex_destroy(&device->files_lock);
     pthread_mutex_destroy(&device->lock);
     pthread_mutex_destroy(&device->queues_lock);
     free(device);
@@ -181,7 +180,6 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     device->spin_ns = few ? SPIN_FEW_CPUS_NS : SPIN_NS;
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);
-    pthread_mutex_init(&device->files_lock, NULL);
     pthread_mutex_init(&device->queues_lock, NULL);
     pthread_cond_init(&device->import_wake, NULL);
     r = open_context(device);

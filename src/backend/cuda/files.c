@@ -21,7 +21,7 @@
 #define STEP_NS 20000000
 
 struct abx_cuda_file {
-    struct abx_cuda_file *next;
+    pthread_mutex_t lock; /* held while it is read again */
     struct abx_device_memory *memory;
     int fd;
     uint64_t offset;
@@ -116,18 +116,7 @@ static int read_file(struct abx_cuda_file *f)
 
 int abx_cuda_file_read(struct abx_device_memory *m)
 {
-    struct abx_device *device = m->device;
-    if (atomic_load(&device->lost))
-        return -EIO;
-    int r = read_file(m->file);
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&device->files_lock);
-    m->file->next = device->files;
-    device->files = m->file;
-    pthread_mutex_unlock(&device->files_lock);
-    atomic_fetch_add(&device->file_count, 1);
-    return 0;
+    return atomic_load(&m->device->lost) ? -EIO : read_file(m->file);
 }
 
 /* ---- what has been written since */
@@ -146,16 +135,21 @@ static bool has_changed(const struct abx_cuda_file *f)
            !same_time(&st.st_mtim, &f->seen.st_mtim) || !same_time(&st.st_ctim, &f->seen.st_ctim);
 }
 
-int abx_cuda_files_renew(struct abx_device *device)
+/* Of what is there in whole pages, as it is where files are mapped. */
+static bool is_inside(const struct abx_cuda_file *f, const struct abx_exec_resource *r)
 {
-    int r = 0;
-    if (!atomic_load(&device->file_count))
-        return 0;
-    pthread_mutex_lock(&device->files_lock);
-    for (struct abx_cuda_file *f = device->files; f && r == 0; f = f->next)
-        if (has_changed(f))
-            r = read_file(f);
-    pthread_mutex_unlock(&device->files_lock);
+    uint64_t size = f->seen.st_size > 0 ? abx_align_up((uint64_t)f->seen.st_size, 4096) : 0;
+    return !r->usage || abx_range_ok(f->offset + r->offset, r->length, size);
+}
+
+int abx_cuda_file_renew(const struct abx_exec_resource *resource)
+{
+    struct abx_cuda_file *f = resource->memory->file;
+    pthread_mutex_lock(&f->lock);
+    int r = has_changed(f) ? read_file(f) : 0;
+    if (r == 0 && !is_inside(f, resource))
+        r = -EFAULT;
+    pthread_mutex_unlock(&f->lock);
     return r;
 }
 
@@ -166,28 +160,21 @@ int abx_cuda_file_open(struct abx_device_memory *m, int fd, uint64_t offset)
     struct abx_cuda_file *f = calloc(1, sizeof *f);
     if (!f)
         return -ENOMEM;
-    *f = (struct abx_cuda_file){.memory = m, .offset = offset, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
+    f->memory = m;
+    f->offset = offset;
+    f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (f->fd < 0) {
         free(f);
         return -EMFILE;
     }
+    pthread_mutex_init(&f->lock, NULL);
     m->file = f;
     return 0;
 }
 
 void abx_cuda_file_close(struct abx_device_memory *m)
 {
-    struct abx_device *device = m->device;
-    struct abx_cuda_file *f = m->file;
-    pthread_mutex_lock(&device->files_lock);
-    for (struct abx_cuda_file **at = &device->files; *at; at = &(*at)->next)
-        if (*at == f) {
-            *at = f->next;
-            atomic_fetch_sub(&device->file_count, 1);
-            break;
-        }
-    pthread_mutex_unlock(&device->files_lock);
-    close(f->fd);
-    free(f);
-    m->file = NULL;
+    pthread_mutex_destroy(&m->file->lock);
+    close(m->file->fd);
+    free(m->file);
 }

@@ -143,11 +143,15 @@ static struct abx_submission *next_submission(struct abx_queue *q)
 /* What was written to files before this is seen by this. */
 static void renew_files(struct abx_queue *q, struct abx_submission *s)
 {
-    int r = abx_cuda_files_renew(q->device);
+    int r = 0;
+    for (uint32_t i = 0; i < s->resource_count && r == 0; i++)
+        if (s->resources[i].memory && s->resources[i].memory->file)
+            r = abx_cuda_file_renew(&s->resources[i]);
     if (r == 0)
         return;
     q->error = r == -ENOMEM ? ABX_EXEC_OUT_OF_MEMORY : ABX_EXEC_PAGE_FAULT;
-    s->result.text = "a file that the program maps cannot be read any more";
+    s->result.text = r == -EFAULT ? "a file that the program maps got shorter"
+                                  : "a file that the program maps cannot be read any more";
 }
 
 static bool begin(struct abx_queue *q)
