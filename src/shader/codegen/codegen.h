@@ -31,6 +31,7 @@ struct codegen {
     bool barriers, simd_barriers, simd;  /* which markers the kernel uses */
     bool yields;                         /* has loops that wait for other threads: cpu/spin.c */
     bool matrix_elements;                /* it looks at its matrices' elements */
+    bool matrix_rows;                    /* lanes hold them row by row, not as Apple's do */
     bool recursive;                      /* it calls functions */
     bool bounded;                        /* private arrays keep to themselves */
     unsigned vector_bytes;               /* of the target's registers */

@@ -3,7 +3,8 @@
  * does them on whole vectors. Compiler process; hostile input.
  *
  * The layout is Apple's: lane l holds row (l >> 2 & 4) | (l >> 1 & 3), columns c and c + 1 with
- * c = (l >> 1 & 4) | (l << 1 & 2). */
+ * c = (l >> 1 & 4) | (l << 1 & 2). Where the target's own is another, and the program does not
+ * look, it is row l >> 2, columns c = (l & 3) << 1 and c + 1. */
 #include "shader/codegen/codegen.h"
 
 #include <string.h>
@@ -53,15 +54,20 @@ static struct place place_of(struct codegen *g, bool second)
     LLVMValueRef which = codegen_i32(g, ABX_BUILTIN_LANE * 4);
     LLVMValueRef lane = LLVMBuildCall2(
             g->builder, type, codegen_declare(g, "__abx_builtin", type), &which, 1, "lane");
-    LLVMValueRef column = either(g, bits(g, lane, 8, -1), bits(g, lane, 1, 1));
+    LLVMValueRef column = g->matrix_rows ? bits(g, lane, 3, 1)
+                                         : either(g, bits(g, lane, 8, -1), bits(g, lane, 1, 1));
+    LLVMValueRef row = g->matrix_rows ? bits(g, lane, 28, -2)
+                                      : either(g, bits(g, lane, 16, -2), bits(g, lane, 6, -1));
     if (second)
         column = either(g, column, codegen_i32(g, 1));
-    return (struct place){either(g, bits(g, lane, 16, -2), bits(g, lane, 6, -1)), column};
+    return (struct place){row, column};
 }
 
 /* The lane that holds an element of that row and column. */
 static LLVMValueRef lane_of(struct codegen *g, LLVMValueRef row, LLVMValueRef column)
 {
+    if (g->matrix_rows)
+        return either(g, bits(g, row, 7, 2), bits(g, column, 6, -1));
     LLVMValueRef high = either(g, bits(g, row, 4, 2), bits(g, column, 4, 1));
     return either(g, high, either(g, bits(g, row, 3, 1), bits(g, column, 2, -1)));
 }

@@ -4,6 +4,7 @@
  * calls of runtime.c. Address spaces are found again from where pointers come from: kernel
  * parameters are global memory, threadgroup variables shared memory. */
 #include "shader/nvptx/nvptx.h"
+#include "shader/nvptx/turns.h"
 #include "shader/codegen/target.h"
 #include "shader/nvptx_runtime_gen.h"
 
@@ -70,17 +71,26 @@ static int link_runtime(struct codegen *g)
     return 0;
 }
 
+/* Loops in a form whose turns can be counted. */
+#define LOOPS                                                                                      \
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-simplify,"   \
+    "lcssa,loop-mssa(loop-rotate,licm),loop(indvars))"
 /* What the analysis of the flow wants: constants folded, no switches. Markers stay opaque. */
 #define PREPARE                                                                                    \
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-simplify,"   \
-    "lcssa,loop-mssa(loop-rotate,licm),loop(indvars,loop-unroll-full),sroa,early-cse<memssa>,gvn," \
+    "function(loop(loop-unroll-full),sroa,early-cse<memssa>,gvn,"                                  \
     "instcombine<no-verify-fixpoint>,simplifycfg<no-switch-to-lookup>,lower-switch,dce)"
 
 static int lower_waits(struct codegen *g)
 {
-    if (!g->barriers && !g->simd && !g->simd_barriers)
-        return 0;
-    int r = codegen_run_passes(g, PREPARE);
+    int r = codegen_run_passes(g, LOOPS);
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f && r == 0; f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f))
+            nvptx_turns(f);
+    if (r < 0 || (!g->barriers && !g->simd && !g->simd_barriers))
+        return r;
+    r = codegen_run_passes(g, PREPARE);
+    if (r == 0)
+        r = nvptx_matrices(g);
     if (r == 0)
         r = link_runtime(g);
     return r < 0 ? r : nvptx_flow(g, visit);
@@ -468,9 +478,7 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
                 g, -EINVAL, "recursive functions are not supported on NVIDIA's processors");
     LLVMPassBuilderOptionsSetLoopVectorization(g->options, 0);
     LLVMPassBuilderOptionsSetSLPVectorization(g->options, 0);
-    int r = codegen_expand_matrices(g, g->kernel);
-    if (r == 0)
-        r = lower_waits(g);
+    int r = lower_waits(g);
     if (r == 0)
         r = find_arguments(&n);
     if (r == 0)
@@ -479,7 +487,12 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
         r = codegen_verify(g, "building");
     if (r == 0)
         r = codegen_run_passes(g, "function(sroa,early-cse,infer-address-spaces),default<O2>,"
-                                  "function(infer-address-spaces),globaldce");
+                                  "function(infer-address-spaces,separate-const-offset-from-gep,"
+                                  "early-cse),globaldce");
+    if (r == 0)
+        r = nvptx_loads(g);
+    if (r == 0)
+        r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>,dce)");
     if (r == 0)
         r = codegen_verify(g, "optimising");
     if (r == 0)

@@ -14,4 +14,12 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
 typedef void nvptx_visit(struct codegen *g, LLVMValueRef instruction, bool uniform);
 int nvptx_flow(struct codegen *g, nvptx_visit *visit);
 
+/* ---- matrix.c: 8x8 matrices of the kernel. Products of a block's are looked for when its loops
+ * are unrolled. */
+int nvptx_matrices(struct codegen *g);
+
+/* ---- loads.c: loads of neighbouring bytes become one, in the whole module, once it is optimised.
+ */
+int nvptx_loads(struct codegen *g);
+
 #endif

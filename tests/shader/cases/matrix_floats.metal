@@ -1,0 +1,15 @@
+// Products of floats are exact, as the tensor cores' are not.
+// PTX: fma\.rn\.f32
+// no PTX: mma\.sync
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void floats(threadgroup const float *left [[threadgroup(0)]], threadgroup const float *right [[threadgroup(1)]],
+        device float *out [[buffer(0)]])
+{
+    simdgroup_float8x8 a, b, sum;
+    simdgroup_load(a, left);
+    simdgroup_load(b, right);
+    simdgroup_multiply(sum, a, b);
+    simdgroup_store(sum, out);
+}
