@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int abx_own_path(char ret_path[PATH_MAX])
@@ -28,6 +29,26 @@ int abx_own_folder(char ret_path[PATH_MAX])
     *slash = 0;
     memcpy(ret_path, path, (size_t)(slash - path) + 1);
     return 0;
+}
+
+/* struct sched_attr's beginning, which not every C library has. */
+struct slices {
+    uint32_t bytes, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+#define SHORT_SLICE_NS 100000u /* the shortest */
+
+void abx_short_slices(void)
+{
+    struct slices s = {.bytes = sizeof s};
+    if (syscall(SYS_sched_getattr, 0, &s, sizeof s, 0) < 0 || s.policy != 0)
+        return;
+    s.bytes = sizeof s;
+    s.runtime = SHORT_SLICE_NS;
+    (void)!syscall(SYS_sched_setattr, 0, &s, 0);
 }
 
 size_t abx_log_line(

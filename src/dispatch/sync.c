@@ -5,12 +5,17 @@ static Class group_class, semaphore_class;
 
 /* ---- semaphores */
 
+#define LOOK_CPUS 4u
+#define LOOK_LEAST_NS 2000u
+#define LOOK_MOST_NS 50000u
+
 struct semaphore {
     struct dispatch_object object;
     pthread_mutex_t mutex;
     pthread_cond_t condition;
     intptr_t value; /* negative: how many wait */
     intptr_t wakeups;
+    uint32_t look_ns; /* how long a wait looks before it sleeps: less after it did so in vain */
 };
 
 OBJC_EXPORT id dispatch_semaphore_create(intptr_t value);
@@ -23,10 +28,29 @@ id dispatch_semaphore_create(intptr_t value)
     pthread_mutex_init(&s->mutex, NULL);
     abx_dispatch_condition_init(&s->condition);
     s->value = value;
+    s->look_ns = LOOK_MOST_NS;
     return object;
 }
 
 enum { TIMED_OUT = 49 }; /* not 0 is what is promised */
+
+/* What is waited for is most often a completion handler, which comes sooner than a thread wakes up.
+ * The semaphore's lock is held on entry and exit. */
+static void look_for_signal(struct semaphore *s, uint64_t deadline)
+{
+    uint32_t most = s->look_ns;
+    uint64_t now = abx_now_ns(), end = now + most < deadline ? now + most : deadline;
+    bool found = false;
+    pthread_mutex_unlock(&s->mutex);
+    for (; !found && now < end; now = abx_now_ns())
+        for (int i = 0; i < 16 && !found; i++) {
+            abx_cpu_relax();
+            found = __atomic_load_n(&s->wakeups, __ATOMIC_RELAXED) != 0;
+        }
+    pthread_mutex_lock(&s->mutex);
+    most = found ? most + most / 4 : most - most / 8;
+    s->look_ns = most < LOOK_LEAST_NS ? LOOK_LEAST_NS : most > LOOK_MOST_NS ? LOOK_MOST_NS : most;
+}
 
 OBJC_EXPORT intptr_t dispatch_semaphore_wait(id object, dispatch_time_t timeout);
 intptr_t dispatch_semaphore_wait(id object, dispatch_time_t timeout)
@@ -36,6 +60,8 @@ intptr_t dispatch_semaphore_wait(id object, dispatch_time_t timeout)
     intptr_t result = 0;
     pthread_mutex_lock(&s->mutex);
     if (--s->value < 0) {
+        if (abx_pool_width() >= LOOK_CPUS)
+            look_for_signal(s, deadline);
         while (!s->wakeups && !result)
             if (abx_dispatch_wait(&s->condition, &s->mutex, deadline) == -ETIMEDOUT && !s->wakeups)
                 result = TIMED_OUT;
@@ -55,7 +81,7 @@ intptr_t dispatch_semaphore_signal(id object)
     pthread_mutex_lock(&s->mutex);
     bool woken = s->value++ < 0;
     if (woken) {
-        s->wakeups++;
+        __atomic_fetch_add(&s->wakeups, 1, __ATOMIC_RELAXED);
         pthread_cond_signal(&s->condition);
     }
     pthread_mutex_unlock(&s->mutex);

@@ -251,6 +251,7 @@ struct abx_metal_queue_state {
     uint32_t outstanding;                                /* made and not yet complete or gone */
     bool threaded, stop;
     pthread_t thread;
+    _Atomic uint32_t commits; /* that the thread has to do with; wraps around */
 };
 
 struct abx_metal_queue {

@@ -128,6 +128,7 @@ uint64_t abx_client_queue_completed(const struct abx_client_queue *queue);
  * will be. */
 enum abx_client_wait_flag {
     ABX_WAIT_BACKGROUND = 1, /* a service thread's: sleeps at once, and is no round trip */
+    ABX_WAIT_SOON = 2, /* with it: looks for a moment first, since there are processors enough */
 };
 int abx_client_queue_wait(
         struct abx_client_queue *queue, uint64_t sequence, int64_t timeout_ns, unsigned flags);

@@ -13,7 +13,11 @@
 #define BLOCK_BYTES 256u
 #define SLAB_BYTES (2u << 20)
 #define SLAB_BLOCKS (SLAB_BYTES / BLOCK_BYTES)
-#define SMALL_BYTES (64u << 10) /* larger ones own a chunk */
+/* Larger ones own a chunk: making one, and registering it with a device, costs as much as copying
+ * so much. Those of pages begin with one. */
+#define SMALL_BYTES (1u << 20)
+#define PAGED_BLOCKS 256u /* so many blocks, 64 KiB, are pages */
+#define PAGE_BLOCKS (4096u / BLOCK_BYTES)
 /* Caller's memory with less than this in whole pages is copied instead: cheaper than two changes of
  * the address space, and nothing else that lies in its pages can be touched. */
 #define ADOPT_BYTES (1u << 20)
@@ -452,7 +456,9 @@ static bool slab_find(const struct slab *slab, uint32_t from, uint32_t count, ui
             i += 64;
             continue;
         }
-        run = bit_get(slab->used, i) ? 0 : run + 1;
+        /* A run of pages begins where a page does. */
+        bool begins = run || count <= PAGED_BLOCKS || i % PAGE_BLOCKS == 0;
+        run = bit_get(slab->used, i) || !begins ? 0 : run + 1;
         i++;
         if (run == count) {
             *ret = i - count;
