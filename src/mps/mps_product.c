@@ -219,7 +219,10 @@ void abx_mps_multiply(id command_buffer, const struct abx_mps_product *p, const 
         return;
     }
     uint32_t operations = abx_client_welcome(commands->base.client)->operations;
-    if (!(operations & ABX_OPERATION_MATRIX_MULTIPLY))
+    bool alike = elements[0] == elements[1] &&
+                 (elements[2] == elements[0] || elements[2] == ABX_ELEMENT_FLOAT32);
+    uint32_t needed = ABX_OPERATION_MATRIX_MULTIPLY | (alike ? 0 : ABX_OPERATION_MATRIX_MIXED);
+    if ((operations & needed) != needed)
         encode_kernel(commands, p, elements, what);
     else if (abx_metal_open_encoder(commands, "computeCommandEncoder"))
         encode_command(commands, p);

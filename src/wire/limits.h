@@ -22,6 +22,9 @@ enum abx_element {
  * faster than kernels. */
 #define ABX_OPERATION_MATRIX_MULTIPLY 1u
 #define ABX_OPERATION_TIMESTAMP 2u
+/* Products of matrices whatever the types of their elements; without it, of operands of one type,
+ * and results of that or of float. */
+#define ABX_OPERATION_MATRIX_MIXED 4u
 
 /* Functions and dynamic libraries that a pipeline is linked with: each is parsed again. */
 #define ABX_MAX_LINKS 128u

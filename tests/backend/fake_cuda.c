@@ -77,6 +77,7 @@ static struct abx_cu_event *events;
 static struct abx_cu_module *modules;
 static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
+static unsigned lt_objects; /* cuBLASLt's */
 static const char *failed;
 static bool initialised;
 static int hang; /* 1: the next kernel does not end; 2: the one after it */
@@ -153,11 +154,11 @@ const char *fake_left(void)
         n++;
     snprintf(text, sizeof text,
             "%u windows, %u mappings, %u registrations, %u host, %u device, streams %s, events %s, "
-            "modules %s, contexts %u",
+            "modules %s, contexts %u, objects of cuBLASLt %u",
             count[RESERVED], count[MAPPED], count[REGISTERED], count[HOST], count[DEVICE],
             streams ? "left" : "none", events ? "left" : "none", modules ? "left" : "none",
-            contexts);
-    if (!n && !streams && !events && !modules && !contexts)
+            contexts, lt_objects);
+    if (!n && !lt_objects && !streams && !events && !modules && !contexts)
         text[0] = 0;
     pthread_mutex_unlock(&lock);
     return text;
@@ -982,4 +983,171 @@ EXPORT int cuGetErrorString(int code, const char **ret)
 {
     *ret = "made up";
     return 0;
+}
+
+/* ---- cuBLASLt, as far as it is called: its functions have no declarations here */
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+struct lt {
+    enum { LT_HANDLE = 1, LT_DESC, LT_LAYOUT, LT_PREFERENCE } kind;
+    int type, batch, transposed[2];
+    uint64_t rows, columns;
+    int64_t row, stride;
+    uint32_t alignment;
+};
+
+static int lt_new(struct lt **ret, struct lt what)
+{
+    *ret = malloc(sizeof **ret);
+    **ret = what;
+    lt_objects++;
+    return leave(0);
+}
+
+static int lt_free(struct lt *o, int kind)
+{
+    pthread_mutex_lock(&lock);
+    MUST(o && (int)o->kind == kind);
+    free(o);
+    lt_objects--;
+    return leave(0);
+}
+
+EXPORT int cublasLtCreate(struct lt **ret)
+{
+    ENTER(true);
+    return lt_new(ret, (struct lt){.kind = LT_HANDLE});
+}
+
+EXPORT int cublasLtDestroy(struct lt *o)
+{
+    return lt_free(o, LT_HANDLE);
+}
+
+EXPORT int cublasLtMatmulDescCreate(struct lt **ret, int compute, int scale)
+{
+    ENTER(true);
+    MUST(compute == 68 && scale == 0);
+    return lt_new(ret, (struct lt){.kind = LT_DESC});
+}
+
+EXPORT int cublasLtMatmulDescSetAttribute(struct lt *o, int which, const void *value, size_t bytes)
+{
+    ENTER(true);
+    MUST(o->kind == LT_DESC && (which == 3 || which == 4) && bytes == 4);
+    MUST(*(const int *)value == 1);
+    o->transposed[which - 3] = 1;
+    return leave(0);
+}
+
+EXPORT int cublasLtMatmulDescDestroy(struct lt *o)
+{
+    return lt_free(o, LT_DESC);
+}
+
+EXPORT int cublasLtMatrixLayoutCreate(
+        struct lt **ret, int type, uint64_t rows, uint64_t columns, int64_t row)
+{
+    ENTER(true);
+    MUST((type == 0 || type == 2 || type == 14) && rows && columns && row >= (int64_t)rows);
+    return lt_new(ret, (struct lt){.kind = LT_LAYOUT,
+                               .type = type,
+                               .rows = rows,
+                               .columns = columns,
+                               .row = row,
+                               .batch = 1});
+}
+
+EXPORT int cublasLtMatrixLayoutSetAttribute(
+        struct lt *o, int which, const void *value, size_t bytes)
+{
+    ENTER(true);
+    MUST(o->kind == LT_LAYOUT && ((which == 5 && bytes == 4) || (which == 6 && bytes == 8)));
+    if (which == 5)
+        o->batch = *(const int *)value;
+    else
+        o->stride = *(const int64_t *)value;
+    return leave(0);
+}
+
+EXPORT int cublasLtMatrixLayoutDestroy(struct lt *o)
+{
+    return lt_free(o, LT_LAYOUT);
+}
+
+EXPORT int cublasLtMatmulPreferenceCreate(struct lt **ret)
+{
+    ENTER(true);
+    return lt_new(ret, (struct lt){.kind = LT_PREFERENCE});
+}
+
+EXPORT int cublasLtMatmulPreferenceSetAttribute(
+        struct lt *o, int which, const void *value, size_t bytes)
+{
+    ENTER(true);
+    MUST(o->kind == LT_PREFERENCE && (which == 1 ? bytes == 8 : which >= 5 && which <= 8));
+    if (which == 5)
+        o->alignment = *(const uint32_t *)value;
+    return leave(0);
+}
+
+EXPORT int cublasLtMatmulPreferenceDestroy(struct lt *o)
+{
+    return lt_free(o, LT_PREFERENCE);
+}
+
+/* Operands as they lie: rows and columns of op(). */
+static bool lt_fits(const struct lt *o, bool transposed, uint64_t rows, uint64_t columns)
+{
+    return o->kind == LT_LAYOUT && (transposed ? o->columns : o->rows) == rows &&
+           (transposed ? o->rows : o->columns) == columns;
+}
+
+struct lt_result {
+    uint64_t algorithm[8];
+    size_t workspace;
+    int state;
+    float waves;
+    int reserved[4];
+};
+
+EXPORT int cublasLtMatmulAlgoGetHeuristic(const struct lt *handle, const struct lt *d,
+        const struct lt *a, const struct lt *b, const struct lt *c, const struct lt *to,
+        const struct lt *preference, int asked, struct lt_result *ret, int *ret_count)
+{
+    ENTER(true);
+    MUST(handle->kind == LT_HANDLE && d->kind == LT_DESC && asked == 1 && c == to);
+    MUST(preference->kind == LT_PREFERENCE && preference->alignment >= 2);
+    uint64_t inner = d->transposed[0] ? a->rows : a->columns;
+    MUST(lt_fits(a, d->transposed[0], c->rows, inner));
+    MUST(lt_fits(b, d->transposed[1], inner, c->columns) && a->type == b->type);
+    *ret = (struct lt_result){.algorithm = {1234}};
+    *ret_count = c->rows == 13 ? 0 : 1; /* there is no way */
+    return leave(0);
+}
+
+static size_t lt_bytes(const struct lt *o)
+{
+    int64_t elements =
+            (int64_t)(o->columns - 1) * o->row + (int64_t)o->rows + (o->batch - 1) * o->stride;
+    return (size_t)elements * (o->type == 0 ? 4 : 2);
+}
+
+EXPORT int cublasLtMatmul(const struct lt *handle, const struct lt *d, const void *alpha,
+        const void *at, const struct lt *a, const void *bt, const struct lt *b, const void *beta,
+        const void *ct, const struct lt *c, void *to, const struct lt *dt,
+        const uint64_t *algorithm, void *workspace, size_t bytes, abx_cu_stream s)
+{
+    ENTER(true);
+    MUST(handle->kind == LT_HANDLE && d->kind == LT_DESC && *(const float *)alpha == 2);
+    MUST(*(const float *)beta == 0 && ct == to && c == dt && algorithm[0] == 1234);
+    MUST(is_usable((abx_cu_address)(uintptr_t)workspace, bytes));
+    MUST(is_usable((abx_cu_address)(uintptr_t)at, lt_bytes(a)));
+    MUST(is_usable((abx_cu_address)(uintptr_t)bt, lt_bytes(b)));
+    MUST(is_usable((abx_cu_address)(uintptr_t)to, lt_bytes(c)));
+    return leave(add_op(s, (struct op){.kind = FILL,
+                                   .to = (abx_cu_address)(uintptr_t)to,
+                                   .bytes = lt_bytes(c),
+                                   .value = 42}));
 }

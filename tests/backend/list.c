@@ -18,4 +18,5 @@ const struct abx_backend *const abx_backends[] = {&abx_backend_cpu, &abx_backend
 
 /* The cuda backend's driver is the one that is made up (fake_cuda.c). */
 const char *const abx_cuda_library = FAKE_CUDA;
+const char *const abx_cuda_matrix_libraries[] = {"libarcbox-no-such-library.so", FAKE_CUDA, NULL};
 const char *const abx_cuda_control_file = "/dev/null";

@@ -15,6 +15,7 @@
 
 /* In the place of src/backend/cuda/library.c. */
 const char *const abx_cuda_library = FAKE_CUDA;
+const char *const abx_cuda_matrix_libraries[] = {"libarcbox-no-such-library.so", FAKE_CUDA, NULL};
 const char *const abx_cuda_control_file = "/dev/null";
 
 #define CUDA (&abx_backend_cuda)
@@ -178,10 +179,36 @@ static void add_dispatches(struct batch *b, struct world *w, unsigned count)
     }
 }
 
+/* 3 x 5 halves times 5 x 4, twice: the result lies in rows of 7. */
+static int multiply(struct world *w, uint32_t columns, uint32_t result, bool transposed)
+{
+    struct batch b;
+    batch_init(&b);
+    struct abx_exec_matrix_multiply *c = batch_add(&b, ABX_EXEC_MATRIX_MULTIPLY, sizeof *c);
+    struct abx_exec_command head = c->head;
+    *c = (struct abx_exec_matrix_multiply){.head = head,
+            .left = {w->import, 2, 40, transposed ? 6 : 10, ABX_ELEMENT_FLOAT16},
+            .right = {w->private, 1 << 20, 0, 2 * columns, ABX_ELEMENT_FLOAT16},
+            .result = {w->import, PAGE, 84, 28, result},
+            .rows = 3,
+            .columns = columns,
+            .inner = 5,
+            .batch = 2,
+            .transpose_left = transposed,
+            .alpha = 2};
+    batch_submit(&b, w->queue, CUDA);
+    int error = batch_wait(&b);
+    batch_finish(&b);
+    return error;
+}
+
 /* Everything a command buffer can have, and what it does to memory. */
 static int run_all(struct world *w, struct abx_event *event, int *ret_error)
 {
     struct batch b;
+    *ret_error = multiply(w, 4, ABX_ELEMENT_FLOAT32, false);
+    if (*ret_error)
+        return 0;
     batch_init(&b);
     memset(w->shared, 1, 2 * PAGE);
     ((uint32_t *)w->shared)[8] = 3; /* groups of the indirect dispatch */
@@ -312,6 +339,27 @@ static int test_files(void)
     /* Where shared memory is it cannot be. */
     CHECK(!load(&w, w.shared + 8 * PAGE));
     CHECK(!load(&w, w.window + WINDOW - PAGE));
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static int test_matrices(void)
+{
+    struct world w;
+    struct abx_device_info info;
+    CHECK(make_world(&w) == 0);
+    CUDA->device->info(w.device, &info);
+    CHECK(info.operations == ABX_OPERATION_MATRIX_MULTIPLY);
+    memset(w.shared, 1, 2 * PAGE);
+    CHECK(multiply(&w, 4, ABX_ELEMENT_FLOAT32, false) == 0);
+    CHECK(w.shared[PAGE - 1] == 1 && w.shared[PAGE] == 42);
+    CHECK(w.shared[PAGE + 84 + 2 * 28 + 15] == 42 && w.shared[PAGE + 84 + 2 * 28 + 16] == 1);
+    CHECK(multiply(&w, 4, ABX_ELEMENT_FLOAT16, true) == 0);
+    CHECK(multiply(&w, 13, ABX_ELEMENT_FLOAT16, false) == ABX_EXEC_NOT_PERMITTED);
+    CHECK(multiply(&w, 4, ABX_ELEMENT_BFLOAT16, false) == ABX_EXEC_NOT_PERMITTED);
+    for (uint32_t columns = 14; columns < 14 + 70; columns++) /* more kinds than are remembered */
+        CHECK(multiply(&w, columns % 7 + 1, ABX_ELEMENT_FLOAT32, columns & 1) == 0);
     end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
@@ -569,13 +617,13 @@ int main(void)
         const char *name;
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
-            {"files", test_files}, {"replay", test_replay}, {"grids", test_grids},
-            {"endless", test_endless}, {"endless_long", test_endless_long}, {"fault", test_fault},
-            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
-            {"losses", test_losses}};
+            {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
+            {"grids", test_grids}, {"endless", test_endless}, {"endless_long", test_endless_long},
+            {"fault", test_fault}, {"out_of_memory", test_out_of_memory},
+            {"refusals", test_refusals}, {"losses", test_losses}};
     char why[192], names[2][64];
     int bad = 0;
-    CHECK(CUDA->usable(why, sizeof why) == 0);
+    CHECK(CUDA->usable(why, sizeof why) == 0 && CUDA->prepare(why, sizeof why) == 0);
     CHECK(CUDA->probe(names, 2) == 1 && strcmp(names[0], "Fake GPU") == 0);
     void *driver = dlopen(FAKE_CUDA, RTLD_NOW);
     CHECK(driver);

@@ -48,7 +48,7 @@ int abx_cpu_matrix_prepare(char *ret_why, size_t capacity)
 
 uint32_t abx_cpu_matrix_operations(void)
 {
-    return sgemm ? ABX_OPERATION_MATRIX_MULTIPLY : 0;
+    return sgemm ? ABX_OPERATION_MATRIX_MULTIPLY | ABX_OPERATION_MATRIX_MIXED : 0;
 }
 
 /* ---- one product */

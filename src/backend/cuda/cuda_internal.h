@@ -73,6 +73,7 @@ struct abx_device {
     struct abx_device_memory *imports, **imports_end;
     struct abx_device_memory *live; /* imported, and not destroyed */
     bool closing;
+    struct lt_handle *matrices; /* matrix.c; NULL: there is no library for them */
     uint32_t spin_ns;
 };
 #define ABX_CUDA_QUEUES (64u * 64u)
@@ -115,6 +116,11 @@ void abx_cuda_file_close(struct abx_device_memory *m);
 /* What has been written to the file is there for what is issued from now on. -EFAULT: part of what
  * is used is behind its end by now; or another -errno. */
 int abx_cuda_file_renew(const struct abx_exec_resource *resource);
+
+/* matrix.c */
+void abx_cuda_matrix_prepare(void);
+void abx_cuda_matrix_open(struct abx_device *device);
+void abx_cuda_matrix_close(struct abx_device *device);
 
 /* pipeline.c */
 extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;

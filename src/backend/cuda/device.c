@@ -101,6 +101,8 @@ static void close_device(struct abx_device *device)
 {
     abx_cuda_memory_close(device);
     if (device->context)
+        abx_cuda_matrix_close(device);
+    if (device->context)
         (void)abx_cu.context_destroy(device->context);
     pthread_cond_destroy(&device->import_wake);
     pthread_mutex_destroy(&device->lock);
@@ -185,6 +187,8 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     r = open_context(device);
     if (r == 0)
         r = warm_up(device);
+    if (r == 0)
+        abx_cuda_matrix_open(device);
     if (r < 0) {
         close_device(device);
         return r;
@@ -218,6 +222,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->apple_family = 7;
     info->metal3 = 1;
     info->addresses = ABX_ADDRESS_GUEST;
+    info->operations = device->matrices ? ABX_OPERATION_MATRIX_MULTIPLY : 0;
 }
 
 static const struct abx_device_ops device_ops = {

@@ -174,5 +174,7 @@ void abx_cuda_error_text(int result, char text[128]);
 /* library.c: what is opened, and the file that says that there is an NVIDIA driver. Programs of
  * tests have names of their own. */
 extern const char *const abx_cuda_library, *const abx_cuda_control_file;
+/* Of cuBLASLt, those to take first; the last is NULL. */
+extern const char *const abx_cuda_matrix_libraries[];
 
 #endif

@@ -3,3 +3,4 @@
 
 const char *const abx_cuda_library = "libcuda.so.1";
 const char *const abx_cuda_control_file = "/dev/nvidiactl";
+const char *const abx_cuda_matrix_libraries[] = {"libcublasLt.so.13", "libcublasLt.so.12", NULL};

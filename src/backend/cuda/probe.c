@@ -122,5 +122,7 @@ int abx_cuda_prepare(char *ret_why, size_t capacity)
     }
     for (size_t i = 0; i < ABX_ARRAY_SIZE(more); i++)
         (void)dlopen(more[i], RTLD_NOW | RTLD_LOCAL);
+    abx_cuda_matrix_prepare();
+    abx_short_slices(); /* this process computes nothing itself */
     return 0;
 }

@@ -12,6 +12,10 @@
 #define ABX_CUDA_BATCH_DISPATCHES 256u
 /* What overlaps itself is copied through this. */
 #define ABX_CUDA_BOUNCE_BYTES (1u << 20)
+/* What cuBLASLt works in, once a queue multiplies; and how many kinds of products are remembered.
+ */
+#define ABX_CUDA_WORKSPACE_BYTES (32u << 20)
+#define ABX_CUDA_PRODUCTS 32u
 #define ABX_CUDA_MARKS 256u
 /* Kernels between two marks: how exactly it is known what runs. */
 #define ABX_CUDA_MARK_EVERY 64u
@@ -98,6 +102,9 @@ struct abx_queue {
     uint32_t commands;   /* the same, counted */
     size_t looked_until; /* dispatches below this are no replay */
     struct abx_cuda_replay *replays;
+    /* matrix.c */
+    struct abx_cuda_product *products;
+    abx_cu_address workspace;
 };
 
 /* One dispatch as the driver wants it. */
@@ -138,6 +145,10 @@ void abx_cuda_end_wait(struct abx_queue *q);
  * are. */
 enum abx_cuda_step abx_cuda_replay(struct abx_queue *q);
 void abx_cuda_replay_close(struct abx_queue *q);
+
+/* matrix.c: the next command, a product. */
+enum abx_cuda_step abx_cuda_multiply(struct abx_queue *q, const struct abx_exec_matrix_multiply *c);
+void abx_cuda_matrix_queue_close(struct abx_queue *q);
 
 /* Its words are in place before anything is issued. */
 int abx_cuda_submit_open(struct abx_queue *q);

@@ -474,8 +474,9 @@ enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_com
         return abx_cuda_mark(q, ABX_CUDA_MARK_SIGNAL, e->event, e->value) ? ABX_CUDA_STEP_ON
                                                                           : ABX_CUDA_STEP_BLOCKED;
     }
-    case ABX_EXEC_MATRIX_MULTIPLY: /* neither is among the operations */
-    case ABX_EXEC_TIMESTAMP:
+    case ABX_EXEC_MATRIX_MULTIPLY:
+        return abx_cuda_multiply(q, (const struct abx_exec_matrix_multiply *)c);
+    case ABX_EXEC_TIMESTAMP: /* not among the operations */
         return refuse(q, ABX_EXEC_NOT_PERMITTED);
     case ABX_EXEC_BARRIER:
     case ABX_EXEC_WAIT_FENCE:
@@ -506,6 +507,7 @@ void abx_cuda_submit_close(struct abx_queue *q)
     if (q->staging_address)
         (void)abx_cu.free(q->staging_address);
     abx_cuda_replay_close(q);
+    abx_cuda_matrix_queue_close(q);
     if (q->bounce)
         (void)abx_cu.free(q->bounce);
 }
