@@ -132,6 +132,9 @@ ssize_t abx_sock_receive(
 int abx_futex_wait(const uint32_t *word, uint32_t expected, int64_t timeout_ns);
 void abx_futex_wake(const uint32_t *word, int waiters);
 
+/* That this process may use; at least 1. */
+unsigned abx_processors(void);
+
 /* Of the calling thread, and of those that it makes: it runs for short moments, and is to run soon
  * when it is woken where other threads use up their slices. Nothing where the kernel has no such
  * thing (before 6.12). */

@@ -1,6 +1,7 @@
 /* base: this process's own file, and lines for its log. */
 #include "base/base.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -29,6 +30,12 @@ int abx_own_folder(char ret_path[PATH_MAX])
     *slash = 0;
     memcpy(ret_path, path, (size_t)(slash - path) + 1);
     return 0;
+}
+
+unsigned abx_processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
 /* struct sched_attr's beginning, which not every C library has. */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "dispatch/dispatch.h"
 #include "metal/metal_wrap.h"
 
 #define QUEUE_PATIENCE_NS                                                                          \
@@ -326,7 +325,7 @@ static bool look_for_commits(struct abx_metal_queue_state *state, uint64_t until
 static void *completion_thread(void *user)
 {
     struct abx_metal_queue_state *state = user;
-    bool many = abx_pool_width() >= LOOK_CPUS;
+    bool many = abx_processors() >= LOOK_CPUS;
     unsigned flags = ABX_WAIT_BACKGROUND | (many ? ABX_WAIT_SOON : 0);
     uint64_t active = 0;
     abx_short_slices();

@@ -122,8 +122,19 @@ static void test_memory(void)
     CHECK(abx_client_alloc(c, 512, &a) == 0 && a.address == old);
     for (unsigned i = 0; i < 512; i++)
         CHECK(a.pointer[i] == 0); /* reused memory is zeroed */
-    CHECK(abx_client_alloc(c, 1 << 20, &big) == 0);
-    CHECK(big.chunk != a.chunk && big.offset == 0 && big.pointer[(1 << 20) - 1] == 0);
+    /* What is as large as a page begins with one; what is larger than 1 MiB has a chunk of its own.
+     */
+    CHECK(abx_client_alloc(c, 500000, &big) == 0);
+    CHECK(big.chunk == a.chunk && big.address % 4096 == 0 && (uintptr_t)big.pointer % 4096 == 0);
+    memset(big.pointer, 1, big.bytes);
+    old = big.address;
+    abx_client_free(c, &big);
+    CHECK(abx_client_alloc(c, 1 << 20, &big) == 0 && big.address == old);
+    for (unsigned i = 0; i < 1 << 20; i++)
+        CHECK(big.pointer[i] == 0);
+    abx_client_free(c, &big);
+    CHECK(abx_client_alloc(c, (1 << 20) + 1, &big) == 0);
+    CHECK(big.chunk != a.chunk && big.offset == 0 && big.pointer[1 << 20] == 0);
     big.pointer[0] = 1;
     abx_client_free(c, &big);
     abx_client_free(c, &a);
