@@ -77,6 +77,7 @@ static struct abx_cu_event *events;
 static struct abx_cu_module *modules;
 static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
+static unsigned waves;      /* of the graph that was made last */
 static unsigned lt_objects; /* cuBLASLt's */
 static const char *failed;
 static bool initialised;
@@ -87,7 +88,7 @@ static _Thread_local abx_cu_context current;
 EXPORT fake_cuda_fail fake_fail;
 EXPORT fake_cuda_calls fake_calls;
 EXPORT fake_cuda_launches fake_launches;
-EXPORT fake_cuda_graphs fake_graphs;
+EXPORT fake_cuda_graphs fake_graphs, fake_waves;
 EXPORT fake_cuda_hang fake_hang;
 EXPORT fake_cuda_left fake_left;
 
@@ -122,6 +123,14 @@ unsigned fake_launches(unsigned delay)
     unsigned n = launches;
     launches = 0;
     delay_us = delay;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+unsigned fake_waves(void)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = waves;
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -786,9 +795,12 @@ struct abx_cu_node {
     struct abx_cu_node *next;
     struct abx_cu_module *module;
     struct abx_ptx_dispatch head;
+    unsigned wave;
 };
 struct abx_cu_graph {
     struct abx_cu_node *first, *last;
+    bool followed;
+    unsigned members[514]; /* of each wave: kernels that run side by side */
 };
 struct abx_cu_exec {
     unsigned count;
@@ -810,9 +822,19 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
         size_t count, const struct abx_cu_kernel_node *what)
 {
     ENTER(true);
-    MUST(count <= 1 && (count ? *after == graph->last : !graph->first));
+    MUST(count <= 16 && (count || !graph->followed));
     MUST(what->grid[0] && what->block[0] <= 1024 && what->grid[1] <= 65535 && what->extra);
     struct abx_cu_node *n = calloc(1, sizeof *n);
+    n->wave = 1;
+    for (size_t i = 0; i < count; i++) { /* all of the wave before, and nothing else */
+        MUST(after[i] && (!i || after[i]->wave == after[0]->wave));
+        n->wave = after[i]->wave + 1;
+        graph->followed = true;
+    }
+    MUST(!graph->last || n->wave == graph->last->wave || n->wave == graph->last->wave + 1);
+    MUST(!count || count == graph->members[after[0]->wave]);
+    graph->members[n->wave]++;
+    waves = n->wave;
     n->module = find_module(what->function);
     memcpy(&n->head, what->extra[1], sizeof n->head);
     if (graph->last)

@@ -25,7 +25,7 @@ const char *const abx_cuda_control_file = "/dev/null";
 static fake_cuda_fail *fail;
 static fake_cuda_calls *calls;
 static fake_cuda_launches *launches;
-static fake_cuda_graphs *graphs;
+static fake_cuda_graphs *graphs, *waves;
 static fake_cuda_hang *hang;
 static fake_cuda_left *left;
 
@@ -444,6 +444,40 @@ static int test_replay(void)
     return 0;
 }
 
+/* Which kernels may overlap is what tells one run from another, too. */
+static int test_side_by_side(void)
+{
+    static const struct {
+        unsigned dispatches, barrier_after;
+        bool concurrent;
+        unsigned waves;
+    } tests[] = {{12, 0, false, 12}, {12, 0, true, 1}, {12, 3, true, 5}, {40, 0, true, 3},
+            {40, 20, true, 5}};
+    struct world w;
+    CHECK(make_world(&w) == 0);
+    for (size_t t = 0; t < ABX_ARRAY_SIZE(tests); t++)
+        for (int round = 0; round < 3; round++) {
+            struct batch b;
+            batch_init(&b);
+            for (unsigned i = 0; i < tests[t].dispatches; i++) {
+                size_t at = b.bytes;
+                add_dispatches(&b, &w, 1);
+                if (tests[t].concurrent)
+                    ((struct abx_exec_command *)(void *)(b.data + at))->flags = ABX_EXEC_CONCURRENT;
+                if (tests[t].barrier_after && i % tests[t].barrier_after == 0)
+                    batch_add(&b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
+            }
+            graphs();
+            batch_submit(&b, w.queue, CUDA);
+            CHECK(batch_wait(&b) == 0);
+            batch_finish(&b);
+            CHECK(graphs() == (round > 0) && (!round || waves() == tests[t].waves));
+        }
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
 static int test_grids(void)
 {
     struct world w;
@@ -618,9 +652,10 @@ int main(void)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
-            {"grids", test_grids}, {"endless", test_endless}, {"endless_long", test_endless_long},
-            {"fault", test_fault}, {"out_of_memory", test_out_of_memory},
-            {"refusals", test_refusals}, {"losses", test_losses}};
+            {"side_by_side", test_side_by_side}, {"grids", test_grids}, {"endless", test_endless},
+            {"endless_long", test_endless_long}, {"fault", test_fault},
+            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
+            {"losses", test_losses}};
     char why[192], names[2][64];
     int bad = 0;
     CHECK(CUDA->usable(why, sizeof why) == 0 && CUDA->prepare(why, sizeof why) == 0);
@@ -631,6 +666,7 @@ int main(void)
     calls = (fake_cuda_calls *)dlsym(driver, "fake_calls");
     launches = (fake_cuda_launches *)dlsym(driver, "fake_launches");
     graphs = (fake_cuda_graphs *)dlsym(driver, "fake_graphs");
+    waves = (fake_cuda_graphs *)dlsym(driver, "fake_waves");
     hang = (fake_cuda_hang *)dlsym(driver, "fake_hang");
     left = (fake_cuda_left *)dlsym(driver, "fake_left");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {

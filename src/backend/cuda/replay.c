@@ -2,10 +2,10 @@
  *
  * Programs that train or infer commit the like of a command buffer over and over. A run of
  * dispatches that was issued before, the same kernels on the same memory in grids of the same size,
- * becomes a CUDA graph, one kernel after the other as in the stream; from then on it is one call,
- * at a seventh of the time. Inline bytes may differ: they lie in memory of the graph's, and are
- * copied there when they do. What is compared is all that a launch is made of, so that the result
- * is the same. */
+ * becomes a CUDA graph; from then on it is one call, at a seventh of the time. In it, kernels of a
+ * concurrent encoder that no barrier lies between run side by side, all others one after the other.
+ * Inline bytes may differ: they lie in memory of the graph's, and are copied there when they do.
+ * What is compared is all that a launch is made of, so that the result is the same. */
 #include "backend/cuda/queue.h"
 
 #include <stdlib.h>
@@ -80,7 +80,8 @@ static bool put_dispatch(
     if (!abx_cuda_describe(q, &l, c, q->number_at + run->commands, &head, &at) ||
             at - NOWHERE > MOST_INLINE)
         return false;
-    uint64_t fixed[2] = {c->pipeline->number, (uint64_t)l.shared << 32 | l.bytes};
+    uint64_t fixed[3] = {c->pipeline->number, (uint64_t)l.shared << 32 | l.bytes,
+            c->head.flags & ABX_EXEC_CONCURRENT};
     if (!put(run, fixed, sizeof fixed) || !put(run, l.parameters, l.bytes))
         return false;
     run->inline_bytes = at - NOWHERE;
@@ -93,7 +94,9 @@ static void measure(const struct abx_queue *q, struct run *run)
     size_t at = q->at;
     while (at < q->current->bytes && run->count < MOST) {
         const struct abx_exec_command *c = command_at(q, at);
-        if (!is_order(c) && !(c->op == ABX_EXEC_DISPATCH && put_dispatch(q, run, (const void *)c)))
+        static const uint64_t order = ~0ull; /* no pipeline's number */
+        if (is_order(c) ? !put(run, &order, sizeof order)
+                        : c->op != ABX_EXEC_DISPATCH || !put_dispatch(q, run, (const void *)c))
             break;
         at += c->bytes;
         run->commands++;
@@ -168,31 +171,54 @@ static void remember(struct abx_queue *q, struct run *run, uint64_t now)
 
 /* ---- graphs */
 
+/* Kernels that may run side by side, and those that they follow: each of these follows each of
+ * those. */
+#define MOST_SIDE_BY_SIDE 16u
+struct wave {
+    abx_cu_node before[MOST_SIDE_BY_SIDE], now[MOST_SIDE_BY_SIDE];
+    uint32_t before_count, now_count;
+};
+
+static void end_wave(struct wave *w)
+{
+    if (!w->now_count)
+        return;
+    memcpy(w->before, w->now, sizeof w->before);
+    w->before_count = w->now_count;
+    w->now_count = 0;
+}
+
+static int add_kernel(struct abx_queue *q, const struct abx_exec_dispatch *d, uint32_t number,
+        abx_cu_graph graph, abx_cu_address *inline_at, struct wave *w)
+{
+    struct abx_cuda_launch l;
+    struct abx_ptx_dispatch head;
+    (void)abx_cuda_describe(q, &l, d, number, &head, inline_at);
+    void *extra[] = {ABX_CU_LAUNCH_BUFFER, l.parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l.bytes, NULL};
+    struct abx_cu_kernel_node node = {.function = d->pipeline->function,
+            .grid = {head.groups[0], head.groups[1], head.groups[2]},
+            .block = {d->threadgroup[0] * d->threadgroup[1] * d->threadgroup[2], 1, 1},
+            .shared = l.shared,
+            .extra = extra};
+    if (!(d->head.flags & ABX_EXEC_CONCURRENT) || w->now_count == MOST_SIDE_BY_SIDE)
+        end_wave(w);
+    return abx_cu.graph_add_kernel(
+            &w->now[w->now_count++], graph, w->before, w->before_count, &node);
+}
+
 static int add_kernels(
         struct abx_queue *q, const struct run *run, abx_cu_graph graph, abx_cu_address inline_at)
 {
-    abx_cu_node last = NULL;
+    struct wave w = {.before_count = 0};
     uint32_t number = q->number_at;
     int result = ABX_CU_OK;
     for (size_t at = q->at; at < run->end && !result; number++) {
         const struct abx_exec_command *c = command_at(q, at);
-        const struct abx_exec_dispatch *d = (const void *)c;
         at += c->bytes;
         if (is_order(c))
-            continue;
-        struct abx_cuda_launch l;
-        struct abx_ptx_dispatch head;
-        (void)abx_cuda_describe(q, &l, d, number, &head, &inline_at);
-        void *extra[] = {
-                ABX_CU_LAUNCH_BUFFER, l.parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l.bytes, NULL};
-        struct abx_cu_kernel_node node = {.function = d->pipeline->function,
-                .grid = {head.groups[0], head.groups[1], head.groups[2]},
-                .block = {d->threadgroup[0] * d->threadgroup[1] * d->threadgroup[2], 1, 1},
-                .shared = l.shared,
-                .extra = extra};
-        abx_cu_node made;
-        result = abx_cu.graph_add_kernel(&made, graph, &last, last ? 1 : 0, &node);
-        last = made;
+            end_wave(&w);
+        else
+            result = add_kernel(q, (const void *)c, number, graph, &inline_at, &w);
     }
     return result;
 }

@@ -132,6 +132,9 @@ void *abx_commands_append(struct decoder *d, enum abx_exec_op op, size_t bytes)
 
 void abx_commands_begin(struct decoder *d, bool concurrent)
 {
+    /* What a serial encoder began is over before the first of these, too. */
+    if (concurrent && d->submission->exec_bytes)
+        abx_commands_append(d, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
     d->concurrent = concurrent;
     d->pipeline = NULL;
     d->bound = 0;
