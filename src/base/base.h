@@ -140,6 +140,22 @@ unsigned abx_processors(void);
  * thing (before 6.12). */
 void abx_short_slices(void);
 
+/* Threads that look for news without a pause ask after each `look`: the clock before and after a
+ * few turns. Where that took so long that the thread cannot have run, others want the processor,
+ * and whoever looks does better to sleep, for a while: abx_crowded(). Of the whole process. */
+extern uint64_t abx_crowded_until; /* atomic */
+#define ABX_CROWDED_GAP_NS 50000u
+#define ABX_CROWDED_NS 50000000u
+static inline void abx_looked(uint64_t before, uint64_t now)
+{
+    if (__builtin_expect(now - before > ABX_CROWDED_GAP_NS, 0))
+        __atomic_store_n(&abx_crowded_until, now + ABX_CROWDED_NS, __ATOMIC_RELAXED);
+}
+static inline bool abx_crowded(uint64_t now)
+{
+    return now < __atomic_load_n(&abx_crowded_until, __ATOMIC_RELAXED);
+}
+
 static inline void abx_cpu_relax(void)
 {
 #if defined(__x86_64__)

@@ -32,6 +32,8 @@ int abx_own_folder(char ret_path[PATH_MAX])
     return 0;
 }
 
+uint64_t abx_crowded_until;
+
 unsigned abx_processors(void)
 {
     cpu_set_t set;

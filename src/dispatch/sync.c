@@ -39,14 +39,19 @@ enum { TIMED_OUT = 49 }; /* not 0 is what is promised */
 static void look_for_signal(struct semaphore *s, uint64_t deadline)
 {
     uint32_t most = s->look_ns;
-    uint64_t now = abx_now_ns(), end = now + most < deadline ? now + most : deadline;
+    uint64_t now = abx_now_ns(), end = now + most < deadline ? now + most : deadline, before;
     bool found = false;
+    if (abx_crowded(now))
+        return;
     pthread_mutex_unlock(&s->mutex);
-    for (; !found && now < end; now = abx_now_ns())
+    for (; !found && now < end; abx_looked(before, now)) {
         for (int i = 0; i < 16 && !found; i++) {
             abx_cpu_relax();
             found = __atomic_load_n(&s->wakeups, __ATOMIC_RELAXED) != 0;
         }
+        before = now;
+        now = abx_now_ns();
+    }
     pthread_mutex_lock(&s->mutex);
     most = found ? most + most / 4 : most - most / 8;
     s->look_ns = most < LOOK_LEAST_NS ? LOOK_LEAST_NS : most > LOOK_MOST_NS ? LOOK_MOST_NS : most;

@@ -310,14 +310,18 @@ static bool look_for_commits(struct abx_metal_queue_state *state, uint64_t until
 {
     uint32_t seen = atomic_load(&state->commits);
     bool some = false;
-    if (abx_now_ns() >= until)
+    uint64_t now = abx_now_ns(), before;
+    if (now >= until || abx_crowded(now))
         return false;
     pthread_mutex_unlock(&state->lock);
-    while (!some && abx_now_ns() < until)
+    for (; !some && now < until; abx_looked(before, now)) {
         for (int i = 0; i < 16 && !some; i++) {
             abx_cpu_relax();
             some = atomic_load(&state->commits) != seen;
         }
+        before = now;
+        now = abx_now_ns();
+    }
     pthread_mutex_lock(&state->lock);
     return true;
 }

@@ -291,7 +291,8 @@ int abx_client_queue_wait(
     uint64_t start = abx_now_ns();
     if (!(flags & ABX_WAIT_BACKGROUND) && wait_spinning(queue, sequence, start))
         return 0;
-    if (flags & ABX_WAIT_SOON && spin_until(queue, sequence, start + SPIN_MAX_NS))
+    if (flags & ABX_WAIT_SOON && !abx_crowded(start) &&
+            spin_until(queue, sequence, start + SPIN_MAX_NS))
         return 0;
     const _Atomic uint64_t *word = &client->host->completed[queue->slot];
     for (;;) {

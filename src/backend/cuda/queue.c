@@ -15,6 +15,7 @@
 #define SLEEP_PART 256u
 #define SLEEP_LEAST_NS 5000u
 #define SLEEP_MOST_NS 200000u
+#define CROWDED_SPIN_NS 4000u
 #define THREAD_PATIENCE_MS 100
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */
 
@@ -274,12 +275,16 @@ static void wait_for_news(struct abx_queue *q)
         sleep_until_roused(q, -1);
         return;
     }
-    for (; now < begin + q->device->spin_ns; now = abx_now_ns())
+    uint64_t spin = abx_crowded(now) ? CROWDED_SPIN_NS : q->device->spin_ns, before = now;
+    for (; now < begin + spin; abx_looked(before, now)) {
         for (int i = 0; i < 16; i++) {
             if (has_news(q))
                 return;
             abx_cpu_relax();
         }
+        before = now;
+        now = abx_now_ns();
+    }
     while (!has_news(q) && !q->lost) {
         if (!q->mark_count && !q->unmarked) {
             sleep_until_roused(q, -1);
