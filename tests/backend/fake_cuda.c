@@ -782,6 +782,7 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
     struct abx_cu_module *m = find_module(function);
     MUST(x && y && z && x <= 0x7fffffff && y <= 65535 && z <= 65535);
     MUST(bx && bx <= 1024 && by == 1 && bz == 1 && shared <= 49152 && !parameters);
+    MUST(!extra || (shared >= 1024 && shared % 16 == 0));
     MUST(!extra || (extra[0] == ABX_CU_LAUNCH_BUFFER && extra[2] == ABX_CU_LAUNCH_BUFFER_SIZE &&
                            *(size_t *)extra[3] <= 4096 && !extra[4]));
     m->running++;
@@ -823,6 +824,7 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
 {
     ENTER(true);
     MUST(count <= 16 && (count || !graph->followed));
+    MUST(what->shared >= 1024 && what->shared % 16 == 0); /* with what is behind it */
     MUST(what->grid[0] && what->block[0] <= 1024 && what->grid[1] <= 65535 && what->extra);
     struct abx_cu_node *n = calloc(1, sizeof *n);
     n->wave = 1;

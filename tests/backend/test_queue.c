@@ -285,6 +285,7 @@ static int suite(const struct abx_backend *of)
     struct check_suite s = {.cases = cases,
             .count = ABX_ARRAY_SIZE(cases) - (of->native ? 0 : 1),
             .seconds = 60,
+            .keeps = of->target == ABX_TARGET_HOST ? 0 : 64, /* a driver's own */
             .before = start,
             .after = stop};
     backend = of;

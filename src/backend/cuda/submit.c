@@ -11,6 +11,10 @@
 
 #define MAX_GRID_X 0x7fffffffu
 #define MAX_GRID_YZ 65535u
+/* Behind a kernel's threadgroup memory: programs ask for less than they use (ggml's attention with
+ * keys longer than its values), and Apple's GPUs hand it out in larger pieces; here it would trap.
+ */
+#define SLACK_BYTES 1024u
 /* Of one dispatch, whose grid is larger than CUDA's. */
 #define MAX_LAUNCHES (1u << 17)
 
@@ -214,9 +218,11 @@ static int put_threadgroup(struct abx_cuda_launch *l, const struct abx_exec_disp
         l->shared += (uint32_t)abx_align_up(bytes, 16);
         put(l, &offset, sizeof offset);
     }
-    return l->shared > ABX_MAX_THREADGROUP_BYTES + 16 * ABX_MAX_THREADGROUP_BINDINGS
-                   ? ABX_EXEC_INVALID_RESOURCE
-                   : ABX_EXEC_OK;
+    if (l->shared > ABX_MAX_THREADGROUP_BYTES + 16 * ABX_MAX_THREADGROUP_BINDINGS)
+        return ABX_EXEC_INVALID_RESOURCE;
+    if (info->threadgroup_count)
+        l->shared += SLACK_BYTES;
+    return ABX_EXEC_OK;
 }
 
 /* The grid in threads; an indirect one is the guest's memory, and in q->read. */
