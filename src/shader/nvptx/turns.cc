@@ -14,16 +14,26 @@
 
 using namespace llvm;
 
-static const unsigned most_turns = 64, most_instructions = 8192;
+static const unsigned most_turns = 64, most_instructions = 2048;
 
-/* Which of a private array's elements it is differs from turn to turn. */
+/* Arrays of anything else make much code of it, and little is won. */
+static bool is_array_of_pointers(const Value *v)
+{
+    const auto *alloca = dyn_cast<AllocaInst>(v);
+    Type *type = alloca ? alloca->getAllocatedType() : nullptr;
+    while (type && type->isArrayTy())
+        type = type->getArrayElementType();
+    return type && type->isPointerTy();
+}
+
+/* Which of such an array's elements it is differs from turn to turn. */
 static bool indexes_private(const Loop &loop)
 {
     for (const BasicBlock *block : loop.blocks())
         for (const Instruction &in : *block) {
             const auto *gep = dyn_cast<GetElementPtrInst>(&in);
             if (!gep || gep->hasAllConstantIndices() ||
-                    !isa<AllocaInst>(getUnderlyingObject(gep->getPointerOperand())))
+                    !is_array_of_pointers(getUnderlyingObject(gep->getPointerOperand())))
                 continue;
             for (const Use &index : gep->indices())
                 if (!loop.isLoopInvariant(index))
@@ -32,11 +42,20 @@ static bool indexes_private(const Loop &loop)
     return false;
 }
 
-static unsigned instructions_of(const Loop &loop)
+/* Instructions of a turn, with those of loops in it as often as they turn. */
+static unsigned instructions_of(const Loop &loop, const LoopInfo &loops, ScalarEvolution &counts)
 {
     unsigned count = 0;
     for (const BasicBlock *block : loop.blocks())
-        count += (unsigned)block->size();
+        if (loops.getLoopFor(block) == &loop)
+            count += (unsigned)block->size();
+    for (const Loop *inner : loop) {
+        unsigned turns =
+                std::max(1u, std::min(most_turns, counts.getSmallConstantTripCount(inner)));
+        count += turns * instructions_of(*inner, loops, counts);
+        if (count > most_instructions)
+            return most_instructions + 1;
+    }
     return count;
 }
 
@@ -52,7 +71,7 @@ void nvptx_turns(LLVMValueRef function)
     for (Loop *loop : loops.getLoopsInPreorder()) {
         unsigned turns = counts.getSmallConstantTripCount(loop);
         if (turns < 2 || turns > most_turns || !indexes_private(*loop) ||
-                turns * instructions_of(*loop) > most_instructions ||
+                turns * instructions_of(*loop, loops, counts) > most_instructions ||
                 findStringMetadataForLoop(loop, "llvm.loop.unroll.disable"))
             continue;
         addStringMetadataToLoop(loop, "llvm.loop.unroll.full", 1);

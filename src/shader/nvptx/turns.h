@@ -1,4 +1,4 @@
-/* shader, private: loops whose turns each use other elements of a private array. Compiler process.
+/* shader, private: loops whose turns each use another pointer of a private array. Compiler process.
  */
 #ifndef ABX_SHADER_NVPTX_TURNS_H
 #define ABX_SHADER_NVPTX_TURNS_H

@@ -12,6 +12,7 @@ kernel void packed_loads(device const block *blocks [[buffer(0)]], device uint *
         uint i [[thread_position_in_grid]])
 {
     uint sum = blocks[i].scale;
+#pragma unroll
     for (uint k = 0; k < 8; k++)
         sum += blocks[i].numbers[k] * k;
     out[i] = sum;
