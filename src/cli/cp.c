@@ -3,6 +3,7 @@
  */
 #include "cli/copy_stream.h"
 #include "cli/join.h"
+#include "cli/vm/enter.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -36,18 +37,27 @@ static void read_words(int fd, char *text)
             *p = '?';
 }
 
+/* The machine's own user is who its command is, and files are to be that one's. */
+static pid_t start_in_machine(
+        const struct abx_container *c, bool to_container, char *path, int in, int out, int words)
+{
+    char *line[] = {"-C", to_container ? "in" : "out", "--", path, NULL};
+    char *as_user[] = {"-u", (char *)c->user, line[0], line[1], line[2], line[3], NULL};
+    bool own = geteuid() != 0 && c->user[0];
+    struct abx_vm_entry entry = {.words = own ? as_user : line};
+    return abx_vm_enter_child(c, &entry, in, out, words);
+}
+
 /* The container's end: a process to wait for. */
 static pid_t start(
         const struct abx_container *c, bool to_container, char *path, int data, int words)
 {
     char *line[] = {"-C", to_container ? "in" : "out", "--", path, NULL}, text[512] = "";
     int null = open("/dev/null", O_RDWR | O_CLOEXEC), init;
-    struct abx_join join = {.words = line,
-            .in = to_container ? data : null,
-            .out = to_container ? null : data,
-            .err = words,
-            .terminal = -1};
-    pid_t pid = abx_join_start(c, &join, &init, text, sizeof text);
+    int in = to_container ? data : null, out = to_container ? null : data;
+    struct abx_join join = {.words = line, .in = in, .out = out, .err = words, .terminal = -1};
+    pid_t pid = abx_vm_is(c) ? start_in_machine(c, to_container, path, in, out, words)
+                             : abx_join_start(c, &join, &init, text, sizeof text);
     if (pid < 0)
         abx_die(ABX_EXIT_OWN, "%s", text);
     close(null);

@@ -1,6 +1,7 @@
 /* arcbox exec: another command in a container that runs. Bytes go through pipes or a terminal of
  * the container's, so that it gets no descriptor of whoever called. */
 #include "cli/join.h"
+#include "cli/vm/enter.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -55,7 +56,7 @@ static const char *user_of(const struct request *r, const struct abx_container *
         more = strspn(r->user + digits + 1, "0123456789");
     if (!digits || r->user[digits + (more ? more + 1 : 0)])
         abx_die(ABX_EXIT_OWN, "--user %s: expected numbers, UID or UID:GID", r->user);
-    if (geteuid() != 0)
+    if (geteuid() != 0 && !abx_vm_is(c))
         abx_die(ABX_EXIT_OWN, "--user cannot be used here: a container of an ordinary user has one "
                               "user only, whom `arcbox run --user` names");
     return more ? r->user : abx_xprintf("%.*s:0", (int)digits, r->user);
@@ -71,7 +72,7 @@ static char **words_of(const struct request *r, const struct abx_container *c, i
     words[n++] = abx_xprintf("%lx", abx_supervise_ignored());
     words[n++] = "-w";
     words[n++] = (char *)(r->workdir ? r->workdir : c->workdir[0] ? c->workdir : "/");
-    if (abx_join_shares_processes(c))
+    if (!abx_vm_is(c) && abx_join_shares_processes(c))
         words[n++] = "-p";
     if (user) {
         words[n++] = "-u";
@@ -142,6 +143,17 @@ static int exec_in(
     return r->detach ? 0 : abx_supervise(&outside);
 }
 
+static int exec_in_machine(
+        struct request *r, const struct abx_container *c, char **command, int count)
+{
+    abx_supervise_prepare(); /* which finds out what our caller had ignored */
+    struct abx_vm_entry entry = {.words = words_of(r, c, -1, command, count),
+            .env = r->env,
+            .tty = r->tty,
+            .detached = r->detach};
+    return abx_vm_enter(c, &entry);
+}
+
 int abx_do_exec(int argc, char **argv)
 {
     struct request r = {0};
@@ -159,5 +171,7 @@ int abx_do_exec(int argc, char **argv)
     if (r.tty && !isatty(0))
         abx_die(ABX_EXIT_OWN, "-t needs a terminal, and the input is none: leave it out");
     int at = strcmp(o.words[1], "--") == 0 && o.count > 2 ? 2 : 1;
+    if (abx_vm_is(c))
+        return exec_in_machine(&r, c, o.words + at, o.count - at);
     return exec_in(&r, c, o.words + at, o.count - at);
 }

@@ -5,7 +5,7 @@
  *
  *   arcbox-init [-t SOCKET] [-w FOLDER] [-i IGNORED] [-p] [-u UID:GID]
  *               [-r REPORT] [-l LIFE] [-x] -- COMMAND...
- *   arcbox-init -x -C in|out -- PATH    one end of `arcbox cp`
+ *   arcbox-init -x [-u UID:GID] -C in|out -- PATH    one end of `arcbox cp`
  *   arcbox-init -c             says that it runs, for `arcbox doctor`
  *
  * -u: who the command is; -t: open a terminal and send its master through SOCKET; -i: signals to
@@ -385,5 +385,9 @@ int main(int argc, char **argv)
     close_in(r.shares_processes, r.is_second);
     /* The caller's session may hold keys: of network file systems, of browsers. */
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-    return r.direction ? copy(r.direction, argv[optind]) : start_command(&r, argv + optind);
+    if (!r.direction)
+        return start_command(&r, argv + optind);
+    if (r.user)
+        become(r.user);
+    return copy(r.direction, argv[optind]);
 }

@@ -12,6 +12,7 @@
 #include "cli/run.h"
 #include "cli/sandbox.h"
 #include "cli/vm/box.h"
+#include "cli/vm/enter.h"
 #include "host/control/control.h"
 
 #include <fcntl.h>
@@ -453,7 +454,7 @@ static void detach(struct sandbox *s, struct abx_container *c)
 static void record(const struct sandbox *s, struct abx_container *c)
 {
     const struct abx_run *run = s->run;
-    snprintf(c->kind, sizeof c->kind, "sandbox");
+    snprintf(c->kind, sizeof c->kind, "%s", s->vm ? ABX_KIND_VM : "sandbox");
     snprintf(c->image, sizeof c->image, "%s", run->image);
     size_t n = 0;
     for (int i = 0; i < run->command_count && n + 1 < sizeof c->command; i++)
@@ -463,8 +464,12 @@ static void record(const struct sandbox *s, struct abx_container *c)
         if ((unsigned char)*p < ' ')
             *p = ' ';
     snprintf(c->workdir, sizeof c->workdir, "%s", strpbrk(s->folder, "\n") ? "/" : s->folder);
-    if (s->settings.has_user && geteuid() == 0)
-        snprintf(c->user, sizeof c->user, "%u:%u", s->settings.uid, s->settings.gid);
+    char *user = s->vm ? abx_vm_user(s)
+                 : s->settings.has_user && geteuid() == 0
+                         ? abx_xprintf("%u:%u", s->settings.uid, s->settings.gid)
+                         : NULL;
+    snprintf(c->user, sizeof c->user, "%s", user ? user : "");
+    free(user);
     c->gpu = run->gpu.wanted;
     c->remove = run->remove || !run->detach;
     c->supervisor = (int)getpid();
@@ -525,8 +530,8 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
     char *failure = NULL;
     int code = ABX_EXIT_OWN;
     uint64_t kills = abx_memory_kills(s->group);
-    if (s->socket)
-        abx_vm_device(s, s->socket);
+    if (s->vm)
+        abx_vm_open(s, c);
     abx_supervise_prepare();
     abx_container_save(c); /* who runs it, for who stops it while it starts */
     if (start(s, &outside, &failure) < 0) {
@@ -540,6 +545,7 @@ static int run_to_end(struct sandbox *s, struct abx_container *c, int ready)
             abx_say("cannot write the record of %s: `arcbox ps` will not show it", c->name);
         if (ready >= 0)
             tell_start(s, c, &outside, ready);
+        abx_vm_opened(s);
         code = abx_supervise(&outside);
         say_out_of_memory(s, c, kills);
         abx_left_say(s->left, s->run, s->folder);

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/vm/enter.h"
 #include "cli/vm/vm.h"
 #include "host/sandbox/sandbox.h"
 
@@ -61,7 +62,7 @@ void abx_vm_prepare(struct sandbox *s)
 #ifndef __x86_64__
     abx_die(ABX_EXIT_OWN, "--vm: virtual machines need a host with an x86-64 processor, yet");
 #endif
-    vm->gpu = -1;
+    vm->gpu = vm->listener = -1;
     vm->qemu = abx_vm_qemu(version, &why);
     if (!vm->qemu)
         abx_die(ABX_EXIT_OWN, "--vm: %s", why);
@@ -97,7 +98,7 @@ static _Noreturn void become_device(const char *program, int sock, const char *s
     _exit(127);
 }
 
-void abx_vm_device(struct sandbox *s, const char *socket_path)
+static void start_device(struct sandbox *s, const char *socket_path)
 {
     char *program = must(abx_place_device(), "arcbox-vmm");
     int pair[2];
@@ -116,6 +117,22 @@ void abx_vm_device(struct sandbox *s, const char *socket_path)
     s->vm->gpu = pair[0];
     s->vm->device = pid;
     free(program);
+}
+
+void abx_vm_open(struct sandbox *s, const struct abx_container *c)
+{
+    s->vm->listener = abx_vm_listen(c);
+    if (s->vm->listener < 0)
+        abx_say("`arcbox exec` will not get into it: %s", strerror(errno));
+    if (s->socket)
+        start_device(s, s->socket);
+}
+
+/* Held here too, it would take in those whom nobody answers any more. */
+void abx_vm_opened(struct sandbox *s)
+{
+    if (s->vm && s->vm->listener >= 0)
+        close(s->vm->listener);
 }
 
 void abx_vm_end(struct sandbox *s)
@@ -169,8 +186,15 @@ void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char 
     ADD(w, "--ro-bind", s->init, "/run/.arcbox-init");
 }
 
-/* Who the command is in the machine: who it would be in a container. */
-static char *user_of(const struct sandbox *s)
+static void add_descriptor(struct abx_words *w, const char *option, int fd)
+{
+    if (fd < 0)
+        return;
+    fcntl(fd, F_SETFD, 0);
+    ADD(w, option, abx_xprintf("%d", fd));
+}
+
+char *abx_vm_user(const struct sandbox *s)
 {
     if (s->settings.has_user)
         return abx_xprintf("%u:%u", s->settings.uid, s->settings.gid);
@@ -182,22 +206,21 @@ static char *user_of(const struct sandbox *s)
 void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
 {
     const struct abx_vm_box *vm = s->vm;
-    char *user = user_of(s);
+    char *user = abx_vm_user(s);
     ADD(w, "/vm/arcbox-vm", "-q", vm->qemu, "-k", "/vm/kernel", "-i", "/vm/init", "-I",
-            "/run/.arcbox-init", "-R", INNER_ROOT, "-w", s->folder, "-n",
+            "/run/.arcbox-init", "-R", INNER_ROOT, "-n",
             s->run->hostname ? s->run->hostname : s->name, "-c", abx_xprintf("%u", vm->cpus), "-m",
             abx_xprintf("%u", vm->memory_mib));
-    if (user)
-        ADD(w, "-u", user);
     if (vm->kvm)
         abx_words_add(w, "-K");
     if (s->settings.read_only)
         abx_words_add(w, "-r");
     for (unsigned i = 0; i < s->run->mount_count; i++)
         ADD(w, "-M", s->run->mounts[i].target);
-    if (vm->gpu >= 0) {
-        fcntl(vm->gpu, F_SETFD, 0);
-        ADD(w, "-g", abx_xprintf("%d", vm->gpu));
-    }
+    add_descriptor(w, "-g", vm->gpu);
+    add_descriptor(w, "-l", vm->listener);
+    ADD(w, "--", "-w", s->folder);
+    if (user)
+        ADD(w, "-u", user);
     abx_words_add(w, "--");
 }

@@ -12,13 +12,19 @@ struct abx_vm_box {
     unsigned cpus, memory_mib;
     pid_t device; /* 0: there is none */
     int gpu;      /* the hypervisor's end of the socket to the device process, or -1 */
+    int listener; /* where `arcbox exec` and its like come (enter.c) */
 };
 
 /* Finds all of it, or dies with what is missing and how to get it. */
 void abx_vm_prepare(struct sandbox *s);
-/* Starts the device process, which ends with this one, for the tenant's `socket`. */
-void abx_vm_device(struct sandbox *s, const char *socket);
-void abx_vm_end(struct sandbox *s); /* and of it nothing is left; s->vm may be NULL */
+/* Who the command is in the machine: who it would be in a container, "UID:GID", the caller's to
+ * free(), or NULL: root. */
+char *abx_vm_user(const struct sandbox *s);
+/* Opens the way in for `arcbox exec`, and starts the device process, which ends with this one, for
+ * the tenant that it has with --gpu. */
+void abx_vm_open(struct sandbox *s, const struct abx_container *c);
+void abx_vm_opened(struct sandbox *s); /* the sandbox has it now; s->vm may be NULL */
+void abx_vm_end(struct sandbox *s);    /* and of it nothing is left; s->vm may be NULL */
 /* bubblewrap's words. */
 void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char *root);
 void abx_vm_add_command(struct abx_words *w, const struct sandbox *s);

@@ -1,5 +1,5 @@
-/* cli: frames.h: cutting a stream into frames. Runs in arcbox-vm and in a virtual machine; neither
- * believes the other's sizes. */
+/* cli: frames.h: cutting a stream into frames. Runs in arcbox, arcbox-vm and in a virtual machine;
+ * none believes another's sizes. */
 #include "cli/vm/frames.h"
 
 #include <errno.h>
@@ -32,9 +32,18 @@ void abx_vm_next(struct abx_vm_reader *r)
     r->have = 0;
 }
 
-bool abx_vm_put(struct abx_vm_writer *w, uint32_t kind, const void *data, size_t bytes)
+uint32_t abx_vm_number(const struct abx_vm_reader *r)
 {
-    struct abx_vm_head head = {kind, (uint32_t)bytes};
+    uint32_t number = 0;
+    if (r->head.bytes >= sizeof number)
+        memcpy(&number, r->data, sizeof number);
+    return number;
+}
+
+bool abx_vm_put(
+        struct abx_vm_writer *w, uint32_t channel, uint32_t kind, const void *data, size_t bytes)
+{
+    struct abx_vm_head head = {(uint16_t)kind, (uint16_t)channel, (uint32_t)bytes};
     if (sizeof w->bytes - w->length < sizeof head + bytes)
         return false;
     memmove(w->bytes, w->bytes + w->start, w->length);

@@ -1,5 +1,7 @@
 /* cli: what arcbox-vm and the first process of its virtual machine say to each other, through one
- * port of virtio-serial: frames, each a head and `bytes` behind it. Little endian. */
+ * port of virtio-serial, and arcbox-vm and those who run commands in the machine, through sockets:
+ * frames, each a head and `bytes` behind it. Little endian. A channel is one command: 0 the
+ * machine's own, others those of `arcbox exec` and its like. */
 #ifndef ABX_CLI_VM_FRAMES_H
 #define ABX_CLI_VM_FRAMES_H
 
@@ -9,26 +11,37 @@
 
 #define ABX_VM_PORT "arcbox"
 #define ABX_VM_FRAME_MAX 16384u /* bytes of one */
-/* Of the command's input, what is on its way and not read yet: signals must get past it. */
-#define ABX_VM_INPUT_WINDOW (4 * ABX_VM_FRAME_MAX)
+/* Of a command's input, and of its output, what is on its way and not taken yet: signals, and other
+ * commands, must get past it. */
+#define ABX_VM_WINDOW (4 * ABX_VM_FRAME_MAX)
+#define ABX_VM_CHANNELS 64u         /* commands at a time */
+#define ABX_VM_MACHINE 0xffffu      /* no command's: what is said to the machine itself */
+#define ABX_VM_WORDS_CAP (4u << 20) /* of a command's description */
 
 enum abx_vm_frame_kind {
     /* from the machine */
     ABX_VM_STARTED = 1, /* the command runs; uint64_t: ns since the kernel's start */
     ABX_VM_OUT,         /* its standard output, or the terminal's */
     ABX_VM_ERR,
-    ABX_VM_TAKEN,  /* uint32_t: so much of the input has been read */
-    ABX_VM_EXIT,   /* uint32_t: its exit code; the last one */
-    ABX_VM_FAILED, /* a text: why there is no command */
+    ABX_VM_EXIT,   /* uint32_t: its exit code; the channel's last */
+    ABX_VM_FAILED, /* a text: why there is no command; likewise */
+    ABX_VM_LEFT,   /* a text: what was left in the machine's own layer; before the EXIT of 0 */
+    /* both ways */
+    ABX_VM_TAKEN = 8, /* uint32_t: so much of the input, or of the output, has been taken */
     /* to the machine */
     ABX_VM_IN = 16,
     ABX_VM_IN_END,
-    ABX_VM_SIGNAL, /* uint32_t */
-    ABX_VM_SIZE,   /* struct winsize */
+    ABX_VM_SIGNAL,   /* uint32_t */
+    ABX_VM_SIZE,     /* struct winsize */
+    ABX_VM_WORDS,    /* a piece of a command's description: KEY=VALUE, each with its 0 */
+    ABX_VM_RUN,      /* it is whole */
+    ABX_VM_HANGUP,   /* nobody is there any more: it ends, and with it the channel */
+    ABX_VM_SHUTDOWN, /* to the machine itself */
 };
 
 struct abx_vm_head {
-    uint32_t kind, bytes;
+    uint16_t kind, channel;
+    uint32_t bytes;
 };
 
 /* Frames as they come, in pieces. All zeros: nothing has. */
@@ -41,6 +54,8 @@ struct abx_vm_reader {
  * yet. -errno; -EPIPE: its end, or no frame. */
 int abx_vm_read(int fd, struct abx_vm_reader *r);
 void abx_vm_next(struct abx_vm_reader *r);
+/* What a frame of a number says; 0 when it is none. */
+uint32_t abx_vm_number(const struct abx_vm_reader *r);
 
 /* Frames on their way out. All zeros: none are. */
 struct abx_vm_writer {
@@ -48,7 +63,8 @@ struct abx_vm_writer {
     uint8_t bytes[2 * (ABX_VM_FRAME_MAX + sizeof(struct abx_vm_head))];
 };
 /* False: there is no room now. */
-bool abx_vm_put(struct abx_vm_writer *w, uint32_t kind, const void *data, size_t bytes);
+bool abx_vm_put(
+        struct abx_vm_writer *w, uint32_t channel, uint32_t kind, const void *data, size_t bytes);
 static inline bool abx_vm_has_room(const struct abx_vm_writer *w)
 {
     return sizeof w->bytes - w->length >= ABX_VM_FRAME_MAX + sizeof(struct abx_vm_head);

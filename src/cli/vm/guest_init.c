@@ -1,9 +1,9 @@
 /* arcbox-vm-init: process 1 of a virtual machine that arcbox-vm starts. Static; the only program in
  * the machine's initial file system, with arcbox-init, the kernel's modules and what is to be done
- * (/config). Makes the machine a place like a container, runs the command through arcbox-init
- * there, passes its bytes on, and says how it ended; arcbox-vm then ends the machine. Trusts its
+ * (/config). Makes the machine a place like a container, runs commands through arcbox-init there
+ * (guest_sessions.c), and says how its own ended; arcbox-vm then ends the machine. Trusts its
  * machine. */
-#include "cli/vm/frames.h"
+#include "cli/vm/guest.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,43 +26,42 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_WORDS 65536
 #define MAX_MOUNTS 256
 
 static struct {
-    char *folder, *user, *hostname;
-    bool tty, read_only, probe;
+    char *hostname;
+    bool read_only, probe, stays;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
-    char *environment[MAX_WORDS + 1], *words[MAX_WORDS + 16];
-    unsigned variables, count;
+    struct abx_guest_description own;
 } config;
 
-static int port = -1;
-static struct abx_vm_writer out;
+int abx_guest_port = -1;
+struct abx_vm_writer abx_guest_out;
 
 /* ---- the end */
 
-static void push_out(void)
+void abx_guest_push(void)
 {
-    struct pollfd p = {port, POLLOUT, 0};
-    while (port >= 0 && out.length && abx_vm_flush(port, &out) == 0 && out.length)
+    struct pollfd p = {abx_guest_port, POLLOUT, 0};
+    struct abx_vm_writer *out = &abx_guest_out;
+    while (abx_guest_port >= 0 && out->length && abx_vm_flush(abx_guest_port, out) == 0 &&
+            out->length)
         poll(&p, 1, -1);
 }
 
 /* arcbox-vm ends the machine once it has heard: until then there is nothing left to do. */
-static _Noreturn void finish(void)
+_Noreturn void abx_guest_finish(void)
 {
-    push_out();
-    if (port >= 0)
+    abx_guest_push();
+    if (abx_guest_port >= 0)
         sleep(10);
     reboot(RB_POWER_OFF);
     for (;;)
         pause();
 }
 
-static _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static _Noreturn void give_up(const char *format, ...)
+_Noreturn void abx_guest_give_up(const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -70,9 +69,9 @@ static _Noreturn void give_up(const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     fprintf(stderr, "arcbox: %s\n", text);
-    push_out();
-    abx_vm_put(&out, ABX_VM_FAILED, text, strlen(text));
-    finish();
+    abx_guest_push();
+    abx_vm_put(&abx_guest_out, ABX_VM_MACHINE, ABX_VM_FAILED, text, strlen(text));
+    abx_guest_finish();
 }
 
 /* ---- what is to be done */
@@ -109,19 +108,17 @@ static void read_config(void)
     size_t length = 0;
     char *data = read_whole("/config", &length), *value;
     for (char *line = data; line && line < data + length; line += strlen(line) + 1) {
-        if (take(line, "env=", &value) && config.variables < MAX_WORDS)
-            config.environment[config.variables++] = value;
-        else if (take(line, "arg=", &value) && config.count < MAX_WORDS)
-            config.words[config.count++] = value;
-        else if (take(line, "mount=", &value) && config.mount_count < MAX_MOUNTS)
+        if (abx_guest_describe(&config.own, line))
+            continue;
+        if (take(line, "mount=", &value) && config.mount_count < MAX_MOUNTS)
             config.mounts[config.mount_count++] = value;
         else if (take(line, "probe=", &value))
             config.probe = true;
         else if (take(line, "readonly=", &value))
             config.read_only = *value == '1';
-        else if (take(line, "tty=", &value))
-            config.tty = *value == '1';
-        else if (!take(line, "folder=", &config.folder) && !take(line, "user=", &config.user))
+        else if (take(line, "stays=", &value))
+            config.stays = true;
+        else
             take(line, "hostname=", &config.hostname);
     }
 }
@@ -187,7 +184,7 @@ static void must_mount(const char *what, const char *where, const char *type, un
 {
     mkdir(where, 0755);
     if (mount(what, where, type, flags, data) < 0)
-        give_up("the virtual machine cannot mount %s: %s", where, strerror(errno));
+        abx_guest_give_up("the virtual machine cannot mount %s: %s", where, strerror(errno));
 }
 
 static void raise_loopback(void)
@@ -230,7 +227,8 @@ static void mount_root(void)
         snprintf(from, sizeof from, "/lower%s", config.mounts[i]);
         snprintf(to, sizeof to, "/root%s", config.mounts[i]);
         if (mount(from, to, NULL, MS_BIND, NULL) < 0)
-            give_up("the virtual machine cannot mount %s: %s", config.mounts[i], strerror(errno));
+            abx_guest_give_up(
+                    "the virtual machine cannot mount %s: %s", config.mounts[i], strerror(errno));
     }
 }
 
@@ -243,12 +241,12 @@ static void enter_root(void)
         snprintf(to, sizeof to, "/root%s", moved[i]);
         mkdir(to, 0755);
         if (mount(moved[i], to, NULL, MS_MOVE, NULL) < 0)
-            give_up("the image has no folder %s, and it cannot be made: %s", moved[i],
+            abx_guest_give_up("the image has no folder %s, and it cannot be made: %s", moved[i],
                     strerror(errno));
     }
     if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
             chdir("/") < 0)
-        give_up("the virtual machine cannot enter its root: %s", strerror(errno));
+        abx_guest_give_up("the virtual machine cannot enter its root: %s", strerror(errno));
 }
 
 static void set_up(void)
@@ -257,12 +255,12 @@ static void set_up(void)
     must_mount("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     must_mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
     load_modules();
-    port = open_port();
-    if (port < 0)
-        give_up("the virtual machine has no port to arcbox");
+    abx_guest_port = open_port();
+    if (abx_guest_port < 0)
+        abx_guest_give_up("the virtual machine has no port to arcbox");
     if (config.probe) {
-        abx_vm_put(&out, ABX_VM_EXIT, &(uint32_t){0}, sizeof(uint32_t));
-        finish();
+        abx_vm_put(&abx_guest_out, ABX_VM_MACHINE, ABX_VM_EXIT, &(uint32_t){0}, sizeof(uint32_t));
+        abx_guest_finish();
     }
     must_mount("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666");
     must_mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
@@ -279,233 +277,16 @@ static void set_up(void)
     enter_root();
 }
 
-/* ---- the command */
-
-struct running {
-    pid_t pid;
-    int in, out[2]; /* ours; a terminal's master is in and out[0] */
-    int signals;
-    uint8_t input[ABX_VM_INPUT_WINDOW];
-    size_t input_start, input_length;
-    bool input_ended;
-    struct abx_vm_reader reader;
-};
-
-static void make_streams(struct running *r, int theirs[3])
-{
-    int pipes[3][2];
-    if (config.tty) {
-        char name[64];
-        r->in = r->out[0] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-        r->out[1] = -1;
-        if (r->in < 0 || unlockpt(r->in) < 0 || ptsname_r(r->in, name, sizeof name) != 0 ||
-                (theirs[0] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
-            give_up("the virtual machine cannot open a terminal: %s", strerror(errno));
-        theirs[1] = theirs[2] = theirs[0];
-    } else {
-        for (unsigned i = 0; i < 3; i++)
-            if (pipe2(pipes[i], O_CLOEXEC) < 0)
-                give_up("the virtual machine cannot make a pipe: %s", strerror(errno));
-        theirs[0] = pipes[0][0];
-        r->in = pipes[0][1];
-        for (unsigned i = 1; i < 3; i++) {
-            r->out[i - 1] = pipes[i][0];
-            theirs[i] = pipes[i][1];
-        }
-    }
-    fcntl(r->in, F_SETFL, O_NONBLOCK);
-    for (unsigned i = 0; i < 2; i++)
-        if (r->out[i] >= 0)
-            fcntl(r->out[i], F_SETFL, O_NONBLOCK);
-}
-
-/* arcbox-init was opened before the root was entered. */
-static _Noreturn void become_command(int init, const int theirs[3])
-{
-    sigset_t none;
-    char *words[MAX_WORDS + 16] = {"arcbox-init", "-w", config.folder ? config.folder : "/"};
-    unsigned n = 3;
-    if (config.user) {
-        words[n++] = "-u";
-        words[n++] = config.user;
-    }
-    words[n++] = "--";
-    memcpy(words + n, config.words, config.count * sizeof *words);
-    setsid();
-    if (config.tty)
-        ioctl(theirs[0], TIOCSCTTY, 0);
-    for (int i = 0; i < 3; i++)
-        dup2(theirs[i], i);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execveat(init, "", words, config.environment, AT_EMPTY_PATH);
-    fprintf(stderr, "arcbox: the virtual machine cannot start arcbox-init: %s\n", strerror(errno));
-    _exit(125);
-}
-
-static void start(struct running *r, int init)
-{
-    sigset_t set;
-    int theirs[3];
-    struct timespec now;
-    make_streams(r, theirs);
-    sigemptyset(&set);
-    sigaddset(&set, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    abx_vm_put(&out, ABX_VM_STARTED, &ns, sizeof ns);
-    r->pid = fork();
-    if (r->pid < 0)
-        give_up("the virtual machine cannot start a process: %s", strerror(errno));
-    if (r->pid == 0)
-        become_command(init, theirs);
-    for (unsigned i = 0; i < (config.tty ? 1 : 3); i++)
-        close(theirs[i]);
-}
-
-/* ---- its bytes */
-
-static void end_input(struct running *r)
-{
-    if (r->in >= 0 && !config.tty)
-        close(r->in);
-    if (!config.tty)
-        r->in = -1;
-}
-
-static void give_input(struct running *r)
-{
-    uint32_t taken = 0;
-    while (r->input_length && r->in >= 0) {
-        ssize_t n = write(r->in, r->input + r->input_start, r->input_length);
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n < 0) { /* it reads no more: what comes is thrown away */
-            taken += (uint32_t)r->input_length;
-            r->input_length = 0;
-            end_input(r);
-            break;
-        }
-        r->input_start += (size_t)n;
-        r->input_length -= (size_t)n;
-        taken += (uint32_t)n;
-    }
-    if (taken && !abx_vm_put(&out, ABX_VM_TAKEN, &taken, sizeof taken)) {
-        push_out();
-        abx_vm_put(&out, ABX_VM_TAKEN, &taken, sizeof taken);
-    }
-    if (r->input_ended && !r->input_length)
-        end_input(r);
-}
-
-static void hear(struct running *r)
-{
-    const struct abx_vm_head *head = &r->reader.head;
-    uint32_t number = 0;
-    if (head->bytes >= sizeof number)
-        memcpy(&number, r->reader.data, sizeof number);
-    if (head->kind == ABX_VM_IN && head->bytes <= sizeof r->input - r->input_length) {
-        memmove(r->input, r->input + r->input_start, r->input_length);
-        r->input_start = 0;
-        memcpy(r->input + r->input_length, r->reader.data, head->bytes);
-        r->input_length += head->bytes;
-    } else if (head->kind == ABX_VM_IN_END)
-        r->input_ended = true;
-    else if (head->kind == ABX_VM_SIGNAL)
-        kill(r->pid, (int)number);
-    else if (head->kind == ABX_VM_SIZE && head->bytes == sizeof(struct winsize) && config.tty)
-        ioctl(r->in, TIOCSWINSZ, r->reader.data);
-    abx_vm_next(&r->reader);
-}
-
-/* Closes it at its end. */
-static void take_output(struct running *r, unsigned i)
-{
-    static uint8_t bytes[ABX_VM_FRAME_MAX];
-    ssize_t n = read(r->out[i], bytes, sizeof bytes);
-    if (n > 0)
-        abx_vm_put(&out, i == 0 ? ABX_VM_OUT : ABX_VM_ERR, bytes, (size_t)n);
-    else if (n == 0 || errno != EAGAIN) {
-        if (!config.tty)
-            close(r->out[i]);
-        r->out[i] = -1;
-    }
-}
-
-/* Reaps; true once the command has ended, with its exit code. */
-static bool has_ended(const struct running *r, uint32_t *ret_code)
-{
-    int status;
-    bool ended = false;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        if (pid == r->pid) {
-            ended = true;
-            *ret_code = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status)
-                                          : 128u + (uint32_t)WTERMSIG(status);
-        }
-    return ended;
-}
-
-static void watch(struct running *r, struct pollfd p[5])
-{
-    bool room = abx_vm_has_room(&out);
-    p[0] = (struct pollfd){port, (short)(POLLIN | (out.length ? POLLOUT : 0)), 0};
-    p[1] = (struct pollfd){r->signals, POLLIN, 0};
-    p[2] = (struct pollfd){room ? r->out[0] : -1, POLLIN, 0};
-    p[3] = (struct pollfd){room ? r->out[1] : -1, POLLIN, 0};
-    p[4] = (struct pollfd){r->input_length ? r->in : -1, POLLOUT, 0};
-}
-
-static uint32_t look_after(struct running *r)
-{
-    uint32_t code = 0;
-    struct pollfd p[5];
-    for (bool ended = false; !ended;) {
-        struct signalfd_siginfo info;
-        give_input(r);
-        watch(r, p);
-        if (poll(p, 5, -1) < 0)
-            continue;
-        while (abx_vm_read(port, &r->reader) > 0)
-            hear(r);
-        for (unsigned i = 0; i < 2; i++)
-            if (p[2 + i].revents && abx_vm_has_room(&out)) /* the other may have taken it */
-                take_output(r, i);
-        if (abx_vm_flush(port, &out) < 0)
-            reboot(RB_POWER_OFF); /* nobody is there any more */
-        if (p[1].revents && read(r->signals, &info, sizeof info) > 0)
-            ended = has_ended(r, &code);
-    }
-    return code;
-}
-
-/* What the command left running ends with it, as in a container; its last words do not get lost. */
-static void drain(struct running *r)
-{
-    kill(-1, SIGKILL);
-    for (unsigned i = 0; i < 2; i++)
-        while (r->out[i] >= 0) {
-            struct pollfd p = {r->out[i], POLLIN, 0};
-            push_out();
-            if (poll(&p, 1, 1000) <= 0)
-                break;
-            take_output(r, i);
-        }
-}
-
 int main(void)
 {
-    static struct running running;
     read_config();
     int init = open("/arcbox-init", O_RDONLY | O_CLOEXEC);
     set_up();
-    start(&running, init);
-    uint32_t code = look_after(&running);
-    drain(&running);
+    uint32_t code =
+            abx_guest_serve(config.stays ? NULL : &config.own, config.own.environment, init);
     sync();
-    push_out();
-    abx_vm_put(&out, ABX_VM_EXIT, &code, sizeof code);
-    finish();
+    abx_guest_push();
+    unsigned channel = config.stays ? ABX_VM_MACHINE : 0;
+    abx_vm_put(&abx_guest_out, channel, ABX_VM_EXIT, &code, sizeof code);
+    abx_guest_finish();
 }

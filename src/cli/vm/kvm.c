@@ -36,7 +36,7 @@ static void record(const char *kernel, const char *text)
 static bool boots(const char *qemu, const char *kernel, const char *machine, const char *init)
 {
     char *const words[] = {(char *)machine, "-P", "-K", "-q", (char *)qemu, "-k", (char *)kernel,
-            "-i", (char *)init, "-I", (char *)init, "-R", "/var/empty", "--", "probe", NULL};
+            "-i", (char *)init, "-I", (char *)init, "-R", "/var/empty", NULL};
     int status = -1;
     fflush(NULL);
     pid_t pid = fork();

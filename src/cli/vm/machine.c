@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/vm/endpoint.h"
 #include "cli/vm/frames.h"
 #include "cli/vm/initrd.h"
 #include "cli/vm/vm.h"
@@ -34,9 +35,10 @@ static void add_line(struct abx_string *s, const char *key, const char *value)
 static void add_config(struct abx_string *archive, const struct abx_machine *m, char **environment)
 {
     struct abx_string s = {0};
+    char size[32];
+    add_line(&s, "size=", abx_vm_size(size) ? size : NULL);
     add_line(&s, "probe=", m->probe ? "1" : NULL);
-    add_line(&s, "folder=", m->folder);
-    add_line(&s, "user=", m->user);
+    add_line(&s, "stays=", m->stays ? "1" : NULL);
     add_line(&s, "hostname=", m->hostname);
     add_line(&s, "tty=", m->tty ? "1" : "0");
     add_line(&s, "readonly=", m->read_only ? "1" : "0");

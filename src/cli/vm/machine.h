@@ -11,13 +11,16 @@ struct abx_machine {
     const char *kernel;       /* a folder: vmlinux, and the modules */
     const char *init, *inner; /* arcbox-vm-init, arcbox-init */
     const char *root;         /* the folder that the machine sees as its root */
-    const char *folder, *user, *hostname;
+    const char *hostname;
     unsigned cpus, memory_mib;
-    bool kvm, tty, read_only, probe; /* probe: it has no files and no command */
-    int gpu;                         /* to arcbox-vmm, or -1 */
+    bool kvm, tty, read_only;
+    bool stays;          /* it has no command */
+    bool probe;          /* nor files */
+    int gpu;             /* to arcbox-vmm, or -1 */
+    int listener;        /* where those who run commands in it come, or -1 */
     const char **mounts; /* what of the root is written to where it lies, and not above it */
     unsigned mount_count;
-    char **command;
+    char **command; /* arcbox-init's words */
 };
 
 /* Its first file system as a memory file, or -errno. */
