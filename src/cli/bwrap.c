@@ -271,7 +271,7 @@ void abx_sandbox_exec(struct sandbox *s, const char *root)
             run->hostname ? run->hostname : s->name);
     if (!s->shares_processes)
         ADD(&w, "--unshare-pid", "--as-pid-1");
-    if (run->no_network || s->vm)
+    if (s->vm ? !s->vm->network : run->no_network)
         abx_words_add(&w, "--unshare-net");
     if (geteuid() == 0)
         add_capabilities(&w);

@@ -1,5 +1,7 @@
 /* cli: /etc/hosts and /etc/resolv.conf of a sandbox. Runs in the child that assembles the root. */
 #include "cli/sandbox.h"
+#include "cli/vm/box.h"
+#include "cli/vm/network.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,7 @@ static void write_hosts(const struct sandbox *s, const char *root)
     for (const char *given; (given = abx_run_given(s->run, "--add-host", &at));) {
         const char *address = strchr(given, ':') + 1;
         if (strcmp(address, "host-gateway") == 0) /* docker's word for the host */
-            address = "127.0.0.1";
+            address = s->vm ? ABX_VM_HOST : "127.0.0.1";
         abx_string_printf(&text, "%s\t%.*s\n", address, (int)strcspn(given, ":"), given);
     }
     if (!text.failed)
@@ -51,6 +53,8 @@ static void write_resolver(const struct sandbox *s, const char *root)
     unsigned at = 0;
     for (const char *given; (given = abx_run_given(s->run, "--dns", &at));)
         abx_string_printf(&text, "nameserver %s\n", given);
+    if (!text.length && s->vm && s->vm->network)
+        abx_string_printf(&text, "nameserver " ABX_VM_RESOLVER "\n");
     if (text.length)
         put(root, resolv, text.data, text.length);
     else if (s->run->kind == ABX_IMAGE_FOLDER &&

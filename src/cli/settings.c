@@ -23,7 +23,8 @@ static void refuse(const struct abx_run *run)
             {"--pull", "`host` and folders are fetched from nowhere: it is for OCI images"},
             {"--platform", "`host` and folders are what they are: it is for OCI images"}};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(refused); i++)
-        if (abx_run_given(run, refused[i].name, NULL))
+        if (abx_run_given(run, refused[i].name, NULL) &&
+                !(run->vm && strcmp(refused[i].name, "--publish") == 0))
             abx_die(ABX_EXIT_OWN, "%s cannot be used here: %s", refused[i].name, refused[i].why);
 }
 
@@ -233,7 +234,7 @@ void abx_settings_read(const struct abx_run *run, struct abx_settings *ret)
     const char *value;
     unsigned at = 0;
     refuse(run);
-    if (run->network && !run->no_network && strcmp(run->network, "host") != 0)
+    if (!run->vm && run->network && !run->no_network && strcmp(run->network, "host") != 0)
         abx_die(ABX_EXIT_OWN, "--network %s: `host` and folders have the host's network, or none",
                 run->network);
     if ((value = abx_run_given(run, "--user", NULL)))

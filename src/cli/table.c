@@ -13,8 +13,7 @@ static const struct abx_option run_options[] = {
         {0, "--device", "arcbox.dev/gpu=NAME", "the same in podman's words", "arcbox.dev/gpu=all",
                 NULL},
         {0, "--vm", NULL,
-                "run it in a virtual machine, with a kernel of its own and no network: `arcbox vm "
-                "setup` first",
+                "run it in a virtual machine, with a kernel of its own: `arcbox vm setup` first",
                 NULL, NULL},
         {0, "--mount", "HOST:GUEST[:ro]",
                 "show a file or folder of the host; what is written to it stays. Also "
@@ -38,9 +37,10 @@ static const struct abx_option run_options[] = {
         {0, "--rm", NULL, "forget it when it ends", NULL, NULL},
         {0, "--name", "NAME", "name it", "", NULL},
         {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
-        {0, "--network", "host|none",
-                "the host's network, or none; for OCI images also podman's others", "host none",
-                "--net"},
+        {0, "--network", "host|none|user",
+                "the host's network, or none; of a virtual machine: its own (user), or none; for "
+                "OCI images also podman's others",
+                "host none user", "--net"},
         {0, "--cpus", "N",
                 "processors that its GPU work uses, where that is the processor's, and the command "
                 "itself, where control groups can be made; all unless told otherwise",
@@ -58,8 +58,8 @@ static const struct abx_option run_options[] = {
         {0, "--dns", "ADDRESS", "a name server, instead of the host's", "", NULL},
         {'l', "--label", "NAME[=VALUE]", "a note that `arcbox inspect` shows", "", NULL},
         {0, "--init", NULL, "docker's; a process that reaps others is always there", NULL, NULL},
-        {'p', "--publish", "[ADDRESS:]PORT:PORT", "OCI images: a port of its own on the host", "",
-                NULL},
+        {'p', "--publish", "[ADDRESS:]PORT:PORT",
+                "OCI images and virtual machines: a port of its own on the host", "", NULL},
         {0, "--pull", "WHEN", "OCI images: when to fetch it", "always missing newer never", NULL},
         {0, "--platform", "SYSTEM/PROCESSOR", "OCI images: which of several", "", NULL}, END};
 

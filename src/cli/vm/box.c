@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cli/vm/enter.h"
+#include "cli/vm/network.h"
 #include "cli/vm/vm.h"
 #include "host/sandbox/sandbox.h"
 
@@ -73,6 +74,7 @@ void abx_vm_prepare(struct sandbox *s)
     vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
     vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
     choose_size(s);
+    vm->network = abx_vm_network(s->run, &vm->forwards);
     char why_not[160];
     bool fresh;
     vm->kvm = abx_vm_kvm(vm->qemu, vm->kernel, why_not, &fresh);
@@ -179,6 +181,9 @@ void abx_vm_add_mounts(struct abx_words *w, const struct sandbox *s, const char 
     else
         ADD(w, "--proc", "/proc");
     ADD(w, "--dev", "/dev", "--tmpfs", "/tmp");
+    char resolver[PATH_MAX]; /* QEMU asks for names in the machine's place */
+    if (vm->network && realpath("/etc/resolv.conf", resolver))
+        ADD(w, "--ro-bind", abx_xstrdup(resolver), "/etc/resolv.conf");
     if (vm->kvm)
         ADD(w, "--dev-bind", "/dev/kvm", "/dev/kvm");
     ADD(w, "--dev-bind", root, INNER_ROOT, "--ro-bind", vm->kernel, "/vm/kernel");
@@ -217,6 +222,8 @@ void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
         abx_words_add(w, "-r");
     for (unsigned i = 0; i < s->run->mount_count; i++)
         ADD(w, "-M", s->run->mounts[i].target);
+    if (vm->network)
+        ADD(w, "-N", vm->forwards);
     add_descriptor(w, "-g", vm->gpu);
     add_descriptor(w, "-l", vm->listener);
     ADD(w, "--", "-w", s->folder);

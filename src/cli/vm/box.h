@@ -9,6 +9,8 @@
 struct abx_vm_box {
     char *qemu, *kernel, *machine, *init; /* on the host */
     bool kvm;
+    bool network;
+    char *forwards; /* of published ports, as QEMU has them */
     unsigned cpus, memory_mib;
     pid_t device; /* 0: there is none */
     int gpu;      /* the hypervisor's end of the socket to the device process, or -1 */

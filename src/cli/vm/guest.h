@@ -25,6 +25,10 @@ void abx_guest_push(void); /* all that waits there, however long it takes */
 _Noreturn void abx_guest_give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void abx_guest_finish(void);
 
+/* Raises the loop, and with `more` what QEMU's user networking is to be reached by.
+ * (guest_network.c) */
+void abx_guest_network(bool more);
+
 /* Runs commands until the machine's own ends, or, where there is none (`own` NULL), until the
  * machine is shut down. Then all processes have ended. The exit code. `init`: arcbox-init, opened;
  * `environment`: of commands that come later. (guest_sessions.c) */

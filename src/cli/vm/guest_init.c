@@ -30,7 +30,7 @@
 
 static struct {
     char *hostname;
-    bool read_only, probe, stays;
+    bool read_only, probe, stays, network;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
     struct abx_guest_description own;
@@ -116,6 +116,8 @@ static void read_config(void)
             config.probe = true;
         else if (take(line, "readonly=", &value))
             config.read_only = *value == '1';
+        else if (take(line, "network=", &value))
+            config.network = true;
         else if (take(line, "stays=", &value))
             config.stays = true;
         else
@@ -134,10 +136,11 @@ static void put_text(const char *path, const char *text)
         close(fd);
 }
 
-static void load_modules(void)
+/* `list` names them in the order in which they load. */
+static void load_modules(const char *list)
 {
     size_t length;
-    char *order = read_whole("/modules/order", &length), *rest = order;
+    char *order = read_whole(list, &length), *rest = order;
     for (char *name; rest && (name = strsep(&rest, "\n"));) {
         char path[256];
         if (!*name)
@@ -185,16 +188,6 @@ static void must_mount(const char *what, const char *where, const char *type, un
     mkdir(where, 0755);
     if (mount(what, where, type, flags, data) < 0)
         abx_guest_give_up("the virtual machine cannot mount %s: %s", where, strerror(errno));
-}
-
-static void raise_loopback(void)
-{
-    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    if (sock >= 0)
-        ioctl(sock, SIOCSIFFLAGS, &request);
-    if (sock >= 0)
-        close(sock);
 }
 
 /* Any user of the machine may use the GPU, as any user of a container may. */
@@ -254,7 +247,9 @@ static void set_up(void)
     must_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     must_mount("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     must_mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
-    load_modules();
+    load_modules("/modules/order");
+    if (config.network)
+        load_modules("/modules/order-network");
     abx_guest_port = open_port();
     if (abx_guest_port < 0)
         abx_guest_give_up("the virtual machine has no port to arcbox");
@@ -272,7 +267,7 @@ static void set_up(void)
     put_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "always");
     if (config.hostname)
         sethostname(config.hostname, strlen(config.hostname));
-    raise_loopback();
+    abx_guest_network(config.network);
     open_gpu();
     enter_root();
 }

@@ -19,8 +19,13 @@
 #define MAX_MODULES 16384
 
 /* By their files' names. What is built into the kernel is not there, and not missed. */
-static const char *const wanted[] = {
-        "virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_gpu", "rtc_cmos"};
+static const struct {
+    const char *list; /* of the modules to load for it, in their order */
+    const char *wanted[8];
+} groups[] = {{"modules/order", {"virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay",
+                                        "virtio_gpu", "rtc_cmos"}},
+        {"modules/order-network", {"virtio_net"}},
+        {"modules/order-disk", {"virtio_blk", "crc32c_generic", "ext4"}}};
 
 static int fail(char **ret_why, int error, const char *what, const char *path)
 {
@@ -188,31 +193,39 @@ static int add_module(struct abx_string *archive, struct abx_string *order, cons
     return 0;
 }
 
+static int add_group(struct abx_string *archive, unsigned group)
+{
+    struct abx_string order = {0};
+    int r = 0;
+    for (const char *const *name = groups[group].wanted; r == 0 && *name; name++)
+        r = add_module(archive, &order, *name);
+    if (r == 0 && group == 0 && (!order.data || !strstr(order.data, "virtio_gpu.ko")))
+        r = -ENOENT;
+    abx_cpio_add(archive, groups[group].list, S_IFREG | 0644, order.data, order.length);
+    archive->failed |= order.failed;
+    abx_string_finish(&order);
+    return r;
+}
+
 static int take_modules(const char *folder, const char *to, char **ret_why)
 {
-    struct abx_string archive = {0}, order = {0};
+    struct abx_string archive = {0};
     memset(&modules, 0, sizeof modules);
     if (nftw(folder, note, 16, FTW_PHYS) < 0)
         return fail(ret_why, -errno, "cannot read", folder);
     abx_cpio_add(&archive, "modules", S_IFDIR | 0755, NULL, 0);
     int r = 0;
-    for (unsigned i = 0; r == 0 && i < ABX_ARRAY_SIZE(wanted); i++)
-        r = add_module(&archive, &order, wanted[i]);
-    if (r == 0 && (!order.data || !strstr(order.data, "virtio_gpu.ko"))) {
+    for (unsigned i = 0; r == 0 && i < ABX_ARRAY_SIZE(groups); i++)
+        r = add_group(&archive, i);
+    if (r == -ENOENT)
         *ret_why = abx_xprintf("%s has no virtio-gpu driver: a cloud kernel has none, "
                                "linux-image-amd64 has",
                 folder);
-        r = -ENOENT;
-    }
-    if (r == 0) {
-        abx_cpio_add(&archive, "modules/order", S_IFREG | 0644, order.data, order.length);
-        r = archive.failed || order.failed ? -ENOMEM
-                                           : abx_write_file(to, archive.data, archive.length);
-    }
+    if (r == 0)
+        r = archive.failed ? -ENOMEM : abx_write_file(to, archive.data, archive.length);
     if (r < 0 && !*ret_why)
         fail(ret_why, r, "cannot write", to);
     abx_string_finish(&archive);
-    abx_string_finish(&order);
     for (unsigned i = 0; i < modules.count; i++)
         free(modules.paths[i]);
     return r;

@@ -38,6 +38,7 @@ static void add_config(struct abx_string *archive, const struct abx_machine *m, 
     char size[32];
     add_line(&s, "size=", abx_vm_size(size) ? size : NULL);
     add_line(&s, "probe=", m->probe ? "1" : NULL);
+    add_line(&s, "network=", m->forwards ? "1" : NULL);
     add_line(&s, "stays=", m->stays ? "1" : NULL);
     add_line(&s, "hostname=", m->hostname);
     add_line(&s, "tty=", m->tty ? "1" : "0");
@@ -157,6 +158,11 @@ static void add_devices(struct line *l, const struct abx_machine *m, int port, i
     add(l, "-fsdev");
     add(l, "local,id=root,path=%s,security_model=none,multidevs=remap", m->root);
     add_pair(l, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
+    if (m->forwards) {
+        add(l, "-netdev");
+        add(l, "user,id=net,ipv6=off%s", m->forwards);
+        add_pair(l, "-device", "virtio-net-pci,netdev=net,romfile=");
+    }
     if (m->gpu < 0)
         return;
     add(l, "-chardev");

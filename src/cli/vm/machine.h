@@ -14,11 +14,12 @@ struct abx_machine {
     const char *hostname;
     unsigned cpus, memory_mib;
     bool kvm, tty, read_only;
-    bool stays;          /* it has no command */
-    bool probe;          /* nor files */
-    int gpu;             /* to arcbox-vmm, or -1 */
-    int listener;        /* where those who run commands in it come, or -1 */
-    const char **mounts; /* what of the root is written to where it lies, and not above it */
+    bool stays;           /* it has no command */
+    bool probe;           /* nor files */
+    int gpu;              /* to arcbox-vmm, or -1 */
+    int listener;         /* where those who run commands in it come, or -1 */
+    const char *forwards; /* of its network, as QEMU has them; NULL: it has none */
+    const char **mounts;  /* what of the root is written to where it lies, and not above it */
     unsigned mount_count;
     char **command; /* arcbox-init's words */
 };

@@ -4,7 +4,7 @@
  * below ROOT, all that the machine sees:
  *
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -n HOSTNAME [-c CPUS] [-m MEMORY-MIB]
- *             [-g GPU-FD] [-l LISTENER-FD] [-K] [-r] [-M MOUNT]... -- INIT'S WORDS
+ *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-K] [-r] [-M MOUNT]... -- INIT'S WORDS
  *
  *   arcbox-vm -S ...     the machine stays without a command, until SIGTERM
  *   arcbox-vm -P ...     whether such a machine gets to its first process: 0
@@ -90,7 +90,7 @@ static int run_command(const struct abx_machine *m)
 
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
-    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:KrPSM:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:KrPSM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -121,6 +121,9 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
             break;
         case 'l':
             m->listener = atoi(optarg);
+            break;
+        case 'N':
+            m->forwards = optarg;
             break;
         case 'r':
             m->read_only = true;

@@ -7,7 +7,7 @@
 
 /* The modules that machines load: another number when they are others, so that an older kernel in
  * the cache is fetched again. */
-#define ABX_VM_MODULES "modules-2.cpio"
+#define ABX_VM_MODULES "modules-3.cpio"
 #define ABX_VM_QEMU_MAJOR 8u /* older ones refuse our device without KVM */
 
 /* What is to be typed to get what is missing. */
