@@ -19,12 +19,13 @@ struct abx_option {
     const char *name;  /* with its dashes; NULL ends a list */
     const char *value; /* what follows, as the help calls it; NULL: a flag. "[X]": after "=" only */
     const char *help;
-    const char *words; /* what a value may be, for completion: words, or FILE, FOLDER, CONTAINER */
+    const char *words; /* what a value may be, for completion: words, or FILE, FOLDER, CONTAINER,
+                          MACHINE */
     const char *also;  /* another spelling, with its dashes, or NULL */
 };
 
 struct abx_verb {
-    const char *name;
+    const char *name;    /* of one in a group: both words, with a blank */
     const char *usage;   /* what follows the name and the options */
     const char *summary; /* one line */
     const char *details; /* paragraphs below it; may be NULL */
@@ -34,11 +35,16 @@ struct abx_verb {
     bool takes_command; /* options end at the first word: the rest is a command's */
     bool hidden;
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
+    const struct abx_verb *verbs;      /* of a group, which has no `run`; the last has no name */
 };
 
 /* Every verb, ending with one without a name. */
 extern const struct abx_verb abx_verbs[];
 const struct abx_verb *abx_verb_find(const char *name); /* NULL: none */
+/* The word that a group's verb is called by in it. */
+const char *abx_verb_short(const struct abx_verb *verb);
+/* The verb of a group that is called by that word; NULL: none. */
+const struct abx_verb *abx_verb_within(const struct abx_verb *group, const char *word);
 /* A slip of the fingers away (near_miss.c). */
 unsigned abx_word_distance(const char *a, const char *b);
 bool abx_is_near(const char *word, const char *known);
@@ -67,11 +73,19 @@ int abx_do_wait(int argc, char **argv);
 int abx_help_metal(const char *class_name); /* NULL: all classes */
 int abx_do_help(int argc, char **argv);
 int abx_do_logs(int argc, char **argv);
+int abx_do_machine_create(int argc, char **argv);
+int abx_do_machine_inspect(int argc, char **argv);
+int abx_do_machine_ls(int argc, char **argv);
+int abx_do_machine_rm(int argc, char **argv);
+int abx_do_machine_ssh(int argc, char **argv);
+int abx_do_machine_start(int argc, char **argv);
+int abx_do_machine_stop(int argc, char **argv);
 int abx_do_manual(int argc, char **argv);
 int abx_do_ps(int argc, char **argv);
 int abx_do_pull(int argc, char **argv);
 int abx_do_rm(int argc, char **argv);
 int abx_do_run(int argc, char **argv);
+int abx_do_sandbox_run(int argc, char **argv);
 int abx_do_stats(int argc, char **argv);
 int abx_do_vm(int argc, char **argv);
 int abx_do_stop(int argc, char **argv);
@@ -137,6 +151,7 @@ char *abx_place_tool(const char *name);
 /* Private folders of this user, made with mode 0700; die when that fails. */
 char *abx_place_state(void);
 char *abx_place_cache(void);
+char *abx_place_data(void); /* what is kept: machines */
 int abx_mkdir_p(const char *path, mode_t mode);
 /* Removes a folder and what is in it, never crossing into another file system. (layer.c) */
 void abx_remove_tree(const char *path);

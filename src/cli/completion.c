@@ -1,27 +1,33 @@
 /* arcbox completion: the shells' scripts, of the table, so that `source <(arcbox completion bash)`
  * works without an installation. What a word may be: words that stand for themselves, FILE, FOLDER,
- * CONTAINER, VERB. */
+ * CONTAINER, MACHINE, VERB. */
 #include "cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void print_verb_names(void)
+static void print_names(const struct abx_verb *verbs)
 {
-    for (const struct abx_verb *v = abx_verbs; v->name; v++)
+    for (const struct abx_verb *v = verbs; v->name; v++)
         if (!v->hidden)
-            printf("%s%s", v == abx_verbs ? "" : " ", v->name);
+            printf("%s%s", v == verbs ? "" : " ", abx_verb_short(v));
 }
 
-/* Calls `known` for each of the four kinds, and `plain` with the words that are none. */
+static void print_verb_names(void)
+{
+    print_names(abx_verbs);
+}
+
+/* Calls `known` for each of the five kinds, and `plain` with the words that are none. */
 static void each_word(const char *words, void (*known)(const char *), void (*plain)(const char *))
 {
     char *copy = abx_xstrdup(words), *rest = copy;
     struct abx_string others = {0};
     for (char *word; (word = strsep(&rest, " "));) {
         if (strcmp(word, "FILE") == 0 || strcmp(word, "FOLDER") == 0 ||
-                strcmp(word, "CONTAINER") == 0 || strcmp(word, "VERB") == 0)
+                strcmp(word, "CONTAINER") == 0 || strcmp(word, "MACHINE") == 0 ||
+                strcmp(word, "VERB") == 0)
             known(word);
         else if (*word)
             abx_string_printf(&others, "%s%s", others.length ? " " : "", word);
@@ -42,6 +48,8 @@ static void bash_known(const char *kind)
         printf("\" -- \"$word\")");
     } else if (*kind == 'C')
         printf(" $(compgen -W \"$(arcbox ps -aq 2>/dev/null)\" -- \"$word\")");
+    else if (*kind == 'M')
+        printf(" $(compgen -W \"$(arcbox machine ls -q 2>/dev/null)\" -- \"$word\")");
     else
         printf(" $(compgen -%c -- \"$word\")", kind[1] == 'I' ? 'f' : 'd');
 }
@@ -51,9 +59,25 @@ static void bash_plain(const char *words)
     printf(" $(compgen -W \"%s\" -- \"$word\")", words);
 }
 
+static void bash_verb(const struct abx_verb *v);
+
+static void bash_group(const struct abx_verb *group)
+{
+    printf("    %s)\n    if [ \"$COMP_CWORD\" = 2 ]; then COMPREPLY=($(compgen -W \"", group->name);
+    print_names(group->verbs);
+    printf("\" -- \"$word\")); return; fi\n    case ${COMP_WORDS[2]} in\n");
+    for (const struct abx_verb *v = group->verbs; v->name; v++)
+        bash_verb(v);
+    printf("    esac ;;\n");
+}
+
 static void bash_verb(const struct abx_verb *v)
 {
-    printf("    %s)\n        case $previous in\n", v->name);
+    if (v->verbs) {
+        bash_group(v);
+        return;
+    }
+    printf("    %s)\n        case $previous in\n", abx_verb_short(v));
     for (const struct abx_option *o = v->options; o && o->name; o++) {
         if (!o->value || *o->value == '[')
             continue;
@@ -108,6 +132,7 @@ static void quoted(const char *text, const char *also_escaped)
 static void zsh_known(const char *kind)
 {
     printf(*kind == 'C'      ? "($(arcbox ps -aq 2>/dev/null))"
+            : *kind == 'M'   ? "($(arcbox machine ls -q 2>/dev/null))"
             : *kind == 'V'   ? "_arcbox_verbs"
             : kind[1] == 'I' ? "_files"
                              : "_files -/");
@@ -121,7 +146,7 @@ static void zsh_plain(const char *words)
 /* Of several kinds zsh takes the first that is no list of words: files, or containers. */
 static void zsh_words(const char *words)
 {
-    static const char *const kinds[] = {"FILE", "FOLDER", "CONTAINER", "VERB"};
+    static const char *const kinds[] = {"FILE", "FOLDER", "CONTAINER", "MACHINE", "VERB"};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(kinds); i++)
         if (strstr(words, kinds[i])) {
             zsh_known(kinds[i]);
@@ -149,6 +174,30 @@ static void zsh_option(const struct abx_option *o)
     }
 }
 
+static void zsh_verb(const struct abx_verb *v)
+{
+    printf("    %s) _arguments '--help[show help]'", abx_verb_short(v));
+    for (const struct abx_option *o = v->options; o && o->name; o++)
+        zsh_option(o);
+    if (v->words) {
+        printf(" \\\n            '%s:word:", v->takes_command ? "1" : "*");
+        zsh_words(v->words);
+        printf("'");
+    }
+    printf("%s ;;\n", v->takes_command ? " '*::command:_normal'" : "");
+}
+
+static void zsh_group(const struct abx_verb *group)
+{
+    printf("    %s) if ((CURRENT == 2)); then\n        compadd ", group->name);
+    print_names(group->verbs);
+    printf("\n        return\n    fi\n    verb=$words[2]\n    shift words\n    ((CURRENT--))\n"
+           "    case $verb in\n");
+    for (const struct abx_verb *v = group->verbs; v->name; v++)
+        zsh_verb(v);
+    printf("    esac ;;\n");
+}
+
 static void zsh(void)
 {
     printf("#compdef arcbox\n# zsh completion for arcbox, made by `arcbox completion zsh`\n"
@@ -165,15 +214,10 @@ static void zsh(void)
     for (const struct abx_verb *v = abx_verbs; v->name; v++) {
         if (v->hidden)
             continue;
-        printf("    %s) _arguments '--help[show help]'", v->name);
-        for (const struct abx_option *o = v->options; o && o->name; o++)
-            zsh_option(o);
-        if (v->words) {
-            printf(" \\\n            '%s:word:", v->takes_command ? "1" : "*");
-            zsh_words(v->words);
-            printf("'");
-        }
-        printf("%s ;;\n", v->takes_command ? " '*::command:_normal'" : "");
+        if (v->verbs)
+            zsh_group(v);
+        else
+            zsh_verb(v);
     }
     printf("    esac\n}\n_arcbox \"$@\"\n");
 }
@@ -181,6 +225,7 @@ static void zsh(void)
 static void fish_known(const char *kind)
 {
     printf(*kind == 'C'      ? " -a '(arcbox ps -aq)'"
+            : *kind == 'M'   ? " -a '(arcbox machine ls -q)'"
             : *kind == 'V'   ? " -a \"$verbs\""
             : kind[1] == 'I' ? " -F"
                              : " -a '(__fish_complete_directories)'");
@@ -189,6 +234,46 @@ static void fish_known(const char *kind)
 static void fish_plain(const char *words)
 {
     printf(" -a '%s'", words);
+}
+
+/* `seen`: fish's words for that it stands there. */
+static void fish_verb(const struct abx_verb *v, const char *seen)
+{
+    if (v->words && !v->takes_command) {
+        printf("complete -c arcbox -f -n '%s'", seen);
+        each_word(v->words, fish_known, fish_plain);
+        printf("\n");
+    }
+    for (const struct abx_option *o = v->options; o && o->name; o++) {
+        printf("complete -c arcbox -n '%s' -l %s", seen, o->name + 2);
+        if (o->letter)
+            printf(" -s %c", o->letter);
+        if (o->value && *o->value != '[') {
+            printf(" -r");
+            each_word(o->words ? o->words : "", fish_known, fish_plain);
+        }
+        printf(" -d '");
+        quoted(o->help, "");
+        printf("'\n");
+    }
+}
+
+static void fish_group(const struct abx_verb *group)
+{
+    for (const struct abx_verb *v = group->verbs; v->name; v++) {
+        printf("complete -c arcbox -f -n '__fish_seen_subcommand_from %s; and not "
+               "__fish_seen_subcommand_from ",
+                group->name);
+        print_names(group->verbs);
+        printf("' -a %s -d '", abx_verb_short(v));
+        quoted(v->summary, "");
+        printf("'\n");
+        char *seen =
+                abx_xprintf("__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s",
+                        group->name, abx_verb_short(v));
+        fish_verb(v, seen);
+        free(seen);
+    }
 }
 
 static void fish(void)
@@ -203,23 +288,12 @@ static void fish(void)
                 v->name);
         quoted(v->summary, "");
         printf("'\n");
-        if (v->words && !v->takes_command) {
-            printf("complete -c arcbox -f -n '__fish_seen_subcommand_from %s'", v->name);
-            each_word(v->words, fish_known, fish_plain);
-            printf("\n");
-        }
-        for (const struct abx_option *o = v->options; o && o->name; o++) {
-            printf("complete -c arcbox -n '__fish_seen_subcommand_from %s' -l %s", v->name,
-                    o->name + 2);
-            if (o->letter)
-                printf(" -s %c", o->letter);
-            if (o->value && *o->value != '[') {
-                printf(" -r");
-                each_word(o->words ? o->words : "", fish_known, fish_plain);
-            }
-            printf(" -d '");
-            quoted(o->help, "");
-            printf("'\n");
+        if (v->verbs)
+            fish_group(v);
+        else {
+            char *seen = abx_xprintf("__fish_seen_subcommand_from %s", v->name);
+            fish_verb(v, seen);
+            free(seen);
         }
     }
 }

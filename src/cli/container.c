@@ -128,9 +128,10 @@ int abx_container_save(const struct abx_container *c)
     int r = f ? 0 : -errno;
     if (f) {
         fprintf(f,
-                "kind=%s\nimage=%s\ncommand=%s\ngpu=%d\nremove=%d\nsupervisor=%d\ninit=%d\n"
+                "kind=%s\nimage=%s\ncommand=%s\ngpu=%d\nremove=%d\nstays=%d\nsupervisor=%d\ninit=%"
+                "d\n"
                 "exit_code=%d\nstarted=%lld\nended=%lld\ngroup=%s\nworkdir=%s\nuser=%s\nwhy=%s\n",
-                c->kind, c->image, c->command, c->gpu, c->remove, c->supervisor, c->init,
+                c->kind, c->image, c->command, c->gpu, c->remove, c->stays, c->supervisor, c->init,
                 c->exit_code, (long long)c->started, (long long)c->ended, c->group, c->workdir,
                 c->user, c->why);
         if (ferror(f))
@@ -203,6 +204,8 @@ static void parse_record(struct abx_container *c, char *text)
             c->gpu = atoi(value);
         else if (strcmp(line, "remove") == 0)
             c->remove = atoi(value);
+        else if (strcmp(line, "stays") == 0)
+            c->stays = atoi(value);
         else if (strcmp(line, "supervisor") == 0)
             c->supervisor = atoi(value);
         else if (strcmp(line, "init") == 0)

@@ -2,6 +2,7 @@
  * the container's, so that it gets no descriptor of whoever called. */
 #include "cli/join.h"
 #include "cli/vm/enter.h"
+#include "cli/vm/store.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -163,6 +164,8 @@ int abx_do_exec(int argc, char **argv)
         take_option(&r, &o, name);
     if (o.count < 2)
         abx_usage(&o);
+    if (strcmp(argv[0], "exec") != 0)
+        abx_machine_must_run(o.words[0]);
     struct abx_container *c = abx_container_must(o.words[0]);
     if (!c->running)
         abx_die(ABX_EXIT_OWN, "'%s' has ended (see: arcbox ps -a)", c->name);

@@ -8,8 +8,26 @@
 
 const struct abx_verb *abx_verb_find(const char *name)
 {
-    for (const struct abx_verb *v = abx_verbs; v->name; v++)
+    for (const struct abx_verb *v = abx_verbs; v->name; v++) {
         if (strcmp(v->name, name) == 0)
+            return v;
+        for (const struct abx_verb *w = v->verbs; w && w->name; w++)
+            if (strcmp(w->name, name) == 0)
+                return w;
+    }
+    return NULL;
+}
+
+const char *abx_verb_short(const struct abx_verb *verb)
+{
+    const char *blank = strchr(verb->name, ' ');
+    return blank ? blank + 1 : verb->name;
+}
+
+const struct abx_verb *abx_verb_within(const struct abx_verb *group, const char *word)
+{
+    for (const struct abx_verb *v = group->verbs; v && v->name; v++)
+        if (strcmp(abx_verb_short(v), word) == 0)
             return v;
     return NULL;
 }
@@ -82,8 +100,12 @@ static int help_verb(const struct abx_verb *verb)
         printf("\n");
         print_wrapped(verb->details, 0, 0);
     }
-    if (verb->options)
+    if (verb->options || verb->verbs)
         printf("\n");
+    for (const struct abx_verb *v = verb->verbs; v && v->name; v++)
+        printf("  %-12s %s\n", abx_verb_short(v), v->summary);
+    if (verb->verbs)
+        printf("\nTry: arcbox help %s\n", verb->verbs->name);
     for (const struct abx_option *o = verb->options; o && o->name; o++)
         print_option(o);
     return 0;
@@ -97,11 +119,16 @@ int abx_do_help(int argc, char **argv)
         return help_all();
     if (strcmp(o.words[0], "metal") == 0)
         return abx_help_metal(o.count > 1 ? o.words[1] : NULL);
-    if (o.count > 1)
+    const struct abx_verb *verb = abx_verb_find(o.words[0]);
+    if (o.count > 1 && verb && verb->verbs) {
+        verb = abx_verb_within(verb, o.words[1]);
+        if (!verb)
+            abx_die(ABX_EXIT_OWN, "unknown command '%s %s' (see: arcbox help %s)", o.words[0],
+                    o.words[1], o.words[0]);
+    } else if (o.count > 1)
         abx_usage(&o);
     if (strcmp(o.words[0], "environment") == 0)
         return help_environment();
-    const struct abx_verb *verb = abx_verb_find(o.words[0]);
     if (!verb)
         abx_die(ABX_EXIT_OWN, "unknown command '%s' (see: arcbox help)", o.words[0]);
     return help_verb(verb);

@@ -57,23 +57,30 @@ static void option(const struct abx_option *o)
     printf(".\n");
 }
 
+static void verb(const struct abx_verb *v)
+{
+    printf(".SS arcbox %s%s%s%s\n", v->name, v->options ? " [options]" : "", *v->usage ? " " : "",
+            v->usage);
+    printf("%c", v->summary[0] - 'a' + 'A');
+    text(v->summary + 1);
+    printf(".\n");
+    if (v->details) {
+        printf(".PP\n");
+        text(v->details);
+        printf("\n");
+    }
+    for (const struct abx_option *o = v->options; o && o->name; o++)
+        option(o);
+}
+
 static void verbs(void)
 {
     for (const struct abx_verb *v = abx_verbs; v->name; v++) {
         if (v->hidden)
             continue;
-        printf(".SS arcbox %s%s%s%s\n", v->name, v->options ? " [options]" : "",
-                *v->usage ? " " : "", v->usage);
-        printf("%c", v->summary[0] - 'a' + 'A');
-        text(v->summary + 1);
-        printf(".\n");
-        if (v->details) {
-            printf(".PP\n");
-            text(v->details);
-            printf("\n");
-        }
-        for (const struct abx_option *o = v->options; o && o->name; o++)
-            option(o);
+        verb(v);
+        for (const struct abx_verb *w = v->verbs; w && w->name; w++)
+            verb(w);
     }
 }
 

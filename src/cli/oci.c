@@ -137,6 +137,8 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
         add2(&w, "--hostname", run->hostname);
     if (run->network)
         add2(&w, "--network", run->network);
+    if (run->ttl_seconds)
+        add2(&w, "--timeout", abx_xprintf("%u", run->ttl_seconds));
     if (run->cpus)
         add2(&w, "--cpus", abx_xprintf("%u", run->cpus));
     for (unsigned i = 0; i < run->given_count; i++)

@@ -107,7 +107,7 @@ static char *private_folder(char *path)
             (st.st_mode & 022))
         abx_die(ABX_EXIT_OWN,
                 "%s belongs to somebody else or others may write to it: choose another "
-                "(ARCBOX_RUNTIME_DIR, XDG_RUNTIME_DIR, XDG_CACHE_HOME)",
+                "(ARCBOX_RUNTIME_DIR, XDG_RUNTIME_DIR, XDG_CACHE_HOME, XDG_DATA_HOME)",
                 path);
     return path;
 }
@@ -139,6 +139,16 @@ char *abx_place_cache(void)
     char *path = private_folder(abx_xprintf("%s/cache", state));
     free(state);
     return path;
+}
+
+char *abx_place_data(void)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (data && *data == '/')
+        return private_folder(abx_xprintf("%s/arcbox", data));
+    if (home && *home == '/' && access(home, W_OK) == 0)
+        return private_folder(abx_xprintf("%s/.local/share/arcbox", home));
+    abx_die(ABX_EXIT_OWN, "there is no folder for what is kept: set HOME, or XDG_DATA_HOME");
 }
 
 char *abx_find_program(const char *name)

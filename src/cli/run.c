@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void choose_image(struct abx_run *run, const char *image)
+void abx_run_choose_image(struct abx_run *run, const char *image)
 {
     run->image = abx_xstrdup(image);
     if (strcmp(image, "host") == 0) {
@@ -65,28 +65,9 @@ static void put_entrypoint(struct abx_run *run)
     run->command_count++;
 }
 
-int abx_do_run(int argc, char **argv)
+int abx_run_go(struct abx_run *run)
 {
-    struct abx_run *run = abx_xcalloc(1, sizeof *run);
-    struct abx_options o = abx_options_start(argc, argv);
-    for (const char *name; (name = abx_options_next(&o));)
-        abx_run_option(run, &o, name);
-    /* After "--" comes the command: no image is named, and the host's own root is meant. */
-    int at = 0;
-    if (!o.ended_by_dashes && !o.count)
-        abx_die(ABX_EXIT_OWN, "no image named: arcbox run [OPTIONS] host|FOLDER|REFERENCE COMMAND");
-    choose_image(run, o.ended_by_dashes ? "host" : o.words[at++]);
-    if (at < o.count && strcmp(o.words[at], "--") == 0)
-        at++;
-    run->command = o.words + at;
-    run->command_count = o.count - at;
-    if (run->kind != ABX_IMAGE_OCI)
-        put_entrypoint(run);
-    if (!run->command_count && run->kind != ABX_IMAGE_OCI)
-        abx_die(ABX_EXIT_OWN, "no command given: arcbox run [OPTIONS] %s COMMAND...", run->image);
-    if (run->command_count && !*run->command[0])
-        abx_die(ABX_EXIT_OWN, "the command's name is empty");
-    if (run->kind == ABX_IMAGE_FOLDER)
+    if (run->kind == ABX_IMAGE_FOLDER && !run->stays)
         check_folder(run);
     abx_mounts_check(run);
     if (run->here && !run->workdir)
@@ -97,4 +78,61 @@ int abx_do_run(int argc, char **argv)
         abx_die(ABX_EXIT_OWN,
                 "--vm: the image is `host` or a folder; OCI images cannot be one yet");
     return run->kind == ABX_IMAGE_OCI ? abx_run_oci(run) : abx_run_sandbox(run);
+}
+
+/* Seconds, or with s, m, h or d. */
+static unsigned read_ttl(const char *text)
+{
+    static const char units[] = "smhd";
+    static const unsigned seconds[] = {1, 60, 3600, 86400};
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : units;
+    if (!(*text >= '0' && *text <= '9') || !unit || (*end && end[1]) || !n ||
+            n > INT32_MAX / 1000 / seconds[unit - units])
+        abx_die(ABX_EXIT_OWN, "--ttl %s: expected a time, as 90, 10m or 2h (24 days at most)",
+                text);
+    return (unsigned)n * seconds[unit - units];
+}
+
+static int do_run(struct abx_run *run, int argc, char **argv)
+{
+    struct abx_options o = abx_options_start(argc, argv);
+    for (const char *name; (name = abx_options_next(&o));)
+        if (strcmp(name, "--ttl") == 0)
+            run->ttl_seconds = read_ttl(abx_options_value(&o));
+        else
+            abx_run_option(run, &o, name);
+    /* After "--" comes the command: no image is named, and the host's own root is meant. */
+    int at = 0;
+    if (!o.ended_by_dashes && !o.count)
+        abx_die(ABX_EXIT_OWN, "no image named: arcbox %s [OPTIONS] host|FOLDER|REFERENCE COMMAND",
+                argv[0]);
+    abx_run_choose_image(run, o.ended_by_dashes ? "host" : o.words[at++]);
+    if (at < o.count && strcmp(o.words[at], "--") == 0)
+        at++;
+    run->command = o.words + at;
+    run->command_count = o.count - at;
+    if (run->kind != ABX_IMAGE_OCI)
+        put_entrypoint(run);
+    if (!run->command_count && run->kind != ABX_IMAGE_OCI)
+        abx_die(ABX_EXIT_OWN, "no command given: arcbox %s [OPTIONS] %s COMMAND...", argv[0],
+                run->image);
+    if (run->command_count && !*run->command[0])
+        abx_die(ABX_EXIT_OWN, "the command's name is empty");
+    return abx_run_go(run);
+}
+
+int abx_do_run(int argc, char **argv)
+{
+    return do_run(abx_xcalloc(1, sizeof(struct abx_run)), argc, argv);
+}
+
+/* What is not trusted: a kernel of its own, no network unless it is asked for, and nothing of it is
+ * left. */
+int abx_do_sandbox_run(int argc, char **argv)
+{
+    struct abx_run *run = abx_xcalloc(1, sizeof *run);
+    run->vm = run->no_network = run->remove = true;
+    return do_run(run, argc, argv);
 }

@@ -47,7 +47,16 @@ struct abx_run {
     char *image;    /* as the user wrote it; a folder's path once resolved */
     char **command; /* NULL-terminated; empty only for OCI images */
     int command_count;
+    bool stays;           /* a virtual machine that runs no command (vm/store.h) */
+    int disk;             /* of that: the file with its layer, opened; 0: none */
+    unsigned ttl_seconds; /* then it is ended; 0: never */
 };
+
+/* The image that was named, and what can be said of it before anything starts. (run.c) */
+void abx_run_choose_image(struct abx_run *run, const char *image);
+/* Checks it all, and runs it: the exit code. With -d the starting process returns, and a child of
+ * it too, when the container has ended. */
+int abx_run_go(struct abx_run *run);
 
 /* ---- options (run_options.c) */
 void abx_run_option(struct abx_run *run, struct abx_options *o, const char *name);
@@ -101,6 +110,7 @@ struct abx_container {
     char kind[16]; /* "sandbox" or "podman" */
     char image[256], command[256];
     bool gpu, remove;
+    bool stays;                      /* a virtual machine that `arcbox machine` made */
     int supervisor, init, exit_code; /* exit_code -1: not known */
     int64_t started, ended;          /* seconds since the epoch; 0: not (yet) */
     char group[PATH_MAX];            /* its control group's folder, or "" */
@@ -205,6 +215,7 @@ struct abx_supervised {
     int out[2];       /* what the command writes to its standard output and error, or -1 */
     int log; /* where all that goes when detached, in frames (log.c), else -1: to our own */
     bool detached;
+    unsigned ttl_seconds; /* then it is ended outright; 0: never */
 };
 /* Blocks the signals that are passed on; before the sandbox is started. */
 void abx_supervise_prepare(void);

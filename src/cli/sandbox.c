@@ -296,7 +296,8 @@ static int start(struct sandbox *s, struct abx_supervised *ret, char **ret_failu
             .listener = s->listener,
             .out = {s->out[0], s->out[1]},
             .log = s->log,
-            .detached = s->run->detach};
+            .detached = s->run->detach,
+            .ttl_seconds = s->run->ttl_seconds};
     ret->init_fd = abx_process_below(ret->init, pid);
     close(info[0]);
     return 0;
@@ -472,6 +473,7 @@ static void record(const struct sandbox *s, struct abx_container *c)
     free(user);
     c->gpu = run->gpu.wanted;
     c->remove = run->remove || !run->detach;
+    c->stays = run->stays;
     c->supervisor = (int)getpid();
 }
 

@@ -280,8 +280,24 @@ static void choose_input(const struct flow *f, struct pollfd *p)
     p[LISTENER].fd = p[HANDOVER].fd >= 0 ? -1 : f->s->listener;
 }
 
+/* Milliseconds until its time is over; -1: it has all there is. */
+static int time_left(const struct abx_supervised *s, uint64_t start)
+{
+    uint64_t end = start + (uint64_t)s->ttl_seconds * 1000000000u, now = abx_now_ns();
+    return !s->ttl_seconds ? -1 : now >= end ? 0 : (int)((end - now + 999999) / 1000000);
+}
+
+static void end_outright(struct abx_supervised *s)
+{
+    abx_say("its %u s are over", s->ttl_seconds);
+    s->ttl_seconds = 0;
+    if (s->init_fd < 0 || abx_process_signal(s->init_fd, SIGKILL) < 0)
+        kill(s->pid, SIGKILL);
+}
+
 int abx_supervise(struct abx_supervised *s)
 {
+    uint64_t start = abx_now_ns();
     sigset_t set;
     sigemptyset(&set);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(passed_on); i++)
@@ -303,11 +319,13 @@ int abx_supervise(struct abx_supervised *s)
         if (done == s->pid || (done < 0 && errno != EINTR))
             break;
         choose_input(&f, p);
-        if (poll(p, COUNT, -1) < 0) {
+        if (poll(p, COUNT, time_left(s, start)) < 0) {
             if (errno != EINTR)
                 break;
             continue;
         }
+        if (time_left(s, start) == 0)
+            end_outright(s);
         struct signalfd_siginfo info;
         while (read(signals, &info, sizeof info) == sizeof info)
             pass_signal(s, &info, s->master);

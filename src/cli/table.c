@@ -35,6 +35,7 @@ static const struct abx_option run_options[] = {
         {'t', "--tty", NULL, "give it a terminal", NULL, NULL},
         {'d', "--detach", NULL, "run it in the background, and print its name", NULL, NULL},
         {0, "--rm", NULL, "forget it when it ends", NULL, NULL},
+        {0, "--ttl", "TIME", "end it after so long: seconds, or as 10m or 2h", "", NULL},
         {0, "--name", "NAME", "name it", "", NULL},
         {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
         {0, "--network", "host|none|user",
@@ -62,6 +63,35 @@ static const struct abx_option run_options[] = {
                 "OCI images and virtual machines: a port of its own on the host", "", NULL},
         {0, "--pull", "WHEN", "OCI images: when to fetch it", "always missing newer never", NULL},
         {0, "--platform", "SYSTEM/PROCESSOR", "OCI images: which of several", "", NULL}, END};
+
+static const struct abx_option machine_options[] = {
+        {0, "--gpu", "[NAME]", "give it the GPU", "all", NULL},
+        {0, "--gpus", "all|N|device=NAME,...", "the same in docker's words",
+                "all count= device=", NULL},
+        {0, "--cpus", "N", "its processors; as many as are here unless told otherwise", "", NULL},
+        {'m', "--memory", "SIZE", "its memory; 2g unless told otherwise", "", NULL},
+        {0, "--disk", "SIZE",
+                "how large its layer may grow; 16g unless told otherwise, of which only what is "
+                "written takes room",
+                "", NULL},
+        {0, "--mount", "HOST:GUEST[:ro]", "show a file or folder of the host", "FILE", NULL},
+        {0, "--here", NULL, "show the current folder, and let commands start in it", NULL, NULL},
+        {'v', "--volume", "HOST:GUEST[:ro]", "the same as --mount", "FILE", NULL},
+        {'e', "--env", "NAME[=VALUE]", "set a variable for its commands", "", NULL},
+        {0, "--env-file", "FILE", "set variables: lines NAME=VALUE", "FILE", NULL},
+        {'w', "--workdir", "FOLDER", "where its commands start", "FOLDER", NULL},
+        {'u', "--user", "USER[:GROUP]", "who its commands are, by name or number", "", NULL},
+        {'h', "--hostname", "NAME", "its host name; its name unless told otherwise", "", NULL},
+        {0, "--network", "user|none", "a network of its own, or none", "none user", "--net"},
+        {'p', "--publish", "[ADDRESS:]PORT:PORT", "a port of its own on the host", "", NULL},
+        {0, "--add-host", "NAME:ADDRESS", "an address for a name, in /etc/hosts", "", NULL},
+        {0, "--dns", "ADDRESS", "a name server, instead of the host's", "", NULL},
+        {'l', "--label", "NAME[=VALUE]", "a note that `arcbox inspect` shows", "", NULL}, END};
+static const struct abx_option machine_ls_options[] = {
+        {'q', "--quiet", NULL, "names only", NULL, NULL}, FORMAT, END};
+static const struct abx_option machine_stop_options[] = {
+        {'t', "--time", "SECONDS", "how long to wait before it is ended outright (30)", "", NULL},
+        END};
 
 static const struct abx_option prune_options[] = {
         {'f', "--force", NULL, "docker's; nothing is asked", NULL, NULL}, END};
@@ -110,6 +140,83 @@ static const struct abx_option bench_options[] = {
         FORMAT, END};
 static const struct abx_option cdi_options[] = {
         {'o', "--output", "FILE", "write it there; - is standard output", "FILE", NULL}, END};
+
+static const struct abx_verb machine_verbs[] = {
+        {.name = "machine create",
+                .usage = "NAME [host|FOLDER|REFERENCE]",
+                .summary = "make a virtual machine that stays",
+                .details = "Its root is the image, `host` unless another one is named, under a "
+                           "layer that is kept. It starts with `arcbox machine start`.",
+                .options = machine_options,
+                .words = "host FOLDER",
+                .max_words = 2,
+                .run = abx_do_machine_create},
+        {.name = "machine start",
+                .usage = "NAME...",
+                .summary = "start machines",
+                .details = "It runs in the background until it is stopped; `arcbox ps`, `logs`, "
+                           "`cp`, `stats` and `gpu` show it by its name.",
+                .words = "MACHINE",
+                .max_words = -1,
+                .run = abx_do_machine_start},
+        {.name = "machine stop",
+                .usage = "NAME...",
+                .summary = "shut machines down",
+                .details = "Its processes get SIGTERM and 5 seconds, and what they wrote is kept.",
+                .options = machine_stop_options,
+                .words = "MACHINE",
+                .max_words = -1,
+                .run = abx_do_machine_stop},
+        {.name = "machine rm",
+                .usage = "NAME...",
+                .summary = "remove machines, and all that was written in them",
+                .options = rm_options,
+                .words = "MACHINE",
+                .max_words = -1,
+                .run = abx_do_machine_rm},
+        {.name = "machine ls",
+                .usage = "",
+                .summary = "list machines",
+                .options = machine_ls_options,
+                .run = abx_do_machine_ls},
+        {.name = "machine exec",
+                .usage = "NAME COMMAND...",
+                .summary = "run a command in a machine that runs",
+                .details = "Exit status as for run.",
+                .options = exec_options,
+                .words = "MACHINE",
+                .max_words = -1,
+                .takes_command = true,
+                .run = abx_do_exec},
+        {.name = "machine ssh",
+                .usage = "NAME [WORDS...]",
+                .summary = "a shell in a machine that runs, or words for one, as ssh has it",
+                .details = "No ssh is needed in the machine, and no network.",
+                .words = "MACHINE",
+                .max_words = -1,
+                .takes_command = true,
+                .run = abx_do_machine_ssh},
+        {.name = "machine inspect",
+                .usage = "NAME...",
+                .summary = "print all that is known of machines, as JSON",
+                .words = "MACHINE",
+                .max_words = -1,
+                .run = abx_do_machine_inspect},
+        {0}};
+
+static const struct abx_verb sandbox_verbs[] = {
+        {.name = "sandbox run",
+                .usage = "host|FOLDER|REFERENCE COMMAND...",
+                .summary = "run a command that is not trusted in a virtual machine",
+                .details = "As `arcbox run --vm --rm --network none`: a kernel of its own, no "
+                           "network and no mounts unless they are asked for, and nothing of it is "
+                           "kept. --ttl ends it in time.",
+                .options = run_options,
+                .words = "host FOLDER",
+                .max_words = -1,
+                .takes_command = true,
+                .run = abx_do_sandbox_run},
+        {0}};
 
 const struct abx_verb abx_verbs[] = {
         {.name = "run",
@@ -258,6 +365,14 @@ const struct abx_verb abx_verbs[] = {
                 .words = "setup",
                 .max_words = 2,
                 .run = abx_do_vm},
+        {.name = "machine",
+                .usage = "create|start|stop|rm|ls|exec|ssh|inspect",
+                .summary = "virtual machines that stay",
+                .verbs = machine_verbs},
+        {.name = "sandbox",
+                .usage = "run",
+                .summary = "virtual machines for what is not trusted",
+                .verbs = sandbox_verbs},
         {.name = "daemon",
                 .usage = "start|stop|status",
                 .summary = "the host runtime: start, stop, ask",

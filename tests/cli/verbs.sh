@@ -66,6 +66,15 @@ complete() { bash -c 'source <("$1" completion bash); shift; COMP_WORDS=("$@") C
 same "bash completion" run "$(complete arcbox ru)"
 same "of an option" "--tail" "$(complete arcbox logs --ta)"
 same "of its value" "host" "$(complete arcbox run --network ho)"
+# Verbs of groups.
+same "a group" "create start stop" "$("$arcbox" machine | sed -n 's/^  \([a-z]*\)  .*/\1/p' | head -3 | xargs)"
+same "help for one of it" "usage: arcbox machine create" "$("$arcbox" machine create --help | head -1 | cut -d' ' -f1-4)"
+same "the same" "$("$arcbox" help machine create)" "$("$arcbox" machine create -h)"
+says "a slip in a group" 125 "did you mean 'machine start'" "$arcbox" machine strat
+says "an option of a group" 125 "unknown option --all" "$arcbox" machine --all
+grep -q "^\.SS arcbox machine create" "$man" && pass || fail "machine create is not in the man page"
+same "bash completion in a group" "create" "$(complete arcbox machine cr)"
+same "of an option in it" "--disk" "$(complete arcbox machine create --di)"
 if command -v script >/dev/null; then
     same "terminal" "yes" "$(script -qec "$arcbox run -it host sh -c 'test -t 0 && tty >/dev/null && echo yes'" /dev/null </dev/null | grep -o yes)"
 else

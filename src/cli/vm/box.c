@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cli/vm/enter.h"
+#include "cli/vm/machine.h"
 #include "cli/vm/network.h"
 #include "cli/vm/vm.h"
 #include "host/sandbox/sandbox.h"
@@ -37,23 +38,74 @@ static char *must(char *path, const char *what)
     return path;
 }
 
+void abx_vm_check_size(const struct abx_run *run, const struct abx_settings *settings)
+{
+    uint64_t host = abx_memory_limit() / MIB, wanted = settings->memory / MIB;
+    if (run->cpus > 255)
+        abx_die(ABX_EXIT_OWN, "--cpus %u: a virtual machine has at most 255", run->cpus);
+    if (settings->memory && wanted > host)
+        abx_die(ABX_EXIT_OWN, "--memory: %llu MiB for the virtual machine, and there are %llu here",
+                (unsigned long long)wanted, (unsigned long long)host);
+    if ((settings->memory ? wanted : host / 2) < LEAST_MIB)
+        abx_die(ABX_EXIT_OWN, "--memory: a virtual machine needs %u MiB at least", LEAST_MIB);
+}
+
 static void choose_size(struct sandbox *s)
 {
     struct abx_vm_box *vm = s->vm;
     long there = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t host = abx_memory_limit() / MIB;
+    uint64_t wanted = s->settings.memory ? s->settings.memory / MIB : ABX_VM_DEFAULT_MEMORY_MIB;
+    abx_vm_check_size(s->run, &s->settings);
     vm->cpus = s->run->cpus ? s->run->cpus : (unsigned)(there > 0 ? there : 1);
-    if (vm->cpus > 255)
-        abx_die(ABX_EXIT_OWN, "--cpus %u: a virtual machine has at most 255", vm->cpus);
-    if (s->settings.memory && s->settings.memory / MIB > host)
-        abx_die(ABX_EXIT_OWN, "--memory: %llu MiB for the virtual machine, and there are %llu here",
-                (unsigned long long)(s->settings.memory / MIB), (unsigned long long)host);
-    uint64_t wanted = s->settings.memory ? s->settings.memory / MIB : 2048;
     if (wanted > host / 2 && !s->settings.memory)
         wanted = host / 2;
-    if (wanted < LEAST_MIB)
-        abx_die(ABX_EXIT_OWN, "--memory: a virtual machine needs %u MiB at least", LEAST_MIB);
     vm->memory_mib = (unsigned)(wanted > UINT32_MAX ? UINT32_MAX : wanted);
+}
+
+/* ---- the command: seconds before the machine would say that it is not there */
+
+static bool is_there(int root, const char *path)
+{
+    int fd = abx_inside_open(root, path, O_PATH, 0);
+    if (fd >= 0)
+        close(fd);
+    return fd != -ENOENT && fd != -ENOTDIR;
+}
+
+/* In the image, or where a mount may show it. */
+static bool is_seen(const struct sandbox *s, int root, const char *folder, const char *name)
+{
+    char *joined = *name == '/' ? abx_xstrdup(name) : abx_xprintf("%s/%s", folder, name);
+    char *path = abx_path_normal(joined);
+    bool seen = abx_run_mounts(s->run, path) || is_there(root, path);
+    free(path);
+    free(joined);
+    return seen;
+}
+
+static const char *search_path(const struct sandbox *s)
+{
+    const char *list = s->run->kind == ABX_IMAGE_HOST ? getenv("PATH") : NULL;
+    for (unsigned i = 0; i < s->run->env.count; i++)
+        if (strncmp(s->run->env.list[i], "PATH=", 5) == 0)
+            list = s->run->env.list[i] + 5;
+    return list ? list : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static void check_command(const struct sandbox *s)
+{
+    const char *name = s->run->command[0];
+    int root = abx_inside_root(s->run->kind == ABX_IMAGE_HOST ? "/" : s->run->image);
+    bool seen = root < 0 || !*name || (strchr(name, '/') && is_seen(s, root, s->folder, name));
+    char *copy = abx_xstrdup(search_path(s)), *rest = strchr(name, '/') ? NULL : copy;
+    for (char *folder; !seen && (folder = strsep(&rest, ":"));)
+        seen = is_seen(s, root, *folder == '/' ? folder : s->folder, name);
+    free(copy);
+    if (root >= 0)
+        close(root);
+    if (!seen)
+        abx_die(ABX_EXIT_NOT_FOUND, "%s: no such command in the container", name);
 }
 
 void abx_vm_prepare(struct sandbox *s)
@@ -74,6 +126,7 @@ void abx_vm_prepare(struct sandbox *s)
     vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
     vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
     choose_size(s);
+    check_command(s);
     vm->network = abx_vm_network(s->run, &vm->forwards);
     char why_not[160];
     bool fresh;
@@ -226,6 +279,11 @@ void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
         ADD(w, "-N", vm->forwards);
     add_descriptor(w, "-g", vm->gpu);
     add_descriptor(w, "-l", vm->listener);
+    add_descriptor(w, "-d", s->run->disk ? s->run->disk : -1);
+    if (s->run->stays) {
+        abx_words_add(w, "-S");
+        return;
+    }
     ADD(w, "--", "-w", s->folder);
     if (user)
         ADD(w, "-u", user);

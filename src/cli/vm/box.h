@@ -17,6 +17,8 @@ struct abx_vm_box {
     int listener; /* where `arcbox exec` and its like come (enter.c) */
 };
 
+/* Dies when it cannot be so large. */
+void abx_vm_check_size(const struct abx_run *run, const struct abx_settings *settings);
 /* Finds all of it, or dies with what is missing and how to get it. */
 void abx_vm_prepare(struct sandbox *s);
 /* Who the command is in the machine: who it would be in a container, "UID:GID", the caller's to

@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,11 +30,13 @@
 
 static struct {
     char *hostname;
-    bool read_only, probe, stays, network;
+    bool read_only, probe, stays, network, disk;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
     struct abx_guest_description own;
 } config;
+
+static int disk = -1; /* its root */
 
 int abx_guest_port = -1;
 struct abx_vm_writer abx_guest_out;
@@ -116,6 +118,8 @@ static void read_config(void)
             config.probe = true;
         else if (take(line, "readonly=", &value))
             config.read_only = *value == '1';
+        else if (take(line, "disk=", &value))
+            config.disk = true;
         else if (take(line, "network=", &value))
             config.network = true;
         else if (take(line, "stays=", &value))
@@ -201,6 +205,22 @@ static void open_gpu(void)
         closedir(d);
 }
 
+/* What is written is kept on it. */
+static void mount_disk(void)
+{
+    for (int tries = 0; tries < 1000 && access("/dev/vda", F_OK) < 0; tries++)
+        usleep(1000);
+    must_mount("/dev/vda", "/upper", "ext4", MS_NODEV | MS_NOATIME, "errors=remount-ro");
+    disk = open("/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* All of it is on the disk, as if it had been unmounted, and nothing comes after. */
+static void close_disk(void)
+{
+    if (disk >= 0 && ioctl(disk, FIFREEZE, 0) < 0)
+        fprintf(stderr, "arcbox: the disk: %s\n", strerror(errno));
+}
+
 /* What is written goes into memory, over what the host shows: a file without a name, as tmpfile()
  * makes, cannot be on 9p. What was mounted is written to where it lies. */
 static void mount_root(void)
@@ -210,7 +230,10 @@ static void mount_root(void)
             "trans=virtio,version=9p2000.L,msize=512000,cache=loose");
     if (config.read_only)
         return;
-    must_mount("upper", "/upper", "tmpfs", MS_NODEV, "mode=755");
+    if (config.disk)
+        mount_disk();
+    else
+        must_mount("upper", "/upper", "tmpfs", MS_NODEV, "mode=755");
     mkdir("/upper/files", 0755);
     mkdir("/upper/work", 0755);
     must_mount("overlay", "/root", "overlay", MS_NODEV,
@@ -250,6 +273,8 @@ static void set_up(void)
     load_modules("/modules/order");
     if (config.network)
         load_modules("/modules/order-network");
+    if (config.disk)
+        load_modules("/modules/order-disk");
     abx_guest_port = open_port();
     if (abx_guest_port < 0)
         abx_guest_give_up("the virtual machine has no port to arcbox");
@@ -280,6 +305,7 @@ int main(void)
     uint32_t code =
             abx_guest_serve(config.stays ? NULL : &config.own, config.own.environment, init);
     sync();
+    close_disk();
     abx_guest_push();
     unsigned channel = config.stays ? ABX_VM_MACHINE : 0;
     abx_vm_put(&abx_guest_out, channel, ABX_VM_EXIT, &code, sizeof code);

@@ -38,6 +38,7 @@ static void add_config(struct abx_string *archive, const struct abx_machine *m, 
     char size[32];
     add_line(&s, "size=", abx_vm_size(size) ? size : NULL);
     add_line(&s, "probe=", m->probe ? "1" : NULL);
+    add_line(&s, "disk=", m->disk >= 0 ? "1" : NULL);
     add_line(&s, "network=", m->forwards ? "1" : NULL);
     add_line(&s, "stays=", m->stays ? "1" : NULL);
     add_line(&s, "hostname=", m->hostname);
@@ -158,6 +159,14 @@ static void add_devices(struct line *l, const struct abx_machine *m, int port, i
     add(l, "-fsdev");
     add(l, "local,id=root,path=%s,security_model=none,multidevs=remap", m->root);
     add_pair(l, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
+    if (m->disk >= 0) {
+        add(l, "-add-fd");
+        add(l, "fd=%d,set=1", m->disk);
+        add_pair(l, "-blockdev",
+                "driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,"
+                "file.filename=/dev/fdset/1");
+        add_pair(l, "-device", "virtio-blk-pci,drive=disk,romfile=");
+    }
     if (m->forwards) {
         add(l, "-netdev");
         add(l, "user,id=net,ipv6=off%s", m->forwards);
@@ -193,7 +202,8 @@ static void keep(int fd)
         fcntl(fd, F_SETFD, 0);
 }
 
-static _Noreturn void become(struct line *l, int initrd, int port, int console, int gpu)
+static _Noreturn void become(
+        struct line *l, const struct abx_machine *m, int initrd, int port, int console)
 {
     sigset_t none;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -203,7 +213,8 @@ static _Noreturn void become(struct line *l, int initrd, int port, int console, 
     keep(initrd);
     keep(port);
     keep(console);
-    keep(gpu);
+    keep(m->gpu);
+    keep(m->disk);
     int null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(null, 1);
@@ -223,7 +234,7 @@ pid_t abx_machine_start(const struct abx_machine *m, int initrd, int *ret_port, 
     add_all(&line, m, initrd, port[1], console[1]);
     pid_t pid = line.failed ? -1 : fork();
     if (pid == 0)
-        become(&line, initrd, port[1], console[1], m->gpu);
+        become(&line, m, initrd, port[1], console[1]);
     int r = pid < 0 ? -errno : 0;
     close(port[1]);
     close(console[1]);

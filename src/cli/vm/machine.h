@@ -14,10 +14,11 @@ struct abx_machine {
     const char *hostname;
     unsigned cpus, memory_mib;
     bool kvm, tty, read_only;
-    bool stays;           /* it has no command */
-    bool probe;           /* nor files */
-    int gpu;              /* to arcbox-vmm, or -1 */
-    int listener;         /* where those who run commands in it come, or -1 */
+    bool stays;   /* it has no command */
+    bool probe;   /* nor files */
+    int gpu;      /* to arcbox-vmm, or -1 */
+    int listener; /* where those who run commands in it come, or -1 */
+    int disk;     /* a file with a file system, which its layer is kept on; -1: that is in memory */
     const char *forwards; /* of its network, as QEMU has them; NULL: it has none */
     const char **mounts;  /* what of the root is written to where it lies, and not above it */
     unsigned mount_count;

@@ -4,7 +4,8 @@
  * below ROOT, all that the machine sees:
  *
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -n HOSTNAME [-c CPUS] [-m MEMORY-MIB]
- *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-K] [-r] [-M MOUNT]... -- INIT'S WORDS
+ *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-d DISK-FD] [-K] [-r] [-M MOUNT]... --
+ * INIT'S WORDS
  *
  *   arcbox-vm -S ...     the machine stays without a command, until SIGTERM
  *   arcbox-vm -P ...     whether such a machine gets to its first process: 0
@@ -90,7 +91,7 @@ static int run_command(const struct abx_machine *m)
 
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
-    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:KrPSM:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:KrPSM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -122,6 +123,9 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
         case 'l':
             m->listener = atoi(optarg);
             break;
+        case 'd':
+            m->disk = atoi(optarg);
+            break;
         case 'N':
             m->forwards = optarg;
             break;
@@ -150,8 +154,11 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
 
 int main(int argc, char **argv)
 {
-    struct abx_machine m = {
-            .gpu = -1, .listener = -1, .cpus = 1, .memory_mib = ABX_VM_DEFAULT_MEMORY_MIB};
+    struct abx_machine m = {.gpu = -1,
+            .listener = -1,
+            .disk = -1,
+            .cpus = 1,
+            .memory_mib = ABX_VM_DEFAULT_MEMORY_MIB};
     abx_fd_standard();
     m.mounts = calloc((size_t)argc, sizeof *m.mounts);
     if (!m.mounts)
