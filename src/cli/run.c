@@ -1,5 +1,6 @@
 /* arcbox run: what kind of image was named, and whether there is a command for it. */
 #include "cli/run.h"
+#include "cli/vm/images.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,8 @@ static void put_entrypoint(struct abx_run *run)
 
 int abx_run_go(struct abx_run *run)
 {
+    if (run->vm && run->kind == ABX_IMAGE_OCI)
+        abx_vm_take_image(run);
     if (run->kind == ABX_IMAGE_FOLDER && !run->stays)
         check_folder(run);
     abx_mounts_check(run);
@@ -74,9 +77,6 @@ int abx_run_go(struct abx_run *run)
         run->workdir = run->here;
     if (run->tty && !run->detach && !isatty(0))
         abx_die(ABX_EXIT_OWN, "-t needs a terminal, and the input is none: leave it out");
-    if (run->vm && run->kind == ABX_IMAGE_OCI)
-        abx_die(ABX_EXIT_OWN,
-                "--vm: the image is `host` or a folder; OCI images cannot be one yet");
     return run->kind == ABX_IMAGE_OCI ? abx_run_oci(run) : abx_run_sandbox(run);
 }
 

@@ -44,7 +44,8 @@ struct abx_run {
     unsigned given_count;
     unsigned cpus; /* threads of the GPU's work; 0: the daemon's choice */
     enum abx_image_kind kind;
-    char *image;    /* as the user wrote it; a folder's path once resolved */
+    char *image;     /* as the user wrote it; a folder's path once resolved */
+    char *reference; /* of the OCI image that was unpacked there, or NULL */
     char **command; /* NULL-terminated; empty only for OCI images */
     int command_count;
     bool stays;           /* a virtual machine that runs no command (vm/store.h) */

@@ -13,6 +13,7 @@
 #include "cli/sandbox.h"
 #include "cli/vm/box.h"
 #include "cli/vm/enter.h"
+#include "cli/vm/images.h"
 #include "host/control/control.h"
 
 #include <fcntl.h>
@@ -66,8 +67,10 @@ static int map_users(struct sandbox *s, pid_t pid)
     bool root = geteuid() == 0;
     bool as_root = s->run->kind == ABX_IMAGE_FOLDER; /* images expect to be root */
     const struct abx_settings *set = &s->settings;
-    unsigned uid = set->has_user ? set->uid : as_root ? 0 : (unsigned)geteuid();
-    unsigned gid = set->has_user ? set->gid : as_root ? 0 : (unsigned)getegid();
+    /* A virtual machine's files are shown by its hypervisor: their owner is always the same. */
+    bool has_user = set->has_user && !s->vm;
+    unsigned uid = has_user ? set->uid : as_root ? 0 : (unsigned)geteuid();
+    unsigned gid = has_user ? set->gid : as_root ? 0 : (unsigned)getegid();
     char *users = root ? identity_map("/proc/self/uid_map")
                        : abx_xprintf("%u %u 1\n", uid, (unsigned)geteuid());
     char *groups = root ? identity_map("/proc/self/gid_map")
@@ -456,7 +459,9 @@ static void record(const struct sandbox *s, struct abx_container *c)
 {
     const struct abx_run *run = s->run;
     snprintf(c->kind, sizeof c->kind, "%s", s->vm ? ABX_KIND_VM : "sandbox");
-    snprintf(c->image, sizeof c->image, "%s", run->image);
+    char *image = abx_vm_image_name(run->image);
+    snprintf(c->image, sizeof c->image, "%s", image);
+    free(image);
     size_t n = 0;
     for (int i = 0; i < run->command_count && n + 1 < sizeof c->command; i++)
         n += (size_t)snprintf(

@@ -24,7 +24,7 @@ static void refuse(const struct abx_run *run)
             {"--platform", "`host` and folders are what they are: it is for OCI images"}};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(refused); i++)
         if (abx_run_given(run, refused[i].name, NULL) &&
-                !(run->vm && strcmp(refused[i].name, "--publish") == 0))
+                !(strcmp(refused[i].name, "--publish") == 0 ? run->vm : run->reference != NULL))
             abx_die(ABX_EXIT_OWN, "%s cannot be used here: %s", refused[i].name, refused[i].why);
 }
 

@@ -3,6 +3,7 @@
 #include "cli/settings.h"
 #include "cli/vm/box.h"
 #include "cli/vm/enter.h"
+#include "cli/vm/images.h"
 #include "cli/vm/network.h"
 #include "cli/vm/store.h"
 
@@ -65,6 +66,8 @@ int abx_do_machine_create(int argc, char **argv)
     if (!o.count)
         abx_usage(&o);
     abx_run_choose_image(run, o.count > 1 ? o.words[1] : "host");
+    if (run->kind == ABX_IMAGE_OCI)
+        abx_vm_take_image(run);
     check(run, disk);
     abx_machine_keep(o.words[0], run, disk);
     printf("%s\n", o.words[0]);
@@ -82,6 +85,7 @@ static struct abx_run *run_of(const struct abx_machine_kept *m)
     memcpy(words + 1, m->words, m->word_count * sizeof *words);
     struct abx_run *run = read_run((int)m->word_count + 1, words, &o, &disk);
     abx_run_choose_image(run, m->image);
+    abx_vm_hold_image(m->image);
     run->name = m->name;
     static char *nothing[] = {(char *)"", NULL}; /* a name that is no file's */
     run->command = nothing;
@@ -241,8 +245,10 @@ static void print_table(struct abx_machine_kept **list)
         char disk[48];
         snprintf(disk, sizeof disk, "%.1f of %.1f GiB", (double)m->used_bytes / (1u << 30),
                 (double)m->disk_bytes / (1u << 30));
+        char *image = abx_vm_image_name(m->image);
         printf("%-20s %-10s %-6s %-8s %-16s %s\n", m->name, c ? "running" : "stopped",
-                *cpus ? cpus : "all", *memory ? memory : "2g", disk, m->image);
+                *cpus ? cpus : "all", *memory ? memory : "2g", disk, image);
+        free(image);
         abx_container_free(c);
     }
 }
@@ -253,7 +259,9 @@ static void describe(struct abx_string *out, const struct abx_machine_kept *m)
     abx_string_printf(out, "  {\"name\": ");
     abx_json_string(out, m->name);
     abx_string_printf(out, ",\n    \"state\": \"%s\",\n    \"image\": ", c ? "running" : "stopped");
-    abx_json_string(out, m->image);
+    char *image = abx_vm_image_name(m->image);
+    abx_json_string(out, image);
+    free(image);
     abx_string_printf(out, ",\n    \"disk_bytes\": %llu,\n    \"used_bytes\": %llu",
             (unsigned long long)m->disk_bytes, (unsigned long long)m->used_bytes);
     abx_string_printf(out, ",\n    \"pid\": %d,\n    \"folder\": ", c ? c->init : 0);
