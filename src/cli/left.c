@@ -4,6 +4,7 @@
  * The child that assembles the root hands over the layer's folders, opened; they are walked when
  * the container has ended. Names in them are the container's: read, cleaned, never followed. */
 #include "cli/left.h"
+#include "cli/left_summary.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 
 #define MAX_ENTRIES 50000u /* looked at */
 #define MAX_DEPTH 32u
-#define MAX_SHOWN 3u
 #define NAMES_CAP (4u << 20)
 
 enum { UPPER, ROOT, NAMES, COUNT };
@@ -61,53 +61,9 @@ struct abx_left *abx_left_receive(int sock)
 struct walk {
     const struct abx_left *left;
     const struct abx_run *run;
-    const char *folder; /* the command's working folder */
-    unsigned entries, found, here, shown_count;
-    char *shown[MAX_SHOWN];
-    bool shown_here;
+    unsigned entries;
+    struct abx_left_summary summary;
 };
-
-/* Below the folder that the command worked in; NULL: elsewhere. */
-static const char *below_folder(const struct walk *w, const char *path)
-{
-    size_t n = strlen(w->folder);
-    return n > 1 && strncmp(path, w->folder, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
-}
-
-/* What nobody misses: hidden files, caches, what systems keep for themselves, and our own. */
-static bool is_boring(const struct walk *w, const char *path)
-{
-    static const char *const folders[] = {"/dev/", "/proc/", "/run/", "/sys/", "/tmp/", "/var/",
-            "/etc/hosts", "/etc/ld.so.cache", "/etc/resolv.conf"};
-    const char *rest = below_folder(w, path);
-    for (unsigned i = 0; !rest && i < ABX_ARRAY_SIZE(folders); i++)
-        if (strncmp(path, folders[i], strlen(folders[i])) == 0)
-            return true;
-    rest = rest ? rest : path;
-    size_t n = strlen(rest);
-    return *rest == '.' || strstr(rest, "/.") || strstr(rest, "__pycache__/") ||
-           (n > 4 && strcmp(rest + n - 4, ".pyc") == 0);
-}
-
-static void count(struct walk *w, const char *path)
-{
-    const char *rest = below_folder(w, path);
-    bool here = rest != NULL;
-    w->found++;
-    w->here += here;
-    if (here && !w->shown_here) { /* those come first */
-        while (w->shown_count)
-            free(w->shown[--w->shown_count]);
-        w->shown_here = true;
-    }
-    if (w->shown_count == MAX_SHOWN || here != w->shown_here)
-        return;
-    char *name = abx_xprintf("%.200s", here ? rest : path);
-    for (char *p = name; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    w->shown[w->shown_count++] = name;
-}
 
 static bool is_new(const struct walk *w, const struct stat *st)
 {
@@ -131,13 +87,13 @@ static void walk(struct walk *w, int fd, const char *path, unsigned depth, off_t
         w->entries++;
         char *child = abx_xprintf("%s/%s", path, e->d_name);
         char *in = S_ISDIR(st.st_mode) ? abx_xprintf("%s/", child) : abx_xstrdup(child);
-        if (is_boring(w, in)) {
+        if (abx_left_is_boring(&w->summary, in)) {
             /* nobody misses it */
         } else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
             walk(w, openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), child,
                     depth + 1, least);
         else if (is_new(w, &st) && st.st_size >= least && !abx_run_mounts(w->run, child))
-            count(w, child);
+            abx_left_count(&w->summary, child);
         free(in);
         free(child);
     }
@@ -170,24 +126,14 @@ static void walk_all(struct walk *w)
 
 void abx_left_say(struct abx_left *left, const struct abx_run *run, const char *folder)
 {
-    struct walk w = {.left = left, .run = run, .folder = folder};
+    struct walk w = {.left = left, .run = run, .summary = {.folder = folder}};
     if (!left)
         return;
     walk_all(&w);
-    if (w.found) {
-        struct abx_string text = {0};
-        for (unsigned i = 0; i < w.shown_count; i++)
-            abx_string_printf(&text, "%s%s", i ? ", " : "", w.shown[i]);
-        if (w.found > w.shown_count)
-            abx_string_printf(&text, " and %u more", w.found - w.shown_count);
-        abx_say("%u %s written in the container's private layer, and gone with it: %s (to keep "
-                "such files: %s)",
-                w.found, w.found == 1 ? "file was" : "files were", text.data,
-                w.here ? "--here, or --mount FOLDER:FOLDER" : "--mount FOLDER:FOLDER");
-        abx_string_finish(&text);
-    }
-    while (w.shown_count)
-        free(w.shown[--w.shown_count]);
+    char *text = abx_left_text(&w.summary);
+    if (text)
+        abx_say("%s", text);
+    free(text);
     for (unsigned i = 0; i < COUNT; i++)
         close(left->fds[i]);
     free(left);

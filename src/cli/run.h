@@ -46,7 +46,7 @@ struct abx_run {
     enum abx_image_kind kind;
     char *image;     /* as the user wrote it; a folder's path once resolved */
     char *reference; /* of the OCI image that was unpacked there, or NULL */
-    char **command; /* NULL-terminated; empty only for OCI images */
+    char **command;  /* NULL-terminated; empty only for OCI images */
     int command_count;
     bool stays;           /* a virtual machine that runs no command (vm/store.h) */
     int disk;             /* of that: the file with its layer, opened; 0: none */

@@ -31,6 +31,7 @@ b'abc'" "$(cat out)"
 same 'what it wrote' new "$(cat shown/new)"
 same 'a read-only mount' one "$(cat one)"
 [ ! -e /usr/mine ] && pass || fail 'it wrote to the host'
+grep -q '1 file was written in the .* private layer, and gone with it: /usr/mine (' err && pass || fail "no word of what is left: $(cat err)"
 grep -q 'Read-only' err && pass || fail "no word of a read-only mount: $(cat err)"
 
 says 'no such command' 127 'no such command in the container' "$arcbox" run --vm host no-such-command

@@ -124,10 +124,20 @@ static void send_size(struct endpoint *e)
         abx_vm_put(&e->writer, 0, ABX_VM_SIZE, &size, sizeof size);
 }
 
+static void hear_of_left(const struct endpoint *e)
+{
+    const char *at = (const char *)e->reader.data, *end = at + e->reader.head.bytes;
+    for (const char *next; e->command->left && at < end; at = next) {
+        next = memchr(at, 0, (size_t)(end - at));
+        if (!next++)
+            return; /* not the machine's own init */
+        e->command->left(at);
+    }
+}
+
 static void hear(struct endpoint *e)
 {
     uint32_t number = abx_vm_number(&e->reader);
-    char *text;
     switch (e->reader.head.kind) {
     case ABX_VM_STARTED:
         e->started = true;
@@ -138,9 +148,7 @@ static void hear(struct endpoint *e)
         e->on_the_way -= number < e->on_the_way ? number : e->on_the_way;
         break;
     case ABX_VM_LEFT:
-        text = text_of(&e->reader);
-        fprintf(stderr, "arcbox: %s\n", text ? text : "");
-        free(text);
+        hear_of_left(e);
         break;
     case ABX_VM_FAILED:
         e->why = text_of(&e->reader);

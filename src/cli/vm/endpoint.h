@@ -11,8 +11,9 @@ struct abx_vm_command {
     int sock;                /* to arcbox-vm, which becomes non-blocking */
     const char *description; /* what is to be run, or NULL: it is known there */
     size_t bytes;
-    bool tty;              /* it has a terminal, and ours is to be passed through */
-    bool detached;         /* do not wait for its end */
+    bool tty;                       /* it has a terminal, and ours is to be passed through */
+    bool detached;                  /* do not wait for its end */
+    void (*left)(const char *path); /* a file that is left in the machine's layer; or NULL */
     unsigned long ignored; /* signals that our caller had ignored, a mask: not for it either */
 };
 

@@ -25,7 +25,7 @@ enum abx_vm_frame_kind {
     ABX_VM_ERR,
     ABX_VM_EXIT,   /* uint32_t: its exit code; the channel's last */
     ABX_VM_FAILED, /* a text: why there is no command; likewise */
-    ABX_VM_LEFT,   /* a text: what was left in the machine's own layer; before the EXIT of 0 */
+    ABX_VM_LEFT,   /* paths, each with its 0: files that are left in the machine's own layer */
     /* both ways */
     ABX_VM_TAKEN = 8, /* uint32_t: so much of the input, or of the output, has been taken */
     /* to the machine */

@@ -29,6 +29,10 @@ _Noreturn void abx_guest_finish(void);
  * (guest_network.c) */
 void abx_guest_network(bool more);
 
+/* Tells the outside of the files in the machine's layer, whose folder is opened.
+ * (guest_left.c) */
+void abx_guest_tell_left(int layer);
+
 /* Runs commands until the machine's own ends, or, where there is none (`own` NULL), until the
  * machine is shut down. Then all processes have ended. The exit code. `init`: arcbox-init, opened;
  * `environment`: of commands that come later. (guest_sessions.c) */

@@ -36,7 +36,7 @@ static struct {
     struct abx_guest_description own;
 } config;
 
-static int disk = -1; /* its root */
+static int disk = -1, layer = -1; /* their roots */
 
 int abx_guest_port = -1;
 struct abx_vm_writer abx_guest_out;
@@ -235,6 +235,7 @@ static void mount_root(void)
     else
         must_mount("upper", "/upper", "tmpfs", MS_NODEV, "mode=755");
     mkdir("/upper/files", 0755);
+    layer = open("/upper/files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     mkdir("/upper/work", 0755);
     must_mount("overlay", "/root", "overlay", MS_NODEV,
             "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work");
@@ -304,6 +305,8 @@ int main(void)
     set_up();
     uint32_t code =
             abx_guest_serve(config.stays ? NULL : &config.own, config.own.environment, init);
+    if (!config.stays && layer >= 0)
+        abx_guest_tell_left(layer);
     sync();
     close_disk();
     abx_guest_push();

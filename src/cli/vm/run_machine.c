@@ -12,6 +12,7 @@
  *
  * A child passes frames between the machine, this process and those that come to LISTENER-FD
  * (mux.c). */
+#include "cli/left_summary.h"
 #include "cli/vm/endpoint.h"
 #include "cli/vm/machine.h"
 #include "cli/vm/mux.h"
@@ -56,6 +57,20 @@ static int stay(const struct abx_machine *m)
     return look_after(m, -1) ? 0 : EXIT_OWN;
 }
 
+static struct abx_left_summary left;
+
+static void note_left(const char *path)
+{
+    if (*path == '/' && !abx_left_is_boring(&left, path))
+        abx_left_count(&left, path);
+}
+
+/* arcbox-init's words begin with it. */
+static const char *folder_of(const struct abx_machine *m)
+{
+    return m->command[0] && m->command[1] ? m->command[1] : "/";
+}
+
 static int run_command(const struct abx_machine *m)
 {
     int pair[2];
@@ -79,10 +94,13 @@ static int run_command(const struct abx_machine *m)
     if (m->listener >= 0)
         close(m->listener);
     char *why = NULL;
-    struct abx_vm_command command = {.sock = pair[0], .tty = m->tty};
+    struct abx_vm_command command = {.sock = pair[0], .tty = m->tty, .left = note_left};
+    left.folder = folder_of(m);
     int code = abx_vm_endpoint(&command, &why);
-    if (why)
-        fprintf(stderr, "arcbox: %s\n", why);
+    char *text = abx_left_text(&left);
+    if (why || text)
+        fprintf(stderr, "arcbox: %s\n", why ? why : text);
+    free(text);
     close(pair[0]); /* which ends the machine; what there is to say of it is said first */
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
