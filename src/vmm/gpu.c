@@ -672,3 +672,15 @@ void abx_vmm_gpu_ready(struct abx_vmm_gpu *gpu, const struct pollfd *list, unsig
     }
     look_after(gpu);
 }
+
+bool abx_vmm_gpu_settle(struct abx_vmm_gpu *gpu)
+{
+    bool settled = true;
+    for (unsigned i = 0; i < ABX_VMM_MAX_CONTEXTS; i++) {
+        struct abx_vmm_link *link = gpu->contexts[i].link;
+        if (link)
+            abx_vmm_link_end(link);
+        settled &= !link || link->over;
+    }
+    return settled;
+}

@@ -21,6 +21,10 @@ struct abx_vmm_gpu *abx_vmm_gpu_create(const struct abx_vmm_ram *ram, const char
         void (*complete)(void *owner, uint64_t cookie, const void *answer, uint32_t bytes),
         void *owner);
 void abx_vmm_gpu_destroy(struct abx_vmm_gpu *gpu); /* NULL is legal; completes nothing */
+/* The guest is to be reset: all that it has at workers is to end. They let go of its memory in the
+ * time that a kernel may take, or are ended by their supervisor; before that its pages must not
+ * become somebody else's. True: they all have. What was held may be completed meanwhile. */
+bool abx_vmm_gpu_settle(struct abx_vmm_gpu *gpu);
 /* The guest was reset: nothing is left of it, and nothing is completed. */
 void abx_vmm_gpu_reset(struct abx_vmm_gpu *gpu);
 

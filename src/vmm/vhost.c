@@ -273,10 +273,22 @@ static int dispatch(struct abx_vhost *v, uint32_t *ret_answer)
     return -EINVAL;
 }
 
+/* The guest may do what it likes with its memory once that is answered. */
+static bool is_reset(const struct abx_vhost *v)
+{
+    uint32_t request = v->message.request;
+    return request == RESET_OWNER || request == RESET_DEVICE ||
+           (request == GET_VRING_BASE && v->message.bytes >= sizeof v->message.state &&
+                   v->message.state.index == 0);
+}
+
 int abx_vhost_message(struct abx_vhost *v, uint32_t *ret_answer)
 {
     bool asked = v->message.flags & NEED_REPLY;
     *ret_answer = 0;
+    v->resetting = is_reset(v) && !abx_vmm_gpu_settle(v->gpu);
+    if (v->resetting)
+        return 0;
     int r = (v->message.flags & VERSION_MASK) != VERSION ? -EINVAL : dispatch(v, ret_answer);
     while (v->fd_count)
         close(v->fds[--v->fd_count]);
@@ -342,19 +354,25 @@ static int answer(struct abx_vhost *v, uint32_t bytes)
     return abx_sock_try_send(v->sock, &v->message, ABX_VHOST_HEAD_BYTES + bytes, NULL, 0);
 }
 
+/* The message that is whole. */
+static int obey(struct abx_vhost *v)
+{
+    uint32_t bytes;
+    int r = abx_vhost_message(v, &bytes);
+    if (r == 0 && bytes)
+        r = answer(v, bytes);
+    if (r < 0 || v->resetting)
+        return r;
+    v->have = 0;
+    memset(&v->message, 0, sizeof v->message);
+    return 0;
+}
+
 static int hear(struct abx_vhost *v)
 {
-    int r;
-    while ((r = receive(v)) > 0) {
-        uint32_t bytes;
-        r = abx_vhost_message(v, &bytes);
-        if (r == 0 && bytes)
-            r = answer(v, bytes);
-        if (r < 0)
-            return r;
-        v->have = 0;
-        memset(&v->message, 0, sizeof v->message);
-    }
+    int r = v->resetting ? obey(v) : 0;
+    while (r >= 0 && !v->resetting && (r = receive(v)) > 0)
+        r = obey(v);
     return r;
 }
 
@@ -389,11 +407,13 @@ void abx_vhost_finish(struct abx_vhost *v)
 
 int abx_vhost_serve(struct abx_vhost *v, int timeout_ms)
 {
-    struct pollfd list[1 + ABX_VMM_QUEUES + 2 * ABX_VMM_MAX_CONTEXTS] = {{v->sock, POLLIN, 0}};
+    struct pollfd list[1 + ABX_VMM_QUEUES + 2 * ABX_VMM_MAX_CONTEXTS] = {
+            {v->sock, v->resetting ? 0 : POLLIN, 0}};
     unsigned first = 1 + ABX_VMM_QUEUES;
     for (unsigned i = 0; i < ABX_VMM_QUEUES; i++)
         list[1 + i] = (struct pollfd){
-                .fd = v->queues[i].enabled ? v->queues[i].kick : -1, .events = POLLIN};
+                .fd = v->queues[i].enabled && !v->resetting ? v->queues[i].kick : -1,
+                .events = POLLIN};
     unsigned more = abx_vmm_gpu_watch(v->gpu, list + first, ABX_ARRAY_SIZE(list) - first);
     if (poll(list, first + more, timeout_ms) < 0)
         return errno == EINTR ? 0 : -errno;
@@ -403,6 +423,7 @@ int abx_vhost_serve(struct abx_vhost *v, int timeout_ms)
             kicked(v, i);
     for (unsigned i = 0; i < ABX_VMM_QUEUES; i++)
         abx_vmm_queue_notify(&v->queues[i], &v->ram);
-    int r = list[0].revents ? hear(v) : 0;
+    bool hung_up = v->resetting && list[0].revents;
+    int r = hung_up ? -EPIPE : list[0].revents || v->resetting ? hear(v) : 0;
     return r < 0 ? -EPIPE : 0;
 }

@@ -51,6 +51,7 @@ struct abx_vhost {
     size_t have;
     int fds[ABX_SOCK_MAX_FDS];
     unsigned fd_count;
+    bool resetting; /* the message is held until workers have let go of the guest's memory */
 };
 
 /* `sock` is taken over. 0 or -errno. */
@@ -61,7 +62,8 @@ void abx_vhost_finish(struct abx_vhost *v);
 int abx_vhost_serve(struct abx_vhost *v, int timeout_ms);
 
 /* One whole message, as the sockets bring it: for tests too. 0 or -errno; the descriptors are
- * closed. *ret_answer bytes of v->message are the answer. */
+ * closed. *ret_answer bytes of v->message are the answer. One that resets the guest may be held:
+ * v->resetting. */
 int abx_vhost_message(struct abx_vhost *v, uint32_t *ret_answer);
 
 #endif

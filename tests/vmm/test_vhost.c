@@ -102,6 +102,38 @@ static void check_changes(void)
     rig_finish(&rig);
 }
 
+/* A kernel of the worker's may write to the guest's memory yet: until the worker has let go of it,
+ * the reset is not answered, and the guest's commands are not looked at. */
+static void check_reset(void)
+{
+    static const uint32_t resets[] = {4, 11, 34};
+    const uint32_t body[] = {0, 0};
+    uint8_t answer[64];
+    for (unsigned i = 0; i < ABX_ARRAY_SIZE(resets); i++) {
+        const struct virtio_gpu_ctrl_hdr ask = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
+        const uint32_t head[] = {resets[i], 1 | 8 /* to be answered */, sizeof body};
+        rig_start(&rig);
+        int sock = rig_open(&rig, 1, 1, FREE_AT);
+        CHECK(send(rig.hypervisor, head, 12, 0) == 12);
+        CHECK(send(rig.hypervisor, body, sizeof body, 0) == sizeof body);
+        rig_serve(&rig);
+        CHECK(recv(rig.hypervisor, answer, sizeof answer, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+        CHECK(recv(sock, answer, 1, 0) == 0); /* it is told */
+        CHECK(rig_command(&rig, &ask, sizeof ask) == 0);
+        close(sock);
+        rig_serve(&rig);
+        CHECK(recv(rig.hypervisor, answer, sizeof answer, MSG_DONTWAIT) == 20);
+        rig_finish(&rig);
+    }
+    rig_start(&rig); /* whose hypervisor dies meanwhile */
+    int sock = rig_open(&rig, 1, 1, FREE_AT);
+    CHECK(state(11, 0, 0) == 0 && rig.vhost.resetting);
+    shutdown(rig.hypervisor, SHUT_RDWR);
+    CHECK(abx_vhost_serve(&rig.vhost, 0) == -EPIPE);
+    close(sock);
+    rig_finish(&rig);
+}
+
 /* Through the socket: in pieces, cut off, too long. */
 static void check_socket(void)
 {
@@ -131,6 +163,7 @@ int main(void)
     check_memory();
     check_rings();
     check_changes();
+    check_reset();
     check_socket();
     return 0;
 }
