@@ -154,6 +154,7 @@ int abx_sandbox_worker_calls(const struct abx_sandbox_call *more)
 static const struct rule device_only[] = {
         {SCMP_SYS(recvmsg), "the hypervisor's messages, the worker's answers"},
         {SCMP_SYS(recvfrom), "the hypervisor's messages"},
+        {SCMP_SYS(shutdown), "a program of the guest's that ended"},
         {SCMP_SYS(sendmsg), "what the guest says to the worker"},
         {SCMP_SYS(sendto), "answers to the hypervisor"},
         {SCMP_SYS(connect), "a connection to the worker for each context"},
