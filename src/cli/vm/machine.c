@@ -135,7 +135,9 @@ static void add_hardware(struct line *l, const struct abx_machine *m)
 {
     add_pair(l, "-machine", "pc,usb=off,vmport=off,memory-backend=mem");
     add_pair(l, "-accel", m->kvm ? "kvm" : "tcg,thread=multi");
-    add_pair(l, "-cpu", m->kvm ? "host" : "max");
+    /* Emulated, `rep movsb` and `rep stosb` are a loop of bytes: kernel and libraries have faster
+     * ways where the processor does not praise them. Four times as fast: clearing, copying. */
+    add_pair(l, "-cpu", m->kvm ? "host" : "max,erms=off,fsrm=off");
     add(l, "-smp");
     add(l, "%u", m->cpus);
     add(l, "-m");
@@ -193,7 +195,9 @@ static void add_all(struct line *l, const struct abx_machine *m, int initrd, int
     add(l, "%s/vmlinux", m->kernel);
     add(l, "-initrd");
     add(l, "/proc/self/fd/%d", initrd);
-    add_pair(l, "-append", "console=ttyS0 quiet panic=-1 tsc=unstable mitigations=off");
+    /* Debian's kernel clears pages when it takes them, and programs' pages once more. */
+    add_pair(l, "-append",
+            "console=ttyS0 quiet panic=-1 tsc=unstable mitigations=off init_on_alloc=0");
 }
 
 static void keep(int fd)
