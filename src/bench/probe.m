@@ -2,7 +2,7 @@
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
  * on the transport without isolation and divides.
  *
- *     arcbox-probe [calls|submit|commands|device|bandwidth|send|compile FILE KERNEL]... */
+ *     arcbox-probe [calls|submit|commands|device|bandwidth|buffer|send|compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 #include <math.h>
@@ -37,9 +37,9 @@ static double median(double *samples, int count)
 }
 
 static const char source[] =
-    "#include <metal_stdlib>\nusing namespace metal;\n"
-    "kernel void probe(device float *out [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
-    "{ out[i] = i; }\n";
+        "#include <metal_stdlib>\nusing namespace metal;\n"
+        "kernel void probe(device float *out [[buffer(0)]], uint i [[thread_position_in_grid]])\n"
+        "{ out[i] = i; }\n";
 
 static id<MTLComputePipelineState> make_pipeline(id<MTLDevice> device)
 {
@@ -60,8 +60,8 @@ static id<MTLComputePipelineState> make_pipeline(id<MTLDevice> device)
 
 /* From a library's source to its first kernel's end. The kernel is given no work: arguments of
  * zeros. */
-static void measure_compile(id<MTLDevice> device, id<MTLCommandQueue> queue, const char *path,
-                            const char *kernel)
+static void measure_compile(
+        id<MTLDevice> device, id<MTLCommandQueue> queue, const char *path, const char *kernel)
 {
     NSError *error = nil;
     NSString *text = [NSString stringWithContentsOfFile:[NSString stringWithUTF8String:path]
@@ -69,12 +69,12 @@ static void measure_compile(id<MTLDevice> device, id<MTLCommandQueue> queue, con
                                                   error:&error];
     id<MTLBuffer> zeros = [device newBufferWithLength:4096 options:MTLResourceStorageModeShared];
     double start = now_ns();
-    id<MTLLibrary> library = text ? [device newLibraryWithSource:text options:nil error:&error] : nil;
+    id<MTLLibrary> library =
+            text ? [device newLibraryWithSource:text options:nil error:&error] : nil;
     double ready = now_ns();
-    id<MTLFunction> function =
-        [library newFunctionWithName:[NSString stringWithUTF8String:kernel]];
+    id<MTLFunction> function = [library newFunctionWithName:[NSString stringWithUTF8String:kernel]];
     id<MTLComputePipelineState> pipeline =
-        function ? [device newComputePipelineStateWithFunction:function error:&error] : nil;
+            function ? [device newComputePipelineStateWithFunction:function error:&error] : nil;
     id<MTLCommandBuffer> commands = [queue commandBuffer];
     id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
     if (pipeline) {
@@ -251,14 +251,15 @@ static void measure_commands(id<MTLDevice> device, id<MTLCommandQueue> queue)
     printf("commands_per_s %.0f\n", BUFFERS * (2.0 * DISPATCHES + 3) / ((now_ns() - start) / 1e9));
 }
 
-/* For devices with memory of their own: kernels a second that do nothing, one after the other, plain
- * and with constants of their own; one such kernel from commit to the end of the wait; copies. */
+/* For devices with memory of their own: kernels a second that do nothing, one after the other,
+ * plain and with constants of their own; one such kernel from commit to the end of the wait;
+ * copies. */
 static const char nothing_source[] =
-    "#include <metal_stdlib>\nusing namespace metal;\n"
-    "struct constants { float4 x[4]; };\n"
-    "kernel void nothing() {}\n"
-    "kernel void constant_nothing(constant constants &c [[buffer(0)]],\n"
-    "    device float4 *out [[buffer(1)]]) { if (c.x[3].w > 1) out[0] = c.x[0]; }\n";
+        "#include <metal_stdlib>\nusing namespace metal;\n"
+        "struct constants { float4 x[4]; };\n"
+        "kernel void nothing() {}\n"
+        "kernel void constant_nothing(constant constants &c [[buffer(0)]],\n"
+        "    device float4 *out [[buffer(1)]]) { if (c.x[3].w > 1) out[0] = c.x[0]; }\n";
 
 static id<MTLComputePipelineState> nothing_pipeline(id<MTLDevice> device, NSString *name)
 {
@@ -317,10 +318,10 @@ static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuf
             id<MTLCommandBuffer> commands = [queue commandBuffer];
             id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
             [blit copyFromBuffer:from
-                     sourceOffset:0
-                         toBuffer:to
-                destinationOffset:0
-                             size:from.length];
+                         sourceOffset:0
+                             toBuffer:to
+                    destinationOffset:0
+                                 size:from.length];
             [blit endEncoding];
             [commands commit];
             [commands waitUntilCompleted];
@@ -399,6 +400,30 @@ static void measure_bandwidth(id<MTLDevice> device)
     free(private);
 }
 
+/* 1 GiB, from nothing until the program sees what the device wrote at its end: the first time, and
+ * when there was one before. */
+static void measure_buffer(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    const NSUInteger bytes = 1u << 30;
+    for (int round = 0; round < 2; round++) {
+        @autoreleasepool {
+            double start = now_ns();
+            id<MTLBuffer> buffer = [device newBufferWithLength:bytes
+                                                       options:MTLResourceStorageModeShared];
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
+            [blit fillBuffer:buffer range:NSMakeRange(bytes - 4096, 4096) value:7];
+            [blit endEncoding];
+            [commands commit];
+            [commands waitUntilCompleted];
+            if (!buffer || ((uint8_t *)buffer.contents)[0] != 0)
+                fprintf(stderr, "arcbox-probe: no buffer of 1 GiB\n");
+            else
+                printf("buffer_%s_ms %.3f\n", round ? "again" : "first", (now_ns() - start) / 1e6);
+        }
+    }
+}
+
 @interface Receiver : NSObject
 - (void)nothing;
 @end
@@ -438,6 +463,8 @@ int main(int argc, char **argv)
                 measure_commands(device, queue);
             else if (!strcmp(argv[i], "bandwidth"))
                 measure_bandwidth(device);
+            else if (!strcmp(argv[i], "buffer"))
+                measure_buffer(device, queue);
             else if (!strcmp(argv[i], "compile") && i + 2 < argc) {
                 measure_compile(device, queue, argv[i + 1], argv[i + 2]);
                 i += 2;

@@ -287,7 +287,7 @@ static char *train_once(struct bench *b, const char *folder, const char *how)
     return r.output ? r.output : abx_xstrdup("");
 }
 
-static void measure_train(struct bench *b)
+char *bench_digits(void)
 {
     char *folder = abx_place_tool("../../../examples/digits");
     char *check[] = {"python3", "-c", "import tinygrad, numpy", NULL};
@@ -297,11 +297,19 @@ static void measure_train(struct bench *b)
         abx_say("train was not measured: it needs examples/digits and a python3 with tinygrad "
                 "(`make demo` makes one: . .venv/bin/activate)");
         free(folder);
-        return;
+        return NULL;
     }
     char *data = abx_xprintf("%s/data", folder);
     abx_mkdir_p(data, 0755);
     free(data);
+    return folder;
+}
+
+static void measure_train(struct bench *b)
+{
+    char *folder = bench_digits();
+    if (!folder)
+        return;
     free(train_once(b, folder, "bridge")); /* fills the shader cache */
     char *bridged = train_once(b, folder, "bridge"),
          *inside = train_once(b, folder, ABX_TRANSPORT_BASELINE),
