@@ -40,6 +40,12 @@ unsigned abx_doctor_vm(struct abx_doctor_line lines[ABX_DOCTOR_VM_LINES])
             : qemu && kernel
                     ? abx_xprintf("%s: virtual machines are emulated, many times slower", why)
                     : abx_xprintf("not tried: it takes QEMU and a kernel"));
+    char *mkfs = abx_find_program("mkfs.ext4");
+    put(&lines[4], mkfs, "VM disks",
+            mkfs ? abx_xprintf("%s, for `arcbox machine`", mkfs)
+                 : abx_xprintf("mkfs.ext4 is not installed, which `arcbox machine` needs: apt "
+                               "install e2fsprogs"));
+    free(mkfs);
     free(qemu);
     free(kernel);
     return ABX_DOCTOR_VM_LINES;
