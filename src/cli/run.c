@@ -70,6 +70,8 @@ int abx_run_go(struct abx_run *run)
 {
     if (run->vm && run->kind == ABX_IMAGE_OCI)
         abx_vm_take_image(run);
+    if (!run->vm && abx_run_given(run, "--kernel", NULL))
+        abx_die(ABX_EXIT_OWN, "--kernel: a container has this system's kernel; --vm gives one");
     if (run->kind == ABX_IMAGE_FOLDER && !run->stays)
         check_folder(run);
     abx_mounts_check(run);

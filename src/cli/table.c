@@ -15,6 +15,10 @@ static const struct abx_option run_options[] = {
         {0, "--vm", NULL,
                 "run it in a virtual machine, with a kernel of its own: `arcbox vm setup` first",
                 NULL, NULL},
+        {0, "--kernel", "RELEASE|FOLDER",
+                "of a virtual machine: which kernel, as `arcbox vm setup` called it; the last one "
+                "unless told otherwise",
+                "FOLDER", NULL},
         {0, "--mount", "HOST:GUEST[:ro]",
                 "show a file or folder of the host; what is written to it stays. Also "
                 "type=bind,source=HOST,target=GUEST[,readonly]",
@@ -70,6 +74,8 @@ static const struct abx_option machine_options[] = {
                 "all count= device=", NULL},
         {0, "--cpus", "N", "its processors; as many as are here unless told otherwise", "", NULL},
         {'m', "--memory", "SIZE", "its memory; 2g unless told otherwise", "", NULL},
+        {0, "--kernel", "RELEASE|FOLDER", "which kernel, as `arcbox vm setup` called it", "FOLDER",
+                NULL},
         {0, "--disk", "SIZE",
                 "how large its layer may grow; 16g unless told otherwise, of which only what is "
                 "written takes room",

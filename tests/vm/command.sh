@@ -4,7 +4,7 @@
 cd "$work" || exit 1
 
 # Streams apart, the exit code, variables, folder, name.
-FOO=bar "$arcbox" run --vm -e FOO -e EMPTY= --name machine --here host sh -c \
+FOO=bar "$arcbox" run --vm --kernel "$(basename "$(realpath "$XDG_CACHE_HOME/arcbox/vm/kernel")")" -e FOO -e EMPTY= --name machine --here host sh -c \
     'echo "out $FOO$EMPTY $(pwd) $(hostname) $(uname -r)"; echo err >&2; cat; exit 7' \
     <<<"typed" >out 2>err
 same 'exit code' 7 $?

@@ -17,4 +17,6 @@ says 'no such command' 127 'no-such-command: no such command in the container' "
 says 'no such program' 127 '/no/such: no such command in the container' "$arcbox" run --vm host /no/such
 says 'no package' 125 'no-such.deb' "$arcbox" vm setup "$work/no-such.deb"
 says 'no kernel in it' 125 'holds no kernel' "$arcbox" vm setup "$work"
+says 'no such kernel' 125 'no such kernel is set up' "$arcbox" run --vm --kernel 1.2.3 host true
+says 'a kernel without a machine' 125 "a container has this system's kernel" "$arcbox" run --kernel 1.2.3 host true
 finish

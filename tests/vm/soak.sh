@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Machines for a long time (ARCBOX_SOAK_SECONDS, ten minutes unless set), and every 20 seconds something
-# is killed: a program in one, its worker, its device, its hypervisor, its arcbox. Another machine notices
-# nothing, and in the end the host has what it had: descriptors, mappings, memory, processes. $3: a
+# is killed: a program in one, its worker, its device, its hypervisor, its arcbox, its kernel, which panics,
+# or resets the machine. Another machine notices nothing, and in the end the host has what it had: descriptors, mappings, memory, processes. $3: a
 # program that computes for ever.
 . "$(dirname "$0")/lib.sh"
 loop=$(realpath "$3")
@@ -39,10 +39,10 @@ daemon=$(cat "/proc/$(worker_of steady)/status" | sed -n 's/^PPid:\t//p') worker
 [ -d "/proc/$daemon" ] && [ -d "/proc/$worker" ] && [ -d "/proc/$device" ] || { fail "processes: '$daemon' '$worker' '$device'"; finish; exit 1; }
 for process in daemon worker device; do eval "${process}_before=\$(holds \$$process)"; done
 
-kinds=(program worker device hypervisor arcbox) round=0
+kinds=(program worker device hypervisor arcbox panic reset) round=0
 end=$((SECONDS + seconds))
 while [ $SECONDS -lt $end ]; do
-    kind=${kinds[$((round % 5))]} began=$SECONDS
+    kind=${kinds[$((round % 7))]} began=$SECONDS
     round=$((round + 1))
     "$arcbox" exec steady /loop >steady.out 2>steady.err &
     loops=$!
@@ -56,6 +56,8 @@ while [ $SECONDS -lt $end ]; do
         device) kill -KILL "$(below "$victim" arcbox-vmm)" ;;
         hypervisor) kill -KILL "$(below "$victim" qemu-system-x86)" ;;
         arcbox) kill -KILL "$victim" ;;
+        panic) "$arcbox" exec "victim$round" sh -c 'echo c >/proc/sysrq-trigger' 2>/dev/null ;;
+        reset) "$arcbox" exec "victim$round" sh -c 'echo b >/proc/sysrq-trigger' 2>/dev/null ;;
     esac
     case $kind in
         program | worker) for i in $(seq 600); do "$arcbox" logs "victim$round" | grep -q '^code' && break; sleep 0.1; done

@@ -119,7 +119,13 @@ void abx_vm_prepare(struct sandbox *s)
     vm->qemu = abx_vm_qemu(version, &why);
     if (!vm->qemu)
         abx_die(ABX_EXIT_OWN, "--vm: %s", why);
-    vm->kernel = abx_vm_kernel();
+    const char *kernel = abx_run_given(s->run, "--kernel", NULL);
+    vm->kernel = kernel ? abx_vm_kernel_named(kernel) : abx_vm_kernel();
+    if (!vm->kernel && kernel)
+        abx_die(ABX_EXIT_OWN,
+                "--kernel %s: no such kernel is set up (arcbox vm setup FILE|FOLDER makes one, and "
+                "says its name)",
+                kernel);
     if (!vm->kernel)
         abx_die(ABX_EXIT_OWN, "--vm: there is no kernel for virtual machines yet: %s",
                 ABX_VM_KERNEL_ADVICE);

@@ -85,7 +85,13 @@ static char *kernels(void)
 
 char *abx_vm_kernel(void)
 {
-    char *folder = kernels(), *link = abx_xprintf("%s/kernel", folder);
+    return abx_vm_kernel_named("kernel"); /* a link to the last one that was set up */
+}
+
+char *abx_vm_kernel_named(const char *name)
+{
+    char *folder = kernels();
+    char *link = strchr(name, '/') ? abx_xstrdup(name) : abx_xprintf("%s/%s", folder, name);
     char *image = abx_xprintf("%s/vmlinux", link),
          *archive = abx_xprintf("%s/" ABX_VM_MODULES, link);
     char *found =

@@ -17,9 +17,11 @@
 /* The hypervisor's program, the caller's to free(); NULL, with one line in *ret_why, when there is
  * none or it is too old. ret_version: as 10.0.2. */
 char *abx_vm_qemu(char ret_version[32], char **ret_why);
-/* The folder of the kernel that machines boot, the caller's to free(); NULL: none is set up. */
+/* The folder of the kernel that machines boot, the caller's to free(); NULL: none is set up. Its
+ * release, as 6.1.0-51-amd64, is the folder's name. */
 char *abx_vm_kernel(void);
-/* Its release, as 6.1.0-51-amd64, is the folder's name. */
+/* The one of that release, or in that folder (with a slash); NULL: there is none. */
+char *abx_vm_kernel_named(const char *name);
 
 /* Whether machines of that kernel are to use KVM; if not, why. *ret_new: it was found out now,
  * which may have taken seconds. (kvm.c) */
