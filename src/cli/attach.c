@@ -32,7 +32,8 @@ static int attach(struct sandbox *s, int root, int tree, const char *target, boo
 static int attach_memory(struct sandbox *s, int root)
 {
     int r = 0;
-    for (unsigned i = 0; r == 0 && i < s->settings.tmpfs_count; i++) {
+    /* A virtual machine's are its own memory. */
+    for (unsigned i = 0; r == 0 && !s->vm && i < s->settings.tmpfs_count; i++) {
         const char *mode = s->settings.tmpfs[i].mode;
         int tree = abx_tree_memory_sized(mode ? mode : "1777", s->settings.tmpfs[i].size);
         r = attach(s, root, tree, s->settings.tmpfs[i].target, true);

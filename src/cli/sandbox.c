@@ -185,7 +185,7 @@ static _Noreturn void child(struct sandbox *s)
         child_fail(s, s->error);
     if (root.writable && root.names.data)
         abx_left_hand_over(s->sync[1], root.upper, root.path, root.names.data);
-    r = abx_settings_limit(&s->settings);
+    r = s->vm ? 0 : abx_settings_limit(&s->settings);
     if (r < 0)
         child_fail(s, abx_xprintf("cannot set the limits of --ulimit: %s", strerror(-r)));
     abx_sandbox_exec(s, root.path);

@@ -19,6 +19,13 @@ head -c 8000000 /dev/urandom >data
 same 'bytes through' "$(sha256sum <data)" "$(sha256sum <out)"
 same 'bytes through standard error' "$(sha256sum <data)" "$(tail -c 8000000 err | sha256sum)"
 
+# Limits are the command's, not the hypervisor's; file systems in memory are the machine's; nothing else
+# can be written where that is asked for.
+size='df -k --output=size'
+same 'limits' '99 100 5120 3072 700 ro' "$("$arcbox" run --vm --ulimit nofile=99:100 --shm-size 5m --read-only \
+    --tmpfs /opt/new/one:size=3m,mode=700 host sh -c "echo \$(ulimit -Sn) \$(ulimit -Hn) \$($size /dev/shm | tail -1) \
+    \$($size /opt/new/one | tail -1) \$(stat -c %a /opt/new/one); touch /usr/x 2>/dev/null || echo ro" | xargs)"
+
 # Mounts are written to, or not; the rest is the machine's own.
 mkdir shown && echo there >shown/old && echo one >one
 "$arcbox" run --vm -v "$PWD/shown:/data" -v "$PWD/one:/one:ro" host sh -c \

@@ -267,6 +267,28 @@ char *abx_vm_user(const struct sandbox *s)
     return NULL;
 }
 
+/* Of the machine's commands, not of its hypervisor. */
+static void add_limits(struct abx_words *w, const struct abx_settings *settings)
+{
+    if (settings->shm_bytes)
+        ADD(w, "-s", abx_xprintf("%llu", (unsigned long long)settings->shm_bytes));
+    for (unsigned i = 0; i < settings->ulimit_count; i++)
+        ADD(w, "-U",
+                abx_xprintf("%d %llu %llu", settings->ulimits[i].which,
+                        (unsigned long long)settings->ulimits[i].limit.rlim_cur,
+                        (unsigned long long)settings->ulimits[i].limit.rlim_max));
+}
+
+static void add_memory(struct abx_words *w, const struct abx_settings *settings)
+{
+    for (unsigned i = 0; i < settings->tmpfs_count; i++) {
+        const char *size = settings->tmpfs[i].size, *mode = settings->tmpfs[i].mode;
+        ADD(w, "-T",
+                abx_xprintf("mode=%s%s%s %s", mode ? mode : "1777", size ? ",size=" : "",
+                        size ? size : "", settings->tmpfs[i].target));
+    }
+}
+
 void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
 {
     const struct abx_vm_box *vm = s->vm;
@@ -279,6 +301,8 @@ void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
         abx_words_add(w, "-K");
     if (s->settings.read_only)
         abx_words_add(w, "-r");
+    add_limits(w, &s->settings);
+    add_memory(w, &s->settings);
     for (unsigned i = 0; i < s->run->mount_count; i++)
         ADD(w, "-M", s->run->mounts[i].target);
     if (vm->network)

@@ -5,6 +5,7 @@
 #include "cli/vm/frames.h"
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #define ABX_GUEST_MAX_WORDS 65536
 
@@ -14,6 +15,16 @@ struct abx_guest_description {
     struct winsize size;         /* of the terminal */
     char **environment, **words; /* each NULL-ended */
     unsigned variables, count;
+};
+/* What all commands of the machine have. */
+struct abx_guest_place {
+    char **environment; /* NULL-ended */
+    int init;           /* arcbox-init, opened */
+    struct {
+        int which;
+        struct rlimit limit;
+    } limits[16];
+    unsigned limit_count;
 };
 /* Takes one line, which stays; false: it is none of a command's. */
 bool abx_guest_describe(struct abx_guest_description *d, char *line);
@@ -34,8 +45,8 @@ void abx_guest_network(bool more);
 void abx_guest_tell_left(int layer);
 
 /* Runs commands until the machine's own ends, or, where there is none (`own` NULL), until the
- * machine is shut down. Then all processes have ended. The exit code. `init`: arcbox-init, opened;
- * `environment`: of commands that come later. (guest_sessions.c) */
-uint32_t abx_guest_serve(const struct abx_guest_description *own, char **environment, int init);
+ * machine is shut down. Then all processes have ended. The exit code. (guest_sessions.c) */
+uint32_t abx_guest_serve(
+        const struct abx_guest_description *own, const struct abx_guest_place *place);
 
 #endif

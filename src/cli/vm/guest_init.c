@@ -31,9 +31,11 @@
 static struct {
     char *hostname;
     bool read_only, probe, stays, network, disk;
-    char *mounts[MAX_MOUNTS];
-    unsigned mount_count;
+    char *mounts[MAX_MOUNTS], *memory[MAX_MOUNTS];
+    unsigned mount_count, memory_count;
+    char *shm_bytes; /* how large /dev/shm may grow, or NULL: as the kernel has it */
     struct abx_guest_description own;
+    struct abx_guest_place place;
 } config;
 
 static int disk = -1, layer = -1; /* their roots */
@@ -105,6 +107,18 @@ static bool take(const char *line, const char *key, char **ret)
     return true;
 }
 
+/* "WHICH SOFT HARD" */
+static void add_limit(const char *text)
+{
+    unsigned n = config.place.limit_count;
+    unsigned long long soft, hard;
+    if (n == sizeof config.place.limits / sizeof config.place.limits[0] ||
+            sscanf(text, "%d %llu %llu", &config.place.limits[n].which, &soft, &hard) != 3)
+        return;
+    config.place.limits[n].limit = (struct rlimit){soft, hard};
+    config.place.limit_count++;
+}
+
 static void read_config(void)
 {
     size_t length = 0;
@@ -114,6 +128,12 @@ static void read_config(void)
             continue;
         if (take(line, "mount=", &value) && config.mount_count < MAX_MOUNTS)
             config.mounts[config.mount_count++] = value;
+        else if (take(line, "memory=", &value) && config.memory_count < MAX_MOUNTS)
+            config.memory[config.memory_count++] = value;
+        else if (take(line, "limit=", &value))
+            add_limit(value);
+        else if (take(line, "shm=", &config.shm_bytes))
+            continue;
         else if (take(line, "probe=", &value))
             config.probe = true;
         else if (take(line, "readonly=", &value))
@@ -266,6 +286,23 @@ static void enter_root(void)
         abx_guest_give_up("the virtual machine cannot enter its root: %s", strerror(errno));
 }
 
+/* "OPTIONS FOLDER"; what is missing of its path is made, in the root that has been entered. */
+static void mount_memory(void)
+{
+    for (unsigned i = 0; i < config.memory_count; i++) {
+        char *folder = strchr(config.memory[i], ' ');
+        if (!folder)
+            continue;
+        *folder++ = 0;
+        for (char *p = folder + 1; (p = strchr(p, '/')); p++) {
+            *p = 0;
+            mkdir(folder, 0755);
+            *p = '/';
+        }
+        must_mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, config.memory[i]);
+    }
+}
+
 static void set_up(void)
 {
     must_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
@@ -284,7 +321,10 @@ static void set_up(void)
         abx_guest_finish();
     }
     must_mount("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666");
-    must_mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    char options[64];
+    snprintf(options, sizeof options, "mode=1777%s%.20s", config.shm_bytes ? ",size=" : "",
+            config.shm_bytes ? config.shm_bytes : "");
+    must_mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options);
     symlink("/proc/self/fd", "/dev/fd");
     symlink("/proc/self/fd/0", "/dev/stdin");
     symlink("/proc/self/fd/1", "/dev/stdout");
@@ -296,15 +336,16 @@ static void set_up(void)
     abx_guest_network(config.network);
     open_gpu();
     enter_root();
+    mount_memory();
 }
 
 int main(void)
 {
     read_config();
-    int init = open("/arcbox-init", O_RDONLY | O_CLOEXEC);
+    config.place.init = open("/arcbox-init", O_RDONLY | O_CLOEXEC);
+    config.place.environment = config.own.environment;
     set_up();
-    uint32_t code =
-            abx_guest_serve(config.stays ? NULL : &config.own, config.own.environment, init);
+    uint32_t code = abx_guest_serve(config.stays ? NULL : &config.own, &config.place);
     if (!config.stays && layer >= 0)
         abx_guest_tell_left(layer);
     sync();

@@ -35,8 +35,8 @@ struct session {
 static struct {
     struct session *all[ABX_VM_CHANNELS];
     struct abx_vm_reader reader;
-    char **environment;
-    int init, signals;
+    const struct abx_guest_place *place;
+    int signals;
     bool has_own, shutdown;
     uint32_t own_code;
 } guest;
@@ -161,7 +161,7 @@ static char **environment_of(const struct abx_guest_description *d)
 {
     char **all = NULL;
     unsigned count = 0;
-    for (char **e = guest.environment; e && *e; e++) {
+    for (char **e = guest.place->environment; e && *e; e++) {
         size_t name = strcspn(*e, "=");
         bool replaced = false;
         for (unsigned i = 0; i < d->variables && !replaced; i++)
@@ -190,7 +190,9 @@ static _Noreturn void become_command(
         dup2(theirs[i], i);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    syscall(SYS_execveat, guest.init, "", line, environment, AT_EMPTY_PATH);
+    for (unsigned i = 0; i < guest.place->limit_count; i++)
+        setrlimit((__rlimit_resource_t)guest.place->limits[i].which, &guest.place->limits[i].limit);
+    syscall(SYS_execveat, guest.place->init, "", line, environment, AT_EMPTY_PATH);
     fprintf(stderr, "arcbox: the virtual machine cannot start arcbox-init: %s\n", strerror(errno));
     _exit(125);
 }
@@ -496,16 +498,16 @@ static void end_all(void)
     } while (any_left() && now.tv_sec - start.tv_sec < SHUTDOWN_SECONDS);
 }
 
-uint32_t abx_guest_serve(const struct abx_guest_description *own, char **environment, int init)
+uint32_t abx_guest_serve(
+        const struct abx_guest_description *own, const struct abx_guest_place *place)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
     guest.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    guest.init = init;
     guest.has_own = own;
-    guest.environment = environment;
+    guest.place = place;
     if (own && !make_session(0))
         abx_guest_give_up("the virtual machine has no memory for its command");
     if (own) {

@@ -44,6 +44,11 @@ static void add_config(struct abx_string *archive, const struct abx_machine *m, 
     add_line(&s, "hostname=", m->hostname);
     add_line(&s, "tty=", m->tty ? "1" : "0");
     add_line(&s, "readonly=", m->read_only ? "1" : "0");
+    add_line(&s, "shm=", m->shm_bytes);
+    for (unsigned i = 0; i < m->limit_count; i++)
+        add_line(&s, "limit=", m->limits[i]);
+    for (unsigned i = 0; i < m->memory_count; i++)
+        add_line(&s, "memory=", m->memory[i]);
     for (unsigned i = 0; i < m->mount_count; i++)
         add_line(&s, "mount=", m->mounts[i]);
     for (char **e = environment; *e; e++)

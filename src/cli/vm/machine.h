@@ -19,8 +19,13 @@ struct abx_machine {
     int gpu;      /* to arcbox-vmm, or -1 */
     int listener; /* where those who run commands in it come, or -1 */
     int disk;     /* a file with a file system, which its layer is kept on; -1: that is in memory */
-    const char *forwards; /* of its network, as QEMU has them; NULL: it has none */
-    const char **mounts;  /* what of the root is written to where it lies, and not above it */
+    const char *forwards;  /* of its network, as QEMU has them; NULL: it has none */
+    const char *shm_bytes; /* how large /dev/shm may grow; NULL: as the kernel has it */
+    const char **limits;   /* of its commands, as "WHICH SOFT HARD" */
+    unsigned limit_count;
+    const char **memory; /* file systems in its memory, as "OPTIONS FOLDER" */
+    unsigned memory_count;
+    const char **mounts; /* what of the root is written to where it lies, and not above it */
     unsigned mount_count;
     char **command; /* arcbox-init's words */
 };

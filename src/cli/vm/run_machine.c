@@ -4,7 +4,8 @@
  * below ROOT, all that the machine sees:
  *
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -n HOSTNAME [-c CPUS] [-m MEMORY-MIB]
- *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-d DISK-FD] [-K] [-r] [-M MOUNT]... --
+ *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-d DISK-FD] [-K] [-r] [-s SHM-BYTES]
+ *             [-U LIMIT]... [-T "OPTIONS FOLDER"]... [-M MOUNT]... --
  * INIT'S WORDS
  *
  *   arcbox-vm -S ...     the machine stays without a command, until SIGTERM
@@ -109,7 +110,8 @@ static int run_command(const struct abx_machine *m)
 
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
-    for (int option; (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:KrPSM:")) != -1;) {
+    for (int option;
+            (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:s:U:T:KrPSM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -156,6 +158,15 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
         case 'S':
             m->stays = true;
             break;
+        case 's':
+            m->shm_bytes = optarg;
+            break;
+        case 'U':
+            m->limits[m->limit_count++] = optarg;
+            break;
+        case 'T':
+            m->memory[m->memory_count++] = optarg;
+            break;
         case 'M':
             m->mounts[m->mount_count++] = optarg;
             break;
@@ -179,7 +190,9 @@ int main(int argc, char **argv)
             .memory_mib = ABX_VM_DEFAULT_MEMORY_MIB};
     abx_fd_standard();
     m.mounts = calloc((size_t)argc, sizeof *m.mounts);
-    if (!m.mounts)
+    m.limits = calloc((size_t)argc, sizeof *m.limits);
+    m.memory = calloc((size_t)argc, sizeof *m.memory);
+    if (!m.mounts || !m.limits || !m.memory)
         return EXIT_OWN;
     if (read_options(argc, argv, &m) < 0) {
         fprintf(stderr, "arcbox-vm: it is started by arcbox run --vm\n");
