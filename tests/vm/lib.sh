@@ -14,5 +14,5 @@ export XDG_CACHE_HOME=$(realpath "$2")
     "$arcbox" vm setup
 ) 9>"$XDG_CACHE_HOME/lock" >"$work/setup" 2>&1 ||
     lacks "the package of a kernel cannot be had: $(tail -1 "$work/setup")"
-end_daemon() { "$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"; }
+end_daemon() { for name in $("$arcbox" ps -q 2>/dev/null); do "$arcbox" stop -t 0 "$name" >/dev/null 2>&1; done; "$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"; }
 trap end_daemon EXIT
