@@ -130,6 +130,39 @@ static bool is_gone(int folder)
     return folder < 0 || (fstat(folder, &st) == 0 && st.st_nlink == 0);
 }
 
+static bool is_same(int a, int b)
+{
+    struct stat x, y;
+    return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+/* Shows the image's folder, with a layer or, where the kernel makes none of it, without. What
+ * others mount and unmount meanwhile (podman, in its storage) is looked at again: a descriptor of a
+ * mount that is gone can no longer be shown. */
+static int show_folder(struct assembly *a, const char *rel, int *lower, int stage, const char *to,
+        const char *upper, const char *work)
+{
+    for (int tries = 0;; tries++) {
+        int r = mount_overlay(*lower, stage, to, upper, work);
+        if (r < 0 && *lower >= 0 && stage < 0)
+            r = abx_root_bind(*lower, to);
+        if (r == 0 || stage >= 0)
+            return r;
+        int now = abx_root_folder(a->image, rel);
+        bool changed = !is_same(now, *lower);
+        if (*lower >= 0)
+            close(*lower);
+        *lower = now;
+        if (is_gone(now)) {
+            rmdir(to);
+            return 0;
+        }
+        if (!changed || tries == 3)
+            return r;
+    }
+}
+
 /* One folder with nothing mounted below it. */
 int abx_root_overlay(struct assembly *a, const char *rel)
 {
@@ -145,13 +178,7 @@ int abx_root_overlay(struct assembly *a, const char *rel)
     if (r == 0) {
         if (lower >= 0)
             copy_attributes(lower, upper);
-        r = mount_overlay(lower, stage, to, upper, work);
-    }
-    if (r < 0 && lower >= 0 && stage < 0)
-        r = abx_root_bind(lower, to);
-    if (r < 0 && stage < 0 && is_gone(lower)) {
-        rmdir(to);
-        r = 0;
+        r = show_folder(a, rel, &lower, stage, to, upper, work);
     }
     if (r < 0)
         fail(a, r, "put a writable layer over", rel);
