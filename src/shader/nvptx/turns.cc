@@ -14,32 +14,35 @@
 
 using namespace llvm;
 
-static const unsigned most_turns = 64, most_instructions = 2048;
+static const unsigned most_turns = 64, most_instructions = 2048, most_instructions_of_others = 512;
 
-/* Arrays of anything else make much code of it, and little is won. */
-static bool is_array_of_pointers(const Value *v)
+/* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
+ * takes LLVM minutes when all of its loops are unrolled. */
+static unsigned worth_of(const Value *v)
 {
     const auto *alloca = dyn_cast<AllocaInst>(v);
     Type *type = alloca ? alloca->getAllocatedType() : nullptr;
     while (type && type->isArrayTy())
         type = type->getArrayElementType();
-    return type && type->isPointerTy();
+    return !type ? 0 : type->isPointerTy() ? most_instructions : most_instructions_of_others;
 }
 
-/* Which of such an array's elements it is differs from turn to turn. */
-static bool indexes_private(const Loop &loop)
+/* How many instructions it may become: 0 where no private array's element differs from turn to
+ * turn. */
+static unsigned worth_of(const Loop &loop)
 {
+    unsigned worth = 0;
     for (const BasicBlock *block : loop.blocks())
         for (const Instruction &in : *block) {
             const auto *gep = dyn_cast<GetElementPtrInst>(&in);
-            if (!gep || gep->hasAllConstantIndices() ||
-                    !is_array_of_pointers(getUnderlyingObject(gep->getPointerOperand())))
+            if (!gep || gep->hasAllConstantIndices())
                 continue;
             for (const Use &index : gep->indices())
                 if (!loop.isLoopInvariant(index))
-                    return true;
+                    worth = std::max(
+                            worth, worth_of(getUnderlyingObject(gep->getPointerOperand())));
         }
-    return false;
+    return worth;
 }
 
 /* Instructions of a turn, with those of loops in it as often as they turn. */
@@ -70,8 +73,8 @@ void nvptx_turns(LLVMValueRef function)
     ScalarEvolution counts(f, library, assumptions, before, loops);
     for (Loop *loop : loops.getLoopsInPreorder()) {
         unsigned turns = counts.getSmallConstantTripCount(loop);
-        if (turns < 2 || turns > most_turns || !indexes_private(*loop) ||
-                turns * instructions_of(*loop, loops, counts) > most_instructions ||
+        if (turns < 2 || turns > most_turns ||
+                turns * instructions_of(*loop, loops, counts) > worth_of(*loop) ||
                 findStringMetadataForLoop(loop, "llvm.loop.unroll.disable"))
             continue;
         addStringMetadataToLoop(loop, "llvm.loop.unroll.full", 1);
