@@ -1,6 +1,5 @@
 // Numbers of two bytes at addresses that are multiples of two are taken out of words.
 // PTX: prmt\.b32
-// no PTX: ld\.global\.[ub]16
 #include <metal_stdlib>
 using namespace metal;
 
