@@ -31,7 +31,7 @@ struct abx_cpu_code {
 
 /* What a reference in the constant address space leads to can be read before the kernel asks for
  * it, up to here. The worker puts zeros where nothing is bound. */
-#define ABX_REFERENCE_BYTES 4096u
+#define ABX_REFERENCE_BYTES 1024u
 
 /* A frame holds the private memory of `lanes` threads; Apple's limit on a thread's stack is far
  * lower than this. */
