@@ -7,8 +7,8 @@
 /* 0, or -ENOEXEC with a text: Metal's libraries cannot be loaded in that root. (image.c) */
 int abx_image_check(int root, char *ret_text, size_t capacity);
 
-/* Dies with a hint when `image` is not there and looks like something else that is. (near_miss.c)
- */
-void abx_image_check_name(const struct abx_run *run, const char *podman);
+/* Where podman is, which has the run's image. Dies where it is not installed, and with a hint when
+ * the image is not there and looks like something else that is. (near_miss.c) */
+char *abx_image_podman(const struct abx_run *run);
 
 #endif

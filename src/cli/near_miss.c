@@ -75,7 +75,7 @@ static bool podman_has(const char *podman, const char *image)
     return pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 1;
 }
 
-void abx_image_check_name(const struct abx_run *run, const char *podman)
+static void check_name(const struct abx_run *run, const char *podman)
 {
     char *name = strndup(run->image, strcspn(run->image, ":@"));
     struct stat st;
@@ -93,4 +93,16 @@ void abx_image_check_name(const struct abx_run *run, const char *podman)
                 strcmp(other, "host") == 0 ? "" : run->image + strlen(name));
     }
     free(name);
+}
+
+char *abx_image_podman(const struct abx_run *run)
+{
+    char *podman = abx_find_program("podman");
+    if (!podman)
+        abx_die(ABX_EXIT_OWN,
+                "image '%s': OCI images need podman (apt install podman); `host` and folders "
+                "(./FOLDER) run without it",
+                run->image);
+    check_name(run, podman);
+    return podman;
 }

@@ -240,13 +240,7 @@ static void check_command(const struct abx_run *run)
 
 int abx_run_oci(struct abx_run *run)
 {
-    char *podman = abx_find_program("podman");
-    if (!podman)
-        abx_die(ABX_EXIT_OWN,
-                "image '%s': OCI images need podman (apt install podman); `host` and folders "
-                "(./FOLDER) run without it",
-                run->image);
-    abx_image_check_name(run, podman);
+    char *podman = abx_image_podman(run);
     check_command(run);
     char *stage = run->gpu.wanted ? abx_place_guest_root() : NULL;
     char *python_path = stage && abx_python_is_in(stage) ? abx_python_path_oci(run, podman) : NULL;

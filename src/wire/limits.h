@@ -11,6 +11,9 @@
 #define ABX_MAX_THREADS_PER_THREADGROUP 1024u
 #define ABX_MAX_THREADGROUP_BYTES 32768u
 #define ABX_MAX_SETBYTES_BYTES 4096u
+/* What a reference in the constant address space leads to can be read before the kernel asks for
+ * it, up to here: the host sees to it that something is there. */
+#define ABX_REFERENCE_BYTES 1024u
 
 /* What the elements of a library operation's matrices are. */
 enum abx_element {

@@ -9,14 +9,7 @@ import warnings
 import torch
 
 import arcbox_mps
-
-FAILED = []
-
-
-def check(what, good):
-    print(f"{what}: {'ok' if good else 'FAILED'}")
-    if not good:
-        FAILED.append(what)
+from checking import FAILED, check
 
 
 def refuses(what, words, function):

@@ -6,14 +6,7 @@ import sys
 import torch
 
 import arcbox_mps
-
-FAILED = []
-
-
-def check(what, good):
-    print(f"{what}: {'ok' if good else 'FAILED'}")
-    if not good:
-        FAILED.append(what)
+from checking import FAILED, check
 
 
 def raises(what, kind, function):

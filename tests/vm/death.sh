@@ -34,6 +34,17 @@ gone() {
     done
 }
 
+# no_clients WHAT: within 10 s the host has nothing of the program any more.
+no_clients() {
+    local clients=1
+    for i in $(seq 100); do
+        clients=$("$arcbox" gpu --format json | grep -c '"program": "loop"')
+        [ "$clients" = 0 ] && break
+        sleep 0.1
+    done
+    same "$1" 0 "$clients"
+}
+
 start worker
 worker=$("$arcbox" gpu --format json | sed -n 's/.*"name": "worker".*"worker_pid": \([0-9]*\).*/\1/p')
 kill -KILL "$worker"
@@ -59,13 +70,7 @@ start arcbox
 kill -KILL $arcbox_pid
 wait $arcbox_pid 2>/dev/null
 gone arcbox "$device" "$qemu"
-clients=1
-for i in $(seq 100); do
-    clients=$("$arcbox" gpu --format json | grep -c '"program": "loop"')
-    [ "$clients" = 0 ] && break
-    sleep 0.1
-done
-same 'clients left' 0 "$clients"
+no_clients 'clients left'
 
 # Killed in the machine, with work under way, again and again: the next one finds the GPU as it was, and
 # while the machine lives on, the host has nothing of them any more.
@@ -74,11 +79,6 @@ same 'clients left' 0 "$clients"
     timeout -s TERM 1 /loop; echo last $?; exec sleep 1000' >/dev/null
 for i in $(seq 600); do "$arcbox" logs inside 2>/dev/null | grep -q last && break; sleep 0.1; done
 same 'killed inside' 'ready ready ready ready ready ready last 124' "$("$arcbox" logs inside 2>/dev/null | grep -v Killed | tr '\n' ' ' | sed 's/ $//')"
-for i in $(seq 100); do
-    clients=$("$arcbox" gpu --format json | grep -c '"program": "loop"')
-    [ "$clients" = 0 ] && break
-    sleep 0.1
-done
-same 'clients of a machine that lives on' 0 "$clients"
+no_clients 'clients of a machine that lives on'
 "$arcbox" stop -t 1 inside >/dev/null
 finish

@@ -2,6 +2,7 @@
  * (kernels/convolution.metal), some images at a time so that these stay small; where the window is
  * one element there is nothing to unfold. With many groups, of which each would be a small product,
  * a thread computes an element. */
+#include "internal.h"
 #include "layers.h"
 #include "matrix.h"
 
@@ -50,14 +51,9 @@ static struct parameters parameters_of(const struct abx_torch_convolution *c)
     return p;
 }
 
-static int width_of(int type)
-{
-    return type == ABX_TORCH_F32 ? 4 : 2;
-}
-
 static struct abx_torch_operand moved(struct abx_torch_operand at, int64_t elements, int type)
 {
-    return (struct abx_torch_operand){at.block, (char *)at.data + elements * width_of(type)};
+    return (struct abx_torch_operand){at.block, (char *)at.data + elements * core_size_of(type)};
 }
 
 /* `choice` is a constant of the kernel's own. */
@@ -173,11 +169,6 @@ static struct abx_torch_matrix weight_of(const struct part *t)
     return (struct abx_torch_matrix){moved(w->at, at, t->c->type), 0, w->stride[0], 1};
 }
 
-static struct abx_torch_matrix turned(struct abx_torch_matrix m)
-{
-    return (struct abx_torch_matrix){m.at, m.batch, m.column, m.row};
-}
-
 static struct abx_torch_product product(const struct part *t)
 {
     return (struct abx_torch_product){.type = t->c->type,
@@ -221,7 +212,7 @@ static int multiply_input(struct part *t)
     m.inner = (uint32_t)t->p.filters;
     m.to = columns_of(t);
     m.to_type = t->plain ? t->c->type : SUMMED;
-    m.left = turned(weight_of(t));
+    m.left = abx_torch_turned(weight_of(t));
     m.right = output_of(t);
     if (r == 0)
         r = abx_torch_multiply(&m);
@@ -240,7 +231,7 @@ static int multiply_weight(struct part *t)
     m.columns = (uint32_t)t->rows;
     m.to = m.added = weight_of(t);
     m.left = output_of(t);
-    m.right = turned(columns_of(t));
+    m.right = abx_torch_turned(columns_of(t));
     m.beta.f = t->first > 0;
     return r < 0 ? r : abx_torch_multiply(&m);
 }
@@ -251,10 +242,10 @@ static int each_part(struct part *t, int64_t images, int (*multiply)(struct part
     struct abx_torch_block *columns = NULL, *outputs = NULL;
     int r = 0;
     if (!t->plain)
-        columns = abx_torch_allocate((size_t)(t->places * t->rows * images * width_of(SUMMED)));
+        columns = abx_torch_allocate((size_t)(t->places * t->rows * images * core_size_of(SUMMED)));
     if (t->merged)
         outputs = abx_torch_allocate(
-                (size_t)(t->places * t->p.filters * images * width_of(t->c->type)));
+                (size_t)(t->places * t->p.filters * images * core_size_of(t->c->type)));
     if ((!t->plain && !columns) || (t->merged && !outputs))
         r = -ENOMEM;
     if (columns)
@@ -273,31 +264,6 @@ static int each_part(struct part *t, int64_t images, int (*multiply)(struct part
     return r;
 }
 
-static bool is_by_rows(const struct part *t);
-static int in_rows(struct part *t, bool sums);
-
-/* Some images at a time. Those with few places are merged, as products with few columns are slow;
- * `sums` is for what becomes one sum. */
-static int in_parts(
-        const struct abx_torch_convolution *c, bool sums, int (*multiply)(struct part *))
-{
-    struct part t = {.c = c, .p = parameters_of(c)};
-    t.rows = t.p.channels * product_of(c->weight.size + 2);
-    t.places = product_of(c->output.size + 2);
-    t.merged = t.p.batch > 1 && t.places < PLACES_FEW;
-    if (multiply != multiply_input && is_by_rows(&t))
-        return in_rows(&t, sums);
-    int64_t image = t.places * t.rows * width_of(SUMMED), most = image ? COLUMNS_MOST / image : 1;
-    int64_t images = most > t.p.batch ? t.p.batch : most ? most : 1;
-    t.merged |= sums && t.p.batch > 1;
-    t.plain = !t.merged && is_plain(c);
-    if (t.plain)
-        images = t.p.batch;
-    t.p.column_row = t.merged ? t.places * images : t.places;
-    t.p.column_image = t.merged ? t.places : t.places * t.rows;
-    return each_part(&t, images, multiply);
-}
-
 /* ---- products for each row of a window
  *
  * Of windows over several rows the columns would have all that they see several times. Columns of a
@@ -312,7 +278,7 @@ static int64_t by_rows(struct part *t)
     t->p.part_rows = (int32_t)((reach + c->stride[1] - 1) / c->stride[1]);
     t->p.column_row = (int64_t)t->p.part_rows * c->stride[1] * t->p.out[2];
     t->p.column_image = t->p.column_row * t->rows;
-    return t->p.column_image * width_of(c->type);
+    return t->p.column_image * core_size_of(c->type);
 }
 
 static bool is_by_rows(const struct part *t)
@@ -344,6 +310,13 @@ static struct abx_torch_matrix row_weight(
 {
     int64_t filter = (int64_t)k * t->p.filters * t->p.groups + (int64_t)t->group * t->p.filters;
     return (struct abx_torch_matrix){moved(weight, filter * t->rows, t->c->type), 0, t->rows, 1};
+}
+
+/* Room for the weights in another order. */
+static struct abx_torch_block *allocate_weight(const struct abx_torch_convolution *c)
+{
+    const int64_t *n = c->weight.size;
+    return abx_torch_allocate((size_t)(n[0] * n[1] * product_of(n + 2) * core_size_of(c->type)));
 }
 
 static int reorder(const struct part *t, struct abx_torch_operand to, int order)
@@ -385,7 +358,7 @@ static int multiply_weight_rows(struct part *t, struct abx_torch_operand weight)
     for (int k = 0; r == 0 && k < t->p.window[1]; k++)
         for (int64_t image = 0; r == 0 && image < t->images; image++) {
             struct abx_torch_matrix to = row_weight(t, weight, k), left = output_of(t),
-                                    right = turned(row_columns(t, k));
+                                    right = abx_torch_turned(row_columns(t, k));
             left.at = moved(left.at, image * left.batch, t->c->type);
             right.at = moved(right.at, image * right.batch, t->c->type);
             m.to = m.added = to;
@@ -402,10 +375,8 @@ static int in_rows(struct part *t, bool sums)
 {
     int64_t image = by_rows(t), most = image ? COLUMNS_MOST / image : 1;
     int64_t images = most > t->p.batch ? t->p.batch : most ? most : 1;
-    const int64_t *n = t->c->weight.size;
     struct abx_torch_block *columns = abx_torch_allocate((size_t)(image * images));
-    struct abx_torch_block *weight =
-            abx_torch_allocate((size_t)(n[0] * n[1] * product_of(n + 2) * width_of(t->c->type)));
+    struct abx_torch_block *weight = allocate_weight(t->c);
     int r = columns && weight ? 0 : -ENOMEM;
     if (r == 0) {
         struct abx_torch_operand ordered = {weight, weight->data};
@@ -425,6 +396,31 @@ static int in_rows(struct part *t, bool sums)
     if (weight)
         abx_torch_free(weight);
     return r;
+}
+
+/* ---- which */
+
+/* Some images at a time. Those with few places are merged, as products with few columns are slow;
+ * `sums` is for what becomes one sum. */
+static int in_parts(
+        const struct abx_torch_convolution *c, bool sums, int (*multiply)(struct part *))
+{
+    struct part t = {.c = c, .p = parameters_of(c)};
+    t.rows = t.p.channels * product_of(c->weight.size + 2);
+    t.places = product_of(c->output.size + 2);
+    t.merged = t.p.batch > 1 && t.places < PLACES_FEW;
+    if (multiply != multiply_input && is_by_rows(&t))
+        return in_rows(&t, sums);
+    int64_t image = t.places * t.rows * core_size_of(SUMMED),
+            most = image ? COLUMNS_MOST / image : 1;
+    int64_t images = most > t.p.batch ? t.p.batch : most ? most : 1;
+    t.merged |= sums && t.p.batch > 1;
+    t.plain = !t.merged && is_plain(c);
+    if (t.plain)
+        images = t.p.batch;
+    t.p.column_row = t.merged ? t.places * images : t.places;
+    t.p.column_image = t.merged ? t.places : t.places * t.rows;
+    return each_part(&t, images, multiply);
 }
 
 /* ---- an element a thread */
@@ -473,8 +469,7 @@ static int convolve_turned(const struct abx_torch_convolution *c)
 {
     struct part t = {.c = c, .p = parameters_of(c)};
     const int64_t *n = c->weight.size;
-    struct abx_torch_block *block =
-            abx_torch_allocate((size_t)(n[0] * n[1] * product_of(n + 2) * width_of(c->type)));
+    struct abx_torch_block *block = allocate_weight(c);
     if (!block)
         return -ENOMEM;
     struct abx_torch_operand weight = {block, block->data};

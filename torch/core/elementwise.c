@@ -1,5 +1,6 @@
 /* torch: launches of the kernels made from ops.toml's formulas (kernels/elementwise.metal). */
 #include "elementwise.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ struct parameters {
     int64_t number_i[5];
 };
 
-static int size_of(int type)
+int64_t core_size_of(int type)
 {
     switch (type) {
     case ABX_TORCH_I64:
@@ -37,7 +38,7 @@ static int size_of(int type)
 
 bool abx_torch_knows_type(int type)
 {
-    return size_of(type);
+    return core_size_of(type) != 0;
 }
 
 bool abx_torch_is_float(int type)
@@ -52,7 +53,7 @@ static int shape_of(const struct abx_torch_elementwise *e)
         int64_t inner = e->dims ? e->operands[i].stride[0] : 0;
         if (inner == 0 || e->operands[i].type == ABX_TORCH_NUMBER)
             shape |= 1 << (16 + i);
-        else if (inner == size_of(e->operands[i].type))
+        else if (inner == core_size_of(e->operands[i].type))
             shape |= 1 << (8 + i);
     }
     return shape;
@@ -131,7 +132,7 @@ int abx_torch_run_pick(
     struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
     int32_t constants[8] = {0};
     struct abx_torch_launch l = launch_of(e, &p, operands, constants);
-    int width = size_of(e->operands[0].type);
+    int64_t width = core_size_of(e->operands[0].type);
     constants[7] = (int32_t)e->count - 2;
     for (int i = 0; i < constants[7]; i++) {
         p.number_i[i] = sizes[i];

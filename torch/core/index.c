@@ -1,5 +1,6 @@
 /* torch: launches of the kernels that index along a dimension (kernels/index.metal). */
 #include "index.h"
+#include "internal.h"
 
 #include <errno.h>
 
@@ -12,14 +13,6 @@ struct parameters {
     float number_f, alpha_f;
     int64_t number_i, alpha_i;
 };
-
-static int width_of(int type)
-{
-    return type == ABX_TORCH_I64                                                      ? 8
-           : type == ABX_TORCH_I32 || type == ABX_TORCH_F32                           ? 4
-           : type == ABX_TORCH_I16 || type == ABX_TORCH_F16 || type == ABX_TORCH_BF16 ? 2
-                                                                                      : 1;
-}
 
 /* The dimensions of `shape` but `left_out` (or none: -1), the innermost first; their number, or
  * negative. NULL for a tensor that is not there. */
@@ -72,7 +65,7 @@ int abx_torch_select(const struct abx_torch_tensor *to, const struct abx_torch_t
     int dims = fill(&p, to, -1, to, &rest, index, grid);
     if (dims < 0)
         return dims;
-    int width = width_of(to->type);
+    int64_t width = core_size_of(to->type);
     int32_t plain = (p.to[0] == 1) | (p.from[0] == 1 ? 2 : 0) | (p.index[0] == 0 ? 4 : 0);
     int32_t constants[] = {to->type, index->type, dims, plain};
     struct abx_torch_operand operands[] = {to->at, from->at, index->at};

@@ -13,6 +13,9 @@ struct core {
 };
 extern struct core core;
 
+/* Bytes of an element of torch's type; 0: kernels do not know it. */
+int64_t core_size_of(int type);
+
 void core_lock(void);
 void core_unlock(void);
 /* 0, or the error of a forked child, which has no device. */

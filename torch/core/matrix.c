@@ -78,16 +78,6 @@ static int multiply_any(const struct abx_torch_product *p)
 
 /* ---- by the device's library */
 
-static size_t bytes_of(int type)
-{
-    return type == ABX_TORCH_F32 ? 4 : 2;
-}
-
-static struct abx_torch_matrix turned(struct abx_torch_matrix m)
-{
-    return (struct abx_torch_matrix){m.at, m.batch, m.column, m.row};
-}
-
 /* Rows or, with `turned`, columns that lie without gaps, and behind each other. */
 static bool lies_whole(
         const struct abx_torch_matrix *m, uint32_t rows, uint32_t columns, bool *ret_turned)
@@ -105,8 +95,8 @@ static struct metal_matrices operand_of(
     size_t step = (size_t)(is_turned ? m->column : m->row), row = is_turned ? rows : columns;
     return (struct metal_matrices){.buffer = b->buffer,
             .offset = b->offset + (size_t)((char *)m->at.data - b->data),
-            .row_bytes = (step > row ? step : row) * bytes_of(type),
-            .matrix_bytes = (size_t)m->batch * bytes_of(type),
+            .row_bytes = (step > row ? step : row) * (size_t)core_size_of(type),
+            .matrix_bytes = (size_t)m->batch * (size_t)core_size_of(type),
             .type = type};
 }
 
@@ -158,10 +148,10 @@ int abx_torch_multiply(const struct abx_torch_product *p)
     if (p->to.column != 1 && p->to.row == 1) { /* the result's columns lie without gaps */
         turn.rows = p->columns;
         turn.columns = p->rows;
-        turn.left = turned(p->right);
-        turn.right = turned(p->left);
-        turn.to = turned(p->to);
-        turn.added = turned(p->added);
+        turn.left = abx_torch_turned(p->right);
+        turn.right = abx_torch_turned(p->left);
+        turn.to = abx_torch_turned(p->to);
+        turn.added = abx_torch_turned(p->added);
         p = &turn;
     }
     struct metal_product m;

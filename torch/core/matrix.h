@@ -14,6 +14,15 @@ struct abx_torch_matrix {
     int64_t batch, row, column;
 };
 
+/* Its rows as columns, on the same memory. */
+static inline struct abx_torch_matrix abx_torch_turned(struct abx_torch_matrix m)
+{
+    int64_t row = m.row;
+    m.row = m.column;
+    m.column = row;
+    return m;
+}
+
 /* to = beta * added + alpha * left x right, for each of `batches`. `added` is read only when beta
  * is not 0, as torch has it: NaN times 0 is no number of the sum. All have the same type; of
  * floating-point numbers, `to` may have another. */

@@ -290,13 +290,7 @@ void abx_vm_take_image(struct abx_run *run)
 {
     struct said said = {0};
     const char *when = abx_run_given(run, "--pull", NULL);
-    podman = abx_find_program("podman");
-    if (!podman)
-        abx_die(ABX_EXIT_OWN,
-                "image '%s': OCI images need podman (apt install podman); `host` and folders "
-                "(./FOLDER) run without it",
-                run->image);
-    abx_image_check_name(run, podman);
+    podman = abx_image_podman(run);
     bool never = when && strcmp(when, "never") == 0;
     bool there = !(when && (strcmp(when, "always") == 0 || strcmp(when, "newer") == 0)) &&
                  inspect(run->image, &said);

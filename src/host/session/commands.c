@@ -82,14 +82,12 @@ bool abx_commands_hold(struct decoder *d, struct abx_object *object)
     return true;
 }
 
-/* Constants given as bytes may be shorter than the structure that a kernel takes them for, whose
- * end is read at any time (ABX_REFERENCE_BYTES in shader/abi/kernel.h): something is there. */
-#define EXEC_SLACK 1024u
-
+/* Constants given as bytes may be shorter than the structure that a kernel takes them for: behind
+ * the last there are ABX_REFERENCE_BYTES that nothing is put into. */
 static bool grow_exec(struct decoder *d, size_t bytes)
 {
     struct abx_host_submission *s = d->submission;
-    size_t needed = s->exec_bytes + bytes + EXEC_SLACK;
+    size_t needed = s->exec_bytes + bytes + ABX_REFERENCE_BYTES;
     uint64_t in_flight = atomic_load_explicit(&d->session->exec_bytes, memory_order_relaxed);
     if (!abx_range_ok(in_flight, needed, ABX_MAX_EXEC_BYTES)) {
         abx_commands_fail(d, ABX_REASON_MEMORY, d->op, needed, ABX_MAX_EXEC_BYTES - in_flight);
@@ -114,7 +112,7 @@ static void *append_raw(struct decoder *d, enum abx_exec_op op, size_t bytes)
     struct abx_host_submission *s = d->submission;
     if (s->state == ABX_SUBMISSION_FAILED)
         return NULL;
-    if (__builtin_expect(s->exec_bytes + bytes + EXEC_SLACK > s->exec_capacity, 0) &&
+    if (__builtin_expect(s->exec_bytes + bytes + ABX_REFERENCE_BYTES > s->exec_capacity, 0) &&
             !grow_exec(d, bytes))
         return NULL;
     struct abx_exec_command *c = (void *)(s->exec + s->exec_bytes);

@@ -29,10 +29,6 @@ struct abx_cpu_code {
     uint64_t elf_offset, elf_bytes; /* 8-byte aligned */
 };
 
-/* What a reference in the constant address space leads to can be read before the kernel asks for
- * it, up to here. The worker puts zeros where nothing is bound. */
-#define ABX_REFERENCE_BYTES 1024u
-
 /* A frame holds the private memory of `lanes` threads; Apple's limit on a thread's stack is far
  * lower than this. */
 #define ABX_MAX_FRAME_BYTES (4u << 20)

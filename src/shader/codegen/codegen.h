@@ -73,6 +73,8 @@ LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
  * wherever one of its elements may lie, and programs rely on it: ggml reads float4 a float further
  * in each row. x86-64's aligned moves would trap. Atomics stay as they are. */
 #define ABX_MEMORY_ALIGNMENT 4u
+/* What the load reads, nothing writes while the kernel runs. */
+void codegen_mark_invariant_load(struct codegen *g, LLVMValueRef load);
 /* Loads the field of *call that lies at `offset`, in the current block. */
 LLVMValueRef codegen_load_field(
         struct codegen *g, LLVMValueRef call, LLVMTypeRef type, size_t offset, const char *name);

@@ -3,24 +3,24 @@
  * Compiler process. */
 #include "shader/codegen/codegen.h"
 
+_Static_assert(ABX_BUFFER_BYTES_MOST == ABX_REFERENCE_BYTES, "one number, in two languages");
+
 #define DEEPEST 64 /* addresses of addresses; what lies deeper is loaded as any other memory */
 
-static void mark_loads(struct codegen *g, LLVMValueRef pointer, LLVMValueRef mark, int depth)
+static void mark_loads(struct codegen *g, LLVMValueRef pointer, int depth)
 {
-    unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
     for (LLVMUseRef u = LLVMGetFirstUse(pointer); u; u = LLVMGetNextUse(u)) {
         LLVMValueRef user = LLVMGetUser(u);
         if (LLVMIsALoadInst(user) && !LLVMGetVolatile(user) &&
                 LLVMGetOrdering(user) == LLVMAtomicOrderingNotAtomic)
-            LLVMSetMetadata(user, kind, mark);
+            codegen_mark_invariant_load(g, user);
         else if ((LLVMIsAGetElementPtrInst(user) || LLVMIsABitCastInst(user)) && depth < DEEPEST)
-            mark_loads(g, user, mark, depth + 1);
+            mark_loads(g, user, depth + 1);
     }
 }
 
 void codegen_mark_invariant(struct codegen *g)
 {
-    LLVMValueRef mark = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0));
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
             LLVMValueRef index = codegen_is_call(in, "__abx_buffer") ? LLVMGetOperand(in, 0) : NULL;
@@ -34,6 +34,6 @@ void codegen_mark_invariant(struct codegen *g)
                     bytes > g->readable[slot])
                 g->readable[slot] = (uint16_t)bytes;
             LLVMSetOperand(in, 0, codegen_i32(g, slot));
-            mark_loads(g, in, mark, 0);
+            mark_loads(g, in, 0);
         }
 }

@@ -116,15 +116,19 @@ LLVMValueRef codegen_i64(struct codegen *g, uint64_t v)
     return LLVMConstInt(g->i64, v, 0);
 }
 
+void codegen_mark_invariant_load(struct codegen *g, LLVMValueRef load)
+{
+    LLVMSetMetadata(load, LLVMGetMDKindIDInContext(g->context, "invariant.load", 14),
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+}
+
 LLVMValueRef codegen_load_field(
         struct codegen *g, LLVMValueRef call, LLVMTypeRef type, size_t offset, const char *name)
 {
     LLVMValueRef index = codegen_i64(g, offset);
     LLVMValueRef p = LLVMBuildInBoundsGEP2(g->builder, g->i8, call, &index, 1, "");
     LLVMValueRef load = LLVMBuildLoad2(g->builder, type, p, name);
-    unsigned kind = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
-    LLVMSetMetadata(
-            load, kind, LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+    codegen_mark_invariant_load(g, load);
     return load;
 }
 

@@ -39,13 +39,11 @@ static bool is_parallel(struct codegen *g, LLVMValueRef in)
 static void mark_invariant(struct codegen *g, LLVMValueRef load)
 {
     unsigned readable = LLVMGetMDKindIDInContext(g->context, "dereferenceable", 15);
-    unsigned invariant = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
     LLVMValueRef pointer = LLVMGetOperand(load, 0);
     while (LLVMIsAGetElementPtrInst(pointer))
         pointer = LLVMGetOperand(pointer, 0);
     if (LLVMIsALoadInst(pointer) && LLVMGetMetadata(pointer, readable))
-        LLVMSetMetadata(load, invariant,
-                LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+        codegen_mark_invariant_load(g, load);
 }
 
 /* ---- what all threads load from one place
@@ -126,7 +124,6 @@ static bool find_written(struct loop *l)
 static void mark_uniform(const struct loop *l, LLVMBasicBlockRef b)
 {
     struct codegen *g = l->g;
-    unsigned invariant = LLVMGetMDKindIDInContext(g->context, "invariant.load", 14);
     if (!codegen_graph_in_loop(l->graph, l->header, b) || is_written(l, b))
         return;
     for (LLVMValueRef in = LLVMGetFirstInstruction(b); in && !may_write(in);
@@ -135,8 +132,7 @@ static void mark_uniform(const struct loop *l, LLVMBasicBlockRef b)
         if (pointer && is_parallel(g, in) &&
                 (!LLVMIsAInstruction(pointer) || !codegen_graph_in_loop(l->graph, l->header,
                                                          LLVMGetInstructionParent(pointer))))
-            LLVMSetMetadata(in, invariant,
-                    LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+            codegen_mark_invariant_load(g, in);
     }
 }
 
