@@ -14,10 +14,10 @@
 
 #define STARTS 3
 
-static double start_ms(struct bench *b, const char *kind)
+static double start_ms(struct bench *b, const char *kind, char *variable)
 {
     double best = NAN;
-    char *argv[] = {b->self, "run", (char *)kind, "host", "true", NULL}, *env[] = {NULL};
+    char *argv[] = {b->self, "run", (char *)kind, "host", "true", NULL}, *env[] = {variable, NULL};
     for (unsigned i = 0; i < STARTS; i++) {
         struct bench_run r = bench_run(argv, env, true);
         free(r.output);
@@ -119,8 +119,11 @@ void bench_vm(struct bench *b)
             {"vm_buffer_first_ms", "buffer_first_ms", "ms a GiB", false},
             {"vm_buffer_again_ms", "buffer_again_ms", "ms a GiB", false}};
     static const char *const machine = "--vm", *const container = "--vm=false";
-    double vm = start_ms(b, machine), plain = start_ms(b, container);
+    static char boots[] = "ARCBOX_VM_TEMPLATES=0";
+    double vm = start_ms(b, machine, NULL), plain = start_ms(b, container, NULL);
+    double boot = start_ms(b, machine, boots);
     bench_add(b, "vm_start_ms", "ms", vm, plain, "a container", plain / vm);
+    bench_add(b, "vm_boot_ms", "ms, no template", boot, plain, "a container", plain / boot);
     char *inside = probe_in(b, machine), *beside = probe_in(b, container);
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(rows); i++) {
         double value = bench_number(inside, rows[i].ours),

@@ -13,7 +13,7 @@ int abx_doctor_output(char *const argv[], char **ret_text);
 int abx_doctor_podman(char **ret_text);
 
 /* Of virtual machines, which nobody else needs. (vm/doctor_vm.c) */
-#define ABX_DOCTOR_VM_LINES 5u
+#define ABX_DOCTOR_VM_LINES 6u
 struct abx_doctor_line {
     bool good;
     const char *what;

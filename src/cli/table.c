@@ -500,5 +500,7 @@ const struct abx_variable abx_variables[] = {
                 "1 prints a line for each call that Metal's validation layer objects to and that a "
                 "Mac without it carries on with, as ArcBox does. Read by the program in the "
                 "container."},
+        {"ARCBOX_VM_TEMPLATES",
+                "0 lets virtual machines boot, instead of going on from a template of their size."},
         {"ARCBOXD", "The host runtime's program that arcbox starts, instead of the one beside it."},
         {0}};

@@ -24,6 +24,7 @@
 #include "cli/vm/enter.h"
 #include "cli/vm/machine.h"
 #include "cli/vm/network.h"
+#include "cli/vm/templates.h"
 #include "cli/vm/vm.h"
 #include "host/sandbox/sandbox.h"
 
@@ -50,17 +51,25 @@ void abx_vm_check_size(const struct abx_run *run, const struct abx_settings *set
         abx_die(ABX_EXIT_OWN, "--memory: a virtual machine needs %u MiB at least", LEAST_MIB);
 }
 
+/* Unless something else is asked for. */
+static void choose_usual_size(struct abx_vm_box *vm)
+{
+    long there = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t half = abx_memory_limit() / MIB / 2;
+    vm->cpus = (unsigned)(there > 0 ? there : 1);
+    vm->memory_mib = half < ABX_VM_DEFAULT_MEMORY_MIB ? (unsigned)half : ABX_VM_DEFAULT_MEMORY_MIB;
+}
+
 static void choose_size(struct sandbox *s)
 {
     struct abx_vm_box *vm = s->vm;
-    long there = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t host = abx_memory_limit() / MIB;
-    uint64_t wanted = s->settings.memory ? s->settings.memory / MIB : ABX_VM_DEFAULT_MEMORY_MIB;
+    uint64_t wanted = s->settings.memory / MIB;
     abx_vm_check_size(s->run, &s->settings);
-    vm->cpus = s->run->cpus ? s->run->cpus : (unsigned)(there > 0 ? there : 1);
-    if (wanted > host / 2 && !s->settings.memory)
-        wanted = host / 2;
-    vm->memory_mib = (unsigned)(wanted > UINT32_MAX ? UINT32_MAX : wanted);
+    choose_usual_size(vm);
+    if (s->run->cpus)
+        vm->cpus = s->run->cpus;
+    if (wanted)
+        vm->memory_mib = (unsigned)(wanted > UINT32_MAX ? UINT32_MAX : wanted);
 }
 
 /* ---- the command: seconds before the machine would say that it is not there */
@@ -108,6 +117,59 @@ static void check_command(const struct sandbox *s)
         abx_die(ABX_EXIT_NOT_FOUND, "%s: no such command in the container", name);
 }
 
+static void find_tools(struct abx_vm_box *vm)
+{
+    vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
+    vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
+}
+
+static void find_kvm(struct abx_vm_box *vm)
+{
+    char why_not[160];
+    bool fresh;
+    vm->kvm = abx_vm_kvm(vm->qemu, vm->kernel, why_not, &fresh);
+    if (!vm->kvm && fresh)
+        abx_say("%s: virtual machines are emulated here, many times slower (this is said once)",
+                why_not);
+}
+
+static void find_template(struct abx_vm_box *vm)
+{
+    char *inner = must(abx_place_init(), "arcbox-init");
+    const struct abx_vm_likeness like = {.qemu = vm->qemu,
+            .kernel = vm->kernel,
+            .machine = vm->machine,
+            .init = vm->init,
+            .inner = inner,
+            .cpus = vm->cpus,
+            .memory_mib = vm->memory_mib,
+            .kvm = vm->kvm};
+    bool failed;
+    vm->template = abx_vm_template(&like, &failed);
+    free(inner);
+    if (failed)
+        abx_say("machines of this size boot each time here: none goes on from a template");
+}
+
+void abx_vm_prepare_usual(void)
+{
+    struct abx_vm_box vm = {0};
+    char version[32], *why;
+    vm.qemu = abx_vm_qemu(version, &why);
+    vm.kernel = abx_vm_kernel();
+    if (!vm.qemu)
+        abx_say("%s", why);
+    if (!vm.qemu || !vm.kernel)
+        return;
+    find_tools(&vm);
+    find_kvm(&vm);
+    choose_usual_size(&vm);
+    printf("starting a machine of %u processors and %u MiB, as a template for others\n", vm.cpus,
+            vm.memory_mib);
+    fflush(stdout);
+    find_template(&vm);
+}
+
 void abx_vm_prepare(struct sandbox *s)
 {
     struct abx_vm_box *vm = s->vm = abx_xcalloc(1, sizeof *vm);
@@ -115,7 +177,7 @@ void abx_vm_prepare(struct sandbox *s)
 #ifndef __x86_64__
     abx_die(ABX_EXIT_OWN, "--vm: virtual machines need a host with an x86-64 processor, yet");
 #endif
-    vm->gpu = vm->listener = -1;
+    vm->gpu = vm->listener = vm->template = -1;
     vm->qemu = abx_vm_qemu(version, &why);
     if (!vm->qemu)
         abx_die(ABX_EXIT_OWN, "--vm: %s", why);
@@ -129,17 +191,12 @@ void abx_vm_prepare(struct sandbox *s)
     if (!vm->kernel)
         abx_die(ABX_EXIT_OWN, "--vm: there is no kernel for virtual machines yet: %s",
                 ABX_VM_KERNEL_ADVICE);
-    vm->machine = must(abx_place_tool("arcbox-vm"), "arcbox-vm");
-    vm->init = must(abx_place_tool("arcbox-vm-init"), "arcbox-vm-init");
+    find_tools(vm);
     choose_size(s);
     check_command(s);
     vm->network = abx_vm_network(s->run, &vm->forwards);
-    char why_not[160];
-    bool fresh;
-    vm->kvm = abx_vm_kvm(vm->qemu, vm->kernel, why_not, &fresh);
-    if (!vm->kvm && fresh)
-        abx_say("%s: virtual machines are emulated here, many times slower (this is said once)",
-                why_not);
+    find_kvm(vm);
+    find_template(vm);
 }
 
 /* ---- the device */
@@ -309,6 +366,7 @@ void abx_vm_add_command(struct abx_words *w, const struct sandbox *s)
         ADD(w, "-N", vm->forwards);
     add_descriptor(w, "-g", vm->gpu);
     add_descriptor(w, "-l", vm->listener);
+    add_descriptor(w, "-t", vm->template);
     add_descriptor(w, "-d", s->run->disk ? s->run->disk : -1);
     if (s->run->stays) {
         abx_words_add(w, "-S");

@@ -15,12 +15,15 @@ struct abx_vm_box {
     pid_t device; /* 0: there is none */
     int gpu;      /* the hypervisor's end of the socket to the device process, or -1 */
     int listener; /* where `arcbox exec` and its like come (enter.c) */
+    int template; /* the machine goes on from it, or -1: it boots */
 };
 
 /* Dies when it cannot be so large. */
 void abx_vm_check_size(const struct abx_run *run, const struct abx_settings *settings);
 /* Finds all of it, or dies with what is missing and how to get it. */
 void abx_vm_prepare(struct sandbox *s);
+/* Makes the template of machines of the usual size, and says so. Nothing without QEMU. */
+void abx_vm_prepare_usual(void);
 /* Who the command is in the machine: who it would be in a container, "UID:GID", the caller's to
  * free(), or NULL: root. */
 char *abx_vm_user(const struct sandbox *s);

@@ -1,6 +1,7 @@
 /* cli: arcbox doctor on virtual machines: what is there, and what gets the rest. Nothing here is
  * needed by those who start none. */
 #include "cli/doctor.h"
+#include "cli/vm/templates.h"
 #include "cli/vm/vm.h"
 
 #include <stdlib.h>
@@ -18,6 +19,19 @@ static bool has_files(const char *qemu)
     bool has = abx_doctor_output(words, &text) == 0 && strstr(text, "virtio-9p-pci");
     free(text);
     return has;
+}
+
+static void put_templates(struct abx_doctor_line *line, const char *kernel)
+{
+    char *failed = NULL;
+    unsigned count = kernel ? abx_vm_templates(kernel, &failed) : 0;
+    put(line, !failed, "VM templates",
+            failed ? abx_xprintf(
+                             "none works here, machines boot each time (remove %s to try again)",
+                             failed)
+            : count ? abx_xprintf("%u, in %s", count, kernel)
+                    : abx_xprintf("none yet: the first machine of a size makes one"));
+    free(failed);
 }
 
 unsigned abx_doctor_vm(struct abx_doctor_line lines[ABX_DOCTOR_VM_LINES])
@@ -46,6 +60,7 @@ unsigned abx_doctor_vm(struct abx_doctor_line lines[ABX_DOCTOR_VM_LINES])
                  : abx_xprintf("mkfs.ext4 is not installed, which `arcbox machine` needs: apt "
                                "install e2fsprogs"));
     free(mkfs);
+    put_templates(&lines[5], kernel);
     free(qemu);
     free(kernel);
     return ABX_DOCTOR_VM_LINES;

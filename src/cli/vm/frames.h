@@ -26,17 +26,21 @@ enum abx_vm_frame_kind {
     ABX_VM_EXIT,   /* uint32_t: its exit code; the channel's last */
     ABX_VM_FAILED, /* a text: why there is no command; likewise */
     ABX_VM_LEFT,   /* paths, each with its 0: files that are left in the machine's own layer */
+    ABX_VM_READY,  /* the machine waits for what it is to be; its first */
     /* both ways */
     ABX_VM_TAKEN = 8, /* uint32_t: so much of the input, or of the output, has been taken */
     /* to the machine */
     ABX_VM_IN = 16,
     ABX_VM_IN_END,
-    ABX_VM_SIGNAL,   /* uint32_t */
-    ABX_VM_SIZE,     /* struct winsize */
-    ABX_VM_WORDS,    /* a piece of a command's description: KEY=VALUE, each with its 0 */
-    ABX_VM_RUN,      /* it is whole */
-    ABX_VM_HANGUP,   /* nobody is there any more: it ends, and with it the channel */
-    ABX_VM_SHUTDOWN, /* to the machine itself */
+    ABX_VM_SIGNAL, /* uint32_t */
+    ABX_VM_SIZE,   /* struct winsize */
+    ABX_VM_WORDS,  /* a piece of a command's description: KEY=VALUE, each with its 0 */
+    ABX_VM_RUN,    /* it is whole */
+    ABX_VM_HANGUP, /* nobody is there any more: it ends, and with it the channel */
+    /* to the machine itself */
+    ABX_VM_SHUTDOWN,
+    ABX_VM_MAKE_UP, /* a piece of what it is to be: KEY=VALUE, each with its 0 */
+    ABX_VM_BEGIN,   /* it is whole */
 };
 
 struct abx_vm_head {

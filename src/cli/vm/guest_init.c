@@ -1,14 +1,16 @@
 /* arcbox-vm-init: process 1 of a virtual machine that arcbox-vm starts. Static; the only program in
- * the machine's initial file system, with arcbox-init, the kernel's modules and what is to be done
- * (/config). Makes the machine a place like a container, runs commands through arcbox-init there
- * (guest_sessions.c), and says how its own ended; arcbox-vm then ends the machine. Trusts its
- * machine. */
+ * the machine's initial file system, with arcbox-init and the kernel's modules. Is told through the
+ * port what the machine is to be; before that nothing is in it that belongs to one machine, and a
+ * template may be made of it, from which others go on. Makes the machine a place like a container,
+ * runs commands through arcbox-init there (guest_sessions.c), and says how its own ended; arcbox-vm
+ * then ends the machine. Trusts its machine. */
 #include "cli/vm/guest.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/random.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,10 +32,12 @@
 
 static struct {
     char *hostname;
-    bool read_only, probe, stays, network, disk;
+    bool read_only, probe, stays, network, disk, gpu, restored;
     char *mounts[MAX_MOUNTS], *memory[MAX_MOUNTS];
     unsigned mount_count, memory_count;
     char *shm_bytes; /* how large /dev/shm may grow, or NULL: as the kernel has it */
+    char *seed;      /* in hex */
+    char *clock; /* "SECONDS NANOSECONDS" since 1970, or NULL: the kernel has asked the hardware */
     struct abx_guest_description own;
     struct abx_guest_place place;
 } config;
@@ -119,10 +123,37 @@ static void add_limit(const char *text)
     config.place.limit_count++;
 }
 
+/* All that is said until it is whole, the caller's to keep. While the machine stands still, to
+ * become a template, the port may seem to have ended. */
+static char *hear_config(size_t *ret_length)
+{
+    static struct abx_vm_reader reader;
+    struct pollfd p = {abx_guest_port, POLLIN, 0};
+    char *data = NULL;
+    for (;;) {
+        int r = abx_vm_read(abx_guest_port, &reader);
+        if (r > 0 && reader.head.kind == ABX_VM_BEGIN)
+            return data;
+        if (r > 0 && reader.head.kind == ABX_VM_MAKE_UP) {
+            data = realloc(data, *ret_length + reader.head.bytes);
+            if (!data)
+                abx_guest_give_up("the virtual machine has no memory for its own description");
+            memcpy(data + *ret_length, reader.data, reader.head.bytes);
+            *ret_length += reader.head.bytes;
+        }
+        if (r > 0)
+            abx_vm_next(&reader);
+        else if (r == 0)
+            poll(&p, 1, -1);
+        else
+            usleep(1000);
+    }
+}
+
 static void read_config(void)
 {
     size_t length = 0;
-    char *data = read_whole("/config", &length), *value;
+    char *data = hear_config(&length), *value;
     for (char *line = data; line && line < data + length; line += strlen(line) + 1) {
         if (abx_guest_describe(&config.own, line))
             continue;
@@ -140,6 +171,12 @@ static void read_config(void)
             config.read_only = *value == '1';
         else if (take(line, "disk=", &value))
             config.disk = true;
+        else if (take(line, "gpu=", &value))
+            config.gpu = true;
+        else if (take(line, "restored=", &value))
+            config.restored = true;
+        else if (take(line, "seed=", &config.seed) || take(line, "clock=", &config.clock))
+            continue;
         else if (take(line, "network=", &value))
             config.network = true;
         else if (take(line, "stays=", &value))
@@ -214,9 +251,17 @@ static void must_mount(const char *what, const char *where, const char *type, un
         abx_guest_give_up("the virtual machine cannot mount %s: %s", where, strerror(errno));
 }
 
+/* Drivers find devices in their own time. */
+static void wait_for(const char *path)
+{
+    for (int tries = 0; tries < 10000 && access(path, F_OK) < 0; tries++)
+        usleep(1000);
+}
+
 /* Any user of the machine may use the GPU, as any user of a container may. */
 static void open_gpu(void)
 {
+    wait_for("/dev/dri/renderD128");
     DIR *d = opendir("/dev/dri");
     for (struct dirent *e; d && (e = readdir(d));)
         if (strncmp(e->d_name, "renderD", 7) == 0)
@@ -228,8 +273,7 @@ static void open_gpu(void)
 /* What is written is kept on it. */
 static void mount_disk(void)
 {
-    for (int tries = 0; tries < 1000 && access("/dev/vda", F_OK) < 0; tries++)
-        usleep(1000);
+    wait_for("/dev/vda");
     must_mount("/dev/vda", "/upper", "ext4", MS_NODEV | MS_NOATIME, "errors=remount-ro");
     disk = open("/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -303,19 +347,57 @@ static void mount_memory(void)
     }
 }
 
-static void set_up(void)
+/* Machines of one template have the same state of their random numbers, until now. */
+static void stir(const char *hex)
+{
+    struct {
+        int bits, length; /* struct rand_pool_info */
+        uint8_t bytes[64];
+    } seed = {0};
+    unsigned n = 0, byte;
+    for (; n < sizeof seed.bytes && sscanf(hex + 2 * n, "%2x", &byte) == 1; n++)
+        seed.bytes[n] = (uint8_t)byte;
+    seed.length = (int)n;
+    seed.bits = (int)n * 8;
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    if (n < 32 || fd < 0 || ioctl(fd, RNDADDENTROPY, &seed) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+        abx_guest_give_up("the virtual machine cannot take random numbers of its own");
+    close(fd);
+}
+
+/* What a machine has beyond its template is new to it. */
+static void catch_up(void)
+{
+    long long seconds;
+    long nanoseconds;
+    if (config.clock && sscanf(config.clock, "%lld %ld", &seconds, &nanoseconds) == 2)
+        clock_settime(CLOCK_REALTIME, &(struct timespec){seconds, nanoseconds});
+    put_text("/sys/bus/pci/rescan", "1");
+}
+
+/* All that machines of one kernel and one size have in common. */
+static void boot(void)
 {
     must_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     must_mount("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     must_mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
     load_modules("/modules/order");
-    if (config.network)
-        load_modules("/modules/order-network");
-    if (config.disk)
-        load_modules("/modules/order-disk");
+    load_modules("/modules/order-network");
+    load_modules("/modules/order-disk");
+    config.place.init = open("/arcbox-init", O_RDONLY | O_CLOEXEC);
     abx_guest_port = open_port();
     if (abx_guest_port < 0)
         abx_guest_give_up("the virtual machine has no port to arcbox");
+    abx_vm_put(&abx_guest_out, ABX_VM_MACHINE, ABX_VM_READY, NULL, 0);
+    abx_guest_push();
+}
+
+static void set_up(void)
+{
+    if (config.seed)
+        stir(config.seed);
+    if (config.restored)
+        catch_up();
     if (config.probe) {
         abx_vm_put(&abx_guest_out, ABX_VM_MACHINE, ABX_VM_EXIT, &(uint32_t){0}, sizeof(uint32_t));
         abx_guest_finish();
@@ -334,15 +416,16 @@ static void set_up(void)
     if (config.hostname)
         sethostname(config.hostname, strlen(config.hostname));
     abx_guest_network(config.network);
-    open_gpu();
+    if (config.gpu)
+        open_gpu();
     enter_root();
     mount_memory();
 }
 
 int main(void)
 {
+    boot();
     read_config();
-    config.place.init = open("/arcbox-init", O_RDONLY | O_CLOEXEC);
     config.place.environment = config.own.environment;
     set_up();
     uint32_t code = abx_guest_serve(config.stays ? NULL : &config.own, &config.place);

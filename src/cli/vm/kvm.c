@@ -1,15 +1,16 @@
 /* cli: whether KVM boots Linux here. That /dev/kvm is there does not say it: some of them belong to
  * machines that are virtual themselves and run only what was made for that. So a machine is started
  * once, to its first process, and what came of it is kept beside the kernel that it booted. */
+#include "cli/vm/templates.h"
 #include "cli/vm/vm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define RECORD "kvm"
+#define PROBE_MIB 512u
 
 static bool recorded(const char *kernel, char ret[160])
 {
@@ -35,18 +36,15 @@ static void record(const char *kernel, const char *text)
 
 static bool boots(const char *qemu, const char *kernel, const char *machine, const char *init)
 {
-    char *const words[] = {(char *)machine, "-P", "-K", "-q", (char *)qemu, "-k", (char *)kernel,
-            "-i", (char *)init, "-I", (char *)init, "-R", "/var/empty", NULL};
-    int status = -1;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execv(machine, words);
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const struct abx_vm_likeness like = {.qemu = qemu,
+            .kernel = kernel,
+            .machine = machine,
+            .init = init,
+            .inner = init,
+            .cpus = 1,
+            .memory_mib = PROBE_MIB,
+            .kvm = true};
+    return abx_vm_try(&like, NULL, -1);
 }
 
 #define NO_LINUX "this system's /dev/kvm boots no Linux"

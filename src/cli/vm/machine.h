@@ -15,7 +15,9 @@ struct abx_machine {
     unsigned cpus, memory_mib;
     bool kvm, tty, read_only;
     bool stays;   /* it has no command */
-    bool probe;   /* nor files */
+    bool bare;    /* nor files: it becomes a template, or shows that one starts here */
+    int from;     /* the template that it goes on from, opened; -1: it boots */
+    int to;       /* the file that is to be one, or -1 */
     int gpu;      /* to arcbox-vmm, or -1 */
     int listener; /* where those who run commands in it come, or -1 */
     int disk;     /* a file with a file system, which its layer is kept on; -1: that is in memory */
@@ -30,10 +32,19 @@ struct abx_machine {
     char **command; /* arcbox-init's words */
 };
 
-/* Its first file system as a memory file, or -errno. */
-int abx_machine_initrd(const struct abx_machine *m, char **environment);
-/* Starts the hypervisor: its number, or -errno. port, console: our ends of the machine's port and
- * of its kernel's console, which do not wait. */
-pid_t abx_machine_start(const struct abx_machine *m, int initrd, int *ret_port, int *ret_console);
+/* A hypervisor that runs, and our ends of what it has. */
+struct abx_hypervisor {
+    pid_t pid;
+    int port, console; /* the machine's port, and its kernel's console, which do not wait */
+    int monitor;       /* where QEMU takes orders (qmp.h), or -1 */
+    int memory;        /* the machine's, a memory file */
+};
+
+/* What its first process is told (frames.h): KEY=VALUE, each with its 0, the caller's to finish. */
+void abx_machine_describe(const struct abx_machine *m, char **environment, struct abx_string *out);
+/* Starts the hypervisor, its machine booting, or, with m->from, waiting for orders. 0 or -errno. */
+int abx_machine_start(const struct abx_machine *m, struct abx_hypervisor *ret);
+/* Nothing is left of it. */
+void abx_machine_end(struct abx_hypervisor *h);
 
 #endif

@@ -40,6 +40,8 @@ struct mux {
     struct abx_vm_reader reader;
     struct abx_vm_writer writer;
     int port, console, signals;    /* port: -1: the hypervisor has ended */
+    size_t described;              /* so much of its description has been told to the machine */
+    bool begun;                    /* and all of it */
     bool hang_up[ABX_VM_CHANNELS]; /* to be told to the machine */
     bool shutdown, told;
     bool over, asked; /* over: in good order; asked: by a signal */
@@ -156,7 +158,7 @@ static void listen_to_console(struct mux *m)
 static bool take_from(struct mux *m, unsigned number)
 {
     struct channel *c = m->channels[number];
-    while (c->whole || abx_vm_has_room(&m->writer)) {
+    while (m->begun && (c->whole || abx_vm_has_room(&m->writer))) {
         int n = c->whole ? 1 : abx_vm_read(c->sock, &c->reader);
         if (n <= 0)
             return n == 0;
@@ -182,8 +184,26 @@ static bool give_to(struct channel *c)
     return true;
 }
 
+/* Before all else. */
+static void describe(struct mux *m)
+{
+    const struct abx_string *s = m->start->description;
+    while (m->described < s->length) {
+        size_t left = s->length - m->described;
+        size_t piece = left < ABX_VM_FRAME_MAX ? left : ABX_VM_FRAME_MAX;
+        if (!abx_vm_put(&m->writer, ABX_VM_MACHINE, ABX_VM_MAKE_UP, s->data + m->described, piece))
+            return;
+        m->described += piece;
+    }
+    m->begun = abx_vm_put(&m->writer, ABX_VM_MACHINE, ABX_VM_BEGIN, NULL, 0);
+}
+
 static void tell(struct mux *m)
 {
+    if (!m->begun)
+        describe(m);
+    if (!m->begun)
+        return;
     for (unsigned i = 0; i < ABX_VM_CHANNELS; i++)
         if (m->hang_up[i] && abx_vm_put(&m->writer, i, ABX_VM_HANGUP, NULL, 0))
             m->hang_up[i] = false;
@@ -204,7 +224,7 @@ enum { PORT, CONSOLE, SIGNALS, LISTENER, FIRST };
 
 static void watch(struct mux *m, struct pollfd *p)
 {
-    bool room = abx_vm_has_room(&m->writer);
+    bool room = m->begun && abx_vm_has_room(&m->writer);
     p[PORT] = (struct pollfd){m->port, (short)(POLLIN | (m->writer.length ? POLLOUT : 0)), 0};
     p[CONSOLE] = (struct pollfd){m->console, POLLIN, 0};
     p[SIGNALS] = (struct pollfd){m->signals, POLLIN, 0};
@@ -291,15 +311,16 @@ bool abx_vm_mux(const struct abx_vm_mux_start *start)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     m.start = start;
-    m.port = start->port;
-    m.console = start->console;
+    m.port = start->hypervisor.port;
+    m.console = start->hypervisor.console;
     m.signals = start->first >= 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (start->first >= 0)
         open_channel(&m, 0, start->first);
     serve(&m);
     if (!m.over && !start->silent)
         say_why(&m);
-    kill(start->hypervisor, SIGKILL);
-    waitpid(start->hypervisor, NULL, 0);
+    struct abx_hypervisor hypervisor = start->hypervisor;
+    hypervisor.console = m.console;
+    abx_machine_end(&hypervisor);
     return m.over && !m.asked;
 }

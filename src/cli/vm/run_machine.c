@@ -4,12 +4,14 @@
  * below ROOT, all that the machine sees:
  *
  *   arcbox-vm -q QEMU -k KERNEL -i VM-INIT -I INIT -R ROOT -n HOSTNAME [-c CPUS] [-m MEMORY-MIB]
- *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-d DISK-FD] [-K] [-r] [-s SHM-BYTES]
+ *             [-g GPU-FD] [-l LISTENER-FD] [-N FORWARDS] [-d DISK-FD] [-t TEMPLATE-FD] [-K] [-r]
+ *             [-s SHM-BYTES]
  *             [-U LIMIT]... [-T "OPTIONS FOLDER"]... [-M MOUNT]... --
  * INIT'S WORDS
  *
  *   arcbox-vm -S ...     the machine stays without a command, until SIGTERM
  *   arcbox-vm -P ...     whether such a machine gets to its first process: 0
+ *   arcbox-vm -W FD ...  writes a template of such a machine to the file: 0
  *
  * A child passes frames between the machine, this process and those that come to LISTENER-FD
  * (mux.c). */
@@ -17,6 +19,7 @@
 #include "cli/vm/endpoint.h"
 #include "cli/vm/machine.h"
 #include "cli/vm/mux.h"
+#include "cli/vm/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,30 +35,44 @@
 extern char **environ;
 
 #define EXIT_OWN 125
-#define PROBE_SECONDS 10
+/* Of machines that do nothing but start: a busy system that emulates may take half of it. */
+#define BARE_SECONDS 60
 
 /* The machine, until it ends. */
 static bool look_after(const struct abx_machine *m, int first)
 {
-    struct abx_vm_mux_start start = {.first = first, .listener = m->listener, .silent = m->probe};
-    int initrd = abx_machine_initrd(m, environ);
-    start.hypervisor =
-            initrd < 0 ? initrd : abx_machine_start(m, initrd, &start.port, &start.console);
-    if (start.hypervisor < 0) {
-        fprintf(stderr, "arcbox: cannot start the virtual machine: %s\n",
-                strerror(-start.hypervisor));
+    struct abx_vm_mux_start start = {.first = first, .listener = m->listener, .silent = m->bare};
+    struct abx_string description = {0};
+    int r = m->from >= 0 ? abx_template_start(m, &start.hypervisor)
+                         : abx_machine_start(m, &start.hypervisor);
+    if (r == 0)
+        abx_machine_describe(m, environ, &description);
+    if (description.failed) {
+        abx_machine_end(&start.hypervisor);
+        r = -ENOMEM;
+    }
+    if (r < 0) {
+        fprintf(stderr, "arcbox: cannot start the virtual machine: %s\n", strerror(-r));
         return false;
     }
-    close(initrd);
-    return abx_vm_mux(&start);
+    start.description = &description;
+    bool good = abx_vm_mux(&start);
+    abx_string_finish(&description);
+    return good;
 }
 
 static int stay(const struct abx_machine *m)
 {
     abx_vm_block_signals();
-    if (m->probe)
-        alarm(PROBE_SECONDS); /* and with this process goes the machine */
+    if (m->bare)
+        alarm(BARE_SECONDS); /* and with this process goes the machine */
     return look_after(m, -1) ? 0 : EXIT_OWN;
+}
+
+static int write_template(const struct abx_machine *m)
+{
+    alarm(BARE_SECONDS);
+    return abx_template_make(m, m->to) < 0 ? EXIT_OWN : 0;
 }
 
 static struct abx_left_summary left;
@@ -111,7 +128,7 @@ static int run_command(const struct abx_machine *m)
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
     for (int option;
-            (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:s:U:T:KrPSM:")) != -1;) {
+            (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:s:t:U:T:W:KrPSM:")) != -1;) {
         switch (option) {
         case 'q':
             m->qemu = optarg;
@@ -153,7 +170,14 @@ static int read_options(int argc, char **argv, struct abx_machine *m)
             m->read_only = true;
             break;
         case 'P':
-            m->probe = true;
+            m->bare = true;
+            break;
+        case 't':
+            m->from = atoi(optarg);
+            break;
+        case 'W':
+            m->bare = true;
+            m->to = atoi(optarg);
             break;
         case 'S':
             m->stays = true;
@@ -186,6 +210,8 @@ int main(int argc, char **argv)
     struct abx_machine m = {.gpu = -1,
             .listener = -1,
             .disk = -1,
+            .from = -1,
+            .to = -1,
             .cpus = 1,
             .memory_mib = ABX_VM_DEFAULT_MEMORY_MIB};
     abx_fd_standard();
@@ -201,5 +227,7 @@ int main(int argc, char **argv)
     m.tty = isatty(0) && isatty(1);
     if (m.listener >= 0)
         fcntl(m.listener, F_SETFD, FD_CLOEXEC);
-    return m.stays || m.probe ? stay(&m) : run_command(&m);
+    if (m.to >= 0)
+        return write_template(&m);
+    return m.stays || m.bare ? stay(&m) : run_command(&m);
 }

@@ -1,5 +1,6 @@
 /* arcbox vm: what virtual machines need. `setup` fetches the distribution's kernel package and
  * takes the kernel out of it, into this user's cache; nothing is installed. */
+#include "cli/vm/box.h"
 #include "cli/vm/vm.h"
 
 #include <dirent.h>
@@ -212,6 +213,7 @@ static int set_up(const char *given)
     abx_remove_tree(work);
     if (r < 0)
         abx_die(ABX_EXIT_OWN, "%s", why ? why : strerror(-r));
+    abx_vm_prepare_usual();
     printf("virtual machines boot Linux %s\n", release);
     return 0;
 }
