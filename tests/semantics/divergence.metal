@@ -209,3 +209,22 @@ kernel void edges(ARGUMENTS)
         CHECK(x < 0 ? v == 7 : lane < reach || v == other);
     }
 }
+
+// Guards behind each other, of which all lanes pass none, one or both.
+kernel void leaves_twice(ARGUMENTS)
+{
+    uint mine = data[i], sum = 0;
+    uint stay = simd_sum(uint(i < 4000 && !(mine % 2 == 0 && i > 2000) && i % 64 != 5));
+    if (i >= 4000)
+        return;
+    if (mine % 2 == 0 && i > 2000)
+        return;
+    if (i % 64 == 5)
+        return;
+    CHECK(simd_sum(1u) == stay);
+    for (uint k = 0; k < mine % 5; k++)
+        sum += data[k];
+    for (uint k = 0; k < mine % 5; k++)
+        sum -= data[k];
+    CHECK(sum == 0);
+}

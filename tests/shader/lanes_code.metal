@@ -111,6 +111,20 @@ kernel void sums_columns_inside(constant image &i [[buffer(0)]], device const fl
     to[at] = sum;
 }
 
+// Two guards, one behind the other.
+kernel void sums_columns_between(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
+{
+    if (at >= uint(i.width))
+        return;
+    float sum = from[at];
+    if (sum < i.left)
+        return;
+    for (int y = 1; y < i.height; y++)
+        sum += from[y * long(i.pitch) + at];
+    to[at] = simd_max(sum);
+}
+
 kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
         device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
 {

@@ -531,7 +531,7 @@ bool wide_analyse(struct wide *w)
 }
 
 /* What differs between lanes stays as it was found: some of it would not. */
-void wide_mask_without(struct wide *w, uint32_t b)
+void wide_mask_again(struct wide *w)
 {
     memset(w->masked, 0, sizeof w->masked);
     for (bool changed = true; changed;) {
@@ -539,7 +539,7 @@ void wide_mask_without(struct wide *w, uint32_t b)
         for (uint32_t o = 0; o < w->count; o++) {
             uint32_t k = w->order[o];
             LLVMValueRef t = LLVMGetBasicBlockTerminator(w->block[k]);
-            if (k != b && w->successors[k] == 2 && (wide_is_divergent(w, t) || w->masked[k]))
+            if (!w->lifted[k] && w->successors[k] == 2 && (wide_is_divergent(w, t) || w->masked[k]))
                 changed |= mark_region(w, k);
         }
     }

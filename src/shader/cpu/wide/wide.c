@@ -415,12 +415,25 @@ static void close_region(struct wide *w, uint32_t b, bool *region)
 
 static bool unmasked_block(struct wide *w, uint32_t b);
 
+/* Whether every lane is in `first` when all of them go on at b. */
+static bool frees(struct wide *w, uint32_t b, uint32_t first)
+{
+    bool masked[WIDE_MAX_BLOCKS];
+    memcpy(masked, w->masked, sizeof masked);
+    w->lifted[b] = true;
+    wide_mask_again(w);
+    bool free = !w->masked[first];
+    w->lifted[b] = false;
+    memcpy(w->masked, masked, sizeof masked);
+    return free;
+}
+
 /* The block that the lanes that go on continue with; w->count: b is no guard, or it is not worth
  * the code. */
 static uint32_t guarded_block(struct wide *w, uint32_t b, const bool *region, uint32_t end)
 {
     unsigned size = 0;
-    if (!w->rows || w->entry_mask || w->successors[b] != 2 || w->successors[end] ||
+    if (w->guarded || !w->rows || w->entry_mask || w->successors[b] != 2 || w->successors[end] ||
             LLVMIsAPHINode(LLVMGetFirstInstruction(w->block[end])) || w->loop_of[b] >= 0)
         return w->count;
     for (uint32_t k = 0; k < w->count; k++)
@@ -428,10 +441,12 @@ static uint32_t guarded_block(struct wide *w, uint32_t b, const bool *region, ui
                 in = LLVMGetNextInstruction(in))
             if (size++ == MAX_SECOND_VERSION || wide_is_product(in))
                 return w->count;
-    uint32_t first = w->successor[b][0], second = w->successor[b][1];
-    return first == end && region[second]   ? second
-           : second == end && region[first] ? first
-                                            : w->count;
+    uint32_t first = w->successor[b][0], second = w->successor[b][1], goes_on = w->count;
+    if (first == end && region[second])
+        goes_on = second;
+    else if (second == end && region[first])
+        goes_on = first;
+    return goes_on != w->count && frees(w, b, goes_on) ? goes_on : w->count;
 }
 
 /* What the translation of a block leaves behind of its values goes, so that it can be translated
@@ -457,17 +472,18 @@ static bool unguarded(struct wide *w, uint32_t b, const bool *region, uint32_t f
 {
     bool masked[WIDE_MAX_BLOCKS];
     memcpy(masked, w->masked, sizeof masked);
-    wide_mask_without(w, b);
+    w->lifted[b] = true;
+    wide_mask_again(w);
     for (uint32_t k = 0; k < w->count; k++)
         if (region[k] && !w->masked[k])
             w->made[k] = wide_new_block(w, "all");
-    bool ok = !w->masked[first];
-    if (ok)
-        LLVMBuildBr(w->g->builder, w->made[first]);
+    bool ok = true;
+    LLVMBuildBr(w->g->builder, w->made[first]);
     for (uint32_t o = 0; ok && o < w->count; o++) {
         uint32_t k = w->order[o];
         ok = !region[k] || w->masked[k] || unmasked_block(w, k);
     }
+    w->lifted[b] = false;
     memcpy(w->masked, masked, sizeof masked);
     for (uint32_t k = 0; k < w->count; k++)
         if (region[k]) {
@@ -488,6 +504,7 @@ static bool skip_guard(struct wide *w, uint32_t b, const bool *region, uint32_t 
     LLVMBasicBlockRef all = wide_new_block(w, "everyone"), some = wide_new_block(w, "some");
     LLVMBuildCondBr(builder, wide_full(w, go_on), all, some);
     LLVMPositionBuilderAtEnd(builder, all);
+    w->unguarded = true;
     if (!unguarded(w, b, region, first))
         return false;
     LLVMPositionBuilderAtEnd(builder, some);
@@ -841,8 +858,6 @@ static int build(struct codegen *g, struct wide *w)
     w->width = g->simd || g->simd_barriers ? ABX_SIMD_LANES : FREE_WIDTH;
     bool ok = wide_graph(w, g->kernel) && (wait ? coroutine(w) : groups(w));
     if (!ok) {
-        if (g->verbose)
-            codegen_fail(g, 0, "wide form refused: %s", w->refused ? w->refused : "?");
         if (g->entry)
             LLVMDeleteFunction(g->entry);
         g->entry = NULL;
@@ -868,6 +883,14 @@ int cpu_build_wide(struct codegen *g)
         return -ENOMEM;
     wide_gather_products(g);
     int r = build(g, w);
+    if (r == -ENOTSUP &&
+            w->unguarded) { /* it may be the second version that is not for this form */
+        wide_free(w);
+        *w = (struct wide){.guarded = true};
+        r = build(g, w);
+    }
+    if (r == -ENOTSUP && g->verbose)
+        codegen_fail(g, 0, "wide form refused: %s", w->refused ? w->refused : "?");
     wide_free(w);
     free(w);
     return r;

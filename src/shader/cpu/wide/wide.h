@@ -110,7 +110,10 @@ struct wide {
     int loop_of[WIDE_MAX_BLOCKS];
     struct wide_loop *loops;
     uint32_t loop_count;
-    const char *refused; /* why this kernel is not for this form */
+    const char *refused;          /* why this kernel is not for this form */
+    bool guarded;                 /* a guard's region is translated under its mask alone */
+    bool unguarded;               /* and one was not */
+    bool lifted[WIDE_MAX_BLOCKS]; /* guards that every lane passed, in what is being translated */
 
     /* translation */
     struct codegen_place place;
@@ -147,8 +150,9 @@ bool wide_dominates(struct wide *w, uint32_t a, uint32_t b);
  * itself. */
 int wide_child_loop(struct wide *w, uint32_t b, int level);
 bool wide_analyse(struct wide *w);
-/* Then: which blocks run under masks if block b's branch leads all lanes one way. */
-void wide_mask_without(struct wide *w, uint32_t b);
+/* Then: which blocks run under masks if the branches of those in w->lifted lead all lanes one way.
+ */
+void wide_mask_again(struct wide *w);
 void wide_free(struct wide *w);
 
 /* Translates the analysed function at the builder's place; the code goes on in `after`. */
