@@ -228,3 +228,24 @@ kernel void leaves_twice(ARGUMENTS)
         sum -= data[k];
     CHECK(sum == 0);
 }
+
+// Threads that have returned are not waited for, at a barrier that others of their SIMD-group come to.
+kernel void meets_after_leaving(ARGUMENTS, uint t [[thread_index_in_threadgroup]],
+        uint count [[threads_per_threadgroup]])
+{
+    threadgroup uint seen[1024];
+    device const uint *group = data + (i - t);
+    seen[t] = 0;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (t / 32 == 1)
+        return;
+    if (data[i] % 3 == 0)
+        return;
+    for (uint turn = 1; turn <= 3; turn++) {
+        seen[t] = turn * 1000 + t;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint k = 0; k < count; k++)
+            CHECK(seen[k] == (k / 32 == 1 || group[k] % 3 == 0 ? 0 : turn * 1000 + k));
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+}

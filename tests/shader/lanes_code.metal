@@ -125,6 +125,21 @@ kernel void sums_columns_between(constant image &i [[buffer(0)]], device const f
     to[at] = simd_max(sum);
 }
 
+// And a barrier behind a guard.
+kernel void sums_columns_met(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
+        device float *to [[buffer(2)]], uint at [[thread_position_in_grid]],
+        threadgroup float *sums [[threadgroup(0)]], ushort t [[thread_index_in_threadgroup]])
+{
+    if (at >= uint(i.width))
+        return;
+    float sum = 0;
+    for (int y = 0; y < i.height; y++)
+        sum += from[y * long(i.pitch) + at];
+    sums[t] = sum;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    to[at] = sum - sums[0];
+}
+
 kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from [[buffer(1)]],
         device float *to [[buffer(2)]], uint at [[thread_position_in_grid]])
 {

@@ -490,16 +490,6 @@ static bool mark_exits(struct wide *w)
     return changed;
 }
 
-static bool marker_in_mask(struct wide *w)
-{
-    for (uint32_t b = 0; b < w->count; b++)
-        for (LLVMValueRef in = LLVMGetFirstInstruction(w->block[b]); in && w->masked[b];
-                in = LLVMGetNextInstruction(in))
-            if (codegen_is_call(in, "__abx_barrier"))
-                return true;
-    return false;
-}
-
 bool wide_analyse(struct wide *w)
 {
     memset(w->map, 0, w->map_capacity * sizeof *w->map);
@@ -525,8 +515,6 @@ bool wide_analyse(struct wide *w)
         }
         changed |= mark_exits(w);
     }
-    if (marker_in_mask(w))
-        w->refused = "a barrier in divergent control flow";
     return !w->refused;
 }
 

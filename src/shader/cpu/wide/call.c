@@ -318,14 +318,21 @@ static bool statics(struct wide *w, LLVMValueRef in)
     return true;
 }
 
-/* All lanes stop, whatever the mask: of a barrier every lane is to be there; to yield is no more
- * than a pause. */
+/* All lanes stop, whatever the mask: of those that have not returned, every one is to be at a
+ * barrier; to yield is no more than a pause. Where no lane is left none stops. */
 static bool stop(struct wide *w, uint32_t wait)
 {
     struct codegen *g = w->g;
-    if (!w->coroutine || (wait == ABX_WAIT_GROUP && w->mask != w->entry_mask)) {
-        w->refused = "a barrier in divergent control flow";
+    LLVMBasicBlockRef past = NULL;
+    if (!w->coroutine) {
+        w->refused = "a barrier where none was seen";
         return false;
+    }
+    if (wait == ABX_WAIT_GROUP && w->mask && w->mask != w->entry_mask) {
+        LLVMBasicBlockRef some = wide_new_block(w, "some");
+        past = wide_new_block(w, "past");
+        LLVMBuildCondBr(g->builder, wide_any(w, w->mask), some, past);
+        LLVMPositionBuilderAtEnd(g->builder, some);
     }
     if (g->yields) { /* else every stop is a barrier */
         LLVMValueRef offset = codegen_i64(g, offsetof(struct abx_kernel_lane, wait));
@@ -337,6 +344,10 @@ static bool stop(struct wide *w, uint32_t wait)
     cpu_coroutine_stop(g, w->coroutine, false, go_on);
     w->matrix = NULL;
     LLVMPositionBuilderAtEnd(g->builder, go_on);
+    if (past) {
+        LLVMBuildBr(g->builder, past);
+        LLVMPositionBuilderAtEnd(g->builder, past);
+    }
     return true;
 }
 
