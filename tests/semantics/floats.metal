@@ -255,3 +255,23 @@ kernel void edges(device uint *line [[buffer(0)]], device const uint *data [[buf
     CHECK(fmin(nan, one) == 1 && fmax(one, nan) == 1 && precise::fmin(one, nan) == 1 && fast::max(one, 2.0f) == 2);
     CHECK(precise::sin(one) == sin(one) && fast::exp(zero) == 1 && metal::precise::clamp(5 * one, 0.0f, 1.0f) == 1);
 }
+
+// A product and a sum in one expression are rounded once, of every type; of vectors, whose operators are
+// functions here, where the program lets operations be contracted.
+template <typename T> void fused(device uint *line, uint i, uint bits)
+{
+    T a = T(float(bits % 509) / 8), b = T(float(bits / 509 % 251) / 16), c = T(float(bits / 3 % 127));
+    CHECK(a * b + c == T(fma(float(a), float(b), float(c))));
+#ifdef __FAST_MATH__
+    const vec<T, 2> both = vec<T, 2>(a, b) * vec<T, 2>(b, a) + vec<T, 2>(c, a);
+    CHECK(both.y == T(fma(float(b), float(a), float(a))));
+#endif
+    CHECK(c - a * b == T(fma(-float(a), float(b), float(c))));
+}
+
+kernel void products_and_sums(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    fused<half>(line, i, data[i] >> 3);
+    fused<bfloat>(line, i, data[i] >> 5);
+}
