@@ -8,6 +8,7 @@
  *     [--constant NAME=VALUE]               function constants; others are 1,
  *     [--unset]                             or not set
  *     [--save FOLDER]                       gets the objects or PTX, and the blobs
+ *     [--alone N]                           more than N that run one thread at a time are an error
  *     [-j N]                                kernels at a time
  *
  * SHADER_TOOL_CLANG: the path of arcbox-clang.so, to run clang as the compiler process does, in
@@ -86,9 +87,11 @@ int main(int argc, char **argv)
     bool quiet = false;
     static const struct option longs[] = {{"target", 1, 0, 't'}, {"kernel", 1, 0, 'k'},
             {"every", 1, 0, 'e'}, {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'},
-            {"unset", 0, 0, 'u'}, {0}};
-    struct kernels kernels = {
-            .constants = calloc((size_t)argc, sizeof(char *)), .jobs = 1, .every = 1};
+            {"unset", 0, 0, 'u'}, {"alone", 1, 0, 'a'}, {0}};
+    struct kernels kernels = {.constants = calloc((size_t)argc, sizeof(char *)),
+            .jobs = 1,
+            .every = 1,
+            .most_alone = -1};
     char **constants = (char **)kernels.constants;
     for (int c; (c = getopt_long(argc, argv, "qm:l:D:o:j:", longs, NULL)) != -1;) {
         unsigned major, minor;
@@ -114,6 +117,8 @@ int main(int argc, char **argv)
             constants[kernels.constant_count++] = optarg;
         else if (c == 's')
             kernels.folder = optarg;
+        else if (c == 'a')
+            kernels.most_alone = atoi(optarg);
         else if (c == 'u')
             kernels.unset = true;
         else if (c == 'j' && atoi(optarg) > 0)

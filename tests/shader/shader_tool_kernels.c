@@ -79,6 +79,15 @@ static int check(bool ptx, const struct abx_shader_result *r)
     return ptx ? abx_ptx_check(r->blob, r->blob_bytes) : abx_cpu_code_check(r->blob, r->blob_bytes);
 }
 
+#define ALONE 2 /* exit code */
+
+/* Where threads meet: a coroutine for each of them, many times slower than one for 32. */
+static bool is_alone(const struct abx_shader_result *r)
+{
+    const struct abx_cpu_code *c = abx_code_body(r->blob);
+    return c->form == ABX_FORM_COROUTINE && c->lanes == 1;
+}
+
 _Noreturn static void child(const struct kernels *k, uint32_t function, const char *name)
 {
     const struct abx_shader_library *head = k->library;
@@ -106,18 +115,23 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
     else if (!k->quiet)
         printf("%s: %zu bytes for %s, %.0f ms\n", name, result.blob_bytes, target_names[k->target],
                 (double)(abx_now_ns() - start) / 1e6);
+    bool alone = !rc && !ptx && is_alone(&result);
+    if (alone && k->most_alone >= 0)
+        printf("%s: one thread at a time\n", name);
     fflush(stdout);
-    _exit(rc != 0);
+    _exit(rc != 0 ? 1 : alone ? ALONE : 0);
 }
 
-static bool wait_one(const struct kernels *k)
+static bool wait_one(const struct kernels *k, int *ret_alone)
 {
     int status;
     pid_t pid = wait(&status);
     if (pid > 0 && WIFSIGNALED(status))
         printf("a kernel for %s: the code generator died of signal %d\n", target_names[k->target],
                 WTERMSIG(status));
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool alone = pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == ALONE;
+    *ret_alone += alone;
+    return alone || (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 int specialize_kernels(const struct kernels *k)
@@ -126,6 +140,7 @@ int specialize_kernels(const struct kernels *k)
     const struct abx_reflection *r =
             (const void *)((const char *)k->library + head->reflection_offset);
     unsigned running = 0, good = 0, all = 0, seen = 0;
+    int alone = 0;
     for (uint32_t i = 0; i < r->function_count; i++) {
         const struct abx_reflection_function *f = &abx_reflection_functions(r)[i];
         const char *name = abx_reflection_string(r, f->name);
@@ -134,7 +149,7 @@ int specialize_kernels(const struct kernels *k)
             continue;
         all++;
         if (running == k->jobs) {
-            good += wait_one(k);
+            good += wait_one(k, &alone);
             running--;
         }
         fflush(stdout);
@@ -144,7 +159,10 @@ int specialize_kernels(const struct kernels *k)
         running += pid > 0;
     }
     while (running--)
-        good += wait_one(k);
+        good += wait_one(k, &alone);
+    if (k->most_alone >= 0)
+        printf("%d run one thread at a time, %d may\n", alone, k->most_alone);
     printf("%u of %u kernels for %s\n", good, all, target_names[k->target]);
-    return good == all && all ? 0 : -EIO;
+    bool fast = k->most_alone < 0 || alone <= k->most_alone;
+    return good == all && all && fast ? 0 : -EIO;
 }
