@@ -18,6 +18,10 @@
 #define SMALL_BYTES (1u << 20)
 #define PAGED_BLOCKS 256u /* so many blocks, 64 KiB, are pages */
 #define PAGE_BLOCKS (4096u / BLOCK_BYTES)
+#define GAP_BYTES 4096u /* behind memory that owns a chunk */
+/* Blocks behind an allocation of `count` that nobody has, a quarter of it at most: the last
+ * threadgroup of a grid that was rounded up reads zeros there, and writes to nobody's memory. */
+#define GAP_BLOCKS(count) ((count) < 4 ? 1u : (count) / 4 < PAGE_BLOCKS ? (count) / 4 : PAGE_BLOCKS)
 /* Caller's memory with less than this in whole pages is copied instead: cheaper than two changes of
  * the address space, and nothing else that lies in its pages can be touched. */
 #define ADOPT_BYTES (1u << 20)
@@ -501,7 +505,8 @@ static int slab_new(struct abx_client *client, struct abx_chunk **ret)
 
 static int alloc_small(struct abx_client *client, uint64_t bytes, struct abx_memory *ret)
 {
-    uint32_t count = (uint32_t)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES), first = 0;
+    uint32_t own = (uint32_t)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES), first = 0;
+    uint32_t count = own + GAP_BLOCKS(own);
     struct abx_chunk *chunk = client->memory->chunks;
     for (; chunk; chunk = chunk->next)
         if (chunk->slab && chunk->slab->free_blocks >= count &&
@@ -515,7 +520,7 @@ static int alloc_small(struct abx_client *client, uint64_t bytes, struct abx_mem
         first = 0;
     }
     slab_use(chunk, first, count);
-    describe(chunk, (uint64_t)first * BLOCK_BYTES, (uint64_t)count * BLOCK_BYTES, count, ret);
+    describe(chunk, (uint64_t)first * BLOCK_BYTES, (uint64_t)own * BLOCK_BYTES, count, ret);
     return 0;
 }
 
@@ -542,7 +547,7 @@ static int alloc_large(struct abx_client *client, uint64_t bytes, struct abx_mem
 {
     bytes = abx_align_up(bytes, 4096);
     struct abx_chunk *chunk;
-    int r = chunk_new(client, bytes, CHUNK_SHARED, &chunk);
+    int r = chunk_new(client, bytes + GAP_BYTES, CHUNK_SHARED, &chunk);
     if (r < 0)
         return r;
     r = chunk_map(client, chunk);

@@ -539,6 +539,38 @@ static void test_source_macros(void)
     CHECK([error.localizedDescription containsString:@"language version 4.1"]);
 }
 
+/* Grids are rounded up to whole threadgroups, and kernels of many programs do not look: what lies behind
+ * a buffer reads as 0, and what is written there changes no other buffer. */
+static void test_rounded_up(void)
+{
+    id<MTLComputePipelineState> sum = pipeline_of(
+            library_from(@"using namespace metal;\n"
+                          "kernel void sum(device uint *x, volatile device atomic_uint *s,\n"
+                          "        uint i [[thread_position_in_grid]])\n"
+                          "{ atomic_fetch_add_explicit(s, x[i], memory_order_relaxed); x[i] = 7; }\n",
+                    nil),
+            @"sum");
+    for (NSUInteger count = 64; count <= 1 << 20; count *= 4) {
+        uint32_t ones[1024], *all = malloc(count * 4), zero = 0;
+        for (NSUInteger i = 0; i < count; i++)
+            all[i] = 1;
+        memset(ones, 1, sizeof ones);
+        id<MTLBuffer> x = [device newBufferWithBytes:all length:count * 4 options:0];
+        id<MTLBuffer> total = [device newBufferWithBytes:&zero length:4 options:0];
+        id<MTLBuffer> other = [device newBufferWithBytes:ones length:sizeof ones options:0];
+        CHECK_DONE(run(^(id<MTLComputeCommandEncoder> e) {
+            [e setComputePipelineState:sum];
+            [e setBuffer:x offset:0 atIndex:0];
+            [e setBuffer:total offset:0 atIndex:1];
+            [e dispatchThreadgroups:MTLSizeMake(count / 16 + 1, 1, 1)
+                    threadsPerThreadgroup:MTLSizeMake(16, 1, 1)];
+        }));
+        CHECK(*(uint32_t *)total.contents == count);
+        CHECK(!memcmp(other.contents, ones, sizeof ones));
+        free(all);
+    }
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -553,9 +585,9 @@ int main(void)
         CHECK(queue.device == device);
         void (*const tests[])(void) = {test_add, test_threadgroups, test_blits, test_constants,
                 test_indirect, test_events, test_no_copy, test_heaps, test_addresses, test_errors,
-                test_threads, test_required_threads, test_families, test_source_macros};
+                test_threads, test_required_threads, test_families, test_source_macros, test_rounded_up};
         static const char *const names[] = {"add", "threadgroups", "blits", "constants", "indirect",
-                "events", "no copy", "heaps", "addresses", "errors", "threads", "required threads", "families", "source macros"};
+                "events", "no copy", "heaps", "addresses", "errors", "threads", "required threads", "families", "source macros", "rounded up"};
         for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
             @autoreleasepool {
                 tests[i]();
