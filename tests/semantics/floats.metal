@@ -235,6 +235,7 @@ kernel void edges(device uint *line [[buffer(0)]], device const uint *data [[buf
     CHECK(sqrt(zero) == 0 && sqrt(inf) == inf && isnan(sqrt(-one)) && rsqrt(inf) == 0 && rsqrt(zero) == inf);
     CHECK(isnan(sin(inf)) && isnan(cos(inf)) && isnan(tan(minus_inf)) && sin(zero) == 0 && cos(zero) == 1);
     CHECK(pow(zero, zero) == 1 && pow(nan, zero) == 1 && pow(one, nan) == 1 && pow(-2 * one, 3.0f) == -8);
+    CHECK(powr(-2 * one, 3.0f) == -8 && powr(-2 * one, 2.0f) == 4 && isnan(powr(-2 * one, 0.5f)));
     CHECK(isnan(pow(-2 * one, 0.5f)) && pow(zero, -1.0f) == inf && pow(inf, 2.0f) == inf);
     CHECK(pow(2 * one, inf) == inf && pow(2 * one, minus_inf) == 0 && pow(0.5f * one, inf) == 0);
     CHECK(pow(minus_zero, -3.0f) == minus_inf || pow(minus_zero, -3.0f) == inf);

@@ -235,18 +235,23 @@ __MSL_FN float pow_positive(float x, float y)
     float r = scale(exp2_fraction((float)(c - n)), to_int((float)n));
     return t == t ? r : __builtin_nanf("");
 }
+// The magnitude `r` of x^y with its sign, where y is whole.
+__MSL_FN float pow_signed(float r, float x, float y)
+{
+    bool odd = trunc(y) == y && trunc(y * 0.5f) != y * 0.5f;
+    uint sign_bit = odd ? float_to_bits(x) & 0x80000000u : 0u;
+    return bits_to_float(float_to_bits(r) ^ sign_bit);
+}
+// For negative x Metal promises nothing; programs write cubes with it, and get them on a Mac.
 __MSL_FN float powr(float x, float y)
 {
-    return x >= 0.0f ? pow_positive(x, y) : __builtin_nanf("");
+    float r = pow_positive(fabs(x), y);
+    return x < 0.0f ? (trunc(y) == y ? pow_signed(r, x, y) : __builtin_nanf("")) : r;
 }
 __MSL_FN float pow(float x, float y)
 {
-    float r = pow_positive(fabs(x), y);
-    bool integer = trunc(y) == y;
-    bool odd = integer && trunc(y * 0.5f) != y * 0.5f;
-    uint sign_bit = odd ? float_to_bits(x) & 0x80000000u : 0u;
-    r = bits_to_float(float_to_bits(r) ^ sign_bit);
-    r = x < 0.0f && !integer && x > -__builtin_inff() ? __builtin_nanf("") : r;
+    float r = pow_signed(pow_positive(fabs(x), y), x, y);
+    r = x < 0.0f && trunc(y) != y && x > -__builtin_inff() ? __builtin_nanf("") : r;
     return y == 0.0f || x == 1.0f ? 1.0f : x == -1.0f && fabs(y) == __builtin_inff() ? 1.0f : r;
 }
 } // namespace __core
