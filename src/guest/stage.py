@@ -15,9 +15,9 @@ LIBRARY = "libarcbox.so.0"
 LINKS = ("libarcbox.so", "libobjc.so", "libMetal.so", "libFoundation.so", "libMetalKit.so",
          "libCoreFoundation.so", "libCoreGraphics.so", "libQuartzCore.so",
          "libMetalPerformanceShaders.so", "libMTLCompiler.so")
-# Under /usr/lib, by Apple's names.
-DYLIBS = ("libSystem.dylib", "libSystem.B.dylib", "libobjc.dylib", "libobjc.A.dylib")
-# Opened by their whole path.
+# By Apple's names, and opened by their whole path. These are stubs: a program that was linked outside
+# has the library by its path there, and the loader takes the same file in another place for a second one.
+DYLIBS = ("libSystem.dylib", "libSystem.B.dylib", "libobjc.dylib", "libobjc.A.dylib") # in /usr/lib
 FRAMEWORKS = ("Metal", "MetalKit", "Foundation", "CoreFoundation", "CoreGraphics", "QuartzCore",
               "MetalPerformanceShaders")
 
@@ -61,12 +61,14 @@ def stage(root: pathlib.Path, triplet: str, library: pathlib.Path, stubs, versio
     for stub in stubs:
         put_file(libraries / stub.name, stub.read_bytes(), 0o755)
         made.add(libraries / stub.name)
-    links = [libraries / name for name in LINKS]
-    links += [root / "usr/lib" / name for name in DYLIBS]
-    for name in FRAMEWORKS:
-        links.append(root / f"System/Library/Frameworks/{name}.framework/{name}")
-    for link in links:
-        put_link(link, real)
+    links = {libraries / name: real for name in LINKS}
+    for name in DYLIBS + FRAMEWORKS:
+        framework = root / f"System/Library/Frameworks/{name}.framework/{name}"
+        own = [stub.name for stub in stubs if stub.name.startswith(f"lib{name}.so.")]
+        link = root / "usr/lib" / name if name in DYLIBS else framework
+        links[link] = libraries / (own[0] if own else stubs[0].name)
+    for link, target in links.items():
+        put_link(link, target)
     plist = root / "System/Library/CoreServices/SystemVersion.plist"
     put_file(plist, version.read_bytes(), 0o644)
     made.update(links, [plist])
