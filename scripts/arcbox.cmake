@@ -11,9 +11,10 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
-# Apple's C++ library brings <memory> along with nearly every other header, and <optional> with its
-# containers, and programs rely on it.
-set(CMAKE_CXX_FLAGS_INIT "-include memory -include optional")
+# Apple's C++ library brings these along with nearly every other header, and programs rely on it.
+foreach(language CXX OBJCXX)
+    set(CMAKE_${language}_FLAGS_INIT "-include memory -include optional -include algorithm -include functional -include mutex")
+endforeach()
 
 # Programs that ask CMAKE_SYSTEM_NAME whether there is Metal: -DARCBOX_SYSTEM_NAME=Darwin (or iOS) is what
 # they read from project() on. CMake's own rules, for ELF files and their tools, have been chosen by then.

@@ -36,13 +36,16 @@
 #import <Foundation/NSFileHandle.h>
 #import <Foundation/NSFileManager.h>
 #import <Foundation/NSGeometry.h>
+#import <Foundation/NSHashTable.h>
 #import <Foundation/NSIndexSet.h>
 #import <Foundation/NSJSONSerialization.h>
 #import <Foundation/NSLock.h>
+#import <Foundation/NSMapTable.h>
 #import <Foundation/NSNotification.h>
 #import <Foundation/NSNull.h>
 #import <Foundation/NSOperation.h>
 #import <Foundation/NSPathUtilities.h>
+#import <Foundation/NSPointerFunctions.h>
 #import <Foundation/NSProcessInfo.h>
 #import <Foundation/NSRunLoop.h>
 #import <Foundation/NSScanner.h>

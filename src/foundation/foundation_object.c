@@ -61,13 +61,18 @@ static id class_name(id self, SEL cmd)
 
 /* ---- messages nobody answers */
 
+/* Said before it is raised, as on a Mac: what may catch it, Rust or C++, knows nothing of its
+ * reason. */
 static void does_not_recognize(id self, SEL cmd, SEL selector)
 {
-    if (object_isClass(self))
-        abx_ns_raise_argument("+[%s %s]: unrecognized selector sent to class %p",
-                class_getName((Class)self), sel_getName(selector), (void *)self);
-    abx_ns_raise_argument("-[%s %s]: unrecognized selector sent to instance %p",
-            object_getClassName(self), sel_getName(selector), (void *)self);
+    bool class_side = object_isClass(self);
+    const char *name = class_side ? class_getName((Class)self) : object_getClassName(self);
+    const char *kind = class_side ? "class" : "instance";
+    char sign = class_side ? '+' : '-';
+    fprintf(stderr, "arcbox: %c[%s %s]: unrecognized selector sent to %s %p\n", sign, name,
+            sel_getName(selector), kind, (void *)self);
+    abx_ns_raise_argument("%c[%s %s]: unrecognized selector sent to %s %p", sign, name,
+            sel_getName(selector), kind, (void *)self);
 }
 
 struct method_signature {

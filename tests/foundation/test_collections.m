@@ -165,6 +165,56 @@ static void data_and_errors(void)
     CHECK(indexes.count == 4 && indexes.firstIndex == 1 && [indexes indexGreaterThanIndex:1] == 3);
 }
 
+static void map_tables(void)
+{
+    NSMapTable<NSObject *, NSString *> *t =
+            [NSMapTable mapTableWithKeyOptions:NSPointerFunctionsWeakMemory |
+                                               NSPointerFunctionsObjectPointerPersonality
+                                  valueOptions:NSPointerFunctionsStrongMemory];
+    NSObject *kept = [NSObject new];
+    @autoreleasepool {
+        for (int i = 0; i < 100; i++)
+            [t setObject:@"gone" forKey:[NSObject new]];
+        [t setObject:@"old" forKey:kept];
+        [t setObject:@"stays" forKey:kept];
+        CHECK_TEXT([t objectForKey:kept].UTF8String, "stays");
+    }
+    CHECK(t.count == 1);
+    for (NSObject *key in t)
+        CHECK(key == kept && [[t objectForKey:key] isEqual:@"stays"]);
+    NSMutableString *a = [@"k" mutableCopy], *b = [@"k" mutableCopy];
+    [(id)t setObject:@"by address" forKey:a];
+    CHECK(![(id)t objectForKey:b] && [(id)t objectForKey:a]);
+    NSMapTable *strong = [NSMapTable strongToStrongObjectsMapTable];
+    for (int i = 0; i < 200; i++)
+        [strong setObject:@(i * i) forKey:[NSString stringWithFormat:@"%d", i]];
+    CHECK(strong.count == 200 && [[strong objectForKey:@"14"] isEqual:@196]);
+    [strong removeObjectForKey:@"14"];
+    CHECK(strong.count == 199 && ![strong objectForKey:@"14"]);
+    CHECK([strong.dictionaryRepresentation isEqual:[[strong copy] dictionaryRepresentation]]);
+    CHECK([strong objectEnumerator].allObjects.count == 199);
+    NSMapTable *values = [NSMapTable strongToWeakObjectsMapTable];
+    @autoreleasepool {
+        [values setObject:[NSObject new] forKey:@"x"];
+    }
+    CHECK(![values objectForKey:@"x"] && values.count == 0);
+    NSHashTable *set = [NSHashTable weakObjectsHashTable];
+    @autoreleasepool {
+        NSObject *other __attribute__((objc_precise_lifetime)) = [NSObject new];
+        [set addObject:other];
+        [set addObject:kept];
+        [set addObject:kept];
+        CHECK(set.count == 2 && [set containsObject:kept]);
+    }
+    CHECK(set.allObjects.count == 1 && set.anyObject == kept);
+    [set removeObject:kept];
+    CHECK(set.count == 0);
+    CHECK([raised(^{
+        id nothing = nil;
+        [strong setObject:@1 forKey:nothing];
+    }) isEqual:NSInvalidArgumentException]);
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -172,6 +222,7 @@ int main(void)
         dictionaries();
         numbers();
         data_and_errors();
+        map_tables();
     }
     printf("ok\n");
     return 0;

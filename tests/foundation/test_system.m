@@ -1,5 +1,7 @@
 // Processes, bundles, threads, locks, dates, defaults, Core Foundation, Mach, sysctl.
 #import <Foundation/Foundation.h>
+#include <mach-o/dyld.h>
+#include <objc/message.h>
 #include <mach/mach.h>
 #include <simd/simd.h>
 #include <sys/sysctl.h>
@@ -37,9 +39,43 @@ static void availability(NSProcessInfo *info)
     CHECK(taken == (1 | 2 | 4 | 16));
 }
 
+static void c_library(void)
+{
+    char text[8], *pattern = "abcd";
+    CHECK(strlcpy(text, "a long text", sizeof text) == 11 && !strcmp(text, "a long "));
+    CHECK(strlcpy(text, "ab", sizeof text) == 2 && strlcat(text, "cdefgh", sizeof text) == 8);
+    CHECK_TEXT(text, "abcdefg");
+    CHECK(strnstr(text, "cd", 4) == text + 2 && !strnstr(text, "cd", 3));
+    memset_pattern4(text, pattern, 7);
+    CHECK_TEXT(text, "abcdabc");
+    char path[4096];
+    uint32_t size = 1;
+    CHECK(_NSGetExecutablePath(path, &size) == -1 && size > 1);
+    CHECK(_NSGetExecutablePath(path, &size) == 0 && path[0] == '/' && strlen(path) + 1 == size);
+}
+
+// What catches exceptions in Rust or C++ knows nothing of their reasons.
+static void unknown_messages_are_said(void)
+{
+    int pipes[2], old = dup(2);
+    CHECK(pipe(pipes) == 0 && dup2(pipes[1], 2) == 2);
+    @try {
+        ((void (*)(id, SEL))objc_msgSend)(@"x", sel_registerName("noSuchMessage"));
+    } @catch (NSException *exception) {
+        CHECK([exception.reason containsString:@"noSuchMessage"]);
+    }
+    dup2(old, 2);
+    close(pipes[1]);
+    char said[256] = "";
+    CHECK(read(pipes[0], said, sizeof said - 1) > 0);
+    CHECK(strstr(said, "noSuchMessage]: unrecognized selector sent to instance"));
+}
+
 int main(int argc, char **argv)
 {
     @autoreleasepool {
+        c_library();
+        unknown_messages_are_said();
         availability([NSProcessInfo processInfo]);
         NSProcessInfo *info = [NSProcessInfo processInfo];
         CHECK(info.arguments.count >= 1 && info.environment.count > 0);

@@ -1,0 +1,89 @@
+/* foundation: what macOS's C library has and glibc has not, or has since 2.38. Guest's process. */
+#include "foundation/foundation_internal.h"
+#include "mach-o/dyld.h"
+#include "malloc/malloc.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <unistd.h>
+
+/* What a Mac's libraries export is found from anywhere: Python's CDLL(None) and dlsym(RTLD_DEFAULT)
+ * find sysctlbyname and objc_msgSend, however the library that needs this one was loaded. */
+__attribute__((constructor(101))) static void be_found(void)
+{
+    Dl_info own;
+    if (dladdr((void *)(uintptr_t)be_found, &own) && own.dli_fname)
+        dlopen(own.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
+}
+
+/* glibc's own where it has them: a program that was linked here runs on both. */
+ABX_EXPORT size_t strlcpy(char *to, const char *from, size_t size);
+ABX_EXPORT size_t strlcat(char *to, const char *from, size_t size);
+
+size_t strlcpy(char *to, const char *from, size_t size)
+{
+    size_t length = strlen(from);
+    if (size) {
+        size_t part = length < size ? length : size - 1;
+        memcpy(to, from, part);
+        to[part] = 0;
+    }
+    return length;
+}
+
+size_t strlcat(char *to, const char *from, size_t size)
+{
+    size_t used = strnlen(to, size);
+    return used + strlcpy(to + used, from, size - used);
+}
+
+ABX_EXPORT char *strnstr(const char *text, const char *part, size_t length)
+{
+    return memmem(text, strnlen(text, length), part, strlen(part));
+}
+
+static void memset_pattern(void *to, const void *pattern, size_t period, size_t length)
+{
+    for (size_t at = 0; at < length; at += period)
+        memcpy((char *)to + at, pattern, length - at < period ? length - at : period);
+}
+
+ABX_EXPORT void memset_pattern4(void *to, const void *pattern, size_t length)
+{
+    memset_pattern(to, pattern, 4, length);
+}
+
+ABX_EXPORT void memset_pattern8(void *to, const void *pattern, size_t length)
+{
+    memset_pattern(to, pattern, 8, length);
+}
+
+ABX_EXPORT void memset_pattern16(void *to, const void *pattern, size_t length)
+{
+    memset_pattern(to, pattern, 16, length);
+}
+
+ABX_EXPORT int _NSGetExecutablePath(char *path, uint32_t *size)
+{
+    char own[4096];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (length < 0)
+        return -1;
+    own[length] = 0;
+    if ((size_t)length >= *size) {
+        *size = (uint32_t)length + 1;
+        return -1;
+    }
+    memcpy(path, own, (size_t)length + 1);
+    return 0;
+}
+
+ABX_EXPORT size_t malloc_size(const void *memory)
+{
+    return malloc_usable_size((void *)(uintptr_t)memory);
+}
+
+ABX_EXPORT size_t malloc_good_size(size_t size)
+{
+    return size <= 24 ? 24 : ((size + 8 + 15) & ~(size_t)15) - 8;
+}
