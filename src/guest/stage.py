@@ -66,7 +66,7 @@ def stage(root: pathlib.Path, triplet: str, library: pathlib.Path, stubs, versio
         framework = root / f"System/Library/Frameworks/{name}.framework/{name}"
         own = [stub.name for stub in stubs if stub.name.startswith(f"lib{name}.so.")]
         link = root / "usr/lib" / name if name in DYLIBS else framework
-        links[link] = libraries / (own[0] if own else stubs[0].name)
+        links[link] = libraries / (own + [stub.name for stub in stubs] + [LIBRARY])[0]
     for link, target in links.items():
         put_link(link, target)
     plist = root / "System/Library/CoreServices/SystemVersion.plist"

@@ -49,7 +49,10 @@ def test_links_are_relative_and_whole():
     assert len(links) > 10
     for link in links:
         assert not os.readlink(link).startswith("/"), link
-        assert link.resolve() == REAL.resolve(), link
+        target = link.resolve()
+        assert target.parent == LIBRARIES.resolve() and not target.is_symlink(), link
+        # Apple's names are of stubs (src/guest/stage.py has the reason)
+        assert (target == REAL.resolve()) == (link.parent == LIBRARIES), link
 
 
 def test_found_as_tinygrad_looks():
@@ -98,7 +101,7 @@ def test_staging_again():
             second = stage()
             assert kept.read() == "one"
         assert set(first) - set(second) == {"usr/lib/t/libstub.so.1"}
-        assert (root / "usr/lib/libSystem.dylib").read_text() == "two!"
+        assert (root / "usr/lib/libSystem.dylib").read_text() == "two!"  # without stubs
 
 
 for name, test in list(globals().items()):
