@@ -5,6 +5,13 @@
 #include <pwd.h>
 #include <unistd.h>
 
+/* Key-value observing, which there is none of: for those who link its names. */
+ABX_NS_CONSTANT(NSKeyValueChangeKindKey, "kind")
+ABX_NS_CONSTANT(NSKeyValueChangeNewKey, "new")
+ABX_NS_CONSTANT(NSKeyValueChangeOldKey, "old")
+ABX_NS_CONSTANT(NSKeyValueChangeIndexesKey, "indexes")
+ABX_NS_CONSTANT(NSKeyValueChangeNotificationIsPriorKey, "notificationIsPrior")
+
 OBJC_EXPORT id NSStringFromSelector(SEL selector);
 id NSStringFromSelector(SEL selector)
 {

@@ -1,5 +1,6 @@
 // Processes, bundles, threads, locks, dates, defaults, Core Foundation, Mach, sysctl.
 #import <Foundation/Foundation.h>
+#include <CoreGraphics/CoreGraphics.h>
 #include <mach-o/dyld.h>
 #include <objc/message.h>
 #include <mach/mach.h>
@@ -144,6 +145,10 @@ int main(int argc, char **argv)
         size = sizeof(count);
         CHECK(sysctlbyname("hw.ncpu", &count, &size, NULL, 0) == 0 && count > 0);
         CHECK(sysctlbyname("no.such.name", &count, &size, NULL, 0) == -1 && errno == ENOENT);
+        CGColorSpaceRef space = CGColorSpaceCreateWithName(kCGColorSpaceDisplayP3);
+        CHECK(space && CFEqual(CGColorSpaceGetName(space), kCGColorSpaceDisplayP3));
+        CGColorSpaceRelease(space);
+        CHECK(!CGColorSpaceCreateWithName(CFSTR("no such space")));
         CHECK(sizeof(simd_float3) == 16 && simd_dot((simd_float3){1, 2, 3}, (simd_float3){1, 1, 1}) == 6);
         CHECK_TEXT(NSStringFromClass([NSString class]).UTF8String, "NSString");
         CHECK(NSSelectorFromString(@"length") == @selector(length));

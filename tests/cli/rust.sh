@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# ARCBOX_TARGET_VENDOR=apple: cargo takes the dependencies that Apple's platforms have, the crates that stand on
+# Objective-C's are compiled for them, and those below stay Linux's.
+#   rust.sh ARCBOX BUILD
+. "$(dirname "$0")/lib.sh"
+build=$(realpath "$2")
+command -v cargo >/dev/null || { skip "no cargo"; pass; finish; exit; }
+cd "$work" || exit 1
+
+# crate NAME DEPENDENCIES: a library whose VENDOR says what it was compiled for.
+crate() {
+    mkdir -p "$1/src"
+    printf '[package]\nname = "%s"\nversion = "1.0.0"\nedition = "2021"\n%b' "$1" "$2" >"$1/Cargo.toml"
+    cat >"$1/src/lib.rs" <<'END'
+pub const VENDOR: &str = if cfg!(target_vendor = "apple") { "apple" } else { "other" };
+END
+}
+apple='[target.'"'"'cfg(target_vendor = "apple")'"'"'.dependencies]\n'
+crate objc2 ''
+crate below ''
+crate gnu 'features = { gnustep-1-7 = [] }\n[dependencies]\nobjc2 = { path = "../objc2" }\n'
+sed -i '/^features/d' gnu/Cargo.toml
+printf '[features]\ngnustep-1-7 = []\n' >>gnu/Cargo.toml
+crate middle "$apple"'objc2 = { path = "../objc2" }\n'
+crate top '[dependencies]\nbelow = { path = "../below" }\ngnu = { path = "../gnu" }\nmiddle = { path = "../middle" }\n'
+cat >top/src/main.rs <<'END'
+fn main() {
+    let own = if cfg!(target_vendor = "apple") { "apple" } else { "other" };
+    println!("top {own} middle {} below {} gnu {}", middle::VENDOR, below::VENDOR, gnu::VENDOR);
+}
+END
+# built VARIABLE=VALUE: what the program says.
+built() {
+    env "$@" RUSTC_WRAPPER="$build/scripts/arcbox-rustc" cargo run -q --offline --manifest-path top/Cargo.toml \
+        --target-dir "target-$*" --bin top 2>&1
+}
+same "told" "top apple middle apple below other gnu other" "$(built ARCBOX_TARGET_VENDOR=apple)"
+same "not told" "top other middle other below other gnu other" "$(built ARCBOX_TARGET_VENDOR=)"
+same "another vendor" "arcbox-rustc: ARCBOX_TARGET_VENDOR is 'pc'; 'apple' is all that it may be" \
+    "$(ARCBOX_TARGET_VENDOR=pc "$build/scripts/arcbox-rustc" rustc -vV 2>&1)"
+finish
