@@ -325,6 +325,12 @@ id MTLDevice_newComputePipelineStateWithDescriptor_options_reflection_error_(
             self, function_of(descriptor), descriptor, options, false, reflection, error);
 }
 
+id MTLDevice_newComputePipelineStateWithDescriptor_error_(
+        id self, SEL cmd, id descriptor, id *error)
+{
+    return abx_metal_pipeline_new(self, function_of(descriptor), descriptor, 0, false, NULL, error);
+}
+
 /* What it was linked with keeps its numbers, so its tables and handles go on being right. */
 id MTLComputePipelineState_newComputePipelineStateWithAdditionalBinaryFunctions_error_(
         id self, SEL cmd, id functions, id *error)

@@ -21,12 +21,21 @@ crate below ''
 crate gnu 'features = { gnustep-1-7 = [] }\n[dependencies]\nobjc2 = { path = "../objc2" }\n'
 sed -i '/^features/d' gnu/Cargo.toml
 printf '[features]\ngnustep-1-7 = []\n' >>gnu/Cargo.toml
+crate cc ''
+crate below '[build-dependencies]\ncc = { path = "../cc" }\n'
+cat >below/build.rs <<'END'
+fn main() {
+    println!("cargo:rustc-env=TOLD={} {}", std::env::var("CARGO_CFG_TARGET_VENDOR").unwrap(), cc::VENDOR);
+}
+END
+echo 'pub const TOLD: &str = env!("TOLD");' >>below/src/lib.rs
 crate middle "$apple"'objc2 = { path = "../objc2" }\n'
 crate top '[dependencies]\nbelow = { path = "../below" }\ngnu = { path = "../gnu" }\nmiddle = { path = "../middle" }\n'
 cat >top/src/main.rs <<'END'
 fn main() {
     let own = if cfg!(target_vendor = "apple") { "apple" } else { "other" };
-    println!("top {own} middle {} below {} gnu {}", middle::VENDOR, below::VENDOR, gnu::VENDOR);
+    println!("top {own} middle {} below {} gnu {} built {}", middle::VENDOR, below::VENDOR,
+        gnu::VENDOR, below::TOLD);
 }
 END
 # built VARIABLE=VALUE: what the program says.
@@ -34,8 +43,8 @@ built() {
     env "$@" RUSTC_WRAPPER="$build/scripts/arcbox-rustc" cargo run -q --offline --manifest-path top/Cargo.toml \
         --target-dir "target-$*" --bin top 2>&1
 }
-same "told" "top apple middle apple below other gnu other" "$(built ARCBOX_TARGET_VENDOR=apple)"
-same "not told" "top other middle other below other gnu other" "$(built ARCBOX_TARGET_VENDOR=)"
+same "told" "top apple middle apple below other gnu other built unknown other" "$(built ARCBOX_TARGET_VENDOR=apple)"
+same "not told" "top other middle other below other gnu other built unknown other" "$(built ARCBOX_TARGET_VENDOR=)"
 same "another vendor" "arcbox-rustc: ARCBOX_TARGET_VENDOR is 'pc'; 'apple' is all that it may be" \
     "$(ARCBOX_TARGET_VENDOR=pc "$build/scripts/arcbox-rustc" rustc -vV 2>&1)"
 finish

@@ -232,9 +232,26 @@ static void test_late(void)
     check_late(library_from(many, nil));
 }
 
+/* Not in Apple's headers, and answered by every Mac: bindings in Rust call it. */
+@interface NSObject (Undeclared)
+- (id<MTLComputePipelineState>)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)d
+                                                               error:(NSError **)error;
+@end
+
+static void test_undeclared(void)
+{
+    NSError *error = nil;
+    MTLComputePipelineDescriptor *d = [MTLComputePipelineDescriptor new];
+    d.computeFunction = [library_from(@"kernel void one(device float *x [[buffer(0)]]) { x[0] = 1; }", nil)
+            newFunctionWithName:@"one"];
+    id<MTLBuffer> x = [device newBufferWithLength:4 options:0];
+    apply([(NSObject *)device newComputePipelineStateWithDescriptor:d error:&error], x);
+    CHECK(!error && *(float *)x.contents == 1);
+}
+
 int main(void)
 {
     static const struct test tests[] = {{"handlers", test_handlers}, {"overlap", test_overlap},
-            {"specialised", test_specialised}, {"late", test_late}};
+            {"specialised", test_specialised}, {"late", test_late}, {"undeclared", test_undeclared}};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }
