@@ -11,10 +11,21 @@ ABX_OBJC_CLASS(CGColorSpace)
 #define FOR_SPACES(X)                                                                              \
     X(SRGB)                                                                                        \
     X(LinearSRGB)                                                                                  \
-    X(ExtendedSRGB) X(ExtendedLinearSRGB) X(DisplayP3) X(ExtendedDisplayP3)                        \
-            X(ExtendedLinearDisplayP3) X(LinearDisplayP3) X(AdobeRGB1998) X(GenericRGBLinear)      \
-                    X(GenericGrayGamma2_2) X(LinearGray) X(ITUR_709) X(ITUR_2020)                  \
-                            X(ExtendedLinearITUR_2020) X(ITUR_2100_PQ) X(ITUR_2100_HLG)
+    X(ExtendedSRGB)                                                                                \
+    X(ExtendedLinearSRGB)                                                                          \
+    X(DisplayP3)                                                                                   \
+    X(ExtendedDisplayP3)                                                                           \
+    X(ExtendedLinearDisplayP3)                                                                     \
+    X(LinearDisplayP3)                                                                             \
+    X(AdobeRGB1998)                                                                                \
+    X(GenericRGBLinear)                                                                            \
+    X(GenericGrayGamma2_2)                                                                         \
+    X(LinearGray)                                                                                  \
+    X(ITUR_709)                                                                                    \
+    X(ITUR_2020)                                                                                   \
+    X(ExtendedLinearITUR_2020)                                                                     \
+    X(ITUR_2100_PQ)                                                                                \
+    X(ITUR_2100_HLG)
 #define CONSTANT(name) ABX_NS_CONSTANT(kCGColorSpace##name, "kCGColorSpace" #name)
 FOR_SPACES(CONSTANT)
 
