@@ -17,6 +17,8 @@ else
     echo "skipped: there is no PyTorch $where here; scripts/torch.sh --get $where brings it"
     exit 77
 fi
+# What a program reads and writes besides: a folder, as /data.
+[ -z "${ARCBOX_TORCH_DATA:-}" ] || with+=(--mount "$ARCBOX_TORCH_DATA:/data")
 [ ! -e "$build/tests/metal/kernels.metallib" ] || with+=(--mount "$build/tests/metal/kernels.metallib:/kernels.metallib:ro")
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
@@ -26,4 +28,4 @@ fi
 [ ! -e "$here/../../examples/torch/$program" ] && program=/tests/$program || program=/examples/$program
 "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e PYTHONDONTWRITEBYTECODE=1 \
     "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
-    "$image" timeout 1500 "$python" "$program" "$@"
+    "$image" timeout "${ARCBOX_TORCH_SECONDS:-1500}" "$python" "$program" "$@"

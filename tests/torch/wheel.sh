@@ -19,6 +19,12 @@ if ! "$venv/bin/python" -I -c 'import torch' 2>/dev/null &&
     echo "skipped: PyPI has no torch $version for this Python: $(printf '%s' "$why" | tail -1)"
     exit 77
 fi
+# The libraries that clients.py uses.
+if [ "${1:-}" = clients.py ] && ! "$venv/bin/python" -I -c 'import accelerate, timm' 2>/dev/null &&
+    ! why=$("$venv/bin/pip" install -q --disable-pip-version-check --no-cache-dir --no-compile -r "$here/clients.txt" "torch==$version.*" 2>&1); then
+    echo "skipped: PyPI has not all of tests/torch/clients.txt for this Python: $(printf '%s' "$why" | tail -1)"
+    exit 77
+fi
 if [ $# -gt 0 ]; then
     "$here/run.sh" "$build" "$venv" "$@"
     exit

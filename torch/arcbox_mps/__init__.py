@@ -76,6 +76,12 @@ def _patch_module(torch):
             clear()
 
 
+def _patch_processor():
+    """Programs ask for a Mac's processor before they use its GPU. platform.machine() says what is here."""
+    import platform
+    platform.processor = lambda: "arm"
+
+
 def autoload():
     import torch
     path = _library(torch)
@@ -91,6 +97,7 @@ def autoload():
     _patch_storage(torch, ops)
     _patch_generator(torch, ops)
     _patch_module(torch)
+    _patch_processor()
 
 
 @functools.cache
