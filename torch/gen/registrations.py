@@ -77,7 +77,7 @@ def iterated(entry, op):
     """By an iterator of torch's where the operator has no meta function."""
     tensors = [a for a in op.arguments if a.is_tensor]
     writes = [a for a in tensors if a.type == "at::Tensor &"]
-    inputs = [a for a in tensors if a not in writes] or tensors
+    inputs = tensors if op.name.endswith("_") else [a for a in tensors if a not in writes]
     lines = []
     known = " && ".join(f"knows({a.name}.scalar_type())" for a in tensors)
     lines.append(f"    if (!({known}))\n        return {fallback(op)};")

@@ -6,6 +6,8 @@
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/_adaptive_avg_pool2d_backward_ops.h>
 #include <ATen/ops/_adaptive_avg_pool2d_ops.h>
+#include <ATen/ops/amax.h>
+#include <ATen/ops/amin.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool2d_backward.h>
 #include <ATen/ops/empty.h>
@@ -18,6 +20,10 @@
 #include <ATen/ops/mse_loss_backward_ops.h>
 #include <ATen/ops/mse_loss_ops.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/nll_loss2d_backward_ops.h>
+#include <ATen/ops/nll_loss2d_forward_ops.h>
+#include <ATen/ops/nll_loss_backward.h>
+#include <ATen/ops/nll_loss_forward.h>
 #include <ATen/ops/smooth_l1_loss_backward_ops.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
@@ -57,6 +63,14 @@ Tensor &mse_loss_backward_out(const Tensor &gradient, const Tensor &self, const 
         return OnProcessor<at::_ops::mse_loss_backward_grad_input>::call(gradient, self, target, reduction, out);
     count_native("aten::mse_loss_backward");
     return at::mul_out(out, at::sub(self, target).mul_(2 * share(self, reduction)), gradient);
+}
+
+Tensor mse_loss_backward(const Tensor &gradient, const Tensor &self, const Tensor &target, int64_t reduction)
+{
+    if (!is_float(self) || !is_float(target))
+        return OnProcessor<at::_ops::mse_loss_backward>::call(gradient, self, target, reduction);
+    count_native("aten::mse_loss_backward");
+    return at::sub(self, target).mul_(2 * share(self, reduction)).mul(gradient);
 }
 
 Tensor &smooth_l1_loss_backward_out(const Tensor &gradient, const Tensor &self, const Tensor &target,
@@ -102,7 +116,11 @@ Tensor log_sigmoid_backward(const Tensor &gradient, const Tensor &self, const Te
     return iter.output();
 }
 
-// ---- pooling to a size: where it divides the input's
+// ---- pooling to a size: plainly where it divides the input's
+
+// resample.cc
+bool average_to(const Tensor &self, const Tensor &out);
+bool average_to_backward(const Tensor &gradient, const Tensor &out);
 
 static bool divides(const Tensor &in, int64_t height, int64_t width)
 {
@@ -111,17 +129,29 @@ static bool divides(const Tensor &in, int64_t height, int64_t width)
 
 Tensor adaptive_avg_pool2d(const Tensor &self, IntArrayRef size)
 {
-    if (!is_float(self) || size.size() != 2 || !divides(self, size[0], size[1]))
+    if (!is_float(self) || size.size() != 2 || self.dim() < 3 || !self.numel() || size[0] < 1 || size[1] < 1)
         return OnProcessor<at::_ops::_adaptive_avg_pool2d>::call(self, size);
     count_native("aten::_adaptive_avg_pool2d");
+    if (!divides(self, size[0], size[1])) {
+        std::vector<int64_t> sizes(self.sizes().begin(), self.sizes().end());
+        std::copy(size.begin(), size.end(), sizes.end() - 2);
+        Tensor out = empty_like_sizes(sizes, self.scalar_type());
+        TORCH_CHECK(average_to(self, out), "a picture of this size is too large to be averaged");
+        return out;
+    }
     return at::avg_pool2d(self, {self.size(-2) / size[0], self.size(-1) / size[1]});
 }
 
 Tensor adaptive_avg_pool2d_backward(const Tensor &gradient, const Tensor &self)
 {
-    if (!is_float(self) || !divides(self, gradient.size(-2), gradient.size(-1)))
+    if (!is_float(self) || !gradient.numel())
         return OnProcessor<at::_ops::_adaptive_avg_pool2d_backward>::call(gradient, self);
     count_native("aten::_adaptive_avg_pool2d_backward");
+    if (!divides(self, gradient.size(-2), gradient.size(-1))) {
+        Tensor out = empty_like_sizes(self.sizes(), self.scalar_type());
+        TORCH_CHECK(average_to_backward(gradient, out), "a picture of this size is too large to be averaged");
+        return out;
+    }
     int64_t kernel[] = {self.size(-2) / gradient.size(-2), self.size(-1) / gradient.size(-1)};
     return at::avg_pool2d_backward(gradient, self, kernel, kernel, {0, 0}, false, true, std::nullopt);
 }
@@ -167,37 +197,52 @@ Tensor &linspace_out(const Scalar &start, const Scalar &end, int64_t steps, Tens
     return out;
 }
 
-// ---- the nearest of fewer or more pictures' elements
+// ---- losses of pictures: those of their elements
 
-static Tensor nearest(int64_t in, int64_t out, std::optional<double> scale, const Tensor &like)
+static Tensor by_element(const Tensor &self)
 {
-    std::vector<int64_t> places(static_cast<size_t>(out));
-    float ratio = scale && *scale > 0 ? static_cast<float>(1.0 / *scale) : static_cast<float>(in) / static_cast<float>(out);
-    for (int64_t n = 0; n < out; n++)
-        places[static_cast<size_t>(n)] =
-            out == in ? n : std::min(static_cast<int64_t>(std::floor(static_cast<float>(n) * ratio)), in - 1);
-    return at::from_blob(places.data(), {out}, at::TensorOptions().dtype(at::kLong)).to(like.device());
+    return self.permute({0, 2, 3, 1}).reshape({-1, self.size(1)});
 }
 
-bool upsample_nearest2d_out(const Tensor &self, IntArrayRef, std::optional<double> scale_h,
-    std::optional<double> scale_w, const Tensor &out)
+static bool is_picture_loss(const Tensor &self, const Tensor &target)
 {
-    if (!knows(self.scalar_type()))
-        return false;
-    Tensor rows = self.index_select(2, nearest(self.size(2), out.size(2), scale_h, self));
-    out.copy_(rows.index_select(3, nearest(self.size(3), out.size(3), scale_w, self)));
-    return true;
+    return is_float(self) && self.dim() == 4 && target.dim() == 3 && self.numel() && target.scalar_type() == at::kLong &&
+        self.size(0) == target.size(0) && self.size(2) == target.size(1) && self.size(3) == target.size(2);
 }
 
-bool upsample_nearest2d_backward_out(const Tensor &gradient, IntArrayRef, IntArrayRef size,
-    std::optional<double> scale_h, std::optional<double> scale_w, const Tensor &out)
+std::tuple<Tensor, Tensor> nll_loss2d(const Tensor &self, const Tensor &target, const std::optional<Tensor> &weight,
+    int64_t reduction, int64_t ignored)
 {
-    if (!is_float(gradient))
+    if (!is_picture_loss(self, target))
+        return OnProcessor<at::_ops::nll_loss2d_forward>::call(self, target, weight, reduction, ignored);
+    count_native("aten::nll_loss2d_forward");
+    auto [loss, total] = at::nll_loss_forward(by_element(self), target.reshape({-1}), weight, reduction, ignored);
+    return {reduction == at::Reduction::None ? loss.view(target.sizes()) : loss, total};
+}
+
+Tensor nll_loss2d_backward(const Tensor &gradient, const Tensor &self, const Tensor &target,
+    const std::optional<Tensor> &weight, int64_t reduction, int64_t ignored, const Tensor &total)
+{
+    if (!is_picture_loss(self, target))
+        return OnProcessor<at::_ops::nll_loss2d_backward>::call(gradient, self, target, weight, reduction, ignored, total);
+    count_native("aten::nll_loss2d_backward");
+    Tensor flat = reduction == at::Reduction::None ? gradient.reshape({-1}) : gradient;
+    Tensor made = at::nll_loss_backward(flat, by_element(self), target.reshape({-1}), weight, reduction, ignored, total);
+    return made.view({self.size(0), self.size(2), self.size(3), self.size(1)}).permute({0, 3, 1, 2}).contiguous();
+}
+
+bool aminmax_out(const Tensor &self, std::optional<int64_t> dim, bool keepdim, const Tensor &least, const Tensor &most)
+{
+    if (!knows(self.scalar_type()) || (!dim && keepdim && self.dim()))
         return false;
-    Tensor columns = at::empty({size[0], size[1], gradient.size(2), size[3]}, gradient.options()).zero_();
-    columns.index_add_(3, nearest(size[3], gradient.size(3), scale_w, gradient), gradient);
-    out.zero_();
-    out.index_add_(2, nearest(size[2], gradient.size(2), scale_h, gradient), columns);
+    Tensor low = least, high = most;
+    if (dim && self.dim()) {
+        at::amin_out(low, self, *dim, keepdim);
+        at::amax_out(high, self, *dim, keepdim);
+    } else {
+        low.copy_(at::amin(self));
+        high.copy_(at::amax(self));
+    }
     return true;
 }
 

@@ -145,7 +145,7 @@ bool pow_number_out(const Scalar &self, const Tensor &exponent, const Tensor &ou
     if (!self.isComplex() && self.equal(1.0)) {
         to.fill_(1);
     } else {
-        at::pow_out(to, at::native::wrapped_scalar_tensor(self, exponent.device()), exponent);
+        at::pow_out(to, at::native::wrapped_scalar_tensor(self), exponent);
     }
     return true;
 }

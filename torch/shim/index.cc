@@ -103,10 +103,26 @@ bool scatter_out(const Tensor &self, int64_t dim, const Tensor &index, const Ten
 
 bool scatter_number_out(const Tensor &self, int64_t dim, const Tensor &index, const Scalar &value, const Tensor &out)
 {
-    if (!can_index(out, index) || out.scalar_type() == at::kBool)
+    if (!can_index(out, index))
         return false;
     begin(self, out);
     return scatter(out, dim, index, Tensor(), ABX_TORCH_SET_NUMBER, value);
+}
+
+bool scatter_rule_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, c10::string_view rule,
+    const Tensor &out)
+{
+    if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
+        return false;
+    begin(self, out);
+    return scatter(out, dim, index, source, rule == "add" ? ABX_TORCH_ADD : ABX_TORCH_MULTIPLY);
+}
+
+bool scatter_number_rule_out(const Tensor &self, int64_t dim, const Tensor &index, const Scalar &value, c10::string_view rule,
+    const Tensor &out)
+{
+    Tensor one = empty_like_sizes({1}, out.scalar_type());
+    return scatter_rule_out(self, dim, index, one.fill_(value).expand(index.sizes()), rule, out);
 }
 
 bool scatter_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
@@ -117,14 +133,54 @@ bool scatter_add_out(const Tensor &self, int64_t dim, const Tensor &index, const
     return scatter(out, dim, index, source, ABX_TORCH_ADD);
 }
 
+// What stands for nothing when it is combined by the rule.
+static Scalar neutral_of(c10::string_view rule, at::ScalarType type)
+{
+    if (rule == "prod")
+        return 1;
+    if (rule == "sum" || rule == "mean")
+        return 0;
+    bool most = rule == "amin";
+    if (abx_torch_is_float(static_cast<int>(type)))
+        return most ? INFINITY : -INFINITY;
+    switch (type) {
+    case at::kLong:
+        return most ? INT64_MAX : INT64_MIN;
+    case at::kInt:
+        return static_cast<int64_t>(most ? INT32_MAX : INT32_MIN);
+    case at::kShort:
+        return most ? INT16_MAX : INT16_MIN;
+    case at::kChar:
+        return most ? INT8_MAX : INT8_MIN;
+    case at::kByte:
+        return most ? UINT8_MAX : 0;
+    default:
+        return most;
+    }
+}
+
 bool scatter_reduce_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source,
     c10::string_view rule, bool include_self, const Tensor &out)
 {
-    if (!can_index(out, index) || !include_self || rule == "mean")
+    if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
         return false;
     begin(self, out);
-    return scatter(out, dim, index, source, rule == "sum" ? ABX_TORCH_ADD : rule == "prod" ? ABX_TORCH_MULTIPLY
+    if (!include_self)
+        scatter(out, dim, index, Tensor(), ABX_TORCH_SET_NUMBER, neutral_of(rule, out.scalar_type()));
+    bool is_mean = rule == "mean";
+    scatter(out, dim, index, source, rule == "sum" || is_mean ? ABX_TORCH_ADD : rule == "prod" ? ABX_TORCH_MULTIPLY
             : rule == "amax" ? ABX_TORCH_LARGER : ABX_TORCH_SMALLER);
+    if (is_mean && index.numel()) {
+        Tensor count = empty_like_sizes(out.sizes(), out.scalar_type()), one = empty_like_sizes({1}, out.scalar_type());
+        count.fill_(1);
+        if (!include_self)
+            scatter(count, dim, index, Tensor(), ABX_TORCH_SET_NUMBER, 0);
+        scatter(count, dim, index, one.fill_(1).expand(index.sizes()), ABX_TORCH_ADD);
+        count.masked_fill_(count.eq(0), 1);
+        Tensor to = out;
+        is_float(to) ? to.div_(count) : to.div_(count, "floor");
+    }
+    return true;
 }
 
 bool index_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Scalar &alpha,

@@ -140,7 +140,7 @@ bool triu_out(const Tensor &self, int64_t diagonal, const Tensor &out)
 Tensor &arange_out(const at::Scalar &start, const at::Scalar &end, const at::Scalar &step, Tensor &out)
 {
     double from = start.toDouble(), to = end.toDouble(), by = step.toDouble();
-    bool whole = out.scalar_type() == at::kLong && start.isIntegral(false) && end.isIntegral(false) && step.isIntegral(false);
+    bool whole = out.scalar_type() == at::kLong && step.toLong() != 0;
     if (!knows(out.scalar_type()) || by == 0 || !std::isfinite(from) || !std::isfinite(to) || (to - from) / by < 0)
         return OnProcessor<at::_ops::arange_start_out>::call(start, end, step, out);
     count_native("aten::arange");

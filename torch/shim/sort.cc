@@ -1,0 +1,299 @@
+// torch: what is sorted, and what is found: sort, topk, nonzero, masked_select, unique, isin, searchsorted.
+#include "shim.h"
+#include "sort.h"
+#include "structured.h"
+
+#include <ATen/ExpandUtils.h>
+#include <ATen/WrapDimUtils.h>
+#include <ATen/native/BucketizationUtils.h>
+#include <ATen/ops/_unique2_ops.h>
+#include <ATen/ops/any.h>
+#include <ATen/ops/bucketize_ops.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cumsum.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/kthvalue_ops.h>
+#include <ATen/ops/masked_scatter_ops.h>
+#include <ATen/ops/masked_select_ops.h>
+#include <ATen/ops/multinomial_native.h>
+#include <ATen/ops/multinomial_ops.h>
+#include <ATen/ops/ne.h>
+#include <ATen/ops/nonzero_ops.h>
+#include <ATen/ops/rand_like.h>
+#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/searchsorted_ops.h>
+#include <ATen/ops/sort.h>
+#include <ATen/ops/unique_consecutive_ops.h>
+
+namespace arcbox {
+using at::Scalar;
+using at::Tensor;
+
+static bool sort_along(const Tensor &self, int64_t dim, bool descending, int64_t keep, const Tensor &values,
+    const Tensor &index)
+{
+    if (!knows(self.scalar_type()) || self.dim() > ABX_TORCH_DIMS || self.numel() >= INT_MAX)
+        return false;
+    if (index.numel() == 0)
+        return true;
+    Tensor from = self.dim() ? self : self.unsqueeze(0), to = values.dim() ? values : values.unsqueeze(0);
+    Tensor places = index.dim() ? index : index.unsqueeze(0);
+    abx_torch_tensor f = tensor_of(from), v = tensor_of(to), i = tensor_of(places);
+    int result = abx_torch_sort(&v, &i, &f, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim())), descending,
+        static_cast<uint32_t>(keep));
+    if (result == -ENOTSUP)
+        return false;
+    check(result);
+    return true;
+}
+
+static int64_t elements_along(const Tensor &self, int64_t dim)
+{
+    return self.dim() ? self.size(at::maybe_wrap_dim(dim, self.dim())) : 1;
+}
+
+bool sort_out(const Tensor &self, std::optional<bool>, int64_t dim, bool descending, const Tensor &values,
+    const Tensor &index)
+{
+    return sort_along(self, dim, descending, elements_along(self, dim), values, index);
+}
+
+bool topk_out(const Tensor &self, int64_t k, int64_t dim, bool largest, bool, const Tensor &values,
+    const Tensor &index)
+{
+    return sort_along(self, dim, largest, k, values, index);
+}
+
+// ---- what is not 0
+
+Tensor nonzero(const Tensor &self)
+{
+    if (!knows(self.scalar_type()) || self.dim() > ABX_TORCH_DIMS || self.numel() >= INT_MAX)
+        return OnProcessor<at::_ops::nonzero>::call(self);
+    count_native("aten::nonzero");
+    if (self.numel() == 0)
+        return empty_like_sizes({0, self.dim()}, at::kLong);
+    Tensor from = self.contiguous();
+    abx_torch_nonzero n = {};
+    n.from = operand_of(from);
+    n.type = static_cast<int>(from.scalar_type());
+    n.dims = static_cast<unsigned>(from.dim());
+    n.count = static_cast<uint64_t>(from.numel());
+    for (unsigned d = 0; d < n.dims; d++)
+        n.size[d] = static_cast<uint32_t>(from.size(d));
+    uint64_t found = 0;
+    check(abx_torch_count_places(&n, &found));
+    std::unique_ptr<abx_torch_block, decltype(&abx_torch_free)> before(n.before, &abx_torch_free);
+    Tensor out = empty_like_sizes({static_cast<int64_t>(found), self.dim()}, at::kLong);
+    if (out.numel()) {
+        abx_torch_operand to = operand_of(out);
+        check(abx_torch_write_places(&n, &to));
+    }
+    return out;
+}
+
+Tensor &nonzero_out(const Tensor &self, Tensor &out)
+{
+    TORCH_CHECK(out.scalar_type() == at::kLong, "nonzero: Expected out tensor to have scalar type Long, but got ",
+        out.scalar_type());
+    TORCH_CHECK(self.device() == out.device(), "expected self and out to be on the same device, but got out on ",
+        out.device(), " and self on ", self.device());
+    Tensor found = nonzero(self);
+    at::native::resize_output(out, found.sizes());
+    return out.copy_(found);
+}
+
+Tensor masked_select(const Tensor &self, const Tensor &mask)
+{
+    TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_select: expected BoolTensor for mask");
+    if (!knows(self.scalar_type()))
+        return OnProcessor<at::_ops::masked_select>::call(self, mask);
+    count_native("aten::masked_select");
+    auto [m, s] = at::expand_outplace(mask, self);
+    Tensor places = nonzero(m->reshape({-1}));
+    return s->reshape({-1}).index_select(0, places.view({-1}));
+}
+
+Tensor &masked_select_out(const Tensor &self, const Tensor &mask, Tensor &out)
+{
+    TORCH_CHECK(self.scalar_type() == out.scalar_type(), "masked_select(): self and result must have the same scalar type");
+    Tensor found = masked_select(self, mask);
+    at::native::resize_output(out, found.sizes());
+    return out.copy_(found);
+}
+
+Tensor &masked_scatter(Tensor &self, const Tensor &mask, const Tensor &source)
+{
+    TORCH_CHECK(self.scalar_type() == source.scalar_type(), "masked_scatter: expected self and source to have same dtypes but got ",
+        self.scalar_type(), " and ", source.scalar_type());
+    TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_scatter_ only supports boolean masks, but got mask with dtype ",
+        mask.scalar_type());
+    if (!knows(self.scalar_type()) || self.numel() == 0 || self.numel() >= INT_MAX)
+        return OnProcessor<at::_ops::masked_scatter_>::call(self, mask, source);
+    count_native("aten::masked_scatter_");
+    Tensor places = nonzero(mask.expand(self.sizes()).reshape({-1})).view({-1});
+    TORCH_CHECK(places.numel() <= source.numel(), "masked_scatter: expected `self` and `source` to have enough elements: ",
+        source.numel(), " for ", places.numel());
+    Tensor whole = self.contiguous();
+    whole.view({-1}).scatter_(0, places, source.reshape({-1}).narrow(0, 0, places.numel()));
+    return self.is_contiguous() ? self : self.copy_(whole);
+}
+
+// ---- each but once
+
+// Of what lies behind its equals. `order` says where it was before that, or is not defined.
+static std::tuple<Tensor, Tensor, Tensor> runs_of(const Tensor &flat, const Tensor &order, bool inverse, bool counts,
+    at::IntArrayRef shape)
+{
+    int64_t n = flat.numel();
+    Tensor starts = empty_like_sizes({n}, at::kBool);
+    starts.narrow(0, 0, 1).fill_(true);
+    if (n > 1) {
+        Tensor others = starts.narrow(0, 1, n - 1);
+        at::ne_out(others, flat.narrow(0, 1, n - 1), flat.narrow(0, 0, n - 1));
+    }
+    Tensor places = nonzero(starts).view({-1});
+    Tensor out = flat.index_select(0, places), numbers = empty_like_sizes({0}, at::kLong), lengths = numbers;
+    if (inverse) {
+        Tensor ranks = at::cumsum(starts, 0, at::kLong).sub_(1);
+        numbers = order.defined() ? at::empty_like(ranks).scatter_(0, order, ranks) : ranks;
+        numbers = numbers.view(shape);
+    }
+    if (counts) {
+        Tensor end = at::full({1}, n, places.options());
+        lengths = at::cat({places.narrow(0, 1, places.numel() - 1), end}).sub_(places);
+    }
+    return {out, numbers, lengths};
+}
+
+std::tuple<Tensor, Tensor, Tensor> unique2(const Tensor &self, bool sorted, bool inverse, bool counts)
+{
+    if (!knows(self.scalar_type()) || self.numel() == 0)
+        return OnProcessor<at::_ops::_unique2>::call(self, sorted, inverse, counts);
+    count_native("aten::_unique2");
+    auto [values, order] = at::sort(self.reshape({-1}));
+    return runs_of(values, order, inverse, counts, self.sizes());
+}
+
+std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor &self, bool inverse, bool counts,
+    std::optional<int64_t> dim)
+{
+    if (!knows(self.scalar_type()) || self.numel() == 0 || (dim && self.dim() != 1))
+        return OnProcessor<at::_ops::unique_consecutive>::call(self, inverse, counts, dim);
+    count_native("aten::unique_consecutive");
+    return runs_of(self.reshape({-1}), Tensor(), inverse, counts, self.sizes());
+}
+
+// ---- whether, and where
+
+static constexpr int64_t MOST_PAIRS = 1 << 26; // of elements that are compared each with each
+
+bool isin_out(const Tensor &elements, const Tensor &among, bool, bool invert, const Tensor &out)
+{
+    if (!knows(elements.scalar_type()) || !knows(among.scalar_type()) || elements.numel() * among.numel() > MOST_PAIRS)
+        return false;
+    Tensor found = at::any(at::eq(elements.unsqueeze(-1), among.reshape({-1})), -1);
+    out.copy_(invert ? found.logical_not_() : found);
+    return true;
+}
+
+bool isin_number_out(const Tensor &elements, const Scalar &number, bool, bool invert, const Tensor &out)
+{
+    if (!knows(elements.scalar_type()) || number.isComplex())
+        return false;
+    out.copy_(invert ? at::ne(elements, number) : at::eq(elements, number));
+    return true;
+}
+
+Tensor &searchsorted_out(const Tensor &sorted, const Tensor &self, bool out_int32, bool right,
+    std::optional<c10::string_view> side, const std::optional<Tensor> &sorter, Tensor &out)
+{
+    Tensor order = sorter && sorter->defined() ? *sorter : Tensor();
+    at::native::searchsorted_pre_check(sorted, self, out, out_int32, right, side, order);
+    if (!knows(sorted.scalar_type()) || !knows(self.scalar_type()) || sorted.numel() >= INT_MAX || self.numel() >= INT_MAX)
+        return OnProcessor<at::_ops::searchsorted_Tensor_out>::call(sorted, self, out_int32, right, side, sorter, out);
+    count_native("aten::searchsorted");
+    at::native::resize_output(out, self.sizes());
+    if (self.numel() == 0)
+        return out;
+    if (sorted.numel() == 0)
+        return out.zero_();
+    at::ScalarType type = at::result_type(sorted, self);
+    Tensor rows = sorted.to(type).contiguous(), values = self.to(type).contiguous();
+    Tensor places = order.defined() ? order.to(at::kLong).contiguous() : order;
+    Tensor to = out.is_contiguous() ? out : empty_like_sizes(out.sizes(), out.scalar_type());
+    bool one = sorted.dim() == 1;
+    abx_torch_search s = {};
+    s.to = operand_of(to);
+    s.row = operand_of(rows);
+    s.values = operand_of(values);
+    if (places.defined())
+        s.order = operand_of(places);
+    s.row_type = s.value_type = static_cast<int>(type);
+    s.to_type = static_cast<int>(out.scalar_type());
+    s.count = static_cast<uint32_t>(sorted.size(-1));
+    s.values_in_row = static_cast<uint32_t>(one ? self.numel() : self.size(-1));
+    s.rows = static_cast<uint32_t>(self.numel() / s.values_in_row);
+    s.one_row = one;
+    s.behind = side ? *side == "right" : right;
+    check(abx_torch_run_search(&s));
+    if (!to.is_same(out))
+        out.copy_(to);
+    return out;
+}
+
+Tensor searchsorted(const Tensor &sorted, const Tensor &self, bool out_int32, bool right,
+    std::optional<c10::string_view> side, const std::optional<Tensor> &sorter)
+{
+    Tensor out = empty_like_sizes({0}, out_int32 ? at::kInt : at::kLong);
+    return searchsorted_out(sorted, self, out_int32, right, side, sorter, out);
+}
+
+Tensor &bucketize_out(const Tensor &self, const Tensor &bounds, bool out_int32, bool right, Tensor &out)
+{
+    TORCH_CHECK(bounds.dim() == 1, "boundaries tensor must be 1 dimension, but got dim(", bounds.dim(), ")");
+    return searchsorted_out(bounds, self, out_int32, right, std::nullopt, std::nullopt, out);
+}
+
+Tensor bucketize(const Tensor &self, const Tensor &bounds, bool out_int32, bool right)
+{
+    Tensor out = empty_like_sizes({0}, out_int32 ? at::kInt : at::kLong);
+    return bucketize_out(self, bounds, out_int32, right, out);
+}
+
+// ---- drawn by weights
+
+void assert_true(const Tensor &self, c10::string_view message)
+{
+    count_native("aten::_assert_async");
+    TORCH_CHECK(self.numel() == 1 && self.item().to<bool>(), message);
+}
+
+// Without putting back, or one: torch's own way, which asks whether the weights are any. Else where uniform numbers
+// come in their sums.
+Tensor &multinomial_out(const Tensor &self, int64_t count, bool replacement, std::optional<at::Generator> generator,
+    Tensor &out)
+{
+    if (!is_float(self) || out.scalar_type() != at::kLong)
+        return OnProcessor<at::_ops::multinomial_out>::call(self, count, replacement, generator, out);
+    count_native("aten::multinomial");
+    if (!replacement || count == 1 || self.dim() < 1 || self.dim() > 2 || self.numel() == 0)
+        return at::native::multinomial_out(self, count, replacement, generator, out);
+    TORCH_CHECK(count > 0, "cannot sample n_sample <= 0 samples");
+    Tensor sums = at::cumsum(self.dim() == 1 ? self.unsqueeze(0) : self, -1, at::kFloat);
+    Tensor draws = empty_like_sizes({sums.size(0), count}, at::kFloat).uniform_(0, 1, generator);
+    draws.mul_(sums.narrow(1, sums.size(1) - 1, 1));
+    Tensor found = at::searchsorted(sums, draws, false, true).clamp_max_(sums.size(1) - 1);
+    found = self.dim() == 1 ? found.squeeze(0) : found;
+    at::native::resize_output(out, found.sizes());
+    return out.copy_(found);
+}
+
+Tensor multinomial(const Tensor &self, int64_t count, bool replacement, std::optional<at::Generator> generator)
+{
+    Tensor out = empty_like_sizes({0}, at::kLong);
+    return multinomial_out(self, count, replacement, generator, out);
+}
+
+} // namespace arcbox
