@@ -35,6 +35,10 @@ def _sizes(value):
     return sizes
 
 
+class CompileError(SyntaxError, RuntimeError):
+    """The one since 2.7 or so, the other before."""
+
+
 class Kernel:
     def __init__(self, torch, library, name):
         self._torch, self._library, self._name = torch, library, name
@@ -118,7 +122,7 @@ def install(torch):
         try:
             return ShaderLibrary(torch, source)
         except RuntimeError as e:
-            raise SyntaxError(str(e)) from None
+            raise CompileError(str(e)) from None
 
     def load_library(data):
         with tempfile.NamedTemporaryFile(suffix=".metallib") as file:

@@ -81,6 +81,10 @@ static void run(int (*function)(const abx_torch_convolution *), const Tensor &in
 Tensor convolution(const Tensor &input, const Tensor &weight, const std::optional<Tensor> &bias, IntArrayRef stride,
     IntArrayRef padding, IntArrayRef dilation, bool transposed, IntArrayRef output_padding, int64_t groups)
 {
+    TORCH_CHECK(input.is_mps() && weight.is_mps(), "Input type (", input.toString(), ") and weight type (", weight.toString(),
+        ") should be the same: input and weight must be on the same device");
+    TORCH_CHECK(!bias || !bias->defined() || bias->is_mps(), "Input type (", input.toString(), ") and bias type (",
+        bias->toString(), ") should be the same: input and bias must be on the same device");
     TORCH_CHECK_NOT_IMPLEMENTED(can_convolve(input, weight), "convolution of ", input.dtype(), " and ", weight.dtype(),
         " is not implemented on the mps device");
     count_native("aten::convolution_overrideable");

@@ -88,6 +88,9 @@ static Tensor beside(const Tensor &t, const Tensor &other)
 Tensor &where_out(const Tensor &condition, const Tensor &self, const Tensor &other, Tensor &out)
 {
     at::ScalarType type = at::result_type(self, other);
+    for (const Tensor *t : {&condition, &self, &other})
+        TORCH_CHECK(t->dim() == 0 || t->device() == out.device(), "Expected all tensors to be on the same device, but "
+            "condition is on ", condition.device(), ", x and y are on ", self.device(), " and ", other.device());
     TORCH_CHECK(condition.scalar_type() == at::kBool || condition.scalar_type() == at::kByte,
         "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.scalar_type());
     if (!knows(type) || !knows(out.scalar_type()))

@@ -5,6 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear_backward_ops.h>
 #include <ATen/ops/linear_ops.h>
+#include <ATen/ops/vdot_ops.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/dot_ops.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/mul.h>
@@ -91,6 +93,17 @@ bool addmv_out(const Tensor &self, const Tensor &matrix, const Tensor &vector, c
         multiply(column, matrix, vector.unsqueeze(1), &added, beta, alpha);
 }
 
+Tensor dot(const Tensor &self, const Tensor &other);
+
+Tensor vdot(const Tensor &self, const Tensor &other)
+{
+    TORCH_CHECK(self.device() == other.device(), "Expected all tensors to be on the same device. Found: ", self.device(), ", ",
+        other.device());
+    if (self.is_complex())
+        return OnProcessor<at::_ops::vdot>::call(self, other);
+    return dot(self, other);
+}
+
 Tensor dot(const Tensor &self, const Tensor &other)
 {
     TORCH_CHECK(self.dim() == 1 && other.dim() == 1, "1D tensors expected, but got ", self.dim(), "D and ",
@@ -117,6 +130,11 @@ static Tensor as_rows(const Tensor &t)
 Tensor linear(const Tensor &input, const Tensor &weight, const std::optional<Tensor> &bias)
 {
     bool has_bias = bias && bias->defined();
+    TORCH_CHECK(input.is_mps(), "Tensor for argument input is on ", input.device(), " but expected on mps");
+    TORCH_CHECK(weight.is_mps(), "Tensor for argument weight is on ", weight.device(), " but expected on mps");
+    TORCH_CHECK(weight.is_floating_point() || weight.is_complex(), "MPS device does not support linear for non-float weights");
+    if (has_bias && bias->dim() != 1 && weight.dim() == 2)
+        return at::add(linear(input, weight, std::nullopt), *bias);
     TORCH_CHECK(weight.dim() == 2 || weight.dim() == 1, "weight must be a matrix or a vector");
     Tensor matrix = weight.dim() == 1 ? weight.unsqueeze(0) : weight;
     TORCH_CHECK(input.dim() > 0 && input.size(-1) == matrix.size(1), "linear(): input and weight.T shapes cannot be "

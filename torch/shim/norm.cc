@@ -199,7 +199,8 @@ Three layer_norm(const Tensor &input, IntArrayRef shape, const Maybe &weight_, c
     Tensor weight = given(weight_), bias = given(bias_);
     int64_t count = c10::multiply_integers(shape), rows = count ? input.numel() / count : 0;
     bool fits = static_cast<int64_t>(shape.size()) <= input.dim() && !shape.empty() &&
-        input.sizes().slice(static_cast<size_t>(input.dim()) - shape.size()) == shape;
+        input.sizes().slice(static_cast<size_t>(input.dim()) - shape.size()) == shape &&
+        (!weight.defined() || weight.sizes() == shape) && (!bias.defined() || bias.sizes() == shape);
     if (!can_normalise(input, weight, bias) || !fits || input.numel() == 0)
         return OnProcessor<at::_ops::native_layer_norm>::call(input, shape, weight_, bias_, epsilon);
     count_native("aten::native_layer_norm");

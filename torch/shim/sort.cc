@@ -4,10 +4,12 @@
 #include "structured.h"
 
 #include <ATen/ExpandUtils.h>
+#include <ATen/MemoryOverlap.h>
 #include <ATen/WrapDimUtils.h>
 #include <ATen/native/BucketizationUtils.h>
 #include <ATen/ops/_unique2_ops.h>
 #include <ATen/ops/any.h>
+#include <ATen/ops/bincount_ops.h>
 #include <ATen/ops/bucketize_ops.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cumsum.h>
@@ -118,6 +120,9 @@ Tensor masked_select(const Tensor &self, const Tensor &mask)
 Tensor &masked_select_out(const Tensor &self, const Tensor &mask, Tensor &out)
 {
     TORCH_CHECK(self.scalar_type() == out.scalar_type(), "masked_select(): self and result must have the same scalar type");
+    at::assert_no_internal_overlap(out);
+    at::assert_no_overlap(out, self);
+    at::assert_no_overlap(out, mask);
     Tensor found = masked_select(self, mask);
     at::native::resize_output(out, found.sizes());
     return out.copy_(found);
@@ -260,6 +265,25 @@ Tensor bucketize(const Tensor &self, const Tensor &bounds, bool out_int32, bool 
 {
     Tensor out = empty_like_sizes({0}, out_int32 ? at::kInt : at::kLong);
     return bucketize_out(self, bounds, out_int32, right, out);
+}
+
+Tensor bincount(const Tensor &self, const std::optional<Tensor> &weights, int64_t least)
+{
+    bool weighs = weights && weights->defined();
+    TORCH_CHECK(least >= 0, "minlength should be >= 0");
+    TORCH_CHECK(self.dim() == 1 && (self.numel() == 0 || (at::isIntegralType(self.scalar_type(), false) &&
+        self.min().item().toLong() >= 0)), "bincount only supports 1-d non-negative integral inputs.");
+    TORCH_CHECK(!weighs || (weights->dim() == 1 && weights->numel() == self.numel()),
+        "weights should be 1-d and have the same length as input");
+    if (weighs && !knows(weights->scalar_type()))
+        return OnProcessor<at::_ops::bincount>::call(self, weights, least);
+    count_native("aten::bincount");
+    int64_t size = self.numel() ? std::max(least, self.max().item().toLong() + 1) : least;
+    Tensor out = empty_like_sizes({size}, !weighs ? at::kLong : is_float(*weights) ? at::kFloat
+            : weights->scalar_type() == at::kLong ? at::kLong : at::kInt);
+    out.zero_();
+    Tensor added = weighs ? weights->to(out.scalar_type()) : at::full({1}, 1, out.options()).expand(self.sizes());
+    return self.numel() ? out.scatter_add_(0, self.to(at::kLong), added) : out;
 }
 
 // ---- drawn by weights
