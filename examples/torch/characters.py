@@ -63,7 +63,7 @@ def main():
     network = Writer(len(letters)).to(device)
     count = sum(p.numel() for p in network.parameters())
     print(f"{len(text)} characters, {len(letters)} of them different; {count} weights")
-    steps, start = 500, time.time()
+    steps, start = 400, time.time()
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
     slower = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     window = torch.arange(LENGTH + 1, device=device)

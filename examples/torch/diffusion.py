@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import pictures
 from digits import draw
 
-STEPS, WIDTH = 60, 48
+STEPS, WIDTH = 50, 32
 device = torch.device("mps")
 
 
@@ -53,7 +53,7 @@ class Network(nn.Module):
 
 def schedule():
     """How much of the picture is left at each time."""
-    return torch.cumprod(1 - torch.linspace(1e-3, 0.16, STEPS), 0).to(device)
+    return torch.cumprod(1 - torch.linspace(1e-3, 0.18, STEPS), 0).to(device)
 
 
 def sample(network, left, digits):
@@ -77,7 +77,7 @@ def main():
     x, labels = draw(4096, seed=1)
     x, labels = ((x * 2 - 0.8).clamp(-1.2, 1.4)).to(device), labels.to(device)
     network, left = Network().to(device), schedule()
-    steps, start = 500, time.time()
+    steps, start = 400, time.time()
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     slower = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     for step in range(1, steps + 1):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import pictures
 
-SIZE, A_CLASS = 32, 64
+SIZE, A_CLASS = 32, 60
 CLASSES = ("arrow", "bolt", "cup", "flag", "house", "tree")
 device = torch.device("mps")
 
@@ -47,14 +47,12 @@ def draw(name, generator):
         return low + (high - low) * torch.rand((), generator=generator).item()
     line = torch.linspace(-1.2, 1.2, 2 * SIZE)
     y, x = torch.meshgrid(line, line, indexing="ij")
-    turn, scale = some(-0.35, 0.35), some(0.75, 1.15)
+    turn, scale = some(-0.5, 0.5), some(0.65, 1.1)
     x, y = (x - some(-0.2, 0.2)) / scale, (y - some(-0.2, 0.2)) / scale
     x, y = math.cos(turn) * x + math.sin(turn) * y, math.cos(turn) * y - math.sin(turn) * x
     shape = F.avg_pool2d(inside(name, x, y).float()[None], 2)  # softer edges
-    front, back = torch.rand(3, 1, 1, generator=generator), torch.rand(3, 1, 1, generator=generator)
-    if (front - back).abs().sum() < 0.7:
-        front = (back + 0.5) % 1.0
-    noise = torch.randn(3, SIZE, SIZE, generator=generator) * 0.06
+    front, back = 0.45 + 0.55 * torch.rand(3, 1, 1, generator=generator), 0.35 * torch.rand(3, 1, 1, generator=generator)
+    noise = torch.randn(3, SIZE, SIZE, generator=generator) * 0.08
     return (shape * front + (1 - shape) * back + noise).clamp(0, 1)
 
 
@@ -136,11 +134,11 @@ def main():
         chosen = torch.randint(0, len(seen), (64,), device=device)
         shift = torch.randint(-3, 4, (2,)).tolist()
         return torch.roll(seen[chosen], shift, (2, 3)), labels[chosen]
-    train(network, torch.optim.AdamW(network.parameters(), lr=3e-3), turned, 100, "how far turned")
+    train(network, torch.optim.AdamW(network.parameters(), lr=3e-3), turned, 60, "how far turned")
     network[-1] = nn.Linear(network[-1].in_features, len(names)).to(device)
     body = [p for part in network[:-1] for p in part.parameters()]
     train(network, torch.optim.AdamW([{"params": body, "lr": 1e-3}, {"params": network[-1].parameters(), "lr": 1e-2}]),
-          labelled, 150, "the classes")
+          labelled, 60, "the classes")
     network.eval()
     with torch.no_grad():
         found = network(x[held_out].to(device)).argmax(1).cpu()

