@@ -1,6 +1,6 @@
 """test_mps.py of PyTorch's own repository, of the version that is installed: counts what passes on "mps".
 
-    mps_suite.py FILE [--only PATTERN] [--jobs N] [--seconds N] [--list FILE]
+    mps_suite.py FILE [--only PATTERN] [--again LIST] [--jobs N] [--seconds N] [--list FILE]
 
 FILE is test/test_mps.py of the release's sources (scripts/torch-tests.sh --get has it of Debian's). A Mac's
 answers to `sysctl -n hw.memsize` and platform.mac_ver() are put in its way; nothing in it is changed. Tests run
@@ -58,7 +58,8 @@ def run_some(path, names, seconds):
 
         def say(self, what, error=None):
             if self.said is None or what in ("failed", "error"):
-                self.said = what, str(error[1]).strip() if error else "", error[0].__name__ if error else ""
+                first = (error[1].__cause__ or error[1]) if error else ""
+                self.said = what, str(first).strip(), type(first).__name__ if error else ""
 
         def addSuccess(self, test):
             self.say("passed")
@@ -121,6 +122,14 @@ class Runner:
         return [n for n in out.splitlines() if fnmatch.fnmatch(n, self.a.only or "*") and
                 (self.a.only or not any(fnmatch.fnmatch(n, large) for large in TOO_LARGE))]
 
+    def failed_before(self):
+        """What did not fail then counts as it did."""
+        lines = [line.rstrip("\n").split("\t") for line in open(self.a.again)]
+        for what, name, seconds, why in lines:
+            if what not in ("failed", "crashed"):
+                self.note(name, what, seconds, why)
+        return [name for what, name, *_ in lines if what in ("failed", "crashed")]
+
     def note(self, name, what, seconds, why):
         self.results[name] = what, why
         if self.report:
@@ -152,7 +161,8 @@ class Runner:
                 self.todo.appendleft(some[done + 1:])
 
     def run(self):
-        names = self.names()
+        names = self.failed_before() if self.a.again else self.names()
+        self.before = len(self.results)
         self.todo.extend(names[n:n + A_PROCESS] for n in range(0, len(names), A_PROCESS))
         import threading
         lock = threading.Lock()
@@ -166,7 +176,7 @@ class Runner:
                     process, some = self.running.pop()
                 self.finish(process, some)
                 counts = collections.Counter(w for w, _ in self.results.values())
-                print(f"{len(self.results)} of {len(names)}: {dict(counts)}", flush=True)
+                print(f"{len(self.results)} of {self.before + len(names)}: {dict(counts)}", flush=True)
         workers = [threading.Thread(target=work) for _ in range(self.a.jobs)]
         for w in workers:
             w.start()
@@ -178,6 +188,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("file")
     p.add_argument("--only", help="tests whose name, Class.test, is like this: TestNNMPS.*")
+    p.add_argument("--again", metavar="LIST", help="what --list wrote: only what failed then")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--seconds", type=int, default=60, help="of one test")
     p.add_argument("--list", help="a file that gets a line for each test")

@@ -151,3 +151,8 @@ static inline float gelu_tanh_slope(float x)
     float inner = 0.79788456f * (x + 0.044715f * x * x * x), t = tanh(inner);
     return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * 0.79788456f * (1 + 3 * 0.044715f * x * x);
 }
+static inline float mish_slope(float x)
+{
+    float t = tanh(x > 20 ? x : log1plus(exp(x)));
+    return t + x * (1 - t * t) / (1 + exp(-x));
+}

@@ -121,7 +121,7 @@ bool scatter_rule_out(const Tensor &self, int64_t dim, const Tensor &index, cons
 bool scatter_number_rule_out(const Tensor &self, int64_t dim, const Tensor &index, const Scalar &value, c10::string_view rule,
     const Tensor &out)
 {
-    Tensor one = empty_like_sizes({1}, out.scalar_type());
+    Tensor one = empty_like_sizes({}, out.scalar_type());
     return scatter_rule_out(self, dim, index, one.fill_(value).expand(index.sizes()), rule, out);
 }
 
@@ -171,7 +171,7 @@ bool scatter_reduce_out(const Tensor &self, int64_t dim, const Tensor &index, co
     scatter(out, dim, index, source, rule == "sum" || is_mean ? ABX_TORCH_ADD : rule == "prod" ? ABX_TORCH_MULTIPLY
             : rule == "amax" ? ABX_TORCH_LARGER : ABX_TORCH_SMALLER);
     if (is_mean && index.numel()) {
-        Tensor count = empty_like_sizes(out.sizes(), out.scalar_type()), one = empty_like_sizes({1}, out.scalar_type());
+        Tensor count = empty_like_sizes(out.sizes(), out.scalar_type()), one = empty_like_sizes({}, out.scalar_type());
         count.fill_(1);
         if (!include_self)
             scatter(count, dim, index, Tensor(), ABX_TORCH_SET_NUMBER, 0);
@@ -235,6 +235,13 @@ Tensor &index_out(const Tensor &self, const c10::List<std::optional<Tensor>> &in
     }
     iter.finish();
     return out;
+}
+
+// torch's own would ask the meta function, which finds what masks leave, once more.
+Tensor index(const Tensor &self, const c10::List<std::optional<Tensor>> &indices)
+{
+    Tensor out = empty_like_sizes({0}, self.scalar_type());
+    return index_out(self, indices, out);
 }
 
 Tensor &index_put_impl(Tensor &self, const c10::List<std::optional<Tensor>> &indices, const Tensor &values,
