@@ -9,6 +9,10 @@
 
 #define SPIN_MIN_NS 2000u
 #define SPIN_MAX_NS 50000u
+/* Where there are processors enough: to be woken takes up to 30 us, which a copy of 100 us on a GPU
+ * shows. */
+#define SPIN_LONG_NS 400000u
+#define SPIN_LONG_CPUS 8u
 #define UNRUNG_BYTES 16384u /* records that wait for a reason to wake the host, at most */
 
 void abx_client_ring_doorbell(struct abx_client *client)
@@ -248,24 +252,39 @@ uint64_t abx_client_queue_completed(const struct abx_client_queue *queue)
     return atomic_load_explicit(&queue->client->host->completed[queue->slot], memory_order_acquire);
 }
 
-/* A wait that spun in vain made its thread slower for nothing: spin less next time, more again when
- * the answer came while spinning. */
-static void adapt(struct abx_client_queue *queue, bool hit)
+static uint32_t longest_spin(uint64_t now)
+{
+    return abx_processors() >= SPIN_LONG_CPUS && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_MAX_NS;
+}
+
+/* As long as waits take of late, where that is not too long: one that spins in vain makes its
+ * thread slower for nothing. */
+static void adapt(struct abx_client_queue *queue, uint64_t now, uint64_t took)
 {
     uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
-    spin = hit ? spin + spin / 4 : spin - spin / 8;
-    spin = spin < SPIN_MIN_NS ? SPIN_MIN_NS : spin > SPIN_MAX_NS ? SPIN_MAX_NS : spin;
+    uint32_t longest = longest_spin(now);
+    spin -= spin / 8;
+    if (took < longest && spin < took + took / 4)
+        spin = (uint32_t)(took + took / 4);
+    spin = spin < SPIN_MIN_NS ? SPIN_MIN_NS : spin > longest ? longest : spin;
     atomic_store_explicit(&queue->spin_ns, spin, memory_order_relaxed);
 }
 
 static bool spin_until(struct abx_client_queue *queue, uint64_t sequence, uint64_t deadline)
 {
+    uint64_t before = 0;
     for (unsigned i = 1;; i++) {
         if (abx_client_queue_completed(queue) >= sequence)
             return true;
         abx_cpu_relax();
-        if (i % 16 == 0 && abx_now_ns() >= deadline)
+        if (i % 16)
+            continue;
+        uint64_t now = abx_now_ns();
+        if (now >= deadline)
             return false;
+        if (before)
+            abx_looked(before, now);
+        before = now;
     }
 }
 
@@ -274,10 +293,14 @@ static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uin
 {
     struct abx_client *client = queue->client;
     atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
-    bool hit = spin_until(
-            queue, sequence, start + atomic_load_explicit(&queue->spin_ns, memory_order_relaxed));
-    adapt(queue, hit);
-    if (!hit)
+    uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
+    if (spin > SPIN_MAX_NS && longest_spin(start) == SPIN_MAX_NS)
+        spin = SPIN_MAX_NS;
+    bool hit = spin_until(queue, sequence, start + spin);
+    if (hit) {
+        uint64_t now = abx_now_ns();
+        adapt(queue, now, now - start);
+    } else
         atomic_fetch_add_explicit(&client->wait_sleeps, 1, memory_order_relaxed);
     return hit;
 }
@@ -289,7 +312,8 @@ int abx_client_queue_wait(
         return 0;
     struct abx_client *client = queue->client;
     uint64_t start = abx_now_ns();
-    if (!(flags & ABX_WAIT_BACKGROUND) && wait_spinning(queue, sequence, start))
+    bool spins = !(flags & ABX_WAIT_BACKGROUND);
+    if (spins && wait_spinning(queue, sequence, start))
         return 0;
     if (flags & ABX_WAIT_SOON && !abx_crowded(start) &&
             spin_until(queue, sequence, start + SPIN_MAX_NS))
@@ -297,8 +321,12 @@ int abx_client_queue_wait(
     const _Atomic uint64_t *word = &client->host->completed[queue->slot];
     for (;;) {
         uint64_t done = atomic_load_explicit(word, memory_order_acquire);
-        if (done >= sequence)
+        if (done >= sequence) {
+            uint64_t now = abx_now_ns();
+            if (spins)
+                adapt(queue, now, now - start);
             return 0;
+        }
         int64_t left = timeout_ns < 0 ? -1 : timeout_ns - (int64_t)(abx_now_ns() - start);
         if (timeout_ns >= 0 && left <= 0)
             return -ETIMEDOUT;

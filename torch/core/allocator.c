@@ -3,7 +3,8 @@
  * own, which abx_torch_empty_cache() gives back.
  *
  * A freed block may still be in use by launched work. That is harmless: what takes it next is
- * launched later, and the processor asks abx_torch_is_idle() before it writes. */
+ * launched later, and the processor asks abx_torch_is_idle() before it writes. On a GPU with memory
+ * of its own blocks are there, and the processor's bytes go through a ring (staging.c). */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -34,22 +35,24 @@ static unsigned bucket_of(size_t size, size_t *ret_size)
     return bucket + (unsigned)over;
 }
 
-static id new_buffer(size_t size)
+id allocator_new_buffer(size_t size, bool is_private, char **ret_data)
 {
-    id buffer = metal_new_buffer(core.device, size);
-    if (buffer)
-        core.counts.held += size;
+    id buffer = metal_new_buffer(core.device, size, is_private);
+    if (!buffer)
+        return NULL;
+    core.counts.held += size;
+    *ret_data = is_private ? (char *)(uintptr_t)metal_buffer_address(buffer)
+                           : metal_buffer_contents(buffer);
     return buffer;
 }
 
 static bool place_small(struct abx_torch_block *b)
 {
     if (!segment.buffer || SEGMENT - segment.used < b->size) {
-        id buffer = new_buffer(SEGMENT);
+        id buffer = allocator_new_buffer(SEGMENT, !core.shares_memory, &segment.data);
+        segment.buffer = buffer; /* the last one's rest is lost: at most a small block */
         if (!buffer)
             return false;
-        segment.buffer = buffer; /* the last one's rest is lost: at most a small block */
-        segment.data = metal_buffer_contents(buffer);
         segment.used = 0;
     }
     b->buffer = segment.buffer;
@@ -61,8 +64,7 @@ static bool place_small(struct abx_torch_block *b)
 
 static bool place_large(struct abx_torch_block *b)
 {
-    b->buffer = new_buffer(b->size);
-    b->data = b->buffer ? metal_buffer_contents(b->buffer) : NULL;
+    b->buffer = allocator_new_buffer(b->size, !core.shares_memory, &b->data);
     return b->buffer;
 }
 

@@ -17,8 +17,9 @@ extern "C" {
 #endif
 #define ABX_TORCH_API __attribute__((visibility("default")))
 
-/* Memory of the device that the processor sees, too. `last_use` is the number of the last batch
- * that has it; batches end in order. */
+/* Memory of the device. Where that is the processor's too (abx_torch_shares_memory()), `data` is
+ * where the processor sees it; else it is the kernels' address, and nothing here may follow it.
+ * `last_use` is the number of the last batch that has it; batches end in order. */
 struct abx_torch_block {
     char *data;
     size_t size;
@@ -72,9 +73,16 @@ ABX_TORCH_API void abx_torch_commit(void);
 ABX_TORCH_API int abx_torch_wait(uint64_t batch);
 /* Whether the processor may write the block now. */
 ABX_TORCH_API bool abx_torch_is_idle(const struct abx_torch_block *block);
+/* Whether the processor has the device's memory: with a discrete GPU it does not. */
+ABX_TORCH_API bool abx_torch_shares_memory(void);
 /* Bytes of the processor's memory into the block, after all that was launched before; `from` may
- * change as soon as this returns. Waits for nothing. */
+ * change as soon as this returns. Waits for nothing but room. */
 ABX_TORCH_API int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size);
+/* The other way: waits for what was launched before. */
+ABX_TORCH_API int abx_torch_download(void *to, struct abx_torch_operand from, size_t size);
+/* Within the device; waits for nothing. */
+ABX_TORCH_API int abx_torch_copy(
+        struct abx_torch_operand to, struct abx_torch_operand from, size_t size);
 
 ABX_TORCH_API void abx_torch_get_counts(struct abx_torch_counts *ret_counts);
 

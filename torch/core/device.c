@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 struct core core;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -65,6 +64,7 @@ static int open_device(void)
     if (!core.queue)
         return core_fail(ENODEV, "there is no Metal device here");
     core.counts.limit = metal_working_set(core.device);
+    core.shares_memory = metal_has_unified_memory(core.device);
     return 0;
 }
 
@@ -79,13 +79,20 @@ int abx_torch_open(void)
     return r;
 }
 
-#define GROUPS_WANTED 16 /* that several processors share */
+/* Threads of a group at most, and groups that there should be: several processors share them. A
+ * discrete GPU has a hundred, and each takes several groups, best of middling size. */
+#define GROUP_MOST 1024
+#define GROUPS_WANTED 16
+#define DISCRETE_GROUP_MOST 256
+#define DISCRETE_GROUPS_WANTED 256
 
-/* 1024 threads at most, fewer where there would be few groups, more along x than along y and z. */
+/* Fewer threads where there would be few groups, more along x than along y and z. */
 static struct metal_size choose_group(const size_t *grid, unsigned long width)
 {
-    unsigned long most = width < 1024 ? width : 1024;
-    while (most > 64 && grid[0] * grid[1] * grid[2] < most * GROUPS_WANTED)
+    unsigned long limit = core.shares_memory ? GROUP_MOST : DISCRETE_GROUP_MOST;
+    unsigned long wanted = core.shares_memory ? GROUPS_WANTED : DISCRETE_GROUPS_WANTED;
+    unsigned long most = width < limit ? width : limit;
+    while (most > 64 && grid[0] * grid[1] * grid[2] < most * wanted)
         most /= 2;
     struct metal_size group = {grid[0] < most ? grid[0] : most, 1, 1};
     while (group.width * group.height * 2 <= most && group.height < grid[1] && group.height < 64)
@@ -96,7 +103,7 @@ static struct metal_size choose_group(const size_t *grid, unsigned long width)
     return group;
 }
 
-static int launch(const struct abx_torch_launch *l)
+int core_launch(const struct abx_torch_launch *l)
 {
     unsigned long width;
     id pipeline = kernel_find(l->library, l->function, l->constants, l->constant_count, &width);
@@ -129,7 +136,7 @@ int abx_torch_run(const struct abx_torch_launch *l)
             l->parameter_size > ABX_TORCH_MAX_PARAMETERS)
         return core_fail(E2BIG, "a launch of '%s' has too many operands", l->library);
     core_lock();
-    int r = is_forked_child ? fail_in_child() : launch(l);
+    int r = is_forked_child ? fail_in_child() : core_launch(l);
     core_unlock();
     return r;
 }
@@ -171,43 +178,6 @@ bool abx_torch_is_idle(const struct abx_torch_block *block)
     bool idle = batch_has_ended(block->last_use);
     core_unlock();
     return idle;
-}
-
-/* Through memory that no launched work has. */
-static int upload_staged(struct abx_torch_operand to, const void *from, size_t size)
-{
-    struct abx_torch_block *staging = allocator_take(size);
-    if (!staging)
-        return core_fail(ENOMEM, "out of memory");
-    int r = batch_has_ended(staging->last_use) ? 0 : batch_wait(staging->last_use);
-    memcpy(staging->data, from, size);
-    struct abx_torch_operand operands[] = {to, {staging, staging->data}};
-    uint64_t bytes = size;
-    struct abx_torch_launch l = {.library = "bytes",
-            .function = "copy_bytes",
-            .parameters = &bytes,
-            .parameter_size = sizeof bytes,
-            .operands = operands,
-            .operand_count = 2,
-            .grid = {(size + 15) / 16, 1, 1}};
-    if (r == 0)
-        r = launch(&l);
-    allocator_return(staging);
-    return r;
-}
-
-int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size)
-{
-    int r = 0;
-    core_lock();
-    if (is_forked_child)
-        r = fail_in_child();
-    else if (batch_has_ended(to.block->last_use))
-        memcpy(to.data, from, size);
-    else
-        r = upload_staged(to, from, size);
-    core_unlock();
-    return r;
 }
 
 void abx_torch_get_counts(struct abx_torch_counts *ret_counts)

@@ -9,7 +9,8 @@
 struct core {
     id device, queue;
     struct abx_torch_counts counts;
-    bool waits_each; /* for each launch, as a profiler may ask */
+    bool waits_each;    /* for each launch, as a profiler may ask */
+    bool shares_memory; /* with the processor */
 };
 extern struct core core;
 
@@ -23,7 +24,9 @@ int core_check(void);
 /* Sets the calling thread's sentence; returns `error`. */
 int core_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* As abx_torch_run(), a product by the device's library. */
+/* As abx_torch_run(). */
+int core_launch(const struct abx_torch_launch *launch);
+/* As abx_torch_run(), and with the lock not held, a product by the device's library. */
 int core_run_product(const struct metal_product *product, const struct abx_torch_operand *operands,
         unsigned count);
 
@@ -51,6 +54,7 @@ int kernel_add_library_file(const char *name, const char *path);
 id kernel_library(const char *name);
 
 /* allocator.c */
+id allocator_new_buffer(size_t size, bool is_private, char **ret_data);
 struct abx_torch_block *allocator_take(size_t size);
 void allocator_return(struct abx_torch_block *block);
 

@@ -13,7 +13,8 @@ extern id MTLCreateSystemDefaultDevice(void);
 extern void *objc_autoreleasePoolPush(void);
 extern void objc_autoreleasePoolPop(void *pool);
 
-#define INT_TYPE 29 /* MTLDataTypeInt */
+#define INT_TYPE 29    /* MTLDataTypeInt */
+#define PRIVATE 0x20ul /* MTLResourceStorageModePrivate */
 
 #define SELECTORS(X)                                                                               \
     X(alloc, "alloc")                                                                              \
@@ -26,7 +27,9 @@ extern void objc_autoreleasePoolPop(void *pool);
     X(newQueue, "newCommandQueue")                                                                 \
     X(newBuffer, "newBufferWithLength:options:")                                                   \
     X(contents, "contents")                                                                        \
+    X(gpuAddress, "gpuAddress")                                                                    \
     X(workingSet, "recommendedMaxWorkingSetSize")                                                  \
+    X(unifiedMemory, "hasUnifiedMemory")                                                           \
     X(setFastMath, "setFastMathEnabled:")                                                          \
     X(newLibrary, "newLibraryWithSource:options:error:")                                           \
     X(setConstant, "setConstantValue:type:atIndex:")                                               \
@@ -118,14 +121,25 @@ id metal_new_queue(id device)
     return send(device, S(newQueue));
 }
 
-id metal_new_buffer(id device, size_t length)
+id metal_new_buffer(id device, size_t length, bool is_private)
 {
-    return SEND(id, (id, SEL, unsigned long, unsigned long))(device, S(newBuffer), length, 0);
+    return SEND(id, (id, SEL, unsigned long, unsigned long))(
+            device, S(newBuffer), length, is_private ? PRIVATE : 0);
 }
 
 void *metal_buffer_contents(id buffer)
 {
     return SEND(void *, (id, SEL))(buffer, S(contents));
+}
+
+uint64_t metal_buffer_address(id buffer)
+{
+    return SEND(uint64_t, (id, SEL))(buffer, S(gpuAddress));
+}
+
+bool metal_has_unified_memory(id device)
+{
+    return SEND(BOOL, (id, SEL))(device, S(unifiedMemory));
 }
 
 uint64_t metal_working_set(id device)

@@ -15,9 +15,12 @@ struct metal_size {
 /* Objects from metal_new_*() and metal_command_buffer() are owned by the caller. */
 id metal_new_device(void);
 id metal_new_queue(id device);
-id metal_new_buffer(id device, size_t length);
+/* Private: the processor does not see it. */
+id metal_new_buffer(id device, size_t length, bool is_private);
 void *metal_buffer_contents(id buffer);
+uint64_t metal_buffer_address(id buffer);
 uint64_t metal_working_set(id device);
+bool metal_has_unified_memory(id device);
 /* NULL: `message` (of `size` bytes) says why. */
 id metal_new_library(id device, const char *source, char *message, size_t size);
 id metal_new_library_of_file(id device, const char *path, char *message, size_t size);

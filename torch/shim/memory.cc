@@ -123,6 +123,7 @@ struct Allocator final : DeviceAllocator {
     c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
     void copy_data(void *to, const void *from, std::size_t size) const override
     {
+        TORCH_CHECK(abx_torch_shares_memory(), "this device's memory is its own: bytes without a tensor are not copied");
         check(abx_torch_wait(UINT64_MAX));
         std::memcpy(to, from, size);
     }
@@ -187,8 +188,28 @@ static Tensor alias(const Tensor &tensor)
     return made;
 }
 
+// Bytes from its first element to its last.
+static size_t extent_of(const Tensor &tensor)
+{
+    return at::detail::computeStorageNbytes(tensor.sizes(), tensor.strides(), tensor.itemsize());
+}
+
+// As it lies there, with what lies between its elements.
+static Tensor read(const Tensor &tensor)
+{
+    Tensor made = at::detail::empty_strided_cpu(tensor.sizes(), tensor.strides(), tensor.scalar_type());
+    check(abx_torch_download(made.mutable_data_ptr(), operand_of(tensor), extent_of(tensor)));
+    made._set_conj(tensor.is_conj());
+    made._set_neg(tensor.is_neg());
+    return made;
+}
+
 Tensor on_processor(const Tensor &tensor)
 {
+    if (!abx_torch_shares_memory()) {
+        bool far = extent_of(tensor) > 2 * tensor.nbytes() && knows(tensor.scalar_type()) && !tensor.is_neg();
+        return read(far ? tensor.contiguous() : tensor);
+    }
     check(abx_torch_wait(block_of(tensor)->last_use));
     return alias(tensor);
 }
@@ -197,6 +218,8 @@ Tensor on_processor(const Tensor &tensor)
 Tensor bytes_on_processor(const Tensor &bytes)
 {
     block_of(bytes);
+    TORCH_CHECK(abx_torch_shares_memory(), "this device has memory of its own, which the processor does not see: "
+        "copy the tensor with .cpu()");
     auto *kept = new Tensor(bytes);
     c10::Storage storage(c10::Storage::use_byte_size_t{}, bytes.storage().nbytes(),
         c10::DataPtr(const_cast<void *>(bytes.storage().data()), kept,
@@ -267,8 +290,7 @@ static void grow_storage(const Tensor &self, size_t wanted)
     c10::DataPtr grown = allocator()->allocate(wanted);
     if (storage->nbytes()) {
         abx_torch_block *from = static_cast<abx_torch_block *>(storage->data_ptr().get_context());
-        check(abx_torch_wait(from->last_use));
-        check(abx_torch_upload({static_cast<abx_torch_block *>(grown.get_context()), grown.get()}, from->data,
+        check(abx_torch_copy({static_cast<abx_torch_block *>(grown.get_context()), grown.get()}, {from, from->data},
             storage->nbytes()));
     }
     storage->set_data_ptr_noswap(std::move(grown));
@@ -340,9 +362,11 @@ static void copy_on_device(Tensor &self, const Tensor &source)
         // What is not 0 becomes true, 0.5 as well.
         iterate(iter, "e_copy", {}, self.scalar_type() == at::kBool ? source.scalar_type() : self.scalar_type());
     } else {
-        Tensor to = on_processor(self);
+        Tensor to = abx_torch_shares_memory() ? on_processor(self) : read(self);
         check(abx_torch_wait(UINT64_MAX));
         to.copy_(on_processor(source));
+        if (!abx_torch_shares_memory())
+            check(abx_torch_upload(operand_of(self), to.const_data_ptr(), extent_of(self)));
     }
 }
 
@@ -371,6 +395,17 @@ static void copy_to_device(Tensor &self, const Tensor &source)
     copy_on_device(self, staged);
 }
 
+static void copy_to_processor(Tensor &self, const Tensor &source)
+{
+    bool same = self.is_cpu() && self.scalar_type() == source.scalar_type() && self.sizes() == source.sizes() &&
+        self.strides() == source.strides() && self.is_non_overlapping_and_dense() &&
+        self.is_conj() == source.is_conj() && self.is_neg() == source.is_neg();
+    if (same)
+        check(abx_torch_download(self.mutable_data_ptr(), operand_of(source), self.nbytes()));
+    else
+        self.copy_(on_processor(source));
+}
+
 static Tensor &copy(Tensor &self, const Tensor &source, bool)
 {
     count_native("aten::copy_");
@@ -381,7 +416,7 @@ static Tensor &copy(Tensor &self, const Tensor &source, bool)
     } else if (self.is_mps()) {
         copy_to_device(self, source);
     } else {
-        self.copy_(on_processor(source));
+        copy_to_processor(self, source);
     }
     return self;
 }
