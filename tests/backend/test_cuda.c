@@ -350,7 +350,7 @@ static int test_matrices(void)
     struct abx_device_info info;
     CHECK(make_world(&w) == 0);
     CUDA->device->info(w.device, &info);
-    CHECK(info.operations == ABX_OPERATION_MATRIX_MULTIPLY);
+    CHECK(info.operations & ABX_OPERATION_MATRIX_MULTIPLY);
     memset(w.shared, 1, 2 * PAGE);
     CHECK(multiply(&w, 4, ABX_ELEMENT_FLOAT32, false) == 0);
     CHECK(w.shared[PAGE - 1] == 1 && w.shared[PAGE] == 42);
@@ -473,6 +473,35 @@ static int test_side_by_side(void)
             batch_finish(&b);
             CHECK(graphs() == (round > 0) && (!round || waves() == tests[t].waves));
         }
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* Times are the processor's, from the first on, also where the GPU's clock runs off. */
+static int test_timestamps(void)
+{
+    struct world w;
+    CHECK(make_world(&w) == 0);
+    launches(50);
+    for (int round = 0; round < 20; round++) {
+        struct batch b;
+        volatile uint64_t *times = (volatile uint64_t *)(void *)w.shared;
+        uint64_t before = abx_now_ns();
+        batch_init(&b);
+        for (unsigned i = 0; i < 3; i++) {
+            struct abx_exec_timestamp *t = batch_add(&b, ABX_EXEC_TIMESTAMP, sizeof *t);
+            t->to = w.import;
+            t->offset = 8 * i;
+            add_dispatches(&b, &w, 2);
+        }
+        batch_submit(&b, w.queue, CUDA);
+        CHECK(batch_wait(&b) == 0 && b.submission.result.kernels == 6);
+        batch_finish(&b);
+        uint64_t after = abx_now_ns(), slack = after - before;
+        CHECK(times[0] < times[1] && times[1] < times[2]);
+        CHECK(times[0] > before - slack && times[2] < after + slack);
+    }
     end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
@@ -652,10 +681,10 @@ int main(void)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
-            {"side_by_side", test_side_by_side}, {"grids", test_grids}, {"endless", test_endless},
-            {"endless_long", test_endless_long}, {"fault", test_fault},
-            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
-            {"losses", test_losses}};
+            {"side_by_side", test_side_by_side}, {"timestamps", test_timestamps},
+            {"grids", test_grids}, {"endless", test_endless}, {"endless_long", test_endless_long},
+            {"fault", test_fault}, {"out_of_memory", test_out_of_memory},
+            {"refusals", test_refusals}, {"losses", test_losses}};
     char why[192], names[2][64];
     int bad = 0;
     CHECK(CUDA->usable(why, sizeof why) == 0 && CUDA->prepare(why, sizeof why) == 0);

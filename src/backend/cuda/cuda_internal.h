@@ -75,9 +75,13 @@ struct abx_device {
     bool closing;
     struct lt_handle *matrices; /* matrix.c; NULL: there is no library for them */
     uint32_t spin_ns;
+    abx_cu_module clock_module; /* clock.c */
+    abx_cu_function clock;
+    _Atomic int64_t clock_more; /* CLOCK_MONOTONIC is so much more than the GPU's */
 };
 #define ABX_CUDA_QUEUES (64u * 64u)
 #define ABX_CUDA_WORDS (2u * ABX_CUDA_QUEUES)
+#define ABX_CUDA_CLOCK_WORD ABX_CUDA_WORDS /* clock.c's, behind the queues': three numbers */
 
 /* To be called first on any thread that calls the driver. An error is seen in the next call. */
 static inline void abx_cuda_enter(const struct abx_device *device)
@@ -121,6 +125,9 @@ int abx_cuda_file_renew(const struct abx_exec_resource *resource);
 void abx_cuda_matrix_prepare(void);
 void abx_cuda_matrix_open(struct abx_device *device);
 void abx_cuda_matrix_close(struct abx_device *device);
+
+/* clock.c */
+int abx_cuda_clock_open(struct abx_device *device);
 
 /* pipeline.c */
 extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;

@@ -102,6 +102,8 @@ static void close_device(struct abx_device *device)
     abx_cuda_memory_close(device);
     if (device->context)
         abx_cuda_matrix_close(device);
+    if (device->clock_module)
+        (void)abx_cu.module_unload(device->clock_module);
     if (device->context)
         (void)abx_cu.context_destroy(device->context);
     pthread_cond_destroy(&device->import_wake);
@@ -113,12 +115,12 @@ static void close_device(struct abx_device *device)
 static int open_words(struct abx_device *device)
 {
     void *words = NULL;
-    int result = abx_cu.host_alloc(
-            &words, ABX_CUDA_WORDS * sizeof *device->words, ABX_CU_HOST_PORTABLE_MAPPED);
+    const size_t bytes = (ABX_CUDA_WORDS + 8) * sizeof *device->words;
+    int result = abx_cu.host_alloc(&words, bytes, ABX_CU_HOST_PORTABLE_MAPPED);
     if (result)
         return abx_cuda_errno(result);
     device->words = words;
-    memset(words, 0, ABX_CUDA_WORDS * sizeof *device->words);
+    memset(words, 0, bytes);
     return abx_cuda_errno(abx_cu.host_address(&device->words_address, words, 0));
 }
 
@@ -188,6 +190,8 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     if (r == 0)
         r = warm_up(device);
     if (r == 0)
+        r = abx_cuda_clock_open(device);
+    if (r == 0)
         abx_cuda_matrix_open(device);
     if (r < 0) {
         close_device(device);
@@ -222,7 +226,9 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->apple_family = 7;
     info->metal3 = 1;
     info->addresses = ABX_ADDRESS_GUEST;
-    info->operations = device->matrices ? ABX_OPERATION_MATRIX_MULTIPLY : 0;
+    info->operations = ABX_OPERATION_TIMESTAMP;
+    if (device->matrices)
+        info->operations |= ABX_OPERATION_MATRIX_MULTIPLY;
 }
 
 static const struct abx_device_ops device_ops = {

@@ -52,8 +52,10 @@ static void act(struct abx_queue *q, const struct abx_cuda_mark *m)
 {
     if (m->kind == ABX_CUDA_MARK_SIGNAL)
         q->device->config.events->signal(m->event, m->value);
-    else if (m->kind == ABX_CUDA_MARK_DONE)
+    else if (m->kind == ABX_CUDA_MARK_DONE) {
+        abx_cuda_clock_look(q);
         finish(q, m->submission, ABX_EXEC_OK);
+    }
 }
 
 bool abx_cuda_mark(

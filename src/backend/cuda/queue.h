@@ -102,6 +102,10 @@ struct abx_queue {
     uint32_t commands;   /* the same, counted */
     size_t looked_until; /* dispatches below this are no replay */
     struct abx_cuda_replay *replays;
+    /* clock.c */
+    volatile uint64_t *clock_seen; /* two numbers that the device writes */
+    abx_cu_address clock_address;
+    uint64_t clock_number, clock_looked, clock_issued_ns;
     /* matrix.c */
     struct abx_cuda_product *products;
     abx_cu_address workspace;
@@ -149,6 +153,10 @@ void abx_cuda_replay_close(struct abx_queue *q);
 /* matrix.c: the next command, a product. */
 enum abx_cuda_step abx_cuda_multiply(struct abx_queue *q, const struct abx_exec_matrix_multiply *c);
 void abx_cuda_matrix_queue_close(struct abx_queue *q);
+
+/* clock.c: the next command, a timestamp. */
+enum abx_cuda_step abx_cuda_timestamp(struct abx_queue *q, const struct abx_exec_timestamp *c);
+void abx_cuda_clock_look(struct abx_queue *q);
 
 /* Its words are in place before anything is issued. */
 int abx_cuda_submit_open(struct abx_queue *q);

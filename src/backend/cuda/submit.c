@@ -482,8 +482,8 @@ enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_com
     }
     case ABX_EXEC_MATRIX_MULTIPLY:
         return abx_cuda_multiply(q, (const struct abx_exec_matrix_multiply *)c);
-    case ABX_EXEC_TIMESTAMP: /* not among the operations */
-        return refuse(q, ABX_EXEC_NOT_PERMITTED);
+    case ABX_EXEC_TIMESTAMP:
+        return abx_cuda_timestamp(q, (const struct abx_exec_timestamp *)c);
     case ABX_EXEC_BARRIER:
     case ABX_EXEC_WAIT_FENCE:
     case ABX_EXEC_UPDATE_FENCE:
@@ -500,7 +500,9 @@ int abx_cuda_submit_open(struct abx_queue *q)
         return abx_cuda_errno(result);
     q->staging = host;
     q->read = (uint32_t *)(q->staging + ABX_CUDA_STAGING_BYTES);
+    q->clock_seen = (uint64_t *)(q->staging + ABX_CUDA_STAGING_BYTES + 32);
     result = abx_cu.host_address(&q->read_address, q->read, 0);
+    q->clock_address = q->read_address + 32;
     if (!result)
         result = abx_cu.alloc(&q->staging_address, ABX_CUDA_STAGING_BYTES);
     return abx_cuda_errno(result);
