@@ -10,8 +10,9 @@
 #include <string.h>
 
 #define COLUMNS_MOST (8u << 20) /* bytes of columns at a time: what caches hold */
-#define PLACES_FEW 256          /* of an image */
-#define GROUPS_MOST 4           /* as products */
+#define DISCRETE_COLUMNS_MOST (256u << 20)
+#define PLACES_FEW 256 /* of an image */
+#define GROUPS_MOST 4  /* as products */
 /* Threads side by side are a vector only where they are a multiple of it. */
 #define WIDER(x) (((size_t)(x) + 7) & ~(size_t)7)
 #define SUMMED ABX_TORCH_F32 /* the type of columns that are summed: not rounded before that */
@@ -25,6 +26,11 @@ struct parameters {
     int64_t column_image, column_row; /* strides of the columns' images and rows */
     int32_t part_rows, reserved;      /* see by_rows() */
 };
+
+static int64_t columns_most(void)
+{
+    return core.shares_memory ? COLUMNS_MOST : DISCRETE_COLUMNS_MOST;
+}
 
 static int64_t product_of(const int64_t *sizes)
 {
@@ -131,6 +137,10 @@ static int unfold(const struct part *t, bool fold)
     const int64_t *out = t->c->output.size + 2, *in = t->c->input.size + 2;
     size_t unfolded[3] = {(size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->rows * t->images)};
     size_t folded[3] = {WIDER(in[2]), (size_t)(in[0] * in[1]), (size_t)(t->p.channels * t->images)};
+    if (!fold && !core.shares_memory && t->p.window[1] < 8 && t->p.window[2] < 8) {
+        unfolded[2] = folded[2];
+        return launch("unfold_windows", t->c, &t->p, operands, 2, unfolded, 0);
+    }
     return launch(fold ? "fold" : "unfold", t->c, &t->p, operands, 2, fold ? folded : unfolded, 0);
 }
 
@@ -283,8 +293,8 @@ static int64_t by_rows(struct part *t)
 
 static bool is_by_rows(const struct part *t)
 {
-    return t->c->type == SUMMED && !t->merged && t->p.window[0] == 1 && t->p.in[0] == 1 &&
-           t->p.out[0] == 1 && t->p.window[1] > 1;
+    return core.shares_memory && t->c->type == SUMMED && !t->merged && t->p.window[0] == 1 &&
+           t->p.in[0] == 1 && t->p.out[0] == 1 && t->p.window[1] > 1;
 }
 
 static int unfold_rows(const struct part *t)
@@ -373,7 +383,7 @@ static int multiply_weight_rows(struct part *t, struct abx_torch_operand weight)
 /* `sums`: the weights are made. */
 static int in_rows(struct part *t, bool sums)
 {
-    int64_t image = by_rows(t), most = image ? COLUMNS_MOST / image : 1;
+    int64_t image = by_rows(t), most = image ? columns_most() / image : 1;
     int64_t images = most > t->p.batch ? t->p.batch : most ? most : 1;
     struct abx_torch_block *columns = abx_torch_allocate((size_t)(image * images));
     struct abx_torch_block *weight = allocate_weight(t->c);
@@ -412,7 +422,7 @@ static int in_parts(
     if (multiply != multiply_input && is_by_rows(&t))
         return in_rows(&t, sums);
     int64_t image = t.places * t.rows * core_size_of(SUMMED),
-            most = image ? COLUMNS_MOST / image : 1;
+            most = image ? columns_most() / image : 1;
     int64_t images = most > t.p.batch ? t.p.batch : most ? most : 1;
     t.merged |= sums && t.p.batch > 1;
     t.plain = !t.merged && is_plain(c);

@@ -103,6 +103,24 @@ static struct metal_size choose_group(const size_t *grid, unsigned long width)
     return group;
 }
 
+#define DISCRETE_THREADS ((size_t)1 << 19) /* what a large one runs at a time, twice */
+
+size_t core_row_threads(size_t rows, size_t count)
+{
+    size_t threads = 32;
+    while (!core.shares_memory && threads < 1024 && threads * 8 <= count &&
+            rows * threads < DISCRETE_THREADS)
+        threads *= 2;
+    return threads;
+}
+
+int core_each(size_t side, size_t all)
+{
+    if (core.shares_memory || all < DISCRETE_THREADS * 2 || side % 2)
+        return 1;
+    return side % 4 == 0 && all >= DISCRETE_THREADS * 4 ? 4 : 2;
+}
+
 int core_launch(const struct abx_torch_launch *l)
 {
     unsigned long width;

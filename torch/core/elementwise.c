@@ -108,6 +108,7 @@ static struct abx_torch_launch launch_of(const struct abx_torch_elementwise *e,
             .grid = {1, 1, 1}};
     for (unsigned d = 0; d < e->dims; d++)
         l.grid[d < 2 ? d : 2] *= e->size[d];
+    constants[7] = 1;
     if (is_turned(e))
         l.group[0] = l.group[1] = TURNED_SIDE, l.group[2] = 1;
     return l;
@@ -119,6 +120,9 @@ int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
     struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
     int32_t constants[8] = {0};
     struct abx_torch_launch l = launch_of(e, &p, operands, constants);
+    if (!l.group[0])
+        constants[7] = core_each(l.grid[0], l.grid[0] * l.grid[1] * l.grid[2]);
+    l.grid[0] /= (size_t)constants[7];
     l.function = abx_torch_is_float(e->common) ? "run_float"
                  : e->common == ABX_TORCH_I64  ? "run_long"
                                                : "run_int";

@@ -24,6 +24,12 @@ int core_check(void);
 /* Sets the calling thread's sentence; returns `error`. */
 int core_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Threads that share a row, of `rows` with `count` elements each: a SIMD-group, or on a discrete
+ * GPU more, so that there is work for all of it. */
+size_t core_row_threads(size_t rows, size_t count);
+/* Elements that a thread takes of a side of `side` elements, 1, 2 or 4, where a discrete GPU has
+ * `all` to do. */
+int core_each(size_t side, size_t all);
 /* As abx_torch_run(). */
 int core_launch(const struct abx_torch_launch *launch);
 /* As abx_torch_run(), and with the lock not held, a product by the device's library. */

@@ -1,4 +1,5 @@
 /* torch: launches of the kernels for softmax, losses and pooling. */
+#include "internal.h"
 #include "layers.h"
 
 #define SIMD 32
@@ -7,19 +8,20 @@ static int softmax(const struct abx_torch_softmax *s, const char *row, const cha
         const struct abx_torch_operand *operands, unsigned count)
 {
     uint32_t p[] = {s->outer, s->count, s->inner, 0};
-    int32_t constants[] = {s->to_type, s->from_type, s->is_log};
     bool rows = s->inner == 1;
+    size_t threads = core_row_threads(s->outer, s->count);
+    int32_t constants[8] = {s->to_type, s->from_type, s->is_log, [7] = (int32_t)threads};
     struct abx_torch_launch l = {.library = "softmax",
             .function = rows ? row : column,
             .constants = constants,
-            .constant_count = 3,
+            .constant_count = 8,
             .parameters = p,
             .parameter_size = sizeof p,
             .operands = operands,
             .operand_count = count,
-            .grid = {rows ? (size_t)s->outer * SIMD : s->inner, rows ? 1 : s->outer, 1}};
+            .grid = {rows ? (size_t)s->outer * threads : s->inner, rows ? 1 : s->outer, 1}};
     if (rows) {
-        l.group[0] = SIMD;
+        l.group[0] = threads;
         l.group[1] = l.group[2] = 1;
     }
     return abx_torch_run(&l);
@@ -44,18 +46,20 @@ int abx_torch_attend(const struct abx_torch_attention *a)
         int64_t mask[4];
     } p = {a->count, a->rows, a->heads, 0,
             {a->mask_stride[0], a->mask_stride[1], a->mask_stride[2], a->mask_stride[3]}};
-    int32_t constants[] = {a->type, a->mask.block != NULL, a->causal, a->mask_stride[3] == 1};
+    size_t rows = (size_t)a->batch * a->heads * a->rows, threads = core_row_threads(rows, a->count);
+    int32_t constants[8] = {a->type, a->mask.block != NULL, a->causal,
+            a->mask_stride[3] == 1, [7] = (int32_t)threads};
     struct abx_torch_operand operands[] = {a->to, a->scores, a->mask.block ? a->mask : a->scores};
     struct abx_torch_launch l = {.library = "softmax",
             .function = "attend",
             .constants = constants,
-            .constant_count = 4,
+            .constant_count = 8,
             .parameters = &p,
             .parameter_size = sizeof p,
             .operands = operands,
             .operand_count = 3,
-            .grid = {(size_t)a->batch * a->heads * a->rows * SIMD, 1, 1},
-            .group = {SIMD, 1, 1}};
+            .grid = {rows * threads, 1, 1},
+            .group = {threads, 1, 1}};
     return abx_torch_run(&l);
 }
 

@@ -37,9 +37,10 @@ static struct abx_torch_launch launch_of(const struct abx_torch_product *p,
     constants[0] = p->type;
     constants[1] = adds;
     constants[2] = p->to_type;
+    constants[3] = 1;
     return (struct abx_torch_launch){.library = "matrix",
             .constants = constants,
-            .constant_count = 3,
+            .constant_count = 4,
             .parameters = parameters,
             .parameter_size = sizeof *parameters,
             .operands = operands,
@@ -60,7 +61,7 @@ static int multiply_any(const struct abx_torch_product *p)
 {
     struct parameters parameters;
     struct abx_torch_operand operands[4];
-    int32_t constants[3];
+    int32_t constants[4];
     struct abx_torch_launch l = launch_of(p, &parameters, operands, constants);
     if (!p->rows || !p->columns)
         return 0;
@@ -130,10 +131,11 @@ static int spread(const struct abx_torch_product *p)
         return 0;
     struct parameters parameters;
     struct abx_torch_operand operands[4];
-    int32_t constants[3];
+    int32_t constants[4];
     struct abx_torch_launch l = launch_of(p, &parameters, operands, constants);
     l.function = "spread";
-    l.grid[0] = p->columns;
+    constants[3] = core_each(p->columns, (size_t)p->columns * p->rows * p->batches);
+    l.grid[0] = p->columns / (unsigned)constants[3];
     l.grid[1] = p->rows;
     l.grid[2] = p->batches;
     operands[1] = operands[2] = operands[3];

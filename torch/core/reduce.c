@@ -1,5 +1,6 @@
 /* torch: launches of reductions (kernels/reduce.metal around ops.toml's formulas). Where one result
  * has much to read, it is made in two steps: parts side by side, then the parts' results. */
+#include "internal.h"
 #include "tensor.h"
 
 #include <errno.h>
@@ -7,7 +8,10 @@
 
 #define MUCH (1u << 16) /* elements of a result that are worth two steps */
 #define PARTS 64        /* of a result in two steps */
-#define FEW_RESULTS 64  /* beyond that they are side by side by themselves */
+#define PARTS_MOST 1024 /* the same, on a discrete GPU */
+#define PART_LEAST 32   /* elements that a thread has of one there */
+#define THREADS_WANTED ((size_t)1 << 18)
+#define FEW_RESULTS 64 /* beyond that they are side by side by themselves */
 
 /* As kernels/reduce.metal has it. */
 struct parameters {
@@ -77,22 +81,23 @@ static int launch(const char *library, const struct parameters *p, const struct 
         int stage)
 {
     bool rows = s->is_row && p->part >= 32;
+    size_t threads = is_float ? core_row_threads((size_t)p->kept_count * p->parts, p->part) : 32;
     struct abx_torch_operand operands[] = {to->at, from->at};
-    int32_t constants[] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage,
+    int32_t constants[8] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage,
             (s->reduced <= 1 && p->reduced_stride[0] == 1) |
-                    (s->kept && p->from_stride[0] == 1 ? 2 : 0)};
+                    (s->kept && p->from_stride[0] == 1 ? 2 : 0),
+            [7] = (int32_t)threads};
     struct abx_torch_launch l = {.library = library,
             .function = is_float ? (rows ? "rows_float" : "columns_float")
                                  : (rows ? "rows_long" : "columns_long"),
             .constants = constants,
-            .constant_count = 6,
+            .constant_count = 8,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
             .operand_count = 2,
             .grid = {p->kept_count, p->parts, 1}};
     if (rows) {
-        size_t threads = 32; /* a SIMD-group */
         l.grid[0] = threads;
         l.grid[1] = p->kept_count;
         l.grid[2] = p->parts;
@@ -104,30 +109,45 @@ static int launch(const char *library, const struct parameters *p, const struct 
 
 /* `parts` results each, of which a second launch makes one. */
 static int in_two_steps(const char *library, struct parameters *p, const struct shape *s,
-        const struct abx_torch_tensor *to, const struct abx_torch_tensor *from, bool is_float)
+        const struct abx_torch_tensor *to, const struct abx_torch_tensor *from, bool is_float,
+        uint32_t parts)
 {
-    struct abx_torch_block *block = abx_torch_allocate((size_t)p->kept_count * PARTS * 8);
+    struct abx_torch_block *block = abx_torch_allocate((size_t)p->kept_count * parts * 8);
     if (!block)
         return -ENOMEM;
     struct abx_torch_tensor between = {
             .at = {block, block->data}, .type = is_float ? ABX_TORCH_F32 : ABX_TORCH_I64};
     struct parameters second = *p;
-    p->parts = PARTS;
-    p->part = (p->count + PARTS - 1) / PARTS;
-    int64_t stride = PARTS;
+    p->parts = parts;
+    p->part = (p->count + parts - 1) / parts;
+    int64_t stride = parts;
     for (unsigned d = 0; d < s->kept; d++) {
         p->to_stride[d] = second.from_stride[d] = stride;
         stride *= p->kept_size[d];
     }
     int r = launch(library, p, s, &between, from, is_float, 1);
-    second.reduced_size[0] = PARTS;
+    second.reduced_size[0] = parts;
     second.reduced_stride[0] = 1;
-    second.part = PARTS;
+    second.part = parts; /* its `count` stays: averages divide by it */
     struct shape t = {s->kept, 1, true};
     if (r == 0)
         r = launch(library, &second, &t, to, &between, is_float, 2);
     abx_torch_free(block);
     return r;
+}
+
+/* 1: in one step. */
+static uint32_t parts_of(const struct parameters *p, const struct shape *s, bool is_float)
+{
+    if (core.shares_memory)
+        return p->kept_count <= FEW_RESULTS && p->count >= MUCH ? PARTS : 1;
+    size_t threads = !s->is_row || p->count < 32 ? 1
+                     : is_float                  ? core_row_threads(p->kept_count, p->count)
+                                                 : 32;
+    size_t parts = THREADS_WANTED / (p->kept_count * threads + 1),
+           most = p->count / (threads * PART_LEAST);
+    parts = parts < most ? parts : most;
+    return parts < 2 ? 1 : parts < PARTS_MOST ? (uint32_t)parts : PARTS_MOST;
 }
 
 int abx_torch_reduce(const char *library, const struct abx_torch_tensor *to,
@@ -145,8 +165,9 @@ int abx_torch_reduce(const char *library, const struct abx_torch_tensor *to,
     }
     int computed = to->type == ABX_TORCH_BOOL ? from->type : to->type;
     bool is_float = abx_torch_is_float(computed);
-    if (p.kept_count <= FEW_RESULTS && p.count >= MUCH)
-        return in_two_steps(library, &p, &s, to, from, is_float);
+    uint32_t parts = parts_of(&p, &s, is_float);
+    if (parts > 1)
+        return in_two_steps(library, &p, &s, to, from, is_float, parts);
     return launch(library, &p, &s, to, from, is_float, 3);
 }
 

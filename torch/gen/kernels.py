@@ -12,17 +12,26 @@ TYPES = ("float", "int", "long")
 
 
 def runner(formula, compute, text):
-    """The kernel that computes in the type `compute`."""
+    """The kernel that computes in the type `compute`. What a thread reads it reads before it writes."""
     count = formula.inputs
+    inputs = "".join(f", device const uchar *d{n}" for n in range(1, count + 1))
+    names = "".join(f", d{n}" for n in range(1, count + 1))
     buffers = "".join(f", device const uchar *d{n} [[buffer({n + 1})]]" for n in range(1, count + 1))
-    lines = [f"kernel void run_{compute}(constant parameters &p [[buffer(0)]], device uchar *d0 [[buffer(1)]]"
-             f"{buffers}, uint3 at [[thread_position_in_grid]])", "{", f"    typedef {compute} C;"]
+    lines = [f"static inline auto value_{compute}(constant parameters &p{inputs}, uint3 at)", "{",
+             f"    typedef {compute} C;"]
     for n in range(1, count + 1):
         lines.append(f"    C {LETTERS[n - 1]} = operand<C>(p, d{n}, {n}, c_type{n}, at);")
     for n in range(4):
         if re.search(rf"\bs{n}\b", text):
             lines.append(f"    C s{n} = scalar(p, {n}, C(0));")
-    lines += [f"    auto r = {text};", "    store(d0 + offset_of(p, 0, at), c_type0, r);", "}"]
+    lines += [f"    return {text};", "}",
+              f"kernel void run_{compute}(constant parameters &p [[buffer(0)]], device uchar *d0 [[buffer(1)]]"
+              f"{buffers}, uint3 at [[thread_position_in_grid]])", "{",
+              f"    decltype(value_{compute}(p{names}, at)) r[4];",
+              "    for (uint k = 0; k < uint(c_each); k++)",
+              f"        r[k] = value_{compute}(p{names}, part_of(p, at, k));",
+              "    for (uint k = 0; k < uint(c_each); k++)",
+              "        store(d0 + offset_of(p, 0, part_of(p, at, k)), c_type0, r[k]);", "}"]
     return "\n".join(lines) + "\n"
 
 
@@ -55,10 +64,10 @@ kernel void columns_{A}(constant parameters &p [[buffer(0)]], device uchar *to [
 }}
 kernel void rows_{A}(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint3 group [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+        uint worker [[thread_index_in_threadgroup]])
 {{
     threadgroup {A} shared[32];
-    rows<{A}>(p, to, from, shared, group, lane);
+    rows<{A}>(p, to, from, shared, group, worker);
 }}
 """
 

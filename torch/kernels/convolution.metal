@@ -76,6 +76,33 @@ kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [
     store(columns + to * width(), c_type0, v);
 }
 
+// All that a place sees of a channel, for a thread: where c_small says how much that is.
+kernel void unfold_windows(constant parameters &p [[buffer(0)]], device uchar *columns [[buffer(1)]],
+        device const uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    const int height = window_y(p), wide = window_x(p);
+    uint channel = at.z % uint(p.channels), image = at.z / uint(p.channels);
+    int o = at.y / uint(p.out[1]), q = at.y % uint(p.out[1]);
+    long to = image * p.column_image + channel * long(p.window[0] * height * wide) * p.column_row +
+        at.y * long(p.out[2]) + at.x;
+    for (int n = 0; n < p.window[0]; n++) {
+        int z = source(p, 0, o, n);
+        long plane = image * p.input[0] + channel * p.input[1] + z * p.input[2];
+        float v[49];
+        for (int j = 0; j < height; j++)
+            for (int i = 0; i < wide; i++) {
+                int y = source(p, 1, q, j), x = source_x(p, at.x, i);
+                bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2];
+                v[j * wide + i] = 0;
+                if (inside)
+                    v[j * wide + i] = load<float>(input + (plane + y * p.input[3] + input_x(p, x)) * width(), c_type0);
+            }
+        for (int j = 0; j < height; j++)
+            for (int i = 0; i < wide; i++, to += p.column_row)
+                store(columns + to * width(), c_type0, v[j * wide + i]);
+    }
+}
+
 // Columns of a window's width alone: what its other rows see are the same, further down. Rows of the input
 // that windows of one row meet, which lie a stride apart, lie behind each other here: row r is the
 // r / stride-th of the (r % stride)-th part.

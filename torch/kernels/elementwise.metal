@@ -1,4 +1,4 @@
-// One thread an element; operand 0 is the result, inputs follow in order. Along x lie the elements of
+// One thread an element, or c_each of them; operand 0 is the result, inputs follow in order. Along x lie the elements of
 // the innermost dimension; y and z are the next two, and z the product of all further ones.
 // c_shape: the number of dimensions; for each operand a bit at 8 + n when the inner dimension is
 // contiguous, and at 16 + n when all its elements are one.
@@ -7,6 +7,7 @@
 #define c_type4 c_constant4
 #define c_common c_constant5 // the type that torch computes in
 #define c_shape c_constant6
+#define c_each c_constant7 // 1, 2 or 4, which lie a part of the innermost dimension apart
 
 struct parameters {
     uint size[8];
@@ -36,6 +37,12 @@ static inline long offset_of(constant parameters &p, int n, uint3 at)
         }
     }
     return offset;
+}
+
+static inline uint3 part_of(constant parameters &p, uint3 at, uint k)
+{
+    at.x += k * (p.size[0] / uint(c_each));
+    return at;
 }
 
 static inline float number(constant parameters &p, int n, float) { return p.number_f[n]; }

@@ -3,6 +3,7 @@
 // c_type0: the elements' type.
 #define c_adds c_constant1  // beta * added
 #define c_to_type c_constant2
+#define c_each c_constant3 // elements of a thread
 struct parameters {
     uint rows, columns, inner, reserved;
     long to[3], left[3], right[3], added[3];
@@ -83,8 +84,14 @@ kernel void multiply(constant parameters &p [[buffer(0)]], device uchar *to [[bu
 kernel void spread(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *added [[buffer(4)]], uint3 at [[thread_position_in_grid]])
 {
-    float v = load<float>(added + (at.z * p.added[0] + at.y * p.added[1] + at.x * p.added[2]) * width(), c_type0);
-    store(to + (at.z * p.to[0] + at.y * p.to[1] + at.x * p.to[2]) * size_of(c_to_type), c_to_type, v);
+    uint step = p.columns / uint(c_each);
+    float v[4];
+    added += (at.z * p.added[0] + at.y * p.added[1]) * width();
+    to += (at.z * p.to[0] + at.y * p.to[1]) * size_of(c_to_type);
+    for (uint k = 0; k < uint(c_each); k++)
+        v[k] = load<float>(added + (at.x + k * step) * p.added[2] * width(), c_type0);
+    for (uint k = 0; k < uint(c_each); k++)
+        store(to + (at.x + k * step) * p.to[2] * size_of(c_to_type), c_to_type, v[k]);
 }
 
 kernel void multiply_integers(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],

@@ -15,7 +15,7 @@ struct parameters {
     float epsilon, momentum, correction, reserved_f;
 };
 
-// Rows are gone through along two sides, of which the lanes of a SIMD-group share the longer one.
+// Rows are gone through along two sides, of which the threads of a row share the longer one.
 static inline uint shared_side(constant parameters &p)
 {
     return c_rows & 1 ? p.count : c_rows & 8 ? p.inner : p.count / p.inner;
@@ -41,25 +41,26 @@ static inline float value(constant parameters &p, device const uchar *x, uint ro
     return load<float>(x + element(p, row, other, shared) * size_of(c_type0), c_type0);
 }
 
-// One SIMD-group for each row: its mean, and what `kind` says of the spread.
+// Its mean, and the sum of squares around it.
 struct moments {
     float mean, squares;
 };
 
-static inline moments moments_of(constant parameters &p, device const uchar *x, uint row, uint lane)
+static inline moments moments_of(constant parameters &p, device const uchar *x, uint row, threadgroup float *room,
+        uint worker)
 {
     float sum = 0, squares = 0;
     uint shared = shared_side(p), other = other_side(p);
     for (uint i = 0; i < other; i++)
-        for (uint j = lane; j < shared; j += 32)
+        for (uint j = worker; j < shared; j += c_threads)
             sum += value(p, x, row, i, j);
-    float mean = simd_sum(sum) / p.count;
+    float mean = sum_over(sum, room, worker) / p.count;
     for (uint i = 0; i < other; i++)
-        for (uint j = lane; j < shared; j += 32) {
+        for (uint j = worker; j < shared; j += c_threads) {
             float d = value(p, x, row, i, j) - mean;
             squares += d * d;
         }
-    moments m = {mean, simd_sum(squares)};
+    moments m = {mean, sum_over(squares, room, worker)};
     return m;
 }
 
@@ -67,21 +68,22 @@ kernel void normalise(constant parameters &p [[buffer(0)]], device uchar *to [[b
         device uchar *mean [[buffer(2)]], device uchar *deviation [[buffer(3)]], device const uchar *x [[buffer(4)]],
         device const uchar *weight [[buffer(5)]], device const uchar *bias [[buffer(6)]],
         device uchar *running_mean [[buffer(7)]], device uchar *running_variance [[buffer(8)]],
-        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     float middle, scale;
     if (c_has & 8) {
         middle = load<float>(running_mean + row * size_of(c_type2), c_type2);
         scale = 1 / sqrt(load<float>(running_variance + row * size_of(c_type2), c_type2) + p.epsilon);
     } else {
-        moments m = moments_of(p, x, row, lane);
+        moments m = moments_of(p, x, row, room, worker);
         middle = m.mean;
         scale = 1 / sqrt(m.squares / p.count + p.epsilon);
-        if (lane == 0) {
+        if (worker == 0) {
             store(mean + row * size_of(c_type1), c_type1, middle);
             store(deviation + row * size_of(c_type1), c_type1, scale);
         }
-        if ((c_has & 4) && lane == 0) {
+        if ((c_has & 4) && worker == 0) {
             device uchar *a = running_mean + row * size_of(c_type2), *b = running_variance + row * size_of(c_type2);
             float unbiased = m.squares / (p.count - 1.0f);
             store(a, c_type2, (1 - p.momentum) * load<float>(a, c_type2) + p.momentum * middle);
@@ -90,7 +92,7 @@ kernel void normalise(constant parameters &p [[buffer(0)]], device uchar *to [[b
     }
     uint shared = shared_side(p), other = other_side(p);
     for (uint i = 0; i < other; i++)
-        for (uint j = lane; j < shared; j += 32) {
+        for (uint j = worker; j < shared; j += c_threads) {
             float v = (value(p, x, row, i, j) - middle) * scale;
             uint w = weight_of(p, row, j);
             if (c_has & 1)
@@ -101,15 +103,36 @@ kernel void normalise(constant parameters &p [[buffer(0)]], device uchar *to [[b
         }
 }
 
+// The same with mean and deviation given, of which nothing has to be found first, and one weight for a
+// row: a thread for c_each elements of a place.
+#define c_each c_constant5
+kernel void apply(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *x [[buffer(4)]], device const uchar *weight [[buffer(5)]],
+        device const uchar *bias [[buffer(6)]], device const uchar *running_mean [[buffer(7)]],
+        device const uchar *running_variance [[buffer(8)]], uint3 at [[thread_position_in_grid]])
+{
+    uint row = at.y, w = row % p.weight_rows * p.weight_step, step = p.inner / uint(c_each);
+    float middle = load<float>(running_mean + row * size_of(c_type2), c_type2), v[4];
+    float scale = 1 / sqrt(load<float>(running_variance + row * size_of(c_type2), c_type2) + p.epsilon);
+    float factor = c_has & 1 ? load<float>(weight + w * size_of(c_type2), c_type2) : 1;
+    float more = c_has & 2 ? load<float>(bias + w * size_of(c_type2), c_type2) : 0;
+    long first = row * p.row + at.z * p.outer + at.x;
+    for (uint k = 0; k < uint(c_each); k++)
+        v[k] = load<float>(x + (first + k * step) * size_of(c_type0), c_type0);
+    for (uint k = 0; k < uint(c_each); k++)
+        store(to + (first + k * step) * size_of(c_type0), c_type0, (v[k] - middle) * scale * factor + more);
+}
+
 // Of rows alone: the variance, or its root.
 #define c_is_root c_constant3
 kernel void spread(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device uchar *mean [[buffer(2)]], device const uchar *x [[buffer(3)]],
-        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
 {
-    moments m = moments_of(p, x, row, lane);
+    threadgroup float room[32];
+    moments m = moments_of(p, x, row, room, worker);
     float v = m.squares / max(p.count - p.correction, 0.0f);
-    if (lane == 0) {
+    if (worker == 0) {
         store(to + row * size_of(c_type1), c_type1, c_is_root ? sqrt(v) : v);
         store(mean + row * size_of(c_type1), c_type1, m.mean);
     }
@@ -127,22 +150,23 @@ kernel void of_input(constant parameters &p [[buffer(0)]], device uchar *to [[bu
         device const uchar *gradient [[buffer(2)]], device const uchar *x [[buffer(3)]],
         device const uchar *mean [[buffer(4)]], device const uchar *deviation [[buffer(5)]],
         device const uchar *weight [[buffer(6)]], uint row [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+        uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     float middle = load<float>(mean + row * size_of(c_type1), c_type1);
     float scale = load<float>(deviation + row * size_of(c_type1), c_type1);
     float sum = 0, product = 0;
     uint shared = shared_side(p), other = other_side(p);
     for (uint i = 0; i < other; i++)
-        for (uint j = lane; j < shared; j += 32) {
+        for (uint j = worker; j < shared; j += c_threads) {
             float g = weighted(p, gradient, weight, row, i, j);
             sum += g;
             product += g * (value(p, x, row, i, j) - middle) * scale;
         }
-    sum = c_has & 8 ? 0 : simd_sum(sum) / p.count;
-    product = c_has & 8 ? 0 : simd_sum(product) / p.count;
+    sum = c_has & 8 ? 0 : sum_over(sum, room, worker) / p.count;
+    product = c_has & 8 ? 0 : sum_over(product, room, worker) / p.count;
     for (uint i = 0; i < other; i++)
-        for (uint j = lane; j < shared; j += 32) {
+        for (uint j = worker; j < shared; j += c_threads) {
             float g = weighted(p, gradient, weight, row, i, j);
             float v = scale * (g - sum - (value(p, x, row, i, j) - middle) * scale * product);
             store(to + element(p, row, i, j) * size_of(c_type0), c_type0, v);
@@ -172,13 +196,14 @@ static inline void write_sums(device uchar *to_weight, device uchar *to_bias, ui
         store(to_bias + w * size_of(c_type2), c_type2, s.bias);
 }
 
-// A SIMD-group for each weight: over the rows and elements that have it.
+// For each weight: over the rows and elements that have it.
 kernel void of_weight(constant parameters &p [[buffer(0)]], device uchar *to_weight [[buffer(1)]],
         device uchar *to_bias [[buffer(2)]], device const uchar *gradient [[buffer(3)]],
         device const uchar *x [[buffer(4)]], device const uchar *mean [[buffer(5)]],
         device const uchar *deviation [[buffer(6)]], uint w [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+        uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     uint first_row = p.weight_step ? w / p.weight_step : p.weight_rows > 1 ? w : 0;
     uint first = (p.weight_step ? w % p.weight_step : p.weight_rows > 1 ? 0 : w) * p.weight_inner;
     bool whole = c_rows & 4; // all of a row's elements
@@ -186,11 +211,11 @@ kernel void of_weight(constant parameters &p [[buffer(0)]], device uchar *to_wei
     weight_sums s = {0, 0};
     for (uint row = first_row; row < p.rows; row += p.weight_rows)
         for (uint i = 0; i < other; i++)
-            for (uint j = lane; j < shared; j += 32)
+            for (uint j = worker; j < shared; j += c_threads)
                 s = added(p, s, gradient, x, mean, deviation, row, i, first + j);
-    s.bias = simd_sum(s.bias);
-    s.weight = simd_sum(s.weight);
-    if (lane == 0)
+    s.bias = sum_over(s.bias, room, worker);
+    s.weight = sum_over(s.weight, room, worker);
+    if (worker == 0)
         write_sums(to_weight, to_bias, w, s);
 }
 

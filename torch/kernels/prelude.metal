@@ -70,3 +70,31 @@ template <typename C> static inline C narrowed(C v, int type)
     default: return v;
     }
 }
+
+// Threads that share a row: the 32 lanes of a SIMD-group, or a whole threadgroup of more, which has room
+// for a number of each SIMD-group.
+#define c_threads c_constant7
+
+static inline float sum_over(float v, threadgroup float *room, uint worker)
+{
+    v = simd_sum(v);
+    if (c_threads <= 32)
+        return v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (worker % 32 == 0)
+        room[worker / 32] = v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    return simd_sum(worker % 32 < uint(c_threads) / 32 ? room[worker % 32] : 0.0f);
+}
+
+static inline float max_over(float v, threadgroup float *room, uint worker)
+{
+    v = simd_max(v);
+    if (c_threads <= 32)
+        return v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (worker % 32 == 0)
+        room[worker / 32] = v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    return simd_max(worker % 32 < uint(c_threads) / 32 ? room[worker % 32] : -INFINITY);
+}

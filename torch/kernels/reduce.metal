@@ -85,8 +85,8 @@ template <typename A> static inline void columns(constant parameters &p, device 
     write(p, to, here.to + at.y, sum);
 }
 
-// What a SIMD-group's lanes have, as the first one's.
-template <typename A> static inline enable_if_t<sizeof(A) == 4, A> across(A sum, threadgroup A *, uint)
+// What a SIMD-group's lanes have.
+template <typename A> static inline A across_lanes(A sum)
 {
     sum = combine(sum, simd_shuffle_xor(sum, ushort(16)));
     sum = combine(sum, simd_shuffle_xor(sum, ushort(8)));
@@ -95,37 +95,51 @@ template <typename A> static inline enable_if_t<sizeof(A) == 4, A> across(A sum,
     return combine(sum, simd_shuffle_xor(sum, ushort(1)));
 }
 
-// Lanes do not exchange 64 bits.
-template <typename A> static inline enable_if_t<sizeof(A) == 8, A> across(A sum, threadgroup A *shared, uint lane)
+// What the threads have, as the first one's.
+template <typename A> static inline enable_if_t<sizeof(A) == 4, A> across(constant parameters &p, A sum,
+        threadgroup A *shared, uint worker)
 {
-    shared[lane] = sum;
+    sum = across_lanes(sum);
+    if (c_threads <= 32)
+        return sum;
+    if (worker % 32 == 0)
+        shared[worker / 32] = sum;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    return across_lanes(worker % 32 < uint(c_threads) / 32 ? shared[worker % 32] : start<A>(p));
+}
+
+// Lanes do not exchange 64 bits; here they are 32.
+template <typename A> static inline enable_if_t<sizeof(A) == 8, A> across(constant parameters &, A sum,
+        threadgroup A *shared, uint worker)
+{
+    shared[worker] = sum;
     simdgroup_barrier(mem_flags::mem_threadgroup);
-    for (uint n = 1; n < 32 && lane == 0; n++)
+    for (uint n = 1; n < 32 && worker == 0; n++)
         sum = combine(sum, shared[n]);
     return sum;
 }
 
-// A SIMD-group for each result.
+// Threads share a result.
 template <typename A> static inline void rows(constant parameters &p, device uchar *to, device const uchar *from,
-        threadgroup A *shared, uint3 group, uint lane)
+        threadgroup A *shared, uint3 group, uint worker)
 {
     place here = place_of(p, group.y);
     ulong begin = group.z * p.part, end = min(begin + p.part, p.count);
     A sum = start<A>(p);
-    ulong n = begin + lane;
-    if (end - begin >= 512) { // four sums, which do not wait for each other
+    ulong n = begin + worker, step = c_threads;
+    if (end - begin >= 16 * step) { // four sums, which do not wait for each other
         A b = start<A>(p), c = b, d = b;
-        for (; n + 96 < end; n += 128) {
+        for (; n + 3 * step < end; n += 4 * step) {
             sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-            b = combine(b, read<A>(p, from, here.from + element_of(p, n + 32)));
-            c = combine(c, read<A>(p, from, here.from + element_of(p, n + 64)));
-            d = combine(d, read<A>(p, from, here.from + element_of(p, n + 96)));
+            b = combine(b, read<A>(p, from, here.from + element_of(p, n + step)));
+            c = combine(c, read<A>(p, from, here.from + element_of(p, n + 2 * step)));
+            d = combine(d, read<A>(p, from, here.from + element_of(p, n + 3 * step)));
         }
         sum = combine(combine(sum, b), combine(c, d));
     }
-    for (; n < end; n += 32)
+    for (; n < end; n += step)
         sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-    sum = across(sum, shared, lane);
-    if (lane == 0)
+    sum = across(p, sum, shared, worker);
+    if (worker == 0)
         write(p, to, here.to + group.z, sum);
 }

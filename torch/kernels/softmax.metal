@@ -6,33 +6,33 @@ struct parameters {
     uint outer, count, inner, reserved;
 };
 
-#define THREADS 32
-
-// A SIMD-group for each row where its elements lie side by side.
+// Threads share a row where its elements lie side by side.
 kernel void rows(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint row [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+        uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     long first = long(row) * p.count;
     float top = -INFINITY;
     bool odd = false;
-    for (uint n = lane; n < p.count; n += THREADS) {
+    for (uint n = worker; n < p.count; n += c_threads) {
         float v = load<float>(from + (first + n) * size_of(c_type1), c_type1);
         top = max(top, v);
         odd = odd || isnan(v);
     }
-    top = simd_any(odd) ? NAN : simd_max(top);
+    top = max_over(top, room, worker);
+    top = max_over(odd ? 1.0f : 0.0f, room, worker) > 0 ? NAN : top;
     float sum = 0;
     bool kept = c_type0 == F32 && !c_is_log; // what was computed, where the result will be
-    for (uint n = lane; n < p.count; n += THREADS) {
+    for (uint n = worker; n < p.count; n += c_threads) {
         float v = exp(load<float>(from + (first + n) * size_of(c_type1), c_type1) - top);
         sum += v;
         if (kept)
             store(to + (first + n) * 4, F32, v);
     }
-    sum = simd_sum(sum);
+    sum = sum_over(sum, room, worker);
     float shift = c_is_log ? log(sum) : 1 / sum;
-    for (uint n = lane; n < p.count; n += THREADS) {
+    for (uint n = worker; n < p.count; n += c_threads) {
         if (kept) {
             store(to + (first + n) * 4, F32, load<float>(to + (first + n) * 4, F32) * shift);
             continue;
@@ -54,28 +54,29 @@ struct attention {
 
 kernel void attend(constant attention &p [[buffer(0)]], device uchar *to [[buffer(1)]], device float *scores [[buffer(2)]],
         device const uchar *mask [[buffer(3)]], uint group [[threadgroup_position_in_grid]],
-        uint lane [[thread_index_in_simdgroup]])
+        uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     uint row = group % p.rows, head = group / p.rows % p.heads, batch = group / p.rows / p.heads;
     uint count = c_causal ? min(row + 1, p.count) : p.count;
     long at = batch * p.mask[0] + head * p.mask[1] + row * p.mask[2];
     scores += long(group) * p.count;
     to += long(group) * p.count * size_of(c_type0);
     float top = -INFINITY, sum = 0;
-    for (uint n = lane; n < count; n += THREADS) {
+    for (uint n = worker; n < count; n += c_threads) {
         if (c_masked)
             scores[n] += load<float>(mask + (at + (c_plain ? n : n * p.mask[3])) * size_of(c_type0), c_type0);
         top = max(top, scores[n]);
     }
-    top = simd_max(top);
-    for (uint n = lane; n < count; n += THREADS) {
+    top = max_over(top, room, worker);
+    for (uint n = worker; n < count; n += c_threads) {
         float v = exp(scores[n] - top);
         scores[n] = v;
         sum += v;
     }
-    sum = simd_sum(sum);
+    sum = sum_over(sum, room, worker);
     float scale = top == -INFINITY ? 0.0f : 1 / sum;
-    for (uint n = lane; n < p.count; n += THREADS)
+    for (uint n = worker; n < p.count; n += c_threads)
         store(to + n * size_of(c_type0), c_type0, n >= count || scale == 0 ? 0.0f : scores[n] * scale);
 }
 
@@ -110,17 +111,18 @@ static inline float slope(float gradient, float output, float sum)
 
 kernel void rows_backward(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *gradient [[buffer(2)]], device const uchar *output [[buffer(3)]],
-        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
 {
+    threadgroup float room[32];
     long first = long(row) * p.count;
     int width = size_of(c_type1);
     float sum = 0;
-    for (uint n = lane; n < p.count; n += THREADS) {
+    for (uint n = worker; n < p.count; n += c_threads) {
         float g = load<float>(gradient + (first + n) * width, c_type1);
         sum += c_is_log ? g : g * load<float>(output + (first + n) * width, c_type1);
     }
-    sum = simd_sum(sum);
-    for (uint n = lane; n < p.count; n += THREADS) {
+    sum = sum_over(sum, room, worker);
+    for (uint n = worker; n < p.count; n += c_threads) {
         float g = load<float>(gradient + (first + n) * width, c_type1), y = load<float>(output + (first + n) * width, c_type1);
         store(to + (first + n) * size_of(c_type0), c_type0, slope(g, y, sum));
     }

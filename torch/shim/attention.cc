@@ -53,9 +53,17 @@ static void multiply(const Tensor &to, const Tensor &left, const Tensor &right, 
     }
 }
 
-static Tensor attend(const Tensor &query, const Tensor &key, const Tensor &value, const Tensor &given_mask, bool is_causal,
-    double scale)
+// On a discrete GPU a product of many small ones that lie anyhow takes longer than a copy and one of all.
+static Tensor together(const Tensor &t)
 {
+    bool follows = t.size(0) <= 2 || t.stride(0) == t.stride(1) * t.size(1);
+    return follows || abx_torch_shares_memory() ? t : t.contiguous();
+}
+
+static Tensor attend(const Tensor &given_query, const Tensor &given_key, const Tensor &given_value, const Tensor &given_mask,
+    bool is_causal, double scale)
+{
+    Tensor query = together(given_query), key = together(given_key), value = together(given_value);
     int64_t images = query.size(0), heads = query.size(1), rows = query.size(2), count = key.size(2);
     Tensor scores = empty_like_sizes({images, heads, rows, count}, at::kFloat);
     multiply(scores, query, key.transpose(2, 3), scale);
