@@ -138,6 +138,79 @@ static void measure_copies(volatile uint32_t *word)
     printf("copy_seen_gbs %.2f\n", copy_rate(b, a, bytes, word));
 }
 
+/* ---- products of matrices, by cuBLAS: as MPSMatrixMultiplication's, which are cuBLASLt's */
+
+static struct {
+    int (*create)(void **), (*set_stream)(void *, void *);
+    int (*multiply)(void *, int, int, int, int, int, const void *, const void *, int, int,
+            const void *, int, int, const void *, void *, int, int, int, int);
+} blas;
+
+static bool find_blas(void)
+{
+    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
+    void *library = NULL;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(names) && !library; i++)
+        library = dlopen(names[i], RTLD_NOW);
+    if (!library)
+        return false;
+    blas.create = (int (*)(void **))dlsym(library, "cublasCreate_v2");
+    blas.set_stream = (int (*)(void *, void *))dlsym(library, "cublasSetStream_v2");
+    *(void **)&blas.multiply = dlsym(library, "cublasGemmEx");
+    return blas.create && blas.set_stream && blas.multiply;
+}
+
+/* Between -1 and 1, of either type. */
+static void fill_random(uint16_t *words, size_t count, bool half)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned r = (unsigned)rand();
+        words[i] = (uint16_t)(half ? (r & 0x83ff) | (0x1c00 + (r >> 16 & 7) * 0x0400)
+                                   : (r & 0x807f) | (0x3b80 + (r >> 16 & 7) * 0x0080));
+    }
+}
+
+/* type: cudaDataType, 2 (half) or 14 (bfloat). */
+static double product_rate(void *handle, int type)
+{
+    enum { SIDE = 8192, TIMES = 10, ROUNDS = 9, FLOAT_SUMS = 68, BEST = -1 };
+    const size_t count = (size_t)SIDE * SIDE;
+    uint16_t *words = malloc(2 * count);
+    address matrices[3];
+    double samples[ROUNDS];
+    float one = 1, zero = 0;
+    if (!words)
+        exit(1);
+    for (int i = 0; i < 3; i++) {
+        fill_random(words, count, type == 2);
+        MUST(cuMemAlloc_v2(&matrices[i], 2 * count));
+        MUST(cuMemcpyAsync(matrices[i], (address)(uintptr_t)words, 2 * count, stream));
+        MUST(cuStreamSynchronize(stream));
+    }
+    free(words);
+    for (int r = -2; r < ROUNDS; r++) {
+        uint64_t start = abx_now_ns();
+        for (int i = 0; i < TIMES; i++)
+            must(blas.multiply(handle, 0, 0, SIDE, SIDE, SIDE, &one, (void *)(uintptr_t)matrices[0],
+                         type, SIDE, (void *)(uintptr_t)matrices[1], type, SIDE, &zero,
+                         (void *)(uintptr_t)matrices[2], type, SIDE, FLOAT_SUMS, BEST),
+                    "cublasGemmEx");
+        MUST(cuStreamSynchronize(stream));
+        if (r >= 0)
+            samples[r] = 2.0 * SIDE * SIDE * SIDE * TIMES / (double)(abx_now_ns() - start) / 1e3;
+    }
+    return median(samples, ROUNDS);
+}
+
+static void measure_products(void)
+{
+    void *handle;
+    if (!find_blas() || blas.create(&handle) || blas.set_stream(handle, stream))
+        return;
+    printf("half_tflops %.1f\n", product_rate(handle, 2));
+    printf("bfloat_tflops %.1f\n", product_rate(handle, 14));
+}
+
 int main(void)
 {
     void *library = dlopen("libcuda.so.1", RTLD_NOW), *context, *module, *word;
@@ -167,5 +240,6 @@ int main(void)
     printf("launch_wait_us %.3f\n", launch_wait(word));
     printf("launches_per_s %.0f\n", launch_rate());
     measure_copies(word);
+    measure_products();
     return 0;
 }

@@ -2,9 +2,11 @@
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
  * on the transport without isolation and divides.
  *
- *     arcbox-probe [calls|submit|commands|device|bandwidth|buffer|send|compile FILE KERNEL]... */
+ *     arcbox-probe [calls|submit|commands|device|products|rate|bandwidth|buffer|send|
+ *         compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -308,6 +310,117 @@ static double launch_rate(
     return median(samples, ROUNDS);
 }
 
+/* Of two kernels in an order that never comes again: no run of them is replayed. */
+static double launch_rate_apart(id<MTLCommandQueue> queue, NSArray *pipelines)
+{
+    enum { ROUNDS = 9, BUFFERS = 40, DISPATCHES = 500 };
+    double samples[ROUNDS];
+    MTLSize groups = MTLSizeMake(1, 1, 1), threads = MTLSizeMake(32, 1, 1);
+    for (int r = 0; r < ROUNDS; r++) {
+        double start = now_ns();
+        @autoreleasepool {
+            id<MTLCommandBuffer> last = nil;
+            for (int i = 0; i < BUFFERS; i++) {
+                last = [queue commandBuffer];
+                id<MTLComputeCommandEncoder> encoder = [last computeCommandEncoder];
+                for (int d = 0; d < DISPATCHES; d++) {
+                    [encoder setComputePipelineState:pipelines[rand() >> 8 & 1]];
+                    [encoder dispatchThreadgroups:groups threadsPerThreadgroup:threads];
+                }
+                [encoder endEncoding];
+                [last commit];
+            }
+            [last waitUntilCompleted];
+        }
+        samples[r] = BUFFERS * DISPATCHES / ((now_ns() - start) / 1e9);
+    }
+    return median(samples, ROUNDS);
+}
+
+/* For some seconds, so that two of these run at the same time. */
+static void measure_rate(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    id<MTLComputePipelineState> plain = nothing_pipeline(device, @"nothing");
+    double start = now_ns(), from = 0;
+    long count = 0;
+    while (now_ns() < start + 4e9) {
+        @autoreleasepool {
+            id<MTLCommandBuffer> last = nil;
+            for (int i = 0; i < 10; i++)
+                last = commit_nothing(queue, plain, nil, 500);
+            [last waitUntilCompleted];
+        }
+        if (from > 0)
+            count += 5000;
+        else if (now_ns() > start + 1e9)
+            from = now_ns();
+    }
+    printf("launches_per_s %.0f\n", (double)count / ((now_ns() - from) / 1e9));
+}
+
+/* Products of matrices with 8192 rows and columns, ten a command buffer. */
+static double product_rate(id<MTLDevice> device, id<MTLCommandQueue> queue, MPSDataType type)
+{
+    enum { SIDE = 8192, TIMES = 10, ROUNDS = 9 };
+    double samples[ROUNDS];
+    const NSUInteger bytes = 2ul * SIDE * SIDE;
+    MPSMatrixDescriptor *all = [MPSMatrixDescriptor matrixDescriptorWithRows:SIDE
+                                                                     columns:SIDE
+                                                                    rowBytes:2 * SIDE
+                                                                    dataType:type];
+    id<MTLBuffer> random = [device newBufferWithLength:bytes options:MTLResourceStorageModeShared];
+    uint16_t *words = random.contents;
+    MPSMatrix *matrices[3];
+    for (int i = 0; i < 3; i++) {
+        id<MTLBuffer> place = [device newBufferWithLength:bytes
+                                                  options:MTLResourceStorageModePrivate];
+        if (!random || !place)
+            return NAN;
+        /* Between -1 and 1, of either type: a sign, one of eight exponents, and the fraction. */
+        for (NSUInteger k = 0; k < bytes / 2; k++) {
+            unsigned r = (unsigned)rand();
+            words[k] = (uint16_t)(type == MPSDataTypeFloat16
+                            ? (r & 0x83ff) | (0x1c00 + (r >> 16 & 7) * 0x0400)
+                            : (r & 0x807f) | (0x3b80 + (r >> 16 & 7) * 0x0080));
+        }
+        id<MTLCommandBuffer> commands = [queue commandBuffer];
+        id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
+        [blit copyFromBuffer:random sourceOffset:0 toBuffer:place destinationOffset:0 size:bytes];
+        [blit endEncoding];
+        [commands commit];
+        [commands waitUntilCompleted];
+        matrices[i] = [[MPSMatrix alloc] initWithBuffer:place descriptor:all];
+    }
+    MPSMatrixMultiplication *product = [[MPSMatrixMultiplication alloc] initWithDevice:device
+                                                                            resultRows:SIDE
+                                                                         resultColumns:SIDE
+                                                                       interiorColumns:SIDE];
+    for (int r = -2; r < ROUNDS; r++) {
+        double start = now_ns();
+        @autoreleasepool {
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            for (int i = 0; i < TIMES; i++)
+                [product encodeToCommandBuffer:commands
+                                    leftMatrix:matrices[0]
+                                   rightMatrix:matrices[1]
+                                  resultMatrix:matrices[2]];
+            [commands commit];
+            [commands waitUntilCompleted];
+            if (commands.error)
+                return NAN;
+        }
+        if (r >= 0)
+            samples[r] = 2.0 * SIDE * SIDE * SIDE * TIMES / (now_ns() - start) / 1e3;
+    }
+    return median(samples, ROUNDS);
+}
+
+static void measure_products(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    printf("half_tflops %.1f\n", product_rate(device, queue, MPSDataTypeFloat16));
+    printf("bfloat_tflops %.1f\n", product_rate(device, queue, MPSDataTypeBFloat16));
+}
+
 static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuffer> to)
 {
     enum { ROUNDS = 15 };
@@ -354,6 +467,8 @@ static void measure_device(id<MTLDevice> device, id<MTLCommandQueue> queue)
     }
     printf("launch_wait_us %.3f\n", median(samples, WAITS));
     printf("launches_per_s %.0f\n", launch_rate(queue, plain, nil));
+    printf("launches_apart_per_s %.0f\n",
+            launch_rate_apart(queue, @[ plain, nothing_pipeline(device, @"nothing") ]));
     printf("launches_with_constants_per_s %.0f\n", launch_rate(queue, constant, a));
     printf("copy_in_gbs %.2f\n", copy_rate(queue, shared, a));
     printf("copy_gbs %.2f\n", copy_rate(queue, a, b));
@@ -470,6 +585,10 @@ int main(int argc, char **argv)
                 i += 2;
             } else if (!strcmp(argv[i], "device"))
                 measure_device(device, queue);
+            else if (!strcmp(argv[i], "products"))
+                measure_products(device, queue);
+            else if (!strcmp(argv[i], "rate"))
+                measure_rate(device, queue);
             else if (!strcmp(argv[i], "send"))
                 measure_send();
             else {

@@ -475,7 +475,7 @@ int abx_do_bench(int argc, char **argv)
 {
     struct bench b = {0};
     bool json = false, vm = false;
-    const char *ggml = NULL;
+    const char *ggml = NULL, *backend = "cpu";
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
@@ -484,14 +484,23 @@ int abx_do_bench(int argc, char **argv)
             b.quick = abx_options_bool(&o);
         else if (strcmp(name, "--vm") == 0)
             vm = abx_options_bool(&o);
+        else if (strcmp(name, "--backend") == 0)
+            backend = abx_options_value(&o);
         else if (strcmp(name, "--ggml") == 0)
             ggml = abx_options_value(&o);
     }
     if (ggml && access(ggml, R_OK) < 0)
         abx_die(ABX_EXIT_OWN, "--ggml %s: %s", ggml, strerror(errno));
+    bool cuda = strcmp(backend, "cuda") == 0;
+    if (!cuda && strcmp(backend, "cpu") != 0)
+        abx_die(ABX_EXIT_OWN, "--backend %s: cpu or cuda can be measured", backend);
+    if (cuda && (vm || ggml || b.quick))
+        abx_die(ABX_EXIT_OWN, "--backend cuda goes with none of --vm, --ggml and --quick");
     find_parts(&b);
     if (vm)
         bench_vm(&b);
+    else if (cuda)
+        bench_cuda(&b);
     else
         measure_all(&b, ggml);
     if (json)

@@ -141,6 +141,8 @@ static const struct abx_option gpu_options[] = {FORMAT,
 static const struct abx_option bench_options[] = {
         {0, "--quick", NULL, "leave the training out", NULL, NULL},
         {0, "--vm", NULL, "what a virtual machine costs, and nothing else", NULL, NULL},
+        {0, "--backend", "NAME", "cuda: an NVIDIA GPU beside its driver alone, and nothing else",
+                "cpu cuda", NULL},
         {0, "--ggml", "FILE", "ggml's Metal source, for the figures of its matrix kernels", "FILE",
                 NULL},
         FORMAT, END};

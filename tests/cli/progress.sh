@@ -6,6 +6,7 @@ export ARCBOX_CACHE_DIR=$work/cache
 trap '"$arcbox" ps -q | xargs -r "$arcbox" rm -f >/dev/null; "$arcbox" daemon stop >/dev/null; rm -rf "$work"' EXIT
 cp "$2" "$work/kernel"
 cd "$work"
+says "bench of an unknown backend" 125 "cpu or cuda can be measured" "$arcbox" bench --backend vulkan
 says "bench of nothing" 125 "--ggml /no/such: No such file" "$arcbox" bench --ggml /no/such
 same "no tenants" "no tenants" "$("$arcbox" gpu top --interval 0.1 | tail -1)"
 says "no such word" 125 "usage: arcbox gpu" "$arcbox" gpu bottom

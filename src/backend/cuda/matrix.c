@@ -56,10 +56,11 @@ static struct {
     LT_FUNCTIONS(LT_MEMBER)
 #undef LT_MEMBER
 } lt;
-static bool found;
+static bool found, looked;
 
 void abx_cuda_matrix_prepare(void)
 {
+    looked = true;
     static const char *const symbols[] = {
 #define SYMBOL(name, symbol, parameters) #symbol,
             LT_FUNCTIONS(SYMBOL)
@@ -269,6 +270,8 @@ void abx_cuda_matrix_queue_close(struct abx_queue *q)
 /* A library that was found may still not work here: then kernels do it. */
 void abx_cuda_matrix_open(struct abx_device *device)
 {
+    if (!looked) /* in the program itself, which nobody prepared */
+        abx_cuda_matrix_prepare();
     if (found && lt.create(&device->matrices))
         device->matrices = NULL;
 }
