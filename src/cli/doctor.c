@@ -1,5 +1,6 @@
 /* arcbox doctor: each prerequisite, found or how to get it, then a kernel run end to end. */
 #include "cli/doctor.h"
+#include "cli/nvml.h"
 #include "host/control/control.h"
 
 #include <fcntl.h>
@@ -186,6 +187,9 @@ static bool check_daemon(struct report *r, char default_backend[16])
                 devices[i].is_default ? ", the default" : "");
         say(r, GOOD, "device", device);
     }
+    struct abx_nvml_card cards[ABX_NVML_MAX];
+    for (unsigned i = 0, n = abx_nvml_read(cards); i < n; i++)
+        say(r, GOOD, "NVIDIA GPU", abx_nvml_line(&cards[i]));
     abx_control_close(control);
     return true;
 }

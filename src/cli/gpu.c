@@ -1,6 +1,7 @@
 /* arcbox gpu: the devices, the tenants, and who uses what. */
 #include "cli/cli.h"
 #include "cli/gpu_top.h"
+#include "cli/nvml.h"
 #include "host/control/control.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@ struct view {
     struct abx_control_tenant *tenants;
     struct abx_control_client *clients;
     unsigned device_count, tenant_count, client_count;
+    struct abx_nvml_card cards[ABX_NVML_MAX];
+    unsigned card_count;
 };
 
 static double mib(uint64_t bytes)
@@ -36,6 +39,11 @@ static void print_tables(const struct view *v)
         printf("%-3u %-10s %-40s %6.0f MiB %8u  %s%s\n", i, d->backend, d->name,
                 mib(d->memory_bytes), d->threads, d->is_default ? "default" : "",
                 d->simulated ? "executes nothing" : "");
+    }
+    for (unsigned i = 0; i < v->card_count; i++) {
+        char *line = abx_nvml_line(&v->cards[i]);
+        printf("%s%s\n", i ? "" : "\n", line);
+        free(line);
     }
     if (!v->tenant_count) {
         printf("\nno tenants\n");
@@ -83,6 +91,11 @@ static void print_json(const struct view *v)
                 "\"default\": %s, \"simulated\": %s, \"threads\": %u, \"memory_bytes\": %llu}",
                 d->is_default ? "true" : "false", d->simulated ? "true" : "false", d->threads,
                 (unsigned long long)d->memory_bytes);
+    }
+    abx_string_printf(&s, "],\n \"cards\": [");
+    for (unsigned i = 0; i < v->card_count; i++) {
+        abx_string_printf(&s, "%s\n  ", i ? "," : "");
+        abx_nvml_json(&s, &v->cards[i]);
     }
     abx_string_printf(&s, "],\n \"tenants\": [");
     for (unsigned i = 0; i < v->tenant_count; i++) {
@@ -160,6 +173,7 @@ int abx_do_gpu(int argc, char **argv)
             abx_control_tenants(control, &v.tenants, &v.tenant_count) < 0 ||
             abx_control_clients(control, &v.clients, &v.client_count) < 0)
         abx_die(ABX_EXIT_OWN, "the host runtime does not answer: %s", abx_control_error(control));
+    v.card_count = abx_nvml_read(v.cards);
     if (json)
         print_json(&v);
     else
