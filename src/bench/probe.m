@@ -2,7 +2,7 @@
  * user's program gets. Prints "name value" lines; arcbox runs it once through the bridge and once
  * on the transport without isolation and divides.
  *
- *     arcbox-probe [calls|submit|commands|device|products|rate|bandwidth|buffer|send|
+ *     arcbox-probe [calls|submit|commands|device|products|rate|busy|bandwidth|buffer|send|
  *         compile FILE KERNEL]... */
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
@@ -358,6 +358,38 @@ static void measure_rate(id<MTLDevice> device, id<MTLCommandQueue> queue)
     printf("launches_per_s %.0f\n", (double)count / ((now_ns() - from) / 1e9));
 }
 
+/* Likewise, with a device that is busy all the time: copies, of which three command buffers are
+ * under way. */
+static void measure_busy(id<MTLDevice> device, id<MTLCommandQueue> queue)
+{
+    enum { BYTES = 64 << 20, TIMES = 100, AHEAD = 3 };
+    id<MTLBuffer> a = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
+    id<MTLBuffer> b = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
+    NSMutableArray *under_way = [NSMutableArray array];
+    double start = now_ns(), from = 0;
+    long count = 0;
+    while (now_ns() < start + 4e9) {
+        @autoreleasepool {
+            id<MTLCommandBuffer> commands = [queue commandBuffer];
+            id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
+            for (int i = 0; i < TIMES; i++)
+                [blit copyFromBuffer:a sourceOffset:0 toBuffer:b destinationOffset:0 size:BYTES];
+            [blit endEncoding];
+            [commands commit];
+            [under_way addObject:commands];
+            if (under_way.count < AHEAD)
+                continue;
+            [under_way[0] waitUntilCompleted];
+            [under_way removeObjectAtIndex:0];
+        }
+        if (from > 0)
+            count += TIMES;
+        else if (now_ns() > start + 1e9)
+            from = now_ns();
+    }
+    printf("copies_per_s %.0f\n", (double)count / ((now_ns() - from) / 1e9));
+}
+
 /* Products of matrices with 8192 rows and columns, ten a command buffer. */
 static double product_rate(id<MTLDevice> device, id<MTLCommandQueue> queue, MPSDataType type)
 {
@@ -589,6 +621,8 @@ int main(int argc, char **argv)
                 measure_products(device, queue);
             else if (!strcmp(argv[i], "rate"))
                 measure_rate(device, queue);
+            else if (!strcmp(argv[i], "busy"))
+                measure_busy(device, queue);
             else if (!strcmp(argv[i], "send"))
                 measure_send();
             else {

@@ -56,11 +56,11 @@ static char *run_probe(struct bench *b, const char *what, const char *socket)
 }
 
 /* Two programs of two tenants, at the same time. */
-static char *run_two(struct bench *b, const char *one, const char *other)
+static char *run_two(struct bench *b, const char *what, const char *one, const char *other)
 {
     char *argv[] = {(char *)"/bin/sh", (char *)"-c",
-            (char *)"ARCBOX_SOCKET=$1 \"$0\" rate & ARCBOX_SOCKET=$2 \"$0\" rate; wait", b->probe,
-            (char *)one, (char *)other, NULL};
+            (char *)"ARCBOX_SOCKET=$2 \"$0\" $1 & ARCBOX_SOCKET=$3 \"$0\" $1; wait", b->probe,
+            (char *)what, (char *)one, (char *)other, NULL};
     char *env[] = {abx_xprintf("LD_LIBRARY_PATH=%s", b->libraries), ABX_TRANSPORT_ENV, NULL};
     struct bench_run r = bench_run(argv, env, false);
     free(env[0]);
@@ -104,6 +104,18 @@ static void add_products(struct bench *b, const char *bridged, const char *drive
     }
 }
 
+/* The sum of both, beside one alone. */
+static void add_tenants(struct bench *b, const char *name, const char *what, const char *key,
+        const char *one, const char *other)
+{
+    char *alone = run_probe(b, what, one), *both = run_two(b, what, one, other);
+    double single = bench_number(alone, key),
+           sum = bench_number(both, key) + second_number(both, key);
+    bench_add(b, name, "1/s", sum, single, "one tenant alone", sum / single);
+    free(alone);
+    free(both);
+}
+
 void bench_cuda(struct bench *b)
 {
     struct abx_control *control;
@@ -118,11 +130,9 @@ void bench_cuda(struct bench *b)
     add_device(b, both, driver);
     char *products = run_probe(b, "products", one.socket);
     add_products(b, products, driver);
-    char *alone = run_probe(b, "rate", one.socket), *two = run_two(b, one.socket, other.socket);
-    double single = bench_number(alone, "launches_per_s"),
-           sum = bench_number(two, "launches_per_s") + second_number(two, "launches_per_s");
-    bench_add(b, "tenants", "1/s", sum, single, "one tenant alone", sum / single);
-    char *texts[] = {driver, bridged, empty, both, products, alone, two};
+    add_tenants(b, "tenants", "rate", "launches_per_s", one.socket, other.socket);
+    add_tenants(b, "tenants_busy", "busy", "copies_per_s", one.socket, other.socket);
+    char *texts[] = {driver, bridged, empty, both, products};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(texts); i++)
         free(texts[i]);
     abx_control_close(control);

@@ -67,9 +67,10 @@ static int launch_in_groups(const char *function, const struct abx_torch_convolu
         const struct parameters *p, const struct abx_torch_operand *operands, unsigned count,
         const size_t grid[3], size_t group, int32_t choice)
 {
-    int32_t plain = (c->stride[2] == 1) | (c->input.stride[4] == 1 ? 2 : 0) |
-                    (c->output.stride[4] == 1 ? 4 : 0);
     const int64_t *window = c->weight.size + 2;
+    int32_t plain = (c->stride[2] == 1) | (c->input.stride[4] == 1 ? 2 : 0) |
+                    (c->output.stride[4] == 1 ? 4 : 0) |
+                    (c->input.size[2] == 1 && c->output.size[2] == 1 && window[0] == 1 ? 8 : 0);
     int32_t small = window[1] < 8 && window[2] < 8 ? (int32_t)(window[2] + 8 * window[1]) : 0;
     int32_t constants[] = {c->type, choice, SUMMED, plain, small};
     struct abx_torch_launch l = {.library = "convolution",
@@ -149,8 +150,15 @@ static int merge(const struct part *t, bool back)
 {
     struct abx_torch_operand operands[] = {t->outputs, output_at(t)};
     const int64_t *out = t->c->output.size + 2;
+    const int64_t *s = t->c->output.stride + 2;
     size_t grid[3] = {
             (size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->p.filters * t->images)};
+    if (!core.shares_memory && s[1] == s[2] * out[2] && (out[0] == 1 || s[0] == s[1] * out[1]) &&
+            t->images < 65536) {
+        /* An image's places are one line: nothing to divide. */
+        size_t lines[3] = {(size_t)t->places, (size_t)t->p.filters, (size_t)t->images};
+        return launch(back ? "part_lines" : "merge_lines", t->c, &t->p, operands, 2, lines, 0);
+    }
     return launch(back ? "part" : "merge", t->c, &t->p, operands, 2, grid, 0);
 }
 

@@ -109,7 +109,7 @@ size_t core_row_threads(size_t rows, size_t count)
 {
     size_t threads = 32;
     while (!core.shares_memory && threads < 1024 && threads * 8 <= count &&
-            rows * threads < DISCRETE_THREADS)
+            (rows * threads < DISCRETE_THREADS || threads < 256))
         threads *= 2;
     return threads;
 }

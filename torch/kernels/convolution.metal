@@ -2,7 +2,8 @@
 #define c_has_bias c_constant1
 #define c_summed c_constant2 // the type of columns that are folded
 #define c_small c_constant4  // a small window's width + 8 * height, or 0: its loops are unrolled then
-#define c_plain c_constant3  // bits: 1 the windows' last stride is 1, 2 the input's, 4 the output's
+// Bits: 1 the windows' last stride is 1, 2 the input's, 4 the output's; 8 there are two dimensions.
+#define c_plain c_constant3
 
 struct parameters {
     int in[3], out[3], window[3], stride[3], padding[3], dilation[3];
@@ -29,6 +30,10 @@ static inline int window_x(constant parameters &p) { return c_small ? c_small % 
 static inline int stride_x(constant parameters &p) { return c_plain & 1 ? 1 : p.stride[2]; }
 static inline long input_x(constant parameters &p, int x) { return x * (c_plain & 2 ? 1 : p.input[4]); }
 static inline long output_x(constant parameters &p, int x) { return x * (c_plain & 4 ? 1 : p.output[4]); }
+
+// What the grid's y is of the output's first two dimensions.
+static inline int output_z(constant parameters &p, uint y) { return c_plain & 8 ? 0 : int(y / uint(p.out[1])); }
+static inline int output_y(constant parameters &p, uint y) { return int(c_plain & 8 ? y : y % uint(p.out[1])); }
 
 // Where a window's element meets the input, along a dimension; or which window does.
 static inline int source(constant parameters &p, int d, int o, int w)
@@ -65,7 +70,7 @@ kernel void unfold(constant parameters &p [[buffer(0)]], device uchar *columns [
     uint window = p.window[0] * p.window[1] * p.window[2], rows = p.channels * window;
     uint row = at.z % rows, image = at.z / rows;
     int3 w = split(row % window, p.window);
-    int z = source(p, 0, at.y / uint(p.out[1]), w.x), y = source(p, 1, at.y % uint(p.out[1]), w.y);
+    int z = source(p, 0, output_z(p, at.y), w.x), y = source(p, 1, output_y(p, at.y), w.y);
     int x = source_x(p, at.x, w.z);
     bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2];
     long line = image * p.input[0] + (row / window) * p.input[1] + z * p.input[2] + y * p.input[3];
@@ -82,7 +87,7 @@ kernel void unfold_windows(constant parameters &p [[buffer(0)]], device uchar *c
 {
     const int height = window_y(p), wide = window_x(p);
     uint channel = at.z % uint(p.channels), image = at.z / uint(p.channels);
-    int o = at.y / uint(p.out[1]), q = at.y % uint(p.out[1]);
+    int o = output_z(p, at.y), q = output_y(p, at.y);
     long to = image * p.column_image + channel * long(p.window[0] * height * wide) * p.column_row +
         at.y * long(p.out[2]) + at.x;
     for (int n = 0; n < p.window[0]; n++) {
@@ -147,8 +152,8 @@ static inline void exchange(constant parameters &p, device uchar *merged, device
 {
     uint filter = at.z % uint(p.filters), image = at.z / uint(p.filters);
     long here = image * p.column_image + filter * p.column_row + at.y * long(p.out[2]) + at.x;
-    long there = image * p.output[0] + filter * p.output[1] + at.y / uint(p.out[1]) * p.output[2] +
-        at.y % uint(p.out[1]) * p.output[3] + output_x(p, at.x);
+    long there = image * p.output[0] + filter * p.output[1] + output_z(p, at.y) * p.output[2] +
+        output_y(p, at.y) * p.output[3] + output_x(p, at.x);
     device uchar *from = back ? merged + here * width() : output + there * width();
     store(back ? output + there * width() : merged + here * width(), c_type0, load<float>(from, c_type0));
 }
@@ -163,6 +168,27 @@ kernel void part(constant parameters &p [[buffer(0)]], device uchar *merged [[bu
         device uchar *output [[buffer(2)]], uint3 at [[thread_position_in_grid]])
 {
     exchange(p, merged, output, at, true);
+}
+
+// The same where an image's places are one line: x is the place, y the filter, z the image.
+static inline void exchange_lines(constant parameters &p, device uchar *merged, device uchar *output, uint3 at, bool back)
+{
+    long here = at.z * p.column_image + at.y * p.column_row + at.x;
+    long there = at.z * p.output[0] + at.y * p.output[1] + output_x(p, at.x);
+    device uchar *from = back ? merged + here * width() : output + there * width();
+    store(back ? output + there * width() : merged + here * width(), c_type0, load<float>(from, c_type0));
+}
+
+kernel void merge_lines(constant parameters &p [[buffer(0)]], device uchar *merged [[buffer(1)]],
+        device uchar *output [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    exchange_lines(p, merged, output, at, false);
+}
+
+kernel void part_lines(constant parameters &p [[buffer(0)]], device uchar *merged [[buffer(1)]],
+        device uchar *output [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    exchange_lines(p, merged, output, at, true);
 }
 
 kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *columns [[buffer(1)]],
@@ -196,7 +222,7 @@ kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buff
         device const uchar *bias [[buffer(4)]], uint3 at [[thread_position_in_grid]])
 {
     uint filter = at.z % uint(p.filters * p.groups), image = at.z / uint(p.filters * p.groups);
-    int o = at.y / uint(p.out[1]), q = at.y % uint(p.out[1]), group = filter / p.filters;
+    int o = output_z(p, at.y), q = output_y(p, at.y), group = filter / p.filters;
     if (int(at.x) >= p.out[2])
         return;
     float sum = c_has_bias ? load<float>(bias + filter * width(), c_type0) : 0.0f;

@@ -7,6 +7,7 @@
 
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Comdat.h>
+#include <llvm-c/DebugInfo.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,15 +81,16 @@ static void clean_function(struct codegen *g, LLVMValueRef f)
         codegen_remove_attribute(f, unwanted[i]);
 }
 
-/* A kernel that loops for ever must do so, not be turned into something else: the metadata that
- * promises progress goes, and with it (rarely: the front end passes -fno-finite-loops) the hints.
- */
-static bool promises_progress(struct codegen *g, LLVMValueRef loop)
+#define PROGRESS "llvm.loop.mustprogress"
+#define UNROLL "llvm.loop.unroll.full"
+
+/* A loop's metadata says so. */
+static bool is_said(LLVMValueRef loop, const char *what)
 {
     unsigned count = LLVMGetMDNodeNumOperands(loop);
     LLVMValueRef operands[16];
     if (count > ABX_ARRAY_SIZE(operands))
-        return true;
+        return strcmp(what, PROGRESS) == 0;
     LLVMGetMDNodeOperands(loop, operands);
     for (unsigned i = 1; i < count; i++) {
         if (!operands[i] || !LLVMIsAMDNode(operands[i]) || !LLVMGetMDNodeNumOperands(operands[i]))
@@ -99,10 +101,32 @@ static bool promises_progress(struct codegen *g, LLVMValueRef loop)
         LLVMGetMDNodeOperands(operands[i], inner);
         unsigned length;
         const char *s = inner[0] ? LLVMGetMDString(inner[0], &length) : NULL;
-        if (s && length == 22 && !memcmp(s, "llvm.loop.mustprogress", 22))
+        if (s && length == strlen(what) && !memcmp(s, what, length))
             return true;
     }
     return false;
+}
+
+static LLVMValueRef unroll_hint(struct codegen *g)
+{
+    LLVMMetadataRef full = LLVMMDStringInContext2(g->context, UNROLL, sizeof UNROLL - 1);
+    LLVMMetadataRef self = LLVMTemporaryMDNode(g->context, NULL, 0);
+    LLVMMetadataRef wish[2] = {self, LLVMMDNodeInContext2(g->context, &full, 1)};
+    LLVMMetadataRef id = LLVMMDNodeInContext2(g->context, wish, 2);
+    LLVMMetadataReplaceAllUsesWith(self, id);
+    return LLVMMetadataAsValue(g->context, id);
+}
+
+/* A kernel that loops for ever must do so, not be turned into something else: what promises that
+ * loops end, as C++'s do, goes, and with it the program's hints; but on a GPU, where loads of turns
+ * that are unrolled are under way together, the wish for that stays (nvptx/turns.cc bounds it). */
+static void clean_loop(struct codegen *g, LLVMValueRef branch, unsigned kind)
+{
+    LLVMValueRef md = LLVMGetMetadata(branch, kind);
+    if (!md || !is_said(md, PROGRESS))
+        return;
+    bool unrolls = g->target->id == ABX_TARGET_NVPTX && is_said(md, UNROLL);
+    LLVMSetMetadata(branch, kind, unrolls ? unroll_hint(g) : NULL);
 }
 
 /* An integer constant of a scalar or vector type. */
@@ -292,11 +316,8 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
                 relax_alignment(g, in);
             else if (!barely && (op == LLVMFPToSI || op == LLVMFPToUI))
                 saturate(g, in);
-            else if (op == LLVMBr) {
-                LLVMValueRef md = LLVMGetMetadata(in, loop);
-                if (md && promises_progress(g, md))
-                    LLVMSetMetadata(in, loop, NULL);
-            }
+            else if (op == LLVMBr)
+                clean_loop(g, in, loop);
         }
 }
 

@@ -162,6 +162,27 @@ static void mark_phis(struct flow *f, uint32_t b)
         add(f, in);
 }
 
+/* Where the lanes that parted at b meet again: what differs is what their ways bring differently.
+ * Other ways that lead there are taken by all lanes or by none. */
+static void mark_meeting(struct flow *f, uint32_t b, uint32_t stop)
+{
+    for (LLVMValueRef in = LLVMGetFirstInstruction(f->block[stop]); in && LLVMIsAPHINode(in);
+            in = LLVMGetNextInstruction(in)) {
+        LLVMValueRef brought = NULL;
+        for (unsigned i = 0; i < LLVMCountIncoming(in); i++) {
+            uint32_t from = block_index(f, LLVMGetIncomingBlock(in, i));
+            LLVMValueRef v = LLVMGetIncomingValue(in, i);
+            if (from != ~0u && from != b && !has(f->region, from))
+                continue;
+            if (from == ~0u || (brought && brought != v)) {
+                add(f, in);
+                break;
+            }
+            brought = v;
+        }
+    }
+}
+
 /* When lanes leave a loop in different turns, a value computed in it differs between them outside
  * of it, even if it is the same in all lanes of a turn. */
 static void mark_leaving(struct flow *f, uint32_t b)
@@ -194,7 +215,7 @@ static void mark_region(struct flow *f, uint32_t b)
             mark_leaving(f, i);
     }
     if (stop != ~0u)
-        mark_phis(f, stop);
+        mark_meeting(f, b, stop);
 }
 
 static bool is_private(LLVMValueRef pointer)

@@ -77,7 +77,8 @@ static int link_runtime(struct codegen *g)
     "lcssa,loop-mssa(loop-rotate,licm),loop(indvars))"
 /* What the analysis of the flow wants: constants folded, no switches. Markers stay opaque. */
 #define PREPARE                                                                                    \
-    "function(loop(loop-unroll-full),sroa,early-cse<memssa>,gvn,"                                  \
+    "function(loop(loop-unroll-full),loop-unroll<O2;no-partial;no-peeling;no-runtime;"             \
+    "no-upperbound>,sroa,early-cse<memssa>,gvn,"                                                   \
     "instcombine<no-verify-fixpoint>,simplifycfg<no-switch-to-lookup>,lower-switch,dce)"
 
 static int lower_waits(struct codegen *g)
@@ -249,6 +250,24 @@ static void add_memory(struct nvptx *n)
         n->place.statics = shared_array(g, STATIC, g->code.static_threadgroup_bytes, false);
 }
 
+/* a / n, of numbers up to 1024: in floats, where a division of integers takes 20 instructions. The
+ * error of the reciprocal, times 1024, is far less than what lies between a + 1/2 and the next
+ * multiple of n. */
+static LLVMValueRef divide_small(struct codegen *g, LLVMValueRef a, LLVMValueRef n)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMTypeRef f32 = LLVMFloatTypeInContext(g->context);
+    LLVMTypeRef type = LLVMFunctionType(f32, &f32, 1, 0);
+    const char *name = "llvm.nvvm.rcp.approx.ftz.f";
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, name);
+    if (!f)
+        f = LLVMAddFunction(g->module, name, type);
+    LLVMValueRef of = LLVMBuildUIToFP(b, n, f32, "");
+    LLVMValueRef part = LLVMBuildCall2(b, type, f, &of, 1, "");
+    LLVMValueRef x = LLVMBuildFAdd(b, LLVMBuildUIToFP(b, a, f32, ""), LLVMConstReal(f32, 0.5), "");
+    return LLVMBuildFPToUI(b, LLVMBuildFMul(b, x, part, ""), g->i32, "");
+}
+
 /* Threads are numbered along the block. Full threadgroups and those at the grid's far edges, which
  * are smaller, go the same way. A row as long as the threadgroup needs no division. */
 static void place_thread(struct nvptx *n)
@@ -276,9 +295,9 @@ static void place_thread(struct nvptx *n)
     LLVMPositionBuilderAtEnd(b, block[0]);
     LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, size[0], total, ""), block[2], block[1]);
     LLVMPositionBuilderAtEnd(b, block[1]);
-    LLVMValueRef row = LLVMBuildUDiv(b, t, size[0], "");
-    LLVMValueRef in_rows[3] = {LLVMBuildURem(b, t, size[0], ""), LLVMBuildURem(b, row, size[1], ""),
-            LLVMBuildUDiv(b, row, size[1], "")};
+    LLVMValueRef row = divide_small(g, t, size[0]), layer = divide_small(g, row, size[1]);
+    LLVMValueRef in_rows[3] = {LLVMBuildSub(b, t, LLVMBuildMul(b, row, size[0], ""), ""),
+            LLVMBuildSub(b, row, LLVMBuildMul(b, layer, size[1], ""), ""), layer};
     LLVMBuildBr(b, block[2]);
     LLVMPositionBuilderAtEnd(b, block[2]);
     for (int d = 0; d < 3; d++) {

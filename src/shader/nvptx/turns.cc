@@ -15,6 +15,8 @@
 using namespace llvm;
 
 static const unsigned most_turns = 64, most_instructions = 2048, most_instructions_of_others = 512;
+/* Of a loop that the program wants unrolled; where all turns are more, some of them. */
+static const unsigned most_instructions_asked = 1024;
 
 /* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
  * takes LLVM minutes when all of its loops are unrolled. */
@@ -62,6 +64,31 @@ static unsigned instructions_of(const Loop &loop, const LoopInfo &loops, ScalarE
     return count;
 }
 
+/* Products of matrices make many instructions of a few, and have what they multiply at hand. */
+static bool multiplies(const Loop &loop)
+{
+    for (const BasicBlock *block : loop.blocks())
+        for (const Instruction &in : *block)
+            if (const auto *call = dyn_cast<CallInst>(&in))
+                if (const Function *to = call->getCalledFunction())
+                    if (to->getName().starts_with("__abx_matrix"))
+                        return true;
+    return false;
+}
+
+/* The program wants it: what its turns load is under way together then. */
+static void unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
+{
+    unsigned at_once = turns;
+    while (at_once > 1 && at_once * instructions > most_instructions_asked)
+        at_once = at_once % 2 ? 1 : at_once / 2;
+    if (at_once == turns && turns > 1 && !multiplies(loop))
+        return;
+    loop.setLoopID(nullptr);
+    if (at_once > 1 && !multiplies(loop))
+        addStringMetadataToLoop(&loop, "llvm.loop.unroll.count", at_once);
+}
+
 void nvptx_turns(LLVMValueRef function)
 {
     Function &f = *unwrap<Function>(function);
@@ -73,6 +100,10 @@ void nvptx_turns(LLVMValueRef function)
     ScalarEvolution counts(f, library, assumptions, before, loops);
     for (Loop *loop : loops.getLoopsInPreorder()) {
         unsigned turns = counts.getSmallConstantTripCount(loop);
+        if (findStringMetadataForLoop(loop, "llvm.loop.unroll.full")) {
+            unroll_asked(*loop, turns, instructions_of(*loop, loops, counts));
+            continue;
+        }
         if (turns < 2 || turns > most_turns ||
                 turns * instructions_of(*loop, loops, counts) > worth_of(*loop) ||
                 findStringMetadataForLoop(loop, "llvm.loop.unroll.disable"))
