@@ -145,8 +145,11 @@ int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *
         if (!abx_client_ring_passed(client, position))
             abx_client_sleep(client, &client->host->ring_head, head, 1000000);
     }
-    *ret = (struct abx_client_queue){
-            .client = client, .handle = handle, .slot = record.slot, .spin_ns = SPIN_MAX_NS};
+    *ret = (struct abx_client_queue){.client = client,
+            .handle = handle,
+            .slot = record.slot,
+            .spin_ns = SPIN_MAX_NS,
+            .has_processors = abx_processors() >= SPIN_LONG_CPUS};
     return 0;
 }
 
@@ -252,9 +255,9 @@ uint64_t abx_client_queue_completed(const struct abx_client_queue *queue)
     return atomic_load_explicit(&queue->client->host->completed[queue->slot], memory_order_acquire);
 }
 
-static uint32_t longest_spin(uint64_t now)
+static uint32_t longest_spin(const struct abx_client_queue *queue, uint64_t now)
 {
-    return abx_processors() >= SPIN_LONG_CPUS && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_MAX_NS;
+    return queue->has_processors && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_MAX_NS;
 }
 
 /* As long as waits take of late, where that is not too long: one that spins in vain makes its
@@ -262,7 +265,7 @@ static uint32_t longest_spin(uint64_t now)
 static void adapt(struct abx_client_queue *queue, uint64_t now, uint64_t took)
 {
     uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
-    uint32_t longest = longest_spin(now);
+    uint32_t longest = longest_spin(queue, now);
     spin -= spin / 8;
     if (took < longest && spin < took + took / 4)
         spin = (uint32_t)(took + took / 4);
@@ -294,7 +297,7 @@ static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uin
     struct abx_client *client = queue->client;
     atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
     uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
-    if (spin > SPIN_MAX_NS && longest_spin(start) == SPIN_MAX_NS)
+    if (spin > SPIN_MAX_NS && longest_spin(queue, start) == SPIN_MAX_NS)
         spin = SPIN_MAX_NS;
     bool hit = spin_until(queue, sequence, start + spin);
     if (hit) {

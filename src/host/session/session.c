@@ -11,7 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SPIN_NS 50000u           /* after the last record: a guest in a loop is back by then */
+#define SPIN_NS 50000u /* after the last record: a guest in a loop is back by then */
+/* The same where there are processors enough: who waits for a GPU comes back later, and to be woken
+ * then costs 10 us. */
+#define SPIN_LONG_NS 400000u
+#define SPIN_LONG_CPUS 8u
 #define POLITE_NS 3000u          /* spinning after that gives way to whoever else wants the CPU */
 #define HELLO_TIMEOUT_MS 10000   /* a connection that says nothing holds a place no longer */
 #define SOCKET_EVERY_NS 1000000u /* while the ring is busy, the socket is looked at so often */
@@ -255,6 +259,7 @@ static bool in_the_way(const struct abx_session *session)
 void abx_session_serve(struct abx_session *session)
 {
     bool drains = session->transport->ops->guest_drains;
+    bool many = abx_processors() >= SPIN_LONG_CPUS;
     pthread_mutex_lock(&session->lock);
     uint64_t active = 0, looked = 0;
     bool alive = greet(session), woken = false;
@@ -278,7 +283,8 @@ void abx_session_serve(struct abx_session *session)
         }
         /* Where the guest needs this CPU, sched_yield() would not do: the scheduler counts it as a
          * slice used up, and whoever is woken after that preempts nobody. */
-        if (drains || now - active > SPIN_NS || (any && in_the_way(session)))
+        if (drains || now - active > (many && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_NS) ||
+                (any && in_the_way(session)))
             woken = doze(session);
         else if (!any && now - active > POLITE_NS)
             sched_yield(); /* kernels, and other guests, may be waiting for this CPU */

@@ -16,7 +16,7 @@ using namespace llvm;
 
 static const unsigned most_turns = 64, most_instructions = 2048, most_instructions_of_others = 512;
 /* Of a loop that the program wants unrolled; where all turns are more, some of them. */
-static const unsigned most_instructions_asked = 1024;
+static const unsigned most_instructions_asked = 2048;
 
 /* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
  * takes LLVM minutes when all of its loops are unrolled. */
@@ -76,17 +76,20 @@ static bool multiplies(const Loop &loop)
     return false;
 }
 
-/* The program wants it: what its turns load is under way together then. */
-static void unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
+/* The program wants it: what its turns load is under way together then. False: it is a loop like
+ * any other. */
+static bool unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
 {
-    unsigned at_once = turns;
+    unsigned at_once = multiplies(loop) ? 1 : turns;
     while (at_once > 1 && at_once * instructions > most_instructions_asked)
         at_once = at_once % 2 ? 1 : at_once / 2;
-    if (at_once == turns && turns > 1 && !multiplies(loop))
-        return;
+    if (at_once == turns && turns > 1)
+        return true;
     loop.setLoopID(nullptr);
-    if (at_once > 1 && !multiplies(loop))
-        addStringMetadataToLoop(&loop, "llvm.loop.unroll.count", at_once);
+    if (at_once < 2)
+        return false;
+    addStringMetadataToLoop(&loop, "llvm.loop.unroll.count", at_once);
+    return true;
 }
 
 void nvptx_turns(LLVMValueRef function)
@@ -101,8 +104,8 @@ void nvptx_turns(LLVMValueRef function)
     for (Loop *loop : loops.getLoopsInPreorder()) {
         unsigned turns = counts.getSmallConstantTripCount(loop);
         if (findStringMetadataForLoop(loop, "llvm.loop.unroll.full")) {
-            unroll_asked(*loop, turns, instructions_of(*loop, loops, counts));
-            continue;
+            if (unroll_asked(*loop, turns, instructions_of(*loop, loops, counts)))
+                continue;
         }
         if (turns < 2 || turns > most_turns ||
                 turns * instructions_of(*loop, loops, counts) > worth_of(*loop) ||
