@@ -223,10 +223,13 @@ struct abx_event_ops {
     bool (*notify)(struct abx_event *event, uint64_t value, void (*wake)(void *user), void *user);
 };
 
+#define ABX_MAX_BACKEND_DEVICES 16u
+
 /* ---- vtables. Every entry is required unless marked (optional). */
 
 struct abx_device_config {
     const struct abx_event_ops *events;
+    unsigned index;   /* which of its devices, as probe() lists them */
     unsigned threads; /* of the host to use; 0: the backend's choice */
     /* The device is gone, or in a state that no command gets it out of: nothing that was submitted
      * will end otherwise, nothing more can be. Once, from any thread; may not return. text: why. */
@@ -353,8 +356,10 @@ struct abx_backend {
 extern const struct abx_backend abx_backend_cpu, abx_backend_cuda, abx_backend_null;
 /* All there are, those first that are the default where they can be used; the last is NULL. */
 extern const struct abx_backend *const abx_backends[];
-/* NULL or "": the default. NULL when there is none of that name. */
+/* NULL or "": the default. NULL when there is none of that name. A device that is not a backend's
+ * first has its number behind: "cuda:1". */
 const struct abx_backend *abx_backend_find(const char *name);
+unsigned abx_backend_index(const char *name);
 /* As abx_backend.usable, which need not be there. */
 int abx_backend_usable(const struct abx_backend *backend, char *ret_why, size_t capacity);
 /* "cpu, null": for messages. Static. */

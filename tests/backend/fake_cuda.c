@@ -78,6 +78,7 @@ static struct allocation *allocations;
 static struct abx_cu_stream *streams;
 static struct abx_cu_event *events;
 static struct abx_cu_module *modules;
+static int context_device; /* of the context that was made last */
 static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
 static unsigned waves;      /* of the graph that was made last */
@@ -94,6 +95,7 @@ EXPORT fake_cuda_launches fake_launches;
 EXPORT fake_cuda_graphs fake_graphs, fake_waves;
 EXPORT fake_cuda_hang fake_hang;
 EXPORT fake_cuda_left fake_left;
+EXPORT fake_cuda_device fake_device;
 
 #define PROTOTYPE(name, symbol, parameters) EXPORT int symbol parameters;
 ABX_CU_FUNCTIONS(PROTOTYPE)
@@ -126,6 +128,14 @@ unsigned fake_launches(unsigned delay)
     unsigned n = launches;
     launches = 0;
     delay_us = delay;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+int fake_device(void)
+{
+    pthread_mutex_lock(&lock);
+    int n = context_device;
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -326,6 +336,7 @@ EXPORT int cuMemGetAllocationGranularity(
 {
     ENTER(true);
     MUST(what->type == 1 && what->location.type == 1 && option == 0);
+    MUST(what->location.id == context_device);
     *ret = MIB2;
     return leave(0);
 }
@@ -397,6 +408,7 @@ EXPORT int cuMemSetAccess(
     ENTER(true);
     struct piece *p = find_piece(MAPPED, at);
     MUST(p && p->bytes == bytes && count == 1 && access->flags == 3 && access->location.type == 1);
+    MUST(access->location.id == context_device);
     p->accessible = true;
     memset(anonymous(at, bytes, PROT_READ | PROT_WRITE), 0xa5, bytes < 65536 ? bytes : 65536);
     return leave(0);
@@ -953,30 +965,30 @@ EXPORT int cuDriverGetVersion(int *ret)
 EXPORT int cuDeviceGetCount(int *ret)
 {
     ENTER(false);
-    *ret = 1;
+    *ret = FAKE_DEVICES;
     return leave(0);
 }
 
 EXPORT int cuDeviceGet(int *ret, int index)
 {
     ENTER(false);
-    MUST(index == 0);
-    *ret = 0;
+    MUST(index >= 0 && index < FAKE_DEVICES);
+    *ret = index;
     return leave(0);
 }
 
 EXPORT int cuDeviceGetName(char *ret, int bytes, int device)
 {
     ENTER(false);
-    MUST(device == 0);
-    snprintf(ret, (size_t)bytes, "Fake GPU");
+    MUST(device >= 0 && device < FAKE_DEVICES);
+    snprintf(ret, (size_t)bytes, device ? "Fake GPU %d" : "Fake GPU", device + 1);
     return leave(0);
 }
 
 EXPORT int cuDeviceGetAttribute(int *ret, int which, int device)
 {
     ENTER(false);
-    *ret = which == ABX_CU_CAPABILITY_MAJOR ? 9 : 0;
+    *ret = which == ABX_CU_CAPABILITY_MAJOR ? (device == FAKE_TOO_OLD ? 7 : 9) : 0;
     return leave(0);
 }
 
@@ -992,6 +1004,8 @@ EXPORT int cuCtxCreate_v2(abx_cu_context *ret, unsigned flags, int device)
     ENTER(false);
     spoilt = 0;
     contexts++;
+    MUST(device != FAKE_TOO_OLD);
+    context_device = device;
     current = *ret = calloc(1, sizeof **ret);
     return leave(0);
 }

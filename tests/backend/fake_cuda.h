@@ -18,4 +18,9 @@ typedef void fake_cuda_hang(int on);
 /* What has not been given back, in words; "" when nothing is. */
 typedef const char *fake_cuda_left(void);
 
+/* Devices; one of them is too old. Of which the context is that was made last. */
+#define FAKE_DEVICES 3
+#define FAKE_TOO_OLD 1
+typedef int fake_cuda_device(void);
+
 #endif

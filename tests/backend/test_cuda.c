@@ -29,6 +29,7 @@ static fake_cuda_graphs *graphs, *waves;
 static fake_cuda_hang *hang;
 static fake_cuda_left *left;
 
+static unsigned which; /* of the devices */
 static int lost;
 static void on_lost(void *user, const char *text)
 {
@@ -141,7 +142,7 @@ static void end_world(struct world *w)
 /* 0, or the number of the step that failed. */
 static int make_world(struct world *w)
 {
-    struct abx_device_config config = {.events = &event_ops, .lost = on_lost};
+    struct abx_device_config config = {.events = &event_ops, .index = which, .lost = on_lost};
     void *window;
     lost = 0;
     memset(w, 0, sizeof *w);
@@ -507,6 +508,24 @@ static int test_timestamps(void)
     return 0;
 }
 
+/* The second device is the driver's third: the one between is too old. */
+static int test_devices(void)
+{
+    struct world w;
+    fake_cuda_device *device =
+            (fake_cuda_device *)dlsym(dlopen(FAKE_CUDA, RTLD_NOW), "fake_device");
+    which = 1;
+    CHECK(make_world(&w) == 0 && device() == 2);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    which = 2;
+    struct abx_device_config config = {.events = &event_ops, .index = which};
+    struct abx_device *none;
+    CHECK(CUDA->device->open(&config, &none) < 0 && left()[0] == 0);
+    which = 0;
+    return 0;
+}
+
 static int test_grids(void)
 {
     struct world w;
@@ -682,13 +701,15 @@ int main(void)
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
             {"side_by_side", test_side_by_side}, {"timestamps", test_timestamps},
-            {"grids", test_grids}, {"endless", test_endless}, {"endless_long", test_endless_long},
-            {"fault", test_fault}, {"out_of_memory", test_out_of_memory},
-            {"refusals", test_refusals}, {"losses", test_losses}};
+            {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
+            {"endless_long", test_endless_long}, {"fault", test_fault},
+            {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
+            {"losses", test_losses}};
     char why[192], names[2][64];
     int bad = 0;
     CHECK(CUDA->usable(why, sizeof why) == 0 && CUDA->prepare(why, sizeof why) == 0);
-    CHECK(CUDA->probe(names, 2) == 1 && strcmp(names[0], "Fake GPU") == 0);
+    CHECK(CUDA->probe(names, 2) == 2 && strcmp(names[0], "Fake GPU") == 0 &&
+            strcmp(names[1], "Fake GPU 3") == 0);
     void *driver = dlopen(FAKE_CUDA, RTLD_NOW);
     CHECK(driver);
     fail = (fake_cuda_fail *)dlsym(driver, "fake_fail");

@@ -181,7 +181,9 @@ static int get_host(struct abx_host **ret)
     pthread_mutex_lock(&lock);
     if (!host || owner != getpid()) {
         struct abx_host_config config = {
-                .backend = abx_backend_find(getenv("ARCBOX_BACKEND")), .tenant = "inproc"};
+                .backend = abx_backend_find(getenv("ARCBOX_BACKEND")),
+                .device = abx_backend_index(getenv("ARCBOX_BACKEND")),
+                .tenant = "inproc"};
         const char *memory = getenv("ARCBOX_MEMORY_BYTES");
         if (memory)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);

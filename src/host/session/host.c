@@ -71,6 +71,7 @@ int abx_host_open(const struct abx_host_config *config, struct abx_host **ret)
         r = host->stats ? 0 : -ENOMEM;
     }
     struct abx_device_config device = {.events = &abx_host_event_ops,
+            .index = config->device,
             .threads = config->limits.threads,
             .lost = device_lost,
             .user = host};

@@ -18,6 +18,7 @@ struct abx_session;
 
 struct abx_host_config {
     const struct abx_backend *backend;
+    unsigned device; /* which of the backend's */
     const char *tenant;
     struct abx_control_limits limits; /* no zeros: abx_control_default_limits() fills them */
     struct abx_worker_stats *stats;   /* NULL: its own */

@@ -167,13 +167,16 @@ static bool list_clients(struct supervisor *s, struct control_connection *c)
 #define MAX_DEVICES 32u
 
 static void describe_device(const struct supervisor *s, const struct abx_backend *backend,
-        const char *name, struct abx_control_device *ret)
+        const char *name, unsigned index, struct abx_control_device *ret)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     snprintf(ret->name, sizeof ret->name, "%.63s", name);
-    snprintf(ret->backend, sizeof ret->backend, "%s", backend->name);
+    if (index)
+        snprintf(ret->backend, sizeof ret->backend, "%.8s:%u", backend->name, index);
+    else
+        snprintf(ret->backend, sizeof ret->backend, "%s", backend->name);
     ret->simulated = backend->simulated;
-    ret->is_default = strcmp(backend->name, s->backend) == 0;
+    ret->is_default = strcmp(ret->backend, s->backend) == 0;
     ret->memory_bytes = s->limits.memory_bytes;
     ret->threads = s->limits.threads ? s->limits.threads : (uint32_t)(cpus > 0 ? cpus : 1);
 }
@@ -186,7 +189,7 @@ static bool list_devices(struct supervisor *s, struct control_connection *c)
         char names[MAX_DEVICES][64];
         unsigned found = (*b)->probe(names, MAX_DEVICES - count);
         for (unsigned i = 0; i < found; i++)
-            describe_device(s, *b, names[i], &items[count++]);
+            describe_device(s, *b, names[i], i, &items[count++]);
     }
     return send_items(c, items, sizeof items[0], count);
 }

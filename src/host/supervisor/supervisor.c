@@ -447,7 +447,8 @@ static bool choose_backend(struct supervisor *s, char text[256])
     else if (abx_backend_usable(backend, why, sizeof why) < 0)
         snprintf(text, 256, "--backend %s: %s", backend->name, why);
     else {
-        snprintf(s->backend, sizeof s->backend, "%s", backend->name);
+        if (!abx_backend_index(s->backend))
+            snprintf(s->backend, sizeof s->backend, "%s", backend->name);
         return true;
     }
     return false;

@@ -107,6 +107,13 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
         abx_string_printf(message, "device=%s: %s", backend, why);
         return -ENODEV;
     }
+    char names[ABX_MAX_BACKEND_DEVICES][64];
+    unsigned devices = abx_backend_find(backend)->probe(names, ABX_MAX_BACKEND_DEVICES);
+    if (abx_backend_index(backend) >= devices) {
+        abx_string_printf(message, "device=%s: there %s %u of them, from 0 on", backend,
+                devices == 1 ? "is" : "are", devices);
+        return -ENODEV;
+    }
     if (tenant_find(s, name)) {
         abx_string_printf(message, "a tenant \"%s\" exists already", name);
         return -EEXIST;

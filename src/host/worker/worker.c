@@ -252,6 +252,7 @@ _Noreturn void abx_worker_main(const char *backend, unsigned threads)
 {
     struct abx_string lacking = {0};
     struct abx_host_config config = {.backend = abx_backend_find(backend),
+            .device = abx_backend_index(backend),
             .tenant = "(none yet)",
             .limits.threads = threads,
             .compiler = ABX_ROLE_COMPILER_SOCKET,
