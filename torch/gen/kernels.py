@@ -64,10 +64,10 @@ kernel void columns_{A}(constant parameters &p [[buffer(0)]], device uchar *to [
 }}
 kernel void rows_{A}(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint3 group [[threadgroup_position_in_grid]],
-        uint worker [[thread_index_in_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]], uint index [[thread_index_in_threadgroup]])
 {{
     threadgroup {A} shared[32];
-    rows<{A}>(p, to, from, shared, group, worker);
+    rows<{A}>(p, to, from, shared, group, worker_of(lane, index));
 }}
 """
 

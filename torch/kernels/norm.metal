@@ -68,8 +68,10 @@ kernel void normalise(constant parameters &p [[buffer(0)]], device uchar *to [[b
         device uchar *mean [[buffer(2)]], device uchar *deviation [[buffer(3)]], device const uchar *x [[buffer(4)]],
         device const uchar *weight [[buffer(5)]], device const uchar *bias [[buffer(6)]],
         device uchar *running_mean [[buffer(7)]], device uchar *running_variance [[buffer(8)]],
-        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
+        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     float middle, scale;
     if (c_has & 8) {
@@ -127,8 +129,10 @@ kernel void apply(constant parameters &p [[buffer(0)]], device uchar *to [[buffe
 #define c_is_root c_constant3
 kernel void spread(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device uchar *mean [[buffer(2)]], device const uchar *x [[buffer(3)]],
-        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
+        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     moments m = moments_of(p, x, row, room, worker);
     float v = m.squares / max(p.count - p.correction, 0.0f);
@@ -150,8 +154,10 @@ kernel void of_input(constant parameters &p [[buffer(0)]], device uchar *to [[bu
         device const uchar *gradient [[buffer(2)]], device const uchar *x [[buffer(3)]],
         device const uchar *mean [[buffer(4)]], device const uchar *deviation [[buffer(5)]],
         device const uchar *weight [[buffer(6)]], uint row [[threadgroup_position_in_grid]],
-        uint worker [[thread_index_in_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     float middle = load<float>(mean + row * size_of(c_type1), c_type1);
     float scale = load<float>(deviation + row * size_of(c_type1), c_type1);
@@ -201,8 +207,10 @@ kernel void of_weight(constant parameters &p [[buffer(0)]], device uchar *to_wei
         device uchar *to_bias [[buffer(2)]], device const uchar *gradient [[buffer(3)]],
         device const uchar *x [[buffer(4)]], device const uchar *mean [[buffer(5)]],
         device const uchar *deviation [[buffer(6)]], uint w [[threadgroup_position_in_grid]],
-        uint worker [[thread_index_in_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     uint first_row = p.weight_step ? w / p.weight_step : p.weight_rows > 1 ? w : 0;
     uint first = (p.weight_step ? w % p.weight_step : p.weight_rows > 1 ? 0 : w) * p.weight_inner;

@@ -75,6 +75,9 @@ template <typename C> static inline C narrowed(C v, int type)
 // for a number of each SIMD-group.
 #define c_threads c_constant7
 
+// Of both numbers a processor's code is best made of the lane's.
+static inline uint worker_of(uint lane, uint index) { return c_threads > 32 ? index : lane; }
+
 static inline float sum_over(float v, threadgroup float *room, uint worker)
 {
     v = simd_sum(v);

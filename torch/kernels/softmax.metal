@@ -9,8 +9,10 @@ struct parameters {
 // Threads share a row where its elements lie side by side.
 kernel void rows(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint row [[threadgroup_position_in_grid]],
-        uint worker [[thread_index_in_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     long first = long(row) * p.count;
     float top = -INFINITY;
@@ -54,8 +56,10 @@ struct attention {
 
 kernel void attend(constant attention &p [[buffer(0)]], device uchar *to [[buffer(1)]], device float *scores [[buffer(2)]],
         device const uchar *mask [[buffer(3)]], uint group [[threadgroup_position_in_grid]],
-        uint worker [[thread_index_in_threadgroup]])
+        uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     uint row = group % p.rows, head = group / p.rows % p.heads, batch = group / p.rows / p.heads;
     uint count = c_causal ? min(row + 1, p.count) : p.count;
@@ -111,8 +115,10 @@ static inline float slope(float gradient, float output, float sum)
 
 kernel void rows_backward(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *gradient [[buffer(2)]], device const uchar *output [[buffer(3)]],
-        uint row [[threadgroup_position_in_grid]], uint worker [[thread_index_in_threadgroup]])
+        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]],
+        uint index [[thread_index_in_threadgroup]])
 {
+    uint worker = worker_of(lane, index);
     threadgroup float room[32];
     long first = long(row) * p.count;
     int width = size_of(c_type1);
