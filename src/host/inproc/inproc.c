@@ -180,8 +180,7 @@ static int get_host(struct abx_host **ret)
     int r = 0;
     pthread_mutex_lock(&lock);
     if (!host || owner != getpid()) {
-        struct abx_host_config config = {
-                .backend = abx_backend_find(getenv("ARCBOX_BACKEND")),
+        struct abx_host_config config = {.backend = abx_backend_find(getenv("ARCBOX_BACKEND")),
                 .device = abx_backend_index(getenv("ARCBOX_BACKEND")),
                 .tenant = "inproc"};
         const char *memory = getenv("ARCBOX_MEMORY_BYTES");
