@@ -133,8 +133,8 @@ int abx_torch_sort(const struct abx_torch_tensor *values, const struct abx_torch
 int abx_torch_run_search(const struct abx_torch_search *search)
 {
     struct sorting s = {.rows = search->rows,
-            .is_float = abx_torch_is_float(search->row_type) ||
-                        abx_torch_is_float(search->value_type)};
+            .is_float =
+                    abx_torch_is_float(search->row_type) || abx_torch_is_float(search->value_type)};
     s.p.count = search->count;
     s.p.width = search->values_in_row;
     s.p.keep = search->one_row;

@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* The first `keep` along the dimension of what is sorted; equal elements in the order they had. Either of
- * `values` and `index`, of int64, may have no memory; the size of neither is looked at. -ENOTSUP: more
- * dimensions or elements than kernels count. */
+/* The first `keep` along the dimension of what is sorted; equal elements in the order they had.
+ * Either of `values` and `index`, of int64, may have no memory; the size of neither is looked at.
+ * -ENOTSUP: more dimensions or elements than kernels count. */
 ABX_TORCH_API int abx_torch_sort(const struct abx_torch_tensor *values,
         const struct abx_torch_tensor *index, const struct abx_torch_tensor *from,
         unsigned dimension, bool descending, uint32_t keep);
@@ -24,8 +24,8 @@ struct abx_torch_search {
 };
 ABX_TORCH_API int abx_torch_run_search(const struct abx_torch_search *s);
 
-/* Elements that lie without gaps. The places of what is not 0 come in two steps, as they need memory that only
- * the first, which waits, knows the size of. */
+/* Elements that lie without gaps. The places of what is not 0 come in two steps, as they need
+ * memory that only the first, which waits, knows the size of. */
 struct abx_torch_nonzero {
     struct abx_torch_operand from;
     int type;
