@@ -190,6 +190,56 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
 }
 
+static LLVMTypeRef shaped_as(LLVMTypeRef shape, LLVMTypeRef element)
+{
+    return LLVMGetTypeKind(shape) == LLVMVectorTypeKind
+                   ? LLVMVectorType(element, LLVMGetVectorSize(shape))
+                   : element;
+}
+
+/* Whether it is a conversion to long. */
+static bool makes_long(LLVMValueRef call)
+{
+    static const char start[] = "llvm.fptosi.sat.";
+    LLVMTypeRef to = LLVMTypeOf(call);
+    LLVMValueRef callee = LLVMGetCalledValue(call);
+    size_t length = 0;
+    const char *name = callee ? LLVMGetValueName2(callee, &length) : "";
+    if (LLVMGetTypeKind(to) == LLVMVectorTypeKind)
+        to = LLVMGetElementType(to);
+    return length > sizeof start - 1 && !memcmp(name, start, sizeof start - 1) &&
+           LLVMGetTypeKind(to) == LLVMIntegerTypeKind && LLVMGetIntTypeWidth(to) == 64;
+}
+
+/* long alone does not take the nearest number but, on Apple's GPUs, what is left modulo 2^64; 0 of
+ * the infinities. What is in range is the call's: 24 bits of `x`, shifted, are the rest. */
+static void wrap_long(struct codegen *g, LLVMValueRef call)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMTypeRef to = LLVMTypeOf(call);
+    LLVMTypeRef word = shaped_as(to, LLVMInt32TypeInContext(g->context));
+    LLVMTypeRef real = shaped_as(to, LLVMFloatTypeInContext(g->context));
+    LLVMPositionBuilderBefore(b, LLVMGetNextInstruction(call));
+    LLVMValueRef x = LLVMBuildFPCast(b, LLVMGetOperand(call, 0), real, "");
+    LLVMValueRef bits = LLVMBuildBitCast(b, x, word, "");
+    LLVMValueRef exponent = LLVMBuildAnd(
+            b, LLVMBuildLShr(b, bits, constant_of(word, 23), ""), constant_of(word, 255), "");
+    LLVMValueRef mantissa = LLVMBuildOr(b, LLVMBuildAnd(b, bits, constant_of(word, 0x7fffff), ""),
+            constant_of(word, 0x800000), "");
+    LLVMValueRef shift = LLVMBuildAnd(
+            b, LLVMBuildSub(b, exponent, constant_of(word, 150), ""), constant_of(word, 63), "");
+    LLVMValueRef rest = LLVMBuildShl(
+            b, LLVMBuildZExt(b, mantissa, to, ""), LLVMBuildZExt(b, shift, to, ""), "");
+    LLVMValueRef none = LLVMBuildICmp(b, LLVMIntUGE, exponent, constant_of(word, 150 + 64), "");
+    rest = LLVMBuildSelect(b, none, LLVMConstNull(to), rest, "");
+    LLVMValueRef below = LLVMBuildICmp(b, LLVMIntSLT, bits, LLVMConstNull(word), "");
+    rest = LLVMBuildSelect(b, below, LLVMBuildNeg(b, rest, ""), rest, "");
+    LLVMValueRef far = LLVMBuildICmp(b, LLVMIntUGE, exponent, constant_of(word, 127 + 63), "");
+    LLVMValueRef result = LLVMBuildSelect(b, far, rest, LLVMGetUndef(to), "");
+    LLVMReplaceAllUsesWith(call, result);
+    LLVMSetOperand(result, 2, call);
+}
+
 /* Floating-point numbers out of an integer's range become the nearest that is in it, and NaN 0, as
  * on Apple's GPUs; LLVM's own conversion gives anything, another thing in each form of code. Clang
  * does this for scalars (-fno-strict-float-cast-overflow) and not for vectors. */
@@ -200,8 +250,11 @@ static void saturate(struct codegen *g, LLVMValueRef in)
     const char *name =
             LLVMGetInstructionOpcode(in) == LLVMFPToSI ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
     LLVMPositionBuilderBefore(g->builder, in);
-    LLVMReplaceAllUsesWith(in, codegen_call_intrinsic(g, name, types, 2, &x, 1));
+    LLVMValueRef call = codegen_call_intrinsic(g, name, types, 2, &x, 1);
+    LLVMReplaceAllUsesWith(in, call);
     LLVMInstructionEraseFromParent(in);
+    if (makes_long(call))
+        wrap_long(g, call);
 }
 
 /* The shim's arithmetic (shim/math_core.h) converts what it has clamped, or does not use. */
@@ -316,6 +369,8 @@ static void clean_instructions(struct codegen *g, LLVMValueRef f)
                 relax_alignment(g, in);
             else if (!barely && (op == LLVMFPToSI || op == LLVMFPToUI))
                 saturate(g, in);
+            else if (!barely && op == LLVMCall && makes_long(in))
+                wrap_long(g, in);
             else if (op == LLVMBr)
                 clean_loop(g, in, loop);
         }
