@@ -283,3 +283,17 @@ kernel void products_and_sums(device uint *line [[buffer(0)]], device const uint
     fused<half>(line, i, data[i] >> 3);
     fused<bfloat>(line, i, data[i] >> 5);
 }
+
+// Casts to a template's type: between half and bfloat too, and of all that a C-style cast takes.
+template <typename To, class From> To as(From from) { return (To) from + (To) (*(thread From *)&from); }
+template <typename P> uint bits_at(thread uint *from) { return *(P)from; }
+template <class T> T cast_of_first(device const uint *data) { return (T) *((device T *)data); }
+kernel void template_casts(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    float x = float(data[i] % 8);
+    CHECK(as<bfloat>(half(x)) == bfloat(2 * x) && as<half>(bfloat(x)) == half(2 * x));
+    CHECK(as<float>(bfloat(x)) == 2 * x && as<int>(x) == int(2 * x) && as<bfloat>(x) == bfloat(2 * x));
+    uint bits = data[i];
+    CHECK(bits_at<thread uint *>(&bits) == bits && cast_of_first<uint>(data) == data[0]);
+}

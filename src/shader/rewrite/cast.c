@@ -1,6 +1,8 @@
 /* shader: casts. clang refuses every cast between half and bfloat; Metal allows the explicit ones,
  * so those that may be one become calls of __msl_cast (shim/base.h). Compiler process, hostile
  * text. */
+#include <stdlib.h>
+
 #include "shader/rewrite/internal.h"
 
 #define MAX_CAST_TOKENS 256u /* of a C-style cast's operand, brackets counted as one */
@@ -69,8 +71,9 @@ uint32_t rewriter_operand_end(const struct rewriter *r, uint32_t i)
     return NO_TOKEN;
 }
 
-/* (half)x; not the parameter list of a function type */
-static void c_cast_at(struct rewriter *r, uint32_t i)
+/* (half)x; not the parameter list of a function type. (T)x, where a template's T may be one of
+ * both: __msl_c_cast, which is a C-style cast of everything else. */
+static void c_cast_at(struct rewriter *r, uint32_t i, bool parameter)
 {
     bool after_word = i > 0 && token_word(r, i - 1) && !token_is(r, i - 1, "return") &&
                       !token_is(r, i - 1, "else");
@@ -78,8 +81,13 @@ static void c_cast_at(struct rewriter *r, uint32_t i)
     if (end == NO_TOKEN || end >= r->count)
         return;
     uint32_t at = r->tokens[i].start;
-    rewriter_edit(r, at, r->tokens[i + 2].end - at,
-            token_is(r, i + 1, "half") ? "__msl_cast<half>(" : "__msl_cast<bfloat>(", at);
+    if (parameter) {
+        rewriter_edit(r, at, 1, "__msl_c_cast<", at);
+        rewriter_edit(r, r->tokens[i + 2].start, 1, ">(", at);
+    } else {
+        rewriter_edit(r, at, r->tokens[i + 2].end - at,
+                token_is(r, i + 1, "half") ? "__msl_cast<half>(" : "__msl_cast<bfloat>(", at);
+    }
     rewriter_insert_after(r, end, ")", i);
 }
 
@@ -103,14 +111,33 @@ static void functional_cast_at(struct rewriter *r, uint32_t i)
             token_is(r, i, "half") ? "__msl_cast<half>" : "__msl_cast<bfloat>", at);
 }
 
+/* The names of templates' types, in a text that has bfloat at all. */
+static void note_parameters(struct rewriter *r, struct name_table *names)
+{
+    bool bfloat = false;
+    for (uint32_t i = 0; i < r->count && !bfloat; i++)
+        bfloat = token_is(r, i, "bfloat");
+    for (uint32_t i = 1; bfloat && i + 1 < r->count; i++)
+        if ((token_is(r, i - 1, "typename") || token_is(r, i - 1, "class")) && token_word(r, i) &&
+                (token_punct(r, i + 1, ',') || token_punct(r, i + 1, '>')))
+            name_table_put(r, names, i, 0);
+}
+
 void rewriter_casts(struct rewriter *r)
 {
+    struct name_table parameters = {0};
+    note_parameters(r, &parameters);
     for (uint32_t i = 0; i + 2 < r->count && !r->error; i++) {
         if (token_is(r, i, "static_cast"))
             static_cast_at(r, i);
         else if (token_punct(r, i, '(') && is_type(r, i + 1) && token_punct(r, i + 2, ')'))
-            c_cast_at(r, i);
+            c_cast_at(r, i, false);
+        else if (token_punct(r, i, '(') && token_word(r, i + 1) && token_punct(r, i + 2, ')') &&
+                 i + 3 < r->count && r->tokens[i + 3].kind != TOKEN_NUMBER &&
+                 name_table_get(r, &parameters, i + 1) != NO_NAME)
+            c_cast_at(r, i, true);
         else if (is_type(r, i) && token_punct(r, i + 1, '('))
             functional_cast_at(r, i);
     }
+    free(parameters.slots);
 }

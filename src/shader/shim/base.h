@@ -222,6 +222,15 @@ template <class T, class U> __MSL_CFN T __msl_cast(U &&u)
     else
         return static_cast<T>(static_cast<U &&>(u));
 }
+template <class T, class U> __MSL_CFN T __msl_c_cast(U &&u)
+{
+    typedef __remove_cv(metal::remove_addrspace_t<__remove_reference_t(U)>) V;
+    if constexpr ((__is_same(T, half) && __is_same(V, bfloat)) ||
+            (__is_same(T, bfloat) && __is_same(V, half)))
+        return (T)(float)u;
+    else
+        return (T)static_cast<U &&>(u);
+}
 // A prvalue copy: makes both arms of a conditional the same type (frontend/diag.c).
 template <class T> __MSL_CFN __remove_cv(metal::remove_addrspace_t<T>) __msl_rvalue(const T &x)
 {
