@@ -2,7 +2,7 @@
 
     diffusion.py [FILE]
 
-Trains on the digits that digits.py draws, and leaves ten of each in FILE (digits.png).
+Trains on the figures of digits.py, and leaves ten of each in FILE (digits.png).
 """
 import sys
 import time
@@ -12,10 +12,20 @@ from torch import nn
 from torch.nn import functional as F
 
 import pictures
-from digits import draw
+from digits import figures
 
-STEPS, WIDTH = 50, 32
+STEPS, WIDTH = 50, 48
 device = torch.device("mps")
+
+
+def draw(count):
+    """Digits somewhere in pictures of 8 x 8, from -1 to 1, brighter and darker; and which they are."""
+    known, labels = figures(), torch.arange(count) % 10
+    pictures = torch.zeros(count, 1, 8, 8)
+    for n, label in enumerate(labels.tolist()):
+        across, down = torch.randint(0, 4, ()).item(), torch.randint(0, 2, ()).item()
+        pictures[n, 0, down:down + 7, across:across + 5] = known[label] * (0.6 + 0.4 * torch.rand(()))
+    return pictures * 2 - 1, labels
 
 
 class Block(nn.Module):
@@ -62,7 +72,7 @@ def sample(network, left, digits):
     for t in range(STEPS - 1, -1, -1):
         when = torch.full((len(digits),), t, device=device)
         noise = network(x, when, digits)
-        clean = ((x - (1 - left[t]).sqrt() * noise) / left[t].sqrt()).clamp(-1.5, 1.5)
+        clean = ((x - (1 - left[t]).sqrt() * noise) / left[t].sqrt()).clamp(-1, 1)
         before = left[t - 1] if t else torch.ones((), device=device)
         spread = ((1 - before) / (1 - left[t]) * (1 - left[t] / before)).clamp(min=0).sqrt() * 0.5
         x = before.sqrt() * clean + (1 - before - spread ** 2).clamp(min=0).sqrt() * noise
@@ -74,10 +84,10 @@ def sample(network, left, digits):
 def main():
     path = sys.argv[1] if len(sys.argv) > 1 else "/tmp/digits.png"
     torch.manual_seed(7)
-    x, labels = draw(4096, seed=1)
-    x, labels = ((x * 2 - 0.8).clamp(-1.2, 1.4)).to(device), labels.to(device)
+    x, labels = draw(2048)
+    x, labels = x.to(device), labels.to(device)
     network, left = Network().to(device), schedule()
-    steps, start = 400, time.time()
+    steps, start = 500, time.time()
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     slower = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     for step in range(1, steps + 1):
@@ -94,7 +104,7 @@ def main():
     network.eval()
     with torch.no_grad():
         drawn = sample(network, left, torch.arange(10, device=device).repeat(10)).cpu()
-    shades = ((drawn + 0.8) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
+    shades = ((drawn + 1) / 2).clamp(0, 1).expand(-1, 3, -1, -1)
     pictures.save(pictures.grid([pictures.larger(p, 4) for p in shades], 10), path)
     print(f"a hundred digits, ten of each: {path}; {time.time() - start:.0f} s")
 
