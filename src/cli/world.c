@@ -132,6 +132,14 @@ static bool is_overlay(int fd)
     return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
 }
 
+/* A mount that is covered by another or goes meanwhile; one that another user's FUSE closes even to
+ * root, or whose server has died: the container has it no more than root has. */
+static bool is_out_of_reach(int error)
+{
+    return error == ENOENT || error == EINVAL || error == EACCES || error == ENOTCONN ||
+           error == EIO || error == ESTALE;
+}
+
 /* One mount of the host, without those below it, again below `to`. An overlay cannot be mounted
  * with other owners, and is served with them. Other file systems that know no shifted owners (the
  * kernel's own; in memory, before Linux 6.3) come as they are: root's files are then nobody's. */
@@ -143,9 +151,9 @@ static int show(const char *path, const char *to, const struct users *u)
     int tree = open_tree(AT_FDCWD, path,
             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW);
     if (tree < 0)
-        return errno == ENOENT || errno == EINVAL ? 0 : -errno; /* covered by another */
+        return is_out_of_reach(errno) && strcmp(path, "/") != 0 ? 0 : -errno;
     int point = open(to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int r = point < 0 && errno != ENOENT ? -errno : 0;
+    int r = point < 0 && !is_out_of_reach(errno) ? -errno : 0;
     if (point >= 0) {
         bool shifted = mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0;
         if (shifted || !is_overlay(tree) || abx_shift_mount(tree, point, &shift) < 0)
