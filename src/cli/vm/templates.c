@@ -86,7 +86,7 @@ bool abx_vm_try(const struct abx_vm_likeness *like, const char *option, int fd)
     snprintf(number, sizeof number, "%d", fd);
     const char *const words[] = {like->machine, "-P", "-q", like->qemu, "-k", like->kernel, "-i",
             like->init, "-I", like->inner, "-R", "/var/empty", "-c", cpus, "-m", memory,
-            like->kvm ? "-K" : "-P", option, option ? number : NULL, NULL};
+            like->kvm ? "-K" : "-P" /* as above */, option, option ? number : NULL, NULL};
     int status = -1;
     fflush(NULL);
     pid_t pid = fork();
