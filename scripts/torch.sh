@@ -6,14 +6,8 @@ set -eu
 get=
 [ "${1:-}" != --get ] || { get=1; shift; }
 version=$1
-case $version in
-2.6) suite=trixie ;;
-2.14) suite=forky ;;
-*)
-    echo "torch.sh: no Debian release has torch $version" >&2
-    exit 1
-    ;;
-esac
+. "$(dirname "$(realpath "$0")")/torch-debian.sh"
+torch_suite "$version"
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/arcbox-tools
 kept=$folder/torch-$version
 if [ -d "$kept/root" ]; then
@@ -25,22 +19,9 @@ fi
 mkdir -p "$folder"
 work=$(mktemp -d "$folder/get.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-# The mirror is the one that this system itself installs from.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-    grep '/debian/$' | head -1)
-[ -n "$mirror" ] || {
-    echo "torch.sh: apt-get names no Debian mirror: run apt-get update, or install from one" >&2
-    exit 1
-}
-mkdir -p "$work"/{lists,cache/archives}/partial "$work/debs" "$work/made/root"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources.list"
-: >"$work/status"
-options=(-q -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$work"
-    -o "Dir::State::lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache"
-    -o APT::Install-Recommends=false -o Acquire::Languages=none -o APT::Sandbox::User=
-    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
-    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false)
-apt-get "${options[@]}" update >&2
+mkdir -p "$work/debs" "$work/made/root"
+torch_apt deb -o APT::Install-Recommends=false -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
+    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false
 apt-get "${options[@]}" install -y --print-uris python3-torch python3 base-files bash coreutils \
     libopenblas0-pthread python3-setuptools python3-pytest >"$work/uris"
 sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" "$work/uris" |
