@@ -126,6 +126,10 @@ void abx_cuda_matrix_prepare(void);
 void abx_cuda_matrix_open(struct abx_device *device);
 void abx_cuda_matrix_close(struct abx_device *device);
 
+/* probe.c: the driver's i-th device, and whether it is one that can be used (compute capability
+ * 8.0). The driver's result. */
+int abx_cuda_device_at(int i, int *ret_device, bool *ret_new_enough);
+
 /* clock.c */
 int abx_cuda_clock_open(struct abx_device *device);
 

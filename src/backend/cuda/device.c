@@ -124,17 +124,16 @@ static int open_words(struct abx_device *device)
     return abx_cuda_errno(abx_cu.host_address(&device->words_address, words, 0));
 }
 
-/* Those too old do not count: probe.c does the same. */
+/* Those too old do not count, as in probe.c. */
 static int find_device(struct abx_device *device)
 {
-    int count = 0, major = 0;
+    int count = 0;
     unsigned usable = 0;
+    bool new_enough;
     int result = abx_cu.device_count(&count);
     for (int i = 0; i < count && !result; i++) {
-        result = abx_cu.device_get(&device->number, i);
-        if (!result)
-            result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, device->number);
-        if (!result && major >= 8 && usable++ == device->config.index)
+        result = abx_cuda_device_at(i, &device->number, &new_enough);
+        if (new_enough && usable++ == device->config.index)
             return ABX_CU_OK;
     }
     return result ? result : ABX_CU_NO_DEVICE;

@@ -12,27 +12,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_DEVICES 16
-
 struct answer {
     int error;
     unsigned count;
     char why[192];
-    char names[MAX_DEVICES][64];
+    char names[ABX_MAX_BACKEND_DEVICES][64];
 };
+
+int abx_cuda_device_at(int i, int *ret_device, bool *ret_new_enough)
+{
+    int major = 0, result = abx_cu.device_get(ret_device, i);
+    if (!result)
+        result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, *ret_device);
+    *ret_new_enough = !result && major >= 8;
+    return result;
+}
 
 static void look_at_driver(struct answer *a)
 {
-    int count = 0, major = 0, device;
+    int count = 0, device;
+    bool new_enough;
     a->error = abx_cuda_load(a->why);
     if (a->error < 0)
         return;
     (void)abx_cu.device_count(&count);
-    for (int i = 0; i < count && i < MAX_DEVICES; i++) {
-        if (abx_cu.device_get(&device, i) ||
-                abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, device) || major < 8)
-            continue;
-        if (abx_cu.device_name(a->names[a->count], sizeof a->names[0], device) == 0)
+    for (int i = 0; i < count && i < (int)ABX_MAX_BACKEND_DEVICES; i++) {
+        (void)abx_cuda_device_at(i, &device, &new_enough);
+        if (new_enough && abx_cu.device_name(a->names[a->count], sizeof a->names[0], device) == 0)
             a->count++;
     }
     if (!a->count) {

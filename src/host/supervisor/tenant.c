@@ -97,18 +97,19 @@ int tenant_create(struct supervisor *s, const struct abx_control_request *reques
         abx_string_printf(message, "\"%s\" is no tenant name (letters, digits, _ . -)", name);
         return -EINVAL;
     }
-    if (!abx_backend_find(backend)) {
+    const struct abx_backend *found = abx_backend_find(backend);
+    if (!found) {
         abx_string_printf(
                 message, "there is no backend \"%.15s\" here (%s)", backend, abx_backend_names());
         return -ENODEV;
     }
     char why[192];
-    if (abx_backend_usable(abx_backend_find(backend), why, sizeof why) < 0) {
+    if (abx_backend_usable(found, why, sizeof why) < 0) {
         abx_string_printf(message, "device=%s: %s", backend, why);
         return -ENODEV;
     }
     char names[ABX_MAX_BACKEND_DEVICES][64];
-    unsigned devices = abx_backend_find(backend)->probe(names, ABX_MAX_BACKEND_DEVICES);
+    unsigned devices = found->probe(names, ABX_MAX_BACKEND_DEVICES);
     if (abx_backend_index(backend) >= devices) {
         abx_string_printf(message, "device=%s: there %s %u of them, from 0 on", backend,
                 devices == 1 ? "is" : "are", devices);
