@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,21 +83,20 @@ bool abx_vm_try(const struct abx_vm_likeness *like, const char *option, int fd)
     snprintf(cpus, sizeof cpus, "%u", like->cpus);
     snprintf(memory, sizeof memory, "%u", like->memory_mib);
     snprintf(number, sizeof number, "%d", fd);
-    const char *const words[] = {like->machine, "-P", "-q", like->qemu, "-k", like->kernel, "-i",
-            like->init, "-I", like->inner, "-R", "/var/empty", "-c", cpus, "-m", memory,
-            like->kvm ? "-K" : "-P" /* as above */, option, option ? number : NULL, NULL};
-    int status = -1;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (fd >= 0)
-            fcntl(fd, F_SETFD, 0);
-        execv(like->machine, (char *const *)words);
-        _exit(127);
+    const char *words[24] = {like->machine, "-P", "-q", like->qemu, "-k", like->kernel, "-i",
+            like->init, "-I", like->inner, "-R", "/var/empty", "-c", cpus, "-m", memory};
+    unsigned n = 16;
+    if (like->kvm)
+        words[n++] = "-K";
+    if (option) {
+        words[n++] = option;
+        words[n++] = number;
+        fcntl(fd, F_SETFD, 0); /* until it has been handed on */
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    int code = abx_vm_tool(words, NULL, -1, -1);
+    if (option)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return code == 0;
 }
 
 /* One that starts no machine is not kept: an empty file in its place says so, and -ENOTSUP. */
