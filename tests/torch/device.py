@@ -157,6 +157,17 @@ def test_chance():
     check(f"not on the processor {arcbox_mps.calls()[1]}", not arcbox_mps.calls()[1])
 
 
+def test_found():
+    x = torch.randint(0, 3, (301, 17))
+    y = x.to("mps")
+    arcbox_mps.forget_calls()
+    check("what is not 0", torch.equal(y.nonzero().cpu(), x.nonzero()))
+    check("what a mask names", torch.equal(y[y > 1].cpu(), x[x > 1]))
+    check("the order", torch.equal(y.sort(stable=True, dim=0)[1].cpu(), x.sort(stable=True, dim=0)[1]))
+    check("what is there", torch.equal(torch.unique(y).cpu(), torch.unique(x)))
+    check(f"not on the processor {arcbox_mps.calls()[1]}", not arcbox_mps.calls()[1])
+
+
 def test_refused():
     refuses("float64", "doesn't support float64", lambda: torch.zeros(2, dtype=torch.float64, device="mps"))
     refuses("a tensor of the processor", "two devices", lambda: torch.ones(2, device="mps") + torch.ones(2))

@@ -3,6 +3,7 @@
 #include "sort.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PART 256u /* as kernels/nonzero.metal has it */
@@ -28,6 +29,23 @@ static int launch(const struct abx_torch_nonzero *n, const char *function,
     return abx_torch_run(&l);
 }
 
+/* Of each number the sum of those before it instead; all of them in *ret_sum. */
+static int sum_before(struct abx_torch_operand at, size_t parts, uint64_t *ret_sum)
+{
+    uint64_t *counts = malloc(parts * sizeof *counts), sum = 0;
+    int r = counts ? abx_torch_download(counts, at, parts * sizeof *counts) : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < parts; i++) {
+        uint64_t here = counts[i];
+        counts[i] = sum;
+        sum += here;
+    }
+    if (r == 0)
+        r = abx_torch_upload(at, counts, parts * sizeof *counts);
+    free(counts);
+    *ret_sum = sum;
+    return r;
+}
+
 int abx_torch_count_places(struct abx_torch_nonzero *n, uint64_t *ret_found)
 {
     size_t parts = (n->count + PART - 1) / PART;
@@ -37,19 +55,12 @@ int abx_torch_count_places(struct abx_torch_nonzero *n, uint64_t *ret_found)
     struct abx_torch_operand operands[] = {{block, block->data}, n->from};
     int r = launch(n, "count", operands, 2);
     if (r == 0)
-        r = abx_torch_wait(block->last_use);
+        r = sum_before(operands[0], parts, ret_found);
     if (r < 0) {
         abx_torch_free(block);
         return r;
     }
-    uint64_t *counts = (uint64_t *)(void *)block->data, found = 0;
-    for (size_t i = 0; i < parts; i++) {
-        uint64_t here = counts[i];
-        counts[i] = found;
-        found += here;
-    }
     n->before = block;
-    *ret_found = found;
     return 0;
 }
 
