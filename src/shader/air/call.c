@@ -46,9 +46,7 @@ static bool is_pointer(LLVMTypeRef type)
 static LLVMValueRef convert_real(struct air *a, LLVMValueRef v, LLVMTypeRef to)
 {
     LLVMBuilderRef b = a->g->builder;
-    LLVMTypeRef single = LLVMFloatTypeInContext(a->g->context);
-    if (LLVMGetTypeKind(to) == LLVMVectorTypeKind)
-        single = LLVMVectorType(single, LLVMGetVectorSize(to));
+    LLVMTypeRef single = codegen_shaped_as(to, LLVMFloatTypeInContext(a->g->context));
     if (LLVMTypeOf(v) == to)
         return v;
     v = LLVMBuildFPCast(b, v, single, "");

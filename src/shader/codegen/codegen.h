@@ -68,6 +68,8 @@ LLVMValueRef codegen_intrinsic(struct codegen *g, const char *name, LLVMTypeRef 
 LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTypeRef *types,
         unsigned type_count, LLVMValueRef *arguments, unsigned count);
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
+/* A vector of `element` where `shape` is a vector, as long; else `element`. */
+LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element);
 LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
 /* The most that loads and stores of a kernel suppose of an address. GPUs load a vector from
  * wherever one of its elements may lie, and programs rely on it: ggml reads float4 a float further

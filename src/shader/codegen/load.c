@@ -190,13 +190,6 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
 }
 
-static LLVMTypeRef shaped_as(LLVMTypeRef shape, LLVMTypeRef element)
-{
-    return LLVMGetTypeKind(shape) == LLVMVectorTypeKind
-                   ? LLVMVectorType(element, LLVMGetVectorSize(shape))
-                   : element;
-}
-
 /* Whether it is a conversion to long. */
 static bool makes_long(LLVMValueRef call)
 {
@@ -217,8 +210,8 @@ static void wrap_long(struct codegen *g, LLVMValueRef call)
 {
     LLVMBuilderRef b = g->builder;
     LLVMTypeRef to = LLVMTypeOf(call);
-    LLVMTypeRef word = shaped_as(to, LLVMInt32TypeInContext(g->context));
-    LLVMTypeRef real = shaped_as(to, LLVMFloatTypeInContext(g->context));
+    LLVMTypeRef word = codegen_shaped_as(to, LLVMInt32TypeInContext(g->context));
+    LLVMTypeRef real = codegen_shaped_as(to, LLVMFloatTypeInContext(g->context));
     LLVMPositionBuilderBefore(b, LLVMGetNextInstruction(call));
     LLVMValueRef x = LLVMBuildFPCast(b, LLVMGetOperand(call, 0), real, "");
     LLVMValueRef bits = LLVMBuildBitCast(b, x, word, "");

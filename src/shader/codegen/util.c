@@ -106,6 +106,13 @@ LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTyp
     return LLVMBuildCall2(g->builder, type, f, arguments, count, "");
 }
 
+LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element)
+{
+    return LLVMGetTypeKind(shape) == LLVMVectorTypeKind
+                   ? LLVMVectorType(element, LLVMGetVectorSize(shape))
+                   : element;
+}
+
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v)
 {
     return LLVMConstInt(g->i32, v, 0);

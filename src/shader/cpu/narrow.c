@@ -14,13 +14,6 @@ static bool is_narrow(LLVMTypeRef type)
     return LLVMGetTypeKind(type) == LLVMHalfTypeKind || LLVMGetTypeKind(type) == LLVMBFloatTypeKind;
 }
 
-static LLVMTypeRef wider(struct codegen *g, LLVMTypeRef type)
-{
-    LLVMTypeRef f = LLVMFloatTypeInContext(g->context);
-    return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMVectorType(f, LLVMGetVectorSize(type))
-                                                       : f;
-}
-
 /* A product and what is added to it, each of them negated or not. */
 struct sum {
     LLVMValueRef factors[2], added;
@@ -68,7 +61,8 @@ static bool is_sum(LLVMValueRef in, struct sum *s)
 static void replace(struct codegen *g, LLVMValueRef in, const struct sum *s)
 {
     LLVMBuilderRef b = g->builder;
-    LLVMTypeRef narrow = LLVMTypeOf(in), type = wider(g, narrow);
+    LLVMTypeRef narrow = LLVMTypeOf(in);
+    LLVMTypeRef type = codegen_shaped_as(narrow, LLVMFloatTypeInContext(g->context));
     LLVMPositionBuilderBefore(b, in);
     LLVMValueRef a[3] = {LLVMBuildFPExt(b, s->factors[0], type, ""),
             LLVMBuildFPExt(b, s->factors[1], type, ""), LLVMBuildFPExt(b, s->added, type, "")};
