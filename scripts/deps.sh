@@ -4,7 +4,7 @@
 # (400 MB), ptxas.
 set -eu
 packages=(gcc g++ pkg-config meson ninja-build cmake python3 python3-venv ca-certificates clang-19 llvm-19-dev
-    libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev bubblewrap podman runc netavark
+    libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev libcjson-dev bubblewrap podman runc netavark
     slirp4netns uidmap qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross spirv-cross glslang-tools
     libopenblas0-pthread)
 missing=()

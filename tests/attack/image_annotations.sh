@@ -14,7 +14,8 @@ same "its own number of threads" "$(nproc)" "$(tenants)"
 name=a-name-as-long-as-the-names-that-people-give-to-their-containers
 hook start "{\"id\": \"$name-one\"}"
 hook start "{\"id\": \"$name-two\"}"
-same "a tenant each" 3 "$(tenants | wc -w)"
+hook start '{"id": "caf\u00e9 \ud83d\ude80"}' || fail "a name with escapes of JSON"
+same "a tenant each" 4 "$(tenants | wc -w)"
 same "a program from the environment" "" "$(ARCBOX_RUNTIME_DIR=$PWD/other; mkdir other
     printf '#!/bin/sh\ntouch %s/ran\n' "$PWD" >daemon; chmod +x daemon
     echo '{"id": "x"}' | ARCBOXD=$PWD/daemon "$arcbox" cdi-hook start null >/dev/null 2>&1
