@@ -3,7 +3,7 @@
  *
  * Who takes part in a SIMD-group function is said by one rule, in every form of code: the lanes
  * that are at this call in this turn of each loop around it. Vectors of lanes have it from how they
- * are laid out (wide/wide.c): a block after those that lead to it, a loop's blocks together, and
+ * are laid out (wide/flow.c): a block after those that lead to it, a loop's blocks together, and
  * no lane in the next turn before the others have ended this one. Coroutines stop at each such
  * function and the lanes at the first place in the program go on first (backend/cpu/threadgroup.c),
  * so here the blocks are put in that same order, and a loop in which lanes may miss each other gets

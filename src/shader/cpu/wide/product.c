@@ -14,7 +14,6 @@
 
 #define ROW 8u
 #define ELEMENTS 64u
-#define MAX_GATHERED 512u
 #define MEMORY "__abx_factors"
 #define MAX_LEFT 16u
 #define MAX_RIGHT 32u
@@ -508,15 +507,6 @@ bool wide_is_product(LLVMValueRef in)
     return codegen_is_call(in, "__abx_matrix_multiply");
 }
 
-static bool uses_any(LLVMValueRef in, LLVMValueRef *of, unsigned count)
-{
-    for (int i = 0; i < LLVMGetNumOperands(in); i++)
-        for (unsigned k = 0; k < count; k++)
-            if (LLVMGetOperand(in, (unsigned)i) == of[k])
-                return true;
-    return false;
-}
-
 /* The index of a call's factor among those of the run, or that of a new one; `most` when there is
  * no room. */
 static unsigned factor(
@@ -625,53 +615,4 @@ LLVMValueRef wide_product(struct wide *w, LLVMValueRef in)
         return v;
     make_run(w, in);
     return take(w, in);
-}
-
-/* ---- before translation */
-
-/* Gives the same wherever it stands between products: pure, or reads memory that nothing between
- * them writes. */
-static bool movable(LLVMValueRef in)
-{
-    if (LLVMIsALoadInst(in))
-        return !LLVMGetVolatile(in) && LLVMGetOrdering(in) == LLVMAtomicOrderingNotAtomic;
-    const char *name = codegen_callee(in);
-    if (name && (!strncmp(name, "__abx_matrix_load_", 18) || !strcmp(name, "__abx_simd_barrier")))
-        return true;
-    return LLVMIsABinaryOperator(in) || LLVMIsACastInst(in) || LLVMIsAUnaryOperator(in) ||
-           LLVMIsAGetElementPtrInst(in) || LLVMIsACmpInst(in) || LLVMIsASelectInst(in);
-}
-
-static void move_before(struct codegen *g, LLVMValueRef in, LLVMValueRef place)
-{
-    if (in == place)
-        return;
-    LLVMPositionBuilderBefore(g->builder, place);
-    LLVMInstructionRemoveFromParent(in);
-    LLVMInsertIntoBuilder(g->builder, in);
-}
-
-void wide_gather_products(struct codegen *g)
-{
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b)) {
-        LLVMValueRef product[MAX_GATHERED], needs[MAX_GATHERED], last = NULL, next;
-        unsigned products = 0, count = 0; /* `needs`: what needs one of the products */
-        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = next) {
-            next = LLVMGetNextInstruction(in);
-            bool is_product = wide_is_product(in);
-            if (products == MAX_GATHERED || count == MAX_GATHERED ||
-                    (!is_product && !movable(in)) || (is_product && uses_any(in, needs, count)))
-                products = count = 0;
-            if (is_product) {
-                if (products && LLVMGetNextInstruction(last) != in)
-                    move_before(g, in, LLVMGetNextInstruction(last));
-                last = product[products++] = in;
-            } else if (products && movable(in)) {
-                if (uses_any(in, product, products) || uses_any(in, needs, count))
-                    needs[count++] = in;
-                else
-                    move_before(g, in, product[0]);
-            }
-        }
-    }
 }

@@ -155,8 +155,16 @@ bool wide_analyse(struct wide *w);
 void wide_mask_again(struct wide *w);
 void wide_free(struct wide *w);
 
+/* Fills lane_place from the uniform place, the first thread's linear index and, in rows, position.
+ */
+void wide_place_lanes(struct wide *w, LLVMValueRef index, LLVMValueRef at[3]);
 /* Translates the analysed function at the builder's place; the code goes on in `after`. */
 bool wide_translate(struct wide *w, LLVMBasicBlockRef after);
+/* Makes the phis' slots, and those of private memory, at the entry; false: refused. Then, at each
+ * block's beginning, its phis' values, and at its end what its successors' phis get from it. */
+bool wide_make_slots(struct wide *w);
+void wide_load_phis(struct wide *w, uint32_t b);
+void wide_store_phis(struct wide *w, uint32_t b);
 /* One instruction; value.c holds what it needs. */
 bool wide_instruction(struct wide *w, LLVMValueRef in);
 bool wide_load(struct wide *w, LLVMValueRef in);
