@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$(realpath "$1") bin=.venv/bin
 stamp=.venv/requirements.done
+exec 9<. && flock 9 # one at a time
 if ! cmp -s examples/digits/requirements.txt "$stamp"; then
     echo "making .venv with tinygrad, scikit-learn and numpy from PyPI"
     python3 -m venv .venv

@@ -18,7 +18,8 @@ library=$work/mlx/lib/mlx.metallib
 # take PACKAGE VERSION FOLDER: a package for another system, downloaded and unpacked, not installed.
 take() {
     local to=$3
-    [ ! -d "$to" ] || return 0
+    exec 9<"$build" && flock 9 # another test may be taking it
+    [ ! -d "$to" ] || { exec 9<&-; return 0; }
     rm -rf "$to.taking"
     python3 -m venv "$build/mlx-venv"
     "$build/mlx-venv/bin/pip" download -q "$1==$2" --only-binary=:all: --no-deps \
@@ -26,6 +27,7 @@ take() {
     python3 -m zipfile -e "$to.taking"/*.whl "$to.taking"
     rm -rf "$to.taking"/*.whl
     mv "$to.taking" "$to"
+    exec 9<&-
 }
 
 # The first library in PyTorch's dylib: the second is the same for Metal 4.

@@ -27,10 +27,12 @@ ARCBOX_CACHE_DIR=$ARCBOX_RUNTIME_DIR/cache
 export ARCBOX_RUNTIME_DIR ARCBOX_CACHE_DIR
 trap '"$arcbox" daemon stop >/dev/null 2>&1 || true; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
 
-if [ ! -x "$venv/bin/python" ]; then
+exec 9<"$build" && flock 9 # another test may be making it
+if [ ! -x "$venv/bin/pytest" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q "tinygrad==$version" numpy pytest
 fi
+exec 9<&-
 
 enter_checkout() {
     "$venv/bin/python" -c 'import torch, hypothesis' 2>/dev/null ||
