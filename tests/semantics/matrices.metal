@@ -58,15 +58,28 @@ void multiply(device uint *line, device const uint *data, uint i)
     a *= T(3);
     CHECK(all(a * v == av * T(3)));
 }
-kernel void of_a_thread(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+kernel void of_a_thread_small(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
         uint i [[thread_position_in_grid]])
 {
     multiply<float, 2, 2>(line, data, i), multiply<float, 2, 3>(line, data, i);
     multiply<float, 2, 4>(line, data, i), multiply<float, 3, 2>(line, data, i);
     multiply<float, 3, 3>(line, data, i), multiply<float, 3, 4>(line, data, i);
+}
+kernel void of_a_thread_large(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
     multiply<float, 4, 2>(line, data, i), multiply<float, 4, 3>(line, data, i);
-    multiply<float, 4, 4>(line, data, i), multiply<half, 3, 3>(line, data, i);
-    multiply<half, 4, 2>(line, data, i), multiply<half, 4, 4>(line, data, i);
+    multiply<float, 4, 4>(line, data, i);
+}
+kernel void of_a_thread_half(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    multiply<half, 3, 3>(line, data, i), multiply<half, 4, 2>(line, data, i);
+    multiply<half, 4, 4>(line, data, i);
+}
+kernel void of_a_thread(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
     float4x4 m(2.0f);
     CHECK(m[0][0] == 2 && m[1][0] == 0 && determinant(m) == 16);
     float2x2 q(1, 2, 3, 4), braces = {{1, 2}, {3, 4}};

@@ -206,15 +206,18 @@ template <typename T> void shuffles(device uint *line, device const uint *data, 
         CHECK(filled == T(value<T>(data, p, start + from % 8) + T(from >= 8 ? 0 : 1)));
     }
 }
-kernel void all_shuffles(ARGUMENTS)
-{
-    Place p = place(i, lane, in_group, size);
-    shuffles<int>(line, data, p);
-    shuffles<float>(line, data, p);
-    shuffles<half>(line, data, p);
-    shuffles<bfloat>(line, data, p);
-    shuffles<uchar>(line, data, p);
-}
+// A kernel for each type: LLVM takes more than twice as long for code that is twice as long.
+#define SHUFFLES(T)                                                                                \
+    kernel void shuffles_of_##T(ARGUMENTS)                                                         \
+    {                                                                                              \
+        Place p = place(i, lane, in_group, size);                                                  \
+        shuffles<T>(line, data, p);                                                                \
+    }
+SHUFFLES(int)
+SHUFFLES(float)
+SHUFFLES(half)
+SHUFFLES(bfloat)
+SHUFFLES(uchar)
 
 // Shuffles in loops whose length differs from SIMD-group to SIMD-group, and among callers that diverge.
 kernel void divergent_shuffles(ARGUMENTS)
