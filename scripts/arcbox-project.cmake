@@ -1,2 +1,7 @@
 # Read after every project(): arcbox.cmake says why.
-set(CMAKE_SYSTEM_NAME "${ARCBOX_SYSTEM_NAME}")
+if(ARCBOX_SYSTEM_NAME)
+    set(CMAKE_SYSTEM_NAME "${ARCBOX_SYSTEM_NAME}")
+endif()
+if(ARCBOX_APPLE)
+    set(APPLE 1)
+endif()

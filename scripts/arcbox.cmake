@@ -16,8 +16,16 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_FLAGS_INIT "-include memory -include optional -include algorithm -include functional -include mutex")
 endforeach()
 
+# Programs that have Metal only where APPLE (CMake's) or __APPLE__ (the compiler's) says so: with -DARCBOX_APPLE=ON
+# both do. What they then include of a Mac beside Metal may be missing.
+if(ARCBOX_APPLE)
+    foreach(language C CXX OBJC OBJCXX)
+        string(APPEND CMAKE_${language}_FLAGS_INIT " -D__APPLE__")
+    endforeach()
+endif()
+
 # Programs that ask CMAKE_SYSTEM_NAME whether there is Metal: -DARCBOX_SYSTEM_NAME=Darwin (or iOS) is what
 # they read from project() on. CMake's own rules, for ELF files and their tools, have been chosen by then.
-if(ARCBOX_SYSTEM_NAME AND NOT CMAKE_PROJECT_INCLUDE)
+if((ARCBOX_SYSTEM_NAME OR ARCBOX_APPLE) AND NOT CMAKE_PROJECT_INCLUDE)
     set(CMAKE_PROJECT_INCLUDE "${CMAKE_CURRENT_LIST_DIR}/arcbox-project.cmake")
 endif()

@@ -66,4 +66,23 @@ for name in Linux Darwin; do
     cmake --build built >log 2>&1 && pass || fail "the build: $(tail -n 5 log)"
     same "CMake's names" "$name .so" "$(cat built/name)"
 done
+
+# What is Apple's alone, by CMake's name for that and by the compiler's.
+echo '#ifdef __APPLE__
+int apple;
+#else
+#error no __APPLE__
+#endif' >apple.cc
+cat >CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(apples LANGUAGES CXX)
+if(APPLE)
+    add_library(apple SHARED apple.cc)
+    target_link_libraries(apple PRIVATE "-framework Metal")
+endif()
+END
+rm -rf built
+cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" -DARCBOX_APPLE=ON >log 2>&1 ||
+    fail "cmake: $(tail -n 5 log)"
+cmake --build built >log 2>&1 && [ -e built/libapple.so ] && pass || fail "the build: $(tail -n 5 log)"
 finish
