@@ -20,6 +20,7 @@ fi
 # What a program reads and writes besides: a folder, as /data.
 [ -z "${ARCBOX_TORCH_DATA:-}" ] || with+=(--mount "$ARCBOX_TORCH_DATA:/data")
 [ ! -e "$build/tests/metal/kernels.metallib" ] || with+=(--mount "$build/tests/metal/kernels.metallib:/kernels.metallib:ro")
+[ ! -e "$work/extension.so" ] || with+=(--mount "$work/extension.so:/extension.so:ro")
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"

@@ -3,6 +3,7 @@
 torch imports this by itself, by the entry point [torch.backends]: autoload() runs at the end of `import
 torch`. What it cannot serve it says in one line, and leaves torch as it was.
 """
+import ctypes
 import functools
 import os
 import sys
@@ -89,6 +90,8 @@ def autoload():
         _say(f"torch {torch.__version__} is not known here: no device \"mps\"")
         return
     try:
+        # Extensions of a user's find in it what PyTorch's libraries have on a Mac.
+        ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
         torch.ops.load_library(path)
     except OSError as e:
         _say(f"torch {torch.__version__} does not take the device \"mps\": {e}")

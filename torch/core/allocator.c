@@ -1,6 +1,7 @@
 /* torch: memory in buckets. Sizes are rounded to a quarter of a power of two; what is freed is kept
- * for the next of its bucket. Small blocks are parts of segments, large ones have a buffer of their
- * own, which abx_torch_empty_cache() gives back.
+ * for the next of its bucket. A block has a buffer of its own, which abx_torch_empty_cache() gives
+ * back; on a GPU with memory of its own, where buffers are whole pages, small blocks are parts of
+ * segments, which stay.
  *
  * A freed block may still be in use by launched work. That is harmless: what takes it next is
  * launched later, and the processor asks abx_torch_is_idle() before it writes. On a GPU with memory
@@ -17,7 +18,7 @@
 static struct abx_torch_block *free_blocks[BUCKETS];
 static struct {
     id buffer;
-    char *data;
+    char *address;
     size_t used;
 } segment;
 
@@ -35,37 +36,49 @@ static unsigned bucket_of(size_t size, size_t *ret_size)
     return bucket + (unsigned)over;
 }
 
-id allocator_new_buffer(size_t size, bool is_private, char **ret_data)
+id allocator_new_buffer(size_t size, bool is_private)
 {
     id buffer = metal_new_buffer(core.device, size, is_private);
-    if (!buffer)
-        return NULL;
-    core.counts.held += size;
-    *ret_data = is_private ? (char *)(uintptr_t)metal_buffer_address(buffer)
-                           : metal_buffer_contents(buffer);
+    if (buffer)
+        core.counts.held += size;
     return buffer;
 }
 
-static bool place_small(struct abx_torch_block *b)
+static bool is_in_segment(const struct abx_torch_block *b)
+{
+    return !core.shares_memory && b->size <= SMALL_MOST;
+}
+
+static bool place_in_segment(struct abx_torch_block *b)
 {
     if (!segment.buffer || SEGMENT - segment.used < b->size) {
-        id buffer = allocator_new_buffer(SEGMENT, !core.shares_memory, &segment.data);
-        segment.buffer = buffer; /* the last one's rest is lost: at most a small block */
-        if (!buffer)
+        segment.buffer = allocator_new_buffer(SEGMENT, true); /* the last one's rest is lost */
+        if (!segment.buffer)
             return false;
+        segment.address = (char *)(uintptr_t)metal_buffer_address(segment.buffer);
         segment.used = 0;
     }
     b->buffer = segment.buffer;
     b->offset = segment.used;
-    b->data = segment.data + segment.used;
+    b->place = segment.address + segment.used;
     segment.used += b->size;
     return true;
 }
 
-static bool place_large(struct abx_torch_block *b)
+static bool place(struct abx_torch_block *b)
 {
-    b->buffer = allocator_new_buffer(b->size, !core.shares_memory, &b->data);
-    return b->buffer;
+    if (is_in_segment(b))
+        return place_in_segment(b);
+    b->buffer = allocator_new_buffer(b->size, !core.shares_memory);
+    if (!b->buffer)
+        return false;
+    if (core.shares_memory) {
+        b->place = b->buffer;
+        b->data = metal_buffer_contents(b->buffer);
+    } else {
+        b->place = (void *)(uintptr_t)metal_buffer_address(b->buffer);
+    }
+    return true;
 }
 
 struct abx_torch_block *allocator_take(size_t size)
@@ -83,7 +96,7 @@ struct abx_torch_block *allocator_take(size_t size)
             return NULL;
         b->size = rounded;
         b->bucket = bucket;
-        if (size && !(rounded <= SMALL_MOST ? place_small(b) : place_large(b))) {
+        if (size && !place(b)) {
             free(b);
             return NULL;
         }
@@ -100,13 +113,13 @@ void allocator_return(struct abx_torch_block *block)
 }
 
 /* All launched work has ended. */
-static void release_large(void)
+static void release_buffers(void)
 {
     for (unsigned i = 0; i < BUCKETS; i++) {
         struct abx_torch_block **at = &free_blocks[i];
         while (*at) {
             struct abx_torch_block *b = *at;
-            if (b->size <= SMALL_MOST) {
+            if (!b->size || is_in_segment(b)) {
                 at = &b->next;
                 continue;
             }
@@ -121,7 +134,7 @@ static void release_large(void)
 static void empty(void)
 {
     batch_wait(UINT64_MAX);
-    release_large();
+    release_buffers();
 }
 
 struct abx_torch_block *abx_torch_allocate(size_t size)

@@ -1,6 +1,9 @@
 /* torch: batches of launches. A batch is one command buffer. It is committed when
  * it has MOST launches, and before that whenever the device has nothing to do, so that the device
- * works while Python prepares what comes next. */
+ * works while Python prepares what comes next.
+ *
+ * A batch that was lent to a program that encodes by itself stays open, as nobody knows when that
+ * program is done, until it is full, committed by name or waited for. */
 #include "internal.h"
 
 #include <errno.h>
@@ -13,6 +16,9 @@ static struct {
     id command_buffer, encoder, pipeline; /* of the open batch, or NULL */
     unsigned launches;
     uint64_t number; /* of the last batch that was opened */
+    bool is_lent;    /* the open one, to a program that encodes by itself */
+    bool encoder_is_lent;
+    uint64_t last_lent; /* number */
     id flight[IN_FLIGHT];
     uint64_t committed, ended; /* numbers; flight[n % IN_FLIGHT] for ended < n <= committed */
     char failure[512];         /* of the first batch that failed since the last wait */
@@ -20,6 +26,8 @@ static struct {
 
 static void open_buffer(void)
 {
+    if (batch.command_buffer && batch.is_lent && metal_is_committed(batch.command_buffer))
+        batch_commit(); /* by the program; a Mac would refuse what comes behind it */
     if (batch.command_buffer)
         return;
     batch.command_buffer = metal_command_buffer(core.queue);
@@ -34,6 +42,12 @@ static void end_encoder(void)
     metal_end(batch.encoder);
     metal_release(batch.encoder);
     batch.encoder = NULL;
+    batch.encoder_is_lent = false;
+}
+
+void batch_end_encoder(void)
+{
+    end_encoder();
 }
 
 struct batch_point batch_open(void)
@@ -53,9 +67,23 @@ struct batch_point batch_open_between(void)
     return (struct batch_point){NULL, batch.command_buffer, batch.number};
 }
 
+struct batch_point batch_lend(bool shares_encoder)
+{
+    struct batch_point at = shares_encoder ? batch_open() : batch_open_between();
+    batch.is_lent = true;
+    batch.encoder_is_lent = shares_encoder;
+    batch.last_lent = at.number;
+    return at;
+}
+
+uint64_t batch_last_use(const struct abx_torch_block *block)
+{
+    return block->last_use > batch.last_lent ? block->last_use : batch.last_lent;
+}
+
 void batch_set_pipeline(id pipeline)
 {
-    if (batch.pipeline != pipeline)
+    if (batch.pipeline != pipeline || batch.encoder_is_lent)
         metal_set_pipeline(batch.encoder, pipeline);
     batch.pipeline = pipeline;
 }
@@ -87,7 +115,9 @@ void batch_commit(void)
         take_result();
     }
     end_encoder();
-    metal_commit(batch.command_buffer);
+    if (!batch.is_lent || !metal_is_committed(batch.command_buffer))
+        metal_commit(batch.command_buffer);
+    batch.is_lent = false;
     batch.committed = batch.number;
     batch.flight[batch.number % IN_FLIGHT] = batch.command_buffer;
     batch.command_buffer = NULL;
@@ -118,6 +148,11 @@ void batch_launched(void)
         return;
     }
     if (++batch.launches < MOST) {
+        if (batch.is_lent) {
+            if (!batch.encoder_is_lent)
+                end_encoder(); /* the program may open one of its own */
+            return;
+        }
         take_results();
         if (batch.ended < batch.committed)
             return; /* the device is busy */

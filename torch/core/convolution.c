@@ -59,7 +59,8 @@ static struct parameters parameters_of(const struct abx_torch_convolution *c)
 
 static struct abx_torch_operand moved(struct abx_torch_operand at, int64_t elements, int type)
 {
-    return (struct abx_torch_operand){at.block, (char *)at.data + elements * core_size_of(type)};
+    return (struct abx_torch_operand){
+            at.block, at.offset + (size_t)(elements * core_size_of(type))};
 }
 
 /* `choice` is a constant of the kernel's own. */
@@ -267,9 +268,9 @@ static int each_part(struct part *t, int64_t images, int (*multiply)(struct part
     if ((!t->plain && !columns) || (t->merged && !outputs))
         r = -ENOMEM;
     if (columns)
-        t->columns = (struct abx_torch_operand){columns, columns->data};
+        t->columns = (struct abx_torch_operand){columns, 0};
     if (outputs)
-        t->outputs = (struct abx_torch_operand){outputs, outputs->data};
+        t->outputs = (struct abx_torch_operand){outputs, 0};
     for (t->first = 0; r == 0 && t->first < t->p.batch; t->first += images) {
         t->images = t->p.batch - t->first < images ? t->p.batch - t->first : images;
         for (t->group = 0; r == 0 && t->group < t->c->groups; t->group++)
@@ -397,8 +398,8 @@ static int in_rows(struct part *t, bool sums)
     struct abx_torch_block *weight = allocate_weight(t->c);
     int r = columns && weight ? 0 : -ENOMEM;
     if (r == 0) {
-        struct abx_torch_operand ordered = {weight, weight->data};
-        t->columns = (struct abx_torch_operand){columns, columns->data};
+        struct abx_torch_operand ordered = {weight, 0};
+        t->columns = (struct abx_torch_operand){columns, 0};
         if (!sums)
             r = reorder(t, ordered, 0);
         for (t->first = 0; r == 0 && t->first < t->p.batch; t->first += images) {
@@ -490,7 +491,7 @@ static int convolve_turned(const struct abx_torch_convolution *c)
     struct abx_torch_block *block = allocate_weight(c);
     if (!block)
         return -ENOMEM;
-    struct abx_torch_operand weight = {block, block->data};
+    struct abx_torch_operand weight = {block, 0};
     int r = reorder(&t, weight, 2);
     struct abx_torch_convolution turned = *c;
     turned.input = c->output;

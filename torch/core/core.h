@@ -18,21 +18,24 @@ extern "C" {
 #define ABX_TORCH_API __attribute__((visibility("default")))
 
 /* Memory of the device. Where that is the processor's too (abx_torch_shares_memory()), `data` is
- * where the processor sees it; else it is the kernels' address, and nothing here may follow it.
- * `last_use` is the number of the last batch that has it; batches end in order. */
+ * where the processor sees it, and `place` is the block's MTLBuffer, as on a Mac, where programs
+ * hand a storage's data to an encoder; else `place` is the kernels' address, and `data` NULL.
+ * Nothing may follow `place`: tensors' data pointers are it and an offset.
+ * `last_use` is the number of the last batch that is known to have it; batches end in order. */
 struct abx_torch_block {
+    void *place;
     char *data;
     size_t size;
     uint64_t last_use;
     void *buffer;    /* MTLBuffer */
-    size_t offset;   /* of `data` in it */
+    size_t offset;   /* of the block in it */
     unsigned bucket; /* of the allocator */
     struct abx_torch_block *next;
 };
 
 struct abx_torch_operand {
     struct abx_torch_block *block; /* may be NULL: a buffer that is not read */
-    void *data;                    /* in the block */
+    size_t offset;                 /* in the block, bytes */
 };
 
 #define ABX_TORCH_MAX_OPERANDS 12
@@ -71,6 +74,8 @@ ABX_TORCH_API int abx_torch_run(const struct abx_torch_launch *launch);
 ABX_TORCH_API void abx_torch_commit(void);
 /* Until the batch of this number, as blocks have it, has ended; UINT64_MAX: all. */
 ABX_TORCH_API int abx_torch_wait(uint64_t batch);
+/* Until the processor may read and write the block. */
+ABX_TORCH_API int abx_torch_wait_for(const struct abx_torch_block *block);
 /* Whether the processor may write the block now. */
 ABX_TORCH_API bool abx_torch_is_idle(const struct abx_torch_block *block);
 /* Whether the processor has the device's memory: with a discrete GPU it does not. */
@@ -85,6 +90,24 @@ ABX_TORCH_API int abx_torch_copy(
         struct abx_torch_operand to, struct abx_torch_operand from, size_t size);
 
 ABX_TORCH_API void abx_torch_get_counts(struct abx_torch_counts *ret_counts);
+
+/* ---- encoding by a program itself (lend.c), as extensions in Objective-C++ do on a Mac */
+
+/* The open batch's command buffer, with no encoder open: the caller encodes and does not commit. It
+ * stays open until the batch is committed: by abx_torch_commit(), by whoever waits, or when it is
+ * full. Not retained. NULL: core_fail() was called. */
+ABX_TORCH_API void *abx_torch_lend_command_buffer(void);
+/* Its compute encoder, shared with launches from here; not to be ended. As above. */
+ABX_TORCH_API void *abx_torch_lend_encoder(void);
+/* Ends that encoder, if one is open. */
+ABX_TORCH_API void abx_torch_end_encoder(void);
+ABX_TORCH_API void *abx_torch_device(void);
+ABX_TORCH_API void *abx_torch_command_queue(void);
+/* A serial dispatch queue, on which such programs encode. */
+ABX_TORCH_API void *abx_torch_dispatch_queue(void);
+
+/* Of a block's `place`, where memory is shared. */
+ABX_TORCH_API void *abx_torch_contents(void *place);
 
 /* ---- kernels that a user wrote (user.c) */
 

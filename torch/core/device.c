@@ -135,7 +135,7 @@ int core_launch(const struct abx_torch_launch *l)
         struct abx_torch_block *b = l->operands[i].block;
         if (!b || !b->buffer)
             continue;
-        size_t offset = b->offset + (size_t)((char *)l->operands[i].data - b->data);
+        size_t offset = b->offset + l->operands[i].offset;
         metal_set_buffer(at.encoder, b->buffer, offset, i + 1);
         b->last_use = at.number;
     }
@@ -193,9 +193,17 @@ int abx_torch_wait(uint64_t number)
 bool abx_torch_is_idle(const struct abx_torch_block *block)
 {
     core_lock();
-    bool idle = batch_has_ended(block->last_use);
+    bool idle = batch_has_ended(batch_last_use(block));
     core_unlock();
     return idle;
+}
+
+int abx_torch_wait_for(const struct abx_torch_block *block)
+{
+    core_lock();
+    int r = is_forked_child ? fail_in_child() : batch_wait(batch_last_use(block));
+    core_unlock();
+    return r;
 }
 
 void abx_torch_get_counts(struct abx_torch_counts *ret_counts)

@@ -49,6 +49,13 @@ void batch_commit(void);
 int batch_wait(uint64_t number);
 bool batch_has_ended(uint64_t number);
 void batch_set_pipeline(id pipeline);
+/* The last batch that has the block, or may have it: what a program encodes by itself is not
+ * known. */
+uint64_t batch_last_use(const struct abx_torch_block *block);
+/* The open batch for a program that encodes by itself; `shares_encoder`: through the encoder that
+ * launches have, else with none open. */
+struct batch_point batch_lend(bool shares_encoder);
+void batch_end_encoder(void);
 /* Commits what is open, be it empty: its command buffer, the caller's to release. */
 id batch_mark(uint64_t *ret_number);
 
@@ -60,7 +67,7 @@ int kernel_add_library_file(const char *name, const char *path);
 id kernel_library(const char *name);
 
 /* allocator.c */
-id allocator_new_buffer(size_t size, bool is_private, char **ret_data);
+id allocator_new_buffer(size_t size, bool is_private);
 struct abx_torch_block *allocator_take(size_t size);
 void allocator_return(struct abx_torch_block *block);
 

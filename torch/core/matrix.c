@@ -95,7 +95,7 @@ static struct metal_matrices operand_of(
     const struct abx_torch_block *b = m->at.block;
     size_t step = (size_t)(is_turned ? m->column : m->row), row = is_turned ? rows : columns;
     return (struct metal_matrices){.buffer = b->buffer,
-            .offset = b->offset + (size_t)((char *)m->at.data - b->data),
+            .offset = b->offset + m->at.offset,
             .row_bytes = (step > row ? step : row) * (size_t)core_size_of(type),
             .matrix_bytes = (size_t)m->batch * (size_t)core_size_of(type),
             .type = type};
@@ -126,8 +126,9 @@ static bool fill(struct metal_product *m, const struct abx_torch_product *p)
 /* What is added goes to the result first. */
 static int spread(const struct abx_torch_product *p)
 {
-    if (p->added.at.data == p->to.at.data && p->added.row == p->to.row &&
-            p->added.column == p->to.column && p->added.batch == p->to.batch)
+    if (p->added.at.block == p->to.at.block && p->added.at.offset == p->to.at.offset &&
+            p->added.row == p->to.row && p->added.column == p->to.column &&
+            p->added.batch == p->to.batch)
         return 0;
     struct parameters parameters;
     struct abx_torch_operand operands[4];

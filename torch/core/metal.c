@@ -277,6 +277,12 @@ void metal_commit(id command_buffer)
     send(command_buffer, S(commit));
 }
 
+/* MTLCommandBufferStatusCommitted is 2. */
+bool metal_is_committed(id command_buffer)
+{
+    return SEND(unsigned long, (id, SEL))(command_buffer, S(status)) >= 2;
+}
+
 /* MPSDataType */
 static uint32_t mps_type(int type)
 {

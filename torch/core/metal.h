@@ -40,6 +40,7 @@ void metal_set_buffer(id encoder, id buffer, size_t offset, unsigned index);
 void metal_dispatch(id encoder, struct metal_size grid, struct metal_size group);
 void metal_end(id encoder);
 void metal_commit(id command_buffer);
+bool metal_is_committed(id command_buffer);
 /* Matrices in a buffer: `rows` of `columns` elements of torch's type each, one of them a row, the
  * next one of the batch `matrix_bytes` on. */
 struct metal_matrices {

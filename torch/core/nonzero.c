@@ -52,7 +52,7 @@ int abx_torch_count_places(struct abx_torch_nonzero *n, uint64_t *ret_found)
     struct abx_torch_block *block = abx_torch_allocate(parts * sizeof(uint64_t));
     if (!block)
         return -ENOMEM;
-    struct abx_torch_operand operands[] = {{block, block->data}, n->from};
+    struct abx_torch_operand operands[] = {{block, 0}, n->from};
     int r = launch(n, "count", operands, 2);
     if (r == 0)
         r = sum_before(operands[0], parts, ret_found);
@@ -66,6 +66,6 @@ int abx_torch_count_places(struct abx_torch_nonzero *n, uint64_t *ret_found)
 
 int abx_torch_write_places(struct abx_torch_nonzero *n, const struct abx_torch_operand *to)
 {
-    struct abx_torch_operand operands[] = {*to, n->from, {n->before, n->before->data}};
+    struct abx_torch_operand operands[] = {*to, n->from, {n->before, 0}};
     return launch(n, "write", operands, 3);
 }

@@ -116,7 +116,7 @@ static int in_two_steps(const char *library, struct parameters *p, const struct 
     if (!block)
         return -ENOMEM;
     struct abx_torch_tensor between = {
-            .at = {block, block->data}, .type = is_float ? ABX_TORCH_F32 : ABX_TORCH_I64};
+            .at = {block, 0}, .type = is_float ? ABX_TORCH_F32 : ABX_TORCH_I64};
     struct parameters second = *p;
     p->parts = parts;
     p->part = (p->count + parts - 1) / parts;

@@ -78,11 +78,10 @@ static int take_memory(struct sorting *s)
     s->block = abx_torch_allocate(elements * (width + 4) * 2);
     if (!s->block)
         return -ENOMEM;
-    char *at = s->block->data;
     for (int n = 0; n < 2; n++) {
-        s->keys[n] = (struct abx_torch_operand){s->block, at + (size_t)n * elements * width};
+        s->keys[n] = (struct abx_torch_operand){s->block, (size_t)n * elements * width};
         s->places[n] = (struct abx_torch_operand){
-                s->block, at + 2 * elements * width + (size_t)n * elements * 4};
+                s->block, 2 * elements * width + (size_t)n * elements * 4};
     }
     return 0;
 }

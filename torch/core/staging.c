@@ -16,6 +16,12 @@ static struct {
     size_t used; /* of the current one */
 } ring;
 
+/* What the processor sees. */
+static char *bytes_of(struct abx_torch_operand at)
+{
+    return at.block->data + at.offset;
+}
+
 static int copy_bytes(struct abx_torch_operand to, struct abx_torch_operand from, size_t size)
 {
     struct abx_torch_operand operands[] = {to, from};
@@ -37,10 +43,11 @@ static int upload_staged(struct abx_torch_operand to, const void *from, size_t s
     struct abx_torch_block *staging = allocator_take(size);
     if (!staging)
         return core_fail(ENOMEM, "out of memory");
-    int r = batch_has_ended(staging->last_use) ? 0 : batch_wait(staging->last_use);
+    uint64_t last = batch_last_use(staging);
+    int r = batch_has_ended(last) ? 0 : batch_wait(last);
     memcpy(staging->data, from, size);
     if (r == 0)
-        r = copy_bytes(to, (struct abx_torch_operand){staging, staging->data}, size);
+        r = copy_bytes(to, (struct abx_torch_operand){staging, 0}, size);
     allocator_return(staging);
     return r;
 }
@@ -49,12 +56,12 @@ static int upload_staged(struct abx_torch_operand to, const void *from, size_t s
 
 static int open_ring(void)
 {
-    char *data;
     if (ring.slots[0].buffer)
         return 0;
-    id buffer = allocator_new_buffer(SLOTS * SLOT_BYTES, false, &data);
+    id buffer = allocator_new_buffer(SLOTS * SLOT_BYTES, false);
     if (!buffer)
         return core_fail(ENOMEM, "out of memory");
+    char *data = metal_buffer_contents(buffer);
     for (unsigned i = 0; i < SLOTS; i++)
         ring.slots[i] = (struct abx_torch_block){.data = data + i * SLOT_BYTES,
                 .size = SLOT_BYTES,
@@ -75,14 +82,14 @@ static int take(size_t size, struct abx_torch_operand *ret)
     if (r < 0)
         return r;
     struct abx_torch_block *slot = &ring.slots[ring.current];
-    *ret = (struct abx_torch_operand){slot, slot->data + ring.used};
+    *ret = (struct abx_torch_operand){slot, ring.used};
     ring.used += (size + 15) & ~(size_t)15;
     return 0;
 }
 
 static struct abx_torch_operand behind(struct abx_torch_operand at, size_t bytes)
 {
-    return (struct abx_torch_operand){at.block, (char *)at.data + bytes};
+    return (struct abx_torch_operand){at.block, at.offset + bytes};
 }
 
 static int upload_in_pieces(struct abx_torch_operand to, const char *from, size_t size)
@@ -94,7 +101,7 @@ static int upload_in_pieces(struct abx_torch_operand to, const char *from, size_
         r = take(n, &place);
         if (r < 0)
             break;
-        memcpy(place.data, from + done, n);
+        memcpy(bytes_of(place), from + done, n);
         r = copy_bytes(behind(to, done), place, n);
         done += n;
     }
@@ -117,7 +124,7 @@ static int download_some(char *to, struct abx_torch_operand from, size_t size)
         r = batch_wait(places[count - 1].block->last_use);
     for (unsigned i = 0; r == 0 && i < count; i++) {
         size_t done = i * SLOT_BYTES, n = size - done < SLOT_BYTES ? size - done : SLOT_BYTES;
-        memcpy(to + done, places[i].data, n);
+        memcpy(to + done, bytes_of(places[i]), n);
     }
     return r;
 }
@@ -146,8 +153,8 @@ int abx_torch_upload(struct abx_torch_operand to, const void *from, size_t size)
     int r = core_check();
     if (r == 0 && !core.shares_memory)
         r = upload_in_pieces(to, from, size);
-    else if (r == 0 && batch_has_ended(to.block->last_use))
-        memcpy(to.data, from, size);
+    else if (r == 0 && batch_has_ended(batch_last_use(to.block)))
+        memcpy(bytes_of(to), from, size);
     else if (r == 0)
         r = upload_staged(to, from, size);
     core_unlock();
@@ -162,8 +169,8 @@ int abx_torch_download(void *to, struct abx_torch_operand from, size_t size)
     int r = core_check();
     if (r == 0 && !core.shares_memory)
         r = download_in_pieces(to, from, size);
-    else if (r == 0 && (r = batch_wait(from.block->last_use)) == 0)
-        memcpy(to, from.data, size);
+    else if (r == 0 && (r = batch_wait(batch_last_use(from.block))) == 0)
+        memcpy(to, bytes_of(from), size);
     core_unlock();
     return r;
 }

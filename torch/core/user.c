@@ -58,8 +58,7 @@ static void bind(struct batch_point at, const struct abx_torch_argument *a, unsi
     }
     if (!b->buffer)
         return; /* a tensor of no elements */
-    metal_set_buffer(
-            at.encoder, b->buffer, b->offset + (size_t)((char *)a->operand.data - b->data), index);
+    metal_set_buffer(at.encoder, b->buffer, b->offset + a->operand.offset, index);
     b->last_use = at.number;
 }
 

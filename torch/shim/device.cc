@@ -184,6 +184,12 @@ static abx_torch_counts counts()
     return now;
 }
 
+static void *lent(void *object)
+{
+    TORCH_CHECK(object, abx_torch_error());
+    return object;
+}
+
 struct Hooks final : at::MPSHooksInterface {
     Hooks() = default;
     explicit Hooks(at::MPSHooksArgs) {}
@@ -200,6 +206,8 @@ struct Hooks final : at::MPSHooksInterface {
     at::Allocator *getMPSDeviceAllocator() const override { return allocator(); }
     void deviceSynchronize() const override { synchronize(); }
     void commitStream() const override { abx_torch_commit(); }
+    void *getCommandBuffer() const override { return lent(abx_torch_lend_command_buffer()); }
+    void *getDispatchQueue() const override { return abx_torch_dispatch_queue(); }
     void emptyCache() const override { abx_torch_empty_cache(); }
     size_t getCurrentAllocatedMemory() const override { return counts().allocated; }
     size_t getDriverAllocatedMemory() const override { return counts().held; }

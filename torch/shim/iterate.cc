@@ -98,7 +98,9 @@ abx_torch_elementwise elementwise_of(const at::TensorIteratorBase &iter, const c
             continue;
         }
         to.type = type_of(iter, static_cast<int>(i));
-        to.at = {block_of(iter.tensor_base(static_cast<int>(i))), iter.data_ptr(static_cast<int>(i))};
+        abx_torch_block *block = block_of(iter.tensor_base(static_cast<int>(i)));
+        to.at = {block, static_cast<size_t>(static_cast<char *>(iter.data_ptr(static_cast<int>(i))) -
+                            static_cast<char *>(block->place))};
         for (unsigned d = 0; d < e.dims; d++)
             to.stride[d] = iter.strides(static_cast<int>(i))[d];
     }

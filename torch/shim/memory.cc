@@ -118,14 +118,14 @@ struct Allocator final : DeviceAllocator {
                 " MB, max allowed: ", counts.limit >> 20, " MB). Tried to allocate ", size >> 20, " MB.");
         }
         note();
-        return {block->data, block, &release, c10::Device(c10::kMPS, 0)};
+        return {block->place, block, &release, c10::Device(c10::kMPS, 0)};
     }
     c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
     void copy_data(void *to, const void *from, std::size_t size) const override
     {
         TORCH_CHECK(abx_torch_shares_memory(), "this device's memory is its own: bytes without a tensor are not copied");
         check(abx_torch_wait(UINT64_MAX));
-        std::memcpy(to, from, size);
+        std::memcpy(abx_torch_contents(to), abx_torch_contents(const_cast<void *>(from)), size);
     }
 };
 } // namespace
@@ -152,7 +152,7 @@ abx_torch_block *block_of(const at::TensorBase &tensor)
 
 abx_torch_operand operand_of(const at::TensorBase &tensor)
 {
-    return {block_of(tensor), const_cast<void *>(tensor.const_data_ptr())};
+    return {block_of(tensor), static_cast<size_t>(tensor.storage_offset()) * tensor.itemsize()};
 }
 
 abx_torch_tensor tensor_of(const Tensor &tensor)
@@ -179,7 +179,7 @@ bool knows(at::ScalarType type)
 static Tensor alias(const Tensor &tensor)
 {
     c10::Storage storage(c10::Storage::use_byte_size_t{}, tensor.storage().nbytes(),
-        c10::DataPtr(const_cast<void *>(tensor.storage().data()), c10::Device(c10::kCPU)), nullptr, false);
+        c10::DataPtr(block_of(tensor)->data, c10::Device(c10::kCPU)), nullptr, false);
     Tensor made = at::detail::make_tensor<c10::TensorImpl>(
         std::move(storage), c10::DispatchKeySet(c10::DispatchKey::CPU), tensor.dtype());
     made.unsafeGetTensorImpl()->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
@@ -210,19 +210,19 @@ Tensor on_processor(const Tensor &tensor)
         bool far = extent_of(tensor) > 2 * tensor.nbytes() && knows(tensor.scalar_type()) && !tensor.is_neg();
         return read(far ? tensor.contiguous() : tensor);
     }
-    check(abx_torch_wait(block_of(tensor)->last_use));
+    check(abx_torch_wait_for(block_of(tensor)));
     return alias(tensor);
 }
 
 // The same bytes for the processor, for as long as it has them. Who uses it waits by itself.
 Tensor bytes_on_processor(const Tensor &bytes)
 {
-    block_of(bytes);
+    abx_torch_block *block = block_of(bytes);
     TORCH_CHECK(abx_torch_shares_memory(), "this device has memory of its own, which the processor does not see: "
         "copy the tensor with .cpu()");
     auto *kept = new Tensor(bytes);
     c10::Storage storage(c10::Storage::use_byte_size_t{}, bytes.storage().nbytes(),
-        c10::DataPtr(const_cast<void *>(bytes.storage().data()), kept,
+        c10::DataPtr(block->data, kept,
             [](void *context) { delete static_cast<Tensor *>(context); }, c10::Device(c10::kCPU)), nullptr, false);
     Tensor made = at::detail::make_tensor<c10::TensorImpl>(
         std::move(storage), c10::DispatchKeySet(c10::DispatchKey::CPU), caffe2::TypeMeta::Make<uint8_t>());
@@ -290,7 +290,7 @@ static void grow_storage(const Tensor &self, size_t wanted)
     c10::DataPtr grown = allocator()->allocate(wanted);
     if (storage->nbytes()) {
         abx_torch_block *from = static_cast<abx_torch_block *>(storage->data_ptr().get_context());
-        check(abx_torch_copy({static_cast<abx_torch_block *>(grown.get_context()), grown.get()}, {from, from->data},
+        check(abx_torch_copy({static_cast<abx_torch_block *>(grown.get_context()), 0}, {from, 0},
             storage->nbytes()));
     }
     storage->set_data_ptr_noswap(std::move(grown));

@@ -49,7 +49,7 @@ static void copy_along(const Tensor &out, const Tensor &self, uint32_t turned)
         e.operands[1].stride[e.dims++] = (turn ? -self.stride(d) : self.stride(d)) * width;
         start += turn ? (self.size(d) - 1) * self.stride(d) * width : 0;
     }
-    e.operands[1].at.data = static_cast<char *>(e.operands[1].at.data) + start;
+    e.operands[1].at.offset += static_cast<size_t>(start);
     check(abx_torch_run_elementwise(&e));
 }
 
