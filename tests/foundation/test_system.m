@@ -49,6 +49,11 @@ static void c_library(void)
     CHECK(strnstr(text, "cd", 4) == text + 2 && !strnstr(text, "cd", 3));
     memset_pattern4(text, pattern, 7);
     CHECK_TEXT(text, "abcdabc");
+    struct timespec now;
+    uint64_t before = clock_gettime_nsec_np(CLOCK_UPTIME_RAW);
+    CHECK(clock_gettime(CLOCK_UPTIME_RAW, &now) == 0 && before > 0);
+    CHECK(before <= (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    CHECK(clock_gettime_nsec_np(1000) == 0);
     char path[4096];
     uint32_t size = 1;
     CHECK(_NSGetExecutablePath(path, &size) == -1 && size > 1);
