@@ -41,7 +41,7 @@ static void test_load(void)
     CHECK(data);
     library = [device newLibraryWithURL:[NSURL fileURLWithPath:path] error:&error];
     CHECK(library && !error);
-    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 13);
+    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 14);
     CHECK([library.functionNames containsObject:@"reduce"]);
     id<MTLLibrary> again =
             [device newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
@@ -132,6 +132,20 @@ static void test_scale(void)
     }));
     for (unsigned i = 0; i < THREADS; i++)
         CHECK(((float *)out.contents)[i] == (float)x[i] * k);
+}
+
+/* Fast math of whole functions: an estimate of 1 / inf, made better, is a NaN. */
+static void test_promises(void)
+{
+    id<MTLBuffer> in = buffer_of(NULL, 128 * 4), out = buffer_of(NULL, 64 * 4);
+    float *x = in.contents, *y = out.contents;
+    for (unsigned i = 0; i < 64; i++) {
+        x[i] = i % 4 == 3 ? INFINITY : -1.0f - i;
+        x[i + 64] = i % 4 ? INFINITY : 2;
+    }
+    run_kernel(pipeline_of(library, @"promises"), @[ in, out ], 64, 32);
+    for (unsigned i = 0; i < 64; i++)
+        CHECK(i % 4 == 3 ? y[i] == 7 : i % 4 ? y[i] == 0 : y[i] == (-1.0f - i) / 2);
 }
 
 static void test_reduce(void)
@@ -313,10 +327,10 @@ static void test_changed(void)
 int main(int argc, char **argv)
 {
     const struct test tests[] = {{"load", test_load}, {"default", test_default},
-            {"reflection", test_reflection}, {"scale", test_scale}, {"reduce", test_reduce},
-            {"constants", test_constants}, {"atomics", test_atomics}, {"matrices", test_matrices},
-            {"functions", test_functions}, {"refused", test_refused}, {"damaged", test_damaged},
-            {"changed", test_changed}};
+            {"reflection", test_reflection}, {"scale", test_scale}, {"promises", test_promises},
+            {"reduce", test_reduce}, {"constants", test_constants}, {"atomics", test_atomics},
+            {"matrices", test_matrices}, {"functions", test_functions}, {"refused", test_refused},
+            {"damaged", test_damaged}, {"changed", test_changed}};
     CHECK(argc == 2);
     @autoreleasepool {
         path = [NSString stringWithUTF8String:argv[1]];

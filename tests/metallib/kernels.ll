@@ -32,6 +32,30 @@ declare float @air.convert.f.f32.s.i32(i32)
 !11 = distinct !{!11, !8}
 !12 = distinct !{!12, !8}
 
+;; promises kernel
+; of fast math that do not hold: y[i] = x[i] / x[i + 64], and 7 where that is a NaN
+define void @promises(ptr addrspace(1) %x, ptr addrspace(1) %y, i32 %i) #0 {
+  %at = zext i32 %i to i64
+  %p = getelementptr inbounds float, ptr addrspace(1) %x, i64 %at
+  %v = load float, ptr addrspace(1) %p, align 4
+  %p2 = getelementptr inbounds float, ptr addrspace(1) %p, i64 64
+  %d = load float, ptr addrspace(1) %p2, align 4
+  %r = fdiv fast float %v, %d
+  %n = fcmp fast uno float %r, %r
+  %s = select fast i1 %n, float 7.0, float %r
+  %q = getelementptr inbounds float, ptr addrspace(1) %y, i64 %at
+  store float %s, ptr addrspace(1) %q, align 4
+  ret void
+}
+attributes #0 = { "approx-func-fp-math"="true" "no-infs-fp-math"="true" "no-nans-fp-math"="true" "no-signed-zeros-fp-math"="true" "unsafe-fp-math"="true" }
+!air.kernel = !{!0}
+!0 = !{ptr @promises, !1, !2}
+!1 = !{}
+!2 = !{!3, !4, !5}
+!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"float", !"air.arg_name", !"x"}
+!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"float", !"air.arg_name", !"y"}
+!5 = !{i32 2, !"air.thread_position_in_grid", !"air.arg_type_name", !"uint", !"air.arg_name", !"i"}
+
 ;; reduce kernel
 ; threadgroup memory of its own and the host's, barriers, SIMD-group sums; out[group] = sum of a group
 @partial = internal unnamed_addr addrspace(3) global [32 x float] undef, align 4

@@ -71,37 +71,6 @@ static int refuse_foreign(struct codegen *g)
                : 0;
 }
 
-/* ---- promises that kernels from source do not make either */
-
-static void clean_call(LLVMValueRef in, LLVMFastMathFlags kept)
-{
-    if (LLVMCanValueUseFastMathFlags(in))
-        LLVMSetFastMathFlags(in, LLVMGetFastMathFlags(in) & kept);
-}
-
-/* That arguments do not overlap: clients do bind one buffer twice. That there are no NaNs and no
- * infinities: programs test for them. */
-static void clean_module(struct codegen *g)
-{
-    const LLVMFastMathFlags kept = LLVMFastMathAllowReassoc | LLVMFastMathNoSignedZeros |
-                                   LLVMFastMathAllowReciprocal | LLVMFastMathAllowContract |
-                                   LLVMFastMathApproxFunc;
-    unsigned scope = LLVMGetMDKindIDInContext(g->context, "alias.scope", 11);
-    unsigned noalias = LLVMGetMDKindIDInContext(g->context, "noalias", 7);
-    unsigned attribute = LLVMGetEnumAttributeKindForName("noalias", 7);
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
-        for (unsigned i = 1; i <= LLVMCountParams(f); i++)
-            LLVMRemoveEnumAttributeAtIndex(f, i, attribute);
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef in = LLVMGetFirstInstruction(b); in;
-                    in = LLVMGetNextInstruction(in)) {
-                clean_call(in, kept);
-                LLVMSetMetadata(in, scope, NULL);
-                LLVMSetMetadata(in, noalias, NULL);
-            }
-    }
-}
-
 /* ---- function constants
  *
  * A static initialiser copies them into variables in the constant address space and computes others
@@ -335,7 +304,7 @@ int air_load(struct codegen *g, const struct air_index *index, size_t bytes, uin
         r = air_retype(g);
     if (r < 0)
         return r;
-    clean_module(g);
+    air_take_back_promises(g);
     r = find_kernel(g, name);
     if (r == 0)
         r = air_lower(g);
