@@ -48,6 +48,7 @@ struct abx_cu_module {
     struct abx_cu_module *next;
     unsigned running; /* launches */
     bool clock;       /* the backend's own: it writes the time */
+    bool waits;       /* for the kernel before it, itself */
 };
 struct abx_cu_event {
     struct abx_cu_event *next;
@@ -82,6 +83,7 @@ static int context_device; /* of the context that was made last */
 static unsigned contexts, launches, delay_us, calls, fail_at;
 static int fail_code, spoilt;
 static unsigned waves;      /* of the graph that was made last */
+static unsigned early;      /* of its kernels, those that come before others are over */
 static unsigned lt_objects; /* cuBLASLt's */
 static const char *failed;
 static bool initialised;
@@ -92,13 +94,14 @@ static _Thread_local abx_cu_context current;
 EXPORT fake_cuda_fail fake_fail;
 EXPORT fake_cuda_calls fake_calls;
 EXPORT fake_cuda_launches fake_launches;
-EXPORT fake_cuda_graphs fake_graphs, fake_waves;
+EXPORT fake_cuda_graphs fake_graphs, fake_waves, fake_early;
 EXPORT fake_cuda_hang fake_hang;
 EXPORT fake_cuda_left fake_left;
 EXPORT fake_cuda_device fake_device;
 
 #define PROTOTYPE(name, symbol, parameters) EXPORT int symbol parameters;
 ABX_CU_FUNCTIONS(PROTOTYPE)
+ABX_CU_NEWER_FUNCTIONS(PROTOTYPE)
 #undef PROTOTYPE
 
 /* ---- for tests */
@@ -144,6 +147,14 @@ unsigned fake_waves(void)
 {
     pthread_mutex_lock(&lock);
     unsigned n = waves;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+unsigned fake_early(void)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = early;
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -744,6 +755,8 @@ EXPORT int cuModuleLoadDataEx(
         return leave(218); /* CUDA_ERROR_INVALID_PTX */
     }
     struct abx_cu_module *m = calloc(1, sizeof *m);
+    m->waits = strstr(ptx, "  griddepcontrol.wait;") != NULL;
+    MUST(!m->waits || (strstr(ptx, ".target sm_90") && !strstr(ptx, ".target sm_80")));
     m->next = modules;
     modules = m;
     *ret = m;
@@ -830,6 +843,7 @@ struct abx_cu_node {
     struct abx_cu_module *module;
     struct abx_ptx_dispatch head;
     unsigned wave;
+    bool loose; /* it has to get an edge yet */
 };
 struct abx_cu_graph {
     struct abx_cu_node *first, *last;
@@ -849,6 +863,7 @@ EXPORT int cuGraphCreate(abx_cu_graph *ret, unsigned flags)
     MUST(!flags);
     *ret = calloc(1, sizeof **ret);
     graphs++;
+    early = 0;
     return leave(0);
 }
 
@@ -856,7 +871,7 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
         size_t count, const struct abx_cu_kernel_node *what)
 {
     ENTER(true);
-    MUST(count <= 16 && (count || !graph->followed));
+    MUST(count <= 16);
     MUST(what->shared >= 1024 && what->shared % 16 == 0); /* with what is behind it */
     MUST(what->grid[0] && what->block[0] <= 1024 && what->grid[1] <= 65535 && what->extra);
     struct abx_cu_node *n = calloc(1, sizeof *n);
@@ -866,7 +881,10 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
         n->wave = after[i]->wave + 1;
         graph->followed = true;
     }
-    MUST(!graph->last || n->wave == graph->last->wave || n->wave == graph->last->wave + 1);
+    n->loose = !count && graph->followed;
+    MUST(!graph->last || !graph->last->loose);
+    MUST(!graph->last || n->loose || n->wave == graph->last->wave ||
+            n->wave == graph->last->wave + 1);
     MUST(!count || count == graph->members[after[0]->wave]);
     graph->members[n->wave]++;
     waves = n->wave;
@@ -880,6 +898,25 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
     return leave(0);
 }
 
+/* One edge, of one that waits itself, to the node that was added last. */
+EXPORT int cuGraphAddDependencies_v2(abx_cu_graph graph, const abx_cu_node *from,
+        const abx_cu_node *to, const struct abx_cu_edge *edge, size_t count)
+{
+    ENTER(true);
+    struct abx_cu_node *n = *to;
+    MUST(count == 1 && edge->from_port == 1 && edge->type == 1 && !edge->to_port);
+    MUST(n == graph->last && n->module->waits && n->wave == 1);
+    graph->members[1]--;
+    n->wave = (*from)->wave + 1;
+    n->loose = false;
+    MUST(graph->members[(*from)->wave] == 1);
+    graph->members[n->wave]++;
+    graph->followed = true;
+    early++;
+    waves = n->wave;
+    return leave(0);
+}
+
 EXPORT int cuGraphInstantiateWithFlags(
         abx_cu_exec *ret, abx_cu_graph graph, unsigned long long flags)
 {
@@ -887,7 +924,7 @@ EXPORT int cuGraphInstantiateWithFlags(
     MUST(!flags);
     struct abx_cu_exec *e = calloc(1, sizeof *e);
     for (struct abx_cu_node *n = graph->first; n; n = n->next) {
-        MUST(e->count < 512);
+        MUST(e->count < 512 && !n->loose);
         e->head[e->count] = n->head;
         e->module[e->count++] = n->module;
     }

@@ -11,7 +11,8 @@ typedef unsigned fake_cuda_calls(const char **ret_failed);
 /* Launches of kernels, and what is left of them: work runs `delay_us` at most after it may. */
 typedef unsigned fake_cuda_launches(unsigned delay_us);
 /* Launches of whole graphs since the last call. And, fake_waves: how many groups of kernels that
- * run side by side follow each other in the graph that was made last. */
+ * run side by side follow each other in the graph that was made last; fake_early: how many of its
+ * kernels come before the one that they wait for is over. */
 typedef unsigned fake_cuda_graphs(void);
 /* The `on`-th kernel from now on, and those behind it, do not end until it is called with 0. */
 typedef void fake_cuda_hang(int on);

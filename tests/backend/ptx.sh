@@ -13,5 +13,9 @@ for blob in "$work"/[0-9]*; do
     # The text lies behind the head, and ends with a NUL.
     tail -c +"$((1 + $(grep -abo -m1 '^//$' "$blob" | head -1 | cut -d: -f1)))" "$blob" | tr -d '\0' >"$work/ptx"
     "$ptxas" -arch=sm_90 "$work/ptx" -o "$work/cubin"
+    # As the backend changes it for such a processor (ABX_PTX_EARLY_MARK).
+    sed 's/\.target sm_80/.target sm_90/; s|//griddepcontrol|  griddepcontrol|' "$work/ptx" >"$work/early"
+    [ "$(grep -c '^[[:space:]]*griddepcontrol' "$work/early")" = 2 ]
+    "$ptxas" -arch=sm_90 "$work/early" -o "$work/cubin"
 done
 echo "assembled for sm_90"

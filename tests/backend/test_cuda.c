@@ -25,7 +25,7 @@ const char *const abx_cuda_control_file = "/dev/null";
 static fake_cuda_fail *fail;
 static fake_cuda_calls *calls;
 static fake_cuda_launches *launches;
-static fake_cuda_graphs *graphs, *waves;
+static fake_cuda_graphs *graphs, *waves, *early;
 static fake_cuda_hang *hang;
 static fake_cuda_left *left;
 
@@ -445,17 +445,20 @@ static int test_replay(void)
     return 0;
 }
 
-/* Which kernels may overlap is what tells one run from another, too. */
-static int test_side_by_side(void)
+/* Which kernels may overlap is what tells one run from another, too. Those that wait themselves
+ * come early, where there is one that they wait for. */
+static int test_side_by_side_of(const char *ptx, bool waits)
 {
     static const struct {
         unsigned dispatches, barrier_after;
         bool concurrent;
-        unsigned waves;
-    } tests[] = {{12, 0, false, 12}, {12, 0, true, 1}, {12, 3, true, 5}, {40, 0, true, 3},
-            {40, 20, true, 5}};
+        unsigned waves, early;
+    } tests[] = {{12, 0, false, 12, 11}, {12, 0, true, 1, 0}, {12, 3, true, 5, 3},
+            {40, 0, true, 3, 0}, {40, 20, true, 5, 16}};
     struct world w;
     CHECK(make_world(&w) == 0);
+    CUDA->pipeline->destroy(w.pipeline);
+    CHECK(make_pipeline(&w, ptx) == 0);
     for (size_t t = 0; t < ABX_ARRAY_SIZE(tests); t++)
         for (int round = 0; round < 3; round++) {
             struct batch b;
@@ -473,10 +476,19 @@ static int test_side_by_side(void)
             CHECK(batch_wait(&b) == 0);
             batch_finish(&b);
             CHECK(graphs() == (round > 0) && (!round || waves() == tests[t].waves));
+            CHECK(!round || early() == (waits ? tests[t].early : 0));
         }
     end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
+}
+
+static int test_side_by_side(void)
+{
+    CHECK(test_side_by_side_of(".version 7.8\n.target sm_80\n", false) == 0);
+    return test_side_by_side_of(".version 7.8\n" ABX_PTX_TARGET "\n" ABX_PTX_EARLY_MARK
+                                "wait;\n" ABX_PTX_EARLY_MARK "launch_dependents;\n",
+            true);
 }
 
 /* Times are the processor's, from the first on, also where the GPU's clock runs off. */
@@ -717,6 +729,7 @@ int main(void)
     launches = (fake_cuda_launches *)dlsym(driver, "fake_launches");
     graphs = (fake_cuda_graphs *)dlsym(driver, "fake_graphs");
     waves = (fake_cuda_graphs *)dlsym(driver, "fake_waves");
+    early = (fake_cuda_graphs *)dlsym(driver, "fake_early");
     hang = (fake_cuda_hang *)dlsym(driver, "fake_hang");
     left = (fake_cuda_left *)dlsym(driver, "fake_left");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {

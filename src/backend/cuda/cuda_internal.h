@@ -45,11 +45,13 @@ struct abx_pipeline {
     abx_cu_module module;
     abx_cu_function function;
     struct abx_pipeline_info limits;
+    bool waits; /* for the kernels before it, itself: ABX_PTX_EARLY_MARK */
 };
 
 struct abx_device {
     struct abx_device_config config;
     int number; /* CUdevice */
+    bool early; /* kernels may be there before those that they wait for are over */
     abx_cu_context context;
     _Atomic bool lost;
     _Atomic uint64_t pipelines; /* made so far */

@@ -141,7 +141,10 @@ static int find_device(struct abx_device *device)
 
 static int open_context(struct abx_device *device)
 {
-    int result = find_device(device);
+    int major = 0, result = find_device(device);
+    if (!result)
+        result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, device->number);
+    device->early = major >= 9 && abx_cu.graph_add_edges;
     if (!result)
         result = abx_cu.context_create(&device->context, ABX_CU_CONTEXT_KEEP_LOCAL, device->number);
     if (result)

@@ -31,6 +31,9 @@ static int find_all(void *library, char why[192])
             return -ENOSYS;
         }
     }
+#define NEWER(name, symbol, parameters) *(void **)&abx_cu.name = dlsym(library, #symbol);
+    ABX_CU_NEWER_FUNCTIONS(NEWER)
+#undef NEWER
     return 0;
 }
 

@@ -87,6 +87,13 @@ struct abx_cu_kernel_node {
     abx_cu_context context;
 };
 
+/* CUgraphEdgeData */
+struct abx_cu_edge {
+    unsigned char from_port, to_port, type, reserved[5];
+};
+/* The next kernel's threads may come when this one's have all begun, and wait themselves. */
+#define ABX_CU_EDGE_EARLY ((struct abx_cu_edge){.from_port = 1, .type = 1})
+
 /* Flags. */
 #define ABX_CU_CONTEXT_KEEP_LOCAL 0x10u /* CU_CTX_LMEM_RESIZE_TO_MAX */
 #define ABX_CU_HOST_PORTABLE_MAPPED 3u
@@ -157,11 +164,16 @@ struct abx_cu_kernel_node {
     X(exec_destroy, cuGraphExecDestroy, (abx_cu_exec)) \
     X(error_name, cuGetErrorName, (int, const char **)) \
     X(error_text, cuGetErrorString, (int, const char **))
+/* Of newer drivers: NULL where it is missing. Release 545. */
+#define ABX_CU_NEWER_FUNCTIONS(X) \
+    X(graph_add_edges, cuGraphAddDependencies_v2, (abx_cu_graph, const abx_cu_node *, \
+        const abx_cu_node *, const struct abx_cu_edge *, size_t))
 /* clang-format on */
 
 struct abx_cu_table {
 #define ABX_CU_MEMBER(name, symbol, parameters) int(*name) parameters;
     ABX_CU_FUNCTIONS(ABX_CU_MEMBER)
+    ABX_CU_NEWER_FUNCTIONS(ABX_CU_MEMBER)
 #undef ABX_CU_MEMBER
 };
 extern struct abx_cu_table abx_cu;

@@ -202,8 +202,14 @@ static int add_kernel(struct abx_queue *q, const struct abx_exec_dispatch *d, ui
             .extra = extra};
     if (!(d->head.flags & ABX_EXEC_CONCURRENT) || w->now_count == MOST_SIDE_BY_SIDE)
         end_wave(w);
-    return abx_cu.graph_add_kernel(
-            &w->now[w->now_count++], graph, w->before, w->before_count, &node);
+    abx_cu_node *now = &w->now[w->now_count++];
+    /* One that waits itself is there when the one before it ends. */
+    bool early = w->before_count == 1 && d->pipeline->waits;
+    int result = abx_cu.graph_add_kernel(
+            now, graph, early ? NULL : w->before, early ? 0 : w->before_count, &node);
+    if (early && !result)
+        result = abx_cu.graph_add_edges(graph, w->before, now, &ABX_CU_EDGE_EARLY, 1);
+    return result;
 }
 
 static int add_kernels(

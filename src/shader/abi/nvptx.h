@@ -24,6 +24,12 @@
 
 /* The kernel's name in the PTX begins with this; the rest is for whoever looks at a profile. */
 #define ABX_PTX_ENTRY "abx_entry"
+/* What processors of compute capability 9.0 and later have, the kernel waits with until the kernels
+ * before it in a graph are over: two lines of the PTX, behind this mark. Without the mark they are
+ * the processor's instructions, and the PTX's target is ABX_PTX_EARLY_TARGET, which is as long. */
+#define ABX_PTX_EARLY_MARK "//griddepcontrol."
+#define ABX_PTX_TARGET ".target sm_80"
+#define ABX_PTX_EARLY_TARGET ".target sm_90"
 #define ABX_PTX_MAX_NAME 64u
 
 struct abx_ptx_dispatch {

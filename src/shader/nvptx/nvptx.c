@@ -331,6 +331,20 @@ static void place(struct nvptx *n)
     place_thread(n);
 }
 
+/* The threads of a kernel may be there before the kernel before it is over, so that it begins at
+ * once: see ABX_PTX_EARLY_MARK. Every threadgroup waits, and before it touches memory: what follows
+ * this kernel waits for this one alone. Then the next one's threads may come. */
+static void wait_for_earlier(struct nvptx *n)
+{
+    struct codegen *g = n->g;
+    static const char text[] = ABX_PTX_EARLY_MARK "wait;\n" ABX_PTX_EARLY_MARK "launch_dependents;";
+    static const char clobbers[] = "~{memory}";
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context), NULL, 0, 0);
+    LLVMValueRef code = LLVMGetInlineAsm(type, text, sizeof text - 1, clobbers, sizeof clobbers - 1,
+            1, 0, LLVMInlineAsmDialectATT, 0);
+    LLVMBuildCall2(g->builder, type, code, NULL, 0, "");
+}
+
 /* The kernel tells that it has begun. A store of one thread, that nobody waits for. */
 static void report(struct nvptx *n)
 {
@@ -382,6 +396,7 @@ static int build_entry(struct nvptx *n)
     add_entry(n);
     add_memory(n);
     place(n);
+    wait_for_earlier(n);
     report(n);
     LLVMValueRef at = LLVMGetBasicBlockTerminator(LLVMGetEntryBasicBlock(g->entry));
     LLVMBuildCall2(g->builder, LLVMGlobalGetValueType(g->kernel), g->kernel, NULL, 0, "");
