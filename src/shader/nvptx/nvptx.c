@@ -4,6 +4,7 @@
  * calls of runtime.c. Address spaces are found again from where pointers come from: kernel
  * parameters are global memory, threadgroup variables shared memory. */
 #include "shader/nvptx/nvptx.h"
+#include "shader/nvptx/rows.h"
 #include "shader/nvptx/turns.h"
 #include "shader/codegen/target.h"
 #include "shader/nvptx_runtime_gen.h"
@@ -81,6 +82,26 @@ static int link_runtime(struct codegen *g)
     "no-upperbound>,sroa,early-cse<memssa>,gvn,"                                                   \
     "instcombine<no-verify-fixpoint>,simplifycfg<no-switch-to-lookup>,lower-switch,dce)"
 
+static void note_together(struct codegen *g, LLVMValueRef in, bool uniform)
+{
+    if (!uniform || (!LLVMIsATerminatorInst(in) && !codegen_is_call(in, "__abx_simd")))
+        return;
+    unsigned kind = LLVMGetMDKindIDInContext(g->context, NVPTX_TOGETHER, sizeof NVPTX_TOGETHER - 1);
+    LLVMSetMetadata(
+            in, kind, LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
+}
+
+/* Only where there are sums over SIMD-groups. */
+static int exchange_elements(struct codegen *g)
+{
+    if (!g->simd)
+        return 0;
+    int r = nvptx_flow(g, note_together);
+    if (r == 0)
+        nvptx_rows(g->kernel);
+    return r;
+}
+
 static int lower_waits(struct codegen *g)
 {
     int r = codegen_run_passes(g, LOOPS);
@@ -90,6 +111,8 @@ static int lower_waits(struct codegen *g)
     if (r < 0 || (!g->barriers && !g->simd && !g->simd_barriers))
         return r;
     r = codegen_run_passes(g, PREPARE);
+    if (r == 0)
+        r = exchange_elements(g);
     if (r == 0)
         r = nvptx_matrices(g);
     if (r == 0)
