@@ -150,6 +150,9 @@ int codegen_set_constants(struct codegen *g, const struct abx_reflection *r,
         const struct abx_shader_constant *constants, uint32_t count);
 /* Fast or relaxed math: lets every operation but the shim's own be rounded otherwise. */
 void codegen_relax(struct codegen *g);
+/* narrow.c: halves and bfloats, multiplied and added in one, are rounded once; `native`: by the
+ * processor's own operations. */
+void codegen_fuse_narrow(struct codegen *g, bool native);
 /* What a guest's module may not contain. */
 int codegen_check(struct codegen *g);
 

@@ -1,9 +1,10 @@
 /* shader: a product and a sum of halves or bfloats in one (`a * b + c`, which clang makes one
  * operation of, and others under fast math) is rounded once, as GPUs do it. LLVM has no such
- * operation for these types where the processor has none, and rounds twice: then what one kernel
- * computes so and another as floats is not the same. Compiler process; the module is made from
- * guest source. */
-#include "shader/cpu/cpu.h"
+ * operation for these types where the processor has none, and rounds twice; and where the processor
+ * has it, LLVM forms it last, when a product may be shared by then. Then what one kernel computes
+ * so and another as floats is not the same. Compiler process; the module is made from guest source.
+ */
+#include "shader/codegen/codegen.h"
 
 #include <string.h>
 
@@ -58,36 +59,39 @@ static bool is_sum(LLVMValueRef in, struct sum *s)
 }
 
 /* Floats hold a product of two of these exactly. */
-static void replace(struct codegen *g, LLVMValueRef in, const struct sum *s)
+static void replace(struct codegen *g, LLVMValueRef in, const struct sum *s, bool native)
 {
     LLVMBuilderRef b = g->builder;
-    LLVMTypeRef narrow = LLVMTypeOf(in);
-    LLVMTypeRef type = codegen_shaped_as(narrow, LLVMFloatTypeInContext(g->context));
+    LLVMTypeRef narrow = LLVMTypeOf(in), type = narrow;
     LLVMPositionBuilderBefore(b, in);
-    LLVMValueRef a[3] = {LLVMBuildFPExt(b, s->factors[0], type, ""),
-            LLVMBuildFPExt(b, s->factors[1], type, ""), LLVMBuildFPExt(b, s->added, type, "")};
+    LLVMValueRef a[3] = {s->factors[0], s->factors[1], s->added};
+    if (!native) {
+        type = codegen_shaped_as(narrow, LLVMFloatTypeInContext(g->context));
+        for (int i = 0; i < 3; i++)
+            a[i] = LLVMBuildFPExt(b, a[i], type, "");
+    }
     if (s->minus_product)
         a[0] = LLVMBuildFNeg(b, a[0], "");
     if (s->minus_added)
         a[2] = LLVMBuildFNeg(b, a[2], "");
     LLVMValueRef sum = codegen_call_intrinsic(g, "llvm.fma", &type, 1, a, 3);
-    LLVMReplaceAllUsesWith(in, LLVMBuildFPTrunc(b, sum, narrow, ""));
+    LLVMReplaceAllUsesWith(in, native ? sum : LLVMBuildFPTrunc(b, sum, narrow, ""));
     LLVMInstructionEraseFromParent(in);
 }
 
-static void fuse(struct codegen *g, LLVMValueRef function)
+static void fuse(struct codegen *g, LLVMValueRef function, bool native)
 {
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b; b = LLVMGetNextBasicBlock(b))
         for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
             struct sum sum;
             next = LLVMGetNextInstruction(in);
             if (is_narrow(LLVMTypeOf(in)) && is_sum(in, &sum))
-                replace(g, in, &sum);
+                replace(g, in, &sum, native);
         }
 }
 
-void cpu_fuse_narrow(struct codegen *g)
+void codegen_fuse_narrow(struct codegen *g, bool native)
 {
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        fuse(g, f);
+        fuse(g, f, native);
 }

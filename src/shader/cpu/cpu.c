@@ -137,7 +137,7 @@ int cpu_generate(struct codegen *g, struct abx_shader_result *result)
     if (found < 0)
         return found;
     g->cpu.yields = g->yields;
-    cpu_fuse_narrow(g);
+    codegen_fuse_narrow(g, false);
     bool meets = g->barriers || g->simd || g->simd_barriers || g->yields;
     bool wide = (form ? strcmp(form, "wide") == 0 : meets || cpu_has_loops(g)) && !g->recursive;
     int r = wide ? cpu_prepare_wide(g) : 0;

@@ -535,6 +535,7 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
                 g, -EINVAL, "recursive functions are not supported on NVIDIA's processors");
     LLVMPassBuilderOptionsSetLoopVectorization(g->options, 0);
     LLVMPassBuilderOptionsSetSLPVectorization(g->options, 0);
+    codegen_fuse_narrow(g, true);
     int r = lower_waits(g);
     if (r == 0)
         r = find_arguments(&n);
