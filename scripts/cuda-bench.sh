@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Runs on a machine with an NVIDIA GPU what docs/cuda.md says of it, and prints a table: of the build folder
+# where it was made, or where unpack.sh of cuda-bundle.sh put it.
+#
+#   cuda-bench.sh BUILD RESULTS [PART...]
+#
+# conformance  the backend suite's kernels and queues, and the programs of tests/semantics, a process each
+# metal        the Metal programs of tests/metal
+# ggml         the sample of tests/ggml
+# llama        llama-bench: a model of random weights of Llama 3.2 1B's shape, which is made first (and kept
+#              in the folder LLAMA_MODELS); LLAMA_FLAGS: a run for each line
+# torch        tests/torch with the machine's own PyTorch (ARCBOX_TORCH_VENV: its virtual environment)
+# speed        the same networks on "mps" and on "cuda"
+# bench        arcbox bench --backend cuda --format json
+# soak         ARCBOX_SOAK_SECONDS (120) of mixed work on three tenants, of which one is killed again and again
+#
+# Without a PART all of these. RESULTS gets a log of each, and table. The card's settings stay as they are.
+set -u
+[ $# -ge 2 ] || { echo "usage: cuda-bench.sh BUILD RESULTS [PART...]" >&2; exit 2; }
+build=$(realpath "$1")
+mkdir -p "$2"
+results=$(realpath "$2")
+shift 2
+root=$(dirname "$(dirname "$(realpath "$0")")")
+arcbox=$build/src/cli/arcbox arcboxd=$build/src/host/arcboxd stored=$build/cuda-stored
+export ARCBOX_TEST_DEVICE=${ARCBOX_TEST_DEVICE:-cuda}
+work=$(mktemp -d)
+export ARCBOX_RUNTIME_DIR=$work/run ARCBOX_CACHE_DIR=$work/cache
+mkdir -p "$ARCBOX_RUNTIME_DIR" "$ARCBOX_CACHE_DIR"
+trap '"$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"' EXIT
+failed=0
+python=$(readlink -f "$(dirname "$(command -v python3)")")/python3
+venv=${ARCBOX_TORCH_VENV:-$(dirname "$(dirname "$python")")}
+
+row() { printf '%-34s %s\n' "$1" "$2" | tee -a "$results/table"; }
+# check NAME LIMIT COMMAND...: its exit status, and what its last line says.
+check() {
+    local name=$1 limit=$2 begun=$SECONDS rc=0
+    shift 2
+    timeout -k 5 "$limit" "$@" >"$results/${name//[^a-z0-9_.-]/_}.log" 2>&1 || rc=$?
+    [ $rc = 0 ] || failed=$((failed + 1))
+    row "$name" "$([ $rc = 0 ] && echo passes || echo "FAILS ($rc)"), $((SECONDS - begun)) s: $(tail -n 1 "$results/${name//[^a-z0-9_.-]/_}.log" | cut -c -150)"
+}
+memory() { nvidia-smi --query-gpu=memory.used --format=csv,noheader | head -1; }
+
+conformance() {
+    [ -d "$stored" ] || { row conformance "left out: no $stored (cuda-bundle.sh makes it)"; return; }
+    check 'conformance, kernels' 120 "$stored/suite" "$stored/ptx"
+    check 'conformance, queues' 120 "$stored/queues" "$stored/ptx"
+    # What faults takes its process along.
+    local blob mode
+    rm -f "$results/semantics.log"
+    for mode in safe fast; do
+        for blob in "$stored/$mode"/*/*.blob; do echo "$blob"; done |
+            xargs -P 8 -I{} sh -c 'timeout -k 5 60 "$0" "$1" >"$2/$$" 2>&1 && w=ok || w=FAILS
+                { echo "$1: $w"; [ $w = ok ] || tail -n 3 "$2/$$"; } >>"$3"; rm -f "$2/$$"' \
+                "$stored/programs" {} "$work" "$results/semantics.log"
+    done
+    row semantics "$(grep -c ': ok$' "$results/semantics.log") pass; fail: $(sed -n 's/.*\/\(safe\|fast\)\/[^/]*\/\(.*\).blob: FAILS$/\2 (\1)/p' "$results/semantics.log" | sort | tr '\n' ' ')"
+}
+
+metal() {
+    local program name
+    for program in "$build"/tests/metal/metal_*; do
+        name=${program##*metal_}
+        case $name in
+        *.p | headers* | discrete | metallib | wrong | lost | lenient) ;; # about other devices' ways
+        waiting) ARCBOX_TIME_LIMIT_MS=60000 check "metal $name" 200 "$root/tests/metal/with_worker.sh" "$arcboxd" cuda "$program" ;;
+        *) check "metal $name" 120 "$root/tests/metal/with_worker.sh" "$arcboxd" cuda "$program" ;;
+        esac
+    done
+}
+
+# As tests/ggml/run.sh does, with eight processes at a time.
+ggml() {
+    local tests=$(ls -d "$build"/ggml-*/build/bin 2>/dev/null | tail -1) begun=$SECONDS operators parameters n=0
+    [ -x "$tests/test-backend-ops" ] || { row ggml "left out: tests/ggml/run.sh has not built it"; return; }
+    mkdir -p "$results/ggml"
+    while read -r operators parameters; do
+        case $operators in '' | '#'*) continue ;; esac
+        n=$((n + 1))
+        printf '%s\0%s\0%s\0' "$results/ggml/$n.log" "$operators" "$parameters"
+    done <"$root/tests/ggml/sample.txt" |
+        ARCBOX_TIME_LIMIT_MS=120000 xargs -0 -P 8 -n 3 sh -c '"$0" run --gpus device=cuda --mount "$1:$1" -w "$1" host \
+            timeout 300 ./test-backend-ops test -b MTL0 -o "$3" ${4:+-p "$4"} >"$2" 2>&1 || echo "ended with $?" >>"$2"' \
+            "$arcbox" "$tests"
+    sed -i 's/\x1b\[[0-9;]*m//g' "$results"/ggml/*.log
+    local ok=$(cat "$results"/ggml/*.log | grep -cE '\): OK$') bad=$(cat "$results"/ggml/*.log | sed -n '/^Failing tests:/,/^  Backend/s/^  \([A-Z0-9_]*(.*)\)$/\1/p' | wc -l)
+    local ends=$(grep -l 'tests passed' "$results"/ggml/*.log | wc -l)
+    cat "$results"/ggml/*.log >"$results/ggml.log"; rm -r "$results/ggml"
+    [ "$bad" = 0 ] && [ "$ends" = "$(grep -cE '^[A-Z]' "$root/tests/ggml/sample.txt")" ] || failed=$((failed + 1))
+    row 'ggml, sample' "$ok pass, $bad fail; $ends runs came to their end, $((SECONDS - begun)) s"
+}
+
+llama() {
+    local here=$(ls -d "$build"/llama-*/program/bin 2>/dev/null | tail -1) model=${LLAMA_MODELS:-$work/1b} flags
+    [ -x "$here/llama-bench" ] || { row llama "left out: tests/llama/run.sh has not built it"; return; }
+    local source=$(ls -d "$build"/llama-*/llama_cpp_python-*/vendor/llama.cpp | tail -1)
+    mkdir -p "$model"
+    [ -e "$model/1b-f16.gguf" ] ||
+        "$python" "$root/tests/llama/make_model.py" "$source" 1b "$model/1b-f16.gguf" >"$results/llama.log" 2>&1 ||
+        { row llama "no model: $(tail -n 1 "$results/llama.log")"; failed=$((failed + 1)); return; }
+    [ -n "${LLAMA_FLAGS:-}" ] || LLAMA_FLAGS=$'-t 1\n-t 1 -fa 1\n-t 1 -lm none\n'
+    [ ! -x "$here/llama-quantize" ] || [ -e "$model/1b-q4_0.gguf" ] || "$arcbox" run --mount "$here:$here" --mount "$model:$model" -w "$model" host \
+        "$here/llama-quantize" --pure ./1b-f16.gguf ./1b-q4_0.gguf q4_0 >>"$results/llama.log" 2>&1
+    while IFS= read -r flags; do
+        for file in "$model"/*.gguf; do
+            "$arcbox" run --gpus device=cuda --mount "$here:$here" --mount "$model:$model" -w "$model" host \
+                timeout 120 "$here/llama-bench" -m "$file" -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags </dev/null >"$work/said" 2>"$work/errors"
+            cat "$work/said" "$work/errors" >>"$results/llama.log"
+            row "llama $(basename "$file" .gguf) $flags" "$(sed -n 's/.*| *\(pp512\|tg128\) *| *\([0-9.]*\).*/\1 \2/p' "$work/said" | tr '\n' ' ')tokens/s"
+        done
+    done <<<"${LLAMA_FLAGS%$'\n'}"
+}
+
+torch() {
+    local program
+    for program in device.py steps.py networks.py convolutions.py; do
+        ARCBOX_TORCH_SECONDS=280 check "torch $program" 300 "$root/tests/torch/run.sh" "$build" "$venv" $program
+    done
+}
+
+# Both of the GPU's devices have to be seen: in no container.
+beside() {
+    "$root/tests/metal/with_worker.sh" "$arcboxd" cuda env PYTHONDONTWRITEBYTECODE=1 \
+        LD_LIBRARY_PATH="$(echo "$build"/guest-root/usr/lib/*-linux-gnu)" \
+        PYTHONPATH="$build/guest-root/usr/lib/arcbox/python" "$python" "$@"
+}
+speed() {
+    check 'torch mps beside cuda' 300 beside "$root/tests/torch/beside.py"
+    sed -n 's/^\(.*\): mps/  \1\tmps/p' "$results/torch_mps_beside_cuda.log" | while IFS=$'\t' read -r name rest; do row "$name" "$rest"; done
+}
+
+bench() {
+    check 'arcbox bench' 300 "$arcbox" bench --backend cuda --format json
+    "$python" - "$results/arcbox_bench.log" <<'end' 2>/dev/null | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
+import json, sys
+text = open(sys.argv[1]).read()
+for r in json.loads(text[text.index("{"):text.rindex("}") + 1])["results"]:
+    print(r["name"], "%.6g %s" % (r["value"], r["unit"]) + (", %s %.6g: %.3f" % (r["baseline_is"], r["baseline"], r["ratio"]) if r.get("baseline") else ""), sep="\t")
+end
+}
+
+soak() {
+    local seconds=${ARCBOX_SOAK_SECONDS:-120} before n kills=0 pids=()
+    before=$(memory)
+    rounds() { # NUMBER SECONDS
+        exec timeout -k 5 $(($2 + 60)) "$arcbox" run --gpus device=cuda --mount "$venv:$venv:ro" --mount "$root/tests/torch:/tests:ro" \
+            -e PYTHONDONTWRITEBYTECODE=1 host "$venv/bin/python" /tests/soak.py "$1" "$2"
+    }
+    for n in 1 2; do (rounds $n "$seconds") >"$results/soak-$n.log" 2>&1 & pids+=($!); done
+    local end=$((SECONDS + seconds)) victim
+    while [ $SECONDS -lt $((end - 10)) ]; do
+        (rounds 3 600) >"$results/soak-3.log" 2>&1 &
+        victim=$!
+        sleep 10
+        kill -9 $victim 2>/dev/null && kills=$((kills + 1))
+        wait $victim 2>/dev/null
+    done
+    local said='' rc
+    for n in 0 1; do
+        rc=0; wait "${pids[$n]}" || rc=$?
+        [ $rc = 0 ] || failed=$((failed + 1))
+        said+="$(tail -n 1 "$results/soak-$((n + 1)).log") ($rc); "
+    done
+    "$arcbox" daemon stop >/dev/null 2>&1
+    sleep 2
+    row soak "$said$kills kills in $seconds s; device memory $before before, $(memory) after"
+}
+
+: >"$results/table"
+row machine "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -1); $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1); Linux $(uname -r)"
+"$arcbox" gpu >"$results/gpu.log" 2>&1
+[ $# -gt 0 ] || set -- conformance metal ggml torch speed llama bench soak
+for part; do
+    case $part in
+    conformance | metal | ggml | llama | torch | speed | bench | soak) "$part" ;;
+    *) echo "cuda-bench.sh: unknown part '$part'" >&2; exit 2 ;;
+    esac
+done
+[ $failed = 0 ]
