@@ -1,6 +1,9 @@
 """torch's own samples of its operators (OpInfo, torch.testing), on "mps" against the CPU device: results
 and, where there is one, the derivative. Prints each operator that fails, and closes with counts.
 
+Counts apart the samples of operators that a Mac has on its GPU: those of which torch's own table names a kernel for
+MPS for every operator that runs.
+
     ops.py [--all] [--samples N] [--types float32,int64,...] [--list FILE] [OPERATOR ...]
 
 Without operators the fixed selection of sample.txt; --all takes every one. What is expected to fail
@@ -9,6 +12,7 @@ stands in known-failures.txt: anything else that fails fails the test, and so do
 import argparse
 import collections
 import pathlib
+import re
 import signal
 import sys
 import warnings
@@ -27,7 +31,7 @@ BY_CHANCE = ("bernoulli", "cauchy", "dropout", "empty", "exponential", "geometri
              "fractional_max_pool", "scaled_dot_product_attention_dropout", "nn.functional.multi_head_attention_forward")
 # Which of equal elements comes first is not said: their places stand for what is there. By the argument that has
 # the dimension.
-BY_TIES = {"sort": 0, "argsort": 0, "topk": 1}
+BY_TIES = {"sort": 0, "argsort": 0, "topk": 1, "median": 0, "nanmedian": 0, "kthvalue": 1}
 SECONDS = 60  # of one operator and type
 
 
@@ -87,7 +91,8 @@ def at_places(op, sample, results):
     n = BY_TIES[op.name]
     dim = sample.kwargs.get("dim", sample.args[n] if len(sample.args) > n else -1)
     x = sample.input.detach()
-    return [x.gather(dim, r) if r.dtype == torch.int64 and r.dim() else r for r in tensors(results)[-1:]]
+    return [x.to(r.device).gather(dim, r if r.dim() == x.dim() else r.unsqueeze(dim)) if r.dtype == torch.int64 and x.dim()
+            else r for r in tensors(results)[-1:]]
 
 
 def closer_to_float32(op, sample, expected, got):
@@ -137,9 +142,36 @@ def check(op, sample, chance, backward):
     return wrong and f"derivative: {wrong}"
 
 
+class OfAMac:
+    """What the table of this torch's operators, native_functions.yaml, says of MPS."""
+    def __init__(self):
+        file = pathlib.Path(torch.__file__).parent.parent / "torchgen/packaged/ATen/native/native_functions.yaml"
+        self.kernels, delegates, composite = set(), {}, set()
+        for block in file.read_text().split("\n- func: ")[1:]:
+            name = re.match(r"[\w.]+", block)[0]
+            keys = set(re.findall(r"\w+", " ".join(re.findall(r"^    ([\w, ]+):", block, re.M))))
+            if delegate := re.search(r"^  structured_delegate: ([\w.]+)", block, re.M):
+                delegates[name] = delegate[1]
+            elif "MPS" in keys:
+                self.kernels.add(name)
+            elif not keys or any(k.startswith("Composite") for k in keys):
+                composite.add(name)
+        self.kernels |= {name for name, to in delegates.items() if to in self.kernels}
+        self.runs = {name.split(".")[0] for name in self.kernels | composite}
+        self.known = self.runs | {name.split(".")[0] for name in delegates}
+
+    def has(self, native, fallen):
+        """Whether a Mac runs all these operators: ours by their names without overloads, as they are counted."""
+        names = {n.removeprefix("aten::").split(".")[0] for n, count in native.items() if count > 0}
+        return {n.removeprefix("aten::") for n in fallen} <= self.kernels and not (names & self.known) - self.runs
+
+
 class Counts:
     def __init__(self):
         self.native = self.fallback = self.failed = 0
+        self.known = set(names_of("known-failures.txt"))
+        self.mac, self.of_a_mac = OfAMac(), collections.Counter()
+        self.samples = collections.Counter()  # by an operator that ran on the processor and a Mac has
         self.failures, self.fallbacks = {}, collections.Counter()
         self.operators = collections.defaultdict(set)  # how each operator went, in any sample
 
@@ -163,8 +195,12 @@ def sweep(op, name, dtype, limit, counts):
             wrong = f"{type(e).__name__}: {str(e).splitlines()[0][:160] if str(e) else ''}"
         if wrong == "skipped":
             continue
-        fallen = arcbox_mps.calls()[1]
+        native, fallen = arcbox_mps.calls()
         counts.fallbacks.update(fallen)
+        # What a Mac refuses, too, is among the known failures.
+        if counts.mac.has(native, fallen) and not (wrong and key in counts.known):
+            counts.of_a_mac["failed" if wrong else "fallback" if fallen else "native"] += 1
+            counts.samples.update(n.removeprefix("aten::") for n in fallen)
         if wrong:
             counts.failed += 1
             counts.failures.setdefault(key, f"sample {n}: {wrong}")
@@ -195,7 +231,7 @@ def chosen(wanted):
 
 
 def report(counts, arguments):
-    known = set(names_of("known-failures.txt"))
+    known = counts.known
     for key, why in counts.failures.items():
         print(f"{'known' if key in known else 'FAILED'}: {key}: {why}")
     most = ", ".join(f"{n.removeprefix('aten::')} {c}" for n, c in counts.fallbacks.most_common(arguments.most))
@@ -203,6 +239,11 @@ def report(counts, arguments):
     kinds = collections.Counter("failed" if "failed" in k else "fallback" if "fallback" in k else "native"
                                 for k in counts.operators.values())
     print(f"operators: {kinds['native']} native, {kinds['fallback']} with fallback, {kinds['failed']} failed")
+    mac, all_of_mac = counts.of_a_mac, sum(counts.of_a_mac.values())
+    most = ", ".join(f"{n} {c}" for n, c in counts.samples.most_common(arguments.most))
+    print(f"of what a Mac has, samples with the processor: {most or 'none'}")
+    print(f"of what a Mac has: {100 * mac['native'] / max(all_of_mac, 1):.1f} % of {all_of_mac} samples native "
+          f"({mac['fallback']} with the processor, {mac['failed']} fail)")
     print(f"samples: {counts.native} native, {counts.fallback} with fallback, {counts.failed} failed; "
           f"torch {torch.__version__}")
     return [key for key in counts.failures if key not in known]
