@@ -13,12 +13,14 @@ struct parameters {
     int64_t i[4];
     float number_f[5];
     int64_t number_i[5];
+    float imaginary[4], number_imaginary[5];
 };
 
 int64_t core_size_of(int type)
 {
     switch (type) {
     case ABX_TORCH_I64:
+    case ABX_TORCH_C64:
         return 8;
     case ABX_TORCH_I32:
     case ABX_TORCH_F32:
@@ -38,7 +40,7 @@ int64_t core_size_of(int type)
 
 bool abx_torch_knows_type(int type)
 {
-    return core_size_of(type) != 0;
+    return core_size_of(type) != 0 && type != ABX_TORCH_C64;
 }
 
 bool abx_torch_is_float(int type)
@@ -80,10 +82,12 @@ static void fill(struct parameters *p, const struct abx_torch_elementwise *e)
         memcpy(p->stride[i], e->operands[i].stride, sizeof p->stride[i]);
         p->number_f[i] = (float)e->operands[i].number.f;
         p->number_i[i] = e->operands[i].number.i;
+        p->number_imaginary[i] = (float)e->operands[i].number.imaginary;
     }
     for (unsigned i = 0; i < ABX_TORCH_ELEMENTWISE_SCALARS; i++) {
         p->f[i] = (float)e->scalars[i].f;
         p->i[i] = e->scalars[i].i;
+        p->imaginary[i] = (float)e->scalars[i].imaginary;
     }
 }
 
@@ -123,9 +127,10 @@ int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
     if (!l.group[0])
         constants[7] = core_each(l.grid[0], l.grid[0] * l.grid[1] * l.grid[2]);
     l.grid[0] /= (size_t)constants[7];
-    l.function = abx_torch_is_float(e->common) ? "run_float"
-                 : e->common == ABX_TORCH_I64  ? "run_long"
-                                               : "run_int";
+    l.function = strncmp(e->library, "c_", 2) == 0 ? "run_complex"
+                 : abx_torch_is_float(e->common)   ? "run_float"
+                 : e->common == ABX_TORCH_I64      ? "run_long"
+                                                   : "run_int";
     return abx_torch_run(&l);
 }
 

@@ -21,6 +21,7 @@ enum abx_torch_type {
     ABX_TORCH_I64 = 4,
     ABX_TORCH_F16 = 5,
     ABX_TORCH_F32 = 6,
+    ABX_TORCH_C64 = 9, /* two floats; of formulas for complex numbers alone */
     ABX_TORCH_BOOL = 11,
     ABX_TORCH_BF16 = 15,
     ABX_TORCH_NUMBER = 100, /* of an operand: it is a number */
@@ -29,12 +30,13 @@ enum abx_torch_type {
 struct abx_torch_number {
     double f;
     int64_t i;
+    double imaginary;
 };
 
 struct abx_torch_elementwise {
-    const char *library;
-    int common;    /* the type that torch computes in */
-    unsigned dims; /* sizes and strides begin with the innermost */
+    const char *library; /* of complex numbers it begins with c_, else with e_ */
+    int common;          /* the type that torch computes in */
+    unsigned dims;       /* sizes and strides begin with the innermost */
     uint32_t size[ABX_TORCH_ELEMENTWISE_DIMS];
     unsigned count; /* of operands; 0 is the result */
     struct {

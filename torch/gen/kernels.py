@@ -35,13 +35,20 @@ def runner(formula, compute, text):
     return "\n".join(lines) + "\n"
 
 
-def source_of(formula):
-    made = ""
+def source_of(formula, special):
+    """`special` is kernels/special.metal, for the formulas that call one of its functions."""
+    names = re.findall(r"^.*static inline \w+ (\w+)\(", special, re.M)
+    text = f"{formula.floating} {formula.integer}"
+    made = special if any(re.search(rf"\b{n}\(", text) for n in names) else ""
     if formula.floating:
         made += runner(formula, "float", formula.floating)
     if formula.integer:
         made += runner(formula, "int", formula.integer) + runner(formula, "long", formula.integer)
     return made
+
+
+def complex_source_of(formula):
+    return runner(formula, "complex", formula.complex)
 
 
 REDUCTION = """
@@ -99,17 +106,22 @@ def main():
     a = p.parse_args()
     texts = {k.stem: k.read_text() for k in a.kernels}
     rows = table.load(a.table)
-    befores = {name: texts.pop(name) for name in ("elementwise", "reduce")}
-    prelude = texts.pop("prelude")
+    befores = {name: texts.pop(name) for name in ("elementwise", "reduce", "complex")}
+    befores["complex"] = befores["elementwise"] + befores["complex"]
+    prelude, special = texts.pop("prelude"), texts.pop("special")
     for f in rows.formulas():
-        texts["e_" + f.library] = source_of(f)
+        if f.floating or f.integer:
+            texts["e_" + f.library] = source_of(f, special)
+        if f.complex:
+            texts["c_" + f.library] = complex_source_of(f)
     for r in rows.reductions:
         texts["r_" + r.library] = reduction_source(r)
     out = ['#include "internal.h"', "", "const char torch_prelude[] =", c_string(prelude) + ";", "",
-           *[f"static const char {name}[] =\n{c_string(text)};\n" for name, text in befores.items()],
+           *[f"static const char before_{name}[] =\n{c_string(text)};\n" for name, text in befores.items()],
            "const struct torch_source torch_sources[] = {"]
     for name, text in sorted(texts.items()):
-        before = {"e_": "elementwise", "r_": "reduce"}.get(name[:2], '""')
+        before = {"e_": "elementwise", "c_": "complex", "r_": "reduce"}.get(name[:2])
+        before = "before_" + before if before else '""'
         out += [f'    {{"{name}", {before},', c_string(text) + "},"]
     out += ["};", "const unsigned torch_source_count = sizeof torch_sources / sizeof *torch_sources;", ""]
     pathlib.Path(a.output).write_text("\n".join(out))

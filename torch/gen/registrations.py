@@ -2,6 +2,7 @@
 """Makes the C++ file that registers ops.toml's operators with one version of PyTorch, from that
 version's own headers."""
 import argparse
+import dataclasses
 import pathlib
 import re
 
@@ -30,6 +31,9 @@ def fallback(op):
 
 def condition(entry, formula):
     """Whether the kernel has what the iterator's type is computed in."""
+    if formula.complex:
+        real = condition(entry, dataclasses.replace(formula, complex=None)) if formula.floating or formula.integer else "false"
+        return f"(can_iterate_complex(iter) || {real})"
     if formula.floating and formula.integer:
         return "can_iterate(iter)"
     kind = "floating" if formula.floating else "integer"
@@ -66,6 +70,8 @@ def structured(entry, op, meta):
 
 ITERATORS = {
     "binary_op": "at::TensorIterator::binary_op({out}, {inputs})",
+    "complex_of": "complex_iterator({out}, {inputs})",
+    "unary_real": "real_iterator({out}, {inputs})",
     "unary_op": "at::TensorIterator::unary_op({out}, {inputs})",
     "comparison_op": "at::TensorIterator::comparison_op({out}, {inputs})",
     "any_unary": "boolean_iterator({out}, {inputs}, false)",
@@ -79,7 +85,8 @@ def iterated(entry, op):
     writes = [a for a in tensors if a.type == "at::Tensor &"]
     inputs = tensors if op.name.endswith("_") else [a for a in tensors if a not in writes]
     lines = []
-    known = " && ".join(f"knows({a.name}.scalar_type())" for a in tensors)
+    has_complex = any(f.complex for f in entry.variants.values())
+    known = " && ".join(f"{'knows_complex' if has_complex else 'knows'}({a.name}.scalar_type())" for a in tensors)
     lines.append(f"    if (!({known}))\n        return {fallback(op)};")
     out = writes[0].name if writes else "made"
     if not writes:

@@ -5,7 +5,7 @@ import re
 import sys
 import tomllib
 
-FIELDS = {"formula", "float", "integer", "scalars", "choose", "variants", "iterator", "as"}
+FIELDS = {"formula", "float", "integer", "complex", "scalars", "choose", "variants", "iterator", "as"}
 
 
 class TableError(Exception):
@@ -14,14 +14,15 @@ class TableError(Exception):
 
 @dataclasses.dataclass
 class Formula:
-    """One kernel library: formulas for floating-point numbers and for integers, either may be None."""
+    """One kernel library: formulas for floating-point numbers, for integers and for complex ones, of which some may be None."""
     library: str
     floating: str | None
     integer: str | None
+    complex: str | None
 
     @property
     def inputs(self):
-        text = f"{self.floating} {self.integer}"
+        text = f"{self.floating} {self.integer} {self.complex}"
         return max((n + 1 for n, name in enumerate("abcd") if re.search(rf"\b{name}\b", text)), default=0)
 
 
@@ -40,8 +41,8 @@ def library_of(name):
 
 def formula(library, entry):
     both = entry.get("formula")
-    made = Formula(library, entry.get("float", both), entry.get("integer", both))
-    if not made.floating and not made.integer:
+    made = Formula(library, entry.get("float", both), entry.get("integer", both), entry.get("complex"))
+    if not made.floating and not made.integer and not made.complex:
         raise TableError(f"{library} has no formula")
     return made
 

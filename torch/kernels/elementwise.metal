@@ -16,6 +16,7 @@ struct parameters {
     long i[4];
     float number_f[5]; // operands that are numbers
     long number_i[5];
+    float imaginary[4], number_imaginary[5];
 };
 
 static inline long offset_of(constant parameters &p, int n, uint3 at)

@@ -18,13 +18,13 @@ constant int c_constant7 [[function_constant(7)]];
 #define c_type1 c_constant1
 
 enum {
-    U8 = 0, I8 = 1, I16 = 2, I32 = 3, I64 = 4, F16 = 5, F32 = 6, BOOL = 11, BF16 = 15,
+    U8 = 0, I8 = 1, I16 = 2, I32 = 3, I64 = 4, F16 = 5, F32 = 6, C64 = 9, BOOL = 11, BF16 = 15,
     NUMBER = 100, // an operand that is a number among the parameters
 };
 
 static inline int size_of(int type)
 {
-    return type == I64 ? 8 : type == I32 || type == F32 ? 4 : type == I16 || type == F16 || type == BF16 ? 2 : type >= NUMBER ? 0 : 1;
+    return type == I64 || type == C64 ? 8 : type == I32 || type == F32 ? 4 : type == I16 || type == F16 || type == BF16 ? 2 : type >= NUMBER ? 0 : 1;
 }
 
 template <typename C> static inline C load(device const uchar *p, int type)

@@ -8,6 +8,7 @@
 #include <ATen/ops/_adaptive_avg_pool2d_ops.h>
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>
+#include <ATen/ops/angle.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool2d_backward.h>
 #include <ATen/ops/empty.h>
@@ -27,6 +28,19 @@
 #include <ATen/ops/smooth_l1_loss_backward_ops.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ScalarOps.h>
+#include <ATen/native/Resize.h>
+#include <ATen/ops/_cdist_backward_ops.h>
+#include <ATen/ops/_cdist_forward_ops.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/bitwise_left_shift.h>
+#include <ATen/ops/bitwise_right_shift.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/norm_except_dim.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/remainder.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
 namespace arcbox {
 using at::IntArrayRef;
@@ -37,9 +51,15 @@ using at::Tensor;
 bool vector_norm_out(const Tensor &self, const Scalar &order, at::OptionalIntArrayRef dim, bool keepdim,
     std::optional<at::ScalarType> type, const Tensor &out);
 
+Tensor &into(Tensor &out, const Tensor &made)
+{
+    at::native::resize_output(out, made.sizes());
+    return out.copy_(made);
+}
+
 // ---- losses of differences
 
-static double share(const Tensor &t, int64_t reduction)
+double share(const Tensor &t, int64_t reduction)
 {
     return reduction == at::Reduction::Mean ? 1.0 / static_cast<double>(t.numel()) : 1.0;
 }
@@ -165,8 +185,13 @@ bool norm_out(const Tensor &self, at::OptionalScalarRef order, IntArrayRef dim, 
 
 Tensor &index_fill(Tensor &self, int64_t dim, const Tensor &index, const Scalar &value)
 {
-    bool fits = knows(self.scalar_type()) && self.dim() && self.dim() <= 8 && index.dim() <= 1 && self.numel() < INT_MAX &&
-        self.scalar_type() != at::kBool && index.scalar_type() == at::kLong && index.device() == self.device();
+    if (self.dim() == 0) {
+        Tensor line = self.unsqueeze(0);
+        index_fill(line, dim, index, value);
+        return self;
+    }
+    bool fits = knows(self.scalar_type()) && self.dim() <= 8 && index.dim() <= 1 && self.numel() < INT_MAX &&
+        index.scalar_type() == at::kLong && index.device() == self.device();
     if (!fits)
         return OnProcessor<at::_ops::index_fill__int_Scalar>::call(self, dim, index, value);
     count_native("aten::index_fill_");
@@ -186,14 +211,19 @@ Tensor &index_fill(Tensor &self, int64_t dim, const Tensor &index, const Scalar 
 
 Tensor &linspace_out(const Scalar &start, const Scalar &end, int64_t steps, Tensor &out)
 {
-    if (!is_float(out) || start.isComplex() || end.isComplex() || steps < 2)
+    constexpr double most = 1 << 24; // of integers that floats count one by one
+    bool fits = is_float(out) || (knows(out.scalar_type()) && out.scalar_type() != at::kBool &&
+        !start.isComplex() && !end.isComplex() && std::fabs(start.toDouble()) < most && std::fabs(end.toDouble()) < most);
+    if (!fits || start.isComplex() || end.isComplex() || steps < 0)
         return OnProcessor<at::_ops::linspace_out>::call(start, end, steps, out);
     count_native("aten::linspace");
     if (out.numel() != steps)
         out.resize_({steps});
+    if (steps < 2)
+        return out.fill_(start);
     double from = start.toDouble(), to = end.toDouble(), step = (to - from) / static_cast<double>(steps - 1);
     at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
-    iterate(iter, "e_linspace", {number_of(from), number_of(step), number_of(to), number_of(steps)});
+    iterate(iter, "e_linspace", {number_of(from), number_of(step), number_of(to), number_of(steps)}, at::kFloat);
     return out;
 }
 
@@ -244,6 +274,171 @@ bool aminmax_out(const Tensor &self, std::optional<int64_t> dim, bool keepdim, c
         high.copy_(at::amax(self));
     }
     return true;
+}
+
+Tensor &index_fill_tensor(Tensor &self, int64_t dim, const Tensor &index, const Tensor &value)
+{
+    TORCH_CHECK(value.dim() == 0, "index_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
+        value.dim(), " dimension(s).");
+    return index_fill(self, dim, index, value.item());
+}
+
+// ---- with a number on one side
+
+Tensor shift_left_number(const Tensor &self, const Scalar &by)
+{
+    return at::bitwise_left_shift(self, at::native::wrapped_scalar_tensor(by));
+}
+
+Tensor shift_right_number(const Tensor &self, const Scalar &by)
+{
+    return at::bitwise_right_shift(self, at::native::wrapped_scalar_tensor(by));
+}
+
+Tensor &shift_left_number_(Tensor &self, const Scalar &by)
+{
+    return self.bitwise_left_shift_(at::native::wrapped_scalar_tensor(by));
+}
+
+Tensor &shift_right_number_(Tensor &self, const Scalar &by)
+{
+    return self.bitwise_right_shift_(at::native::wrapped_scalar_tensor(by));
+}
+
+Tensor angle(const Tensor &self)
+{
+    Tensor out = empty_like_sizes({0}, is_float(self) ? self.scalar_type() : at::kFloat);
+    return at::angle_out(out, self);
+}
+
+Tensor remainder_of_number(const Scalar &self, const Tensor &other)
+{
+    return at::remainder(at::native::wrapped_scalar_tensor(self), other);
+}
+
+// ---- results that are given
+
+Tensor &log_sigmoid_backward_out(const Tensor &gradient, const Tensor &self, const Tensor &buffer, Tensor &out)
+{
+    return into(out, log_sigmoid_backward(gradient, self, buffer));
+}
+
+std::tuple<Tensor &, Tensor &> log_sigmoid_out(const Tensor &self, Tensor &out, Tensor &buffer)
+{
+    into(out, std::get<0>(log_sigmoid(self)));
+    return {out, buffer};
+}
+
+Tensor &nll_loss2d_backward_out(const Tensor &gradient, const Tensor &self, const Tensor &target,
+    const std::optional<Tensor> &weight, int64_t reduction, int64_t ignored, const Tensor &total, Tensor &out)
+{
+    return into(out, nll_loss2d_backward(gradient, self, target, weight, reduction, ignored, total));
+}
+
+std::tuple<Tensor &, Tensor &> nll_loss2d_out(const Tensor &self, const Tensor &target,
+    const std::optional<Tensor> &weight, int64_t reduction, int64_t ignored, Tensor &out, Tensor &total)
+{
+    auto [loss, sum] = nll_loss2d(self, target, weight, reduction, ignored);
+    into(out, loss);
+    into(total, sum);
+    return {out, total};
+}
+
+Tensor &adaptive_avg_pool2d_out(const Tensor &self, IntArrayRef size, Tensor &out)
+{
+    return into(out, adaptive_avg_pool2d(self, size));
+}
+
+// ---- sums of products
+
+Tensor addbmm(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha)
+{
+    TORCH_CHECK(left.dim() == 3 && right.dim() == 3, "batch1 must be a 3D tensor");
+    TORCH_CHECK(left.size(0) == right.size(0), "batch1 and batch2 must have same number of batches, got ", left.size(0),
+        " and ", right.size(0));
+    TORCH_CHECK(left.size(2) == right.size(1), "Incompatible matrix sizes for bmm (", left.size(1), "x", left.size(2),
+        " and ", right.size(1), "x", right.size(2), ")");
+    count_native("aten::addbmm");
+    return at::addmm(self, left.permute({1, 0, 2}).reshape({left.size(1), -1}), right.reshape({-1, right.size(2)}), beta, alpha);
+}
+
+Tensor &addbmm_out(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha,
+    Tensor &out)
+{
+    return into(out, addbmm(self, left, right, beta, alpha));
+}
+
+Tensor &addbmm_(Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha)
+{
+    return self.copy_(addbmm(self, left, right, beta, alpha));
+}
+
+// ---- each row to its norm
+
+bool renorm_out(const Tensor &self, const Scalar &order, int64_t dim, const Scalar &most, const Tensor &out)
+{
+    if (!is_float(self))
+        return false;
+    int64_t d = at::maybe_wrap_dim(dim, self.dim());
+    std::vector<int64_t> others;
+    for (int64_t i = 0; i < self.dim(); i++)
+        if (i != d)
+            others.push_back(i);
+    Tensor norms = at::linalg_vector_norm(self, order, others, true, at::kFloat), to = out;
+    Tensor factors = at::where(norms.gt(most), norms.add(1e-7).reciprocal_().mul_(most), at::ones({}, norms.options()));
+    at::mul_out(to, self, factors.to(self.scalar_type()));
+    return true;
+}
+
+std::tuple<Tensor, Tensor> weight_norm(const Tensor &v, const Tensor &g, int64_t dim)
+{
+    count_native("aten::_weight_norm_interface");
+    Tensor norms = at::norm_except_dim(v, 2, dim);
+    return {v.mul(g.div(norms)), norms};
+}
+
+std::tuple<Tensor, Tensor> weight_norm_backward(const Tensor &gradient, const Tensor &v, const Tensor &g,
+    const Tensor &norms, int64_t)
+{
+    count_native("aten::_weight_norm_interface_backward");
+    std::vector<int64_t> others;
+    for (int64_t i = 0; i < v.dim(); i++)
+        if (norms.dim() != v.dim() || norms.size(i) != v.size(i) || norms.dim() == 0)
+            others.push_back(i);
+    Tensor along = others.empty() ? gradient.mul(v) : gradient.mul(v).sum(others, norms.dim() == v.dim());
+    Tensor of_v = gradient.sub(v.mul(along.div(norms.mul(norms)))).mul_(g.div(norms));
+    return {of_v, along.div(norms)};
+}
+
+// ---- distances of rows to rows
+
+static constexpr int64_t MOST_DIFFERENCES = 1 << 26;
+
+Tensor distances(const Tensor &a, const Tensor &b, double p, std::optional<int64_t> mode)
+{
+    if (!is_float(a) || !is_float(b) || a.numel() * b.size(-2) > MOST_DIFFERENCES || p < 0)
+        return OnProcessor<at::_ops::_cdist_forward>::call(a, b, p, mode);
+    count_native("aten::_cdist_forward");
+    return at::linalg_vector_norm(a.unsqueeze(-2).sub(b.unsqueeze(-3)), p, -1);
+}
+
+Tensor distances_backward(const Tensor &gradient, const Tensor &a, const Tensor &b, double p, const Tensor &distances)
+{
+    if (!is_float(a) || !is_float(b) || a.numel() * b.size(-2) > MOST_DIFFERENCES || p < 0)
+        return OnProcessor<at::_ops::_cdist_backward>::call(gradient, a, b, p, distances);
+    count_native("aten::_cdist_backward");
+    if (p == 0 || a.numel() == 0 || b.numel() == 0)
+        return at::zeros(a.sizes(), a.options());
+    Tensor difference = a.unsqueeze(-2).sub(b.unsqueeze(-3)), far = distances.unsqueeze(-1), slope;
+    if (p == 1)
+        slope = difference.sgn();
+    else if (std::isinf(p))
+        slope = difference.sgn().mul_(difference.abs().eq(far));
+    else if (p == 2)
+        slope = difference.div(far);
+    else
+        slope = difference.sgn().mul_(difference.abs().pow_(p - 1)).mul_(far.pow(1 - p));
+    return slope.masked_fill_(far.eq(0), 0).mul_(gradient.unsqueeze(-1)).sum(-2);
 }
 
 } // namespace arcbox

@@ -1,6 +1,7 @@
 // torch: numbers into tensors, choices between tensors.
 #include "shim.h"
 
+#include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
 #include <ATen/ScalarOps.h>
 #include <ATen/ops/clamp_max.h>
@@ -21,6 +22,7 @@ using at::Tensor;
 static abx_torch_number converted(const Scalar &value, at::ScalarType type)
 {
     switch (type) {
+    case at::kComplexFloat: return number_of(value);
     case at::kBool: return number_of(value.toBool());
     case at::kByte: return number_of(static_cast<int64_t>(value.to<uint8_t>()));
     case at::kChar: return number_of(static_cast<int64_t>(value.to<int8_t>()));
@@ -35,7 +37,7 @@ static abx_torch_number converted(const Scalar &value, at::ScalarType type)
 
 Tensor &fill_number(Tensor &self, const Scalar &value)
 {
-    if (!knows(self.scalar_type()))
+    if (!knows_complex(self.scalar_type()))
         return OnProcessor<at::_ops::fill__Scalar>::call(self, value);
     count_native("aten::fill_");
     at::TensorIterator iter = at::TensorIteratorConfig()
@@ -59,7 +61,7 @@ Tensor &fill_tensor(Tensor &self, const Tensor &value)
 
 Tensor &zero(Tensor &self)
 {
-    if (!knows(self.scalar_type()))
+    if (!knows_complex(self.scalar_type()))
         return OnProcessor<at::_ops::zero_>::call(self);
     return fill_number(self, 0);
 }
@@ -93,6 +95,11 @@ Tensor &where_out(const Tensor &condition, const Tensor &self, const Tensor &oth
             "condition is on ", condition.device(), ", x and y are on ", self.device(), " and ", other.device());
     TORCH_CHECK(condition.scalar_type() == at::kBool || condition.scalar_type() == at::kByte,
         "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.scalar_type());
+    if (type == at::kComplexFloat && out.scalar_type() == type) { // moved, not computed with
+        Tensor words = out.view(at::kLong), a = self.to(out.device(), type), b = other.to(out.device(), type);
+        where_out(condition, a.resolve_conj().view(at::kLong), b.resolve_conj().view(at::kLong), words);
+        return out;
+    }
     if (!knows(type) || !knows(out.scalar_type()))
         return OnProcessor<at::_ops::where_self_out>::call(condition, self, other, out);
     count_native("aten::where");
@@ -106,9 +113,13 @@ Tensor &where_out(const Tensor &condition, const Tensor &self, const Tensor &oth
 Tensor where(const Tensor &condition, const Tensor &self, const Tensor &other)
 {
     at::ScalarType type = at::result_type(self, other);
-    if (!knows(type))
+    if (!knows_complex(type))
         return OnProcessor<at::_ops::where_self>::call(condition, self, other);
-    Tensor out = empty_like_sizes({0}, type);
+    bool words = type == at::kComplexFloat;
+    std::vector<int64_t> sizes = {0};
+    if (words)
+        sizes = at::infer_size(at::infer_size(self.sizes(), other.sizes()), condition.sizes());
+    Tensor out = empty_like_sizes(sizes, type);
     return where_out(condition, self, other, out);
 }
 
@@ -116,7 +127,7 @@ Tensor where(const Tensor &condition, const Tensor &self, const Tensor &other)
 
 Tensor &masked_fill_number(Tensor &self, const Tensor &mask, const Scalar &value)
 {
-    if (!knows(self.scalar_type()))
+    if (!knows_complex(self.scalar_type()))
         return OnProcessor<at::_ops::masked_fill__Scalar>::call(self, mask, value);
     TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_fill_ only supports boolean masks, but got mask with dtype ",
         mask.scalar_type());

@@ -11,6 +11,8 @@
 #include <ATen/ops/index_meta.h>
 #include <ATen/ops/index_ops.h>
 #include <ATen/ops/index_select_ops.h>
+#include <ATen/ops/view_as_real.h>
+#include <ATen/native/Resize.h>
 
 namespace arcbox {
 using at::Scalar;
@@ -43,6 +45,8 @@ static abx_torch_tensor along(const Tensor &index, const Tensor &like, int64_t d
 
 bool gather_out(const Tensor &self, int64_t dim, const Tensor &index, bool, const Tensor &out)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return gather_out(as_words(self), dim, index, false, as_words(out));
     if (!can_index(self, index))
         return false;
     if (out.numel() == 0)
@@ -59,6 +63,8 @@ Tensor index_select(const Tensor &self, int64_t dim, const Tensor &index)
     TORCH_CHECK(index.scalar_type() == at::kLong || index.scalar_type() == at::kInt,
         "index_select(): Expected dtype int32 or int64 for index");
     int64_t d = at::maybe_wrap_dim(dim, self.dim());
+    if (self.scalar_type() == at::kComplexFloat)
+        return index_select(as_words(self), dim, index).view(at::kComplexFloat);
     if (!can_index(self, index) || (self.dim() == 0 && index.numel() != 1))
         return OnProcessor<at::_ops::index_select>::call(self, dim, index);
     count_native("aten::index_select");
@@ -95,6 +101,8 @@ static void begin(const Tensor &self, const Tensor &out)
 
 bool scatter_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
 {
+    if (out.scalar_type() == at::kComplexFloat && source.scalar_type() == out.scalar_type())
+        return scatter_out(as_words(self), dim, index, as_words(source), as_words(out));
     if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
         return false;
     begin(self, out);
@@ -127,7 +135,7 @@ bool scatter_number_rule_out(const Tensor &self, int64_t dim, const Tensor &inde
 
 bool scatter_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
 {
-    if (!can_index(out, index))
+    if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
         return false;
     begin(self, out);
     return scatter(out, dim, index, source, ABX_TORCH_ADD);
@@ -186,6 +194,11 @@ bool scatter_reduce_out(const Tensor &self, int64_t dim, const Tensor &index, co
 bool index_add_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Scalar &alpha,
     const Tensor &out)
 {
+    bool complex = out.scalar_type() == at::kComplexFloat && source.scalar_type() == out.scalar_type() && self.dim();
+    if (complex && !alpha.isComplex()) { // both parts at the same places
+        return index_add_out(at::view_as_real(self.resolve_conj()), at::maybe_wrap_dim(dim, self.dim()), index,
+            at::view_as_real(source.resolve_conj()), alpha, at::view_as_real(out));
+    }
     if (!can_index(out, index) || source.scalar_type() != out.scalar_type())
         return false;
     begin(self, out);
@@ -240,6 +253,8 @@ Tensor &index_out(const Tensor &self, const c10::List<std::optional<Tensor>> &in
 // torch's own would ask the meta function, which finds what masks leave, once more.
 Tensor index(const Tensor &self, const c10::List<std::optional<Tensor>> &indices)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return arcbox::index(as_words(self), indices).view(at::kComplexFloat);
     Tensor out = empty_like_sizes({0}, self.scalar_type());
     return index_out(self, indices, out);
 }
@@ -247,6 +262,12 @@ Tensor index(const Tensor &self, const c10::List<std::optional<Tensor>> &indices
 Tensor &index_put_impl(Tensor &self, const c10::List<std::optional<Tensor>> &indices, const Tensor &values,
     bool accumulate, bool unsafe)
 {
+    bool words = self.scalar_type() == at::kComplexFloat && values.scalar_type() == self.scalar_type() && !accumulate;
+    if (words && !self.is_conj()) {
+        Tensor to = as_words(self);
+        index_put_impl(to, indices, as_words(values), false, unsafe);
+        return self;
+    }
     if (!knows(self.scalar_type()) || !self.is_contiguous() || self.numel() >= INT_MAX || self.numel() == 0 ||
         values.scalar_type() != self.scalar_type())
         return OnProcessor<at::_ops::_index_put_impl_>::call(self, indices, values, accumulate, unsafe);
@@ -262,6 +283,8 @@ Tensor &index_put_impl(Tensor &self, const c10::List<std::optional<Tensor>> &ind
 
 static bool scan(const Tensor &self, int64_t dim, const Tensor &out, bool multiplies)
 {
+    if (self.scalar_type() == at::kComplexFloat && out.scalar_type() == self.scalar_type() && !multiplies && self.dim())
+        return scan(at::view_as_real(self.resolve_conj()), at::maybe_wrap_dim(dim, self.dim()), at::view_as_real(out), false);
     if (!knows(self.scalar_type()) || !knows(out.scalar_type()) || self.dim() > 8 || self.numel() >= INT_MAX)
         return false;
     if (self.numel() == 0)
@@ -280,6 +303,13 @@ bool cumsum_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, 
 bool cumprod_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, const Tensor &out)
 {
     return scan(self, dim, out, true);
+}
+
+Tensor &index_select_out(const Tensor &self, int64_t dim, const Tensor &index, Tensor &out)
+{
+    TORCH_CHECK(self.scalar_type() == out.scalar_type(), "index_select(): self and result must have the same scalar type");
+    Tensor made = index_select(self, dim, index);
+    return into(out, made);
 }
 
 } // namespace arcbox

@@ -6,24 +6,24 @@ namespace arcbox {
 abx_torch_number number_of(const at::Scalar &scalar)
 {
     if (scalar.isComplex())
-        return {scalar.toComplexDouble().real(), 0};
+        return {scalar.toComplexDouble().real(), 0, scalar.toComplexDouble().imag()};
     if (scalar.isIntegral(true))
-        return {scalar.to<double>(), scalar.to<int64_t>()};
+        return {scalar.to<double>(), scalar.to<int64_t>(), 0};
     double value = scalar.to<double>();
     bool fits = value > -9.2e18 && value < 9.2e18;
-    return {value, fits ? static_cast<int64_t>(value) : 0};
+    return {value, fits ? static_cast<int64_t>(value) : 0, 0};
 }
 
 abx_torch_number number_or_lowest(const std::optional<at::Scalar> &scalar)
 {
     return scalar ? number_of(*scalar)
-                  : abx_torch_number{-std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::min()};
+                  : abx_torch_number{-std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::min(), 0};
 }
 
 abx_torch_number number_or_highest(const std::optional<at::Scalar> &scalar)
 {
     return scalar ? number_of(*scalar)
-                  : abx_torch_number{std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::max()};
+                  : abx_torch_number{std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::max(), 0};
 }
 
 static int type_of(const at::TensorIteratorBase &iter, int operand)
@@ -48,6 +48,43 @@ bool can_iterate(const at::TensorIteratorBase &iter)
             return false;
     }
     return true;
+}
+
+bool knows_complex(at::ScalarType type)
+{
+    return type == at::kComplexFloat || knows(type);
+}
+
+static bool has_complex(const at::TensorIteratorBase &iter)
+{
+    for (int i = 0; i < iter.ntensors(); i++)
+        if (at::isComplexType(iter.dtype(i)))
+            return true;
+    return false;
+}
+
+bool can_iterate_complex(const at::TensorIteratorBase &iter)
+{
+    if (iter.ntensors() > ABX_TORCH_ELEMENTWISE_OPERANDS || iter.ndim() > ABX_TORCH_ELEMENTWISE_DIMS || !has_complex(iter))
+        return false;
+    for (int i = 0; i < iter.ntensors(); i++)
+        if (!is_number(iter, i) && !knows_complex(iter.dtype(i)))
+            return false;
+    return true;
+}
+
+at::TensorIterator real_iterator(at::Tensor &out, const at::Tensor &self)
+{
+    if (!out.defined() || out.scalar_type() == self.scalar_type())
+        return at::TensorIterator::unary_op(out, self);
+    return at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).add_const_input(self).build();
+}
+
+at::TensorIterator complex_iterator(at::Tensor &out, const at::Tensor &a, const at::Tensor &b)
+{
+    TORCH_CHECK(a.scalar_type() == b.scalar_type(), "Expected object of scalar type ", a.scalar_type(), " but got scalar type ",
+        b.scalar_type(), " for second argument");
+    return at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).add_const_input(a).add_const_input(b).build();
 }
 
 // torch asks for the common type only where there is one; what else would, its class keeps to itself.
@@ -109,7 +146,9 @@ abx_torch_elementwise elementwise_of(const at::TensorIteratorBase &iter, const c
 
 static void launch(const at::TensorIteratorBase &iter, const char *library, int common, Numbers numbers)
 {
-    abx_torch_elementwise e = elementwise_of(iter, library, common);
+    std::string complex = "c_" + std::string(library + 2);
+    bool is_complex = has_complex(iter) || common == ABX_TORCH_C64;
+    abx_torch_elementwise e = elementwise_of(iter, is_complex ? complex.c_str() : library, common);
     unsigned n = 0;
     for (const abx_torch_number &number : numbers)
         e.scalars[n++] = number;

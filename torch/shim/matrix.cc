@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear_backward_ops.h>
 #include <ATen/ops/linear_ops.h>
+#include <ATen/ops/view_as_real.h>
 #include <ATen/ops/vdot_ops.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/dot_ops.h>
@@ -16,7 +17,7 @@ using at::Scalar;
 using at::Tensor;
 
 // The last two dimensions are the matrix, one before them the batch.
-static abx_torch_matrix matrix_of(const Tensor &t)
+abx_torch_matrix matrix_of(const Tensor &t)
 {
     int64_t n = t.dim();
     return {operand_of(t), n > 2 ? t.stride(n - 3) : 0, t.stride(n - 2), t.stride(n - 1)};
@@ -63,26 +64,52 @@ static bool multiply(const Tensor &to, const Tensor &given_left, const Tensor &g
     return true;
 }
 
+// Of complex matrices by products of their parts; `added` comes last.
+static bool multiply_complex(const Tensor &to, const Tensor &left, const Tensor &right, const Tensor *added = nullptr,
+    const Scalar &beta = 0, const Scalar &alpha = 1)
+{
+    if (left.scalar_type() != at::kComplexFloat || right.scalar_type() != at::kComplexFloat || to.scalar_type() != at::kComplexFloat)
+        return multiply(to, left, right, added, beta, alpha);
+    auto part = [](const Tensor &t, int64_t n) { return at::view_as_real(t.resolve_conj()).select(-1, n).contiguous(); };
+    Tensor a = part(left, 0), b = part(left, 1), c = part(right, 0), d = part(right, 1);
+    Tensor made = empty_like_sizes(to.sizes(), at::kComplexFloat), parts = at::view_as_real(made);
+    Tensor x = empty_like_sizes(to.sizes(), at::kFloat), y = empty_like_sizes(to.sizes(), at::kFloat);
+    if (left.size(-1) == 0) {
+        x.zero_();
+        y.zero_();
+    } else if (!multiply(x, a, c) || !multiply(y, a, d) || !multiply(x, b, d, &x, 1, -1) || !multiply(y, b, c, &y, 1, 1))
+        return false;
+    parts.select(-1, 0).copy_(x);
+    parts.select(-1, 1).copy_(y);
+    if (!alpha.equal(1.0))
+        made.mul_(alpha);
+    if (added && !beta.equal(0.0))
+        made.add_(added->expand(to.sizes()), beta);
+    Tensor out = to;
+    out.copy_(made);
+    return true;
+}
+
 bool mm_out(const Tensor &self, const Tensor &other, const Tensor &out)
 {
-    return multiply(out, self, other);
+    return multiply_complex(out, self, other);
 }
 
 bool bmm_out(const Tensor &self, const Tensor &other, const Tensor &out)
 {
-    return multiply(out, self, other);
+    return multiply_complex(out, self, other);
 }
 
 bool addmm_out(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha,
     const Tensor &out)
 {
-    return self.scalar_type() == out.scalar_type() && multiply(out, left, right, &self, beta, alpha);
+    return self.scalar_type() == out.scalar_type() && multiply_complex(out, left, right, &self, beta, alpha);
 }
 
 bool baddbmm_out(const Tensor &self, const Tensor &left, const Tensor &right, const Scalar &beta, const Scalar &alpha,
     const Tensor &out)
 {
-    return self.scalar_type() == out.scalar_type() && multiply(out, left, right, &self, beta, alpha);
+    return self.scalar_type() == out.scalar_type() && multiply_complex(out, left, right, &self, beta, alpha);
 }
 
 bool addmv_out(const Tensor &self, const Tensor &matrix, const Tensor &vector, const Scalar &beta, const Scalar &alpha,
@@ -90,7 +117,7 @@ bool addmv_out(const Tensor &self, const Tensor &matrix, const Tensor &vector, c
 {
     Tensor column = out.unsqueeze(1), added = self.expand(out.sizes()).unsqueeze(1);
     return self.scalar_type() == out.scalar_type() &&
-        multiply(column, matrix, vector.unsqueeze(1), &added, beta, alpha);
+        multiply_complex(column, matrix, vector.unsqueeze(1), &added, beta, alpha);
 }
 
 Tensor dot(const Tensor &self, const Tensor &other);
@@ -99,9 +126,7 @@ Tensor vdot(const Tensor &self, const Tensor &other)
 {
     TORCH_CHECK(self.device() == other.device(), "Expected all tensors to be on the same device. Found: ", self.device(), ", ",
         other.device());
-    if (self.is_complex())
-        return OnProcessor<at::_ops::vdot>::call(self, other);
-    return dot(self, other);
+    return dot(self.is_complex() ? self.conj() : self, other);
 }
 
 Tensor dot(const Tensor &self, const Tensor &other)
@@ -114,7 +139,7 @@ Tensor dot(const Tensor &self, const Tensor &other)
         "] and src [", other.numel(), "] to have the same number of elements, but got ", self.numel(), " and ",
         other.numel(), " elements respectively");
     Tensor made = empty_like_sizes({1, 1}, self.scalar_type());
-    if (!multiply(made, self.unsqueeze(0), other.unsqueeze(1)))
+    if (!multiply_complex(made, self.unsqueeze(0), other.unsqueeze(1)))
         return OnProcessor<at::_ops::dot>::call(self, other);
     count_native("aten::dot");
     return made.view(at::IntArrayRef());

@@ -8,6 +8,7 @@
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_strided.h>
+#include <ATen/ops/is_set_to_native.h>
 #include <ATen/ops/view_native.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/unfold_native.h>
@@ -357,10 +358,12 @@ static void copy_on_device(Tensor &self, const Tensor &source)
                                   .check_all_same_dtype(false)
                                   .check_all_same_device(true)
                                   .build();
-    bool same_bits = self.is_conj() == source.is_conj() && self.is_neg() == source.is_neg();
-    if (same_bits && knows(self.scalar_type()) && knows(source.scalar_type()) && can_iterate(iter)) {
+    bool conj = self.is_conj() != source.is_conj(), neg = self.is_neg() != source.is_neg();
+    bool complex = can_iterate_complex(iter);
+    if (!(conj && neg) && (complex || (!conj && can_iterate(iter)))) {
         // What is not 0 becomes true, 0.5 as well.
-        iterate(iter, "e_copy", {}, self.scalar_type() == at::kBool ? source.scalar_type() : self.scalar_type());
+        iterate(iter, conj ? "e_copy_conj" : neg ? "e_copy_neg" : "e_copy", {},
+            self.scalar_type() == at::kBool ? source.scalar_type() : self.scalar_type());
     } else {
         Tensor to = abx_torch_shares_memory() ? on_processor(self) : read(self);
         check(abx_torch_wait(UINT64_MAX));
@@ -452,6 +455,7 @@ TORCH_LIBRARY_IMPL(aten, MPS, m)
     m.impl("view_as_real", TORCH_FN(at::native::view_as_real));
     m.impl("view_as_complex", TORCH_FN(at::native::view_as_complex));
     m.impl("resize_", TORCH_FN(resize));
+    m.impl("is_set_to", TORCH_FN(at::native::is_set_to));
     m.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage));
     m.impl("set_.source_Storage", TORCH_FN(set_whole_storage));
     m.impl("set_.source_Tensor", TORCH_FN(set_tensor));

@@ -13,6 +13,7 @@
 #include <ATen/ops/std_ops.h>
 #include <ATen/ops/var_mean_ops.h>
 #include <ATen/ops/var_ops.h>
+#include <ATen/ops/std_mean_ops.h>
 #include <ATen/WrapDimUtils.h>
 
 namespace arcbox {
@@ -322,6 +323,71 @@ std::tuple<Tensor, Tensor> var_mean(const Tensor &self, at::OptionalIntArrayRef 
         return OnProcessor<at::_ops::var_mean_correction>::call(self, dim, correction, keepdim);
     count_native("aten::var_mean");
     return spread(self, dim, correction, keepdim, false);
+}
+
+std::tuple<Tensor, Tensor> deviation_mean(const Tensor &self, at::OptionalIntArrayRef dim,
+    const std::optional<at::Scalar> &correction, bool keepdim)
+{
+    if (!can_spread(self))
+        return OnProcessor<at::_ops::std_mean_correction>::call(self, dim, correction, keepdim);
+    count_native("aten::std_mean");
+    return spread(self, dim, correction, keepdim, true);
+}
+
+// ---- batch norm by other names
+
+Three batch_norm_legit(const Tensor &input, const Maybe &weight, const Maybe &bias, Tensor &mean, Tensor &var,
+    bool training, double momentum, double epsilon)
+{
+    return batch_norm(input, weight, bias, mean, var, training, momentum, epsilon);
+}
+
+Three batch_norm_of_batch(const Tensor &input, const Maybe &weight, const Maybe &bias, bool training, double momentum,
+    double epsilon)
+{
+    return batch_norm(input, weight, bias, Maybe(), Maybe(), training, momentum, epsilon);
+}
+
+static std::tuple<Tensor &, Tensor &, Tensor &> three_into(const Three &made, Tensor &out, Tensor &mean, Tensor &deviation)
+{
+    into(out, std::get<0>(made));
+    into(mean, std::get<1>(made));
+    into(deviation, std::get<2>(made));
+    return {out, mean, deviation};
+}
+
+std::tuple<Tensor &, Tensor &, Tensor &> batch_norm_out(const Tensor &input, const Maybe &weight, const Maybe &bias,
+    const Maybe &running_mean, const Maybe &running_var, bool training, double momentum, double epsilon, Tensor &out,
+    Tensor &mean, Tensor &deviation)
+{
+    return three_into(batch_norm(input, weight, bias, running_mean, running_var, training, momentum, epsilon), out, mean, deviation);
+}
+
+std::tuple<Tensor &, Tensor &, Tensor &> batch_norm_legit_out(const Tensor &input, const Maybe &weight, const Maybe &bias,
+    Tensor &running_mean, Tensor &running_var, bool training, double momentum, double epsilon, Tensor &out, Tensor &mean,
+    Tensor &deviation)
+{
+    return three_into(batch_norm(input, weight, bias, running_mean, running_var, training, momentum, epsilon), out, mean, deviation);
+}
+
+std::tuple<Tensor &, Tensor &, Tensor &> batch_norm_of_batch_out(const Tensor &input, const Maybe &weight,
+    const Maybe &bias, bool training, double momentum, double epsilon, Tensor &out, Tensor &mean, Tensor &deviation)
+{
+    return three_into(batch_norm(input, weight, bias, Maybe(), Maybe(), training, momentum, epsilon), out, mean, deviation);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> batch_norm_with_update(const Tensor &input, const Maybe &weight,
+    const Maybe &bias, Tensor &running_mean, Tensor &running_var, double momentum, double epsilon)
+{
+    auto [out, mean, deviation] = batch_norm(input, weight, bias, running_mean, running_var, true, momentum, epsilon);
+    return {out, mean, deviation, empty_like_sizes({0}, at::kByte)};
+}
+
+Three batch_norm_update_backward(const Tensor &gradient, const Tensor &input, const Tensor &weight, const Maybe &mean,
+    const Maybe &var, const Maybe &saved_mean, const Maybe &saved_deviation, bool update, double epsilon,
+    std::array<bool, 3> wanted, const Tensor &)
+{
+    return batch_norm_backward(gradient, input, weight, mean, var, saved_mean, saved_deviation, update, epsilon, wanted);
 }
 
 } // namespace arcbox

@@ -13,6 +13,12 @@
 #include <ATen/ops/native_dropout_ops.h>
 #include <ATen/ops/random_ops.h>
 #include <ATen/ops/uniform_ops.h>
+#include <ATen/ops/lt.h>
+#include <ATen/ops/randperm_ops.h>
+#include <ATen/ops/sort.h>
+#include <ATen/ExpandUtils.h>
+#include <ATen/ScalarOps.h>
+#include <ATen/native/Resize.h>
 #include <mutex>
 
 namespace arcbox {
@@ -83,12 +89,13 @@ Tensor &exponential(Tensor &self, double rate, MaybeGenerator generator)
 
 Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, MaybeGenerator generator)
 {
-    if (!knows(self.scalar_type()) || !to || is_float(self))
+    if (!knows(self.scalar_type()) || !to)
         return OnProcessor<at::_ops::random__from>::call(self, from, to, generator);
     TORCH_CHECK(from < *to, "random_ expects 'from' to be less than 'to', but got from=", from, " >= to=", *to);
     count_native("aten::random_");
-    draw(self, generator, ABX_TORCH_INTEGERS, 0, 0, from, static_cast<uint64_t>(*to) - static_cast<uint64_t>(from));
-    return self;
+    Tensor drawn = is_float(self) ? empty_like_sizes(self.sizes(), at::kLong) : self;
+    draw(drawn, generator, ABX_TORCH_INTEGERS, 0, 0, from, static_cast<uint64_t>(*to) - static_cast<uint64_t>(from));
+    return drawn.is_same(self) ? self : self.copy_(drawn);
 }
 
 Tensor &random_to(Tensor &self, int64_t to, MaybeGenerator generator)
@@ -115,6 +122,113 @@ Tensor dropout_backward(const Tensor &gradient, const Tensor &kept, double scale
         return OnProcessor<at::_ops::native_dropout_backward>::call(gradient, kept, scale);
     count_native("aten::native_dropout_backward");
     return at::mul(gradient, kept).mul_(scale);
+}
+
+// As many as the type counts one by one.
+static uint64_t values_of(at::ScalarType type)
+{
+    switch (type) {
+    case at::kLong: return uint64_t{1} << 63;
+    case at::kInt: return uint64_t{1} << 31;
+    case at::kShort: return uint64_t{1} << 15;
+    case at::kChar: return uint64_t{1} << 7;
+    case at::kByte: return uint64_t{1} << 8;
+    case at::kBool: return 2;
+    case at::kHalf: return (uint64_t{1} << 11) + 1;
+    case at::kBFloat16: return (uint64_t{1} << 8) + 1;
+    default: return (uint64_t{1} << 24) + 1;
+    }
+}
+
+Tensor &random_any(Tensor &self, MaybeGenerator generator)
+{
+    if (!knows(self.scalar_type()))
+        return OnProcessor<at::_ops::random_>::call(self, generator);
+    count_native("aten::random_");
+    Tensor to = is_float(self) ? empty_like_sizes(self.sizes(), at::kLong) : self;
+    draw(to, generator, ABX_TORCH_INTEGERS, 0, 0, 0, values_of(self.scalar_type()));
+    return to.is_same(self) ? self : self.copy_(to);
+}
+
+Tensor &permutation_out(int64_t count, MaybeGenerator generator, Tensor &out)
+{
+    TORCH_CHECK(count >= 0, "n must be non-negative, got", count);
+    if (!knows(out.scalar_type()))
+        return OnProcessor<at::_ops::randperm_generator_out>::call(count, generator, out);
+    count_native("aten::randperm");
+    at::native::resize_output(out, {count});
+    Tensor keys = empty_like_sizes({count}, at::kLong);
+    random_any(keys, generator);
+    return out.copy_(std::get<1>(at::sort(keys)));
+}
+
+// ---- of chances, means and deviations that are tensors
+
+static Tensor uniform_like(const Tensor &self, const MaybeGenerator &generator)
+{
+    Tensor draws = empty_like_sizes(self.sizes(), at::kFloat);
+    return uniform(draws, 0, 1, generator);
+}
+
+Tensor &bernoulli_out(const Tensor &self, MaybeGenerator generator, Tensor &out)
+{
+    if (!knows(self.scalar_type()) || !knows(out.scalar_type()))
+        return OnProcessor<at::_ops::bernoulli_out>::call(self, generator, out);
+    count_native("aten::bernoulli");
+    at::native::resize_output(out, self.sizes());
+    return out.copy_(uniform_like(self, generator).lt(self));
+}
+
+Tensor &bernoulli_by(Tensor &self, const Tensor &chances, MaybeGenerator generator)
+{
+    if (!knows(self.scalar_type()) || !is_float(chances))
+        return OnProcessor<at::_ops::bernoulli__Tensor>::call(self, chances, generator);
+    count_native("aten::bernoulli_");
+    return self.copy_(uniform_like(self, generator).lt(chances.to(self.device())));
+}
+
+static Tensor &normal_by(Tensor &out, const Tensor &mean, const Tensor &deviation, const MaybeGenerator &generator)
+{
+    TORCH_CHECK(!mean.is_complex() && !deviation.is_complex(), "normal expects standard deviation to be non-complex");
+    count_native("aten::normal");
+    at::native::resize_output(out, at::infer_size(mean.sizes(), deviation.sizes()));
+    Tensor draws = empty_like_sizes(out.sizes(), out.scalar_type());
+    normal(draws, 0, 1, generator);
+    return out.copy_(draws.mul_(deviation).add_(mean));
+}
+
+Tensor &normal_both_out(const Tensor &mean, const Tensor &deviation, MaybeGenerator generator, Tensor &out)
+{
+    return normal_by(out, mean, deviation, generator);
+}
+
+Tensor normal_both(const Tensor &mean, const Tensor &deviation, MaybeGenerator generator)
+{
+    Tensor out = empty_like_sizes({0}, mean.scalar_type());
+    return normal_by(out, mean, deviation, generator);
+}
+
+Tensor &normal_mean_out(const Tensor &mean, double deviation, MaybeGenerator generator, Tensor &out)
+{
+    TORCH_CHECK(deviation >= 0.0, "normal expects std >= 0.0, but found std ", deviation);
+    return normal_by(out, mean, at::native::wrapped_scalar_tensor(deviation), generator);
+}
+
+Tensor normal_mean(const Tensor &mean, double deviation, MaybeGenerator generator)
+{
+    Tensor out = empty_like_sizes({0}, mean.scalar_type());
+    return normal_mean_out(mean, deviation, generator, out);
+}
+
+Tensor &normal_deviation_out(double mean, const Tensor &deviation, MaybeGenerator generator, Tensor &out)
+{
+    return normal_by(out, at::native::wrapped_scalar_tensor(mean), deviation, generator);
+}
+
+Tensor normal_deviation(double mean, const Tensor &deviation, MaybeGenerator generator)
+{
+    Tensor out = empty_like_sizes({0}, deviation.scalar_type());
+    return normal_by(out, at::native::wrapped_scalar_tensor(mean), deviation, generator);
 }
 
 } // namespace arcbox

@@ -7,6 +7,9 @@
 #include <ATen/ops/max_ops.h>
 #include <ATen/ops/min_ops.h>
 #include <ATen/ops/prod_ops.h>
+#include <ATen/ops/view_as_real.h>
+#include <ATen/ops/nansum_ops.h>
+#include <ATen/native/Resize.h>
 
 namespace arcbox {
 using at::IntArrayRef;
@@ -63,14 +66,23 @@ static bool reduce(const char *library, const Tensor &self, uint32_t reduced, co
     return true;
 }
 
+// Of sums: both parts for themselves.
+static bool reduce_parts(const char *library, const Tensor &self, uint32_t reduced, const Tensor &out)
+{
+    if (self.scalar_type() != at::kComplexFloat || out.scalar_type() != self.scalar_type())
+        return reduce(library, self, reduced, out);
+    Tensor to = with_all_dims(self, out, reduced);
+    return reduce(library, at::view_as_real(self.resolve_conj()), reduced, at::view_as_real(to));
+}
+
 bool sum_out(const Tensor &self, OptionalIntArrayRef dim, bool, std::optional<ScalarType>, const Tensor &out)
 {
-    return reduce("r_sum", self, dims_of(self, dim), out);
+    return reduce_parts("r_sum", self, dims_of(self, dim), out);
 }
 
 bool mean_out(const Tensor &self, OptionalIntArrayRef dim, bool, std::optional<ScalarType>, const Tensor &out)
 {
-    return reduce("r_mean", self, dims_of(self, dim), out);
+    return reduce_parts("r_mean", self, dims_of(self, dim), out);
 }
 
 bool prod_out(const Tensor &self, int64_t dim, bool, std::optional<ScalarType>, const Tensor &out)
@@ -132,6 +144,8 @@ bool any_all_out(const Tensor &self, const Tensor &out)
 bool vector_norm_out(const Tensor &self, const at::Scalar &order, OptionalIntArrayRef dim, bool,
     std::optional<ScalarType>, const Tensor &out)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return vector_norm_out(self.abs(), order, dim, false, std::nullopt, out);
     double p = order.toDouble();
     const char *library = p == 0 ? "r_norm_0" : p == 1 ? "r_norm_1" : p == 2 ? "r_norm_2"
         : p == INFINITY ? "r_norm_highest" : p == -INFINITY ? "r_norm_lowest" : "r_norm";
@@ -225,6 +239,32 @@ bool argmax_out(const Tensor &self, std::optional<int64_t> dim, bool keepdim, co
 bool argmin_out(const Tensor &self, std::optional<int64_t> dim, bool keepdim, const Tensor &out)
 {
     return !(keepdim && !dim) && find_place(self, dim, out, false);
+}
+
+static ScalarType summed_in(const Tensor &self, std::optional<ScalarType> type)
+{
+    return type.value_or(at::isIntegralType(self.scalar_type(), true) ? at::kLong : self.scalar_type());
+}
+
+Tensor &nansum_out(const Tensor &self, OptionalIntArrayRef dim, bool keepdim, std::optional<ScalarType> type, Tensor &out)
+{
+    if (!can_reduce(self, out))
+        return OnProcessor<at::_ops::nansum_out>::call(self, dim, keepdim, type, out);
+    count_native("aten::nansum");
+    uint32_t reduced = dims_of(self, dim);
+    std::vector<int64_t> sizes;
+    for (int64_t d = 0; d < self.dim(); d++)
+        if (!(reduced >> d & 1) || keepdim)
+            sizes.push_back(reduced >> d & 1 ? 1 : self.size(d));
+    at::native::resize_output(out, sizes);
+    reduce("r_nansum", self, reduced, out);
+    return out;
+}
+
+Tensor nansum(const Tensor &self, OptionalIntArrayRef dim, bool keepdim, std::optional<ScalarType> type)
+{
+    Tensor out = empty_like_sizes({0}, summed_in(self, type));
+    return nansum_out(self, dim, keepdim, type, out);
 }
 
 } // namespace arcbox

@@ -192,7 +192,7 @@ using Places = std::vector<std::vector<int64_t>>; // of the last dimensions, the
 
 static bool pick_places(const Tensor &self, const Places &places, const Tensor &out)
 {
-    if (!knows(self.scalar_type()) || self.numel() >= INT_MAX || out.numel() >= INT_MAX)
+    if (!knows_complex(self.scalar_type()) || self.numel() >= INT_MAX || out.numel() >= INT_MAX)
         return false;
     Tensor x = self;
     for (size_t i = 0; i < places.size(); i++)
@@ -275,8 +275,7 @@ Tensor reflection_pad2d(const Tensor &self, IntArrayRef padding)
 Tensor &reflection_pad2d_to(const Tensor &self, IntArrayRef padding, Tensor &out)
 {
     Tensor made = reflection_pad2d(self, padding);
-    at::native::resize_output(out, made.sizes());
-    return out.copy_(made);
+    return into(out, made);
 }
 
 Tensor reflection_pad2d_backward(const Tensor &gradient, const Tensor &self, IntArrayRef padding)

@@ -7,6 +7,11 @@
 #include <ATen/ops/equal_ops.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/all.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/range_ops.h>
+#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/unfold_backward_ops.h>
+#include <ATen/native/TensorFactories.h>
 #include <ATen/WrapDimUtils.h>
 #include <ATen/core/IListRef.h>
 
@@ -55,6 +60,8 @@ static void copy_along(const Tensor &out, const Tensor &self, uint32_t turned)
 
 Tensor flip(const Tensor &self, IntArrayRef dims)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return flip(as_words(self), dims).view(at::kComplexFloat);
     if (!knows(self.scalar_type()) || self.dim() > ABX_TORCH_ELEMENTWISE_DIMS || self.numel() >= INT_MAX)
         return OnProcessor<at::_ops::flip>::call(self, dims);
     count_native("aten::flip");
@@ -83,10 +90,12 @@ static Tensor roll_one(const Tensor &self, int64_t shift, int64_t dim)
 
 Tensor roll(const Tensor &self, IntArrayRef shifts, IntArrayRef dims)
 {
-    if (!knows(self.scalar_type()) || self.numel() == 0 || (dims.empty() && shifts.size() != 1) ||
+    if (!knows_complex(self.scalar_type()) || (dims.empty() && shifts.size() != 1) ||
         (!dims.empty() && dims.size() != shifts.size()))
         return OnProcessor<at::_ops::roll>::call(self, shifts, dims);
     count_native("aten::roll");
+    if (self.numel() == 0)
+        return self.clone();
     if (dims.empty())
         return roll_one(self.reshape({-1}), shifts[0], 0).view(self.sizes());
     Tensor made = self;
@@ -99,6 +108,8 @@ Tensor roll(const Tensor &self, IntArrayRef shifts, IntArrayRef dims)
 
 static bool triangle(const char *library, const Tensor &self, int64_t diagonal, const Tensor &out)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return triangle(library, as_words(self), diagonal, as_words(out));
     if (!knows(self.scalar_type()) || self.numel() >= INT_MAX)
         return false;
     if (self.numel() == 0)
@@ -175,6 +186,113 @@ bool equal(const Tensor &self, const Tensor &other)
         " but got ", other.scalar_type());
     count_native("aten::equal");
     return self.numel() == 0 || at::all(at::eq(self, other)).item<bool>();
+}
+
+Tensor &range_out(const at::Scalar &start, const at::Scalar &end, const at::Scalar &step, Tensor &out)
+{
+    double from = start.toDouble(), to = end.toDouble(), by = step.toDouble();
+    if (!knows(out.scalar_type()) || by == 0 || !std::isfinite(from) || !std::isfinite(to) || (to - from) / by < 0)
+        return OnProcessor<at::_ops::range_out>::call(start, end, step, out);
+    count_native("aten::range");
+    int64_t size = static_cast<int64_t>((to - from) / by + 1);
+    if (out.numel() != size)
+        out.resize_({size});
+    at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+    iterate(iter, "e_arange", {number_of(start), number_of(step)});
+    return out;
+}
+
+// ---- diagonals
+
+Tensor &eye_of_out(int64_t rows, int64_t columns, Tensor &out)
+{
+    TORCH_CHECK(rows >= 0, "n must be greater or equal to 0, got ", rows);
+    TORCH_CHECK(columns >= 0, "m must be greater or equal to 0, got ", columns);
+    count_native("aten::eye");
+    out.resize_({rows, columns});
+    out.zero_().diagonal().fill_(1);
+    return out;
+}
+
+Tensor &eye_out(int64_t rows, Tensor &out)
+{
+    return eye_of_out(rows, rows, out);
+}
+
+Tensor trace(const Tensor &self)
+{
+    TORCH_CHECK(self.dim() == 2, "trace: expected a matrix, but got tensor with dim ", self.dim());
+    count_native("aten::trace");
+    return self.diagonal().sum();
+}
+
+// Where a matrix of ones has any after `cut`.
+static Tensor places_in(int64_t rows, int64_t columns, std::optional<at::ScalarType> type, Tensor &(Tensor::*cut)(int64_t) const,
+    int64_t offset)
+{
+    Tensor ones = empty_like_sizes({rows, columns}, at::kByte).fill_(1);
+    return (ones.*cut)(offset).nonzero().t().contiguous().to(type.value_or(at::kLong));
+}
+
+Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<at::ScalarType> type,
+    std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>)
+{
+    TORCH_CHECK(rows >= 0, "row must be non-negative, got", rows);
+    TORCH_CHECK(columns >= 0, "col must be non-negative, got", columns);
+    count_native("aten::tril_indices");
+    return places_in(rows, columns, type, static_cast<Tensor &(Tensor::*)(int64_t) const>(&Tensor::tril_), offset);
+}
+
+Tensor triu_indices(int64_t rows, int64_t columns, int64_t offset, std::optional<at::ScalarType> type,
+    std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>)
+{
+    TORCH_CHECK(rows >= 0, "row must be non-negative, got", rows);
+    TORCH_CHECK(columns >= 0, "col must be non-negative, got", columns);
+    count_native("aten::triu_indices");
+    return places_in(rows, columns, type, static_cast<Tensor &(Tensor::*)(int64_t) const>(&Tensor::triu_), offset);
+}
+
+// ---- elements many times, and back
+
+Tensor repeat_interleave(const Tensor &repeats, std::optional<int64_t> size)
+{
+    TORCH_CHECK(repeats.dim() == 1, "repeat_interleave only accept 1D vector as repeat");
+    TORCH_CHECK(repeats.scalar_type() == at::kLong || repeats.scalar_type() == at::kInt,
+        "repeats has to be Long or Int tensor");
+    count_native("aten::repeat_interleave");
+    if (repeats.numel() == 0)
+        return empty_like_sizes({0}, repeats.scalar_type());
+    Tensor ends = repeats.cumsum(0);
+    int64_t total = size ? *size : ends.select(0, -1).item<int64_t>();
+    TORCH_CHECK(size || repeats.ge(0).all().item<bool>(), "repeats can not be negative");
+    Tensor line = at::arange(total, ends.options());
+    return at::searchsorted(ends, line, false, true).to(repeats.scalar_type());
+}
+
+Tensor unfold_backward(const Tensor &gradient, IntArrayRef sizes, int64_t dim, int64_t size, int64_t step)
+{
+    if (!knows_complex(gradient.scalar_type()))
+        return OnProcessor<at::_ops::unfold_backward>::call(gradient, sizes, dim, size, step);
+    count_native("aten::unfold_backward");
+    Tensor out = empty_like_sizes(sizes, gradient.scalar_type());
+    out.zero_();
+    if (gradient.numel() == 0)
+        return out;
+    if (sizes.empty())
+        return out.add_(gradient.reshape(sizes));
+    int64_t d = at::maybe_wrap_dim(dim, static_cast<int64_t>(sizes.size()));
+    Tensor long_line = at::arange(std::max(gradient.size(d), size), out.options().dtype(at::kLong));
+    Tensor places = long_line.narrow(0, 0, gradient.size(d)).mul(step).unsqueeze(1).add(long_line.narrow(0, 0, size));
+    return out.index_add_(d, places.flatten(), gradient.movedim(-1, d + 1).flatten(d, d + 1));
+}
+
+// What autograd has for a derivative that is nothing: no memory at all.
+Tensor zero_tensor(IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
+    std::optional<at::Device>, std::optional<bool>)
+{
+    static at::native::ZeroTensorAllocator none(at::Device(at::kMPS, 0));
+    c10::DispatchKeySet keys = c10::DispatchKeySet(c10::DispatchKey::MPS) | c10::DispatchKeySet(c10::DispatchKey::ZeroTensor);
+    return at::detail::empty_generic(size, &none, keys, c10::dtype_or_default(type), std::nullopt);
 }
 
 } // namespace arcbox

@@ -24,6 +24,8 @@ const at::Generator &default_generator();
 abx_torch_block *block_of(const at::TensorBase &tensor);
 abx_torch_operand operand_of(const at::TensorBase &tensor);
 bool knows(at::ScalarType type);
+// Those of formulas for complex numbers, too.
+bool knows_complex(at::ScalarType type);
 inline bool is_float(const at::TensorBase &tensor) { return abx_torch_is_float(static_cast<int>(tensor.scalar_type())); }
 // With at most ABX_TORCH_DIMS dimensions; without memory where it is not defined.
 abx_torch_tensor tensor_of(const at::Tensor &tensor);
@@ -31,6 +33,14 @@ abx_torch_tensor tensor_of(const at::Tensor &tensor);
 at::Tensor on_processor(const at::Tensor &tensor);
 at::Tensor bytes_on_processor(const at::Tensor &bytes);
 at::Tensor empty_like_sizes(at::IntArrayRef sizes, at::ScalarType type);
+
+// Complex numbers as the words they lie in, for what moves them only; others as they are.
+inline at::Tensor as_words(const at::Tensor &t) { return t.is_complex() ? t.resolve_conj().view(at::kLong) : t; }
+
+// A result that was given: it gets the size, and a copy.
+at::Tensor &into(at::Tensor &out, const at::Tensor &made);
+// Of each loss in the whole.
+double share(const at::Tensor &losses, int64_t reduction);
 
 // Runs an operator on the processor, on copies: for what has no kernel.
 void fall_back(const c10::OperatorHandle &op, torch::jit::Stack *stack);
@@ -51,9 +61,15 @@ inline at::OptionalScalarRef optional(const std::optional<at::Scalar> &s)
 // One of ops.toml's formulas over an iterator's operands.
 using Numbers = std::initializer_list<abx_torch_number>;
 bool can_iterate(const at::TensorIteratorBase &iter);
+// Of complex64, and others beside it. A formula for complex numbers takes all that this says.
+bool can_iterate_complex(const at::TensorIteratorBase &iter);
 bool can_iterate_floating(const at::TensorIteratorBase &iter);
 bool can_iterate_integer(const at::TensorIteratorBase &iter);
 // A result of type bool; of each element alone, whatever the types.
+// Complex numbers with a real result; others as unary_op().
+at::TensorIterator real_iterator(at::Tensor &out, const at::Tensor &self);
+// Of two real inputs, with a complex result.
+at::TensorIterator complex_iterator(at::Tensor &out, const at::Tensor &a, const at::Tensor &b);
 at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, bool out_is_new);
 // In the type that torch computes in; where it says none, in that of the only input, or of the result.
 void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers = {},
@@ -66,8 +82,8 @@ abx_torch_number number_or_highest(const std::optional<at::Scalar> &scalar);
 inline bool is_text(bool given, const char *text) { return given == (*text == 't'); }
 inline bool is_text(std::string_view given, const char *text) { return given == text; }
 inline bool is_text(std::optional<std::string_view> given, const char *text) { return given.value_or("") == text; }
-inline abx_torch_number number_of(double value) { return {value, static_cast<int64_t>(value)}; }
-inline abx_torch_number number_of(int64_t value) { return {static_cast<double>(value), value}; }
-inline abx_torch_number number_of(bool value) { return {value ? 1.0 : 0.0, value}; }
+inline abx_torch_number number_of(double value) { return {value, static_cast<int64_t>(value), 0}; }
+inline abx_torch_number number_of(int64_t value) { return {static_cast<double>(value), value, 0}; }
+inline abx_torch_number number_of(bool value) { return {value ? 1.0 : 0.0, value, 0}; }
 
 } // namespace arcbox

@@ -27,6 +27,12 @@
 #include <ATen/ops/searchsorted_ops.h>
 #include <ATen/ops/sort.h>
 #include <ATen/ops/unique_consecutive_ops.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/histc_ops.h>
+#include <ATen/ops/median_ops.h>
+#include <ATen/ops/nanmedian_ops.h>
+#include <ATen/ops/unique_dim_consecutive_ops.h>
+#include <ATen/native/Resize.h>
 
 namespace arcbox {
 using at::Scalar;
@@ -71,6 +77,8 @@ bool topk_out(const Tensor &self, int64_t k, int64_t dim, bool largest, bool, co
 
 Tensor nonzero(const Tensor &self)
 {
+    if (self.scalar_type() == at::kComplexFloat)
+        return nonzero(self.ne(0));
     if (!knows(self.scalar_type()) || self.dim() > ABX_TORCH_DIMS || self.numel() >= INT_MAX)
         return OnProcessor<at::_ops::nonzero>::call(self);
     count_native("aten::nonzero");
@@ -102,14 +110,13 @@ Tensor &nonzero_out(const Tensor &self, Tensor &out)
     TORCH_CHECK(self.device() == out.device(), "expected self and out to be on the same device, but got out on ",
         out.device(), " and self on ", self.device());
     Tensor found = nonzero(self);
-    at::native::resize_output(out, found.sizes());
-    return out.copy_(found);
+    return into(out, found);
 }
 
 Tensor masked_select(const Tensor &self, const Tensor &mask)
 {
     TORCH_CHECK(mask.scalar_type() == at::kBool, "masked_select: expected BoolTensor for mask");
-    if (!knows(self.scalar_type()))
+    if (!knows_complex(self.scalar_type()))
         return OnProcessor<at::_ops::masked_select>::call(self, mask);
     count_native("aten::masked_select");
     auto [m, s] = at::expand_outplace(mask, self);
@@ -124,8 +131,7 @@ Tensor &masked_select_out(const Tensor &self, const Tensor &mask, Tensor &out)
     at::assert_no_overlap(out, self);
     at::assert_no_overlap(out, mask);
     Tensor found = masked_select(self, mask);
-    at::native::resize_output(out, found.sizes());
-    return out.copy_(found);
+    return into(out, found);
 }
 
 Tensor &masked_scatter(Tensor &self, const Tensor &mask, const Tensor &source)
@@ -310,14 +316,184 @@ Tensor &multinomial_out(const Tensor &self, int64_t count, bool replacement, std
     draws.mul_(sums.narrow(1, sums.size(1) - 1, 1));
     Tensor found = at::searchsorted(sums, draws, false, true).clamp_max_(sums.size(1) - 1);
     found = self.dim() == 1 ? found.squeeze(0) : found;
-    at::native::resize_output(out, found.sizes());
-    return out.copy_(found);
+    return into(out, found);
 }
 
 Tensor multinomial(const Tensor &self, int64_t count, bool replacement, std::optional<at::Generator> generator)
 {
     Tensor out = empty_like_sizes({0}, at::kLong);
     return multinomial_out(self, count, replacement, generator, out);
+}
+
+Tensor searchsorted_number(const Tensor &sorted, const Scalar &self, bool out_int32, bool right,
+    std::optional<c10::string_view> side, const std::optional<Tensor> &sorter)
+{
+    return arcbox::searchsorted(sorted, at::full({}, self, sorted.options()), out_int32, right, side, sorter);
+}
+
+Tensor &searchsorted_number_out(const Tensor &sorted, const Scalar &self, bool out_int32, bool right,
+    std::optional<c10::string_view> side, const std::optional<Tensor> &sorter, Tensor &out)
+{
+    return searchsorted_out(sorted, at::full({}, self, sorted.options()), out_int32, right, side, sorter, out);
+}
+
+Tensor bucketize_number(const Scalar &self, const Tensor &bounds, bool out_int32, bool right)
+{
+    return bucketize(at::full({}, self, bounds.options()), bounds, out_int32, right);
+}
+
+// ---- the one in the middle
+
+// Of each line the place among its sorted elements; what is no number comes last there.
+static Tensor middle_of(const Tensor &sorted, bool ignores_nan)
+{
+    int64_t n = sorted.size(-1);
+    Tensor numbers = sorted.eq(sorted).sum(-1, true, at::kLong);
+    Tensor middle = numbers.sub(1).clamp_min_(0).div_(2, "floor");
+    return ignores_nan ? middle : at::where(numbers.lt(n), numbers, at::full({}, (n - 1) / 2, numbers.options()));
+}
+
+static void find_median(const Tensor &self, int64_t dim, bool keepdim, bool ignores_nan, Tensor &values, Tensor &index)
+{
+    Tensor from = self.dim() ? self.movedim(dim, -1) : self.unsqueeze(0);
+    auto [sorted, order] = at::sort(from);
+    bool plain = !is_float(self);
+    Tensor at = plain ? Tensor() : middle_of(sorted, ignores_nan);
+    int64_t middle = (from.size(-1) - 1) / 2;
+    Tensor v = plain ? sorted.narrow(-1, middle, 1) : sorted.gather(-1, at);
+    Tensor i = plain ? order.narrow(-1, middle, 1) : order.gather(-1, at);
+    if (!self.dim() || !keepdim)
+        v = v.squeeze(-1), i = i.squeeze(-1);
+    else
+        v = v.movedim(-1, dim), i = i.movedim(-1, dim);
+    at::native::resize_output(values, v.sizes());
+    at::native::resize_output(index, i.sizes());
+    values.copy_(v);
+    index.copy_(i);
+}
+
+static bool can_find_median(const Tensor &self)
+{
+    return knows(self.scalar_type()) && self.scalar_type() != at::kBool && self.numel() && self.numel() < INT_MAX;
+}
+
+std::tuple<Tensor &, Tensor &> median_out(const Tensor &self, int64_t dim, bool keepdim, Tensor &values, Tensor &index)
+{
+    if (!can_find_median(self))
+        return OnProcessor<at::_ops::median_dim_values>::call(self, dim, keepdim, values, index);
+    count_native("aten::median");
+    find_median(self, at::maybe_wrap_dim(dim, self.dim()), keepdim, false, values, index);
+    return {values, index};
+}
+
+std::tuple<Tensor &, Tensor &> nanmedian_out(const Tensor &self, int64_t dim, bool keepdim, Tensor &values, Tensor &index)
+{
+    if (!can_find_median(self))
+        return OnProcessor<at::_ops::nanmedian_dim_values>::call(self, dim, keepdim, values, index);
+    count_native("aten::nanmedian");
+    find_median(self, at::maybe_wrap_dim(dim, self.dim()), keepdim, true, values, index);
+    return {values, index};
+}
+
+static Tensor median_of_all(const Tensor &self, bool ignores_nan)
+{
+    Tensor value = empty_like_sizes({}, self.scalar_type()), index = empty_like_sizes({}, at::kLong);
+    find_median(self.reshape({-1}), 0, false, ignores_nan, value, index);
+    return value;
+}
+
+Tensor median(const Tensor &self)
+{
+    if (!can_find_median(self))
+        return OnProcessor<at::_ops::median>::call(self);
+    count_native("aten::median");
+    return median_of_all(self, false);
+}
+
+Tensor nanmedian(const Tensor &self)
+{
+    if (!can_find_median(self))
+        return OnProcessor<at::_ops::nanmedian>::call(self);
+    count_native("aten::nanmedian");
+    return median_of_all(self, true);
+}
+
+std::tuple<Tensor &, Tensor &> kthvalue_out(const Tensor &self, int64_t k, int64_t dim, bool keepdim, Tensor &values,
+    Tensor &index)
+{
+    int64_t d = at::maybe_wrap_dim(dim, self.dim()), n = self.dim() ? self.size(d) : 1;
+    if (!can_find_median(self) || k < 1 || k > n)
+        return OnProcessor<at::_ops::kthvalue_values>::call(self, k, dim, keepdim, values, index);
+    count_native("aten::kthvalue");
+    auto [sorted, order] = at::sort(self, d);
+    Tensor v = self.dim() ? sorted.narrow(d, k - 1, 1) : sorted, i = self.dim() ? order.narrow(d, k - 1, 1) : order;
+    if (self.dim() && !keepdim)
+        v = v.squeeze(d), i = i.squeeze(d);
+    at::native::resize_output(values, v.sizes());
+    at::native::resize_output(index, i.sizes());
+    values.copy_(v);
+    index.copy_(i);
+    return {values, index};
+}
+
+// ---- rows that differ from the one before
+
+std::tuple<Tensor, Tensor, Tensor> unique_rows_consecutive(const Tensor &self, int64_t dim, bool inverse, bool counts)
+{
+    if (!knows(self.scalar_type()) || self.numel() == 0 || self.dim() == 0)
+        return OnProcessor<at::_ops::unique_dim_consecutive>::call(self, dim, inverse, counts);
+    count_native("aten::unique_dim_consecutive");
+    Tensor rows = self.movedim(dim, 0).flatten(1);
+    int64_t n = rows.size(0);
+    rows = rows.reshape({n, -1});
+    Tensor starts = empty_like_sizes({n}, at::kBool).fill_(true);
+    if (n > 1)
+        starts.narrow(0, 1, n - 1).copy_(rows.narrow(0, 1, n - 1).ne(rows.narrow(0, 0, n - 1)).any(1));
+    Tensor places = nonzero(starts).view({-1}), ranks = empty_like_sizes({0}, at::kLong), lengths = ranks;
+    if (inverse)
+        ranks = at::cumsum(starts, 0, at::kLong).sub_(1);
+    if (counts)
+        lengths = at::cat({places.narrow(0, 1, places.numel() - 1), at::full({1}, n, places.options())}).sub_(places);
+    return {self.index_select(dim, places), ranks, lengths};
+}
+
+// ---- how many are in each part of a range
+
+// Elements that are in none, or no number, count for nobody.
+static Tensor counted(const Tensor &places, const Tensor &among, const Tensor &weights, int64_t bins)
+{
+    Tensor out = empty_like_sizes({bins}, weights.scalar_type()).zero_();
+    return out.scatter_add_(0, places.clamp(0, bins - 1), weights.mul(among));
+}
+
+Tensor histc(const Tensor &self, int64_t bins, const Scalar &least, const Scalar &most)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::histc>::call(self, bins, least, most);
+    TORCH_CHECK(bins > 0, "bins must be > 0");
+    count_native("aten::histc");
+    double low = least.toDouble(), high = most.toDouble();
+    Tensor x = self.reshape({-1}).to(at::kFloat);
+    if (low == high && x.numel()) {
+        low = x.min().item().toDouble();
+        high = x.max().item().toDouble();
+    }
+    if (low == high) {
+        low -= 1;
+        high += 1;
+    }
+    TORCH_CHECK(std::isfinite(low) && std::isfinite(high), "range of [", low, ", ", high, "] is not finite");
+    TORCH_CHECK(low < high, "max must be larger than min");
+    Tensor places = x.sub(low).mul_(static_cast<double>(bins) / (high - low)).floor_().clamp_(-1, bins);
+    places = places.nan_to_num_(-1).to(at::kLong).clamp_max_(bins - 1);
+    Tensor ones = empty_like_sizes(x.sizes(), at::kFloat).fill_(1);
+    return counted(places, x.ge(low).logical_and_(x.le(high)), ones, bins).to(self.scalar_type());
+}
+
+Tensor &histc_out(const Tensor &self, int64_t bins, const Scalar &least, const Scalar &most, Tensor &out)
+{
+    Tensor made = histc(self, bins, least, most);
+    return into(out, made);
 }
 
 } // namespace arcbox
