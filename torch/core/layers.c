@@ -148,3 +148,47 @@ int abx_torch_run_pool_backward(const struct abx_torch_pool *p)
 {
     return pool(p, p->is_average ? "average_backward" : "largest_backward", true);
 }
+
+static int volume_pool(
+        const struct abx_torch_volume_pool *pool, const char *function, bool backward)
+{
+    struct {
+        int32_t in[3], out[3], kernel_size[3], stride[3], padding[3], dilation[3];
+        int32_t divisor, reserved;
+    } p = {.divisor = pool->divisor};
+    for (int i = 0; i < 3; i++) {
+        p.in[i] = pool->in[i];
+        p.out[i] = pool->out[i];
+        p.kernel_size[i] = pool->kernel_size[i];
+        p.stride[i] = pool->stride[i];
+        p.padding[i] = pool->padding[i];
+        p.dilation[i] = pool->dilation[i];
+    }
+    int32_t constants[] = {pool->type, pool->includes_padding, pool->is_adaptive};
+    struct abx_torch_operand operands[3] = {pool->to, pool->index, pool->from};
+    if (pool->is_average)
+        operands[1] = pool->from;
+    const int32_t *size = backward ? pool->in : pool->out;
+    struct abx_torch_launch l = {.library = "volume",
+            .function = function,
+            .constants = constants,
+            .constant_count = 3,
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = pool->is_average ? 2 : 3,
+            .grid = {(size_t)size[2], (size_t)size[1] * (size_t)size[0], (size_t)pool->images}};
+    return abx_torch_run(&l);
+}
+
+int abx_torch_run_volume_pool(const struct abx_torch_volume_pool *p)
+{
+    if (abx_torch_is_float(p->type))
+        return volume_pool(p, p->is_average ? "average_float" : "largest_float", false);
+    return volume_pool(p, p->is_average ? "average_long" : "largest_long", false);
+}
+
+int abx_torch_run_volume_pool_backward(const struct abx_torch_volume_pool *p)
+{
+    return volume_pool(p, p->is_average ? "average_backward" : "largest_backward", true);
+}

@@ -54,6 +54,19 @@ struct abx_torch_pool {
 ABX_TORCH_API int abx_torch_run_pool(const struct abx_torch_pool *pool);
 ABX_TORCH_API int abx_torch_run_pool_backward(const struct abx_torch_pool *pool);
 
+/* Over three dimensions, fewer with sizes of 1 in front; integers, too, but for what goes back. */
+struct abx_torch_volume_pool {
+    int32_t images, in[3], out[3];
+    int32_t kernel_size[3], stride[3], padding[3], dilation[3];
+    int32_t divisor;  /* as above */
+    bool is_adaptive; /* windows by the sizes alone */
+    bool is_average, includes_padding;
+    int type;
+    struct abx_torch_operand to, index, from; /* as above */
+};
+ABX_TORCH_API int abx_torch_run_volume_pool(const struct abx_torch_volume_pool *pool);
+ABX_TORCH_API int abx_torch_run_volume_pool_backward(const struct abx_torch_volume_pool *pool);
+
 /* Over three dimensions: fewer have sizes of 1 in front. `input` is (batch, channels, ...) and
  * `output` (batch, filters, ...), `weight` (filters, channels / groups, ...), as of a convolution
  * that is not transposed; one that is calls abx_torch_convolve_input(). Any strides. */
