@@ -9,7 +9,10 @@
 #include <ATen/ops/_linalg_check_errors.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cholesky_inverse_ops.h>
+#if __has_include(<ATen/ops/cholesky_ops.h>) // not from 2.15 on
 #include <ATen/ops/cholesky_ops.h>
+#define ABX_HAS_CHOLESKY 1
+#endif
 #include <ATen/ops/linalg_solve_triangular_ops.h>
 
 namespace arcbox {
@@ -376,6 +379,7 @@ bool cholesky_out(const Tensor &a, bool upper, bool check_errors, const Tensor &
     return true;
 }
 
+#ifdef ABX_HAS_CHOLESKY
 Tensor cholesky(const Tensor &a, bool upper)
 {
     if (!can_solve(a) || a.size(-1) != a.size(-2))
@@ -387,6 +391,7 @@ Tensor cholesky(const Tensor &a, bool upper)
     at::_linalg_check_errors(info, "cholesky", a.dim() == 2);
     return out;
 }
+#endif
 
 // With the factor of a, the inverse of a times b.
 static void solve_symmetric(const Tensor &factor, const Tensor &b, bool upper)
