@@ -86,7 +86,7 @@ def differs(expected, got, chance):
 
 def at_places(op, sample, results):
     """What lies at the places that are results."""
-    if op.name not in BY_TIES:
+    if op.name not in BY_TIES or len(tensors(results)) + (op.name == "argsort") < 2:
         return results
     n = BY_TIES[op.name]
     dim = sample.kwargs.get("dim", sample.args[n] if len(sample.args) > n else -1)

@@ -1,5 +1,6 @@
 /* torch: launches of the kernels for optimisers (kernels/optimiser.metal). */
 #include "optimiser.h"
+#include "elementwise.h"
 #include "internal.h"
 
 /* As kernels/optimiser.metal has them. */
@@ -40,5 +41,41 @@ int abx_torch_optimise(const struct abx_torch_optimiser *o)
             .operands = operands,
             .operand_count = count,
             .grid = {o->count, 1, 1}};
+    return abx_torch_run(&l);
+}
+
+int abx_torch_unscale(struct abx_torch_operand gradient, int type, uint32_t count,
+        struct abx_torch_operand found, struct abx_torch_operand by)
+{
+    int32_t constants[] = {type, type, 0};
+    struct abx_torch_operand operands[] = {gradient, found, by};
+    struct abx_torch_launch l = {.library = "optimiser",
+            .function = "unscale",
+            .constants = constants,
+            .constant_count = 3,
+            .operands = operands,
+            .operand_count = 3,
+            .grid = {count, 1, 1}};
+    return abx_torch_run(&l);
+}
+
+int abx_torch_rescale(struct abx_torch_operand scale, struct abx_torch_operand tracker,
+        struct abx_torch_operand found, double growth, double backoff, int32_t interval)
+{
+    struct {
+        float growth, backoff;
+        int32_t interval, reserved;
+    } p = {(float)growth, (float)backoff, interval, 0};
+    int32_t constants[] = {ABX_TORCH_F32, ABX_TORCH_F32, 0};
+    struct abx_torch_operand operands[] = {scale, tracker, found};
+    struct abx_torch_launch l = {.library = "optimiser",
+            .function = "rescale",
+            .constants = constants,
+            .constant_count = 3,
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = 3,
+            .grid = {1, 1, 1}};
     return abx_torch_run(&l);
 }

@@ -22,6 +22,14 @@ struct abx_torch_optimiser {
 };
 ABX_TORCH_API int abx_torch_optimise(const struct abx_torch_optimiser *o);
 
+/* Each element times the float `by`; `found`, a float, becomes 1 where one is not finite. */
+ABX_TORCH_API int abx_torch_unscale(struct abx_torch_operand gradient, int type, uint32_t count,
+        struct abx_torch_operand found, struct abx_torch_operand by);
+/* The next scale, a float, and how often nothing was found, an int32. */
+ABX_TORCH_API int abx_torch_rescale(struct abx_torch_operand scale,
+        struct abx_torch_operand tracker, struct abx_torch_operand found, double growth,
+        double backoff, int32_t interval);
+
 #ifdef __cplusplus
 }
 #endif

@@ -68,3 +68,37 @@ kernel void descend(constant parameters &p [[buffer(0)]], device uchar *weights 
     }
     put(weights, n, w - lr * g);
 }
+
+// ---- gradients of a loss that was scaled
+
+kernel void unscale(device uchar *gradient [[buffer(1)]], device float *found [[buffer(2)]],
+        device const float *by [[buffer(3)]], uint n [[thread_position_in_grid]])
+{
+    float g = at_type(gradient, n, c_type1);
+    if (!isfinite(g))
+        *found = 1;
+    store(gradient + ulong(n) * size_of(c_type1), c_type1, g * *by);
+}
+
+struct scale_parameters {
+    float growth, backoff;
+    int interval, reserved;
+};
+
+kernel void rescale(constant scale_parameters &p [[buffer(0)]], device float *scale [[buffer(1)]],
+        device int *tracker [[buffer(2)]], device const float *found [[buffer(3)]])
+{
+    if (*found != 0) {
+        *scale *= p.backoff;
+        *tracker = 0;
+        return;
+    }
+    int good = *tracker + 1;
+    if (good == p.interval) {
+        float more = *scale * p.growth;
+        if (isfinite(more))
+            *scale = more;
+        good = 0;
+    }
+    *tracker = good;
+}

@@ -130,4 +130,40 @@ void fused_sgd_by(TensorList weights, TensorList gradients, TensorList buffers, 
     descend(weights, gradients, buffers, decay, momentum, 0, lr, dampening, nesterov, maximize, first, scale, found);
 }
 
+// ---- gradients of a loss that was scaled: whether all are finite stays on the device, too
+
+static void check_single(const Tensor &t, const char *name)
+{
+    TORCH_CHECK(t.is_mps() && t.numel() == 1 && t.scalar_type() == at::kFloat, name, " must be a 1-element float tensor on mps.");
+}
+
+void unscale(TensorList gradients, Tensor &found, const Tensor &by)
+{
+    check_single(found, "found_inf");
+    check_single(by, "inv_scale");
+    count_native("aten::_amp_foreach_non_finite_check_and_unscale_");
+    for (const Tensor &t : gradients) {
+        TORCH_CHECK(is_float(t) && t.numel() < INT_MAX, "gradients that are unscaled are floating-point numbers");
+        if (!t.numel())
+            continue;
+        Tensor g = t.is_non_overlapping_and_dense() ? t : t.contiguous();
+        check(abx_torch_unscale(operand_of(g), static_cast<int>(g.scalar_type()), static_cast<uint32_t>(g.numel()),
+            operand_of(found), operand_of(by)));
+        if (!g.is_same(t))
+            t.copy_(g);
+    }
+}
+
+Tensor &rescale(Tensor &scale, Tensor &tracker, const Tensor &found, double growth, double backoff, int64_t interval)
+{
+    check_single(scale, "current_scale");
+    check_single(found, "found_inf");
+    TORCH_CHECK(tracker.is_mps() && tracker.numel() == 1 && tracker.scalar_type() == at::kInt,
+        "growth_tracker must be a 1-element int tensor on mps.");
+    count_native("aten::_amp_update_scale_");
+    check(abx_torch_rescale(operand_of(scale), operand_of(tracker), operand_of(found), growth, backoff,
+        static_cast<int32_t>(interval)));
+    return scale;
+}
+
 } // namespace arcbox

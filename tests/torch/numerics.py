@@ -1,0 +1,142 @@
+"""Linear systems, Fourier transforms, complex numbers, grids and fused optimisers: sizes beyond a block and a pass,
+which torch's own samples do not have, by kernels alone."""
+import sys
+
+import torch
+from torch.nn import functional as F
+
+import arcbox_mps
+from checking import FAILED, check
+
+
+def close(ours, theirs, tolerance=2e-4):
+    ours = ours.cpu()
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance * theirs.abs().max().item())
+
+
+def by_kernels(name):
+    fallen = arcbox_mps.calls()[1]
+    arcbox_mps.forget_calls()
+    check(f"{name}: not on the processor {fallen or ''}", not fallen)
+
+
+def test_equations():
+    """Of one block (64), of some, and with what is left over."""
+    torch.manual_seed(0)
+    for n, batch in ((1, ()), (5, (2, 3)), (64, ()), (97, (2,)), (200, ())):
+        a = torch.randn(*batch, n, n) + 2 * n ** 0.5 * torch.eye(n)
+        b = torch.randn(*batch, n, 3)
+        x, y, s = a.to("mps"), b.to("mps"), a @ a.mT
+        arcbox_mps.forget_calls()
+        check(f"solve {n}", close(torch.linalg.solve(x, y), torch.linalg.solve(a, b)))
+        check(f"solve from the right {n}", close(torch.linalg.solve(x, y.mT, left=False), torch.linalg.solve(a, b.mT, left=False)))
+        check(f"inverse {n}", close(torch.linalg.inv(x), torch.linalg.inv(a)))
+        p, l, u = torch.linalg.lu(x)
+        check(f"LU {n}", close(p @ l @ u, a))
+        check(f"logarithm of the determinant {n}", close(torch.linalg.slogdet(x)[1], torch.linalg.slogdet(a)[1]))
+        check(f"Cholesky {n}", close(torch.linalg.cholesky(s.to("mps")), torch.linalg.cholesky(s)))
+        for upper in (False, True):
+            t, given = (a.triu() if upper else a.tril()), (x.triu() if upper else x.tril())
+            check(f"triangle {n}", close(torch.linalg.solve_triangular(given, y, upper=upper), torch.linalg.solve_triangular(t, b, upper=upper)))
+        by_kernels(f"equations of {n}")
+    try:
+        torch.linalg.cholesky(torch.tensor([[1.0, 2.0], [2.0, 1.0]], device="mps"))
+        check("what has no factor is refused", False)
+    except torch.linalg.LinAlgError as e:
+        check("what has no factor is refused", "leading minor of order 2" in str(e))
+
+
+def test_spectrum():
+    """Small factors, large primes, along any dimension."""
+    torch.manual_seed(1)
+    for n in (1, 2, 13, 60, 127, 256, 1000, 2 * 1009):
+        x = torch.randn(3, n, 2)
+        y, c = x.to("mps"), torch.complex(x, x.flip(0))
+        arcbox_mps.forget_calls()
+        check(f"transform of {n}", close(torch.fft.fft(y, dim=1), torch.fft.fft(x, dim=1)))
+        check(f"and back {n}", close(torch.fft.ifft(torch.fft.fft(c.to("mps"), dim=1), dim=1), c))
+        check(f"real {n}", close(torch.fft.irfft(torch.fft.rfft(y, dim=1), n=n, dim=1), x))
+        by_kernels(f"transforms of {n}")
+    x = torch.randn(6, 10, 14)
+    check("of three dimensions", close(torch.fft.rfftn(x.to("mps"), norm="ortho"), torch.fft.rfftn(x, norm="ortho")))
+
+
+def test_complex():
+    torch.manual_seed(2)
+    a, b = torch.randn(33, 20, dtype=torch.complex64), torch.randn(20, 33, dtype=torch.complex64)
+    x, y = a.to("mps"), b.to("mps")
+    arcbox_mps.forget_calls()
+    check("conjugates", close(x.conj() * y.t(), a.conj() * b.t()) and close(x.mH.contiguous(), a.mH.contiguous()))
+    check("between other elements", close(x[:, ::3].exp().abs().sum(0), a[:, ::3].exp().abs().sum(0)))
+    check("products", close(x @ y, a @ b))
+    check("moved", close(torch.cat([x, x.roll(2, 1)])[:, torch.tensor([3, 1], device="mps")], torch.cat([a, a.roll(2, 1)])[:, [3, 1]]))
+    by_kernels("complex numbers")
+
+
+def test_grid():
+    torch.manual_seed(3)
+    picture, grid = torch.randn(2, 3, 9, 11), torch.rand(2, 5, 6, 2) * 2.6 - 1.3
+    arcbox_mps.forget_calls()
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            found = []
+            for device in ("mps", "cpu"):
+                p, g = (t.clone().to(device).requires_grad_() for t in (picture, grid))
+                y = F.grid_sample(p, g, mode=mode, padding_mode=padding, align_corners=False)
+                (y * y).sum().backward()
+                found.append((y.detach(), p.grad, g.grad))
+            check(f"{mode}, {padding}", all(close(a, b) for a, b in zip(*found)))
+    by_kernels("grids")
+
+
+def test_optimisers():
+    """Each rule, with a rate that is a number or a tensor, and a gradient that is not finite."""
+    torch.manual_seed(4)
+    adam, adamw, sgd = torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD
+    rules = ((adam, {}), (adam, {"weight_decay": 0.1, "amsgrad": True}), (adamw, {"weight_decay": 0.1}),
+             (adamw, {"maximize": True}), (sgd, {}), (sgd, {"momentum": 0.9, "nesterov": True}),
+             (sgd, {"momentum": 0.5, "dampening": 0.1, "weight_decay": 0.01}))
+    for rule, options in rules:
+        for rate in (0.01, torch.tensor(0.01)):
+            start = [torch.randn(5, 3), torch.randn(7), torch.randn(4, 6).t()]
+            ours, theirs = ([p.clone().to(d).requires_grad_() for p in start] for d in ("mps", "cpu"))
+            steps = [rule(p, lr=rate, fused=True, **options) for p in (ours, theirs)]
+            arcbox_mps.forget_calls()
+            for _ in range(4):
+                for a, b in zip(ours, theirs):
+                    b.grad = torch.empty_like(b).normal_()
+                    a.grad = b.grad.to("mps")
+                for s in steps:
+                    s.step()
+            check(f"{rule.__name__} {options}", all(close(a.detach(), b.detach(), 1e-5) for a, b in zip(ours, theirs)))
+            by_kernels(rule.__name__)
+
+
+def test_scales():
+    """A loss that is scaled: what is found, and what comes of it. (GradScaler of 2.6 asks for float64 here.)"""
+    arcbox_mps.forget_calls()
+    scale, tracker = torch.full((1,), 8.0, device="mps"), torch.zeros(1, dtype=torch.int32, device="mps")
+    for factor, expected in ((float("inf"), 4), (float("nan"), 2), (0.5, 4)):
+        found, slopes = torch.zeros(1, device="mps"), [torch.ones(5, 3, device="mps").t(), torch.full((3,), factor, device="mps").half()]
+        torch._amp_foreach_non_finite_check_and_unscale_(slopes, found, scale.reciprocal())
+        torch._amp_update_scale_(scale, tracker, found, 2.0, 0.5, 1)
+        check(f"a gradient of {factor}", (found.item() == 0) == (factor == 0.5) and scale.item() == expected and
+              slopes[0].eq(slopes[0][0, 0]).all().item())
+    found = torch.ones(1, device="mps")
+    for name in ("_fused_adam_", "_fused_adamw_"):
+        lists = [[torch.ones(3, device="mps")] for _ in range(4)]
+        getattr(torch, name)(*lists, [], [torch.ones(1, device="mps")], lr=1, beta1=0.9, beta2=0.9, weight_decay=0, eps=1e-8,
+                             amsgrad=False, maximize=False, grad_scale=None, found_inf=found)
+        check(f"{name} of what is not finite changes nothing", all(x[0].tolist() == [1, 1, 1] for x in lists))
+    by_kernels("scales")
+
+
+def main():
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            test()
+    sys.exit(len(FAILED))
+
+
+if __name__ == "__main__":
+    main()
