@@ -31,7 +31,7 @@ BY_CHANCE = ("bernoulli", "cauchy", "dropout", "empty", "exponential", "geometri
              "fractional_max_pool", "scaled_dot_product_attention_dropout", "nn.functional.multi_head_attention_forward")
 # Which of equal elements comes first is not said: their places stand for what is there. By the argument that has
 # the dimension.
-BY_TIES = {"sort": 0, "argsort": 0, "topk": 1, "median": 0, "nanmedian": 0, "kthvalue": 1}
+BY_TIES = {"sort": 0, "argsort": 0, "topk": 1, "median": 0, "nanmedian": 0, "kthvalue": 1, "mode": 0}
 SECONDS = 60  # of one operator and type
 
 

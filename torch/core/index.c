@@ -100,8 +100,8 @@ int abx_torch_run_scatter(const struct abx_torch_tensor *to, const struct abx_to
                   : 0;
 }
 
-int abx_torch_scan(const struct abx_torch_tensor *to, const struct abx_torch_tensor *from,
-        unsigned dimension, bool multiplies)
+int abx_torch_run_scan(const struct abx_torch_tensor *to, const struct abx_torch_tensor *from,
+        unsigned dimension, enum abx_torch_scan kind)
 {
     struct parameters p = {.along = to->stride[dimension],
             .line = from->size[dimension],
@@ -110,9 +110,27 @@ int abx_torch_scan(const struct abx_torch_tensor *to, const struct abx_torch_ten
     int dims = fill(&p, from, (int)dimension, to, from, NULL, grid);
     if (dims < 0)
         return dims;
-    int32_t constants[] = {
-            to->type, from->type, dims, multiplies ? ABX_TORCH_MULTIPLY : ABX_TORCH_ADD};
+    int32_t constants[] = {to->type, from->type, dims, (int32_t)kind};
     struct abx_torch_operand operands[] = {to->at, from->at};
-    return launch(abx_torch_is_float(to->type) ? "scan_float" : "scan_long", &p, constants,
-            operands, 2, grid);
+    const char *function = kind == ABX_TORCH_EXPONENTS    ? "exponents"
+                           : abx_torch_is_float(to->type) ? "scan_float"
+                                                          : "scan_long";
+    return launch(function, &p, constants, operands, 2, grid);
+}
+
+int abx_torch_scan_extremes(const struct abx_torch_tensor *to, const struct abx_torch_tensor *index,
+        const struct abx_torch_tensor *from, unsigned dimension, bool smallest)
+{
+    struct parameters p = {.along = to->stride[dimension],
+            .line = from->size[dimension],
+            .line_from = from->stride[dimension],
+            .line_index = index->stride[dimension]};
+    size_t grid[3];
+    int dims = fill(&p, from, (int)dimension, to, from, index, grid);
+    if (dims < 0)
+        return dims;
+    int32_t constants[] = {from->type, index->type, dims, smallest};
+    struct abx_torch_operand operands[] = {to->at, from->at, index->at};
+    return launch(abx_torch_is_float(from->type) ? "extremes_float" : "extremes_long", &p,
+            constants, operands, 3, grid);
 }

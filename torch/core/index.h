@@ -29,9 +29,18 @@ ABX_TORCH_API int abx_torch_run_scatter(const struct abx_torch_tensor *to,
         const struct abx_torch_tensor *from, const struct abx_torch_tensor *index,
         unsigned dimension, enum abx_torch_scatter mode, struct abx_torch_number number,
         struct abx_torch_number alpha);
-/* Sums, or products, of the elements up to each. */
-ABX_TORCH_API int abx_torch_scan(const struct abx_torch_tensor *to,
-        const struct abx_torch_tensor *from, unsigned dimension, bool multiplies);
+enum abx_torch_scan {
+    ABX_TORCH_SUMS = 1,
+    ABX_TORCH_PRODUCTS = 2,
+    ABX_TORCH_EXPONENTS = 3, /* logarithms of sums of exponentials, of floating-point numbers */
+};
+/* Of the elements up to each. */
+ABX_TORCH_API int abx_torch_run_scan(const struct abx_torch_tensor *to,
+        const struct abx_torch_tensor *from, unsigned dimension, enum abx_torch_scan kind);
+/* The largest, or smallest, up to each, and the place of the last such, int64. */
+ABX_TORCH_API int abx_torch_scan_extremes(const struct abx_torch_tensor *to,
+        const struct abx_torch_tensor *index, const struct abx_torch_tensor *from,
+        unsigned dimension, bool smallest);
 
 #ifdef __cplusplus
 }

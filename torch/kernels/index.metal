@@ -130,3 +130,54 @@ kernel void scan_long(constant parameters &p [[buffer(0)]], device uchar *to [[b
 {
     scan<long>(p, to, from, at);
 }
+
+// Logarithms of sums of exponentials: the sum is of what each is beside the largest so far.
+kernel void exponents(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *from [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    place o = place_of(p, at);
+    float most = -INFINITY, sum = 0;
+    for (long n = 0; n < p.line; n++) {
+        float v = load<float>(from + (o.from + n * p.line_from) * size_of(c_type1), c_type1);
+        if (v > most) {
+            sum = most == -INFINITY ? 1.0f : sum * exp(most - v) + 1;
+            most = v;
+        } else if (v != -INFINITY) {
+            sum += v == most ? 1.0f : exp(v - most);
+        }
+        store(to + (o.to + n * p.along) * size_of(c_type0), c_type0, isinf(most) && !isnan(sum) ? most : most + log(sum));
+    }
+}
+
+static inline bool is_nan(float v) { return isnan(v); }
+static inline bool is_nan(long) { return false; }
+
+// Along a line, the largest (or, with c_mode, the smallest) up to each element, and the place of the last such.
+template <typename A> static inline void extremes(constant parameters &p, device uchar *to, device const uchar *from,
+        device long *index, uint3 at)
+{
+    place o = place_of(p, at);
+    int width = size_of(c_type0);
+    A best = load<A>(from + o.from * width, c_type0);
+    long found = 0;
+    for (long n = 0; n < p.line; n++) {
+        A v = load<A>(from + (o.from + n * p.line_from) * width, c_type0);
+        if (is_nan(v) || (!is_nan(best) && (c_mode ? v <= best : v >= best))) {
+            best = v;
+            found = n;
+        }
+        store(to + (o.to + n * p.along) * width, c_type0, best);
+        index[o.index + n * p.line_index] = found;
+    }
+}
+
+kernel void extremes_float(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *from [[buffer(2)]], device long *index [[buffer(3)]], uint3 at [[thread_position_in_grid]])
+{
+    extremes<float>(p, to, from, index, at);
+}
+kernel void extremes_long(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *from [[buffer(2)]], device long *index [[buffer(3)]], uint3 at [[thread_position_in_grid]])
+{
+    extremes<long>(p, to, from, index, at);
+}

@@ -191,3 +191,21 @@ template <typename C> static inline C shift_right(C a, C b)
     C most = C(8 * size_of(c_common));
     return b < 0 || b >= most ? C(a < 0 ? -1 : 0) : a >> b;
 }
+
+// The greatest common divisor, and the least common multiple.
+template <typename C> static inline C divisor(C a, C b)
+{
+    a = a < 0 ? -a : a;
+    b = b < 0 ? -b : b;
+    while (b != 0) {
+        C rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+template <typename C> static inline C multiple(C a, C b)
+{
+    C g = divisor(a, b), m = g == 0 ? C(0) : a / g * b;
+    return m < 0 ? -m : m;
+}

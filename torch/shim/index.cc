@@ -5,6 +5,11 @@
 
 #include <ATen/WrapDimUtils.h>
 #include <ATen/ops/_index_put_impl_ops.h>
+#include <ATen/ops/_cummax_helper_ops.h>
+#include <ATen/ops/_cummin_helper_ops.h>
+#include <ATen/ops/_logcumsumexp_ops.h>
+#include <ATen/ops/put_ops.h>
+#include <ATen/ops/take_ops.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding_dense_backward_ops.h>
 #include <ATen/ops/index.h>
@@ -47,10 +52,10 @@ bool gather_out(const Tensor &self, int64_t dim, const Tensor &index, bool, cons
 {
     if (self.scalar_type() == at::kComplexFloat)
         return gather_out(as_words(self), dim, index, false, as_words(out));
-    if (!can_index(self, index))
-        return false;
     if (out.numel() == 0)
         return true;
+    if (!can_index(self, index))
+        return false;
     Tensor from = at_least_one(self), to = at_least_one(out), places = at_least_one(index);
     abx_torch_tensor t = tensor_of(to), f = tensor_of(from), i = tensor_of(places);
     check(abx_torch_select(&t, &f, &i, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim()))));
@@ -281,28 +286,96 @@ Tensor &index_put_impl(Tensor &self, const c10::List<std::optional<Tensor>> &ind
 
 // ---- scans
 
-static bool scan(const Tensor &self, int64_t dim, const Tensor &out, bool multiplies)
+static bool scan(const Tensor &self, int64_t dim, const Tensor &out, abx_torch_scan kind)
 {
-    if (self.scalar_type() == at::kComplexFloat && out.scalar_type() == self.scalar_type() && !multiplies && self.dim())
-        return scan(at::view_as_real(self.resolve_conj()), at::maybe_wrap_dim(dim, self.dim()), at::view_as_real(out), false);
+    if (self.scalar_type() == at::kComplexFloat && out.scalar_type() == self.scalar_type() && kind == ABX_TORCH_SUMS && self.dim())
+        return scan(at::view_as_real(self.resolve_conj()), at::maybe_wrap_dim(dim, self.dim()), at::view_as_real(out), kind);
     if (!knows(self.scalar_type()) || !knows(out.scalar_type()) || self.dim() > 8 || self.numel() >= INT_MAX)
         return false;
     if (self.numel() == 0)
         return true;
     Tensor from = at_least_one(self), to = at_least_one(out);
     abx_torch_tensor t = tensor_of(to), f = tensor_of(from);
-    check(abx_torch_scan(&t, &f, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim())), multiplies));
+    check(abx_torch_run_scan(&t, &f, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim())), kind));
     return true;
 }
 
 bool cumsum_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, const Tensor &out)
 {
-    return scan(self, dim, out, false);
+    return scan(self, dim, out, ABX_TORCH_SUMS);
 }
 
 bool cumprod_out(const Tensor &self, int64_t dim, std::optional<at::ScalarType>, const Tensor &out)
 {
-    return scan(self, dim, out, true);
+    return scan(self, dim, out, ABX_TORCH_PRODUCTS);
+}
+
+Tensor &logcumsumexp_out(const Tensor &self, int64_t dim, Tensor &out)
+{
+    at::native::resize_output(out, self.sizes());
+    if (!is_float(self) || !scan(self, dim, out, ABX_TORCH_EXPONENTS))
+        return OnProcessor<at::_ops::_logcumsumexp_out>::call(self, dim, out);
+    count_native("aten::_logcumsumexp");
+    return out;
+}
+
+Tensor logcumsumexp(const Tensor &self, int64_t dim)
+{
+    Tensor out = empty_like_sizes({0}, self.scalar_type());
+    return logcumsumexp_out(self, dim, out);
+}
+
+static bool scan_extremes(const Tensor &self, Tensor &values, Tensor &index, int64_t dim, bool smallest)
+{
+    if (!knows(self.scalar_type()) || self.dim() > 8 || self.numel() >= INT_MAX || self.scalar_type() != values.scalar_type())
+        return false;
+    Tensor from = at_least_one(self), to = at_least_one(values), places = at_least_one(index);
+    abx_torch_tensor f = tensor_of(from), t = tensor_of(to), i = tensor_of(places);
+    if (self.numel())
+        check(abx_torch_scan_extremes(&t, &i, &f, static_cast<unsigned>(at::maybe_wrap_dim(dim, from.dim())), smallest));
+    return true;
+}
+
+void cummax(const Tensor &self, Tensor &values, Tensor &index, int64_t dim)
+{
+    if (!scan_extremes(self, values, index, dim, false))
+        return OnProcessor<at::_ops::_cummax_helper>::call(self, values, index, dim);
+    count_native("aten::_cummax_helper");
+}
+
+void cummin(const Tensor &self, Tensor &values, Tensor &index, int64_t dim)
+{
+    if (!scan_extremes(self, values, index, dim, true))
+        return OnProcessor<at::_ops::_cummin_helper>::call(self, values, index, dim);
+    count_native("aten::_cummin_helper");
+}
+
+// ---- places of what lies in a row, however it lies
+
+Tensor &take_out(const Tensor &self, const Tensor &index, Tensor &out)
+{
+    if (!knows(self.scalar_type()) || index.scalar_type() != at::kLong || self.scalar_type() != out.scalar_type() || !self.numel())
+        return OnProcessor<at::_ops::take_out>::call(self, index, out);
+    count_native("aten::take");
+    return into(out, self.reshape({-1}).index_select(0, index.reshape({-1})).view(index.sizes()));
+}
+
+Tensor take(const Tensor &self, const Tensor &index)
+{
+    Tensor out = empty_like_sizes({0}, self.scalar_type());
+    return take_out(self, index, out);
+}
+
+Tensor &put_at(Tensor &self, const Tensor &index, const Tensor &source, bool accumulate)
+{
+    bool fits = knows(self.scalar_type()) && index.scalar_type() == at::kLong && source.scalar_type() == self.scalar_type() &&
+        index.numel() == source.numel() && self.is_contiguous() && self.numel();
+    if (!fits)
+        return OnProcessor<at::_ops::put_>::call(self, index, source, accumulate);
+    count_native("aten::put_");
+    Tensor to = self.view({-1}), places = index.reshape({-1}), from = source.reshape({-1});
+    scatter(to, 0, places, from, accumulate ? ABX_TORCH_ADD : ABX_TORCH_SET);
+    return self;
 }
 
 Tensor &index_select_out(const Tensor &self, int64_t dim, const Tensor &index, Tensor &out)

@@ -29,6 +29,9 @@
 #include <ATen/ops/unique_consecutive_ops.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/histc_ops.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/mode_ops.h>
+#include <ATen/ops/histogram_ops.h>
 #include <ATen/ops/median_ops.h>
 #include <ATen/ops/nanmedian_ops.h>
 #include <ATen/ops/unique_dim_consecutive_ops.h>
@@ -494,6 +497,57 @@ Tensor &histc_out(const Tensor &self, int64_t bins, const Scalar &least, const S
 {
     Tensor made = histc(self, bins, least, most);
     return into(out, made);
+}
+
+std::tuple<Tensor &, Tensor &> histogram_out(const Tensor &self, const Tensor &edges, const std::optional<Tensor> &weight,
+    bool density, Tensor &out, Tensor &out_edges)
+{
+    if (!is_float(self) || edges.dim() != 1 || edges.numel() < 2 || edges.scalar_type() != self.scalar_type())
+        return OnProcessor<at::_ops::histogram_bins_tensor_out>::call(self, edges, weight, density, out, out_edges);
+    count_native("aten::histogram");
+    int64_t bins = edges.numel() - 1;
+    Tensor x = self.reshape({-1}), line = edges.contiguous(), last = line.select(0, bins);
+    Tensor places = arcbox::searchsorted(line, x, false, true, std::nullopt, std::nullopt).sub_(1).clamp_max_(bins - 1);
+    Tensor weights = weight && weight->defined() ? weight->reshape({-1}) : at::full({}, 1, x.options()).expand(x.sizes());
+    Tensor made = counted(places, x.ge(line.select(0, 0)).logical_and_(x.le(last)), weights, bins);
+    if (density)
+        made.div_(made.sum().mul(line.narrow(0, 1, bins).sub(line.narrow(0, 0, bins))));
+    into(out, made);
+    into(out_edges, edges);
+    return {out, out_edges};
+}
+
+std::tuple<Tensor, Tensor> histogram(const Tensor &self, const Tensor &edges, const std::optional<Tensor> &weight, bool density)
+{
+    Tensor out = empty_like_sizes({0}, self.scalar_type()), out_edges = empty_like_sizes({0}, edges.scalar_type());
+    histogram_out(self, edges, weight, density, out, out_edges);
+    return {out, out_edges};
+}
+
+// ---- what is there most often: the smallest of such, and the last of its places
+
+std::tuple<Tensor, Tensor> most_frequent(const Tensor &self, int64_t dim, bool keepdim)
+{
+    if (!knows(self.scalar_type()) || !self.numel() || self.numel() >= INT_MAX)
+        return OnProcessor<at::_ops::mode>::call(self, dim, keepdim);
+    count_native("aten::mode");
+    int64_t d = at::maybe_wrap_dim(dim, self.dim());
+    Tensor x = self.dim() ? self.movedim(d, -1).contiguous() : self.unsqueeze(0);
+    auto [sorted, order] = at::sort(x, true, -1, false);
+    int64_t n = sorted.size(-1);
+    Tensor ends = empty_like_sizes(sorted.sizes(), at::kBool).fill_(true);
+    if (n > 1)
+        ends.narrow(-1, 0, n - 1).copy_(sorted.narrow(-1, 1, n - 1).ne(sorted.narrow(-1, 0, n - 1)));
+    // How many there are, at the place of the last: its distance from the end before.
+    Tensor line = at::cumsum(at::full({n}, 1, order.options()), 0), at = line.mul(ends);
+    Tensor before = at::zeros(at.sizes(), at.options());
+    if (n > 1)
+        before.narrow(-1, 1, n - 1).copy_(std::get<0>(at.cummax(-1)).narrow(-1, 0, n - 1));
+    Tensor best = at.sub(before).mul_(ends).argmax(-1, true);
+    Tensor values = sorted.gather(-1, best), index = order.gather(-1, best);
+    if (!self.dim() || !keepdim)
+        return {values.squeeze(-1), index.squeeze(-1)};
+    return {values.movedim(-1, d), index.movedim(-1, d)};
 }
 
 } // namespace arcbox
