@@ -27,7 +27,9 @@ def system():
 def main():
     build, script = pathlib.Path(sys.argv[1]), sys.argv[2]
     package = build / "guest-root/usr/lib/arcbox/python/arcbox_mps"
-    ours = system() | symbols(package / "libarcbox-torch.so", "--defined-only") | NOBODYS
+    ours = system() | NOBODYS
+    for library in (package / "libarcbox-torch.so", build / "src/metal/libarcbox.so.0"):
+        ours |= symbols(library, "--defined-only")
     failed, compared, unknown = 0, 0, []
     for layer in sorted(package.glob("torch-*-pypi*.so")):
         version = layer.name.split("-")[1]
