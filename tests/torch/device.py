@@ -84,7 +84,7 @@ def test_copies():
     check("odd places", all(torch.equal(there[1, n:n + 999].cpu(), large[1, n:n + 999]) for n in range(5)))
     turned = torch.view_as_complex(torch.randn(5, 4, 2)).t()
     there = torch.zeros(8, 5, dtype=torch.complex64, device="mps")
-    there[::2] = turned.to("mps")  # by the processor, between other elements
+    there[::2] = turned.to("mps")  # between other elements
     check("complex, with gaps", torch.equal(there[::2].cpu(), turned) and not there[1::2].cpu().any())
     y = torch.zeros(4, device="mps")
     for n in range(100):  # each copy is of its own moment

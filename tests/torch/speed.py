@@ -20,6 +20,12 @@ def R(*sizes):
     return torch.randn(*sizes)
 
 
+def adam(weights, slope, mean, square):
+    with torch.no_grad():
+        torch._fused_adamw_([weights], [slope], [mean], [square], [], [torch.ones((), device=weights.device)], lr=1e-3,
+                            beta1=0.9, beta2=0.999, weight_decay=0.01, eps=1e-8, amsgrad=False, maximize=False)
+
+
 CASES = {
     "add 1M": (lambda a, b: a + b, R(1<<20), R(1<<20)),
     "mul bcast": (lambda a, b: a * b, R(1024, 1024), R(1024)),
@@ -65,6 +71,20 @@ CASES = {
     "cross_ent": (lambda a, t: F.cross_entropy(a, t), R(512, 10000), torch.randint(0, 10000, (512,))),
     "randn": (lambda a: torch.randn(a.shape, device=a.device), R(1<<20)),
     "dropout": (lambda a: F.dropout(a, 0.1, True), R(1<<20)),
+    "fft 1024": (torch.fft.fft, R(512, 1024)),
+    "rfft2 512": (torch.fft.rfft2, R(4, 512, 512)),
+    "fft 1009": (torch.fft.fft, R(512, 1009)),
+    "mul complex": (lambda a, b: a * b, torch.complex(R(1<<19), R(1<<19)), torch.complex(R(1<<19), R(1<<19))),
+    "solve 256": (lambda a, b: torch.linalg.solve(a, b), R(256, 256) + 20 * torch.eye(256), R(256, 16)),
+    "inverse 32": (torch.linalg.inv, R(64, 32, 32) + 6 * torch.eye(32)),
+    "cholesky 512": (torch.linalg.cholesky, 600 * torch.eye(512) + 1),
+    "grid_sample": (lambda x, g: F.grid_sample(x, g, align_corners=False), R(4, 16, 64, 64), torch.rand(4, 64, 64, 2) * 2 - 1),
+    "max_pool3d": (lambda x: F.max_pool3d(x, 2), R(2, 16, 16, 32, 32)),
+    "unfold": (lambda x: F.unfold(x, 3, padding=1), R(4, 32, 56, 56)),
+    "median": (lambda a: a.median(-1), R(256, 1024)),
+    "cummax": (lambda a: a.cummax(1), R(1024, 1024)),
+    "lgamma": (torch.lgamma, torch.rand(1<<20) * 10),
+    "adam fused": (adam, R(1<<20), R(1<<20), R(1<<20), torch.rand(1<<20)),
     "tiny add": (lambda a: a + 1, R(16)),
     "fill": (lambda a: torch.zeros_like(a), R(1<<20)),
 }
@@ -77,7 +97,7 @@ def train(f):
     return step
 
 
-for name in ("conv 3x3", "linear 8x128", "layer_norm", "batch_norm", "sdpa", "embedding"):
+for name in ("grid_sample", "conv 3x3", "linear 8x128", "layer_norm", "batch_norm", "sdpa", "embedding"):
     CASES["train " + name] = (train(CASES[name][0]),) + CASES[name][1:]
 
 
