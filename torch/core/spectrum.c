@@ -52,9 +52,13 @@ static struct abx_torch_operand memory_of(struct abx_torch_block *block)
 static int run_passes(const struct abx_torch_spectrum *s, const unsigned *radices, unsigned count)
 {
     struct parameters p = {s->count, 1, s->inner, 0, 1, s->forward ? -1.0f : 1.0f};
-    struct abx_torch_block *between[2] = {NULL, NULL};
+    struct abx_torch_block *between[2] = {NULL, NULL},
+                           *roots = abx_torch_allocate((size_t)s->count * 8);
     size_t size = (size_t)s->outer * s->count * s->inner * 8;
-    int r = 0;
+    int r = -ENOMEM;
+    if (roots)
+        r = run("roots", &p, 1, 0, false, (struct abx_torch_operand[]){memory_of(roots)}, 1,
+                s->count, 1);
     for (unsigned i = 0; i < 2 && i + 1 < count; i++)
         if (!(between[i] = abx_torch_allocate(size)))
             r = -ENOMEM;
@@ -64,7 +68,7 @@ static int run_passes(const struct abx_torch_spectrum *s, const unsigned *radice
         struct abx_torch_operand to = last ? s->to : memory_of(between[i % 2]);
         p.scale = last ? (float)s->scale : 1;
         r = run("pass", &p, radices[i], i ? ABX_TORCH_COMPLEX : (int)s->source, last && s->is_real,
-                (struct abx_torch_operand[]){to, from}, 2,
+                (struct abx_torch_operand[]){to, from, memory_of(roots)}, 3,
                 (uint64_t)s->count / radices[i] * s->inner, s->outer);
         p.product *= radices[i];
         from = to;
@@ -72,6 +76,8 @@ static int run_passes(const struct abx_torch_spectrum *s, const unsigned *radice
     for (unsigned i = 0; i < 2; i++)
         if (between[i])
             abx_torch_free(between[i]);
+    if (roots)
+        abx_torch_free(roots);
     return r;
 }
 

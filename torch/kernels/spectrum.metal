@@ -44,8 +44,14 @@ static inline void write(device float *to, uint count, uint inner, ulong outer, 
     }
 }
 
-// The transform of c_radix elements.
-static inline void small(thread float2 *v, float sign)
+// The roots that all passes of a count take theirs from.
+kernel void roots(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]], uint n [[thread_position_in_grid]])
+{
+    to[n] = unit(p.sign, n, p.count);
+}
+
+// The transform of c_radix elements; `step` of the roots make one of its own.
+static inline void small(thread float2 *v, float sign, device const float2 *roots, uint step)
 {
     if (c_radix == 2) {
         float2 a = v[0];
@@ -61,7 +67,7 @@ static inline void small(thread float2 *v, float sign)
     } else if (c_radix > 1) {
         float2 r[13], w[13];
         for (int i = 0; i < c_radix; i++)
-            w[i] = unit(sign, i, c_radix);
+            w[i] = roots[i * step];
         for (int i = 0; i < c_radix; i++) {
             r[i] = v[0];
             for (int j = 1; j < c_radix; j++)
@@ -74,16 +80,17 @@ static inline void small(thread float2 *v, float sign)
 
 // A thread takes c_radix elements that lie far apart and puts them where the next pass wants them.
 kernel void pass(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
-        device const float *from [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+        device const float *from [[buffer(2)]], device const float2 *roots [[buffer(3)]], uint2 at [[thread_position_in_grid]])
 {
     uint part = p.count / uint(c_radix), i = at.x / p.inner, inner = at.x % p.inner, k = i % p.product;
+    uint step = p.count / (p.product * uint(c_radix)) * k;
     float2 v[13];
     for (int q = 0; q < c_radix; q++) {
         v[q] = read(from, p.count, p.inner, at.y, i + q * part, inner);
-        if (q && k)
-            v[q] = times(v[q], unit(p.sign, q * k, p.product * c_radix));
+        if (q)
+            v[q] = times(v[q], roots[q * step]);
     }
-    small(v, p.sign);
+    small(v, p.sign, roots, part);
     uint first = (i - k) * c_radix + k;
     for (int q = 0; q < c_radix; q++)
         write(to, p.count, p.inner, at.y, first + q * p.product, inner, v[q] * p.scale);
