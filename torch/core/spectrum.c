@@ -45,7 +45,7 @@ static unsigned factor(uint32_t count, unsigned radices[32])
 
 static struct abx_torch_operand memory_of(struct abx_torch_block *block)
 {
-    return (struct abx_torch_operand){block, block->data};
+    return (struct abx_torch_operand){block, 0};
 }
 
 /* A pass for each radix, from one piece of memory to another; the last goes to `to`. */

@@ -126,8 +126,8 @@ int air_load(struct codegen *g, const struct air_index *index, size_t bytes, uin
 /* Deletes the lists of what must be kept though nothing uses it. */
 void air_delete_roots(LLVMModuleRef module);
 
-/* ---- promises.c: that arguments do not overlap: clients do bind one buffer twice. That there are no
- * NaNs and no infinities: programs test for them, under fast math too. */
+/* ---- promises.c: that arguments do not overlap: clients do bind one buffer twice. That there are
+ * no NaNs and no infinities: programs test for them, under fast math too. */
 void air_take_back_promises(struct codegen *g);
 
 /* ---- retype.c: the module again, all pointers in the default address space */
