@@ -1,6 +1,6 @@
 // Sums over lanes of products of two arrays, of which each lane reads pieces: lanes may exchange elements only
-// where nobody can tell, and when all of them are there and their pieces lie one after the other. Small whole
-// numbers, so that every order gives the same sum; against the same computed by each thread alone.
+// where nobody can tell and pieces lie one after the other, and when all of them are there. Small whole numbers,
+// so that every order gives the same sum; against the same computed by each thread alone.
 #include <metal_stdlib>
 using namespace metal;
 
@@ -55,18 +55,18 @@ using namespace metal;
 #define PRODUCT float(px[k]) * py[k]
 #define PLAIN(name, X, Y) ROWS(name, X, Y, PRODUCT, , simd_sum(sum), all + sum)
 
-// Exchanged ...
+// Exchanged.
 PLAIN(rows, b * K, (b & 63) * K)
 PLAIN(rows_at_any_byte, b * K + 3, (b & 31) * K)
 ROWS(rows_added_to, b * K, (b & 63) * K, PRODUCT, for (int n = l; n < blocks; n += 8) sum += float(x[n]),
         simd_sum(sum), all + sum)
 ROWS(rows_behind_others, b * K, (b & 63) * K, PRODUCT, if (blocks & 32) sum += float(x[l]), simd_sum(sum), all + sum)
-// ... where pieces lie one after the other, which is looked at when the kernel runs ...
+// Never: pieces that do not lie one after the other ...
 PLAIN(rows_apart, b * (K + 1), (b & 63) * K)
 PLAIN(rows_backwards, (b + 31 - 2 * l) * K, (b & 63) * K)
 PLAIN(rows_of_pairs, (b ^ 1) * K, (b & 63) * K)
 PLAIN(rows_of_one_vector, b * K, 32)
-// ... and never: other pairs, a lane's own factor, factors that differ, some lanes' sums that change or are
+// ... other pairs, a lane's own factor, factors that differ, some lanes' sums that change or are
 // dropped, a lane's sum that is looked at, and what is no sum.
 ROWS(rows_of_other_pairs, b * K, (b & 63) * K, float(px[k]) * py[K - 1 - k], , simd_sum(sum), all + sum)
 ROWS(rows_with_lanes_factor, b * K, (b & 63) * K, PRODUCT * float(l % 5), , simd_sum(sum), all + sum)

@@ -9,9 +9,10 @@
  *     l * K + n    (K: elements that a lane has in a turn)   becomes   n/G * 32*G + l*G + n%G
  *
  * where G elements of the wider type are 16 bytes. What is proven here: sums are made of products of
- * the two arrays' like elements alone, each product once, and go into sums over the SIMD-group alone.
- * What is looked at when the kernel runs: that all lanes are there, and that pieces lie one after
- * the other; else elements stay where they are. */
+ * the two arrays' like elements alone, each product once, and go into sums over the SIMD-group alone;
+ * and pieces lie one after the other in the order of lanes. What is looked at when the kernel runs:
+ * that all lanes are there; else elements stay where they are. (Looking at the addresses then, too,
+ * with match.all, took more time than the better loads saved.) */
 #include "shader/nvptx/rows.h"
 #include "shader/shim/markers.h"
 
@@ -19,12 +20,14 @@
 #include <llvm/ADT/SetVector.h>
 #include <llvm/ADT/SmallPtrSet.h>
 #include <llvm/Analysis/LoopInfo.h>
+#include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
 #include <llvm/IR/Module.h>
+#include <llvm/Support/KnownBits.h>
 
 using namespace llvm;
 
@@ -312,6 +315,251 @@ static bool serves_products(const Rows &r, Value *v)
     return true;
 }
 
+/* ---- how values differ from lane to lane */
+
+namespace {
+
+/* Lane l's value is by[l] more than lane 0's, whose lowest `zeros` bits are 0. */
+struct Steps {
+    int64_t by[lanes] = {}; /* by[0] is 0 */
+    unsigned zeros = 0;
+    bool exact = true; /* as signed numbers; else modulo the type's power of two */
+};
+
+class Lanes {
+    const DataLayout &layout;
+    BasicBlock *loop, *entry;
+    DenseMap<PHINode *, Steps> assumed;
+    unsigned left = 1 << 16; /* values looked at */
+
+    bool of_call(CallInst *call, Steps &s);
+    bool of_phi(PHINode *phi, Steps &s);
+    bool of_address(GetElementPtrInst *gep, Steps &s);
+    bool of_operation(Instruction *in, Steps &s);
+    bool of_cast(CastInst *in, Steps &s);
+    bool are_same(Instruction *in);
+
+public:
+    Lanes(const DataLayout &layout, BasicBlock *loop, BasicBlock *entry)
+        : layout(layout), loop(loop), entry(entry)
+    {
+    }
+    bool of(Value *v, Steps &s);
+};
+
+} // namespace
+
+static bool is_constant(const Steps &s)
+{
+    return std::all_of(s.by, s.by + lanes, [](int64_t b) { return b == 0; });
+}
+
+/* Sums of few bits: no addition of these overflows. */
+static bool is_small(const Steps &s)
+{
+    return std::all_of(
+            s.by, s.by + lanes, [](int64_t b) { return b > -(1 << 24) && b < (1 << 24); });
+}
+
+bool Lanes::of_call(CallInst *call, Steps &s)
+{
+    const Function *to = call->getCalledFunction();
+    StringRef name = to ? to->getName() : "";
+    auto *which = call->arg_size() ? dyn_cast<ConstantInt>(call->getArgOperand(0)) : nullptr;
+    if (name == "__abx_builtin" && which) {
+        switch (which->getZExtValue() / 4) {
+        case ABX_BUILTIN_LANE:
+            for (unsigned l = 0; l < lanes; l++)
+                s.by[l] = l;
+            s.zeros = 63;
+            return true;
+        case ABX_BUILTIN_GROUP_IN_GRID:
+        case ABX_BUILTIN_GROUP_SIZE:
+        case ABX_BUILTIN_DISPATCH_GROUP_SIZE:
+        case ABX_BUILTIN_GROUPS:
+        case ABX_BUILTIN_GRID:
+        case ABX_BUILTIN_SIMDGROUP:
+        case ABX_BUILTIN_SIMD_WIDTH:
+        case ABX_BUILTIN_SIMDGROUPS:
+        case ABX_BUILTIN_DISPATCH_SIMDGROUPS:
+            return true;
+        default:
+            return false;
+        }
+    }
+    if (name == "__abx_buffer" || name == "__abx_threadgroup")
+        return true;
+    return isa<IntrinsicInst>(call) && !call->mayReadOrWriteMemory() && are_same(call);
+}
+
+/* Assumed to be as before the loop, and looked at once more at its end. */
+bool Lanes::of_phi(PHINode *phi, Steps &s)
+{
+    auto known = assumed.find(phi);
+    if (known != assumed.end()) {
+        s = known->second;
+        return true;
+    }
+    if (phi->getParent() != loop || phi->getBasicBlockIndex(entry) < 0 ||
+            !of(phi->getIncomingValueForBlock(entry), s))
+        return false;
+    for (;;) {
+        Steps next;
+        assumed[phi] = s;
+        if (!of(phi->getIncomingValueForBlock(loop), next))
+            return false;
+        if (!std::equal(s.by, s.by + lanes, next.by))
+            return false;
+        if (next.zeros >= s.zeros && (next.exact || !s.exact))
+            return true;
+        s.zeros = std::min(s.zeros, next.zeros);
+        s.exact = s.exact && next.exact;
+    }
+}
+
+bool Lanes::of_address(GetElementPtrInst *gep, Steps &s)
+{
+    if (!of(gep->getPointerOperand(), s))
+        return false;
+    s.zeros = 0;
+    APInt fixed(64, 0);
+    MapVector<Value *, APInt> scaled;
+    if (!gep->collectOffset(layout, 64, scaled, fixed))
+        return false;
+    for (auto &one : scaled) {
+        Steps index;
+        if (!of(one.first, index) ||
+                (!index.exact && one.first->getType()->getIntegerBitWidth() < 64))
+            return false;
+        for (unsigned l = 0; l < lanes; l++)
+            s.by[l] += index.by[l] * one.second.getSExtValue();
+    }
+    return is_small(s);
+}
+
+/* Of numbers that are not negative, few apart modulo a power of two is few apart. */
+bool Lanes::of_cast(CastInst *in, Steps &s)
+{
+    if (!of(in->getOperand(0), s))
+        return false;
+    if (is_constant(s))
+        return true;
+    if (isa<SExtInst>(in))
+        return s.exact;
+    s.exact = isa<ZExtInst>(in);
+    return isa<TruncInst>(in) || in->hasNonNeg() ||
+           computeKnownBits(in->getOperand(0), layout).isNonNegative();
+}
+
+bool Lanes::of_operation(Instruction *in, Steps &s)
+{
+    Steps other;
+    if (!of(in->getOperand(0), s) || !of(in->getOperand(1), other))
+        return false;
+    if (is_constant(s) && is_constant(other)) {
+        s = Steps();
+        s.zeros = computeKnownBits(in, layout).countMinTrailingZeros();
+        return true;
+    }
+    auto *by = dyn_cast<ConstantInt>(in->getOperand(1));
+    uint64_t n = by && by->getValue().ult(1 << 20) ? by->getZExtValue() : ~0ull;
+    auto *disjoint = dyn_cast<PossiblyDisjointInst>(in);
+    bool exact = disjoint ? disjoint->isDisjoint()
+                          : isa<OverflowingBinaryOperator>(in) && in->hasNoSignedWrap();
+    unsigned zeros = std::min(s.zeros, other.zeros);
+    exact = exact && s.exact && other.exact;
+    switch (in->getOpcode()) {
+    case Instruction::Or:
+        if (!disjoint->isDisjoint())
+            return false;
+        [[fallthrough]];
+    case Instruction::Add:
+        for (unsigned l = 0; l < lanes; l++)
+            s.by[l] += other.by[l];
+        s.zeros = zeros;
+        s.exact = exact;
+        return is_small(s);
+    case Instruction::Shl:
+        if (n > 16)
+            return false;
+        n = 1ull << n;
+        [[fallthrough]];
+    case Instruction::Mul:
+        for (unsigned l = 0; l < lanes; l++)
+            s.by[l] *= (int64_t)n;
+        s.zeros = std::min(63u, s.zeros + (unsigned)llvm::countr_zero(n));
+        s.exact = exact;
+        return by && n != ~0ull && is_small(s);
+    case Instruction::LShr:
+        if (n > s.zeros || n > 16 ||
+                !computeKnownBits(in->getOperand(0), layout).isNonNegative())
+            return false;
+        for (int64_t &b : s.by)
+            b >>= n;
+        s.zeros -= (unsigned)n;
+        s.exact = true;
+        return true;
+    case Instruction::And:
+        for (int64_t &b : s.by) {
+            if (n == ~0ull || b < 0 || b >> s.zeros) /* bits that lane 0 may have, too */
+                return false;
+            b &= (int64_t)n;
+        }
+        s.exact = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_read_together(const LoadInst *load)
+{
+    return load->hasMetadata(LLVMContext::MD_invariant_load) ||
+           load->getParent()->getTerminator()->getMetadata(NVPTX_TOGETHER);
+}
+
+bool Lanes::are_same(Instruction *in)
+{
+    for (Value *operand : in->operands()) {
+        Steps s;
+        if (isa<BasicBlock>(operand) || isa<Function>(operand))
+            continue;
+        if (!of(operand, s) || !is_constant(s))
+            return false;
+    }
+    return true;
+}
+
+bool Lanes::of(Value *v, Steps &s)
+{
+    s = Steps();
+    if (auto *c = dyn_cast<ConstantInt>(v)) {
+        s.zeros = c->isZero() ? 63 : std::min(63u, c->getValue().countr_zero());
+        return true;
+    }
+    if (isa<Constant>(v))
+        return true;
+    auto *in = dyn_cast<Instruction>(v);
+    if (!in || !left--)
+        return left = 0, false;
+    if (auto *phi = dyn_cast<PHINode>(in))
+        return of_phi(phi, s);
+    if (auto *call = dyn_cast<CallInst>(in))
+        return of_call(call, s);
+    if (auto *gep = dyn_cast<GetElementPtrInst>(in))
+        return of_address(gep, s);
+    if (isa<SExtInst>(in) || isa<ZExtInst>(in) || isa<TruncInst>(in))
+        return of_cast(cast<CastInst>(in), s);
+    if (in->isBinaryOp() && in->getType()->isIntegerTy() && of_operation(in, s))
+        return true;
+    s = Steps();
+    /* What is loaded from one place at a time is one value. */
+    auto *load = dyn_cast<LoadInst>(in);
+    return (load ? load->isSimple() && is_read_together(load) : isa<BinaryOperator>(in) || isa<CmpInst>(in) ||
+                                              isa<SelectInst>(in) || isa<CastInst>(in)) &&
+           are_same(in);
+}
+
 /* ---- the loop */
 
 /* Where v lies does not depend on what is to be exchanged. */
@@ -353,6 +601,20 @@ static bool find_rows(Rows &r)
         if (!is_free_of_loads(r, known.first.first, seen))
             return false;
     return some;
+}
+
+static bool are_neighbours(const Rows &r, BasicBlock *entry)
+{
+    Lanes of_lanes(r.layout, r.block, entry);
+    for (auto &known : r.arrays) {
+        Steps s;
+        if (!of_lanes.of(known.first.first, s))
+            return false;
+        for (unsigned l = 0; l < lanes; l++)
+            if (s.by[l] != (int64_t)l * known.second.count * known.second.bytes)
+                return false;
+    }
+    return true;
 }
 
 /* How many elements a lane reads side by side; 0: nothing is won. */
@@ -456,16 +718,8 @@ static void exchange(Rows &r, unsigned group, BasicBlock *entry)
     for (auto &known : r.arrays)
         bring_up(known.first.first, r.block, cast<Instruction>(mask));
     b.SetInsertPoint(cast<Instruction>(mask)->getNextNode());
-    Value *together = all;
-    for (auto &known : r.arrays) {
-        uint64_t piece = (uint64_t)known.second.count * known.second.bytes;
-        Value *start = b.CreateSub(b.CreatePtrToInt(known.first.first, b.getInt64Ty()),
-                b.CreateMul(lane64, b.getInt64(piece)));
-        Value *same = b.CreateIntrinsic(Intrinsic::nvvm_match_all_sync_i64p, {}, {mask, start});
-        together = b.CreateAnd(together, b.CreateExtractValue(same, 1));
-    }
     for (auto &known : r.arrays)
-        move_loads(b, r, known.first.first, known.second, group, lane64, together);
+        move_loads(b, r, known.first.first, known.second, group, lane64, all);
     auto *branch = cast<BranchInst>(r.block->getTerminator());
     b.SetInsertPoint(branch);
     Value *on = branch->getCondition();
@@ -500,7 +754,7 @@ static void visit(Loop &loop, const DataLayout &layout)
     if (!find_rows(r))
         return;
     unsigned group = group_of(r);
-    if (group)
+    if (group && are_neighbours(r, entry))
         exchange(r, group, entry);
 }
 
