@@ -1025,7 +1025,9 @@ EXPORT int cuDeviceGetName(char *ret, int bytes, int device)
 EXPORT int cuDeviceGetAttribute(int *ret, int which, int device)
 {
     ENTER(false);
-    *ret = which == ABX_CU_CAPABILITY_MAJOR ? (device == FAKE_TOO_OLD ? 7 : 9) : 0;
+    *ret = which == ABX_CU_CAPABILITY_MAJOR ? (device == FAKE_TOO_OLD ? 7 : 9)
+           : which == ABX_CU_PROCESSORS     ? 32
+                                            : 0;
     return leave(0);
 }
 

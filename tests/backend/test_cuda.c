@@ -446,15 +446,17 @@ static int test_replay(void)
 }
 
 /* Which kernels may overlap is what tells one run from another, too. Those that wait themselves
- * come early, where there is one that they wait for. */
+ * come early, where there is one that they wait for; of 8 threadgroups or 512 and more for 32
+ * processors, not of 200. */
 static int test_side_by_side_of(const char *ptx, bool waits)
 {
     static const struct {
-        unsigned dispatches, barrier_after;
+        unsigned dispatches, barrier_after, width;
         bool concurrent;
         unsigned waves, early;
-    } tests[] = {{12, 0, false, 12, 11}, {12, 0, true, 1, 0}, {12, 3, true, 5, 3},
-            {40, 0, true, 3, 0}, {40, 20, true, 5, 16}};
+    } tests[] = {{12, 0, 100, false, 12, 11}, {12, 0, 3200, false, 12, 0},
+            {12, 0, 8192, false, 12, 11}, {12, 0, 100, true, 1, 0}, {12, 3, 100, true, 5, 3},
+            {40, 0, 100, true, 3, 0}, {40, 20, 100, true, 5, 16}};
     struct world w;
     CHECK(make_world(&w) == 0);
     CUDA->pipeline->destroy(w.pipeline);
@@ -466,8 +468,10 @@ static int test_side_by_side_of(const char *ptx, bool waits)
             for (unsigned i = 0; i < tests[t].dispatches; i++) {
                 size_t at = b.bytes;
                 add_dispatches(&b, &w, 1);
+                struct abx_exec_dispatch *d = (void *)(b.data + at);
+                d->grid[0] = tests[t].width;
                 if (tests[t].concurrent)
-                    ((struct abx_exec_command *)(void *)(b.data + at))->flags = ABX_EXEC_CONCURRENT;
+                    d->head.flags = ABX_EXEC_CONCURRENT;
                 if (tests[t].barrier_after && i % tests[t].barrier_after == 0)
                     batch_add(&b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
             }

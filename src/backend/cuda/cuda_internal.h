@@ -52,6 +52,7 @@ struct abx_device {
     struct abx_device_config config;
     int number; /* CUdevice */
     bool early; /* kernels may be there before those that they wait for are over */
+    uint32_t processors;
     abx_cu_context context;
     _Atomic bool lost;
     _Atomic uint64_t pipelines; /* made so far */

@@ -141,10 +141,13 @@ static int find_device(struct abx_device *device)
 
 static int open_context(struct abx_device *device)
 {
-    int major = 0, result = find_device(device);
+    int major = 0, processors = 0, result = find_device(device);
     if (!result)
         result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, device->number);
+    if (!result)
+        result = abx_cu.device_attribute(&processors, ABX_CU_PROCESSORS, device->number);
     device->early = major >= 9 && abx_cu.graph_add_edges;
+    device->processors = processors > 0 ? (uint32_t)processors : 1;
     if (!result)
         result = abx_cu.context_create(&device->context, ABX_CU_CONTEXT_KEEP_LOCAL, device->number);
     if (result)

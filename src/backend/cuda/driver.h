@@ -52,6 +52,7 @@ enum {
     ABX_CU_PCI_DEVICE = 34,
     ABX_CU_PCI_DOMAIN = 50,
     ABX_CU_COMPUTE_MODE = 20,
+    ABX_CU_PROCESSORS = 16,
 };
 
 /* CUfunction_attribute */

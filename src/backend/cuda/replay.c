@@ -188,6 +188,17 @@ static void end_wave(struct wave *w)
     w->now_count = 0;
 }
 
+/* One that waits itself is there when the one before it ends. Not where its threadgroups would then
+ * share the few processors that have room already, while others become idle: few do not mind, and
+ * many are spread anyhow. */
+static bool comes_early(
+        const struct abx_queue *q, const struct abx_exec_dispatch *d, const uint32_t groups[3])
+{
+    uint64_t all = (uint64_t)groups[0] * groups[1] * groups[2];
+    return d->pipeline->waits &&
+           (all <= q->device->processors / 4 || all >= 16ull * q->device->processors);
+}
+
 static int add_kernel(struct abx_queue *q, const struct abx_exec_dispatch *d, uint32_t number,
         abx_cu_graph graph, abx_cu_address *inline_at, struct wave *w)
 {
@@ -203,8 +214,7 @@ static int add_kernel(struct abx_queue *q, const struct abx_exec_dispatch *d, ui
     if (!(d->head.flags & ABX_EXEC_CONCURRENT) || w->now_count == MOST_SIDE_BY_SIDE)
         end_wave(w);
     abx_cu_node *now = &w->now[w->now_count++];
-    /* One that waits itself is there when the one before it ends. */
-    bool early = w->before_count == 1 && d->pipeline->waits;
+    bool early = w->before_count == 1 && comes_early(q, d, head.groups);
     int result = abx_cu.graph_add_kernel(
             now, graph, early ? NULL : w->before, early ? 0 : w->before_count, &node);
     if (early && !result)
