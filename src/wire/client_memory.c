@@ -48,6 +48,7 @@ struct abx_chunk {
     bool adopted;
     /* Adopted, and those pages are a file's as they were before: the host maps the file, too. */
     bool lent;
+    bool on_device; /* counted there */
     struct abx_shared shared;
     uint64_t file_offset; /* lent: of shared.whole */
 };
@@ -66,8 +67,8 @@ struct abx_client_memory {
     uint64_t fresh[2];
     uint32_t *ids; /* free ids below `fresh_id` */
     uint32_t id_count, id_capacity, fresh_id;
-    uint64_t chunk_bytes; /* what the cap counts */
-    uint64_t allocated;   /* what the program asked for */
+    uint64_t chunk_bytes, device_bytes; /* what the caps count */
+    uint64_t allocated;                 /* what the program asked for */
 };
 
 int abx_client_memory_create(struct abx_client *client)
@@ -181,19 +182,34 @@ static void collect_rested(struct abx_client *client)
 
 /* ---- chunks */
 
+enum chunk_kind {
+    CHUNK_SHARED,
+    CHUNK_LENT, /* a file's: devices with memory of their own read it into that */
+    CHUNK_PRIVATE,
+};
+
+/* Where a device has memory of its own that is counted by itself. */
+static bool is_on_device(struct abx_client *client, enum chunk_kind kind)
+{
+    return kind != CHUNK_SHARED && atomic_load(&client->host->device_cap);
+}
+
 /* The cap, decided here: what this client holds, and what the host last counted for the tenant. The
  * host may still have to read that something was freed: it is given the time. */
-static int check_cap(struct abx_client *client, uint64_t bytes)
+static int check_cap(struct abx_client *client, uint64_t bytes, bool on_device)
 {
     struct abx_client_memory *m = client->memory;
-    uint64_t cap = atomic_load(&client->host->memory_cap);
+    const struct abx_host_page *host = client->host;
+    uint64_t cap = atomic_load(on_device ? &host->device_cap : &host->memory_cap);
+    uint64_t held = on_device ? m->device_bytes : m->chunk_bytes;
+    const _Atomic uint64_t *used = on_device ? &host->device_used : &host->memory_used;
     if (!cap)
         cap = client->welcome.memory_cap;
     if (!cap)
         return 0;
-    if (bytes > cap || m->chunk_bytes > cap - bytes)
+    if (bytes > cap || held > cap - bytes)
         return -ENOMEM;
-    if (atomic_load(&client->host->memory_used) <= cap - bytes)
+    if (atomic_load(used) <= cap - bytes)
         return 0;
     pthread_mutex_lock(&client->ring_lock);
     uint64_t position = client->ring_tail;
@@ -201,21 +217,15 @@ static int check_cap(struct abx_client *client, uint64_t bytes)
     atomic_fetch_add(&client->encode_trips, 1);
     abx_client_ring_doorbell(client);
     uint64_t start = abx_now_ns();
-    while (atomic_load(&client->host->memory_used) > cap - bytes &&
-            abx_now_ns() - start < 1000000000u && !abx_client_lost(client)) {
-        uint64_t head = atomic_load(&client->host->ring_head);
+    while (atomic_load(used) > cap - bytes && abx_now_ns() - start < 1000000000u &&
+            !abx_client_lost(client)) {
+        uint64_t head = atomic_load(&host->ring_head);
         if (abx_client_ring_passed(client, position))
             break;
-        abx_client_sleep(client, &client->host->ring_head, head, 1000000);
+        abx_client_sleep(client, &host->ring_head, head, 1000000);
     }
-    return atomic_load(&client->host->memory_used) <= cap - bytes ? 0 : -ENOMEM;
+    return atomic_load(used) <= cap - bytes ? 0 : -ENOMEM;
 }
-
-enum chunk_kind {
-    CHUNK_SHARED,
-    CHUNK_LENT, /* a file's: devices with memory of their own read it into that */
-    CHUNK_PRIVATE,
-};
 
 /* Address, id and place in the list; lock held. */
 static int chunk_new(
@@ -223,7 +233,8 @@ static int chunk_new(
 {
     struct abx_client_memory *m = client->memory;
     collect_rested(client);
-    int r = check_cap(client, bytes);
+    bool on_device = is_on_device(client, kind);
+    int r = check_cap(client, bytes, on_device);
     if (r < 0)
         return r;
     struct abx_chunk *chunk = calloc(1, sizeof *chunk);
@@ -241,12 +252,13 @@ static int chunk_new(
         return r;
     }
     chunk->bytes = bytes;
+    chunk->on_device = on_device;
     chunk->references = 1;
     chunk->next = m->chunks;
     if (m->chunks)
         m->chunks->previous = chunk;
     m->chunks = chunk;
-    m->chunk_bytes += bytes;
+    *(on_device ? &m->device_bytes : &m->chunk_bytes) += bytes;
     *ret = chunk;
     return 0;
 }
@@ -259,7 +271,7 @@ static void chunk_unlink(struct abx_client_memory *m, struct abx_chunk *chunk)
         chunk->previous->next = chunk->next;
     else
         m->chunks = chunk->next;
-    m->chunk_bytes -= chunk->bytes;
+    *(chunk->on_device ? &m->device_bytes : &m->chunk_bytes) -= chunk->bytes;
     chunk->next = chunk->previous = NULL;
 }
 

@@ -126,6 +126,9 @@ struct abx_host_page {
     char texts[ABX_MAX_RESULTS][ABX_RESULT_TEXT_BYTES];
     /* Counters for `arcbox gpu` and the tests, not for decisions. */
     _Alignas(4096) _Atomic uint64_t commands_executed, command_buffers, kernels, bytes_shared;
+    /* Bytes of this tenant in the device's own memory: private memory and lent files. device_cap 0:
+     * memory_used counts them. */
+    _Atomic uint64_t device_used, device_cap;
 };
 
 /* ---- socket messages. Every message starts with `type`; answers carry the request's `tag`. */

@@ -6,8 +6,10 @@
 
 void abx_control_default_limits(struct abx_control_limits *limits)
 {
-    if (!limits->memory_bytes)
+    if (!limits->memory_bytes) {
         limits->memory_bytes = abx_memory_limit() / 2;
+        limits->device_bytes = UINT64_MAX;
+    }
     if (!limits->kernel_ns)
         limits->kernel_ns = DEFAULT_KERNEL_NS;
     if (!limits->clients)

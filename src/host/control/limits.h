@@ -11,6 +11,9 @@
 /* Caps of one tenant. 0 in a request: the daemon's default. */
 struct abx_control_limits {
     uint64_t memory_bytes; /* chunks and private buffers of all its clients; default: half of RAM */
+    /* What of that lies in a device's own memory, when it is counted by itself; 0: it is not.
+     * Default: as much as the device has, where memory_bytes is the default, else 0. */
+    uint64_t device_bytes;
     /* Processor time of one thread in one kernel, which fails its command buffer when it uses
      * more; default 10 s. */
     uint64_t kernel_ns;

@@ -92,7 +92,7 @@ static void kept_free(struct abx_kept_library *kept)
         return;
     if (kept->source) {
         munmap(kept->source, kept->bytes);
-        abx_host_uncharge(kept->session, kept->bytes);
+        abx_host_uncharge(kept->session, false, kept->bytes);
     }
     abx_session_release(kept->session);
     free(kept);
@@ -103,14 +103,14 @@ static int kept_new(
         struct abx_session *session, int fd, uint64_t bytes, struct abx_kept_library **ret)
 {
     struct abx_kept_library *kept = calloc(1, sizeof *kept);
-    int r = kept ? abx_host_charge(session, bytes) : -ENOMEM;
+    int r = kept ? abx_host_charge(session, false, bytes) : -ENOMEM;
     if (r < 0) {
         free(kept);
         return r;
     }
     void *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
-        abx_host_uncharge(session, bytes);
+        abx_host_uncharge(session, false, bytes);
         free(kept);
         return -ENOMEM;
     }

@@ -14,8 +14,7 @@ static void place_buffer(
     buffer->offset = offset;
     buffer->length = length;
     if (range->poison)
-        abx_object_poison(&buffer->head, range->poison, range->bytes,
-                buffer->head.session->host->limits.memory_bytes);
+        abx_object_poison(&buffer->head, range->poison, range->bytes, abx_range_cap(range));
 }
 
 void abx_buffer_create(
@@ -76,8 +75,7 @@ void abx_icb_create(
     icb->max_buffers = r->max_buffers;
     icb->inherit = r->inherit;
     if (chunk->poison)
-        abx_object_poison(
-                &icb->head, chunk->poison, chunk->bytes, session->host->limits.memory_bytes);
+        abx_object_poison(&icb->head, chunk->poison, chunk->bytes, abx_range_cap(chunk));
 }
 
 static void destroy_icb(struct abx_object *object)

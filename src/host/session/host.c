@@ -117,36 +117,47 @@ void abx_host_info(struct abx_host *host, struct abx_device_info *ret)
     *ret = host->info;
 }
 
-/* The memory words of every client's page follow the tenant's account. */
+/* The memory words of every client's page follow the tenant's accounts. */
 static void publish_memory(struct abx_host *host)
 {
-    uint64_t used = atomic_load(&host->memory_used);
+    uint64_t used = atomic_load(&host->memory_used), device = atomic_load(&host->device_used);
     pthread_mutex_lock(&host->lock);
     for (unsigned i = 0; i < ABX_MAX_CLIENTS; i++) {
         struct abx_session *session = atomic_load(&host->sessions[i]);
-        if (session)
-            atomic_store(&session->page->memory_used, used);
+        if (!session)
+            continue;
+        atomic_store(&session->page->memory_used, used);
+        atomic_store(&session->page->device_used, device);
     }
     pthread_mutex_unlock(&host->lock);
-    atomic_store(&host->stats->memory_used, used);
+    atomic_store(&host->stats->memory_used, used + device);
 }
 
-static int charge(struct abx_session *session, uint64_t bytes, uint64_t cap)
+static int charge(
+        struct abx_session *session, _Atomic uint64_t *account, uint64_t bytes, uint64_t cap)
 {
-    struct abx_host *host = session->host;
-    uint64_t used = atomic_load(&host->memory_used);
+    uint64_t used = atomic_load(account);
     do
         if (!abx_range_ok(used, bytes, cap))
             return -ENOMEM;
-    while (!atomic_compare_exchange_weak(&host->memory_used, &used, used + bytes));
+    while (!atomic_compare_exchange_weak(account, &used, used + bytes));
     atomic_fetch_add(&session->stats->memory_used, bytes);
-    publish_memory(host);
+    publish_memory(session->host);
     return 0;
 }
 
-int abx_host_charge(struct abx_session *session, uint64_t bytes)
+uint64_t abx_host_device_cap(const struct abx_host *host)
 {
-    return charge(session, bytes, session->host->limits.memory_bytes);
+    uint64_t all = host->info.unified_memory ? 0 : host->info.recommended_working_set;
+    return host->limits.device_bytes < all ? host->limits.device_bytes : all;
+}
+
+int abx_host_charge(struct abx_session *session, bool on_device, uint64_t bytes)
+{
+    struct abx_host *host = session->host;
+    uint64_t own = on_device ? abx_host_device_cap(host) : 0;
+    return own ? charge(session, &host->device_used, bytes, own)
+               : charge(session, &host->memory_used, bytes, host->limits.memory_bytes);
 }
 
 int abx_books_charge(struct abx_session *session, uint64_t bytes)
@@ -157,7 +168,7 @@ int abx_books_charge(struct abx_session *session, uint64_t bytes)
     if (books <= charged)
         return 0;
     uint64_t step = abx_align_up(books - charged, BOOKS_STEP);
-    if (charge(session, step, cap + cap / 128) < 0) {
+    if (charge(session, &session->host->memory_used, step, cap + cap / 128) < 0) {
         atomic_fetch_sub(&session->books, bytes);
         return -ENOMEM;
     }
@@ -173,7 +184,7 @@ static void settle(struct abx_session *session, uint64_t slack)
         if (charged <= keep + slack)
             return;
     } while (!atomic_compare_exchange_weak(&session->books_charged, &charged, keep));
-    abx_host_uncharge(session, charged - keep);
+    abx_host_uncharge(session, false, charged - keep);
 }
 
 void abx_books_uncharge(struct abx_session *session, uint64_t bytes)
@@ -187,10 +198,11 @@ void abx_books_settle(struct abx_session *session)
     settle(session, 0);
 }
 
-void abx_host_uncharge(struct abx_session *session, uint64_t bytes)
+void abx_host_uncharge(struct abx_session *session, bool on_device, uint64_t bytes)
 {
     struct abx_host *host = session->host;
-    atomic_fetch_sub(&host->memory_used, bytes);
+    bool own = on_device && abx_host_device_cap(host);
+    atomic_fetch_sub(own ? &host->device_used : &host->memory_used, bytes);
     /* What outlives the client (a compile under way) may not be taken off the next one's. */
     if (atomic_load(&host->sessions[session->slot]) == session)
         atomic_fetch_sub(&session->stats->memory_used, bytes);

@@ -47,7 +47,7 @@ struct abx_host {
     struct abx_broker *broker;   /* NULL: compiles fail */
     void (*device_lost)(struct abx_host *host);
     void (*compiler_lost)(struct abx_host *host), (*end_compiler)(struct abx_host *host);
-    _Atomic uint64_t memory_used;
+    _Atomic uint64_t memory_used, device_used; /* bytes: see abx_host_charge() */
     _Atomic uint32_t mappings;
     _Atomic uint64_t last_number; /* of a session */
     pthread_mutex_t lock;         /* clients[] changes, and the memory words of their pages */
@@ -344,9 +344,12 @@ static inline void abx_session_retain(struct abx_session *session)
     atomic_fetch_add_explicit(&session->references, 1, memory_order_relaxed);
 }
 
-/* host.c: memory of the tenant. -ENOMEM over its cap. Any thread. */
-int abx_host_charge(struct abx_session *session, uint64_t bytes);
-void abx_host_uncharge(struct abx_session *session, uint64_t bytes);
+/* host.c: memory of the tenant. on_device: in the device's own memory, if it has some.
+ * -ENOMEM over its cap. Any thread. */
+int abx_host_charge(struct abx_session *session, bool on_device, uint64_t bytes);
+void abx_host_uncharge(struct abx_session *session, bool on_device, uint64_t bytes);
+/* Of the device's own memory, in bytes. 0: it has none, or it is counted with the rest. */
+uint64_t abx_host_device_cap(const struct abx_host *host);
 /* The same for what the host itself needs for the client: objects, lists, requests. These may go
  * past the cap by a hundredth, so that a program whose memory is full can still release some. */
 int abx_books_charge(struct abx_session *session, uint64_t bytes);
@@ -400,6 +403,8 @@ void abx_space_close(struct abx_session *session);
 int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
         const struct abx_parcel *parcel, struct abx_range **ret);
 void abx_range_release(struct abx_range *range); /* any thread */
+/* Of the account that the range is in, bytes. */
+uint64_t abx_range_cap(const struct abx_range *range);
 /* A read of `address` faulted: when it is in the window, zeros are read there from now on.
  * Async-signal-safe. */
 bool abx_space_read_zeros(struct abx_session *session, const void *address);

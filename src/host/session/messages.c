@@ -64,10 +64,11 @@ static void send_welcome(struct abx_session *session)
     memcpy(w.device_name, info->name, sizeof w.device_name);
     memcpy(w.backend, info->backend, sizeof w.backend);
     memcpy(w.tenant, host->tenant, sizeof w.tenant);
-    if (!w.recommended_working_set || w.recommended_working_set > w.memory_cap)
-        w.recommended_working_set = w.memory_cap;
-    if (!w.max_buffer_length || w.max_buffer_length > w.memory_cap)
-        w.max_buffer_length = w.memory_cap;
+    uint64_t own = abx_host_device_cap(host), cap = own ? own : w.memory_cap;
+    if (!w.recommended_working_set || w.recommended_working_set > cap)
+        w.recommended_working_set = cap;
+    if (!w.max_buffer_length || w.max_buffer_length > cap)
+        w.max_buffer_length = cap;
     if (session->transport->ops->send(session->transport, &w, sizeof w, -1) < 0)
         atomic_store(&session->dead, true);
     atomic_fetch_add(&session->stats->round_trips, 1);

@@ -300,7 +300,7 @@ static bool imports_done(struct abx_host_submission *s)
         int state = atomic_load_explicit(&buffer->range->state, memory_order_acquire);
         if (state == ABX_RANGE_FAILED) {
             abx_submission_fail(s, ABX_EXEC_OUT_OF_MEMORY, ABX_REASON_MEMORY, buffer->range->bytes,
-                    buffer->head.session->host->limits.memory_bytes);
+                    abx_range_cap(buffer->range));
             return true;
         }
         if (state != ABX_RANGE_READY)

@@ -77,6 +77,8 @@ void abx_session_publish(struct abx_session *session)
     struct abx_host *host = session->host;
     atomic_store(&session->page->memory_cap, host->limits.memory_bytes);
     atomic_store(&session->page->memory_used, atomic_load(&host->memory_used));
+    atomic_store(&session->page->device_cap, abx_host_device_cap(host));
+    atomic_store(&session->page->device_used, atomic_load(&host->device_used));
 }
 
 int abx_session_create(struct abx_host *host, struct abx_host_transport *transport, unsigned slot,

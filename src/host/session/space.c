@@ -220,13 +220,26 @@ static int create_private(struct abx_range *range)
     return r;
 }
 
+/* Private memory and files: where a device has memory of its own they lie there. */
+static bool is_on_device(const struct abx_range *range)
+{
+    return range->is_private || range->is_file;
+}
+
+uint64_t abx_range_cap(const struct abx_range *range)
+{
+    const struct abx_host *host = range->session->host;
+    uint64_t own = is_on_device(range) ? abx_host_device_cap(host) : 0;
+    return own ? own : host->limits.memory_bytes;
+}
+
 static void give_back(struct abx_range *range)
 {
     struct abx_session *session = range->session;
     session->host->backend->memory->destroy(range->memory);
     if (!range->is_private)
         vacate(range);
-    abx_host_uncharge(session, range->bytes);
+    abx_host_uncharge(session, is_on_device(range), range->bytes);
 }
 
 int abx_space_open(struct abx_session *session)
@@ -286,12 +299,12 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
         free(range);
         return r;
     }
-    if (abx_host_charge(session, range->bytes) < 0)
+    if (abx_host_charge(session, is_on_device(range), range->bytes) < 0)
         range->poison = ABX_REASON_MEMORY;
     else if ((range->is_private ? create_private(range) : import(range, parcel)) < 0) {
         range->poison = ABX_REASON_MEMORY;
         range->memory = NULL;
-        abx_host_uncharge(session, range->bytes);
+        abx_host_uncharge(session, is_on_device(range), range->bytes);
     }
     *ret = range;
     return 0;

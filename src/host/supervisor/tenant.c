@@ -71,8 +71,10 @@ static void close_socket(struct tenant *t)
 static void fill_limits(struct supervisor *s, struct abx_control_limits *limits)
 {
     const struct abx_control_limits *d = &s->limits;
-    if (!limits->memory_bytes)
+    if (!limits->memory_bytes) {
         limits->memory_bytes = d->memory_bytes;
+        limits->device_bytes = d->device_bytes;
+    }
     if (!limits->kernel_ns)
         limits->kernel_ns = d->kernel_ns;
     if (!limits->clients)
