@@ -81,7 +81,7 @@ ggml() {
         n=$((n + 1))
         printf '%s\0%s\0%s\0' "$results/ggml/$n.log" "$operators" "$parameters"
     done <"$root/tests/ggml/sample.txt" |
-        ARCBOX_TIME_LIMIT_MS=120000 xargs -0 -P 8 -n 3 sh -c '"$0" run --gpus device=cuda --mount "$1:$1" -w "$1" host \
+        ARCBOX_TIME_LIMIT_MS=120000 xargs -0 -P 8 -n 3 sh -c '"$0" run --gpus device=cuda --mount "${1%/bin}:${1%/bin}" -w "$1" host \
             timeout 300 ./test-backend-ops test -b MTL0 -o "$3" ${4:+-p "$4"} >"$2" 2>&1 || echo "ended with $?" >>"$2"' \
             "$arcbox" "$tests"
     sed -i 's/\x1b\[[0-9;]*m//g' "$results"/ggml/*.log
@@ -101,7 +101,7 @@ llama() {
         "$python" "$root/tests/llama/make_model.py" "$source" 1b "$model/1b-f16.gguf" >"$results/llama.log" 2>&1 ||
         { row llama "no model: $(tail -n 1 "$results/llama.log")"; failed=$((failed + 1)); return; }
     [ -n "${LLAMA_FLAGS:-}" ] || LLAMA_FLAGS=$'-t 1\n-t 1 -fa 1\n-t 1 -lm none\n'
-    [ ! -x "$here/llama-quantize" ] || [ -e "$model/1b-q4_0.gguf" ] || "$arcbox" run --mount "$here:$here" --mount "$model:$model" -w "$model" host \
+    [ ! -x "$here/llama-quantize" ] || [ -e "$model/1b-q4_0.gguf" ] || "$arcbox" run --gpus device=cpu --mount "$here:$here" --mount "$model:$model" -w "$model" host \
         "$here/llama-quantize" --pure ./1b-f16.gguf ./1b-q4_0.gguf q4_0 >>"$results/llama.log" 2>&1
     while IFS= read -r flags; do
         for file in "$model"/*.gguf; do
@@ -121,13 +121,10 @@ torch() {
 }
 
 # Both of the GPU's devices have to be seen: in no container.
-beside() {
-    "$root/tests/metal/with_worker.sh" "$arcboxd" cuda env PYTHONDONTWRITEBYTECODE=1 \
-        LD_LIBRARY_PATH="$(echo "$build"/guest-root/usr/lib/*-linux-gnu)" \
-        PYTHONPATH="$build/guest-root/usr/lib/arcbox/python" "$python" "$@"
-}
 speed() {
-    check 'torch mps beside cuda' 300 beside "$root/tests/torch/beside.py"
+    check 'torch mps beside cuda' 300 "$root/tests/metal/with_worker.sh" "$arcboxd" cuda env PYTHONDONTWRITEBYTECODE=1 \
+        LD_LIBRARY_PATH="$(echo "$build"/guest-root/usr/lib/*-linux-gnu)" \
+        PYTHONPATH="$build/guest-root/usr/lib/arcbox/python" "$venv/bin/python" "$root/tests/torch/beside.py"
     sed -n 's/^\(.*\): mps/  \1\tmps/p' "$results/torch_mps_beside_cuda.log" | while IFS=$'\t' read -r name rest; do row "$name" "$rest"; done
 }
 
@@ -136,8 +133,8 @@ bench() {
     "$python" - "$results/arcbox_bench.log" <<'end' 2>/dev/null | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
 import json, sys
 text = open(sys.argv[1]).read()
-for r in json.loads(text[text.index("{"):text.rindex("}") + 1])["results"]:
-    print(r["name"], "%.6g %s" % (r["value"], r["unit"]) + (", %s %.6g: %.3f" % (r["baseline_is"], r["baseline"], r["ratio"]) if r.get("baseline") else ""), sep="\t")
+for name, r in json.loads(text[text.index("{"):text.rindex("}") + 1]).items():
+    print(name, f"{r['value']:.6g} {r['unit']}" + (f", beside {r['baseline']:.6g}: {r['ratio']:.3f}" if r["baseline"] else ""), sep="\t")
 end
 }
 

@@ -81,7 +81,7 @@ add "$stored" "$build"/src/host/{arcboxd,arcbox-compiler,arcbox-clang.so} "$buil
 for path in "$build/src/cli/arcbox-kernel-check" "$build/src/host/libarcbox-inproc.so" "$build/guest-root" \
     "$build"/src/bench/arcbox-*[a-z] "$build"/src/metal/lib*.so* "$build"/src/shader/{shim.pch,vfs.yaml,preprocess.yaml,shim,include} \
     "$build"/tests/metal/metal_* "$build/tests/metal/kernels.metallib" "$build"/torch/*.so \
-    "$build"/ggml-*/build/bin/test-backend-ops "$build"/ggml-*/build/bin/*.so* "$build"/ggml-*/build/ggml/src/*.so* \
+    "$build"/ggml-*/build/bin/test-backend-ops "$build"/ggml-*/build/ggml/src/{,ggml-*/}*.so* \
     "$build"/llama-*/program/bin/llama-{bench,quantize,completion} "$build"/llama-*/program/bin/*.so* \
     "$build"/llama-*/llama_cpp_python-*/vendor/llama.cpp/{gguf-py,models/ggml-vocab-llama-bpe.gguf}; do
     case $path in *.p | *.a) continue ;; esac
