@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* What nvptx_rows() has to be told of the flow (flow.c): terminators and sums over a SIMD-group that
- * all lanes which have not ended run together have metadata of this kind. */
+/* What nvptx_rows() has to be told of the flow (flow.c): terminators and sums over a SIMD-group
+ * that all lanes which have not ended run together have metadata of this kind. */
 #define NVPTX_TOGETHER "abx.together"
 
 /* Where each lane multiplies a piece of one array with the like piece of another, lane after lane
