@@ -9,7 +9,7 @@ import warnings
 import torch
 
 import arcbox_mps
-from checking import FAILED, check
+from checking import check, run
 
 
 def refuses(what, words, function):
@@ -206,12 +206,5 @@ def test_fork():
     check("its parent goes on", x.item() == 3)
 
 
-def main():
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-    sys.exit(len(FAILED))
-
-
 if __name__ == "__main__":
-    main()
+    run(globals())

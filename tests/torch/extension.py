@@ -1,9 +1,8 @@
 """Operators of a user's in Objective-C++ (extension.mm), beside torch's own."""
-import sys
 
 import torch
 
-from checking import FAILED, check
+from checking import check, run
 
 torch.ops.load_library("/extension.so")
 ops = torch.ops.arcbox_extension
@@ -64,12 +63,5 @@ def test_storage():
     check("data pointers of views", x[7:].data_ptr() - x.data_ptr() == 28)
 
 
-def main():
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-    sys.exit(len(FAILED))
-
-
 if __name__ == "__main__":
-    main()
+    run(globals())

@@ -1,12 +1,11 @@
 """Linear systems, Fourier transforms, complex numbers, grids and fused optimisers: sizes beyond a block and a pass,
 which torch's own samples do not have, by kernels alone."""
-import sys
 
 import torch
 from torch.nn import functional as F
 
 import arcbox_mps
-from checking import FAILED, check
+from checking import check, run
 
 
 def close(ours, theirs, tolerance=2e-4):
@@ -131,12 +130,5 @@ def test_scales():
     by_kernels("scales")
 
 
-def main():
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-    sys.exit(len(FAILED))
-
-
 if __name__ == "__main__":
-    main()
+    run(globals())

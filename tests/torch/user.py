@@ -1,12 +1,11 @@
 """What torch.mps has beside operators: kernels that a user writes, events, streams, the profiler."""
 import os
 import shutil
-import sys
 
 import torch
 
 import arcbox_mps
-from checking import FAILED, check
+from checking import check, run
 
 
 def raises(what, kind, function):
@@ -185,12 +184,5 @@ def test_compiled():
                                   for p, q in zip(network.parameters(), plain)))
 
 
-def main():
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-    sys.exit(len(FAILED))
-
-
 if __name__ == "__main__":
-    main()
+    run(globals())

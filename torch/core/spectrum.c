@@ -29,7 +29,7 @@ static int run(const char *function, const struct parameters *p, unsigned radix,
     return abx_torch_run(&l);
 }
 
-/* The radices of the count, the first 0 when one would be too large. */
+/* How many radices the count has; 0 when one would be too large. */
 static unsigned factor(uint32_t count, unsigned radices[32])
 {
     unsigned n = 0;

@@ -2,7 +2,6 @@
 // derivative is wanted it is three launches: scores, what they become, and the values' sums; else its parts.
 #include "shim.h"
 #include "layers.h"
-#include "matrix.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_scaled_dot_product_attention_math.h>

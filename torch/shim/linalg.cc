@@ -42,9 +42,6 @@ static Tensor copied(const Tensor &a)
     return made.copy_(a).view({count_of(a), a.size(-2), a.size(-1)});
 }
 
-// matrix.cc
-abx_torch_matrix matrix_of(const Tensor &t);
-
 // b becomes the inverse of the triangle times b.
 static void solve_in_place(const Tensor &a, const Tensor &b, bool upper, bool unit)
 {
@@ -116,6 +113,20 @@ static bool keeps_turned(const Tensor &a)
     return a.is_contiguous();
 }
 
+// As torch keeps them: pivots and `info` have the sizes of its batches.
+static void keep(const Factors &f, const Tensor &lu, const Tensor &pivots)
+{
+    lu.copy_(f.lu.view(lu.sizes()));
+    pivots.copy_(f.pivots.view(pivots.sizes()));
+}
+
+static void keep(const Factors &f, const Tensor &info, bool check_errors, const char *name, bool is_one)
+{
+    info.copy_(f.info.view(info.sizes()));
+    if (check_errors)
+        at::_linalg_check_errors(info, name, is_one);
+}
+
 static Factors factored_as_kept(const Tensor &a)
 {
     return factored(keeps_turned(a) ? a.transpose(-2, -1) : a);
@@ -152,11 +163,8 @@ bool lu_factor_out(const Tensor &a, bool pivot, bool check_errors, const Tensor 
     if (!can_solve(a) || !pivot)
         return false;
     Factors f = factored(a);
-    lu.copy_(f.lu.view(a.sizes()));
-    pivots.copy_(f.pivots.view(pivots.sizes()));
-    info.copy_(f.info.view(info.sizes()));
-    if (check_errors)
-        at::_linalg_check_errors(info, "torch.linalg.lu_factor_ex", a.dim() == 2);
+    keep(f, lu, pivots);
+    keep(f, info, check_errors, "torch.linalg.lu_factor_ex", a.dim() == 2);
     return true;
 }
 
@@ -175,9 +183,7 @@ bool inverse_out(const Tensor &a, bool check_errors, const Tensor &inverse, cons
     Tensor b = identity(f.lu, a.size(-1));
     solve_factored(f.lu, f.pivots, b, false);
     inverse.copy_(b.view(a.sizes()));
-    info.copy_(f.info.view(info.sizes()));
-    if (check_errors)
-        at::_linalg_check_errors(info, "linalg.inv_ex", a.dim() == 2);
+    keep(f, info, check_errors, "linalg.inv_ex", a.dim() == 2);
     return true;
 }
 
@@ -222,11 +228,8 @@ bool solve_out(const Tensor &a, const Tensor &b, bool left, bool check_errors, c
     Tensor places = spread_over(f.pivots.view(sizes), batch, 1).contiguous().view({factors.size(0), a.size(-1)});
     solve_factored(factors, places, left || vector ? x : x.transpose(1, 2), (left || vector) == keeps_turned(a));
     result.copy_(x.view(result.sizes()));
-    lu.copy_(f.lu.view(a.sizes()));
-    pivots.copy_(f.pivots.view(pivots.sizes()));
-    info.copy_(f.info.view(info.sizes()));
-    if (check_errors)
-        at::_linalg_check_errors(info, "torch.linalg.solve_ex", a.dim() == 2);
+    keep(f, lu, pivots);
+    keep(f, info, check_errors, "torch.linalg.solve_ex", a.dim() == 2);
     return true;
 }
 
@@ -245,8 +248,7 @@ bool det_out(const Tensor &a, const Tensor &result, const Tensor &lu, const Tens
     Factors f = factored_as_kept(a);
     Tensor product = f.lu.diagonal(0, 1, 2).prod(-1).mul_(sign_of(f.pivots));
     result.copy_(product.view(result.sizes()));
-    lu.copy_(f.lu.view(a.sizes()));
-    pivots.copy_(f.pivots.view(pivots.sizes()));
+    keep(f, lu, pivots);
     return true;
 }
 
@@ -258,8 +260,7 @@ bool slogdet_out(const Tensor &a, const Tensor &sign, const Tensor &logarithm, c
     Tensor diagonal = f.lu.diagonal(0, 1, 2);
     sign.copy_(diagonal.sgn().prod(-1).mul_(sign_of(f.pivots)).view(sign.sizes()));
     logarithm.copy_(diagonal.abs().log_().sum(-1).view(logarithm.sizes()));
-    lu.copy_(f.lu.view(a.sizes()));
-    pivots.copy_(f.pivots.view(pivots.sizes()));
+    keep(f, lu, pivots);
     return true;
 }
 

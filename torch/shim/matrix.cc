@@ -1,6 +1,5 @@
 // torch: products of matrices and what is made of them.
 #include "shim.h"
-#include "matrix.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear_backward_ops.h>
@@ -16,7 +15,6 @@ namespace arcbox {
 using at::Scalar;
 using at::Tensor;
 
-// The last two dimensions are the matrix, one before them the batch.
 abx_torch_matrix matrix_of(const Tensor &t)
 {
     int64_t n = t.dim();

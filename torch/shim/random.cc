@@ -175,8 +175,7 @@ Tensor &bernoulli_out(const Tensor &self, MaybeGenerator generator, Tensor &out)
     if (!knows(self.scalar_type()) || !knows(out.scalar_type()))
         return OnProcessor<at::_ops::bernoulli_out>::call(self, generator, out);
     count_native("aten::bernoulli");
-    at::native::resize_output(out, self.sizes());
-    return out.copy_(uniform_like(self, generator).lt(self));
+    return into(out, uniform_like(self, generator).lt(self));
 }
 
 Tensor &bernoulli_by(Tensor &self, const Tensor &chances, MaybeGenerator generator)

@@ -142,6 +142,17 @@ static bool can_unfold(const Tensor &self, IntArrayRef kernel, IntArrayRef dilat
         stride[0] && stride[1] && dilation[0] && dilation[1];
 }
 
+static Tensor over_windows(int (*run)(const abx_torch_windows *), abx_torch_windows &w, const Tensor &self, IntArrayRef sizes,
+    bool has_images)
+{
+    Tensor from = self.contiguous(), out = empty_like_sizes(sizes, self.scalar_type());
+    w.to = operand_of(out);
+    w.from = operand_of(from);
+    if (out.numel())
+        check(run(&w));
+    return has_images ? out : out.squeeze(0);
+}
+
 Tensor im2col(const Tensor &self, IntArrayRef kernel, IntArrayRef dilation, IntArrayRef padding, IntArrayRef stride)
 {
     bool fits = can_unfold(self, kernel, dilation, padding, stride) && (self.dim() == 3 || self.dim() == 4);
@@ -153,12 +164,7 @@ Tensor im2col(const Tensor &self, IntArrayRef kernel, IntArrayRef dilation, IntA
     if (!fits || w.out_height < 1 || w.out_width < 1 || rows * places * w.images >= INT_MAX)
         return OnProcessor<at::_ops::im2col>::call(self, kernel, dilation, padding, stride);
     count_native("aten::im2col");
-    Tensor from = self.contiguous(), out = empty_like_sizes({w.images, rows, places}, self.scalar_type());
-    w.to = operand_of(out);
-    w.from = operand_of(from);
-    if (out.numel())
-        check(abx_torch_unfold(&w));
-    return self.dim() == 4 ? out : out.squeeze(0);
+    return over_windows(abx_torch_unfold, w, self, {w.images, rows, places}, self.dim() == 4);
 }
 
 Tensor &im2col_out(const Tensor &self, IntArrayRef kernel, IntArrayRef dilation, IntArrayRef padding, IntArrayRef stride,
@@ -180,12 +186,7 @@ Tensor col2im(const Tensor &self, IntArrayRef size, IntArrayRef kernel, IntArray
         self.numel() >= INT_MAX || size[0] * size[1] * w.channels * w.images >= INT_MAX)
         return OnProcessor<at::_ops::col2im>::call(self, size, kernel, dilation, padding, stride);
     count_native("aten::col2im");
-    Tensor from = self.contiguous(), out = empty_like_sizes({w.images, w.channels, size[0], size[1]}, self.scalar_type());
-    w.to = operand_of(out);
-    w.from = operand_of(from);
-    if (out.numel())
-        check(abx_torch_fold(&w));
-    return self.dim() == 3 ? out : out.squeeze(0);
+    return over_windows(abx_torch_fold, w, self, {w.images, w.channels, size[0], size[1]}, self.dim() == 3);
 }
 
 Tensor &col2im_out(const Tensor &self, IntArrayRef size, IntArrayRef kernel, IntArrayRef dilation, IntArrayRef padding,

@@ -12,6 +12,7 @@
 
 #include "core.h"
 #include "elementwise.h"
+#include "matrix.h"
 #include "tensor.h"
 
 namespace arcbox {
@@ -29,6 +30,8 @@ bool knows_complex(at::ScalarType type);
 inline bool is_float(const at::TensorBase &tensor) { return abx_torch_is_float(static_cast<int>(tensor.scalar_type())); }
 // With at most ABX_TORCH_DIMS dimensions; without memory where it is not defined.
 abx_torch_tensor tensor_of(const at::Tensor &tensor);
+// The last two dimensions are the matrix, one before them the batch.
+abx_torch_matrix matrix_of(const at::Tensor &tensor);
 // A tensor of the processor on the same memory, once launched work has written it.
 at::Tensor on_processor(const at::Tensor &tensor);
 at::Tensor bytes_on_processor(const at::Tensor &bytes);
@@ -65,11 +68,11 @@ bool can_iterate(const at::TensorIteratorBase &iter);
 bool can_iterate_complex(const at::TensorIteratorBase &iter);
 bool can_iterate_floating(const at::TensorIteratorBase &iter);
 bool can_iterate_integer(const at::TensorIteratorBase &iter);
-// A result of type bool; of each element alone, whatever the types.
 // Complex numbers with a real result; others as unary_op().
 at::TensorIterator real_iterator(at::Tensor &out, const at::Tensor &self);
 // Of two real inputs, with a complex result.
 at::TensorIterator complex_iterator(at::Tensor &out, const at::Tensor &a, const at::Tensor &b);
+// A result of type bool; of each element alone, whatever the types.
 at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, bool out_is_new);
 // In the type that torch computes in; where it says none, in that of the only input, or of the result.
 void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers = {},

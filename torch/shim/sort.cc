@@ -369,10 +369,8 @@ static void find_median(const Tensor &self, int64_t dim, bool keepdim, bool igno
         v = v.squeeze(-1), i = i.squeeze(-1);
     else
         v = v.movedim(-1, dim), i = i.movedim(-1, dim);
-    at::native::resize_output(values, v.sizes());
-    at::native::resize_output(index, i.sizes());
-    values.copy_(v);
-    index.copy_(i);
+    into(values, v);
+    into(index, i);
 }
 
 static bool can_find_median(const Tensor &self)
@@ -432,10 +430,8 @@ std::tuple<Tensor &, Tensor &> kthvalue_out(const Tensor &self, int64_t k, int64
     Tensor v = self.dim() ? sorted.narrow(d, k - 1, 1) : sorted, i = self.dim() ? order.narrow(d, k - 1, 1) : order;
     if (self.dim() && !keepdim)
         v = v.squeeze(d), i = i.squeeze(d);
-    at::native::resize_output(values, v.sizes());
-    at::native::resize_output(index, i.sizes());
-    values.copy_(v);
-    index.copy_(i);
+    into(values, v);
+    into(index, i);
     return {values, index};
 }
 
