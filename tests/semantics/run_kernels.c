@@ -1,5 +1,6 @@
 /* tests/semantics: runs Metal programs that check themselves (programs.h), the way a client's
- * program is run: front end, code generator, cpu backend; once under each math mode.
+ * program is run: front end, code generator, cpu backend; once under each math mode, or that which
+ * ARCBOX_TEST_MATH names.
  *
  *   run_kernels FILE.metal...
  *
@@ -43,7 +44,10 @@ static int run_file(const struct abx_shader_tools *tools, const char *path)
     void *source;
     size_t bytes;
     CHECK(abx_read_file(path, ABX_SHADER_MAX_SOURCE_BYTES, &source, &bytes) == 0);
+    const char *only = getenv("ARCBOX_TEST_MATH");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tried); i++) {
+        if (only && strcmp(only, modes[tried[i]]) != 0)
+            continue;
         struct abx_shader_options options = {.math_mode = tried[i]};
         struct abx_shader_result result = {0};
         int rc = abx_shader_compile(tools, source, bytes, &options, "", &result);
