@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE 512
+#define SIZE 2048
 #define MV_COLUMNS 4096
 
 /* ggml_metal_kargs_mul_mm and _mul_mv of ggml, 2026. */
@@ -85,7 +85,7 @@ static double measure_blas(struct cpu_bench *b, const float *x, const float *y, 
     return cpu_measure_call(b, call_sgemm, &s, 1);
 }
 
-/* Half precision in the tiles: 512 products of numbers below 1/2, each off by 2^-11 of itself. */
+/* Half precision in the tiles: 2,048 products of numbers below 1/2, each off by 2^-11 of itself. */
 static bool close_to(const char *figure, const float *x, const float *y, const float *r)
 {
     for (int i = 0; i < 64; i++) {

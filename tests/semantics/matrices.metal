@@ -219,3 +219,47 @@ kernel void of_a_simdgroup_loaded_before(ARGUMENTS(float))
         simdgroup_barrier(mem_flags::mem_threadgroup);
     }
 }
+// Sums go on over barriers and from loop to loop; the last turn of the first is cut short.
+kernel void of_sums_in_a_loop(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 256];
+    WHOLE_SIMDGROUPS
+    threadgroup float *a = shared + sg * 256, *b = a + 128;
+    simdgroup_float8x8 sum[2][2], left[2], right[2];
+    for (int n = 0; n < 4; n++)
+        sum[n / 2][n % 2] = make_filled_simdgroup_matrix<float, 8, 8>(float(n));
+    for (uint turn = 1; turn < 9; turn++) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint k = lane; k < 128; k += 32)
+            a[k] = small<float>(data, i - lane + k) + turn, b[k] = small<float>(data, i - lane + 128 + k);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int n = 0; n < 2; n++)
+            simdgroup_load(left[n], a + 64 * n), simdgroup_load(right[n], b + 64 * n);
+        if (turn == 4)
+            continue;
+        if (turn == 7)
+            break;
+        for (int n = 0; n < 4; n++)
+            simdgroup_multiply_accumulate(sum[n / 2][n % 2], left[n / 2], right[n % 2], sum[n / 2][n % 2]);
+    }
+    for (uint turn = 0; turn < 2; turn++) { // of what the last turn left
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int n = 0; n < 4; n++)
+            simdgroup_multiply_accumulate(sum[n / 2][n % 2], left[n / 2], right[n % 2], sum[n / 2][n % 2]);
+    }
+    for (int n = 0; n < 4; n++) {
+        threadgroup float *out = a;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        simdgroup_store(sum[n / 2][n % 2], out);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        for (uint k = lane; k < 64; k += 32) {
+            float expected = float(n);
+            for (uint m = 0; m < 8; m++) {
+                float x = small<float>(data, i - lane + 64 * (n / 2) + k / 8 * 8 + m);
+                float y = small<float>(data, i - lane + 128 + 64 * (n % 2) + m * 8 + k % 8);
+                expected += (7 * x + 1 + 2 + 3 + 5 + 6 + 7 + 7) * y;
+            }
+            CHECK(out[k] == expected);
+        }
+    }
+}

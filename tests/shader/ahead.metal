@@ -37,3 +37,24 @@ kernel void same(constant shape &a [[buffer(0)]], device const char *weights [[b
     if (simd_sum(total) == 1)
         out[0] = 0;
 }
+
+// A piece of each of many rows a turn, and the pieces beside them in the next.
+kernel void tiles(constant shape &a [[buffer(0)]], device const float *x [[buffer(1)]],
+        device float *out [[buffer(2)]], threadgroup float *tile [[threadgroup(0)]],
+        uint place [[thread_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]])
+{
+    float total = 0;
+    device const float4 *row =
+            (device const float4 *)(x + (place / 4) * a.columns + 8 * (place % 4));
+    for (int k = 0; k < a.columns; k += 32) {
+        float4 p = row[0], q = row[1];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int i = 0; i < 4; i++)
+            tile[8 * place + i] = p[i], tile[8 * place + 4 + i] = q[i];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int i = 0; i < 32; i++)
+            total += tile[(33 * lane + i) % 1024];
+        row += 8;
+    }
+    out[place] = simd_sum(total);
+}

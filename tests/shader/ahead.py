@@ -34,5 +34,10 @@ check("rows are fetched early", len(fetched) >= 16)
 # One place, from a computed distance, and the others a constant further.
 check("at a distance that is computed", len(re.findall(r"getelementptr i8, ptr %\w+, i64 %ahead", rows)) <= 2
       and re.search(r"%ahead\d* = shl i64", rows) is not None)
+# The pieces lie in rows, of which nothing is known; the next ones 128 bytes on.
+tiles = code("tiles")
+fetched = re.findall(r"call void @llvm\.prefetch\.p0\(ptr (?:nonnull )?(%\w+)", tiles)
+further = [v for v in fetched if re.search(rf"{v} = getelementptr i8, ptr %\w+, i64 128$", tiles, re.M)]
+check("what a loop's next turn reads is fetched early", len(further) >= 32)
 check("what all threadgroups read is not", "call void @llvm.prefetch" not in code("same"))
 sys.exit(failed != 0)

@@ -45,6 +45,33 @@ kernel void multiplies_tiles(device float *out [[buffer(0)]], threadgroup half *
         simdgroup_store(sum[i], out + 512 * group + 64 * i);
 }
 
+// Sums that go on over a loop's barriers, of matrices whose elements the program looks at: each turn's
+// products begin with the registers that the one before ended with.
+kernel void carries_sums(device float *out [[buffer(0)]], constant uint &steps [[buffer(1)]],
+        device const half *rows [[buffer(2)]], threadgroup half *factors [[threadgroup(0)]],
+        uint lane [[thread_index_in_threadgroup]], uint group [[threadgroup_position_in_grid]])
+{
+    simdgroup_float8x8 sum[8];
+    for (int i = 0; i < 8; i++)
+        sum[i] = make_filled_simdgroup_matrix<float, 8, 8>(0);
+    for (uint k = 0; k < steps; k++) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        factors[lane] = rows[k * 128 + lane];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        simdgroup_half8x8 left[2], right[4];
+        for (int i = 0; i < 4; i++)
+            simdgroup_load(right[i], factors + 64 * i);
+        for (int i = 0; i < 2; i++)
+            simdgroup_load(left[i], factors + 256 + 64 * i);
+        for (int i = 0; i < 8; i++)
+            simdgroup_multiply_accumulate(sum[i], left[i / 4], right[i % 4], sum[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        sum[i].thread_elements()[0] += 1;
+        simdgroup_store(sum[i], out + 512 * group + 64 * i);
+    }
+}
+
 // Each lane's row of numbers, from addresses that nothing is known of, cut to half precision and stored
 // transposed: eight columns follow each other in memory, and are stored together.
 kernel void fills_tile(device const float *rows [[buffer(0)]], device const uint *row [[buffer(1)]],

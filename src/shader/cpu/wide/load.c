@@ -220,28 +220,56 @@ static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned
 }
 
 #define LINE 64
+#define MAX_FETCHED 64u /* prefetches of a group */
+
+static void prefetch(struct wide *w, LLVMValueRef base, int64_t bytes)
+{
+    enum { READ = 0, EVERY_LEVEL = 3, DATA = 1 };
+    LLVMValueRef far = codegen_i64(w->g, (uint64_t)bytes);
+    LLVMValueRef there = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &far, 1, "");
+    LLVMValueRef a[4] = {there, codegen_i32(w->g, READ), codegen_i32(w->g, EVERY_LEVEL),
+            codegen_i32(w->g, DATA)};
+    LLVMTypeRef type = LLVMTypeOf(a[0]);
+    codegen_call_intrinsic(w->g, "llvm.prefetch", &type, 1, a, 4);
+}
+
+/* Each line that a lane's elements lie in. */
+static void prefetch_lanes(
+        struct wide *w, struct wide_strided **member, unsigned count, int64_t turn)
+{
+    int64_t least = member[0]->offset, end = least;
+    for (unsigned k = 0; k < count; k++) {
+        least = member[k]->offset < least ? member[k]->offset : least;
+        end = member[k]->offset + member[k]->bytes > end ? member[k]->offset + member[k]->bytes
+                                                         : end;
+    }
+    if ((uint64_t)(end - least + LINE - 1) / LINE * w->width > MAX_FETCHED)
+        return;
+    for (unsigned lane = 0; lane < w->width; lane++)
+        for (int64_t line = least; line < end; line += LINE)
+            prefetch(w, strided_lane_address(w, member[0], lane, line), turn);
+}
 
 void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count)
 {
     struct strided_span s;
-    int64_t at[WIDE_MAX_STRIDED * WIDE_MAX_WIDTH];
-    enum { READ = 0, EVERY_LEVEL = 3, DATA = 1 };
-    if (!member[0]->ahead || !member[0]->address.lanes)
+    int64_t at[WIDE_MAX_STRIDED * WIDE_MAX_WIDTH], turn = member[0]->turn;
+    if (!member[0]->address.lanes) {
+        if (turn)
+            prefetch_lanes(w, member, count, turn);
+        return;
+    }
+    if (!turn && !member[0]->ahead)
         return;
     places(w, member, count, at);
     if (!measure(w, member, count, at, &s) ||
             s.end - s.least > 2ll * count * w->width * member[0]->bytes)
         return;
     LLVMValueRef base = strided_address(w, member[0], 0);
-    base = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &member[0]->ahead, 1, "");
-    for (int64_t line = s.least; line < s.end; line += LINE) {
-        LLVMValueRef far = codegen_i64(w->g, (uint64_t)line);
-        LLVMValueRef there = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &far, 1, "");
-        LLVMValueRef a[4] = {there, codegen_i32(w->g, READ), codegen_i32(w->g, EVERY_LEVEL),
-                codegen_i32(w->g, DATA)};
-        LLVMTypeRef type = LLVMTypeOf(a[0]);
-        codegen_call_intrinsic(w->g, "llvm.prefetch", &type, 1, a, 4);
-    }
+    if (!turn)
+        base = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &member[0]->ahead, 1, "");
+    for (int64_t line = s.least; line < s.end; line += LINE)
+        prefetch(w, base, line + turn);
 }
 
 static void load_elements(struct wide *w, struct wide_strided **member, unsigned count)

@@ -463,6 +463,11 @@ static LLVMValueRef own_memory(struct codegen *g, LLVMValueRef function)
     return slot;
 }
 
+bool wide_has_panels(struct codegen *g)
+{
+    return LLVMGetNamedFunction(g->module, MEMORY) != NULL;
+}
+
 void wide_place_factors(struct codegen *g)
 {
     LLVMValueRef mark = LLVMGetNamedFunction(g->module, MEMORY);

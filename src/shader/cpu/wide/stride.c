@@ -55,6 +55,7 @@ bool wide_strided_load(struct wide *w, LLVMValueRef in)
         return false;
     add(w, LLVMGetOperand(in, 0), LLVMTypeOf(in), LLVMGetAlignment(in), NULL);
     w->strided[w->strided_count - 1].source = in;
+    w->strided[w->strided_count - 1].turn = wide_turn(w, in);
     wide_set_vector(w, in, w->strided[w->strided_count - 1].mark);
     return true;
 }

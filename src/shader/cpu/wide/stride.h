@@ -11,7 +11,8 @@
  * are put in the order of their offsets. */
 void strided_load_group(struct wide *w, struct wide_strided **member, unsigned count);
 void strided_store_group(struct wide *w, struct wide_strided *s, unsigned count);
-/* Asks for what a later threadgroup will load where this group does. */
+/* Asks for what the next turn of a loop, or a later threadgroup, will load where this group does.
+ */
 void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count);
 /* True when the addresses of two accesses are the same distance apart in every lane. */
 bool strided_together(struct wide *w, const struct wide_strided *a, const struct wide_strided *b);

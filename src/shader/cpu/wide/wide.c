@@ -174,12 +174,14 @@ static int build(struct codegen *g, struct wide *w)
     LLVMDeleteFunction(g->kernel);
     g->kernel = NULL;
     int r = codegen_verify(g, "translating to lanes");
-    if (r == 0 && wait) {
+    bool panels = wide_has_panels(g);
+    if (r == 0 && (wait || panels))
         r = codegen_run_passes(g, "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
                                   "simplifycfg,gvn,loop-mssa(licm),dce)");
-        if (r == 0)
-            r = cpu_coroutine_split(g);
-    }
+    if (r == 0 && panels)
+        r = wide_carry(w);
+    if (r == 0 && wait)
+        r = cpu_coroutine_split(g);
     return r;
 }
 

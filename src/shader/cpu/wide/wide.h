@@ -55,9 +55,10 @@ struct wide_root {
 
 struct wide_loop {
     uint32_t header, latch;
-    int parent;     /* index or -1 */
-    bool *in;       /* per block */
-    bool divergent; /* lanes leave it at different times */
+    int parent;         /* index or -1 */
+    bool *in;           /* per block */
+    bool divergent;     /* lanes leave it at different times */
+    bool looked, meets; /* whether a barrier was looked for, and there is one in it (turn.c) */
 };
 
 /* A load or store of all lanes whose addresses are not neighbours, waiting for its own neighbours
@@ -75,6 +76,7 @@ struct wide_strided {
     bool waits;         /* loads: not made yet */
     bool narrow;        /* of elements of less than 4 bytes */
     LLVMValueRef ahead; /* loads: bytes to what a later threadgroup reads here; NULL: not known */
+    int64_t turn;       /* loads: bytes to what the next turn reads here; 0: not known */
     LLVMValueRef *part; /* loads without a mark: where the result goes, in registers */
 };
 
@@ -185,6 +187,10 @@ bool wide_is_product(LLVMValueRef in);
 LLVMValueRef wide_product(struct wide *w, LLVMValueRef in);
 /* Before translation: moves what stands between products of matrices out of the way. */
 void wide_gather_products(struct codegen *g);
+/* True when products of the module were made as panels. */
+bool wide_has_panels(struct codegen *g);
+/* Once phis are phis, and coroutines are not yet split: loops carry products' sums as registers. */
+int wide_carry(struct wide *w);
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column);
 /* Anything, one lane after the other. */
 bool wide_serial(struct wide *w, LLVMValueRef in);
@@ -211,6 +217,9 @@ void wide_sums(struct wide *w, LLVMBasicBlockRef block);
  * begins when memory has had the time to bring it. NULL: this one's neighbour reads the same, or
  * cannot be told. */
 LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer);
+/* How far it is, in bytes, from what a load reads to what it will read in the next turn of the loop
+ * with a barrier around it. 0: there is none, or it reads the same, or that cannot be told. */
+int64_t wide_turn(struct wide *w, LLVMValueRef load);
 /* Spreads a block's prefetches over what follows the first of them: a processor has room for some
  * 16 to 24 misses, and loads that come when it is full wait as long as memory does. */
 void wide_spread_prefetches(struct wide *w, LLVMBasicBlockRef b);
