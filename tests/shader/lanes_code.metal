@@ -175,3 +175,30 @@ kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from 
         sum += from[at * long(i.pitch) + x];
     to[at] = sum;
 }
+
+// Loops in loops, each short: unrolled for their arrays they would be the product.
+kernel void multiplies_in_a_field(device uchar *data [[buffer(0)]], uint i [[thread_position_in_grid]])
+{
+    uchar state[64], row[8];
+    for (uint n = 0; n < 64; n++)
+        state[n] = data[i * 64 + n];
+    for (uint round = 0; round < 10; round++)
+        for (uint column = 0; column < 8; column++) {
+            for (uint n = 0; n < 8; n++) {
+                uchar sum = 0;
+                for (uint k = 0; k < 8; k++) {
+                    uchar a = uchar((n * 3 + k) % 7), b = state[column * 8 + k];
+                    for (uint bit = 0; bit < 8; bit++) {
+                        sum ^= b & 1 ? a : uchar(0);
+                        a = (a << 1) ^ ((a >> 7) * 0x1b);
+                        b >>= 1;
+                    }
+                }
+                row[n] = sum;
+            }
+            for (uint n = 0; n < 8; n++)
+                state[((column + n) % 8) * 8 + n] ^= row[n];
+        }
+    for (uint n = 0; n < 64; n++)
+        data[i * 64 + n] = state[n];
+}

@@ -118,6 +118,9 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 /* The steps. Each 0 or a negative errno with a message. */
 /* Takes a module in: it becomes g->module, its function `name` g->kernel. */
 int codegen_read(struct codegen *g, const char *bitcode, size_t bytes, const char *name);
+/* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers; once
+ * loops are rotated. `sparing`: as if the function had many of them. */
+void codegen_unroll_private(struct codegen *g, LLVMValueRef function, bool sparing);
 /* Functions that could not be inlined stay, if they may. */
 int codegen_keep_recursive(struct codegen *g);
 /* Leaves, of what runs before main(), what makes values that the roots (different functions) use;

@@ -2,10 +2,15 @@
  * is done, in C. */
 #include "shader/codegen/graph.h"
 
+#include <llvm/Analysis/AssumptionCache.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/Analysis/PostDominators.h>
+#include <llvm/Analysis/ScalarEvolution.h>
+#include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/Function.h>
+#include <llvm/IR/Module.h>
+#include <llvm/TargetParser/Triple.h>
 
 using namespace llvm;
 
@@ -34,6 +39,37 @@ template <typename Tree> static LLVMBasicBlockRef above(const Tree &tree, LLVMBa
 codegen_graph *codegen_graph_create(LLVMValueRef function)
 {
     return new codegen_graph(*unwrap<Function>(function));
+}
+
+/* Made when first asked for: few ask. */
+struct codegen_turns {
+    AssumptionCache assumptions;
+    TargetLibraryInfoImpl names;
+    TargetLibraryInfo library;
+    ScalarEvolution counts;
+
+    explicit codegen_turns(codegen_graph &g)
+        : assumptions(g.function), names(Triple(g.function.getParent()->getTargetTriple())),
+          library(names), counts(g.function, library, assumptions, g.before, g.loops)
+    {
+    }
+};
+
+codegen_turns *codegen_turns_create(codegen_graph *g)
+{
+    return new codegen_turns(*g);
+}
+
+void codegen_turns_destroy(codegen_turns *t)
+{
+    delete t;
+}
+
+unsigned codegen_turns_of(codegen_turns *t, const codegen_graph *g, LLVMBasicBlockRef header)
+{
+    const Loop *loop = g->of_header(header);
+    unsigned turns = loop ? t->counts.getSmallConstantTripCount(loop) : 0;
+    return turns || !loop ? turns : t->counts.getSmallConstantMaxTripCount(loop);
 }
 
 void codegen_graph_destroy(codegen_graph *g)

@@ -35,6 +35,14 @@ LLVMBasicBlockRef codegen_graph_latch(const struct codegen_graph *g, LLVMBasicBl
 bool codegen_graph_in_loop(
         const struct codegen_graph *g, LLVMBasicBlockRef header, LLVMBasicBlockRef b);
 
+/* How often loops turn, as long as neither the function nor `g` changes. */
+struct codegen_turns;
+struct codegen_turns *codegen_turns_create(struct codegen_graph *g);
+void codegen_turns_destroy(struct codegen_turns *t);
+/* The turns of the loop with this header, or the most that it takes; 0: no constant. */
+unsigned codegen_turns_of(
+        struct codegen_turns *t, const struct codegen_graph *g, LLVMBasicBlockRef header);
+
 /* Moves what follows `after` in its block into a new block, which is returned; the old one is left
  * without a branch. */
 LLVMBasicBlockRef codegen_graph_split(LLVMValueRef after);

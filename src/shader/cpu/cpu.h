@@ -56,8 +56,6 @@ int cpu_coroutine_split(struct codegen *g);
 /* ---- what is done to a kernel on the way */
 /* spin.c: puts __abx_yield() into the loops that wait for other threads; sets `yields`. */
 int cpu_find_spins(struct codegen *g);
-/* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers. */
-void cpu_unroll_private(struct codegen *g, LLVMValueRef function);
 /* parallel.c: tells LLVM that turns of the loop over threads that `branch` closes, in g->entry with
  * the kernel in it, depend on each other by private memory alone. */
 int cpu_mark_parallel(struct codegen *g, LLVMValueRef branch);

@@ -142,7 +142,7 @@ int cpu_prepare_wide(struct codegen *g)
     int r = codegen_run_passes(g,
             "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
             "loop-simplify,lcssa,loop-mssa(loop-rotate,licm))");
-    cpu_unroll_private(g, g->kernel);
+    codegen_unroll_private(g, g->kernel, false);
     if (r == 0)
         r = codegen_run_passes(g,
                 "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,"
