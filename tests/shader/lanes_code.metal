@@ -176,6 +176,33 @@ kernel void sums_rows(constant image &i [[buffer(0)]], device const float *from 
     to[at] = sum;
 }
 
+// Called from so many places that it stays a function: inlined, it would be 16 times as much code as
+// there is text, and take its square in time.
+struct Limbs {
+    uint w[8];
+};
+#define ROUND(a, b, c, d) a = (a ^ b) * 0x9e3779b9u + rotate(c, uint(d))
+#define ROUNDS(n)                                                                                  \
+    ROUND(x.w[0], x.w[1], x.w[3], n), ROUND(x.w[1], x.w[2], x.w[4], n + 1),                        \
+            ROUND(x.w[2], x.w[3], x.w[5], n), ROUND(x.w[3], x.w[4], x.w[6], n + 1),                \
+            ROUND(x.w[4], x.w[5], x.w[7], n), ROUND(x.w[5], x.w[6], x.w[0], n + 1),                \
+            ROUND(x.w[6], x.w[7], x.w[1], n), ROUND(x.w[7], x.w[0], x.w[2], n + 1)
+inline Limbs mixed(Limbs x, uint key)
+{
+    x.w[0] += key;
+    ROUNDS(1), ROUNDS(3), ROUNDS(5), ROUNDS(7), ROUNDS(9), ROUNDS(11), ROUNDS(13), ROUNDS(15);
+    ROUNDS(2), ROUNDS(4), ROUNDS(6), ROUNDS(8), ROUNDS(10), ROUNDS(12), ROUNDS(14), ROUNDS(16);
+    return x;
+}
+#define MIX(n) if (x.w[(n) % 8] & (n)) x = mixed(x, n);
+#define MIX8(n) MIX(n) MIX(n + 1) MIX(n + 2) MIX(n + 3) MIX(n + 4) MIX(n + 5) MIX(n + 6) MIX(n + 7)
+kernel void calls_from_many_places(device Limbs *data [[buffer(0)]], uint i [[thread_position_in_grid]])
+{
+    Limbs x = data[i];
+    MIX8(1) MIX8(9) MIX8(17) MIX8(25) MIX8(33) MIX8(41) MIX8(49) MIX8(57)
+    data[i] = x;
+}
+
 // Loops in loops, each short: unrolled for their arrays they would be the product.
 kernel void multiplies_in_a_field(device uchar *data [[buffer(0)]], uint i [[thread_position_in_grid]])
 {

@@ -32,7 +32,8 @@ struct codegen {
     bool yields;                         /* has loops that wait for other threads: cpu/spin.c */
     bool matrix_elements;                /* it looks at its matrices' elements */
     bool matrix_rows;                    /* lanes hold them row by row, not as Apple's do */
-    bool recursive;                      /* it calls functions */
+    bool recursive;                      /* it calls functions that call themselves */
+    bool calls;                          /* it calls functions that stayed such: calls.c */
     bool bounded;                        /* private arrays keep to themselves */
     unsigned vector_bytes;               /* of the target's registers */
     uint16_t readable[ABX_BUFFER_SLOTS]; /* bytes of each buffer that may be read at any time */
@@ -118,6 +119,13 @@ LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at);
 /* The steps. Each 0 or a negative errno with a message. */
 /* Takes a module in: it becomes g->module, its function `name` g->kernel. */
 int codegen_read(struct codegen *g, const char *bitcode, size_t bytes, const char *name);
+/* calls.c: before anything is inlined: functions that would make the kernel too long by it stay;
+ * sets g->calls. */
+void codegen_keep_calls(struct codegen *g);
+/* A call of such a function. */
+bool codegen_is_kept(LLVMValueRef call);
+/* How many bytes it uses behind the argument, a pointer. */
+uint64_t codegen_reach(LLVMValueRef call, unsigned argument);
 /* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers; once
  * loops are rotated. `sparing`: as if the function had many of them. */
 void codegen_unroll_private(struct codegen *g, LLVMValueRef function, bool sparing);

@@ -453,7 +453,7 @@ static int scan(struct codegen *g, bool *ret_again)
                 return codegen_fail(
                         g, -EINVAL, "calls through function pointers are not supported");
             if (!LLVMIsDeclaration(callee))
-                *ret_again = true;
+                *ret_again |= !codegen_is_kept(in);
             else if (!abx_is_callable(name))
                 return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
             g->barriers |= !strcmp(name, "__abx_barrier");
@@ -571,6 +571,8 @@ int codegen_load(struct codegen *g, const struct abx_shader_library *head,
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
         clean_instructions(g, f);
     result = codegen_run_initialisers(g);
+    if (result == 0 && g->target->id != ABX_TARGET_NVPTX)
+        codegen_keep_calls(g);
     if (result == 0)
         result = inline_all(g);
     if (result < 0)

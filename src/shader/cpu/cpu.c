@@ -36,8 +36,8 @@ static int check_externals(struct codegen *g)
 
 static int check_stack(struct codegen *g)
 {
+    uint64_t bytes = 0; /* of all: they may call each other */
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
-        uint64_t bytes = 0;
         for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
             for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
                 if (LLVMGetInstructionOpcode(in) == LLVMAlloca)
@@ -129,7 +129,9 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
  * form a suspension in every thread. A kernel without any is a plain loop over threads, which
  * LLVM's own vectoriser takes further (measured on tinygrad's training of the digits, 1.2 s
  * against 1.5 s an epoch, and half the time to compile), unless it has loops itself: form.c. The
- * environment forces a form, for tests. */
+ * environment forces a form, for tests. What stayed a function (codegen/calls.c) runs for one
+ * thread at a time, so the rest does too: to give each lane its arguments is code that is as long.
+ */
 int cpu_generate(struct codegen *g, struct abx_shader_result *result)
 {
     const char *form = getenv("ARCBOX_CODEGEN_FORM");
@@ -139,7 +141,8 @@ int cpu_generate(struct codegen *g, struct abx_shader_result *result)
     g->cpu.yields = g->yields;
     codegen_fuse_narrow(g, false);
     bool meets = g->barriers || g->simd || g->simd_barriers || g->yields;
-    bool wide = (form ? strcmp(form, "wide") == 0 : meets || cpu_has_loops(g)) && !g->recursive;
+    bool wide = (form ? strcmp(form, "wide") == 0 : meets || cpu_has_loops(g)) && !g->recursive &&
+                !g->calls;
     int r = wide ? cpu_prepare_wide(g) : 0;
     if (r < 0)
         return r;

@@ -59,6 +59,17 @@ static bool add(struct array *a, LLVMValueRef in, unsigned operand, uint64_t byt
     return true;
 }
 
+/* A function that stayed one is given the address of what it uses (codegen/calls.c). */
+static bool add_call(struct array *a, LLVMValueRef call, LLVMValueRef pointer)
+{
+    if (!codegen_is_kept(call))
+        return false;
+    for (unsigned i = 0; i < LLVMGetNumArgOperands(call); i++)
+        if (LLVMGetOperand(call, i) == pointer && !add(a, call, i, codegen_reach(call, i)))
+            return false;
+    return true;
+}
+
 static bool add_intrinsic(struct array *a, LLVMValueRef call, LLVMValueRef pointer)
 {
     bool set = LLVMIsAMemSetInst(call), copy = LLVMIsAMemCpyInst(call) || LLVMIsAMemMoveInst(call);
@@ -207,7 +218,7 @@ static bool find_accesses(struct array *a, LLVMValueRef pointer, unsigned depth)
         else if (callee && !strncmp(callee, "llvm.lifetime.", 14))
             ok = true;
         else
-            ok = callee && add_intrinsic(a, user, pointer);
+            ok = callee && (add_intrinsic(a, user, pointer) || add_call(a, user, pointer));
         if (!ok)
             return false;
     }
@@ -376,14 +387,8 @@ static LLVMValueRef next_array(LLVMValueRef in)
     return in;
 }
 
-int cpu_bound_private(struct codegen *g, LLVMValueRef function)
+static bool bound_arrays(struct codegen *g, LLVMValueRef function, struct array *a)
 {
-    if (g->bounded)
-        return 0;
-    g->bounded = true;
-    struct array *a = calloc(1, sizeof *a);
-    if (!a)
-        return -ENOMEM;
     bool any = false;
     LLVMValueRef in = next_array(LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(function)));
     for (LLVMValueRef next; in; in = next) {
@@ -396,6 +401,21 @@ int cpu_bound_private(struct codegen *g, LLVMValueRef function)
             erase_unused(in);
         }
     }
+    return any;
+}
+
+int cpu_bound_private(struct codegen *g, LLVMValueRef function)
+{
+    if (g->bounded)
+        return 0;
+    g->bounded = true;
+    struct array *a = calloc(1, sizeof *a);
+    if (!a)
+        return -ENOMEM;
+    bool any = false;
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f) && (f == function || g->calls))
+            any |= bound_arrays(g, f, a);
     free(a);
     /* Nothing that rewrites a loop's counters: from their form it is seen that lanes lie side by
      * side. */
