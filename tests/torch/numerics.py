@@ -1,4 +1,4 @@
-"""Linear systems, Fourier transforms, complex numbers, grids and fused optimisers: sizes beyond a block and a pass,
+"""Linear systems, Fourier transforms, complex numbers, grids, attention and fused optimisers: sizes beyond a block and a pass,
 which torch's own samples do not have, by kernels alone."""
 
 import torch
@@ -86,6 +86,54 @@ def test_grid():
                 found.append((y.detach(), p.grad, g.grad))
             check(f"{mode}, {padding}", all(close(a, b) for a, b in zip(*found)))
     by_kernels("grids")
+
+
+def attend(device, tensors, dtype, **options):
+    """The result and the derivatives of all that have one; and launches."""
+    there = [t.to(device, t.dtype if t.dtype == torch.bool else dtype).requires_grad_(t.dtype != torch.bool) for t in tensors]
+    before = arcbox_mps.statistics()["launches"]
+    y = F.scaled_dot_product_attention(*there, **options)
+    y.backward(torch.linspace(0, 1, y.numel(), device=device).view(y.shape).to(dtype))
+    launches = arcbox_mps.statistics()["launches"] - before
+    return [y.detach().float()] + [t.grad.float() for t in there if t.grad is not None], launches
+
+
+def test_attention():
+    """Derivatives, of masks too; what dropout keeps; derivatives of derivatives."""
+    torch.manual_seed(5)
+
+    def heads(count, rows, width):
+        return torch.randn(2, rows, count, width).transpose(1, 2)
+    cases = {"plain": (4, 17, 16, (), {}), "causal": (4, 33, 16, (), {"is_causal": True}),
+             "a mask": (4, 33, 24, (torch.randn(1, 4, 17, 33),), {}),
+             "what is hidden": (4, 33, 24, (torch.rand(2, 1, 17, 33) > 0.3,), {"scale": 0.3}),
+             "groups": (2, 17, 16, (), {"enable_gqa": True, "is_causal": True})}
+    arcbox_mps.forget_calls()
+    for name, (others, count, width, mask, options) in cases.items():
+        tensors = [heads(4, 17, 16), heads(others, count, 16), heads(others, count, width), *mask]
+        for dtype, tolerance in ((torch.float32, 2e-5), (torch.bfloat16, 2e-2)):
+            (ours, launches), (theirs, _) = (attend(d, tensors, dtype, **options) for d in ("mps", "cpu"))
+            check(f"attention, {name}, {dtype}", all(close(a, b, tolerance) for a, b in zip(ours, theirs, strict=True)))
+            check(f"in few launches ({launches})", launches < 22)
+    q, k, v = (torch.randn(2, 4, 64, 16, device="mps", requires_grad=True) for _ in range(3))
+    w, d = torch.randn(2, 2, 4, 64, 16, device="mps")
+
+    def kept(query):
+        torch.manual_seed(6)
+        return (F.scaled_dot_product_attention(query, k, v, dropout_p=0.3) * w).sum()
+    slope, of_value = torch.autograd.grad(kept(q), (q, v))
+    step = 0.01
+    check("dropout, the query", close((slope * d).sum(), (kept(q + step * d) - kept(q - step * d)).detach().cpu() / (2 * step), 1e-3))
+    check("dropout, the value", close((of_value * v).sum().detach(), kept(q).detach().cpu(), 1e-3))
+    found = []
+    for device in ("mps", "cpu"):
+        t = [x[:, :, :7].detach().to(device).requires_grad_() for x in (q, k, v)]
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH if device == "cpu" else
+                                            torch.nn.attention.SDPBackend.EFFICIENT_ATTENTION):
+            first = torch.autograd.grad(F.scaled_dot_product_attention(*t, is_causal=True).square().sum(), t, create_graph=True)
+        found.append(torch.autograd.grad(sum(g.square().sum() for g in first), t))
+    check("derivatives of derivatives", all(close(a, b, 1e-5) for a, b in zip(*found)))
+    by_kernels("attention")
 
 
 def test_optimisers():

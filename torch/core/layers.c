@@ -39,28 +39,41 @@ int abx_torch_run_softmax_backward(const struct abx_torch_softmax *s)
     return softmax(s, "rows_backward", "columns_backward", operands, 3);
 }
 
-int abx_torch_attend(const struct abx_torch_attention *a)
+static int attend(const struct abx_torch_attention *a, const char *function,
+        struct abx_torch_operand third, struct abx_torch_operand fourth, bool flag)
 {
     struct {
-        uint32_t count, rows, heads, reserved;
+        uint32_t count, rows, heads;
+        float more;
         int64_t mask[4];
-    } p = {a->count, a->rows, a->heads, 0,
+    } p = {a->count, a->rows, a->heads, a->more,
             {a->mask_stride[0], a->mask_stride[1], a->mask_stride[2], a->mask_stride[3]}};
     size_t rows = (size_t)a->batch * a->heads * a->rows, threads = core_row_threads(rows, a->count);
-    int32_t constants[8] = {a->type, a->mask.block != NULL, a->causal,
-            a->mask_stride[3] == 1, [7] = (int32_t)threads};
-    struct abx_torch_operand operands[] = {a->to, a->scores, a->mask.block ? a->mask : a->scores};
+    int32_t constants[8] = {
+            a->type, flag, a->causal, a->mask_stride[3] == 1, [7] = (int32_t)threads};
+    struct abx_torch_operand operands[] = {
+            a->to, a->scores, third.block ? third : a->scores, fourth.block ? fourth : a->scores};
     struct abx_torch_launch l = {.library = "softmax",
-            .function = "attend",
+            .function = function,
             .constants = constants,
             .constant_count = 8,
             .parameters = &p,
             .parameter_size = sizeof p,
             .operands = operands,
-            .operand_count = 3,
+            .operand_count = 4,
             .grid = {rows * threads, 1, 1},
             .group = {threads, 1, 1}};
     return abx_torch_run(&l);
+}
+
+int abx_torch_attend(const struct abx_torch_attention *a)
+{
+    return attend(a, "attend", a->mask, (struct abx_torch_operand){0}, a->mask.block != NULL);
+}
+
+int abx_torch_attend_backward(const struct abx_torch_attention *a)
+{
+    return attend(a, "attend_backward", a->parts, a->kept, a->kept.block != NULL);
 }
 
 static struct abx_torch_launch loss_launch(const struct abx_torch_loss *loss, int32_t *constants)

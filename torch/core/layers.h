@@ -28,8 +28,15 @@ struct abx_torch_attention {
     int type;
     int64_t mask_stride[4];
     struct abx_torch_operand to, scores, mask;
+    /* Backward alone: what abx_torch_attend() made, of `type`; a byte for each that says whether
+     * dropout kept it, without memory where there is none; and what it multiplied by. */
+    struct abx_torch_operand parts, kept;
+    float more;
 };
 ABX_TORCH_API int abx_torch_attend(const struct abx_torch_attention *a);
+/* `scores` are the derivatives of the parts, `to` those of the scores, which may be the same
+ * memory. */
+ABX_TORCH_API int abx_torch_attend_backward(const struct abx_torch_attention *a);
 
 /* `reduction` is torch's: 0 none, 1 mean, 2 sum. Backward: `from` is the gradient, with strides[0].
  */

@@ -50,7 +50,8 @@ kernel void rows(constant parameters &p [[buffer(0)]], device uchar *to [[buffer
 #define c_causal c_constant2 // nothing behind the row's own place
 #define c_plain c_constant3  // the mask's rows lie without gaps
 struct attention {
-    uint count, rows, heads, reserved;
+    uint count, rows, heads;
+    float more; // backward: what dropout multiplied by
     long mask[4]; // strides: batch, head, row, column
 };
 
@@ -82,6 +83,31 @@ kernel void attend(constant attention &p [[buffer(0)]], device uchar *to [[buffe
     float scale = top == -INFINITY ? 0.0f : 1 / sum;
     for (uint n = worker; n < p.count; n += c_threads)
         store(to + n * size_of(c_type0), c_type0, n >= count || scale == 0 ? 0.0f : scores[n] * scale);
+}
+
+// Of scores, from the derivatives of what they became, which are `slopes`. c_masked here: dropout was between.
+kernel void attend_backward(constant attention &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const float *slopes [[buffer(2)]], device const uchar *parts [[buffer(3)]],
+        device const uchar *kept [[buffer(4)]], uint group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]], uint index [[thread_index_in_threadgroup]])
+{
+    uint worker = worker_of(lane, index);
+    threadgroup float room[32];
+    long row = long(group) * p.count;
+    slopes += row;
+    kept += row;
+    to += row * size_of(c_type0);
+    parts += row * size_of(c_type0);
+    float sum = 0;
+    for (uint n = worker; n < p.count; n += c_threads) {
+        float g = c_masked ? (kept[n] ? slopes[n] * p.more : 0.0f) : slopes[n];
+        sum += g * load<float>(parts + n * size_of(c_type0), c_type0);
+    }
+    sum = sum_over(sum, room, worker);
+    for (uint n = worker; n < p.count; n += c_threads) {
+        float g = c_masked ? (kept[n] ? slopes[n] * p.more : 0.0f) : slopes[n];
+        store(to + n * size_of(c_type0), c_type0, (g - sum) * load<float>(parts + n * size_of(c_type0), c_type0));
+    }
 }
 
 // A thread for each where they lie apart.
