@@ -111,6 +111,10 @@ static int64_t slope_of_call(struct slopes *s, LLVMValueRef v, int depth)
 static int64_t slope_of_instruction(struct slopes *s, LLVMValueRef v, int depth)
 {
     switch (LLVMGetInstructionOpcode(v)) {
+    case LLVMOr: /* a sum where no bit is in both, as a lane behind a multiple of 32 */
+        if (!LLVMGetIsDisjoint(v))
+            return slope_of_any(s, v, depth);
+        /* fall through */
     case LLVMAdd:
         return add(
                 slope_of(s, LLVMGetOperand(v, 0), depth), slope_of(s, LLVMGetOperand(v, 1), depth));
