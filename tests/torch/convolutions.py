@@ -26,9 +26,9 @@ def run(device, x, w, b, arguments, transposed):
 
 
 count = 0
-for batch, side, window, stride, padding, dilation, groups, transposed in itertools.product(
-        (1, 3), (7, 21), ((3, 3), (1, 5), (4, 1)), (1, 2, (3, 1)), (0, 2), (1, 2), (1, 2, 8), (False, True)):
-    channels, filters = 8, 16
+for batch, side, window, stride, padding, dilation, (groups, filters), transposed in itertools.product(
+        (1, 3), (7, 21), ((3, 3), (1, 5), (4, 1)), (1, 2, (3, 1)), (0, 2), (1, 2), ((1, 16), (2, 16), (8, 16), (8, 8)), (False, True)):
+    channels = 8
     shape = (channels, filters // groups, *window) if transposed else (filters, channels // groups, *window)
     x, w, b = torch.randn(batch, channels, side, side + 2), torch.randn(shape), torch.randn(filters)
     arguments = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -40,5 +40,13 @@ for batch, side, window, stride, padding, dilation, groups, transposed in iterto
     for what, a, c in zip(("output", "input's", "weight's", "bias's"), run("mps", x, w, b, arguments, transposed), right):
         close(f"{name}: {what}", a, c)
     count += 1
+# Each channel for itself, wider than a SIMD-group, with the windows of networks.
+for side, window, stride, dilation in ((40, 3, 1, 1), (67, 7, 1, 1), (45, 5, 2, 1), (40, 3, 1, 3)):
+    x, w, b = torch.randn(2, 12, side, side - 3), torch.randn(12, 1, window, window), torch.randn(12)
+    arguments = dict(stride=stride, padding=window // 2, dilation=dilation, groups=12)
+    for what, a, c in zip(("output", "input's", "weight's", "bias's"), run("mps", x, w, b, arguments, False),
+                          run("cpu", x, w, b, arguments, False)):
+        close(f"{side}, {window}, {arguments}: {what}", a, c)
+    count += 1
 print(f"{count} convolutions, {failed} wrong")
-sys.exit(failed != 0 or count < 500)
+sys.exit(failed != 0 or count < 700)

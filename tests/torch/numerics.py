@@ -88,6 +88,34 @@ def test_grid():
     by_kernels("grids")
 
 
+def test_lines():
+    """Matrices turned, in all widths of elements, and summed along their lines and across: whole squares of what a
+    SIMD-group takes, and what is left over."""
+    torch.manual_seed(7)
+    for high, wide in ((32, 64), (33, 47), (128, 31), (100, 257)):
+        given = torch.randint(-100, 100, (3, high, wide))
+        for dtype in (torch.int8, torch.float16, torch.float32, torch.int64, torch.bool, torch.complex64):
+            a = given.to(dtype)
+            x = a.to("mps")
+            check(f"turned {high} x {wide}, {dtype}", x.mT.contiguous().cpu().equal(a.mT.contiguous()) and
+                  x.permute(2, 0, 1).contiguous().cpu().equal(a.permute(2, 0, 1).contiguous()) and
+                  x[:, 1:, :-2].mT.contiguous().cpu().equal(a[:, 1:, :-2].mT.contiguous()))
+    for high, wide in ((5, 128), (700, 130), (1000, 4096), (513, 300), (40, 33), (31, 196)):
+        a = torch.randn(high, wide)
+        x = a.to("mps")
+        check(f"sums of {high} x {wide}", close(x.sum(0), a.sum(0), 1e-5) and close(x.sum(1), a.sum(1), 1e-5) and
+              close(x.amax(0), a.amax(0)) and close(x.long().sum(0), a.long().sum(0)) and close(x.mean((0, 1)), a.mean((0, 1))))
+        i = torch.randint(0, wide, (high, 77))
+        check(f"gathered of {high} x {wide}", close(x.gather(1, i.to("mps")), a.gather(1, i)))
+    # Halves step by their own bits; bfloats that are no normal numbers become 0 where they are stored.
+    a, b = torch.tensor([1, -1, 2, -2, 0, 0.0]), torch.tensor([2, -2, -3, 3, -1, 1.0])
+    for dtype, count in ((torch.float16, 6), (torch.bfloat16, 4)):
+        x, y = a[:count].to(dtype), b[:count].to(dtype)
+        expected = torch.where(x != 0, x.view(torch.int16) + torch.tensor([1, 1, -1, -1, 0, 0])[:count],
+                               torch.tensor([0, 0, 0, 0, -32767, 1])[:count]).to(torch.int16)
+        check(f"the next number, {dtype}", torch.nextafter(x.to("mps"), y.to("mps")).cpu().view(torch.int16).equal(expected))
+
+
 def attend(device, tensors, dtype, **options):
     """The result and the derivatives of all that have one; and launches."""
     there = [t.to(device, t.dtype if t.dtype == torch.bool else dtype).requires_grad_(t.dtype != torch.bool) for t in tensors]

@@ -32,6 +32,7 @@ CASES = {
     "add transposed": (lambda a, b: a + b.t(), R(1024, 1024), R(1024, 1024)),
     "gelu 1M": (F.gelu, R(1<<20)),
     "exp 1M": (torch.exp, R(1<<20)),
+    "bias slope": (lambda a: a.sum(0), R(1024, 3072)),
     "sum 1M": (torch.sum, R(1<<20)),
     "sum dim0": (lambda a: a.sum(0), R(1024, 1024)),
     "max dim1": (lambda a: a.max(1), R(1024, 1024)),
@@ -52,6 +53,10 @@ CASES = {
     "conv 1x1": (lambda x, w: F.conv2d(x, w), R(4, 256, 28, 28), R(128, 256, 1, 1)),
     "conv 7x7 s2": (lambda x, w: F.conv2d(x, w, stride=2, padding=3), R(4, 3, 224, 224), R(64, 3, 7, 7)),
     "conv depthw": (lambda x, w: F.conv2d(x, w, padding=1, groups=128), R(4, 128, 28, 28), R(128, 1, 3, 3)),
+    "conv depthw 7x7": (lambda x, w: F.conv2d(x, w, padding=3, groups=96), R(2, 96, 28, 28), R(96, 1, 7, 7)),
+    "conv depthw s2": (lambda x, w: F.conv2d(x, w, stride=2, padding=1, groups=96), R(2, 96, 56, 56), R(96, 1, 3, 3)),
+    "conv depthw 14": (lambda x, w: F.conv2d(x, w, padding=1, groups=384), R(2, 384, 14, 14), R(384, 1, 3, 3)),
+    "conv depthw 7": (lambda x, w: F.conv2d(x, w, padding=2, groups=960), R(2, 960, 7, 7), R(960, 1, 5, 5)),
     "conv_tr 2x2": (lambda x, w: F.conv_transpose2d(x, w, stride=2), R(4, 64, 28, 28), R(64, 64, 2, 2)),
     "max_pool": (lambda x: F.max_pool2d(x, 3, 2, 1), R(4, 64, 112, 112)),
     "avg_pool": (lambda x: F.adaptive_avg_pool2d(x, 1), R(8, 512, 14, 14)),
@@ -97,7 +102,7 @@ def train(f):
     return step
 
 
-for name in ("grid_sample", "conv 3x3", "linear 8x128", "layer_norm", "batch_norm", "sdpa", "embedding"):
+for name in ("grid_sample", "conv depthw", "conv 3x3", "linear 8x128", "layer_norm", "batch_norm", "sdpa", "embedding"):
     CASES["train " + name] = (train(CASES[name][0]),) + CASES[name][1:]
 
 

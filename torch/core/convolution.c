@@ -69,15 +69,16 @@ static int launch_in_groups(const char *function, const struct abx_torch_convolu
         const size_t grid[3], size_t group, int32_t choice)
 {
     const int64_t *window = c->weight.size + 2;
-    int32_t plain = (c->stride[2] == 1) | (c->input.stride[4] == 1 ? 2 : 0) |
-                    (c->output.stride[4] == 1 ? 4 : 0) |
+    int32_t plain = (c->stride[2] == 1) | (c->stride[2] == 2 ? 16 : 0) |
+                    (c->input.stride[4] == 1 ? 2 : 0) | (c->output.stride[4] == 1 ? 4 : 0) |
                     (c->input.size[2] == 1 && c->output.size[2] == 1 && window[0] == 1 ? 8 : 0);
     int32_t small = window[1] < 8 && window[2] < 8 ? (int32_t)(window[2] + 8 * window[1]) : 0;
-    int32_t constants[] = {c->type, choice, SUMMED, plain, small};
+    int32_t constants[] = {
+            c->type, choice, SUMMED, plain, small, c->stride[1] == 1 && c->dilation[1] == 1};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
-            .constant_count = 5,
+            .constant_count = 6,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
@@ -465,10 +466,33 @@ static int weight_directly(const struct abx_torch_convolution *c)
     return launch_in_groups("weight", c, &p, operands, 3, grid, 32, 0);
 }
 
+#define SOME 4 /* rows of the output that a thread has, as kernels/convolution.metal has it */
+
+/* Pictures of which each channel is a group by itself, and windows that are small. */
+static bool is_alone(const struct abx_torch_convolution *c)
+{
+    const int64_t *window = c->weight.size + 2;
+    return c->weight.size[1] == 1 && c->input.size[2] == 1 && c->output.size[2] == 1 &&
+           window[0] == 1 && window[1] < 8 && window[2] < 8;
+}
+
+static int alone(const struct abx_torch_convolution *c)
+{
+    struct parameters p = parameters_of(c);
+    bool has_bias = c->bias.at.block;
+    struct abx_torch_operand operands[] = {
+            c->output.at, c->input.at, c->weight.at, has_bias ? c->bias.at : c->input.at};
+    const int64_t *n = c->output.size;
+    size_t grid[3] = {((size_t)n[4] + 31) & ~(size_t)31, (size_t)(n[3] + SOME - 1) / SOME,
+            (size_t)(n[0] * n[1])};
+    return launch("alone", c, &p, operands, 4, grid, has_bias);
+}
+
 int abx_torch_convolve(const struct abx_torch_convolution *c)
 {
-    return c->groups > GROUPS_MOST ? directly("output", c, &c->output, &c->input, &c->weight)
-                                   : in_parts(c, false, multiply_output);
+    if (c->groups <= GROUPS_MOST)
+        return in_parts(c, false, multiply_output);
+    return is_alone(c) ? alone(c) : directly("output", c, &c->output, &c->input, &c->weight);
 }
 
 /* Where windows lie next to each other the input's derivative is a convolution of the output's,
@@ -506,14 +530,15 @@ static int convolve_turned(const struct abx_torch_convolution *c)
         turned.padding[d] = (int32_t)(c->dilation[d] * (n[d + 2] - 1)) - c->padding[d];
     turned.bias = (struct abx_torch_tensor){0};
     if (r == 0)
-        r = in_parts(&turned, false, multiply_output);
+        r = abx_torch_convolve(&turned);
     abx_torch_free(block);
     return r;
 }
 
 int abx_torch_convolve_input(const struct abx_torch_convolution *c)
 {
-    if (c->groups <= GROUPS_MOST && is_turnable(c))
+    bool single = is_alone(c) && c->weight.size[0] == c->groups; /* a filter for each channel */
+    if ((c->groups <= GROUPS_MOST || single) && is_turnable(c))
         return convolve_turned(c);
     return c->groups > GROUPS_MOST ? directly("input", c, &c->input, &c->output, &c->weight)
                                    : in_parts(c, false, multiply_input);

@@ -118,8 +118,54 @@ static struct abx_torch_launch launch_of(const struct abx_torch_elementwise *e,
     return l;
 }
 
+/* Whether it is a copy of a type to itself, of tensors that lie across each other without gaps. */
+static bool is_turned_copy(const struct abx_torch_elementwise *e)
+{
+    int64_t width = core_size_of(e->operands[0].type);
+    if (strcmp(e->library, "e_copy") != 0 || !is_turned(e) || e->count != 2 ||
+            e->operands[0].type != e->operands[1].type)
+        return false;
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned d = 0; d < e->dims; d++)
+            if (e->operands[i].stride[d] % width || e->operands[i].at.offset % (size_t)width)
+                return false;
+    return e->operands[0].stride[0] == width && e->operands[1].stride[1] == width;
+}
+
+static int run_turned_copy(const struct abx_torch_elementwise *e)
+{
+    struct {
+        uint32_t size[8];
+        int64_t to[8], from[8];
+        uint32_t dims, reserved;
+    } p = {.dims = e->dims};
+    int64_t width = core_size_of(e->operands[0].type);
+    struct abx_torch_operand operands[] = {e->operands[0].at, e->operands[1].at};
+    struct abx_torch_launch l = {.library = "turn",
+            .function = width == 8   ? "turn_ulong"
+                        : width == 4 ? "turn_uint"
+                        : width == 2 ? "turn_ushort"
+                                     : "turn_uchar",
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = 2,
+            .grid = {(e->size[0] + TURNED_SIDE - 1) / TURNED_SIDE * TURNED_SIDE,
+                    (e->size[1] + TURNED_SIDE - 1) / TURNED_SIDE, 1},
+            .group = {TURNED_SIDE, 1, 1}};
+    for (unsigned d = 0; d < e->dims; d++) {
+        p.size[d] = e->size[d];
+        p.to[d] = e->operands[0].stride[d] / width;
+        p.from[d] = e->operands[1].stride[d] / width;
+        l.grid[2] *= d < 2 ? 1 : e->size[d];
+    }
+    return abx_torch_run(&l);
+}
+
 int abx_torch_run_elementwise(const struct abx_torch_elementwise *e)
 {
+    if (is_turned_copy(e))
+        return run_turned_copy(e);
     struct parameters p = {0};
     struct abx_torch_operand operands[ABX_TORCH_ELEMENTWISE_OPERANDS];
     int32_t constants[8] = {0};

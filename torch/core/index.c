@@ -66,7 +66,8 @@ int abx_torch_select(const struct abx_torch_tensor *to, const struct abx_torch_t
     if (dims < 0)
         return dims;
     int64_t width = core_size_of(to->type);
-    int32_t plain = (p.to[0] == 1) | (p.from[0] == 1 ? 2 : 0) | (p.index[0] == 0 ? 4 : 0);
+    int32_t plain = (p.to[0] == 1) | (p.from[0] == 1 ? 2 : 0) | (p.index[0] == 0 ? 4 : 0) |
+                    (p.index[0] == 1 ? 8 : 0);
     int32_t constants[] = {to->type, index->type, dims, plain};
     struct abx_torch_operand operands[] = {to->at, from->at, index->at};
     return launch(functions[width == 8   ? 3

@@ -5,8 +5,11 @@
 
 /* As kernels/optimiser.metal has them. */
 struct parameters {
-    float lr, decay, beta1, beta2, epsilon, momentum, dampening, reserved;
+    float lr, decay, beta1, beta2, epsilon, momentum, dampening;
+    uint32_t count;
 };
+#define EACH 16 /* elements of a thread, as it has it, too: powers are found once for them */
+#define SIMD 32
 enum { MAXIMIZES = 1, SCALED = 2, MAY_SKIP = 4, LR_IS_TENSOR = 8 };
 enum { DECOUPLED = 16, AMSGRAD = 32 };
 enum { MOMENTUM = 16, NESTEROV = 32, FIRST = 64 };
@@ -24,7 +27,7 @@ static int32_t flags_of(const struct abx_torch_optimiser *o)
 int abx_torch_optimise(const struct abx_torch_optimiser *o)
 {
     struct parameters p = {
-            o->lr, o->decay, o->beta1, o->beta2, o->epsilon, o->momentum, o->dampening, 0};
+            o->lr, o->decay, o->beta1, o->beta2, o->epsilon, o->momentum, o->dampening, o->count};
     int32_t constants[] = {o->type, o->gradient_type, flags_of(o)};
     struct abx_torch_operand operands[] = {o->weights, o->gradient, o->first, o->second, o->most,
             o->steps, o->rate, o->scale, o->found};
@@ -40,7 +43,8 @@ int abx_torch_optimise(const struct abx_torch_optimiser *o)
             .parameter_size = sizeof p,
             .operands = operands,
             .operand_count = count,
-            .grid = {o->count, 1, 1}};
+            .grid = {(o->count + EACH * SIMD - 1) / (EACH * SIMD) * SIMD, 1, 1},
+            .group = {SIMD, 1, 1}};
     return abx_torch_run(&l);
 }
 

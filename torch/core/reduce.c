@@ -76,17 +76,30 @@ static bool fill(struct parameters *p, struct shape *s, const struct abx_torch_t
     return true;
 }
 
+/* Results that are side by side in memory, as the sums of a matrix's columns are: SIDE of a thread,
+ * SIDE x 32 of a SIMD-group. */
+#define SIDE 4
+#define SIDE_PARTS 8   /* of such results, where there are few of them */
+#define SIDE_FEW 4096  /* results */
+#define SIDE_LEAST 512 /* elements of one */
+
+static bool is_beside(const struct parameters *p, const struct shape *s)
+{
+    return core.shares_memory && !s->is_row && s->kept == 1 && p->from_stride[0] == 1 &&
+           p->kept_count >= SIDE * 32;
+}
+
 static int launch(const char *library, const struct parameters *p, const struct shape *s,
         const struct abx_torch_tensor *to, const struct abx_torch_tensor *from, bool is_float,
         int stage)
 {
-    bool rows = s->is_row && p->part >= 32;
+    bool rows = s->is_row && p->part >= 32, beside = is_beside(p, s);
     size_t threads = is_float ? core_row_threads((size_t)p->kept_count * p->parts, p->part) : 32;
     struct abx_torch_operand operands[] = {to->at, from->at};
     int32_t constants[8] = {to->type, from->type, (int32_t)s->kept, (int32_t)s->reduced, stage,
             (s->reduced <= 1 && p->reduced_stride[0] == 1) |
                     (s->kept && p->from_stride[0] == 1 ? 2 : 0),
-            [7] = (int32_t)threads};
+            beside ? SIDE : 1, (int32_t)threads};
     struct abx_torch_launch l = {.library = library,
             .function = is_float ? (rows ? "rows_float" : "columns_float")
                                  : (rows ? "rows_long" : "columns_long"),
@@ -97,6 +110,11 @@ static int launch(const char *library, const struct parameters *p, const struct 
             .operands = operands,
             .operand_count = 2,
             .grid = {p->kept_count, p->parts, 1}};
+    if (beside) {
+        l.grid[0] = (p->kept_count + SIDE * 32 - 1) / (SIDE * 32) * 32;
+        l.group[0] = 32;
+        l.group[1] = l.group[2] = 1;
+    }
     if (rows) {
         l.grid[0] = threads;
         l.grid[1] = p->kept_count;
@@ -139,6 +157,8 @@ static int in_two_steps(const char *library, struct parameters *p, const struct 
 /* 1: in one step. */
 static uint32_t parts_of(const struct parameters *p, const struct shape *s, bool is_float)
 {
+    if (is_beside(p, s))
+        return p->kept_count <= SIDE_FEW && p->count >= SIDE_LEAST ? SIDE_PARTS : 1;
     if (core.shares_memory)
         return p->kept_count <= FEW_RESULTS && p->count >= MUCH ? PARTS : 1;
     size_t threads = !s->is_row || p->count < 32 ? 1

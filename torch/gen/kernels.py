@@ -65,9 +65,10 @@ template <typename A> static inline A finish(constant parameters &p, A a)
 """
 REDUCTION_KERNELS = """
 kernel void columns_{A}(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
-        device const uchar *from [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+        device const uchar *from [[buffer(2)]], uint3 at [[thread_position_in_grid]],
+        uint3 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
 {{
-    columns<{A}>(p, to, from, at);
+    columns<{A}>(p, to, from, at, group, lane);
 }}
 kernel void rows_{A}(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *from [[buffer(2)]], uint3 group [[threadgroup_position_in_grid]],

@@ -2,7 +2,7 @@
 #define c_has_bias c_constant1
 #define c_summed c_constant2 // the type of columns that are folded
 #define c_small c_constant4  // a small window's width + 8 * height, or 0: its loops are unrolled then
-// Bits: 1 the windows' last stride is 1, 2 the input's, 4 the output's; 8 there are two dimensions.
+// Bits: 1 the windows' last stride is 1, 16 it is 2; 2 the input's is 1, 4 the output's; 8 there are two dimensions.
 #define c_plain c_constant3
 
 struct parameters {
@@ -27,7 +27,7 @@ static inline int3 split(uint n, constant int *sizes)
 // may be wider than that (WIDER in core/convolution.c).
 static inline int window_y(constant parameters &p) { return c_small ? c_small / 8 : p.window[1]; }
 static inline int window_x(constant parameters &p) { return c_small ? c_small % 8 : p.window[2]; }
-static inline int stride_x(constant parameters &p) { return c_plain & 1 ? 1 : p.stride[2]; }
+static inline int stride_x(constant parameters &p) { return c_plain & 1 ? 1 : c_plain & 16 ? 2 : p.stride[2]; }
 static inline long input_x(constant parameters &p, int x) { return x * (c_plain & 2 ? 1 : p.input[4]); }
 static inline long output_x(constant parameters &p, int x) { return x * (c_plain & 4 ? 1 : p.output[4]); }
 
@@ -243,6 +243,59 @@ kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buff
             }
     long there = image * p.output[0] + filter * p.output[1] + o * p.output[2] + q * p.output[3] + output_x(p, at.x);
     store(to + there * width(), c_type0, sum);
+}
+
+// The same of pictures of which each channel is a group by itself, with a small window: SOME rows of the output for
+// a thread, as windows below each other mostly see the same. What is outside reads as 0, so that all threads take the
+// same way and have the same weights.
+#define SOME 4
+#define c_near c_constant5 // windows below each other are one row apart, and so are their rows
+
+// What a window's row sees in the input's row y.
+static inline void see(constant parameters &p, thread float *v, device const uchar *input, int y, int at)
+{
+    for (int i = 0; i < window_x(p); i++) {
+        int x = source_x(p, at, i);
+        v[i] = 0;
+        if (y >= 0 && y < p.in[1] && x >= 0 && x < p.in[2])
+            v[i] = load<float>(input + (y * p.input[3] + input_x(p, x)) * width(), c_type0);
+    }
+}
+
+static inline float with_row(constant parameters &p, float sum, thread const float *v, device const uchar *weight, int j)
+{
+    for (int i = 0; i < window_x(p); i++)
+        sum += v[i] * load<float>(weight + (j * p.weight[3] + i * p.weight[4]) * width(), c_type0);
+    return sum;
+}
+
+kernel void alone(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
+        device const uchar *bias [[buffer(4)]], uint3 at [[thread_position_in_grid]])
+{
+    uint filter = at.z % uint(p.filters * p.groups), image = at.z / uint(p.filters * p.groups);
+    int q = at.y * SOME;
+    // Without loops, once those are unrolled, a processor's vectors would not be made of threads but for this.
+    simdgroup_barrier(mem_flags::mem_none);
+    input += (image * p.input[0] + filter / p.filters * p.input[1]) * width();
+    weight += filter * p.weight[0] * width();
+    float first = c_has_bias ? load<float>(bias + filter * width(), c_type0) : 0.0f, v[7];
+    float sum[SOME] = {first, first, first, first};
+    for (int t = 0; t < window_y(p) + SOME - 1 && c_near; t++) {
+        see(p, v, input, q - p.padding[1] + t, at.x);
+        for (int n = 0; n < SOME; n++)
+            if (t >= n && t - n < window_y(p))
+                sum[n] = with_row(p, sum[n], v, weight, t - n);
+    }
+    for (int n = 0; n < SOME && !c_near; n++)
+        for (int j = 0; j < window_y(p); j++) {
+            see(p, v, input, source(p, 1, q + n, j), at.x);
+            sum[n] = with_row(p, sum[n], v, weight, j);
+        }
+    long there = image * p.output[0] + filter * p.output[1] + output_x(p, at.x);
+    for (int n = 0; n < SOME; n++)
+        if (q + n < p.out[1] && int(at.x) < p.out[2])
+            store(to + (there + (q + n) * p.output[3]) * width(), c_type0, sum[n]);
 }
 
 kernel void input(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],

@@ -41,14 +41,14 @@ static inline long index_at(constant parameters &p, device const uchar *index, l
 }
 
 // The element's own form, whatever it means. c_mode: bits: along x 1 the results lie without gaps, 2 what
-// they are taken from, 4 there is one index.
+// they are taken from, 4 there is one index, 8 the indices do.
 template <typename T> static inline void move(constant parameters &p, device uchar *to, device const uchar *from,
         device const uchar *index, uint3 at)
 {
     place o = place_of(p, uint3(0, at.y, 0));
     o.to += c_mode & 1 ? at.x : at.x * p.to[0];
     o.from += c_mode & 2 ? at.x : at.x * p.from[0];
-    o.index += c_mode & 4 ? 0 : at.x * p.index[0];
+    o.index += c_mode & 4 ? 0 : c_mode & 8 ? at.x : at.x * p.index[0];
     long n = index_at(p, index, o.index);
     ((device T *)to)[o.to] = ((device const T *)from)[o.from + n * p.along];
 }

@@ -1,5 +1,6 @@
-// One step of an optimiser for one tensor: an element a thread. All tensors lie alike. c_type0: of the weights and what
-// is kept with them, c_type1: of the gradient.
+// One step of an optimiser for one tensor: EACH elements a thread, of which a SIMD-group's
+// lie together. All tensors lie alike. c_type0: of the weights and what is kept with them, c_type1: of the gradient.
+#define EACH 16
 #define c_flags c_constant2 // bits
 enum {
     MAXIMIZES = 1, SCALED = 2, MAY_SKIP = 4, LR_IS_TENSOR = 8, // of all
@@ -9,31 +10,28 @@ enum {
 
 struct parameters {
     float lr, decay, beta1, beta2, epsilon;
-    float momentum, dampening, reserved;
+    float momentum, dampening;
+    int count;
 };
 
-static inline float at_type(device const uchar *p, uint n, int type) { return load<float>(p + ulong(n) * size_of(type), type); }
-static inline void put(device uchar *p, uint n, float v) { store(p + ulong(n) * size_of(c_type0), c_type0, v); }
+static inline float at_type(device const uchar *p, long n, int type) { return load<float>(p + n * size_of(type), type); }
+static inline void put(device uchar *p, long n, float v) { store(p + n * size_of(c_type0), c_type0, v); }
 
 // The gradient as it is used, which stays so where it was scaled.
-static inline float gradient_of(device uchar *gradient, device const float *scale, uint n)
+static inline float gradient_of(device uchar *gradient, device const float *scale, long n)
 {
     float g = at_type(gradient, n, c_type1);
     if (c_flags & SCALED) {
         g /= *scale;
-        store(gradient + ulong(n) * size_of(c_type1), c_type1, g);
+        store(gradient + n * size_of(c_type1), c_type1, g);
     }
     return c_flags & MAXIMIZES ? -g : g;
 }
 
-kernel void adam(constant parameters &p [[buffer(0)]], device uchar *weights [[buffer(1)]],
-        device uchar *gradient [[buffer(2)]], device uchar *mean [[buffer(3)]], device uchar *square [[buffer(4)]],
-        device uchar *most [[buffer(5)]], device const float *steps [[buffer(6)]], device const float *rate [[buffer(7)]],
-        device const float *scale [[buffer(8)]], device const float *found [[buffer(9)]], uint n [[thread_position_in_grid]])
+static inline void adam_one(constant parameters &p, device uchar *weights, device uchar *gradient, device uchar *mean,
+        device uchar *square, device uchar *most, device const float *scale, float lr, float by, float root, long n)
 {
-    if (c_flags & MAY_SKIP && *found == 1)
-        return;
-    float lr = c_flags & LR_IS_TENSOR ? *rate : p.lr, g = gradient_of(gradient, scale, n), w = at_type(weights, n, c_type0);
+    float g = gradient_of(gradient, scale, n), w = at_type(weights, n, c_type0);
     if (p.decay != 0) {
         if (c_flags & DECOUPLED)
             w -= lr * p.decay * w;
@@ -49,17 +47,35 @@ kernel void adam(constant parameters &p [[buffer(0)]], device uchar *weights [[b
         v = max(v, at_type(most, n, c_type0));
         put(most, n, v);
     }
-    float first = 1 - pow(p.beta1, *steps), second = 1 - pow(p.beta2, *steps);
-    put(weights, n, w - lr / first * m / (sqrt(v) / sqrt(second) + p.epsilon));
+    put(weights, n, w - by * m / (sqrt(v) * root + p.epsilon));
 }
 
-kernel void descend(constant parameters &p [[buffer(0)]], device uchar *weights [[buffer(1)]],
-        device uchar *gradient [[buffer(2)]], device uchar *momentum [[buffer(3)]], device const float *rate [[buffer(7)]],
-        device const float *scale [[buffer(8)]], device const float *found [[buffer(9)]], uint n [[thread_position_in_grid]])
+kernel void adam(constant parameters &p [[buffer(0)]], device uchar *weights [[buffer(1)]],
+        device uchar *gradient [[buffer(2)]], device uchar *mean [[buffer(3)]], device uchar *square [[buffer(4)]],
+        device uchar *most [[buffer(5)]], device const float *steps [[buffer(6)]], device const float *rate [[buffer(7)]],
+        device const float *scale [[buffer(8)]], device const float *found [[buffer(9)]], uint group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
 {
     if (c_flags & MAY_SKIP && *found == 1)
         return;
-    float lr = c_flags & LR_IS_TENSOR ? *rate : p.lr, g = gradient_of(gradient, scale, n), w = at_type(weights, n, c_type0);
+    float lr = c_flags & LR_IS_TENSOR ? *rate : p.lr, step = *steps;
+    float by = lr / (1 - pow(p.beta1, step)), root = 1 / sqrt(1 - pow(p.beta2, step));
+    simdgroup_barrier(mem_flags::mem_none); // a processor's vectors are of all 32 then
+    // All of a SIMD-group's turns are whole ones but for the last one's.
+    long first = long(group) * (EACH * 32) + lane;
+    if ((long(group) + 1) * (EACH * 32) <= p.count) {
+        for (int k = 0; k < EACH; k++)
+            adam_one(p, weights, gradient, mean, square, most, scale, lr, by, root, first + k * 32);
+    } else {
+        for (long n = first; n < p.count; n += 32)
+            adam_one(p, weights, gradient, mean, square, most, scale, lr, by, root, n);
+    }
+}
+
+static inline void descend_one(constant parameters &p, device uchar *weights, device uchar *gradient, device uchar *momentum,
+        device const float *scale, float lr, long n)
+{
+    float g = gradient_of(gradient, scale, n), w = at_type(weights, n, c_type0);
     g += p.decay * w;
     if (c_flags & MOMENTUM) {
         float m = c_flags & FIRST ? g : p.momentum * at_type(momentum, n, c_type0) + (1 - p.dampening) * g;
@@ -67,6 +83,26 @@ kernel void descend(constant parameters &p [[buffer(0)]], device uchar *weights 
         g = c_flags & NESTEROV ? g + p.momentum * m : m;
     }
     put(weights, n, w - lr * g);
+}
+
+kernel void descend(constant parameters &p [[buffer(0)]], device uchar *weights [[buffer(1)]],
+        device uchar *gradient [[buffer(2)]], device uchar *momentum [[buffer(3)]], device const float *rate [[buffer(7)]],
+        device const float *scale [[buffer(8)]], device const float *found [[buffer(9)]], uint group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
+{
+    if (c_flags & MAY_SKIP && *found == 1)
+        return;
+    float lr = c_flags & LR_IS_TENSOR ? *rate : p.lr;
+    simdgroup_barrier(mem_flags::mem_none); // a processor's vectors are of all 32 then
+    // All of a SIMD-group's turns are whole ones but for the last one's.
+    long first = long(group) * (EACH * 32) + lane;
+    if ((long(group) + 1) * (EACH * 32) <= p.count) {
+        for (int k = 0; k < EACH; k++)
+            descend_one(p, weights, gradient, momentum, scale, lr, first + k * 32);
+    } else {
+        for (long n = first; n < p.count; n += 32)
+            descend_one(p, weights, gradient, momentum, scale, lr, n);
+    }
 }
 
 // ---- gradients of a loss that was scaled
@@ -77,7 +113,7 @@ kernel void unscale(device uchar *gradient [[buffer(1)]], device float *found [[
     float g = at_type(gradient, n, c_type1);
     if (!isfinite(g))
         *found = 1;
-    store(gradient + ulong(n) * size_of(c_type1), c_type1, g * *by);
+    store(gradient + n * size_of(c_type1), c_type1, g * *by);
 }
 
 struct scale_parameters {

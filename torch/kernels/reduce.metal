@@ -5,6 +5,7 @@
 #define c_stage c_constant4   // bits: 1 the first step, 2 the last
 
 #define c_plain c_constant5 // bits: 1 what becomes one lies without gaps, 2 what becomes neighbours does
+#define c_side c_constant6  // results of a thread that are side by side with its neighbours', 1 or 4
 
 struct parameters {
     uint kept_size[8], reduced_size[8];
@@ -74,15 +75,43 @@ template <typename A> static inline void write(constant parameters &p, device uc
     store(to + at * size_of(c_type0), c_type0, c_stage & 2 ? finish(p, v) : v);
 }
 
-// A thread for each result.
-template <typename A> static inline void columns(constant parameters &p, device uchar *to, device const uchar *from, uint2 at)
+// A thread for each result, of the part `part`.
+template <typename A> static inline void column(constant parameters &p, device uchar *to, device const uchar *from,
+        uint result, uint part)
 {
-    place here = place_of(p, at.x);
-    ulong begin = at.y * p.part, end = min(begin + p.part, p.count);
+    place here = place_of(p, result);
+    ulong begin = part * p.part, end = min(begin + p.part, p.count);
     A sum = start<A>(p);
     for (ulong n = begin; n < end; n++)
         sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-    write(p, to, here.to + at.y, sum);
+    write(p, to, here.to + part, sum);
+}
+
+// The same where neighbours lie side by side, in SIMD-groups that have four times as many results as threads: they
+// read longer pieces of each line.
+template <typename A> static inline void columns(constant parameters &p, device uchar *to, device const uchar *from,
+        uint3 at, uint3 group, uint lane)
+{
+    if (c_side == 1) {
+        column<A>(p, to, from, at.x, at.y);
+        return;
+    }
+    simdgroup_barrier(mem_flags::mem_none); // a processor's vectors are of all 32 then
+    uint first = min(group.x * 128, p.kept_count - 128); // the last ones may be another's, too
+    ulong begin = group.y * p.part, end = min(begin + p.part, p.count);
+    A a = start<A>(p), b = a, c = a, d = a;
+    for (ulong n = begin; n < end; n++) {
+        long line = element_of(p, n) + first + lane;
+        a = combine(a, read<A>(p, from, line));
+        b = combine(b, read<A>(p, from, line + 32));
+        c = combine(c, read<A>(p, from, line + 64));
+        d = combine(d, read<A>(p, from, line + 96));
+    }
+    first += lane;
+    write(p, to, first * p.to_stride[0] + group.y, a);
+    write(p, to, (first + 32) * p.to_stride[0] + group.y, b);
+    write(p, to, (first + 64) * p.to_stride[0] + group.y, c);
+    write(p, to, (first + 96) * p.to_stride[0] + group.y, d);
 }
 
 // What a SIMD-group's lanes have.
@@ -126,19 +155,22 @@ template <typename A> static inline void rows(constant parameters &p, device uch
     place here = place_of(p, group.y);
     ulong begin = group.z * p.part, end = min(begin + p.part, p.count);
     A sum = start<A>(p);
-    ulong n = begin + worker, step = c_threads;
+    // Whole turns first: all threads take them, and nobody asks which.
+    ulong n = begin, step = c_threads;
     if (end - begin >= 16 * step) { // four sums, which do not wait for each other
         A b = start<A>(p), c = b, d = b;
-        for (; n + 3 * step < end; n += 4 * step) {
-            sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
-            b = combine(b, read<A>(p, from, here.from + element_of(p, n + step)));
-            c = combine(c, read<A>(p, from, here.from + element_of(p, n + 2 * step)));
-            d = combine(d, read<A>(p, from, here.from + element_of(p, n + 3 * step)));
+        for (; n + 4 * step <= end; n += 4 * step) {
+            sum = combine(sum, read<A>(p, from, here.from + element_of(p, n + worker)));
+            b = combine(b, read<A>(p, from, here.from + element_of(p, n + worker + step)));
+            c = combine(c, read<A>(p, from, here.from + element_of(p, n + worker + 2 * step)));
+            d = combine(d, read<A>(p, from, here.from + element_of(p, n + worker + 3 * step)));
         }
         sum = combine(combine(sum, b), combine(c, d));
     }
-    for (; n < end; n += step)
-        sum = combine(sum, read<A>(p, from, here.from + element_of(p, n)));
+    for (; n + step <= end; n += step)
+        sum = combine(sum, read<A>(p, from, here.from + element_of(p, n + worker)));
+    if (n + worker < end)
+        sum = combine(sum, read<A>(p, from, here.from + element_of(p, n + worker)));
     sum = across(p, sum, shared, worker);
     if (worker == 0)
         write(p, to, here.to + group.z, sum);

@@ -175,10 +175,15 @@ static inline float next_after(float a, float b)
         return NAN;
     if (a == b)
         return b;
+    bool away = (a < b) == (a > 0);
+    if (c_common == F16) {
+        ushort bits = as_type<ushort>(half(a));
+        return a == 0 ? copysign(float(as_type<half>(ushort(1))), b) : float(as_type<half>(ushort(away ? bits + 1 : bits - 1)));
+    }
     uint bits = as_type<uint>(a);
     if (a == 0)
         return copysign(as_type<float>(step), b);
-    return as_type<float>((a < b) == (a > 0) ? bits + step : bits - step);
+    return as_type<float>(away ? bits + step : bits - step);
 }
 
 // Of a type's own width: what is shifted out of it is gone.

@@ -13,11 +13,13 @@ struct parameters {
 
 static inline float2 times(float2 a, float2 b) { return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
 
-// exp(sign * 2 pi i * n / of)
+// exp(sign * 2 pi i * n / of), from an angle below an eighth of a turn, whose rounding is small.
 static inline float2 unit(float sign, uint n, uint of)
 {
-    float a = 2 * M_PI_F * (float(n) / float(of));
-    return float2(cos(a), sign * sin(a));
+    uint quarter = uint(4 * (float(n) / float(of)) + 0.5f);
+    float a = M_PI_2_F * (float(long(n) * 4 - long(quarter) * of) / float(of)), c = cos(a), s = sin(a);
+    float2 v = quarter & 1 ? float2(-s, c) : float2(c, s);
+    return float2(1, sign) * (quarter & 2 ? -v : v);
 }
 
 // `row` is where the line of `count` elements begins.
