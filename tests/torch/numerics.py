@@ -161,6 +161,10 @@ def test_attention():
             first = torch.autograd.grad(F.scaled_dot_product_attention(*t, is_causal=True).square().sum(), t, create_graph=True)
         found.append(torch.autograd.grad(sum(g.square().sum() for g in first), t))
     check("derivatives of derivatives", all(close(a, b, 1e-5) for a, b in zip(*found)))
+    t = torch.randn(2, 4, 5, 8)
+    hidden = torch.rand(5, 5) > 0.3
+    ours = torch.ops.aten._scaled_dot_product_attention_math_for_mps(t.to("mps"), t.to("mps"), t.to("mps"), hidden.to("mps"))[0]
+    check("a Mac's own operator", close(ours, F.scaled_dot_product_attention(t, t, t, hidden), 1e-5))
     by_kernels("attention")
 
 

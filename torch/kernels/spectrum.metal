@@ -17,7 +17,7 @@ static inline float2 times(float2 a, float2 b) { return float2(a.x * b.x - a.y *
 static inline float2 unit(float sign, uint n, uint of)
 {
     uint quarter = uint(4 * (float(n) / float(of)) + 0.5f);
-    float a = M_PI_2_F * (float(long(n) * 4 - long(quarter) * of) / float(of)), c = cos(a), s = sin(a);
+    float a = M_PI_2_F * (float(int(n * 4 - quarter * of)) / float(of)), c = cos(a), s = sin(a);
     float2 v = quarter & 1 ? float2(-s, c) : float2(c, s);
     return float2(1, sign) * (quarter & 2 ? -v : v);
 }

@@ -233,12 +233,18 @@ static Four attend_backward_again(const Tensor &gradient, const Tensor &query, c
 
 // ---- which
 
+// As what is added to the scores.
+static Maybe added_of(const Maybe &mask, const Tensor &query)
+{
+    if (mask && mask->defined() && mask->scalar_type() == at::kBool)
+        return at::zeros_like(*mask, query.options()).masked_fill_(mask->logical_not(), -INFINITY);
+    return mask;
+}
+
 static Tensor attention(const Tensor &query, const Tensor &given_key, const Tensor &given_value, const Maybe &mask,
     double dropout, bool is_causal, std::optional<double> scale, bool grouped)
 {
-    Maybe added = mask;
-    if (mask && mask->defined() && mask->scalar_type() == at::kBool)
-        added = at::zeros_like(*mask, query.options()).masked_fill_(mask->logical_not(), -INFINITY);
+    Maybe added = added_of(mask, query);
     Tensor bias = added ? *added : Tensor(), key = given_key, value = given_value;
     auto in_parts = [&] {
         return std::get<0>(at::_scaled_dot_product_attention_math(query, given_key, given_value, added, dropout, is_causal,
@@ -263,8 +269,29 @@ static Tensor attention(const Tensor &query, const Tensor &given_key, const Tens
     return std::get<0>(at::_scaled_dot_product_efficient_attention(query, key, value, added, true, dropout, is_causal, scale));
 }
 
+// As programs have it that torch exported on a Mac.
+static std::tuple<Tensor, Tensor> attention_and_parts(const Tensor &query, const Tensor &key, const Tensor &value,
+    const Maybe &mask, double dropout, bool is_causal, const Maybe &dropped, std::optional<double> scale
+#if TORCH_VERSION_MINOR >= 12
+    , bool grouped
+#endif
+)
+{
+#if TORCH_VERSION_MINOR < 12
+    bool grouped = false;
+#endif
+    Maybe added = added_of(mask, query);
+    Tensor bias = added ? *added : Tensor();
+    if (dropout != 0 || dropped || (is_causal && bias.defined()) || !is_simple(query, key, value, bias))
+        return at::_scaled_dot_product_attention_math(query, key, value, added, dropout, is_causal, dropped, scale, grouped);
+    count_native("aten::_scaled_dot_product_attention_math_for_mps");
+    Tensor parts = parts_of(together(query), together(key), bias, is_causal, scale_of(query, scale));
+    return {sums_of(parts, together(value)), parts};
+}
+
 TORCH_LIBRARY_IMPL(aten, MPS, m)
 {
+    m.impl("_scaled_dot_product_attention_math_for_mps", TORCH_FN(attention_and_parts));
     m.impl("scaled_dot_product_attention", TORCH_FN(attention));
     m.impl("_scaled_dot_product_efficient_attention", TORCH_FN(attend_and_keep));
     m.impl("_scaled_dot_product_efficient_attention_backward", TORCH_FN(attend_backward));
