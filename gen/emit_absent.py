@@ -1,7 +1,7 @@
 """absent_gen.c: what api/ declares and says is not there, for src/metal/metal_absent.c: functions that
 say so (an NSError, a handler called, a line in the log) and give nil, 0 or nothing."""
 
-from emit_methods import declaration
+from emit_methods import declaration, is_error_pointer
 from emit_wire import BANNER
 
 TOP = '''#include "metal/metal_absent.h"
@@ -14,10 +14,6 @@ def absent(cls):
         storage = m.property.storage if m.property else m.storage
         if not m.exists and not storage:
             yield m
-
-
-def is_error_pointer(t):
-    return t.kind == 'pointer' and t.of.kind == 'class' and t.of.name == 'NSError'
 
 
 def handler(t, types):

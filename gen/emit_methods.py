@@ -31,6 +31,10 @@ def declaration(method, types, prefix=''):
     return f'{prefix}{result}{gap}{method.function}(id self, SEL _cmd{args})'
 
 
+def is_error_pointer(t):
+    return t.kind == 'pointer' and t.of.kind == 'class' and t.of.name == 'NSError'
+
+
 def hand_written(cls):
     """Methods whose functions a person writes."""
     for m in cls.methods:
@@ -68,12 +72,29 @@ def methods_header(api):
     return guard('ABX_METHODS_GEN_H', "The functions behind Metal's selectors.", ''.join(out))
 
 
+def clearing(m, types):
+    """(the function that a program's message reaches, its text). Where there is an NSError to write, it is
+    nil after a success: programs look at it alone, and leave it as the stack has it before the call."""
+    errors = [name for t, name, _ in m.arguments if is_error_pointer(t)]
+    if not errors:
+        return m.function, ''
+    name = f'clearing_{m.function}'
+    head = declaration(m, types, 'static ').replace(m.function + '(', name + '(', 1)
+    arguments = ', '.join(['self', '_cmd'] + [name for _, name, _ in m.arguments])
+    gives = '' if types.c(m.returns, returned=True) == 'void' else 'return '
+    cleared = ''.join(f'    if ({e})\n        *{e} = NULL;\n' for e in errors)
+    return name, f'\n{head}\n{{\n{cleared}    {gives}{m.function}({arguments});\n}}\n'
+
+
 def methods_source(api):
     out = [BANNER.format("The selector tables of Metal's classes."), '#include "methods_gen.h"\n']
     for cls in api.classes():
         for suffix, methods in table_names(cls, api):
-            out.append(f'\nconst struct abx_objc_method {cls.name}_{suffix}[] = {{\n')
+            rows = []
             for m in methods:
-                out.append(f'    {{"{m.selector}", "{m.encoding(api.types)}", {m.function}}},\n')
-            out.append('    {NULL},\n};\n')
+                function, text = clearing(m, api.types)
+                out.append(text)
+                rows.append(f'    {{"{m.selector}", "{m.encoding(api.types)}", {function}}},\n')
+            out.append(f'\nconst struct abx_objc_method {cls.name}_{suffix}[] = {{\n' + ''.join(rows)
+                       + '    {NULL},\n};\n')
     return ''.join(out)

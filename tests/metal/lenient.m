@@ -196,6 +196,36 @@ static void other_encoders(void)
     is_noted(NULL);
 }
 
+/* Programs look at the error alone, which they did not initialise: a success leaves nil there. */
+static void errors_after_success(void)
+{
+    NSError *other = [NSError errorWithDomain:@"other" code:1 userInfo:nil];
+    NSError *__autoreleasing error = other;
+    id<MTLLibrary> library = [device newLibraryWithSource:source options:nil error:&error];
+    CHECK(library && !error);
+    error = other;
+    id<MTLFunction> function = [library newFunctionWithName:@"twice"
+                                             constantValues:[MTLFunctionConstantValues new]
+                                                      error:&error];
+    CHECK(function && !error);
+    error = other;
+    CHECK([device newComputePipelineStateWithFunction:function error:&error] && !error);
+    error = other;
+    CHECK([device newComputePipelineStateWithFunction:function
+                                              options:MTLPipelineOptionNone
+                                           reflection:nil
+                                                error:&error] &&
+            !error);
+    error = other;
+    CHECK([device newBinaryArchiveWithDescriptor:[MTLBinaryArchiveDescriptor new] error:&error] &&
+            !error);
+    error = other;
+    CHECK([device newResidencySetWithDescriptor:[MTLResidencySetDescriptor new] error:&error] &&
+            !error);
+    error = nil;
+    CHECK(![device newLibraryWithSource:@"kernel" options:nil error:&error] && error);
+}
+
 int main(void)
 {
     const char *on = getenv("ARCBOX_VALIDATION");
@@ -212,7 +242,8 @@ int main(void)
         looked_up = pipeline_of(library, @"looked_up");
     }
     const struct test tests[] = {{"compute encoders", compute_encoders},
-        {"many bytes", many_bytes}, {"unbound references", unbound_references}, {"other encoders", other_encoders}};
+        {"many bytes", many_bytes}, {"unbound references", unbound_references}, {"other encoders", other_encoders},
+        {"errors after a success", errors_after_success}};
     int status = run_tests(tests, sizeof tests / sizeof *tests);
     dup2(real_stderr, 2);
     return status;
