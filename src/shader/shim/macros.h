@@ -168,8 +168,42 @@
 #define M_SQRT2_BF ((bfloat)M_SQRT2_F)
 #define M_SQRT1_2_BF ((bfloat)M_SQRT1_2_F)
 
-// Of what clang predefines (preprocessing runs without, so that nothing tells of the host), the
-// sizes and limits.
+// Of what clang predefines for any target (preprocessing runs without, so that nothing tells of the
+// host): which compiler it is, the order of bytes, sizes and limits.
+#define __clang__ 1
+#define __clang_major__ 19
+#define __clang_minor__ 0
+#define __clang_patchlevel__ 0
+#define __GNUC__ 4
+#define __GNUC_MINOR__ 2
+#define __GNUC_PATCHLEVEL__ 1
+#define __ORDER_LITTLE_ENDIAN__ 1234
+#define __ORDER_BIG_ENDIAN__ 4321
+#define __ORDER_PDP_ENDIAN__ 3412
+#define __BYTE_ORDER__ __ORDER_LITTLE_ENDIAN__
+#define __LITTLE_ENDIAN__ 1
+#define _LP64 1
+#define __LP64__ 1
+#define __POINTER_WIDTH__ 64
+#define __SIZEOF_SHORT__ 2
+#define __SIZEOF_INT__ 4
+#define __SIZEOF_LONG__ 8
+#define __SIZEOF_LONG_LONG__ 8
+#define __SIZEOF_FLOAT__ 4
+#define __SIZEOF_POINTER__ 8
+#define __SIZEOF_SIZE_T__ 8
+#define __SIZEOF_PTRDIFF_T__ 8
+#define __INT8_TYPE__ signed char
+#define __UINT8_TYPE__ unsigned char
+#define __INT16_TYPE__ short
+#define __UINT16_TYPE__ unsigned short
+#define __INT32_TYPE__ int
+#define __UINT32_TYPE__ unsigned int
+#define __INT64_TYPE__ long
+#define __UINT64_TYPE__ unsigned long
+#define __INTPTR_TYPE__ long
+#define __UINTPTR_TYPE__ unsigned long
+#define __FLT_RADIX__ 2
 #define __CHAR_BIT__ 8
 #define __SCHAR_MAX__ 127
 #define __SHRT_MAX__ 32767

@@ -20,6 +20,10 @@ using namespace metal;
 #ifndef __cplusplus
 #error cpp
 #endif
+#if !defined(__clang__) || !defined(__LITTLE_ENDIAN__) || defined(__BIG_ENDIAN__) || !defined(__LP64__) || \
+        __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || __SIZEOF_LONG__ != 8 || __SIZEOF_POINTER__ != 8
+#error what clang predefines for any target
+#endif
 #pragma METAL internals : enable
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wunused-variable"
@@ -44,4 +48,4 @@ kernel void k(device float *o)
         o[i] += i;
 }
 // expect: kernel k
-// warning: 28:9 #pragma once in main file
+// warning: 32:9 #pragma once in main file
