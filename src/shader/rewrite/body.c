@@ -73,6 +73,14 @@ static uint32_t local_class(struct rewriter *r, uint32_t i, uint32_t end)
     return NO_TOKEN;
 }
 
+/* The token that `static` goes before, of the declaration at i: no alignas(...) may follow it. */
+static uint32_t after_alignments(const struct rewriter *r, uint32_t i)
+{
+    while (token_is(r, i, "alignas") && token_punct(r, i + 1, '('))
+        i = token_close(r, i + 1) + 1;
+    return i;
+}
+
 void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close)
 {
     bool statement = true;
@@ -95,7 +103,7 @@ void rewriter_body(struct rewriter *r, uint32_t open, uint32_t close)
                 rewriter_refuse(r, i,
                         "a static variable in a function must reside in constant address space");
             if (is_threadgroup_variable(r, i, close))
-                rewriter_insert_before(r, i, "static ");
+                rewriter_insert_before(r, after_alignments(r, i), "static ");
         }
         statement = token_punct(r, i, '{') || token_punct(r, i, '}') || token_punct(r, i, ';');
     }
