@@ -62,13 +62,10 @@ template <class T, size_t N> using array = __array<T[N]>; // see vec.h
 template <class T, size_t N> struct __array<T[N]> {
     T __e[N];
     typedef T value_type;
-    constexpr T &operator[](size_t i)
+    // The element lies where the array does: its address is of that address space.
+    template <class Self> constexpr auto &operator[](this Self &&self, size_t i)
     {
-        return __e[i];
-    }
-    constexpr const T &operator[](size_t i) const
-    {
-        return __e[i];
+        return self.__e[i];
     }
     constexpr size_t size() const
     {
