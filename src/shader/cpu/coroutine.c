@@ -124,12 +124,27 @@ static void drop_calls(struct codegen *g, const char *name)
         LLVMDeleteFunction(f);
 }
 
+/* Two more copies of the kernel, to free a frame with: a thread that does not go on is left where
+ * it stands. */
+static void drop_ends(struct codegen *g)
+{
+    static const char *const names[] = {ABX_CPU_ENTRY ".destroy", ABX_CPU_ENTRY ".cleanup"};
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(names); i++) {
+        LLVMValueRef f = LLVMGetNamedFunction(g->module, names[i]);
+        if (!f)
+            continue;
+        LLVMReplaceAllUsesWith(f, LLVMConstNull(LLVMTypeOf(f)));
+        LLVMDeleteFunction(f);
+    }
+}
+
 int cpu_coroutine_split(struct codegen *g)
 {
     keep_arrays(g);
     int r = codegen_run_passes(g, "coro-early,cgscc(coro-split),coro-cleanup");
     if (r < 0)
         return r;
+    drop_ends(g);
     drop_calls(g, KEPT);
     LLVMValueRef f = LLVMGetNamedFunction(g->module, FRAME_SIZE);
     uint64_t bytes = 0;
