@@ -55,17 +55,10 @@ static uint64_t product(uint64_t a, uint64_t b)
     return b && a > MAX_COUNT / b ? MAX_COUNT : a * b;
 }
 
-static int compare(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct function *)a)->f;
-    uintptr_t y = (uintptr_t)((const struct function *)b)->f;
-    return x < y ? -1 : x > y;
-}
-
 static struct function *find(const struct graph *graph, LLVMValueRef f)
 {
     struct function key = {.f = f};
-    return bsearch(&key, graph->function, graph->count, sizeof key, compare);
+    return bsearch(&key, graph->function, graph->count, sizeof key, codegen_compare_pointers);
 }
 
 /* ---- what may stay a function */
@@ -203,7 +196,7 @@ static bool open_graph(struct graph *graph, LLVMModuleRef module)
     for (LLVMValueRef f = LLVMGetFirstFunction(module); f && ok; f = LLVMGetNextFunction(f))
         ok = LLVMIsDeclaration(f) || add_function(graph, f);
     if (ok && graph->count)
-        qsort(graph->function, graph->count, sizeof *graph->function, compare);
+        qsort(graph->function, graph->count, sizeof *graph->function, codegen_compare_pointers);
     for (uint32_t i = 0; i < graph->count && ok; i++)
         ok = add_calls(graph, &graph->function[i]);
     return ok && sort(graph) && graph->ordered == graph->count;
@@ -265,16 +258,13 @@ static bool add_steps(struct codegen *g, LLVMValueRef gep, uint64_t *at)
         if (!LLVMIsAConstantInt(index) || LLVMConstIntGetSExtValue(index) < 0 ||
                 LLVMConstIntGetZExtValue(index) > UINT32_MAX)
             return false;
-        uint64_t n = LLVMConstIntGetZExtValue(index);
-        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
-            *at += LLVMOffsetOfElement(g->layout, type, (unsigned)n);
-            type = LLVMStructGetTypeAtIndex(type, (unsigned)n);
-        } else {
-            if (i > 1 && LLVMGetTypeKind(type) != LLVMArrayTypeKind)
-                return false;
-            type = i > 1 ? LLVMGetElementType(type) : type;
-            *at = sum(*at, product(n, LLVMABISizeOfType(g->layout, type)));
-        }
+        uint64_t bytes;
+        if (i > 1 && LLVMGetTypeKind(type) != LLVMStructTypeKind &&
+                LLVMGetTypeKind(type) != LLVMArrayTypeKind)
+            return false;
+        if (!codegen_gep_field(g, gep, (unsigned)i, &type, &bytes))
+            bytes = product(LLVMConstIntGetZExtValue(index), bytes);
+        *at = sum(*at, bytes);
     }
     return true;
 }

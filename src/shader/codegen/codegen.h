@@ -72,6 +72,13 @@ LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
 /* A vector of `element` where `shape` is a vector, as long; else `element`. */
 LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element);
 LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
+/* What operand `i` (from 1 on) of a GEP adds to its address: `*bytes` for a structure's field
+ * (true), or `*bytes` for each element (false). `*type`, the GEP's source element type at first,
+ * goes along. */
+bool codegen_gep_field(
+        struct codegen *g, LLVMValueRef gep, unsigned i, LLVMTypeRef *type, uint64_t *bytes);
+/* For qsort() and bsearch(), of structures that begin with a pointer. */
+int codegen_compare_pointers(const void *a, const void *b);
 /* The most that loads and stores of a kernel suppose of an address. GPUs load a vector from
  * wherever one of its elements may lie, and programs rely on it: ggml reads float4 a float further
  * in each row. x86-64's aligned moves would trap. Atomics stay as they are. */

@@ -64,17 +64,10 @@ struct loops {
     uint64_t most; /* that a loop may become */
 };
 
-static int compare(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct loop *)a)->header;
-    uintptr_t y = (uintptr_t)((const struct loop *)b)->header;
-    return x < y ? -1 : x > y;
-}
-
 static struct loop *loop_with(const struct loops *l, LLVMBasicBlockRef header)
 {
     struct loop key = {.header = header};
-    return bsearch(&key, l->loop, l->count, sizeof key, compare);
+    return bsearch(&key, l->loop, l->count, sizeof key, codegen_compare_pointers);
 }
 
 /* The loop around b that is so deep; NULL: none. */
@@ -179,7 +172,7 @@ void codegen_unroll_private(struct codegen *g, LLVMValueRef function, bool spari
             b = LLVMGetNextBasicBlock(b))
         measure_block(&l, b);
     if (l.count) {
-        qsort(l.loop, l.count, sizeof *l.loop, compare);
+        qsort(l.loop, l.count, sizeof *l.loop, codegen_compare_pointers);
         unroll(&l, sparing);
     }
     codegen_turns_destroy(l.turns);

@@ -157,6 +157,26 @@ LLVMValueRef codegen_load_buffer(struct codegen *g, LLVMValueRef call, uint64_t 
     return load;
 }
 
+bool codegen_gep_field(
+        struct codegen *g, LLVMValueRef gep, unsigned i, LLVMTypeRef *type, uint64_t *bytes)
+{
+    if (i > 1 && LLVMGetTypeKind(*type) == LLVMStructTypeKind) {
+        unsigned field = (unsigned)LLVMConstIntGetZExtValue(LLVMGetOperand(gep, i));
+        *bytes = LLVMOffsetOfElement(g->layout, *type, field);
+        *type = LLVMStructGetTypeAtIndex(*type, field);
+        return true;
+    }
+    *type = i > 1 ? LLVMGetElementType(*type) : *type;
+    *bytes = LLVMABISizeOfType(g->layout, *type);
+    return false;
+}
+
+int codegen_compare_pointers(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)*(void *const *)a, y = (uintptr_t)*(void *const *)b;
+    return x < y ? -1 : x > y;
+}
+
 LLVMBasicBlockRef codegen_split_after(struct codegen *g, LLVMValueRef at)
 {
     LLVMBasicBlockRef tail = codegen_graph_split(at);

@@ -56,15 +56,11 @@ static bool constant_offset(struct codegen *g, LLVMValueRef gep, int64_t *offset
         LLVMValueRef index = LLVMGetOperand(gep, i);
         if (!LLVMIsAConstantInt(index))
             return false;
-        int64_t at = LLVMConstIntGetSExtValue(index), bytes;
-        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
-            sum += (int64_t)LLVMOffsetOfElement(g->layout, type, (unsigned)at);
-            type = LLVMStructGetTypeAtIndex(type, (unsigned)at);
-            continue;
-        }
-        if (i > 1)
-            type = LLVMGetElementType(type);
-        if (__builtin_mul_overflow(at, (int64_t)LLVMABISizeOfType(g->layout, type), &bytes) ||
+        uint64_t each;
+        int64_t at =
+                codegen_gep_field(g, gep, i, &type, &each) ? 1 : LLVMConstIntGetSExtValue(index);
+        int64_t bytes;
+        if (__builtin_mul_overflow(at, (int64_t)each, &bytes) ||
                 __builtin_add_overflow(sum, bytes, &sum))
             return false;
     }

@@ -64,13 +64,9 @@ static struct slope of_address(struct wide *w, LLVMValueRef v, unsigned *left)
     LLVMTypeRef type = LLVMGetGEPSourceElementType(v);
     for (int i = 1; i < LLVMGetNumOperands(v); i++) {
         struct slope index = slope_of(w, LLVMGetOperand(v, (unsigned)i), left);
-        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
-            type = LLVMStructGetTypeAtIndex(
-                    type, (unsigned)LLVMConstIntGetZExtValue(LLVMGetOperand(v, (unsigned)i)));
+        uint64_t bytes;
+        if (codegen_gep_field(w->g, v, (unsigned)i, &type, &bytes))
             continue;
-        }
-        type = i > 1 ? LLVMGetElementType(type) : type;
-        uint64_t bytes = LLVMABISizeOfType(w->g->layout, type);
         s = sum(w, LLVMAdd, s, scaled(w, index, codegen_i64(w->g, bytes)));
     }
     return s;

@@ -47,18 +47,14 @@ static bool of_address(struct wide *w, struct walk *k, LLVMValueRef v, int64_t *
 {
     LLVMTypeRef type = LLVMGetGEPSourceElementType(v);
     int64_t index;
+    uint64_t bytes;
     if (!step_of(w, k, LLVMGetOperand(v, 0), step))
         return false;
     for (int i = 1; i < LLVMGetNumOperands(v); i++) {
         if (!step_of(w, k, LLVMGetOperand(v, (unsigned)i), &index))
             return false;
-        if (i > 1 && LLVMGetTypeKind(type) == LLVMStructTypeKind) {
-            type = LLVMStructGetTypeAtIndex(
-                    type, (unsigned)LLVMConstIntGetZExtValue(LLVMGetOperand(v, (unsigned)i)));
-            continue;
-        }
-        type = i > 1 ? LLVMGetElementType(type) : type;
-        *step += index * (int64_t)LLVMABISizeOfType(w->g->layout, type);
+        if (!codegen_gep_field(w->g, v, (unsigned)i, &type, &bytes))
+            *step += index * (int64_t)bytes;
     }
     return true;
 }
