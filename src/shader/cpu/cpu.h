@@ -67,6 +67,10 @@ int cpu_bound_private(struct codegen *g, LLVMValueRef function);
 int cpu_order_waits(struct codegen *g);
 /* wide/product.c: gives each function the memory that its products of matrices use. */
 void wide_place_factors(struct codegen *g);
+/* Spreads a block's prefetches over what follows the first of them, at most so many instructions
+ * apart: a processor has room for some 16 to 24 misses, and loads that come when it is full wait as
+ * long as memory does. */
+void cpu_spread_prefetches(struct codegen *g, LLVMBasicBlockRef block, uint32_t most_apart);
 /* sink.c, once all is optimised: moves loads and conversions of vectors to where they are used. */
 void cpu_sink(struct codegen *g);
 /* True when the instruction may write to memory, or when others may look at its order. */

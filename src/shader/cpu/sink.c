@@ -14,6 +14,10 @@
 #define MAX_STEPS 4000000u /* instructions passed over, in all */
 #define MANY 16u           /* loads that a block can have without running out of registers */
 #define MAX_KEPT 4096u
+#define MAX_SPREAD 256u /* prefetches of a block that are moved */
+/* So far apart those that were spread already are left: the instructions between them may have gone
+ * since. */
+#define SPREAD 8u
 
 bool cpu_writes(LLVMValueRef in)
 {
@@ -167,6 +171,44 @@ static void sink_all_kept(struct codegen *g, LLVMValueRef function)
     }
 }
 
+/* ---- what is fetched early */
+
+static bool is_prefetch(LLVMValueRef in)
+{
+    const char *name = codegen_callee(in);
+    return name && !strncmp(name, "llvm.prefetch", 13);
+}
+
+static bool takes_time(LLVMValueRef in)
+{
+    return LLVMIsAStoreInst(in) || LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVectorTypeKind;
+}
+
+void cpu_spread_prefetches(struct codegen *g, LLVMBasicBlockRef block, uint32_t most_apart)
+{
+    LLVMValueRef wait[MAX_SPREAD], next;
+    uint32_t count = 0, after = 0, first = 0, last = 0, since = 0;
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); in; in = LLVMGetNextInstruction(in)) {
+        count += is_prefetch(in);
+        after += count && takes_time(in);
+    }
+    uint32_t apart = count && after / count < most_apart ? after / count : most_apart;
+    for (LLVMValueRef in = LLVMGetFirstInstruction(block); in && count; in = next) {
+        next = LLVMGetNextInstruction(in);
+        if (is_prefetch(in) && last < MAX_SPREAD) {
+            LLVMInstructionRemoveFromParent(in);
+            wait[last++] = in;
+            continue;
+        }
+        LLVMPositionBuilderBefore(g->builder, in);
+        while (first < last && (since >= apart || LLVMIsATerminatorInst(in))) {
+            LLVMInsertIntoBuilder(g->builder, wait[first++]);
+            since = 0;
+        }
+        since += takes_time(in);
+    }
+}
+
 void cpu_sink(struct codegen *g)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(g->context);
@@ -182,5 +224,9 @@ void cpu_sink(struct codegen *g)
                 if (moves(g, in) && LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVectorTypeKind)
                     sink(b, in, &steps);
             }
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(f); block;
+                block = LLVMGetNextBasicBlock(block))
+            cpu_spread_prefetches(g, block, SPREAD);
     LLVMDisposeBuilder(b);
 }

@@ -5,9 +5,6 @@
  * that reads the two rows below. See stride.h. Compiler process. */
 #include "shader/cpu/wide/stride.h"
 
-#include <string.h>
-
-#define MAX_SPREAD 256u /* prefetches of a block that are moved */
 #define MAX_LOOKED 256u /* instructions from an address to the threadgroup's place */
 
 /* What is fetched lies 16 KB on at least: to work through that takes longer than memory takes to
@@ -190,34 +187,4 @@ LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer)
             LLVMBuildSub(b, zeros, codegen_i64(w->g, 63 - AHEAD_BITS), ""), codegen_i64(w->g, 0)};
     LLVMValueRef groups = codegen_call_intrinsic(w->g, "llvm.smax", &i64, 1, m, 2);
     return LLVMBuildShl(b, s.step, groups, "ahead");
-}
-
-static bool is_prefetch(LLVMValueRef in)
-{
-    const char *name = codegen_callee(in);
-    return name && !strncmp(name, "llvm.prefetch", 13);
-}
-
-void wide_spread_prefetches(struct wide *w, LLVMBasicBlockRef b)
-{
-    LLVMValueRef wait[MAX_SPREAD], next;
-    uint32_t count = 0, after = 0, first = 0, last = 0, since = 0;
-    for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
-        count += is_prefetch(in);
-        after += count && !is_prefetch(in);
-    }
-    for (LLVMValueRef in = LLVMGetFirstInstruction(b); in && count; in = next) {
-        next = LLVMGetNextInstruction(in);
-        if (is_prefetch(in) && last < MAX_SPREAD) {
-            LLVMInstructionRemoveFromParent(in);
-            wait[last++] = in;
-            continue;
-        }
-        bool due = since++ >= after / count;
-        LLVMPositionBuilderBefore(w->g->builder, in);
-        while (first < last && (due || LLVMIsATerminatorInst(in))) {
-            LLVMInsertIntoBuilder(w->g->builder, wait[first++]);
-            since = 0, due = false;
-        }
-    }
 }

@@ -187,7 +187,7 @@ void wide_strided_end(struct wide *w)
             LLVMReplaceAllUsesWith(in, LLVMGetOperand(in, 0));
             LLVMInstructionEraseFromParent(in);
         }
-        wide_spread_prefetches(w, b);
+        cpu_spread_prefetches(w->g, b, UINT32_MAX);
     }
     wide_flatten(w);
 }

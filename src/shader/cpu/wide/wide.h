@@ -220,9 +220,6 @@ LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer);
 /* How far it is, in bytes, from what a load reads to what it will read in the next turn of the loop
  * with a barrier around it. 0: there is none, or it reads the same, or that cannot be told. */
 int64_t wide_turn(struct wide *w, LLVMValueRef load);
-/* Spreads a block's prefetches over what follows the first of them: a processor has room for some
- * 16 to 24 misses, and loads that come when it is full wait as long as memory does. */
-void wide_spread_prefetches(struct wide *w, LLVMBasicBlockRef b);
 
 /* ---- vectors of up to 64 elements (vector.c) */
 /* index -1: any value */
