@@ -420,21 +420,40 @@ static uint64_t number(const char *text)
     return v;
 }
 
+/* Numbers that the environment and the command line give, each to a field of the supervisor. */
+#define FIELD(name) offsetof(struct supervisor, name), sizeof((struct supervisor *)NULL)->name
+static const struct setting {
+    const char *option, *variable; /* NULL: no variable */
+    size_t offset, bytes;
+    uint64_t unit; /* what 1 is in the field */
+} settings[] = {{"idle", "ARCBOX_IDLE_SECONDS", FIELD(idle_seconds), 1},
+        {"memory", "ARCBOX_MEMORY_BYTES", FIELD(limits.memory_bytes), 1},
+        {"time-limit", "ARCBOX_TIME_LIMIT_MS", FIELD(limits.kernel_ns), 1000000},
+        {"clients", NULL, FIELD(limits.clients), 1},
+        {"compile-seconds", "ARCBOX_COMPILE_SECONDS", FIELD(limits.compile_seconds), 1},
+        {"threads", "ARCBOX_CPUS", FIELD(limits.threads), 1},
+        /* Its variable is every process's: abx_patience_ns(). */
+        {"patience", NULL, FIELD(patience_ns), 1000000000}};
+#undef FIELD
+
+/* What is more than its field can hold is as much as that can. */
+static void set(struct supervisor *s, const struct setting *setting, const char *text)
+{
+    uint64_t value = number(text), most = setting->bytes == 8 ? UINT64_MAX : UINT32_MAX;
+    value = value > most / setting->unit ? most : value * setting->unit;
+    uint32_t narrow = (uint32_t)value;
+    memcpy((char *)s + setting->offset, setting->bytes == 8 ? (void *)&value : (void *)&narrow,
+            setting->bytes);
+}
+
 static void from_environment(struct supervisor *s)
 {
     const char *text;
     if ((text = getenv("ARCBOX_BACKEND")) && *text)
         snprintf(s->backend, sizeof s->backend, "%s", text);
-    if ((text = getenv("ARCBOX_IDLE_SECONDS")) && *text)
-        s->idle_seconds = (unsigned)number(text);
-    if ((text = getenv("ARCBOX_MEMORY_BYTES")) && *text)
-        s->limits.memory_bytes = number(text);
-    if ((text = getenv("ARCBOX_COMPILE_SECONDS")) && *text)
-        s->limits.compile_seconds = (uint32_t)number(text);
-    if ((text = getenv("ARCBOX_CPUS")) && *text)
-        s->limits.threads = (uint32_t)number(text);
-    if ((text = getenv("ARCBOX_TIME_LIMIT_MS")) && *text)
-        s->limits.kernel_ns = number(text) * 1000000u;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(settings); i++)
+        if (settings[i].variable && (text = getenv(settings[i].variable)) && *text)
+            set(s, &settings[i], text);
 }
 
 /* False: *text says why there is none. */
@@ -454,89 +473,78 @@ static bool choose_backend(struct supervisor *s, char text[256])
     return false;
 }
 
+struct start {
+    const char *role; /* NULL: the supervisor itself */
+    bool daemon;
+    int ready_fd;
+};
+
+/* -1: go on; else what to exit with. */
+static int read_options(struct supervisor *s, struct start *start, int argc, char **argv)
+{
+    enum { FIRST = 256 }; /* of the settings, behind all letters */
+    static const struct option others[] = {{"daemon", no_argument, NULL, 'd'},
+            {"ready-fd", required_argument, NULL, 'r'}, {"role", required_argument, NULL, 'R'},
+            {"backend", required_argument, NULL, 'b'},
+            {"allow-weak-sandbox", no_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
+            {"version", no_argument, NULL, 'v'}};
+    struct option options[ABX_ARRAY_SIZE(settings) + ABX_ARRAY_SIZE(others) + 1] = {0};
+    int c;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(settings); i++)
+        options[i] = (struct option){settings[i].option, required_argument, NULL, FIRST + (int)i};
+    memcpy(options + ABX_ARRAY_SIZE(settings), others, sizeof others);
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (c >= FIRST)
+            set(s, &settings[c - FIRST], optarg);
+        else if (c == 'd')
+            start->daemon = true;
+        else if (c == 'r')
+            start->ready_fd = (int)number(optarg);
+        else if (c == 'R')
+            start->role = optarg;
+        else if (c == 'b')
+            snprintf(s->backend, sizeof s->backend, "%s", optarg);
+        else if (c == 'w')
+            setenv(ABX_WEAK_SANDBOX_ENV, "1", 1);
+        else if (c == 'v')
+            return puts("arcboxd " ABX_VERSION) < 0;
+        else {
+            fputs(usage, c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
+        }
+    }
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"daemon", no_argument, NULL, 'd'},
-            {"ready-fd", required_argument, NULL, 'r'}, {"role", required_argument, NULL, 'R'},
-            {"backend", required_argument, NULL, 'b'}, {"idle", required_argument, NULL, 'i'},
-            {"memory", required_argument, NULL, 'm'}, {"time-limit", required_argument, NULL, 't'},
-            {"clients", required_argument, NULL, 'c'},
-            {"compile-seconds", required_argument, NULL, 'C'},
-            {"threads", required_argument, NULL, 'T'}, {"patience", required_argument, NULL, 'p'},
-            {"allow-weak-sandbox", no_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
-            {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     static struct supervisor s;
-    const char *role = NULL;
-    bool daemon_mode = false;
-    int ready_fd = -1, c;
+    struct start start = {.ready_fd = -1};
+    char text[256];
     abx_fd_standard();
     s.idle_seconds = DEFAULT_IDLE_SECONDS;
     s.patience_ns = abx_patience_ns();
     s.compiler = s.lock = s.reserve = -1;
     from_environment(&s);
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (c) {
-        case 'd':
-            daemon_mode = true;
-            break;
-        case 'r':
-            ready_fd = (int)number(optarg);
-            break;
-        case 'R':
-            role = optarg;
-            break;
-        case 'b':
-            snprintf(s.backend, sizeof s.backend, "%s", optarg);
-            break;
-        case 'i':
-            s.idle_seconds = (unsigned)number(optarg);
-            break;
-        case 'm':
-            s.limits.memory_bytes = number(optarg);
-            break;
-        case 't':
-            s.limits.kernel_ns = number(optarg) * 1000000u;
-            break;
-        case 'c':
-            s.limits.clients = (uint32_t)number(optarg);
-            break;
-        case 'C':
-            s.limits.compile_seconds = (uint32_t)number(optarg);
-            break;
-        case 'T':
-            s.limits.threads = (uint32_t)number(optarg);
-            break;
-        case 'p':
-            s.patience_ns = number(optarg) * 1000000000u;
-            break;
-        case 'w':
-            setenv(ABX_WEAK_SANDBOX_ENV, "1", 1);
-            break;
-        case 'v':
-            puts("arcboxd " ABX_VERSION);
-            return 0;
-        default:
-            fputs(usage, c == 'h' ? stdout : stderr);
-            return c == 'h' ? 0 : 2;
-        }
-    }
-    if (role && strcmp(role, "worker") == 0)
+    int code = read_options(&s, &start, argc, argv);
+    if (code >= 0)
+        return code;
+    if (start.role && strcmp(start.role, "worker") == 0)
         abx_worker_main(s.backend, s.limits.threads);
-    if (role || optind < argc) {
+    if (start.role || optind < argc) {
         fputs(usage, stderr);
         return 2;
     }
-    char text[256];
     if (!choose_backend(&s, text)) {
-        say(ready_fd, text);
+        say(start.ready_fd, text);
         return 2;
     }
     abx_control_default_limits(&s.limits);
     for (unsigned i = 0; i < SUPERVISOR_MAX_CONTROLS; i++)
         s.controls[i].sock = -1;
-    if (daemon_mode)
+    if (start.daemon)
         daemonise();
     s.started_ns = supervisor_realtime_ns();
     (void)supervisor_out_of_memory(); /* what was before us */
-    return run(&s, ready_fd);
+    return run(&s, start.ready_fd);
 }
