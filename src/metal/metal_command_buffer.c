@@ -273,23 +273,39 @@ static void describe_pipeline(
     abx_string_printf(s, "the pipeline's kernel did not compile%s%s", *why ? ": " : "", why);
 }
 
-static void describe(const struct abx_metal_command_buffer *buffer, struct abx_string *s)
+static void describe_timeout(unsigned long long milliseconds, struct abx_string *s)
+{
+    abx_string_printf(s, "a kernel used more than its limit of processor time");
+    if (milliseconds)
+        abx_string_printf(s, ", %llu ms", milliseconds);
+    abx_string_printf(s, " (ARCBOX_TIME_LIMIT_MS raises it)");
+}
+
+static void describe_fault(
+        unsigned long long address, unsigned long long number, struct abx_string *s)
+{
+    if (number == SIGBUS)
+        abx_string_printf(s,
+                "the kernel touched memory that is not there any more (address %llx): a file got "
+                "shorter, or the host has no memory for it",
+                address);
+    else if (number && number != SIGSEGV)
+        abx_string_printf(s, "the kernel trapped (%s)", strsignal((int)number));
+    else if (address)
+        abx_string_printf(
+                s, "the kernel touched memory outside its buffers (address %llx)", address);
+    else
+        abx_string_printf(s, "the kernel touched memory outside its buffers");
+}
+
+static void describe_reason(const struct abx_metal_command_buffer *buffer, struct abx_string *s)
 {
     const struct abx_result *r = &buffer->result;
     unsigned long long value = r->error_value, limit = r->error_limit;
-    if (r->error_op || r->error_record)
-        abx_string_printf(s,
-                "%s (command %u): ", abx_op_call(r->error_op) ? abx_op_call(r->error_op) : "commit",
-                r->error_record);
-    if (*buffer->text) {
-        abx_string_printf(s, "%s", buffer->text);
-        return;
-    }
     switch ((enum abx_reason)r->error_reason) {
     case ABX_REASON_HANDLE_UNKNOWN:
         abx_string_printf(s,
-                "an object that was released before the command buffer completed "
-                "(handle %llx)",
+                "an object that was released before the command buffer completed (handle %llx)",
                 value);
         break;
     case ABX_REASON_HANDLE_TYPE:
@@ -323,25 +339,10 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
         describe_pipeline(buffer, value, s);
         break;
     case ABX_REASON_TIMEOUT:
-        abx_string_printf(s, "a kernel used more than its limit of processor time");
-        if (limit)
-            abx_string_printf(s, ", %llu ms", limit);
-        abx_string_printf(s, " (ARCBOX_TIME_LIMIT_MS raises it)");
+        describe_timeout(limit, s);
         break;
     case ABX_REASON_FAULT:
-        if (limit && limit != SIGSEGV && limit != SIGBUS)
-            abx_string_printf(s, "the kernel trapped (%s)", strsignal((int)limit));
-        else if (limit == SIGBUS)
-            abx_string_printf(s,
-                    "the kernel touched memory that is not there any more (address %llx): a file "
-                    "got "
-                    "shorter, or the host has no memory for it",
-                    value);
-        else if (value)
-            abx_string_printf(
-                    s, "the kernel touched memory outside its buffers (address %llx)", value);
-        else
-            abx_string_printf(s, "the kernel touched memory outside its buffers");
+        describe_fault(value, limit, s);
         break;
     case ABX_REASON_LOST:
         abx_string_printf(s, "%s", abx_client_lost_text(buffer->base.client));
@@ -353,6 +354,18 @@ static void describe(const struct abx_metal_command_buffer *buffer, struct abx_s
     default:
         abx_string_printf(s, "execution failed");
     }
+}
+
+static void describe(const struct abx_metal_command_buffer *buffer, struct abx_string *s)
+{
+    const struct abx_result *r = &buffer->result;
+    const char *call = abx_op_call(r->error_op);
+    if (r->error_op || r->error_record)
+        abx_string_printf(s, "%s (command %u): ", call ? call : "commit", r->error_record);
+    if (*buffer->text)
+        abx_string_printf(s, "%s", buffer->text);
+    else
+        describe_reason(buffer, s);
 }
 
 static const char *error_words(uint32_t error)
