@@ -125,81 +125,78 @@ static int run_command(const struct abx_machine *m)
     return code < 0 ? EXIT_OWN : code;
 }
 
+/* Where an option's word goes that is taken as it is, or as a number. NULL: it is another one. */
+static const char **text_of(struct abx_machine *m, int option)
+{
+    switch (option) {
+    case 'q':
+        return &m->qemu;
+    case 'k':
+        return &m->kernel;
+    case 'i':
+        return &m->init;
+    case 'I':
+        return &m->inner;
+    case 'R':
+        return &m->root;
+    case 'n':
+        return &m->hostname;
+    case 'N':
+        return &m->forwards;
+    case 's':
+        return &m->shm_bytes;
+    case 'U':
+        return &m->limits[m->limit_count++];
+    case 'T':
+        return &m->memory[m->memory_count++];
+    case 'M':
+        return &m->mounts[m->mount_count++];
+    default:
+        return NULL;
+    }
+}
+
+static int *number_of(struct abx_machine *m, int option)
+{
+    switch (option) {
+    case 'g':
+        return &m->gpu;
+    case 'l':
+        return &m->listener;
+    case 'd':
+        return &m->disk;
+    case 't':
+        return &m->from;
+    case 'W':
+        return &m->to;
+    default:
+        return NULL;
+    }
+}
+
 static int read_options(int argc, char **argv, struct abx_machine *m)
 {
     for (int option;
             (option = getopt(argc, argv, "+q:k:i:I:R:n:c:m:g:l:N:d:s:t:U:T:W:KrPSM:")) != -1;) {
-        switch (option) {
-        case 'q':
-            m->qemu = optarg;
-            break;
-        case 'k':
-            m->kernel = optarg;
-            break;
-        case 'i':
-            m->init = optarg;
-            break;
-        case 'I':
-            m->inner = optarg;
-            break;
-        case 'R':
-            m->root = optarg;
-            break;
-        case 'n':
-            m->hostname = optarg;
-            break;
-        case 'c':
+        const char **text = text_of(m, option);
+        int *number = number_of(m, option);
+        if (text)
+            *text = optarg;
+        else if (number)
+            *number = atoi(optarg);
+        else if (option == 'c')
             m->cpus = (unsigned)atoi(optarg);
-            break;
-        case 'm':
+        else if (option == 'm')
             m->memory_mib = (unsigned)atoi(optarg);
-            break;
-        case 'g':
-            m->gpu = atoi(optarg);
-            break;
-        case 'l':
-            m->listener = atoi(optarg);
-            break;
-        case 'd':
-            m->disk = atoi(optarg);
-            break;
-        case 'N':
-            m->forwards = optarg;
-            break;
-        case 'r':
-            m->read_only = true;
-            break;
-        case 'P':
-            m->bare = true;
-            break;
-        case 't':
-            m->from = atoi(optarg);
-            break;
-        case 'W':
-            m->bare = true;
-            m->to = atoi(optarg);
-            break;
-        case 'S':
-            m->stays = true;
-            break;
-        case 's':
-            m->shm_bytes = optarg;
-            break;
-        case 'U':
-            m->limits[m->limit_count++] = optarg;
-            break;
-        case 'T':
-            m->memory[m->memory_count++] = optarg;
-            break;
-        case 'M':
-            m->mounts[m->mount_count++] = optarg;
-            break;
-        case 'K':
+        else if (option == 'K')
             m->kvm = true;
-            break;
-        default:
+        else if (option == 'r')
+            m->read_only = true;
+        else if (option == 'S')
+            m->stays = true;
+        else if (option != 'P')
             return -EINVAL;
-        }
+        m->bare |= option == 'P' || option == 'W';
     }
     m->command = argv + optind;
     return m->qemu && m->kernel && m->init && m->inner && m->root ? 0 : -EINVAL;
