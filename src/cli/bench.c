@@ -274,11 +274,11 @@ static char *train_once(struct bench *b, const char *folder, const char *how)
     char *inside[] = {b->self, "run", "--gpu", "--mount", data, "-w", (char *)folder, "-e",
             ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE, "-e", path, "host", "python3", "train.py",
             NULL};
-    char *cpu[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
+    char *direct[] = {b->self, "run", "--mount", data, "-w", (char *)folder, "-e", "DEV=CPU", "-e",
             "CC=/usr/lib/llvm-19/bin/clang", "host", "python3", "train.py", NULL};
-    struct bench_run r = bench_run(strcmp(how, "cpu") == 0 ? cpu
-                                   : !isolated             ? inside
-                                                           : bridged,
+    struct bench_run r = bench_run(strcmp(how, "direct") == 0 ? direct
+                                   : !isolated                ? inside
+                                                              : bridged,
             NULL, false);
     if (r.code != 0)
         abx_say("the training (%s) ended with %d", how, r.code);
@@ -313,10 +313,10 @@ static void measure_train(struct bench *b)
     free(train_once(b, folder, "bridge")); /* fills the shader cache */
     char *bridged = train_once(b, folder, "bridge"),
          *inside = train_once(b, folder, ABX_TRANSPORT_BASELINE),
-         *cpu = train_once(b, folder, "cpu");
+         *direct = train_once(b, folder, "direct");
     double ours = train_seconds(bridged), baseline = train_seconds(inside);
     bench_add(b, "train", "s/epoch", ours, baseline, ABX_TRANSPORT_BASELINE, baseline / ours);
-    double other = train_seconds(cpu);
+    double other = train_seconds(direct);
     bench_add(b, "train_cpu", "s/epoch", ours, other, "tinygrad's CPU device", other / ours);
     double waits = number_within(bridged, "encoding, ", " waiting"),
            buffers = number_within(bridged, "kernels in ", " command buffers");
@@ -329,7 +329,7 @@ static void measure_train(struct bench *b)
             ABX_TRANSPORT_BASELINE, NAN);
     free(bridged);
     free(inside);
-    free(cpu);
+    free(direct);
     free(folder);
 }
 
@@ -475,7 +475,7 @@ int abx_do_bench(int argc, char **argv)
 {
     struct bench b = {0};
     bool json = false, vm = false;
-    const char *ggml = NULL, *backend = "cpu";
+    const char *ggml = NULL, *backend = ABX_BACKEND_PROCESSOR;
     struct abx_options o = abx_options_start(argc, argv);
     for (const char *name; (name = abx_options_next(&o));) {
         if (strcmp(name, "--format") == 0)
@@ -491,16 +491,17 @@ int abx_do_bench(int argc, char **argv)
     }
     if (ggml && access(ggml, R_OK) < 0)
         abx_die(ABX_EXIT_OWN, "--ggml %s: %s", ggml, strerror(errno));
-    bool cuda = strcmp(backend, "cuda") == 0;
-    if (!cuda && strcmp(backend, "cpu") != 0)
-        abx_die(ABX_EXIT_OWN, "--backend %s: cpu or cuda can be measured", backend);
-    if (cuda && (vm || ggml || b.quick))
-        abx_die(ABX_EXIT_OWN, "--backend cuda goes with none of --vm, --ggml and --quick");
+    bool driver = strcmp(backend, ABX_BACKEND_DRIVER) == 0;
+    if (!driver && strcmp(backend, ABX_BACKEND_PROCESSOR) != 0)
+        abx_die(ABX_EXIT_OWN, "--backend %s: %s or %s can be measured", backend,
+                ABX_BACKEND_PROCESSOR, ABX_BACKEND_DRIVER);
+    if (driver && (vm || ggml || b.quick))
+        abx_die(ABX_EXIT_OWN, "--backend %s goes with none of --vm, --ggml and --quick", backend);
     find_parts(&b);
     if (vm)
         bench_vm(&b);
-    else if (cuda)
-        bench_cuda(&b);
+    else if (driver)
+        bench_driver(&b);
     else
         measure_all(&b, ggml);
     if (json)

@@ -2,6 +2,7 @@
 #ifndef ABX_CLI_BENCH_H
 #define ABX_CLI_BENCH_H
 
+#include "backend/names.h"
 #include "cli/cli.h"
 #include "wire/transport/names.h"
 
@@ -42,8 +43,8 @@ double bench_number(const char *text, const char *name);
 /* The folder of the training, with one for its data, where a python3 with tinygrad is; NULL, and it
  * has been said, where not. The caller's to free(). */
 char *bench_digits(void);
-void bench_vm(struct bench *b);   /* bench_vm.c */
-void bench_cuda(struct bench *b); /* bench_cuda.c */
+void bench_vm(struct bench *b);     /* bench_vm.c */
+void bench_driver(struct bench *b); /* bench_driver.c */
 /* bench_compile.c: `ggml` may be NULL. */
 void bench_compile(struct bench *b, const char *ggml);
 

@@ -41,7 +41,7 @@ static char *compile_once(struct bench *b, const char *folder, const char *sourc
     char *inside[] = {b->probe, "compile", (char *)source, KERNEL, NULL};
     char *outside_env[] = {state, cache, NULL};
     char *inside_env[] = {cache, libraries, ABX_TRANSPORT_ENV "=" ABX_TRANSPORT_BASELINE,
-            "ARCBOX_BACKEND=cpu", NULL};
+            "ARCBOX_BACKEND=" ABX_BACKEND_PROCESSOR, NULL};
     struct bench_run r =
             bridged ? bench_run(outside, outside_env, true) : bench_run(inside, inside_env, true);
     if (r.code != 0)

@@ -1,5 +1,5 @@
-/* arcbox bench --backend cuda: an NVIDIA GPU through the bridge, beside what its driver does
- * without ArcBox (src/bench/cuda_bench.c), in the same run. */
+/* arcbox bench --backend of a GPU: the GPU through the bridge, beside what its driver does without
+ * ArcBox (a program of src/bench), in the same run. */
 #include "cli/bench.h"
 #include "host/control/control.h"
 
@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DRIVER "NVIDIA's driver alone"
+#define DRIVER "the driver alone"
+#define PROGRAM "arcbox-bench-" ABX_BACKEND_DRIVER
 
 /* Of a line after the first that has the name; NAN. */
 static double second_number(const char *text, const char *name)
@@ -20,14 +21,13 @@ static double second_number(const char *text, const char *name)
 
 static char *run_driver(void)
 {
-    char *program = bench_tool("arcbox-bench-cuda");
+    char *program = bench_tool(PROGRAM);
     if (!program)
-        abx_die(ABX_EXIT_OWN, "arcbox-bench-cuda is missing: build again");
+        abx_die(ABX_EXIT_OWN, PROGRAM " is missing: build again");
     char *argv[] = {program, NULL};
     struct bench_run r = bench_run(argv, NULL, false);
     if (r.code != 0)
-        abx_die(ABX_EXIT_OWN, "the driver cannot be measured (arcbox-bench-cuda ended with %d)",
-                r.code);
+        abx_die(ABX_EXIT_OWN, "the driver cannot be measured (" PROGRAM " ended with %d)", r.code);
     free(program);
     return r.output;
 }
@@ -37,7 +37,8 @@ static struct abx_control_tenant make_tenant(struct abx_control *control, unsign
     struct abx_control_tenant tenant;
     char name[32];
     snprintf(name, sizeof name, "bench-%d-%u", (int)getpid(), number);
-    if (abx_control_tenant_create(control, name, "cuda", ABX_TENANT_HOLD, NULL, &tenant) < 0)
+    if (abx_control_tenant_create(
+                control, name, ABX_BACKEND_DRIVER, ABX_TENANT_HOLD, NULL, &tenant) < 0)
         abx_die(ABX_EXIT_OWN, "no tenant for the probe: %s", abx_control_error(control));
     return tenant;
 }
@@ -116,7 +117,7 @@ static void add_tenants(struct bench *b, const char *name, const char *what, con
     free(both);
 }
 
-void bench_cuda(struct bench *b)
+void bench_driver(struct bench *b)
 {
     struct abx_control *control;
     char *why = NULL;

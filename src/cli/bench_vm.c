@@ -31,9 +31,9 @@ static double start_ms(struct bench *b, const char *kind, char *variable)
 static char *probe_in(struct bench *b, const char *kind)
 {
     char *mount = abx_xprintf("%s:/opt/arcbox-probe:ro", b->probe);
-    char *argv[] = {b->self, "run", (char *)kind, "--gpus", "device=null", "--mount", mount, "-w",
-            "/", "host", "/opt/arcbox-probe", "calls", "submit", "commands", "bandwidth", "buffer",
-            NULL};
+    char *argv[] = {b->self, "run", (char *)kind, "--gpus", "device=" ABX_BACKEND_SIMULATED,
+            "--mount", mount, "-w", "/", "host", "/opt/arcbox-probe", "calls", "submit", "commands",
+            "bandwidth", "buffer", NULL};
     char *env[] = {NULL};
     struct bench_run r = bench_run(argv, env, true);
     if (r.code != 0)

@@ -21,7 +21,7 @@ ALLOWED = {
     "host": {"base", "wire", "shader/shader.h", "backend"},
     # The device of a virtual machine: of the host no more than how it sends, and its sandbox.
     "vmm": {"base", "wire", "host/control/outbox.h", "host/sandbox"},
-    "cli": {"base", "wire", "host"},
+    "cli": {"base", "wire", "host", "backend/names.h"},
     "bench": {"base", "wire", "shader/shader.h", "backend/backend.h"},
 }
 # The rooms of src/host, alike: what only the worker may do stands in session and worker.
@@ -146,6 +146,32 @@ def transports(root: pathlib.Path):
             yield f"{name}: names the transport {word}"
 
 
+# Names of backends are known to their own folder, the registry, and whoever measures one.
+BACKEND_FILES = ("src/backend/backend.h", "src/backend/list.c", "src/backend/names.h", "src/bench/", HELP)
+# The same words as something else: of JSON, of Objective-C, of a limit.
+OTHER_WORDS = {("src/cli/bench.c", "null"), ("src/cli/ps.c", "null"), ("src/cli/settings.c", "cpu"),
+    ("src/foundation/foundation_json.c", "null"), ("src/foundation/foundation_object.c", "null")}
+
+
+def named(text, names):
+    """The backends that a source names: a string, or the end of one, perhaps with a device's number
+    behind; its table; a header of its folder."""
+    words = "|".join(sorted(names))
+    found = re.findall(rf'"(?:[^"\n]*=)?({words})(?::\d*)?"|abx_backend_({words})\b|"backend/({words})/', text)
+    return [next(filter(None, groups)) for groups in found]
+
+
+def backends(root: pathlib.Path):
+    names = {path.name for path in (root / "src/backend").iterdir() if path.is_dir()}
+    for path in sorted((root / "src").rglob("*")):
+        name = str(path.relative_to(root))
+        if path.suffix not in (".c", ".h", ".m") or name.startswith(BACKEND_FILES):
+            continue
+        for word in named(path.read_text(errors="replace"), names):
+            if not name.startswith(f"src/backend/{word}/") and (name, word) not in OTHER_WORDS:
+                yield f"{name}: names the backend {word}"
+
+
 def blind():
     """This test's own test: includes that must not pass, and some that must."""
     for path, target, passes in (
@@ -173,11 +199,15 @@ def blind():
             ("newcomer/new.c", "base/base.h", False)):
         if (forbidden(path, target) is None) != passes:
             yield f"this test: {path} including {target} {'fails' if passes else 'passes'}"
+    for text, count in (('open("cuda:1")', 1), ('"-cpu"', 0), ('"device=cpu"', 1), ('&abx_backend_cpu', 1), ('"cpuset"', 0),
+            ('#include "backend/cuda/queue.h"', 1), ('abx_backend_find(name)', 0), ('"a", "cpu"', 1)):
+        if len(named(text, {"cpu", "cuda"})) != count:
+            yield f"this test: {text} names {'no' if count else 'a'} backend"
 
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    found = [*violations(root), *test_violations(root), *blocking_sends(root), *transports(root), *blind()]
+    found = [*violations(root), *test_violations(root), *blocking_sends(root), *transports(root), *backends(root), *blind()]
     print("\n".join(found) or "includes go one way")
     return 1 if found else 0
 
