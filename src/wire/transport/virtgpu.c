@@ -37,6 +37,7 @@ struct virtgpu {
     int prodded; /* an eventfd that wakes the leader */
     _Atomic uint32_t interrupts;
     _Atomic uint64_t asked_ns, asked; /* the last ping: when, which */
+    _Atomic uint64_t looked_ns;       /* when that was last asked for */
 };
 
 static const char *const lost = "the virtual machine has lost its GPU device";
@@ -313,13 +314,24 @@ static void doorbell(struct abx_transport *t)
         ring(of(t));
 }
 
+/* Time in which nobody looked, because the machine did not run (its host slept, or was stopped), is
+ * none in which the device was silent: it may not have run either. */
+static void leave_out_pause(struct virtgpu *t, uint64_t now)
+{
+    uint64_t last = atomic_exchange(&t->looked_ns, now);
+    if (last && now > last && now - last > 2 * BEAT_NS)
+        atomic_fetch_add(&t->asked_ns, now - last - 2 * BEAT_NS);
+}
+
 /* A device that has died says nothing: it is asked now and then. */
 static bool alive(struct abx_transport *base)
 {
     struct virtgpu *t = of(base);
     if (t->drm < 0 || atomic_load(&t->control->gone))
         return false;
-    uint64_t now = abx_now_ns(), since = atomic_load(&t->asked_ns), last = atomic_load(&t->asked);
+    uint64_t now = abx_now_ns();
+    leave_out_pause(t, now);
+    uint64_t since = atomic_load(&t->asked_ns), last = atomic_load(&t->asked);
     bool answered = atomic_load(&t->control->pong) == last;
     if (!answered)
         return now - since < PATIENCE_NS;
