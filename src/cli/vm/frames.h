@@ -41,6 +41,11 @@ enum abx_vm_frame_kind {
     ABX_VM_SHUTDOWN,
     ABX_VM_MAKE_UP, /* a piece of what it is to be: KEY=VALUE, each with its 0 */
     ABX_VM_BEGIN,   /* it is whole */
+    ABX_VM_CLOCK,   /* struct abx_vm_clock: the host's clock has jumped, to this */
+};
+
+struct abx_vm_clock {
+    int64_t seconds, nanoseconds; /* since 1970 */
 };
 
 struct abx_vm_head {

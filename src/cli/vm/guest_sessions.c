@@ -325,6 +325,15 @@ static struct session *make_session(unsigned channel)
     return s;
 }
 
+static void set_clock(const void *data, size_t bytes)
+{
+    struct abx_vm_clock clock;
+    if (bytes != sizeof clock)
+        return;
+    memcpy(&clock, data, sizeof clock);
+    clock_settime(CLOCK_REALTIME, &(struct timespec){clock.seconds, (long)clock.nanoseconds});
+}
+
 static void hear(void)
 {
     const struct abx_vm_head *head = &guest.reader.head;
@@ -332,6 +341,8 @@ static void hear(void)
     unsigned channel = head->channel;
     if (channel == ABX_VM_MACHINE && head->kind == ABX_VM_SHUTDOWN)
         guest.shutdown = true;
+    if (channel == ABX_VM_MACHINE && head->kind == ABX_VM_CLOCK)
+        set_clock(data, head->bytes);
     if (channel >= ABX_VM_CHANNELS)
         return;
     struct session *s = guest.all[channel];

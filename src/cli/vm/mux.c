@@ -12,12 +12,15 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "cli/vm/frames.h"
 
+#define LOOK_MS 5000u    /* it looks at the time so often; twice as much was a pause */
 #define SAID_BYTES 4096u /* of what the kernel and the hypervisor say, the end */
 /* A window of output in the smallest of frames, and the rest. */
 #define QUEUE_CAP (16 * ABX_VM_WINDOW)
@@ -40,10 +43,12 @@ struct mux {
     struct abx_vm_reader reader;
     struct abx_vm_writer writer;
     int port, console, signals;    /* port: -1: the hypervisor has ended */
+    int clock;                     /* readable when the host's has jumped */
     size_t described;              /* so much of its description has been told to the machine */
     bool begun;                    /* and all of it */
     bool hang_up[ABX_VM_CHANNELS]; /* to be told to the machine */
     bool shutdown, told;
+    bool jumped;      /* the clock: to be told to the machine */
     bool over, asked; /* over: in good order; asked: by a signal */
     char said[SAID_BYTES];
     size_t said_bytes;
@@ -198,6 +203,16 @@ static void describe(struct mux *m)
     m->begun = abx_vm_put(&m->writer, ABX_VM_MACHINE, ABX_VM_BEGIN, NULL, 0);
 }
 
+/* A machine's clock goes on from where it was while its host slept, was set, or did not run it:
+ * what emulates a clock's counter may lose all that is longer than 20 s. */
+static void tell_time(struct mux *m)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct abx_vm_clock clock = {now.tv_sec, now.tv_nsec};
+    m->jumped = !abx_vm_put(&m->writer, ABX_VM_MACHINE, ABX_VM_CLOCK, &clock, sizeof clock);
+}
+
 static void tell(struct mux *m)
 {
     if (!m->begun)
@@ -209,6 +224,23 @@ static void tell(struct mux *m)
             m->hang_up[i] = false;
     if (m->shutdown && !m->told)
         m->told = abx_vm_put(&m->writer, ABX_VM_MACHINE, ABX_VM_SHUTDOWN, NULL, 0);
+    if (m->jumped)
+        tell_time(m);
+}
+
+static int open_clock(void)
+{
+    const struct itimerspec never = {.it_value.tv_sec = 8000000000}; /* in 2223 */
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd >= 0)
+        timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+    return fd;
+}
+
+static void hear_clock(struct mux *m)
+{
+    uint64_t expired;
+    m->jumped |= read(m->clock, &expired, sizeof expired) < 0 && errno == ECANCELED;
 }
 
 static void hear_signal(struct mux *m)
@@ -220,7 +252,7 @@ static void hear_signal(struct mux *m)
 
 /* ---- the loop */
 
-enum { PORT, CONSOLE, SIGNALS, LISTENER, FIRST };
+enum { PORT, CONSOLE, SIGNALS, LISTENER, CLOCK, FIRST };
 
 static void watch(struct mux *m, struct pollfd *p)
 {
@@ -229,6 +261,7 @@ static void watch(struct mux *m, struct pollfd *p)
     p[CONSOLE] = (struct pollfd){m->console, POLLIN, 0};
     p[SIGNALS] = (struct pollfd){m->signals, POLLIN, 0};
     p[LISTENER] = (struct pollfd){m->start->listener, POLLIN, 0};
+    p[CLOCK] = (struct pollfd){m->clock, POLLIN, 0};
     for (unsigned i = 0; i < ABX_VM_CHANNELS; i++) {
         const struct channel *c = m->channels[i];
         bool open = c && c->state == OPEN, to_send = open && c->sent < c->queue.length;
@@ -275,7 +308,10 @@ static void serve(struct mux *m)
     while (!m->over) {
         tell(m);
         watch(m, p);
-        if (poll(p, ABX_ARRAY_SIZE(p), -1) < 0)
+        uint64_t before = abx_now_ns();
+        int n = poll(p, ABX_ARRAY_SIZE(p), (int)LOOK_MS);
+        m->jumped |= abx_now_ns() - before > LOOK_MS * 2000000ull;
+        if (n < 0)
             continue;
         if (m->port >= 0 && !use_port(m) && !own_has_ended(m))
             return;
@@ -283,6 +319,8 @@ static void serve(struct mux *m)
             listen_to_console(m);
         if (p[SIGNALS].revents)
             hear_signal(m);
+        if (p[CLOCK].revents)
+            hear_clock(m);
         if (p[LISTENER].revents)
             accept_one(m);
         for (unsigned i = 0; i < ABX_VM_CHANNELS; i++)
@@ -313,6 +351,7 @@ bool abx_vm_mux(const struct abx_vm_mux_start *start)
     m.start = start;
     m.port = start->hypervisor.port;
     m.console = start->hypervisor.console;
+    m.clock = open_clock();
     m.signals = start->first >= 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (start->first >= 0)
         open_channel(&m, 0, start->first);
