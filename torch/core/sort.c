@@ -6,6 +6,7 @@
 
 #define BLOCK 16u /* as kernels/sort.metal has them */
 #define CHUNK 64u
+#define MANY 128u /* elements of a row of which few are chosen before they are sorted */
 
 /* As kernels/sort.metal has it. */
 struct parameters {
@@ -17,26 +18,34 @@ struct parameters {
 
 struct sorting {
     struct parameters p;
-    int32_t constants[5];
+    int32_t constants[8];
     bool is_float;
     size_t rows;
     struct abx_torch_block *block;
     struct abx_torch_operand keys[2], places[2]; /* what is read and what is written */
 };
 
-static int launch(const struct sorting *s, const char *name, const char *name_of_long,
-        const struct abx_torch_operand *operands, unsigned count, size_t across)
+/* Across a row, in groups of `group` threads; 0: any. */
+static int launch_in_groups(const struct sorting *s, const char *name, const char *name_of_long,
+        const struct abx_torch_operand *operands, unsigned count, size_t across, size_t group)
 {
     const struct abx_torch_launch l = {.library = "sort",
             .function = s->is_float ? name : name_of_long,
             .constants = s->constants,
-            .constant_count = 5,
+            .constant_count = 8,
             .parameters = &s->p,
             .parameter_size = sizeof s->p,
             .operands = operands,
             .operand_count = count,
-            .grid = {across, s->rows, 1}};
+            .grid = {across, s->rows, 1},
+            .group = {group, 1, 1}};
     return abx_torch_run(&l);
+}
+
+static int launch(const struct sorting *s, const char *name, const char *name_of_long,
+        const struct abx_torch_operand *operands, unsigned count, size_t across)
+{
+    return launch_in_groups(s, name, name_of_long, operands, count, across, 0);
 }
 
 /* False: more than kernels count. */
@@ -105,6 +114,55 @@ static int merge_runs(struct sorting *s)
     return r;
 }
 
+/* Elements as numbers in whose order they are. NULL: no memory, or it did not run. */
+static struct abx_torch_block *make_keys(struct sorting *s, const struct abx_torch_tensor *from)
+{
+    struct abx_torch_block *keys = abx_torch_allocate(s->rows * s->p.count * (s->is_float ? 4 : 8));
+    struct abx_torch_operand operands[] = {{keys, 0}, from->at};
+    s->constants[7] = (int32_t)core_row_threads(s->rows, s->p.count);
+    if (!keys || launch(s, "keys_float", "keys_long", operands, 2, s->p.count) == 0)
+        return keys;
+    abx_torch_free(keys);
+    return NULL;
+}
+
+/* The places of the first `keep` of each row, which are then all that there is to sort. */
+static int choose(
+        struct sorting *s, const struct abx_torch_tensor *from, struct abx_torch_block **ret_chosen)
+{
+    struct abx_torch_block *keys = make_keys(s, from);
+    *ret_chosen = abx_torch_allocate(s->rows * s->p.keep * 4);
+    struct abx_torch_operand operands[] = {{*ret_chosen, 0}, {keys, 0}};
+    size_t threads = (size_t)s->constants[7];
+    int r = keys && *ret_chosen ? launch_in_groups(s, "choose_float", "choose_long", operands, 2,
+                                          threads, threads)
+                                : -ENOMEM;
+    if (keys)
+        abx_torch_free(keys);
+    s->p.count = s->p.keep;
+    s->constants[4] = 1;
+    return r;
+}
+
+static int sort(struct sorting *s, const struct abx_torch_tensor *values,
+        const struct abx_torch_tensor *index, const struct abx_torch_tensor *from,
+        const struct abx_torch_block *chosen)
+{
+    int r = take_memory(s);
+    if (r < 0)
+        return r;
+    struct abx_torch_operand first[] = {s->keys[0], s->places[0], from->at,
+            chosen ? (struct abx_torch_operand){(struct abx_torch_block *)chosen, 0} : from->at};
+    r = launch(s, "block_float", "block_long", first, 4, (s->p.count + BLOCK - 1) / BLOCK);
+    if (r == 0)
+        r = merge_runs(s);
+    struct abx_torch_operand last[] = {values->at, index->at, s->keys[0], s->places[0]};
+    if (r == 0)
+        r = launch(s, "finish_float", "finish_long", last, 4, s->p.keep);
+    abx_torch_free(s->block);
+    return r;
+}
+
 int abx_torch_sort(const struct abx_torch_tensor *values, const struct abx_torch_tensor *index,
         const struct abx_torch_tensor *from, unsigned dimension, bool descending, uint32_t keep)
 {
@@ -115,17 +173,35 @@ int abx_torch_sort(const struct abx_torch_tensor *values, const struct abx_torch
         return 0;
     s.p.keep = keep < s.p.count ? keep : s.p.count;
     s.constants[2] = descending;
-    int r = take_memory(&s);
-    if (r < 0)
-        return r;
-    struct abx_torch_operand first[] = {s.keys[0], s.places[0], from->at};
-    r = launch(&s, "block_float", "block_long", first, 3, (s.p.count + BLOCK - 1) / BLOCK);
+    struct abx_torch_block *chosen = NULL;
+    int r = s.p.count >= MANY && s.p.keep <= s.p.count / 2 ? choose(&s, from, &chosen) : 0;
     if (r == 0)
-        r = merge_runs(&s);
-    struct abx_torch_operand last[] = {values->at, index->at, s.keys[0], s.places[0]};
-    if (r == 0)
-        r = launch(&s, "finish_float", "finish_long", last, 4, s.p.keep);
-    abx_torch_free(s.block);
+        r = sort(&s, values, index, from, chosen);
+    if (chosen)
+        abx_torch_free(chosen);
+    return r;
+}
+
+int abx_torch_pick(const struct abx_torch_tensor *value, const struct abx_torch_tensor *index,
+        const struct abx_torch_tensor *from, unsigned dimension, enum abx_torch_rank rank,
+        uint32_t number)
+{
+    struct sorting s = {0};
+    if (!fill(&s, value, index, from, dimension))
+        return -ENOTSUP;
+    if (s.rows * s.p.count == 0)
+        return 0;
+    s.p.keep = number;
+    s.constants[3] = !s.is_float || rank == ABX_TORCH_RANK ? 0 : rank == ABX_TORCH_MIDDLE ? 4 : 8;
+    if (rank != ABX_TORCH_RANK && !s.is_float)
+        s.p.keep = (s.p.count - 1) / 2;
+    struct abx_torch_block *keys = make_keys(&s, from);
+    if (!keys)
+        return -ENOMEM;
+    struct abx_torch_operand operands[] = {value->at, index->at, from->at, {keys, 0}};
+    size_t threads = (size_t)s.constants[7];
+    int r = launch_in_groups(&s, "pick_float", "pick_long", operands, 4, threads, threads);
+    abx_torch_free(keys);
     return r;
 }
 

@@ -15,6 +15,17 @@ ABX_TORCH_API int abx_torch_sort(const struct abx_torch_tensor *values,
         const struct abx_torch_tensor *index, const struct abx_torch_tensor *from,
         unsigned dimension, bool descending, uint32_t keep);
 
+/* The one element that sorting would put at a place along the dimension, and the place that it had.
+ * The results have memory, and the size of neither is looked at. -ENOTSUP: as abx_torch_sort(). */
+enum abx_torch_rank {
+    ABX_TORCH_RANK,   /* `number` are before it, which is below how many there are */
+    ABX_TORCH_MIDDLE, /* as many as come after it, or one less; the first NaN where one is */
+    ABX_TORCH_MIDDLE_OF_NUMBERS, /* the same of what is no NaN */
+};
+ABX_TORCH_API int abx_torch_pick(const struct abx_torch_tensor *value,
+        const struct abx_torch_tensor *index, const struct abx_torch_tensor *from,
+        unsigned dimension, enum abx_torch_rank rank, uint32_t number);
+
 /* Where values would go into sorted rows. Without gaps; `order`, int64, may have no memory. */
 struct abx_torch_search {
     struct abx_torch_operand to, row, values, order;

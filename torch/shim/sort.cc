@@ -347,35 +347,27 @@ Tensor bucketize_number(const Scalar &self, const Tensor &bounds, bool out_int32
 
 // ---- the one in the middle
 
-// Of each line the place among its sorted elements; what is no number comes last there.
-static Tensor middle_of(const Tensor &sorted, bool ignores_nan)
+static void pick(const Tensor &self, int64_t dim, bool keepdim, abx_torch_rank rank, int64_t number, Tensor &values, Tensor &index)
 {
-    int64_t n = sorted.size(-1);
-    Tensor numbers = sorted.eq(sorted).sum(-1, true, at::kLong);
-    Tensor middle = numbers.sub(1).clamp_min_(0).div_(2, "floor");
-    return ignores_nan ? middle : at::where(numbers.lt(n), numbers, at::full({}, (n - 1) / 2, numbers.options()));
+    Tensor from = self.dim() ? self : self.unsqueeze(0);
+    std::vector<int64_t> sizes(from.sizes().begin(), from.sizes().end());
+    sizes[static_cast<size_t>(dim)] = 1;
+    Tensor v = empty_like_sizes(sizes, self.scalar_type()), i = empty_like_sizes(sizes, at::kLong);
+    abx_torch_tensor f = tensor_of(from), to = tensor_of(v), at = tensor_of(i);
+    check(abx_torch_pick(&to, &at, &f, static_cast<unsigned>(dim), rank, static_cast<uint32_t>(number)));
+    into(values, self.dim() && keepdim ? v : v.squeeze(dim));
+    into(index, self.dim() && keepdim ? i : i.squeeze(dim));
 }
 
 static void find_median(const Tensor &self, int64_t dim, bool keepdim, bool ignores_nan, Tensor &values, Tensor &index)
 {
-    Tensor from = self.dim() ? self.movedim(dim, -1) : self.unsqueeze(0);
-    auto [sorted, order] = at::sort(from);
-    bool plain = !is_float(self);
-    Tensor at = plain ? Tensor() : middle_of(sorted, ignores_nan);
-    int64_t middle = (from.size(-1) - 1) / 2;
-    Tensor v = plain ? sorted.narrow(-1, middle, 1) : sorted.gather(-1, at);
-    Tensor i = plain ? order.narrow(-1, middle, 1) : order.gather(-1, at);
-    if (!self.dim() || !keepdim)
-        v = v.squeeze(-1), i = i.squeeze(-1);
-    else
-        v = v.movedim(-1, dim), i = i.movedim(-1, dim);
-    into(values, v);
-    into(index, i);
+    pick(self, dim, keepdim, ignores_nan ? ABX_TORCH_MIDDLE_OF_NUMBERS : ABX_TORCH_MIDDLE, 0, values, index);
 }
 
 static bool can_find_median(const Tensor &self)
 {
-    return knows(self.scalar_type()) && self.scalar_type() != at::kBool && self.numel() && self.numel() < INT_MAX;
+    return knows(self.scalar_type()) && self.scalar_type() != at::kBool && self.numel() && self.numel() < INT_MAX &&
+        self.dim() <= 8;
 }
 
 std::tuple<Tensor &, Tensor &> median_out(const Tensor &self, int64_t dim, bool keepdim, Tensor &values, Tensor &index)
@@ -426,12 +418,7 @@ std::tuple<Tensor &, Tensor &> kthvalue_out(const Tensor &self, int64_t k, int64
     if (!can_find_median(self) || k < 1 || k > n)
         return OnProcessor<at::_ops::kthvalue_values>::call(self, k, dim, keepdim, values, index);
     count_native("aten::kthvalue");
-    auto [sorted, order] = at::sort(self, d);
-    Tensor v = self.dim() ? sorted.narrow(d, k - 1, 1) : sorted, i = self.dim() ? order.narrow(d, k - 1, 1) : order;
-    if (self.dim() && !keepdim)
-        v = v.squeeze(d), i = i.squeeze(d);
-    into(values, v);
-    into(index, i);
+    pick(self, d, keepdim, ABX_TORCH_RANK, k - 1, values, index);
     return {values, index};
 }
 
