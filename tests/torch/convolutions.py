@@ -48,5 +48,20 @@ for side, window, stride, dilation in ((40, 3, 1, 1), (67, 7, 1, 1), (45, 5, 2, 
                           run("cpu", x, w, b, arguments, False)):
         close(f"{side}, {window}, {arguments}: {what}", a, c)
     count += 1
+# Of groups with several channels and filters, and transposed with windows side by side.
+for side, channels, filters, window, stride, padding in ((14, 4, 8, 3, 1, 1), (33, 2, 4, 3, 2, 1), (9, 3, 4, 5, 1, 2), (40, 4, 12, 1, 1, 0)):
+    x, w, b = torch.randn(2, 8 * channels, side, side + 3), torch.randn(8 * filters, channels, window, window), torch.randn(8 * filters)
+    arguments = dict(stride=stride, padding=padding, groups=8)
+    for what, a, c in zip(("output", "input's", "weight's", "bias's"), run("mps", x, w, b, arguments, False),
+                          run("cpu", x, w, b, arguments, False)):
+        close(f"{side}, {window}, {arguments}: {what}", a, c)
+    count += 1
+for batch, (high, wide), rest in ((2, (2, 2), 0), (1, (3, 2), 0), (3, (2, 4), 0), (2, (2, 2), 1)):
+    x, w, b = torch.randn(batch, 8, 19, 23), torch.randn(8, 6, high, wide), torch.randn(6)
+    arguments = dict(stride=(high, wide), output_padding=rest)
+    for what, a, c in zip(("output", "input's", "weight's", "bias's"), run("mps", x, w, b, arguments, True),
+                          run("cpu", x, w, b, arguments, True)):
+        close(f"apart, {batch}, {high} x {wide}, {rest}: {what}", a, c)
+    count += 1
 print(f"{count} convolutions, {failed} wrong")
 sys.exit(failed != 0 or count < 700)

@@ -134,12 +134,27 @@ static struct abx_torch_operand output_at(const struct part *t)
     return moved(o->at, at, t->c->type);
 }
 
+/* Windows side by side: no element of the input is in two, or in none. */
+static bool is_apart(const struct abx_torch_convolution *c)
+{
+    const int64_t *window = c->weight.size + 2, *in = c->input.size + 2, *out = c->output.size + 2;
+    for (unsigned d = 0; d < 3; d++)
+        if (c->stride[d] != window[d] || c->padding[d] || in[d] != out[d] * window[d] ||
+                (window[d] > 1 && c->dilation[d] != 1))
+            return false;
+    return in[0] == 1 && window[1] < 8 && window[2] < 8;
+}
+
 static int unfold(const struct part *t, bool fold)
 {
     struct abx_torch_operand operands[] = {t->columns, input_of(t)};
     const int64_t *out = t->c->output.size + 2, *in = t->c->input.size + 2;
     size_t unfolded[3] = {(size_t)out[2], (size_t)(out[0] * out[1]), (size_t)(t->rows * t->images)};
     size_t folded[3] = {WIDER(in[2]), (size_t)(in[0] * in[1]), (size_t)(t->p.channels * t->images)};
+    if (fold && is_apart(t->c)) {
+        size_t apart[3] = {(size_t)out[2], (size_t)in[1], folded[2]};
+        return launch("fold_apart", t->c, &t->p, operands, 2, apart, 0);
+    }
     if (!fold && !core.shares_memory && t->p.window[1] < 8 && t->p.window[2] < 8) {
         unfolded[2] = folded[2];
         return launch("unfold_windows", t->c, &t->p, operands, 2, unfolded, 0);
@@ -466,33 +481,48 @@ static int weight_directly(const struct abx_torch_convolution *c)
     return launch_in_groups("weight", c, &p, operands, 3, grid, 32, 0);
 }
 
-#define SOME 4 /* rows of the output that a thread has, as kernels/convolution.metal has it */
+#define SOME 4 /* rows or filters that a thread has, as kernels/convolution.metal has it */
 
-/* Pictures of which each channel is a group by itself, and windows that are small. */
-static bool is_alone(const struct abx_torch_convolution *c)
+/* Pictures, and windows that are small. */
+static bool is_small(const struct abx_torch_convolution *c)
 {
     const int64_t *window = c->weight.size + 2;
-    return c->weight.size[1] == 1 && c->input.size[2] == 1 && c->output.size[2] == 1 &&
-           window[0] == 1 && window[1] < 8 && window[2] < 8;
+    return c->input.size[2] == 1 && c->output.size[2] == 1 && window[0] == 1 && window[1] < 8 &&
+           window[2] < 8;
 }
 
-static int alone(const struct abx_torch_convolution *c)
+/* Of which each channel is a group by itself. */
+static bool is_alone(const struct abx_torch_convolution *c)
 {
+    return c->weight.size[1] == 1 && is_small(c);
+}
+
+static bool has_several(const struct abx_torch_convolution *c)
+{
+    return is_small(c) && c->weight.size[0] / c->groups % SOME == 0;
+}
+
+/* SOME elements a thread. */
+static int in_groups(const struct abx_torch_convolution *c)
+{
+    bool is_one = is_alone(c);
     struct parameters p = parameters_of(c);
     bool has_bias = c->bias.at.block;
     struct abx_torch_operand operands[] = {
             c->output.at, c->input.at, c->weight.at, has_bias ? c->bias.at : c->input.at};
     const int64_t *n = c->output.size;
-    size_t grid[3] = {((size_t)n[4] + 31) & ~(size_t)31, (size_t)(n[3] + SOME - 1) / SOME,
-            (size_t)(n[0] * n[1])};
-    return launch("alone", c, &p, operands, 4, grid, has_bias);
+    size_t rows = (size_t)n[3], planes = (size_t)(n[0] * n[1]);
+    size_t grid[3] = {((size_t)n[4] + 31) & ~(size_t)31, is_one ? (rows + SOME - 1) / SOME : rows,
+            is_one ? planes : planes / SOME};
+    return launch(is_one ? "alone" : "several", c, &p, operands, 4, grid, has_bias);
 }
 
 int abx_torch_convolve(const struct abx_torch_convolution *c)
 {
     if (c->groups <= GROUPS_MOST)
         return in_parts(c, false, multiply_output);
-    return is_alone(c) ? alone(c) : directly("output", c, &c->output, &c->input, &c->weight);
+    return is_alone(c) || has_several(c) ? in_groups(c)
+                                         : directly("output", c, &c->output, &c->input, &c->weight);
 }
 
 /* Where windows lie next to each other the input's derivative is a convolution of the output's,

@@ -216,6 +216,18 @@ kernel void fold(constant parameters &p [[buffer(0)]], device const uchar *colum
     store(input + to * width(), c_type0, sum);
 }
 
+// The same where windows lie side by side and no element is in two: x is the window, y its place and a row of it.
+kernel void fold_apart(constant parameters &p [[buffer(0)]], device const uchar *columns [[buffer(1)]],
+        device uchar *input [[buffer(2)]], uint3 at [[thread_position_in_grid]])
+{
+    uint q = at.y / window_y(p), j = at.y % window_y(p), channel = at.z % uint(p.channels), image = at.z / uint(p.channels);
+    long from = image * p.column_image + (channel * window_y(p) + j) * window_x(p) * p.column_row + q * p.out[2] + at.x;
+    long to = image * p.input[0] + channel * p.input[1] + at.y * p.input[3] + input_x(p, at.x * window_x(p));
+    for (int i = 0; i < window_x(p); i++)
+        store(input + (to + input_x(p, i)) * width(), c_type0,
+            load<float>(columns + (from + i * p.column_row) * size_of(c_summed), c_summed));
+}
+
 // Directly: z is a filter or channel of all groups, and an image.
 kernel void output(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
@@ -296,6 +308,33 @@ kernel void alone(constant parameters &p [[buffer(0)]], device uchar *to [[buffe
     for (int n = 0; n < SOME; n++)
         if (q + n < p.out[1] && int(at.x) < p.out[2])
             store(to + (there + (q + n) * p.output[3]) * width(), c_type0, sum[n]);
+}
+
+// Of groups with several channels SOME filters for a thread, as those of a group see the same.
+kernel void several(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
+        device const uchar *bias [[buffer(4)]], uint3 at [[thread_position_in_grid]])
+{
+    uint all = uint(p.filters * p.groups) / SOME, filter = at.z % all * SOME, image = at.z / all;
+    simdgroup_barrier(mem_flags::mem_none); // as above
+    input += (image * p.input[0] + filter / p.filters * p.channels * p.input[1]) * width();
+    weight += filter * p.weight[0] * width();
+    float sum[SOME], v[7];
+    for (int n = 0; n < SOME; n++)
+        sum[n] = c_has_bias ? load<float>(bias + (filter + n) * width(), c_type0) : 0.0f;
+    for (int c = 0; c < p.channels; c++) {
+        for (int j = 0; j < window_y(p); j++) {
+            see(p, v, input, source(p, 1, at.y, j), at.x);
+            for (int n = 0; n < SOME; n++)
+                sum[n] = with_row(p, sum[n], v, weight + n * p.weight[0] * width(), j);
+        }
+        input += p.input[1] * width();
+        weight += p.weight[1] * width();
+    }
+    long there = image * p.output[0] + filter * p.output[1] + at.y * p.output[3] + output_x(p, at.x);
+    for (int n = 0; n < SOME; n++)
+        if (int(at.x) < p.out[2])
+            store(to + (there + n * p.output[1]) * width(), c_type0, sum[n]);
 }
 
 kernel void input(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
