@@ -55,6 +55,14 @@ int abx_torch_run_factor_symmetric(const struct abx_torch_factor *f)
     return run("factor_symmetric", &p, operands, 2, (size_t)f->batches * SIMD, 1, SIMD);
 }
 
+int abx_torch_run_invert(const struct abx_torch_factor *f)
+{
+    struct parameters p = {.rows = f->rows, .columns = f->rows};
+    set(p.a, &f->a);
+    struct abx_torch_operand operands[] = {f->a.at, f->info};
+    return run("invert", &p, operands, 2, (size_t)f->batches * SIMD, 1, SIMD);
+}
+
 int abx_torch_run_solve(const struct abx_torch_solve *s)
 {
     struct parameters p = {

@@ -21,6 +21,10 @@ struct abx_torch_factor {
 ABX_TORCH_API int abx_torch_run_factor(const struct abx_torch_factor *f);
 /* The lower half of symmetric matrices; no pivots. */
 ABX_TORCH_API int abx_torch_run_factor_symmetric(const struct abx_torch_factor *f);
+/* Whole square matrices, of at most so many rows, which lie without gaps: each becomes its inverse;
+ * no pivots. */
+#define ABX_TORCH_SMALL_MATRIX 64
+ABX_TORCH_API int abx_torch_run_invert(const struct abx_torch_factor *f);
 
 /* b becomes what `a`, a triangle of `rows`, makes b of. */
 struct abx_torch_solve {

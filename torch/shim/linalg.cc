@@ -179,6 +179,19 @@ bool inverse_out(const Tensor &a, bool check_errors, const Tensor &inverse, cons
 {
     if (!can_solve(a))
         return false;
+    int64_t n = a.size(-1);
+    if (n && n <= ABX_TORCH_SMALL_MATRIX && a.numel()) {
+        Factors f = {copied(a), {}, empty_like_sizes({count_of(a)}, at::kInt).zero_()};
+        abx_torch_factor all = {};
+        all.batches = static_cast<uint32_t>(f.lu.size(0));
+        all.rows = static_cast<uint32_t>(n);
+        all.a = matrix_of(f.lu);
+        all.info = operand_of(f.info);
+        check(abx_torch_run_invert(&all));
+        inverse.copy_(f.lu.view(a.sizes()));
+        keep(f, info, check_errors, "linalg.inv_ex", a.dim() == 2);
+        return true;
+    }
     Factors f = factored(a);
     Tensor b = identity(f.lu, a.size(-1));
     solve_factored(f.lu, f.pivots, b, false);
