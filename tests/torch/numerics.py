@@ -22,7 +22,7 @@ def by_kernels(name):
 def test_equations():
     """Of one block (64), of some, and with what is left over."""
     torch.manual_seed(0)
-    for n, batch in ((1, ()), (5, (2, 3)), (64, ()), (97, (2,)), (200, ())):
+    for n, batch in ((1, ()), (5, (2, 3)), (33, (3,)), (64, ()), (97, (2,)), (200, ())):
         a = torch.randn(*batch, n, n) + 2 * n ** 0.5 * torch.eye(n)
         b = torch.randn(*batch, n, 3)
         x, y, s = a.to("mps"), b.to("mps"), a @ a.mT
@@ -48,13 +48,17 @@ def test_equations():
 def test_spectrum():
     """Small factors, large primes, along any dimension."""
     torch.manual_seed(1)
-    for n in (1, 2, 13, 60, 127, 256, 1000, 2 * 1009):
+    for n in (1, 2, 13, 60, 127, 243, 256, 1000, 2 * 1009, 2048, 5000):
         x = torch.randn(3, n, 2)
         y, c = x.to("mps"), torch.complex(x, x.flip(0))
         arcbox_mps.forget_calls()
         check(f"transform of {n}", close(torch.fft.fft(y, dim=1), torch.fft.fft(x, dim=1)))
         check(f"and back {n}", close(torch.fft.ifft(torch.fft.fft(c.to("mps"), dim=1), dim=1), c))
         check(f"real {n}", close(torch.fft.irfft(torch.fft.rfft(y, dim=1), n=n, dim=1), x))
+        x = x.mT.contiguous() # lines without others between their elements
+        y, c = x.to("mps"), c.mT.contiguous()
+        check(f"a line of {n}", close(torch.fft.fft(c.to("mps")), torch.fft.fft(c)) and close(torch.fft.fft(y), torch.fft.fft(x)))
+        check(f"a real line of {n}", close(torch.fft.rfft(y), torch.fft.rfft(x)) and close(torch.fft.irfft(torch.fft.rfft(y), n=n), x))
         by_kernels(f"transforms of {n}")
     x = torch.randn(6, 10, 14)
     check("of three dimensions", close(torch.fft.rfftn(x.to("mps"), norm="ortho"), torch.fft.rfftn(x, norm="ortho")))
@@ -114,6 +118,39 @@ def test_lines():
         expected = torch.where(x != 0, x.view(torch.int16) + torch.tensor([1, 1, -1, -1, 0, 0])[:count],
                                torch.tensor([0, 0, 0, 0, -32767, 1])[:count]).to(torch.int16)
         check(f"the next number, {dtype}", torch.nextafter(x.to("mps"), y.to("mps")).cpu().view(torch.int16).equal(expected))
+
+
+def test_choice():
+    """The first of many, the one in the middle: among equals the places that sorting would give, NaN, all widths."""
+    torch.manual_seed(8)
+    for shape, dim in (((3, 1000), 1), ((300, 5), 0), ((2, 200, 3), 1), ((1, 40000), 1)):
+        n = shape[dim]
+        for dtype in (torch.float32, torch.float16, torch.int64, torch.uint8):
+            a = torch.randint(0, 100, shape).to(dtype)
+            if dtype.is_floating_point:
+                a = a - 50
+                a[torch.rand(shape) < 0.1] = -0.0
+            x = a.to("mps")
+            arcbox_mps.forget_calls()
+            for k in (1, 33, n // 2):
+                for largest in (False, True):
+                    values, places = x.topk(k, dim, largest)
+                    order = a.double().mul(-1 if largest else 1).sort(dim=dim, stable=True)[1].narrow(dim, 0, k)
+                    check(f"{k} of {shape}, {dtype}", places.cpu().equal(order) and values.cpu().equal(a.gather(dim, order)))
+                value, place = x.kthvalue(k, dim, True)
+                check(f"number {k}", place.cpu().equal(order := a.double().sort(dim=dim, stable=True)[1].narrow(dim, k - 1, 1)) and
+                      value.cpu().equal(a.gather(dim, order)))
+            check("the middle", x.median(dim)[0].cpu().equal(a.median(dim)[0]) and x.median().cpu().equal(a.median()))
+            by_kernels(f"choices of {shape}")
+        a = torch.randn(shape)
+        a[torch.rand(shape) < 0.3] = float("nan")
+        a[0] = float("nan") if dim else a[0]
+        x = a.to("mps")
+        for name in ("median", "nanmedian"):
+            (value, place), (wanted, _) = getattr(x, name)(dim), getattr(a, name)(dim)
+            chosen = a.gather(dim, place.cpu().unsqueeze(dim)).squeeze(dim)
+            check(f"{name} with NaN", value.cpu().allclose(wanted, 0, 0, True) and chosen.allclose(wanted, 0, 0, True))
+        check("NaN is the largest", x.topk(n // 3, dim)[0].cpu().allclose(a.topk(n // 3, dim)[0], 0, 0, True))
 
 
 def attend(device, tensors, dtype, **options):

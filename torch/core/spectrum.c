@@ -5,32 +5,46 @@
 #include <errno.h>
 
 #define LARGEST_RADIX 13 /* larger prime factors go through a convolution */
+#define MOST_RADICES 32
+#define LINE 2048      /* elements of a line that a SIMD-group keeps, and its passes */
+#define LINE_RADICES 8 /* as kernels/spectrum.metal has them */
+#define SIMD 32
 
 /* As kernels/spectrum.metal has it. */
 struct parameters {
     uint32_t count, product, inner, padded;
     float scale, sign;
+    uint32_t table, radix[MOST_RADICES];
 };
 
-static int run(const char *function, const struct parameters *p, unsigned radix, int source,
-        bool is_real, const struct abx_torch_operand *operands, unsigned operand_count,
-        uint64_t width, uint64_t height)
+static int run_in_groups(const char *function, const struct parameters *p,
+        const int32_t constants[5], const struct abx_torch_operand *operands, unsigned count,
+        const size_t grid[3], size_t group)
 {
-    int32_t constants[] = {(int32_t)radix, source, is_real};
     struct abx_torch_launch l = {.library = "spectrum",
             .function = function,
             .constants = constants,
-            .constant_count = 3,
+            .constant_count = 5,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
-            .operand_count = operand_count,
-            .grid = {width, height, 1}};
+            .operand_count = count,
+            .grid = {grid[0], grid[1], grid[2]},
+            .group = {group, 1, 1}};
     return abx_torch_run(&l);
 }
 
+static int run(const char *function, const struct parameters *p, int source, int32_t result,
+        const struct abx_torch_operand *operands, unsigned operand_count, uint64_t width,
+        uint64_t height)
+{
+    int32_t constants[5] = {1, source, result};
+    size_t grid[3] = {width, height, 1};
+    return run_in_groups(function, p, constants, operands, operand_count, grid, 0);
+}
+
 /* How many radices the count has; 0 when one would be too large. */
-static unsigned factor(uint32_t count, unsigned radices[32])
+static unsigned factor(uint32_t count, uint32_t radices[MOST_RADICES])
 {
     unsigned n = 0;
     for (; count % 4 == 0; count /= 4)
@@ -48,38 +62,110 @@ static struct abx_torch_operand memory_of(struct abx_torch_block *block)
     return (struct abx_torch_operand){block, 0};
 }
 
-/* A pass for each radix, from one piece of memory to another; the last goes to `to`. */
-static int run_passes(const struct abx_torch_spectrum *s, const unsigned *radices, unsigned count)
+/* ---- in passes */
+
+struct passes {
+    const struct abx_torch_spectrum *s;
+    struct parameters p;
+    unsigned count;
+    struct abx_torch_block *table;
+};
+
+/* Elements of the table that a pass has, as kernels/spectrum.metal has them. */
+static uint32_t table_of(uint32_t product, uint32_t radix)
 {
-    struct parameters p = {s->count, 1, s->inner, 0, 1, s->forward ? -1.0f : 1.0f};
-    struct abx_torch_block *between[2] = {NULL, NULL},
-                           *roots = abx_torch_allocate((size_t)s->count * 8);
+    return product * (radix - 1) + radix;
+}
+
+static int make_table(struct passes *f)
+{
+    uint32_t product = 1, size = 0;
+    for (unsigned i = 0; i < f->count; product *= f->p.radix[i++])
+        size += table_of(product, f->p.radix[i]);
+    f->table = abx_torch_allocate((size_t)size * 8);
+    struct abx_torch_operand table = memory_of(f->table);
+    return f->table ? run("roots", &f->p, 0, 0, &table, 1, size, 1) : -ENOMEM;
+}
+
+static int32_t result_of(const struct abx_torch_spectrum *s)
+{
+    return s->is_real ? 1 : s->is_half ? 2 : 0;
+}
+
+/* A whole line for a SIMD-group of a processor. */
+static int run_lines(struct passes *f)
+{
+    const struct abx_torch_spectrum *s = f->s;
+    uint32_t radices = 0;
+    for (unsigned i = 0; i < f->count; i++)
+        radices |= f->p.radix[i] << 4 * i;
+    int32_t constants[5] = {1, (int32_t)s->source, result_of(s), (int32_t)radices};
+    struct abx_torch_operand operands[] = {s->to, s->from, memory_of(f->table)};
+    size_t grid[3] = {(size_t)s->outer * SIMD, 1, 1};
+    f->p.scale = (float)s->scale;
+    return run_in_groups("line", &f->p, constants, operands, 3, grid, SIMD);
+}
+
+static int run_pass(const struct passes *f, unsigned i, const struct abx_torch_operand *operands)
+{
+    const struct abx_torch_spectrum *s = f->s;
+    uint32_t radix = f->p.radix[i], product = f->p.product, part = s->count / radix;
+    int32_t constants[5] = {(int32_t)radix, i ? ABX_TORCH_COMPLEX : (int32_t)s->source,
+            i + 1 == f->count ? result_of(s) : 0, s->inner > 1,
+            s->inner == 1 && product < SIMD ? (int32_t)product : 0};
+    size_t inner[3] = {s->inner, part, s->outer}, all[3] = {part, 1, s->outer};
+    size_t grid[3] = {product, part / product, s->outer};
+    return run_in_groups("pass", &f->p, constants, operands, 3,
+            s->inner > 1   ? inner
+            : constants[4] ? all
+                           : grid,
+            0);
+}
+
+/* From one piece of memory to another; the last goes to `to`. */
+static int run_passes(struct passes *f)
+{
+    const struct abx_torch_spectrum *s = f->s;
+    struct abx_torch_block *between[2] = {NULL, NULL};
     size_t size = (size_t)s->outer * s->count * s->inner * 8;
-    int r = -ENOMEM;
-    if (roots)
-        r = run("roots", &p, 1, 0, false, (struct abx_torch_operand[]){memory_of(roots)}, 1,
-                s->count, 1);
-    for (unsigned i = 0; i < 2 && i + 1 < count; i++)
+    int r = 0;
+    for (unsigned i = 0; i < 2 && i + 1 < f->count; i++)
         if (!(between[i] = abx_torch_allocate(size)))
             r = -ENOMEM;
     struct abx_torch_operand from = s->from;
-    for (unsigned i = 0; i < count && r == 0; i++) {
-        bool last = i + 1 == count;
+    for (unsigned i = 0; i < f->count && r == 0; i++) {
+        bool last = i + 1 == f->count;
         struct abx_torch_operand to = last ? s->to : memory_of(between[i % 2]);
-        p.scale = last ? (float)s->scale : 1;
-        r = run("pass", &p, radices[i], i ? ABX_TORCH_COMPLEX : (int)s->source, last && s->is_real,
-                (struct abx_torch_operand[]){to, from, memory_of(roots)}, 3,
-                (uint64_t)s->count / radices[i] * s->inner, s->outer);
-        p.product *= radices[i];
+        f->p.scale = last ? (float)s->scale : 1;
+        r = run_pass(f, i, (struct abx_torch_operand[]){to, from, memory_of(f->table)});
+        f->p.table += table_of(f->p.product, f->p.radix[i]);
+        f->p.product *= f->p.radix[i];
         from = to;
     }
     for (unsigned i = 0; i < 2; i++)
         if (between[i])
             abx_torch_free(between[i]);
-    if (roots)
-        abx_torch_free(roots);
     return r;
 }
+
+static int transform(struct passes *f)
+{
+    const struct abx_torch_spectrum *s = f->s;
+    f->p.count = s->count;
+    f->p.product = 1;
+    f->p.inner = s->inner;
+    f->p.sign = s->forward ? -1.0f : 1.0f;
+    int r = make_table(f);
+    bool lines = core.shares_memory && s->inner == 1 && s->count > 1 && s->count <= LINE &&
+                 f->count <= LINE_RADICES;
+    if (r == 0)
+        r = lines ? run_lines(f) : run_passes(f);
+    if (f->table)
+        abx_torch_free(f->table);
+    return r;
+}
+
+/* ---- by a convolution */
 
 static int transform_padded(uint32_t outer, uint32_t count, uint32_t inner, bool forward,
         struct abx_torch_block *to, struct abx_torch_block *from)
@@ -97,7 +183,11 @@ static int transform_padded(uint32_t outer, uint32_t count, uint32_t inner, bool
 /* Bluestein's: a convolution of the power of two that holds the count twice. */
 static int convolve(const struct abx_torch_spectrum *s, struct abx_torch_block *work[4])
 {
-    struct parameters p = {s->count, 0, s->inner, 1, (float)s->scale, s->forward ? -1.0f : 1.0f};
+    struct parameters p = {.count = s->count,
+            .inner = s->inner,
+            .padded = 1,
+            .scale = (float)s->scale,
+            .sign = s->forward ? -1.0f : 1.0f};
     while (p.padded < 2 * s->count - 1)
         p.padded *= 2;
     size_t lines = (size_t)s->outer * s->inner, size = lines * p.padded * 8;
@@ -107,28 +197,29 @@ static int convolve(const struct abx_torch_spectrum *s, struct abx_torch_block *
     struct abx_torch_operand a = memory_of(work[0]), b = memory_of(work[1]);
     struct abx_torch_operand filter = memory_of(work[2]), by = memory_of(work[3]);
     uint64_t width = (uint64_t)p.padded * s->inner;
-    int r = run("chirp_in", &p, 1, (int)s->source, false, (struct abx_torch_operand[]){a, s->from},
-            2, width, s->outer);
+    int r = run("chirp_in", &p, (int)s->source, 0, (struct abx_torch_operand[]){a, s->from}, 2,
+            width, s->outer);
     if (r == 0)
-        r = run("chirp_filter", &p, 1, 0, false, &filter, 1, p.padded, 1);
+        r = run("chirp_filter", &p, 0, 0, &filter, 1, p.padded, 1);
     if (r == 0)
         r = transform_padded(1, p.padded, 1, true, work[3], work[2]);
     if (r == 0)
         r = transform_padded(s->outer, p.padded, s->inner, true, work[1], work[0]);
     if (r == 0)
-        r = run("filter", &p, 1, 0, false, (struct abx_torch_operand[]){b, by}, 2, width, s->outer);
+        r = run("filter", &p, 0, 0, (struct abx_torch_operand[]){b, by}, 2, width, s->outer);
     if (r == 0)
         r = transform_padded(s->outer, p.padded, s->inner, false, work[0], work[1]);
-    return r == 0 ? run("chirp_out", &p, 1, 0, s->is_real, (struct abx_torch_operand[]){s->to, a},
-                            2, (uint64_t)s->count * s->inner, s->outer)
+    return r == 0 ? run("chirp_out", &p, 0, result_of(s), (struct abx_torch_operand[]){s->to, a}, 2,
+                            (uint64_t)s->count * s->inner, s->outer)
                   : r;
 }
 
 int abx_torch_transform(const struct abx_torch_spectrum *s)
 {
-    unsigned radices[32], count = factor(s->count, radices);
-    if (count)
-        return run_passes(s, radices, count);
+    struct passes f = {.s = s};
+    f.count = factor(s->count, f.p.radix);
+    if (f.count)
+        return transform(&f);
     struct abx_torch_block *work[4] = {NULL};
     int r = convolve(s, work);
     for (unsigned i = 0; i < 4; i++)

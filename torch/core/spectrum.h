@@ -20,6 +20,7 @@ struct abx_torch_spectrum {
     uint32_t outer, count, inner;
     enum abx_torch_spectrum_source source;
     bool is_real; /* the result: its imaginary parts are left out */
+    bool is_half; /* the result: the first count / 2 + 1 elements alone; not with `is_real` */
     bool forward;
     double scale; /* of each element of the result */
     struct abx_torch_operand to, from;

@@ -3,12 +3,14 @@
 // convolution with a chirp (Bluestein's).
 #define c_radix c_constant0
 #define c_source c_constant1 // 0 complex, 1 real, 2 the first half of what is symmetric
-#define c_result c_constant2 // 0 complex, 1 real
+#define c_result c_constant2 // 0 complex, 1 real, 2 the first half
 
 struct parameters {
     uint count, product; // product: of the radices before this one
     uint inner, padded;
     float scale, sign; // sign: of the exponent
+    uint table;        // where this pass's factors begin
+    uint radix[32];    // of all passes; 0 behind them
 };
 
 static inline float2 times(float2 a, float2 b) { return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
@@ -37,65 +39,144 @@ static inline float2 read(device const float *from, uint count, uint inner, ulon
 }
 static inline void write(device float *to, uint count, uint inner, ulong outer, uint n, uint at, float2 v)
 {
-    ulong o = (outer * count + n) * inner + at;
+    uint kept = c_result == 2 ? count / 2 + 1 : count;
+    ulong o = (outer * kept + n) * inner + at;
     if (c_result == 1) {
         to[o] = v.x;
-    } else {
+    } else if (n < kept) {
         to[o * 2] = v.x;
         to[o * 2 + 1] = v.y;
     }
 }
 
-// The roots that all passes of a count take theirs from.
-kernel void roots(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]], uint n [[thread_position_in_grid]])
+// For each pass what elements are multiplied by, row by row as the pass takes them, and then the roots of its radix.
+kernel void roots(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]], uint at [[thread_position_in_grid]])
 {
-    to[n] = unit(p.sign, n, p.count);
+    uint product = 1, n = at;
+    for (int t = 0; t < 32 && p.radix[t]; t++) {
+        uint radix = p.radix[t], factors = product * (radix - 1);
+        if (n < factors)
+            to[at] = unit(p.sign, (n / product + 1) * (n % product), product * radix);
+        else if (n < factors + radix)
+            to[at] = unit(p.sign, n - factors, radix);
+        if (n < factors + radix)
+            return;
+        n -= factors + radix;
+        product *= radix;
+    }
 }
 
-// The transform of c_radix elements; `step` of the roots make one of its own.
-static inline void small(thread float2 *v, float sign, device const float2 *roots, uint step)
+// The transform of `radix` elements, whose roots these are.
+static inline void small(int radix, thread float2 *v, float sign, device const float2 *roots)
 {
-    if (c_radix == 2) {
+    if (radix == 2) {
         float2 a = v[0];
         v[0] = a + v[1];
         v[1] = a - v[1];
-    } else if (c_radix == 4) {
+    } else if (radix == 4) {
         float2 a = v[0] + v[2], b = v[0] - v[2], c = v[1] + v[3], d = v[1] - v[3];
         d = sign * float2(-d.y, d.x);
         v[0] = a + c;
         v[2] = a - c;
         v[1] = b + d;
         v[3] = b - d;
-    } else if (c_radix > 1) {
-        float2 r[13], w[13];
-        for (int i = 0; i < c_radix; i++)
-            w[i] = roots[i * step];
-        for (int i = 0; i < c_radix; i++) {
+    } else if (radix > 1) {
+        float2 r[13];
+        for (int i = 0; i < radix; i++) {
             r[i] = v[0];
-            for (int j = 1; j < c_radix; j++)
-                r[i] += times(v[j], w[i * j % c_radix]);
+            for (int j = 1; j < radix; j++)
+                r[i] += times(v[j], roots[i * j % radix]);
         }
-        for (int i = 0; i < c_radix; i++)
+        for (int i = 0; i < radix; i++)
             v[i] = r[i];
     }
 }
 
-// A thread takes c_radix elements that lie far apart and puts them where the next pass wants them.
-kernel void pass(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
-        device const float *from [[buffer(2)]], device const float2 *roots [[buffer(3)]], uint2 at [[thread_position_in_grid]])
+// `radix` elements as they were read become what a pass leaves of them. k: which of the `product` of them.
+static inline void combine(int radix, thread float2 *v, float sign, device const float2 *table, uint product, uint k)
 {
-    uint part = p.count / uint(c_radix), i = at.x / p.inner, inner = at.x % p.inner, k = i % p.product;
-    uint step = p.count / (p.product * uint(c_radix)) * k;
+    for (int q = 1; q < radix && product > 1; q++)
+        v[q] = times(v[q], table[(q - 1) * product + k]);
+    small(radix, v, sign, table + product * (radix - 1));
+}
+
+// A thread takes c_radix elements that lie far apart and puts them where the next pass wants them. Where there are
+// others between those of a line, x is these (c_inner); else x is all (c_product, a small one), or one of the product.
+#define c_inner c_constant3
+#define c_product c_constant4
+kernel void pass(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
+        device const float *from [[buffer(2)]], device const float2 *table [[buffer(3)]], uint3 at [[thread_position_in_grid]])
+{
+    simdgroup_barrier(mem_flags::mem_none); // a processor's vectors are made of threads
+    const uint inner = c_inner ? p.inner : 1, x = c_inner ? at.x : 0, product = c_product ? c_product : p.product;
+    uint k = c_inner ? at.y % product : c_product ? at.x % c_product : at.x;
+    uint i = c_inner ? at.y : c_product ? at.x : at.y * product + at.x;
     float2 v[13];
-    for (int q = 0; q < c_radix; q++) {
-        v[q] = read(from, p.count, p.inner, at.y, i + q * part, inner);
-        if (q)
-            v[q] = times(v[q], roots[q * step]);
-    }
-    small(v, p.sign, roots, part);
+    for (int q = 0; q < c_radix; q++)
+        v[q] = read(from, p.count, inner, at.z, i + q * (p.count / uint(c_radix)), x);
+    combine(c_radix, v, p.sign, table + p.table, product, k);
     uint first = (i - k) * c_radix + k;
     for (int q = 0; q < c_radix; q++)
-        write(to, p.count, p.inner, at.y, first + q * p.product, inner, v[q] * p.scale);
+        write(to, p.count, inner, at.z, first + q * product, x, v[q] * p.scale);
+}
+
+// A whole line for a SIMD-group, which is a threadgroup. The radices of its passes are constants, four bits each, so
+// that all places are known.
+#define c_radices c_constant3
+constant int LINE = 2048; // as core/spectrum.c has it
+static inline int line_radix(int pass) { return uint(c_radices) >> 4 * pass & 15; }
+
+struct line_places {
+    constant parameters &p;
+    device float *to;
+    device const float *from;
+    threadgroup float2 *room;
+    int count, row, lane;
+};
+
+template <int T> static inline void line_pass(thread line_places &o, device const float2 *table, int product)
+{
+    const int radix = line_radix(T), part = o.count / radix;
+    const bool last = product * radix == o.count;
+    threadgroup float2 *read_room = o.room + (T & 1) * LINE, *write_room = o.room + (~T & 1) * LINE;
+    for (int begin = 0; begin < part; begin += 32) {
+        int i = begin + o.lane, k = i % product, first = (i - k) * radix + k;
+        if (product % 32 == 0) {
+            k = begin % product + o.lane;
+            first = (begin - begin % product) * radix + k;
+        } else if (32 % product == 0) {
+            k = o.lane % product;
+            first = begin * radix + (o.lane - k) * radix + k;
+        }
+        float2 v[13];
+        if (i >= part)
+            continue;
+        for (int q = 0; q < radix; q++)
+            v[q] = T ? read_room[i + q * part] : read(o.from, o.count, 1, o.row, i + q * part, 0);
+        combine(radix, v, o.p.sign, table, product, k);
+        for (int q = 0; q < radix; q++) {
+            if (last)
+                write(o.to, o.count, 1, o.row, first + q * product, 0, v[q] * o.p.scale);
+            else
+                write_room[first + q * product] = v[q];
+        }
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    if (!last)
+        line_pass<T + 1>(o, table + product * (radix - 1) + radix, product * radix);
+}
+template <> void line_pass<8>(thread line_places &, device const float2 *, int) {}
+
+kernel void line(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
+        device const float *from [[buffer(2)]], device const float2 *table [[buffer(3)]],
+        uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+{
+    threadgroup float2 room[2 * LINE];
+    int count = 1;
+    for (int t = 0; t < 8; t++)
+        count *= max(line_radix(t), 1);
+    line_places o = {p, to, from, room, count, int(row), int(lane)};
+    line_pass<0>(o, table, 1);
 }
 
 // exp(sign * pi i * n^2 / count)

@@ -20,15 +20,17 @@ static double scale_of(int64_t normalization, IntArrayRef sizes, IntArrayRef dim
     return normalization == 0 ? 1 : normalization == 1 ? 1 / std::sqrt(count) : 1 / count;
 }
 
-// Along a dimension that has `count` elements in the result.
-static Tensor transformed(const Tensor &given, int64_t dim, int64_t count, abx_torch_spectrum_source source, bool is_real,
+enum class Result { COMPLEX, REAL, HALF }; // HALF: the first count / 2 + 1
+
+// Along a dimension that has `count` elements in the whole result.
+static Tensor transformed(const Tensor &given, int64_t dim, int64_t count, abx_torch_spectrum_source source, Result result,
     bool forward, double scale)
 {
     Tensor self = given.resolve_conj().contiguous();
     int64_t d = at::maybe_wrap_dim(dim, self.dim());
     std::vector<int64_t> sizes(self.sizes().begin(), self.sizes().end());
-    sizes[static_cast<size_t>(d)] = count;
-    Tensor out = empty_like_sizes(sizes, is_real ? at::kFloat : at::kComplexFloat);
+    sizes[static_cast<size_t>(d)] = result == Result::HALF ? count / 2 + 1 : count;
+    Tensor out = empty_like_sizes(sizes, result == Result::REAL ? at::kFloat : at::kComplexFloat);
     if (out.numel() == 0)
         return out;
     abx_torch_spectrum s = {};
@@ -38,7 +40,8 @@ static Tensor transformed(const Tensor &given, int64_t dim, int64_t count, abx_t
             (i < d ? s.outer : s.inner) *= static_cast<uint32_t>(self.size(i));
     s.count = static_cast<uint32_t>(count);
     s.source = source;
-    s.is_real = is_real;
+    s.is_real = result == Result::REAL;
+    s.is_half = result == Result::HALF;
     s.forward = forward;
     s.scale = scale;
     s.to = operand_of(out);
@@ -62,7 +65,7 @@ Tensor fft_c2c(const Tensor &self, IntArrayRef dims, int64_t normalization, bool
     Tensor x = self;
     double scale = scale_of(normalization, self.sizes(), dims);
     for (size_t i = dims.size(); i-- > 0;)
-        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, false, forward, i ? 1 : scale);
+        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, Result::COMPLEX, forward, i ? 1 : scale);
     return x;
 }
 
@@ -74,12 +77,11 @@ Tensor fft_r2c(const Tensor &self, IntArrayRef dims, int64_t normalization, bool
     count_native("aten::_fft_r2c");
     int64_t last = dims.back(), count = self.size(last);
     double scale = scale_of(normalization, self.sizes(), dims);
-    Tensor x = transformed(self.to(at::kFloat), last, count, ABX_TORCH_REAL, false, true, dims.size() > 1 ? 1 : scale);
-    if (onesided)
-        x = x.narrow(last, 0, count / 2 + 1);
+    Tensor x = transformed(self.to(at::kFloat), last, count, ABX_TORCH_REAL, onesided ? Result::HALF : Result::COMPLEX, true,
+        dims.size() > 1 ? 1 : scale);
     for (size_t i = dims.size() - 1; i-- > 0;)
-        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, false, true, i ? 1 : scale);
-    return x.contiguous();
+        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, Result::COMPLEX, true, i ? 1 : scale);
+    return x;
 }
 
 Tensor fft_c2r(const Tensor &self, IntArrayRef dims, int64_t normalization, int64_t count)
@@ -91,8 +93,8 @@ Tensor fft_c2r(const Tensor &self, IntArrayRef dims, int64_t normalization, int6
     sizes[static_cast<size_t>(at::maybe_wrap_dim(dims.back(), self.dim()))] = count;
     Tensor x = self;
     for (size_t i = 0; i + 1 < dims.size(); i++)
-        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, false, false, 1);
-    return transformed(x, dims.back(), count, ABX_TORCH_HALF, true, false, scale_of(normalization, sizes, dims));
+        x = transformed(x, dims[i], self.size(dims[i]), ABX_TORCH_COMPLEX, Result::COMPLEX, false, 1);
+    return transformed(x, dims.back(), count, ABX_TORCH_HALF, Result::REAL, false, scale_of(normalization, sizes, dims));
 }
 
 Tensor &fft_c2c_out(const Tensor &self, IntArrayRef dims, int64_t normalization, bool forward, Tensor &out)
