@@ -229,3 +229,16 @@ kernel void multiplies_in_a_field(device uchar *data [[buffer(0)]], uint i [[thr
     for (uint n = 0; n < 64; n++)
         data[i * 64 + n] = state[n];
 }
+
+// The loop is unrolled; what a thread at an end does not read there is no reason to read the weights one by one.
+kernel void weighs_neighbours(device float *to [[buffer(0)]], device const float *from [[buffer(1)]],
+        device const float *weights [[buffer(2)]], constant int &n [[buffer(3)]], uint i [[thread_position_in_grid]])
+{
+    float sum = 0;
+    for (int k = 0; k < 7; k++) {
+        int at = int(i) + k - 3;
+        if (at >= 0 && at < n)
+            sum += from[at] * weights[k];
+    }
+    to[i] = sum;
+}

@@ -35,6 +35,9 @@ CASES = [
     ("sums_columns_met", "loads without a mask", r"= load <\d+ x float>", "+1", "x86-64"),
     # Each thread has a row of its own.
     ("sums_rows", "sums of threads together", r"= fadd .*<\d+ x float>", "0", "x86-64"),
+    # Its loop is unrolled. Numbers of neighbours are gathered in threadgroups that end inside a SIMD-group.
+    ("weighs_neighbours", "gathers", r"call .*@llvm\.masked\.gather", "7", ""),
+    ("weighs_neighbours", "sums of threads together", r"= fadd .*<\d+ x float>", "+1", "x86-64"),
     # Text that is called often is compiled once: 64 times as much took minutes.
     ("calls_from_many_places", "products", r"= mul ", "400", "x86-64"),
     # Loops in loops were unrolled one after the other, to 186000 lines.

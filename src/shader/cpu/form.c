@@ -1,7 +1,9 @@
 /* shader: which form is for a kernel whose threads never meet. Without loops it is one loop over
  * the threads, which LLVM's vectoriser takes further than lanes would be. With loops of its own
  * that vectoriser sees the innermost ones alone, while kernels are written so that neighbours in x
- * read neighbours in memory: there a vector is best made of threads. Compiler process. */
+ * read neighbours in memory: there a vector is best made of threads. Where loops turned a known
+ * number of times nothing is left of them, and that vectoriser sees the whole kernel; but it
+ * gathers what only some threads read from one place, which lanes load once. Compiler process. */
 #include "shader/codegen/graph.h"
 #include "shader/cpu/cpu.h"
 
@@ -185,13 +187,61 @@ static unsigned work_of(LLVMValueRef in)
     }
 }
 
-/* What stands in loops: work, and accesses that cost lanes more than they gain. */
+static bool has_loops(LLVMValueRef kernel, const struct codegen_graph *graph)
+{
+    bool any = false;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(kernel); b && !any;
+            b = LLVMGetNextBasicBlock(b))
+        any = codegen_graph_loop(graph, b) != NULL;
+    return any;
+}
+
+/* Every way from `b` on goes through `to`. */
+static bool leads_to(const struct codegen_graph *graph, LLVMBasicBlockRef b, LLVMBasicBlockRef to)
+{
+    while (b && b != to)
+        b = codegen_graph_post_dominator(graph, b);
+    return b == to;
+}
+
+/* Some threads may come to the block and their neighbours not. */
+static bool is_guarded(struct slopes *s, const struct codegen_graph *graph, LLVMBasicBlockRef b)
+{
+    LLVMBasicBlockRef before = codegen_graph_dominator(graph, b);
+    for (; before; before = codegen_graph_dominator(graph, before)) {
+        LLVMValueRef branch = LLVMGetBasicBlockTerminator(before);
+        if (LLVMIsABranchInst(branch) && LLVMIsConditional(branch) && !leads_to(graph, before, b) &&
+                slope_of(s, LLVMGetCondition(branch), 0) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Loads of one place for all threads that come there, which are not all. */
+static bool has_guarded_loads(struct slopes *s, const struct codegen_graph *graph)
+{
+    LLVMValueRef kernel = s->g->kernel;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(kernel); b; b = LLVMGetNextBasicBlock(b)) {
+        bool uniform = false;
+        for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in))
+            uniform |= LLVMIsALoadInst(in) && slope_of(s, LLVMGetOperand(in, 0), 0) == 0;
+        if (uniform && is_guarded(s, graph, b))
+            return true;
+    }
+    return false;
+}
+
+/* What stands in loops: work, and accesses that cost lanes more than they gain. Without loops that
+ * is the whole kernel. */
 static bool is_worth_it(struct slopes *s, const struct codegen_graph *graph)
 {
     uint64_t work = 0, scattered = 0;
     LLVMValueRef kernel = s->g->kernel;
+    bool unrolled = !has_loops(kernel, graph);
+    if (unrolled && !has_guarded_loads(s, graph))
+        return false;
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(kernel); b; b = LLVMGetNextBasicBlock(b)) {
-        if (!codegen_graph_loop(graph, b))
+        if (!unrolled && !codegen_graph_loop(graph, b))
             continue;
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
             work += work_of(in);
@@ -222,10 +272,7 @@ bool cpu_prefers_lanes(struct codegen *g)
 bool cpu_has_loops(struct codegen *g)
 {
     struct codegen_graph *graph = codegen_graph_create(g->kernel);
-    bool any = false;
-    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b && !any;
-            b = LLVMGetNextBasicBlock(b))
-        any = codegen_graph_loop(graph, b) != NULL;
+    bool any = has_loops(g->kernel, graph);
     codegen_graph_destroy(graph);
     return any;
 }
