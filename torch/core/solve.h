@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* `batches` matrices of floats, changed in place. */
+/* `batches` matrices of floats, whose columns lie side by side, changed in place. */
 struct abx_torch_factor {
     uint32_t batches, rows, columns;
     uint32_t begin, end; /* the columns that are factored: those before have been */
@@ -17,13 +17,12 @@ struct abx_torch_factor {
     struct abx_torch_operand info;   /* int32 of each: 0, or where there is none; kept if not 0 */
     uint32_t offset;                 /* of a block in the matrix that `info` is about */
 };
-/* With rows exchanged, the whole width of them. */
+/* With rows exchanged, the whole width of them; at most 32 columns are factored. */
 ABX_TORCH_API int abx_torch_run_factor(const struct abx_torch_factor *f);
-/* The lower half of symmetric matrices; no pivots. */
+/* The lower half of symmetric matrices, of at most ABX_TORCH_SMALL_MATRIX rows; no pivots. */
 ABX_TORCH_API int abx_torch_run_factor_symmetric(const struct abx_torch_factor *f);
-/* Whole square matrices, of at most so many rows, which lie without gaps: each becomes its inverse;
- * no pivots. */
 #define ABX_TORCH_SMALL_MATRIX 64
+/* Whole square matrices, of at most so many rows: each becomes its inverse; no pivots. */
 ABX_TORCH_API int abx_torch_run_invert(const struct abx_torch_factor *f);
 
 /* b becomes what `a`, a triangle of `rows`, makes b of. */

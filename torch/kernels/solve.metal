@@ -7,110 +7,142 @@ struct parameters {
     uint is_upper, is_unit;
 };
 
-// A SIMD-group, which is a threadgroup, a matrix: rows are exchanged so that each divides by the largest of its column.
-kernel void factor(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]], device int *pivots [[buffer(2)]],
-        device int *info [[buffer(3)]], uint matrix [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+// Where a matrix is a SIMD-group's, which is a threadgroup, its columns lie side by side, and lanes are columns: what
+// all have of a row is loaded once.
+
+// The largest of column k from row k on, and its row.
+static inline int find_pivot(device const float *a, long row, int rows, int k, int lane)
 {
-    long row = p.a[1], column = p.a[2];
+    float best = -1;
+    int place = k;
+    for (int i = k + lane; i < rows; i += 32) {
+        float v = fabs(a[i * row + k]);
+        if (v > best || isnan(v)) {
+            best = isnan(v) ? INFINITY : v;
+            place = i;
+        }
+    }
+    float most = simd_max(best);
+    return simd_min(best == most ? place : rows - 1);
+}
+
+// Rows are exchanged so that each divides by the largest of its column. At most 32 columns.
+kernel void factor(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]], device int *pivots [[buffer(2)]],
+        device int *info [[buffer(3)]], uint matrix [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_simdgroup]])
+{
+    long row = p.a[1];
+    int rows = p.rows, lane = thread_index;
     a += matrix * p.a[0];
     pivots += matrix * p.pivots;
-    for (uint k = p.begin; k < p.end; k++) {
-        float best = -1;
-        uint place = k;
-        for (uint i = k + lane; i < p.rows; i += 32) {
-            float v = fabs(a[i * row + k * column]);
-            if (v > best || isnan(v)) {
-                best = isnan(v) ? INFINITY : v;
-                place = i;
-            }
-        }
-        float most = simd_max(best);
-        place = simd_min(best == most ? place : p.rows - 1);
+    for (int k = p.begin; k < int(p.end); k++) {
+        int place = find_pivot(a, row, rows, k, lane);
+        device float *top = a + k * row, *other = a + place * row;
         if (place != k)
-            for (uint j = lane; j < p.columns; j += 32) {
-                float v = a[k * row + j * column];
-                a[k * row + j * column] = a[place * row + j * column];
-                a[place * row + j * column] = v;
+            for (int j = lane; j < int(p.columns); j += 32) {
+                float v = top[j];
+                top[j] = other[j];
+                other[j] = v;
             }
         simdgroup_barrier(mem_flags::mem_device);
-        float pivot = a[k * row + k * column];
+        float pivot = a[k * row + k], inverse = pivot == 0 ? 1.0f : 1 / pivot;
         if (lane == 0) {
             pivots[k] = place + 1;
             if (pivot == 0 && info[matrix] == 0)
                 info[matrix] = k + 1;
         }
-        float inverse = pivot == 0 ? 1.0f : 1 / pivot;
-        for (uint i = k + 1 + lane; i < p.rows; i += 32) {
-            float l = a[i * row + k * column] * inverse;
-            a[i * row + k * column] = l;
-            for (uint j = k + 1; j < p.end; j++)
-                a[i * row + j * column] -= l * a[k * row + j * column];
-        }
-        simdgroup_barrier(mem_flags::mem_device);
-    }
-}
-
-// A SIMD-group a matrix, which is symmetric: its lower half becomes the factor.
-kernel void factor_symmetric(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]],
-        device int *info [[buffer(2)]], uint matrix [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
-{
-    long row = p.a[1], column = p.a[2];
-    a += matrix * p.a[0];
-    for (uint k = 0; k < p.rows; k++) {
-        float square = a[k * row + k * column];
-        if (lane == 0 && !(square > 0) && info[matrix] == 0)
-            info[matrix] = p.offset + k + 1;
-        float root = sqrt(square);
-        simdgroup_barrier(mem_flags::mem_device);
-        for (uint i = k + lane; i < p.rows; i += 32)
-            a[i * row + k * column] = i == k ? root : a[i * row + k * column] / root;
-        simdgroup_barrier(mem_flags::mem_device);
-        for (uint i = k + 1 + lane; i < p.rows; i += 32) {
-            float l = a[i * row + k * column];
-            for (uint j = k + 1; j <= i; j++)
-                a[i * row + j * column] -= l * a[j * row + k * column];
-        }
-        simdgroup_barrier(mem_flags::mem_device);
-    }
-}
-
-// A SIMD-group a matrix of at most SMALL rows, which becomes its inverse (Gauss and Jordan's, in place).
-constant int SMALL = 64; // ABX_TORCH_SMALL_MATRIX
-kernel void invert(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]], device int *info [[buffer(2)]],
-        uint matrix [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
-{
-    threadgroup int exchanged[SMALL];
-    int n = p.rows, row = p.a[1];
-    a += matrix * p.a[0];
-    for (int k = 0; k < n; k++) {
-        float best = -1;
-        int place = k;
-        for (int i = k + lane; i < n; i += 32) {
-            float v = fabs(a[i * row + k]);
-            if (v > best || isnan(v)) {
-                best = isnan(v) ? INFINITY : v;
-                place = i;
+        bool inside = k + lane < int(p.end);
+        float above = inside ? top[k + lane] : 0.0f;
+        for (int i = k + 1; i < rows; i++) {
+            device float *line = a + i * row + k;
+            float l = line[0] * inverse;
+            simdgroup_barrier(mem_flags::mem_device);
+            if (inside) {
+                float v = line[lane] - l * above;
+                line[lane] = lane == 0 ? l : v;
             }
         }
-        float most = simd_max(best);
-        place = simd_min(best == most ? place : n - 1);
+        simdgroup_barrier(mem_flags::mem_device);
+    }
+}
+
+// Symmetric matrices of at most SMALL rows: the lower half becomes the factor.
+constant int SMALL = 64; // ABX_TORCH_SMALL_MATRIX
+kernel void factor_symmetric(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]],
+        device int *info [[buffer(2)]], uint matrix [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_simdgroup]])
+{
+    long row = p.a[1];
+    int n = p.rows, lane = thread_index;
+    a += matrix * p.a[0];
+    for (int k = 0; k < n; k++) {
+        float square = a[k * row + k], root = sqrt(square);
+        if (lane == 0 && !(square > 0) && info[matrix] == 0)
+            info[matrix] = p.offset + k + 1;
+        simdgroup_barrier(mem_flags::mem_device);
+        if (lane == 0)
+            a[k * row + k] = root;
+        int first = k + 1 + lane, second = first + 32;
+        float left = 0, right = 0; // of the rows that these are, what column k has
+        if (first < n)
+            a[first * row + k] = left = a[first * row + k] / root;
+        if (n > 32 && second < n)
+            a[second * row + k] = right = a[second * row + k] / root;
+        simdgroup_barrier(mem_flags::mem_device);
+        for (int i = k + 1; i < n; i++) {
+            device float *line = a + i * row + k;
+            float l = line[0];
+            if (first <= i)
+                line[lane + 1] -= l * left;
+            if (i > k + 32 && second <= i)
+                line[lane + 33] -= l * right;
+        }
+        simdgroup_barrier(mem_flags::mem_device);
+    }
+}
+
+// Matrices of at most SMALL rows become their inverses (Gauss and Jordan's, in place).
+kernel void invert(constant parameters &p [[buffer(0)]], device float *a [[buffer(1)]], device int *info [[buffer(2)]],
+        uint matrix [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_simdgroup]])
+{
+    threadgroup int exchanged[SMALL];
+    long row = p.a[1];
+    int n = p.rows, lane = thread_index;
+    bool first = lane < n, second = lane + 32 < n;
+    a += matrix * p.a[0];
+    for (int k = 0; k < n; k++) {
+        int place = find_pivot(a, row, n, k, lane);
+        float pivot = a[place * row + k], inverse = pivot == 0 ? 1.0f : 1 / pivot;
         if (lane == 0)
             exchanged[k] = place;
-        float pivot = a[place * row + k], inverse = pivot == 0 ? 1.0f : 1 / pivot;
         if (lane == 0 && pivot == 0 && info[matrix] == 0)
             info[matrix] = k + 1;
         simdgroup_barrier(mem_flags::mem_device);
-        for (int j = lane; j < n; j += 32) {
-            float v = j == k ? 1.0f : a[place * row + j];
-            a[place * row + j] = a[k * row + j];
-            a[k * row + j] = v * inverse;
+        float left = 0, right = 0;
+        device float *top = a + k * row, *other = a + place * row;
+        if (first) {
+            float v = other[lane];
+            left = (lane == k ? 1.0f : v) * inverse;
+            other[lane] = top[lane];
+            top[lane] = left;
+        }
+        if (n > 32 && second) {
+            float v = other[lane + 32];
+            right = (lane + 32 == k ? 1.0f : v) * inverse;
+            other[lane + 32] = top[lane + 32];
+            top[lane + 32] = right;
         }
         simdgroup_barrier(mem_flags::mem_device);
         for (int i = 0; i < n; i++) {
-            float factor = a[i * row + k];
+            device float *line = a + i * row;
+            float factor = line[k];
             simdgroup_barrier(mem_flags::mem_device);
-            for (int j = lane; j < n && i != k; j += 32)
-                a[i * row + j] = (j == k ? 0.0f : a[i * row + j]) - factor * a[k * row + j];
+            if (i != k && first) {
+                float v = line[lane];
+                line[lane] = (lane == k ? 0.0f : v) - factor * left;
+            }
+            if (n > 32 && i != k && second) {
+                float v = line[lane + 32];
+                line[lane + 32] = (lane + 32 == k ? 0.0f : v) - factor * right;
+            }
         }
         simdgroup_barrier(mem_flags::mem_device);
     }
