@@ -14,17 +14,17 @@
 struct parameters {
     uint32_t count, product, inner, padded;
     float scale, sign;
-    uint32_t table, radix[MOST_RADICES];
+    uint32_t table, across, radix[MOST_RADICES];
 };
 
 static int run_in_groups(const char *function, const struct parameters *p,
-        const int32_t constants[5], const struct abx_torch_operand *operands, unsigned count,
+        const int32_t constants[6], const struct abx_torch_operand *operands, unsigned count,
         const size_t grid[3], size_t group)
 {
     struct abx_torch_launch l = {.library = "spectrum",
             .function = function,
             .constants = constants,
-            .constant_count = 5,
+            .constant_count = 6,
             .parameters = p,
             .parameter_size = sizeof *p,
             .operands = operands,
@@ -38,7 +38,7 @@ static int run(const char *function, const struct parameters *p, int source, int
         const struct abx_torch_operand *operands, unsigned operand_count, uint64_t width,
         uint64_t height)
 {
-    int32_t constants[5] = {1, source, result};
+    int32_t constants[6] = {1, source, result, p->inner > 1};
     size_t grid[3] = {width, height, 1};
     return run_in_groups(function, p, constants, operands, operand_count, grid, 0);
 }
@@ -99,27 +99,28 @@ static int run_lines(struct passes *f)
     uint32_t radices = 0;
     for (unsigned i = 0; i < f->count; i++)
         radices |= f->p.radix[i] << 4 * i;
-    int32_t constants[5] = {1, (int32_t)s->source, result_of(s), (int32_t)radices};
+    int32_t constants[6] = {1, (int32_t)s->source, result_of(s), (int32_t)radices};
     struct abx_torch_operand operands[] = {s->to, s->from, memory_of(f->table)};
     size_t grid[3] = {(size_t)s->outer * SIMD, 1, 1};
     f->p.scale = (float)s->scale;
     return run_in_groups("line", &f->p, constants, operands, 3, grid, SIMD);
 }
 
-static int run_pass(const struct passes *f, unsigned i, const struct abx_torch_operand *operands)
+static int run_pass(struct passes *f, unsigned i, const struct abx_torch_operand *operands)
 {
     const struct abx_torch_spectrum *s = f->s;
     uint32_t radix = f->p.radix[i], product = f->p.product, part = s->count / radix;
-    int32_t constants[5] = {(int32_t)radix, i ? ABX_TORCH_COMPLEX : (int32_t)s->source,
+    bool one = s->inner == 1 && product >= SIMD; /* x: one of the product, y: which of them */
+    f->p.across = s->inner > 1 ? s->inner : one ? product : part;
+    int32_t constants[6] = {(int32_t)radix, i ? ABX_TORCH_COMPLEX : (int32_t)s->source,
             i + 1 == f->count ? result_of(s) : 0, s->inner > 1,
-            s->inner == 1 && product < SIMD ? (int32_t)product : 0};
-    size_t inner[3] = {s->inner, part, s->outer}, all[3] = {part, 1, s->outer};
-    size_t grid[3] = {product, part / product, s->outer};
-    return run_in_groups("pass", &f->p, constants, operands, 3,
-            s->inner > 1   ? inner
-            : constants[4] ? all
-                           : grid,
-            0);
+            s->inner == 1 && !one ? (int32_t)product : 0, f->p.across % SIMD != 0};
+    size_t grid[3] = {(f->p.across + SIMD - 1) / SIMD * SIMD,
+            s->inner > 1 ? part
+            : one        ? part / product
+                         : 1,
+            s->outer};
+    return run_in_groups("pass", &f->p, constants, operands, 3, grid, 0);
 }
 
 /* From one piece of memory to another; the last goes to `to`. */
@@ -167,6 +168,8 @@ static int transform(struct passes *f)
 
 /* ---- by a convolution */
 
+enum { PADDED, OTHER, FILTER, FILTER_MADE, CHIRP, WORK };
+
 static int transform_padded(uint32_t outer, uint32_t count, uint32_t inner, bool forward,
         struct abx_torch_block *to, struct abx_torch_block *from)
 {
@@ -180,8 +183,31 @@ static int transform_padded(uint32_t outer, uint32_t count, uint32_t inner, bool
     return abx_torch_transform(&s);
 }
 
+static int take_work(
+        const struct abx_torch_spectrum *s, uint32_t padded, struct abx_torch_block *work[WORK])
+{
+    size_t lines = (size_t)s->outer * s->inner;
+    size_t elements[WORK] = {lines * padded, lines * padded, padded, padded, s->count};
+    for (unsigned i = 0; i < WORK; i++)
+        if (!(work[i] = abx_torch_allocate(elements[i] * 8)))
+            return -ENOMEM;
+    return 0;
+}
+
+static int make_filter(const struct parameters *p, struct abx_torch_block *work[WORK])
+{
+    struct abx_torch_operand chirp = memory_of(work[CHIRP]), filter = memory_of(work[FILTER]);
+    struct parameters one = *p;
+    one.inner = 1;
+    int r = run("chirp", &one, 0, 0, &chirp, 1, p->count, 1);
+    if (r == 0)
+        r = run("chirp_filter", &one, 0, 0, (struct abx_torch_operand[]){filter, chirp}, 2,
+                p->padded, 1);
+    return r < 0 ? r : transform_padded(1, p->padded, 1, true, work[FILTER_MADE], work[FILTER]);
+}
+
 /* Bluestein's: a convolution of the power of two that holds the count twice. */
-static int convolve(const struct abx_torch_spectrum *s, struct abx_torch_block *work[4])
+static int convolve(const struct abx_torch_spectrum *s, struct abx_torch_block *work[WORK])
 {
     struct parameters p = {.count = s->count,
             .inner = s->inner,
@@ -190,26 +216,24 @@ static int convolve(const struct abx_torch_spectrum *s, struct abx_torch_block *
             .sign = s->forward ? -1.0f : 1.0f};
     while (p.padded < 2 * s->count - 1)
         p.padded *= 2;
-    size_t lines = (size_t)s->outer * s->inner, size = lines * p.padded * 8;
-    for (unsigned i = 0; i < 4; i++)
-        if (!(work[i] = abx_torch_allocate(i < 2 ? size : (size_t)p.padded * 8)))
-            return -ENOMEM;
-    struct abx_torch_operand a = memory_of(work[0]), b = memory_of(work[1]);
-    struct abx_torch_operand filter = memory_of(work[2]), by = memory_of(work[3]);
+    int r = take_work(s, p.padded, work);
+    if (r < 0)
+        return r;
+    struct abx_torch_operand a = memory_of(work[PADDED]), b = memory_of(work[OTHER]);
+    struct abx_torch_operand by = memory_of(work[FILTER_MADE]), chirp = memory_of(work[CHIRP]);
     uint64_t width = (uint64_t)p.padded * s->inner;
-    int r = run("chirp_in", &p, (int)s->source, 0, (struct abx_torch_operand[]){a, s->from}, 2,
-            width, s->outer);
+    r = make_filter(&p, work);
     if (r == 0)
-        r = run("chirp_filter", &p, 0, 0, &filter, 1, p.padded, 1);
+        r = run("chirp_in", &p, (int)s->source, 0, (struct abx_torch_operand[]){a, s->from, chirp},
+                3, width, s->outer);
     if (r == 0)
-        r = transform_padded(1, p.padded, 1, true, work[3], work[2]);
-    if (r == 0)
-        r = transform_padded(s->outer, p.padded, s->inner, true, work[1], work[0]);
+        r = transform_padded(s->outer, p.padded, s->inner, true, work[OTHER], work[PADDED]);
     if (r == 0)
         r = run("filter", &p, 0, 0, (struct abx_torch_operand[]){b, by}, 2, width, s->outer);
     if (r == 0)
-        r = transform_padded(s->outer, p.padded, s->inner, false, work[0], work[1]);
-    return r == 0 ? run("chirp_out", &p, 0, result_of(s), (struct abx_torch_operand[]){s->to, a}, 2,
+        r = transform_padded(s->outer, p.padded, s->inner, false, work[PADDED], work[OTHER]);
+    return r == 0 ? run("chirp_out", &p, 0, result_of(s),
+                            (struct abx_torch_operand[]){s->to, a, chirp}, 3,
                             (uint64_t)s->count * s->inner, s->outer)
                   : r;
 }
@@ -220,9 +244,9 @@ int abx_torch_transform(const struct abx_torch_spectrum *s)
     f.count = factor(s->count, f.p.radix);
     if (f.count)
         return transform(&f);
-    struct abx_torch_block *work[4] = {NULL};
+    struct abx_torch_block *work[WORK] = {NULL};
     int r = convolve(s, work);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < WORK; i++)
         if (work[i])
             abx_torch_free(work[i]);
     return r;

@@ -10,6 +10,7 @@ struct parameters {
     uint inner, padded;
     float scale, sign; // sign: of the exponent
     uint table;        // where this pass's factors begin
+    uint across;       // the grid's x, which is rounded up to whole SIMD-groups
     uint radix[32];    // of all passes; 0 behind them
 };
 
@@ -31,21 +32,19 @@ static inline float2 read(device const float *from, uint count, uint inner, ulon
         return float2(from[(outer * count + n) * inner + at], 0);
     if (c_source == 2) {
         uint kept = count / 2 + 1, m = n < kept ? n : count - n;
-        ulong o = ((outer * kept + m) * inner + at) * 2;
-        return float2(from[o], n < kept ? from[o + 1] : -from[o + 1]);
+        float2 v = ((device const float2 *)from)[(outer * kept + m) * inner + at];
+        return float2(v.x, n < kept ? v.y : -v.y);
     }
-    ulong o = ((outer * count + n) * inner + at) * 2;
-    return float2(from[o], from[o + 1]);
+    return ((device const float2 *)from)[(outer * count + n) * inner + at];
 }
-static inline void write(device float *to, uint count, uint inner, ulong outer, uint n, uint at, float2 v)
+static inline void write(device float *to, uint count, uint inner, ulong outer, int n, uint at, float2 v)
 {
-    uint kept = c_result == 2 ? count / 2 + 1 : count;
-    ulong o = (outer * kept + n) * inner + at;
+    int kept = c_result == 2 ? count / 2 + 1 : count;
+    long o = (long(outer) * kept + n) * inner + at;
     if (c_result == 1) {
         to[o] = v.x;
-    } else if (n < kept) {
-        to[o * 2] = v.x;
-        to[o * 2 + 1] = v.y;
+    } else if (c_result == 0 || n < kept) {
+        ((device float2 *)to)[o] = v;
     }
 }
 
@@ -95,8 +94,9 @@ static inline void small(int radix, thread float2 *v, float sign, device const f
 // `radix` elements as they were read become what a pass leaves of them. k: which of the `product` of them.
 static inline void combine(int radix, thread float2 *v, float sign, device const float2 *table, uint product, uint k)
 {
-    for (int q = 1; q < radix && product > 1; q++)
-        v[q] = times(v[q], table[(q - 1) * product + k]);
+    if (product > 1)
+        for (int q = 1; q < radix; q++)
+            v[q] = times(v[q], table[(q - 1) * product + k]);
     small(radix, v, sign, table + product * (radix - 1));
 }
 
@@ -104,10 +104,13 @@ static inline void combine(int radix, thread float2 *v, float sign, device const
 // others between those of a line, x is these (c_inner); else x is all (c_product, a small one), or one of the product.
 #define c_inner c_constant3
 #define c_product c_constant4
+#define c_is_wider c_constant5 // the grid
 kernel void pass(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
         device const float *from [[buffer(2)]], device const float2 *table [[buffer(3)]], uint3 at [[thread_position_in_grid]])
 {
     simdgroup_barrier(mem_flags::mem_none); // a processor's vectors are made of threads
+    if (c_is_wider && at.x >= p.across)
+        return;
     const uint inner = c_inner ? p.inner : 1, x = c_inner ? at.x : 0, product = c_product ? c_product : p.product;
     uint k = c_inner ? at.y % product : c_product ? at.x % c_product : at.x;
     uint i = c_inner ? at.y : c_product ? at.x : at.y * product + at.x;
@@ -134,35 +137,48 @@ struct line_places {
     int count, row, lane;
 };
 
-template <int T> static inline void line_pass(thread line_places &o, device const float2 *table, int product)
+// Element k of the product's, of which `first` is where the pass begins to read and `to` where it begins to write.
+template <int T> static inline void line_step(thread line_places &o, device const float2 *table, int product, int k, int first,
+        int to)
 {
     const int radix = line_radix(T), part = o.count / radix;
     const bool last = product * radix == o.count;
     threadgroup float2 *read_room = o.room + (T & 1) * LINE, *write_room = o.room + (~T & 1) * LINE;
-    for (int begin = 0; begin < part; begin += 32) {
-        int i = begin + o.lane, k = i % product, first = (i - k) * radix + k;
-        if (product % 32 == 0) {
-            k = begin % product + o.lane;
-            first = (begin - begin % product) * radix + k;
-        } else if (32 % product == 0) {
-            k = o.lane % product;
-            first = begin * radix + (o.lane - k) * radix + k;
+    float2 v[13];
+    for (int q = 0; q < radix; q++)
+        v[q] = T ? read_room[first + k + q * part] : read(o.from, o.count, 1, o.row, first + k + q * part, 0);
+    combine(radix, v, o.p.sign, table, product, k);
+    for (int q = 0; q < radix; q++) {
+        if (last)
+            write(o.to, o.count, 1, o.row, to + k + q * product, 0, v[q] * o.p.scale);
+        else
+            write_room[to + k + q * product] = v[q];
+    }
+}
+
+template <int T> static inline void line_pass(thread line_places &o, device const float2 *table, int product)
+{
+    const int radix = line_radix(T), part = o.count / radix;
+    if (product < 32 || product % 32 == 0) {
+        for (int begin = 0; begin < part; begin += 32) {
+            int i = begin + o.lane, k = 32 % product ? i % product : o.lane % product, first = i - k, to = first * radix;
+            if (product % 32 == 0) {
+                k = begin % product + o.lane;
+                first = begin - begin % product;
+                to = first * radix;
+            } else if (32 % product == 0) {
+                to = begin * radix + (o.lane - k) * radix;
+            }
+            if (i < part)
+                line_step<T>(o, table, product, k, first, to);
         }
-        float2 v[13];
-        if (i >= part)
-            continue;
-        for (int q = 0; q < radix; q++)
-            v[q] = T ? read_room[i + q * part] : read(o.from, o.count, 1, o.row, i + q * part, 0);
-        combine(radix, v, o.p.sign, table, product, k);
-        for (int q = 0; q < radix; q++) {
-            if (last)
-                write(o.to, o.count, 1, o.row, first + q * product, 0, v[q] * o.p.scale);
-            else
-                write_room[first + q * product] = v[q];
-        }
+    } else {
+        for (int first = 0; first < part; first += product)
+            for (int k = o.lane; k < product; k += 32)
+                line_step<T>(o, table, product, k, first, first * radix);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (!last)
+    if (product * radix != o.count)
         line_pass<T + 1>(o, table + product * (radix - 1) + radix, product * radix);
 }
 template <> void line_pass<8>(thread line_places &, device const float2 *, int) {}
@@ -179,42 +195,50 @@ kernel void line(constant parameters &p [[buffer(0)]], device float *to [[buffer
     line_pass<0>(o, table, 1);
 }
 
-// exp(sign * pi i * n^2 / count)
-static inline float2 chirp(float sign, uint n, uint count)
+// The chirp: exp(sign * pi i * n^2 / count).
+kernel void chirp(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]], uint n [[thread_position_in_grid]])
 {
-    return unit(sign, uint(ulong(n) * n % (2 * ulong(count))), 2 * count);
+    to[n] = unit(p.sign, uint(ulong(n) * n % (2 * ulong(p.count))), 2 * p.count);
+}
+
+// x: an element of a line, and what lies between (c_inner).
+static inline uint2 line_place(constant parameters &p, uint x)
+{
+    return c_inner ? uint2(x / p.inner, x % p.inner) : uint2(x, 0);
 }
 
 // Each element times the chirp, in a line of `padded` elements with 0 behind.
 kernel void chirp_in(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]],
-        device const float *from [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+        device const float *from [[buffer(2)]], device const float2 *chirp [[buffer(3)]], uint2 at [[thread_position_in_grid]])
 {
-    uint n = at.x / p.inner, inner = at.x % p.inner;
+    const uint inner = c_inner ? p.inner : 1;
+    uint2 n = line_place(p, at.x);
     float2 v = 0;
-    if (n < p.count)
-        v = times(read(from, p.count, p.inner, at.y, n, inner), chirp(p.sign, n, p.count));
-    to[(ulong(at.y) * p.padded + n) * p.inner + inner] = v;
+    if (n.x < p.count)
+        v = times(read(from, p.count, inner, at.y, n.x, n.y), chirp[n.x]);
+    to[ulong(at.y) * p.padded * inner + at.x] = v;
 }
 
 // The chirp that they are convolved with: one line.
 kernel void chirp_filter(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]],
-        uint n [[thread_position_in_grid]])
+        device const float2 *chirp [[buffer(2)]], uint n [[thread_position_in_grid]])
 {
     uint m = min(n, p.padded - n);
-    to[n] = m < p.count ? chirp(-p.sign, m, p.count) : float2(0);
+    to[n] = m < p.count ? float2(chirp[m].x, -chirp[m].y) : float2(0);
 }
 
 kernel void filter(constant parameters &p [[buffer(0)]], device float2 *to [[buffer(1)]],
         device const float2 *by [[buffer(2)]], uint2 at [[thread_position_in_grid]])
 {
     ulong o = ulong(at.y) * p.padded * p.inner + at.x;
-    to[o] = times(to[o], by[at.x / p.inner]);
+    to[o] = times(to[o], by[line_place(p, at.x).x]);
 }
 
 kernel void chirp_out(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
-        device const float2 *from [[buffer(2)]], uint2 at [[thread_position_in_grid]])
+        device const float2 *from [[buffer(2)]], device const float2 *chirp [[buffer(3)]], uint2 at [[thread_position_in_grid]])
 {
-    uint n = at.x / p.inner, inner = at.x % p.inner;
-    float2 v = times(from[(ulong(at.y) * p.padded + n) * p.inner + inner], chirp(p.sign, n, p.count));
-    write(to, p.count, p.inner, at.y, n, inner, v * p.scale);
+    const uint inner = c_inner ? p.inner : 1;
+    uint2 n = line_place(p, at.x);
+    float2 v = times(from[ulong(at.y) * p.padded * inner + at.x], chirp[n.x]);
+    write(to, p.count, inner, at.y, n.x, n.y, v * p.scale);
 }
