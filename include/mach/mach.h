@@ -8,14 +8,15 @@ extern "C" {
 #endif
 typedef int kern_return_t;
 typedef unsigned int mach_port_t, natural_t, vm_prot_t;
-typedef mach_port_t task_t, vm_map_t, task_id_token_t, host_t, thread_t;
+typedef mach_port_t task_t, task_port_t, vm_map_t, task_id_token_t, host_t, thread_t, thread_act_t;
 typedef uintptr_t vm_address_t, vm_size_t, vm_offset_t;
 typedef uint64_t mach_vm_address_t, mach_vm_size_t;
-typedef int boolean_t;
+typedef int boolean_t, integer_t;
 #define KERN_SUCCESS 0
 #define KERN_INVALID_ADDRESS 1
 #define KERN_NO_SPACE 3
 #define KERN_INVALID_ARGUMENT 4
+#define KERN_NOT_SUPPORTED 46
 #define VM_FLAGS_FIXED 0
 #define VM_FLAGS_ANYWHERE 1
 #define VM_PROT_NONE 0
@@ -35,8 +36,49 @@ kern_return_t mach_vm_allocate(
         vm_map_t task, mach_vm_address_t *address, mach_vm_size_t size, int flags);
 kern_return_t mach_vm_deallocate(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size);
 const char *mach_error_string(kern_return_t error);
+/* Hints of affinity are refused with KERN_NOT_SUPPORTED, as on Apple's processors. */
+typedef integer_t *thread_policy_t;
+typedef natural_t mach_msg_type_number_t, thread_policy_flavor_t;
+typedef struct {
+    integer_t affinity_tag;
+} thread_affinity_policy_data_t;
+#define THREAD_AFFINITY_POLICY 4
+#define THREAD_AFFINITY_POLICY_COUNT ((mach_msg_type_number_t)1)
+kern_return_t thread_policy_set(thread_act_t thread, thread_policy_flavor_t flavor,
+        thread_policy_t policy, mach_msg_type_number_t count);
+mach_port_t mach_thread_self(void);
+
+/* The system's memory, in pages: what /proc/meminfo has. Fields that Linux does not count are 0. */
+typedef integer_t *host_info_t, *host_info64_t;
+typedef integer_t host_flavor_t;
+typedef struct vm_statistics {
+    natural_t free_count, active_count, inactive_count, wire_count;
+    natural_t zero_fill_count, reactivations, pageins, pageouts, faults, cow_faults, lookups, hits;
+    natural_t purgeable_count, purges, speculative_count;
+} vm_statistics_data_t;
+typedef struct vm_statistics64 {
+    natural_t free_count, active_count, inactive_count, wire_count;
+    uint64_t zero_fill_count, reactivations, pageins, pageouts, faults, cow_faults, lookups, hits, purges;
+    natural_t purgeable_count, speculative_count;
+    uint64_t decompressions, compressions, swapins, swapouts;
+    natural_t compressor_page_count, throttled_count, external_page_count, internal_page_count;
+    uint64_t total_uncompressed_pages_in_compressor;
+} vm_statistics64_data_t;
+#define HOST_VM_INFO 2
+#define HOST_VM_INFO64 4
+#define HOST_VM_INFO_COUNT ((mach_msg_type_number_t)(sizeof(vm_statistics_data_t) / sizeof(integer_t)))
+#define HOST_VM_INFO64_COUNT ((mach_msg_type_number_t)(sizeof(vm_statistics64_data_t) / sizeof(integer_t)))
+mach_port_t mach_host_self(void);
+kern_return_t host_page_size(host_t host, vm_size_t *size);
+/* Of the flavours above; KERN_INVALID_ARGUMENT for others, or where *count is too small. */
+kern_return_t host_statistics(
+        host_t host, host_flavor_t flavor, host_info_t info, mach_msg_type_number_t *count);
+kern_return_t host_statistics64(
+        host_t host, host_flavor_t flavor, host_info64_t info, mach_msg_type_number_t *count);
+kern_return_t mach_port_deallocate(task_t task, mach_port_t port);
 #ifdef __cplusplus
 }
 #endif
 #include <mach/mach_time.h>
+#include <mach/machine.h>
 #endif

@@ -6,7 +6,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* hw.memsize, hw.ncpu, hw.physicalcpu, hw.logicalcpu, hw.activecpu, hw.pagesize, hw.cachelinesize,
+/* hw.memsize, hw.ncpu, hw.cputype, hw.physicalcpu, hw.logicalcpu, hw.activecpu, hw.pagesize, hw.cachelinesize,
  * hw.model, hw.machine, machdep.cpu.brand_string, kern.ostype, kern.osrelease, kern.osversion,
  * kern.osproductversion, kern.hostname. Others: -1, errno ENOENT. */
 int sysctlbyname(

@@ -42,6 +42,26 @@ ABX_EXPORT char *strnstr(const char *text, const char *part, size_t length)
     return memmem(text, strnlen(text, length), part, strlen(part));
 }
 
+/* macOS's qsort_r (include/stdlib.h). */
+struct bsd_order {
+    void *context;
+    int (*compare)(void *context, const void *a, const void *b);
+};
+
+static int in_bsd_order(const void *a, const void *b, void *order)
+{
+    const struct bsd_order *o = order;
+    return o->compare(o->context, a, b);
+}
+
+ABX_EXPORT void arcbox_bsd_qsort_r(void *base, size_t count, size_t size, void *context,
+        int (*compare)(void *context, const void *a, const void *b));
+void arcbox_bsd_qsort_r(void *base, size_t count, size_t size, void *context,
+        int (*compare)(void *context, const void *a, const void *b))
+{
+    qsort_r(base, count, size, in_bsd_order, &(struct bsd_order){context, compare});
+}
+
 static void memset_pattern(void *to, const void *pattern, size_t period, size_t length)
 {
     for (size_t at = 0; at < length; at += period)

@@ -70,6 +70,99 @@ ABX_EXPORT kern_return_t mach_vm_deallocate(
     return vm_deallocate(task, address, size);
 }
 
+/* ---- the machine's memory */
+
+ABX_EXPORT mach_port_t mach_host_self(void)
+{
+    return 0x203;
+}
+
+ABX_EXPORT kern_return_t mach_port_deallocate(task_t task, mach_port_t port)
+{
+    return KERN_SUCCESS;
+}
+
+ABX_EXPORT kern_return_t host_page_size(host_t host, vm_size_t *size)
+{
+    *size = vm_page_size;
+    return KERN_SUCCESS;
+}
+
+/* "Name:   number kB" of /proc/meminfo, in pages. */
+static uint64_t pages_of(const char *text, const char *name)
+{
+    const char *found = strstr(text, name);
+    return found ? strtoull(found + strlen(name), NULL, 10) * 1024 / vm_page_size : 0;
+}
+
+static bool read_statistics(vm_statistics64_data_t *s)
+{
+    char text[4096];
+    FILE *file = fopen("/proc/meminfo", "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[n] = 0;
+    memset(s, 0, sizeof *s);
+    s->free_count = (natural_t)pages_of(text, "MemFree:");
+    s->active_count = (natural_t)pages_of(text, "\nActive:");
+    s->inactive_count = (natural_t)pages_of(text, "\nInactive:");
+    s->wire_count = (natural_t)(pages_of(text, "Unevictable:") + pages_of(text, "\nSlab:") +
+                                pages_of(text, "PageTables:") + pages_of(text, "KernelStack:"));
+    s->external_page_count = (natural_t)pages_of(text, "\nCached:");
+    s->internal_page_count = (natural_t)pages_of(text, "AnonPages:");
+    return n > 0;
+}
+
+ABX_EXPORT kern_return_t host_statistics64(
+        host_t host, host_flavor_t flavor, host_info64_t info, mach_msg_type_number_t *count)
+{
+    vm_statistics64_data_t s;
+    if (flavor != HOST_VM_INFO64 || *count < HOST_VM_INFO64_COUNT || !read_statistics(&s))
+        return KERN_INVALID_ARGUMENT;
+    memcpy(info, &s, sizeof s);
+    *count = HOST_VM_INFO64_COUNT;
+    return KERN_SUCCESS;
+}
+
+ABX_EXPORT kern_return_t host_statistics(
+        host_t host, host_flavor_t flavor, host_info_t info, mach_msg_type_number_t *count)
+{
+    vm_statistics64_data_t s;
+    if (flavor != HOST_VM_INFO || *count < HOST_VM_INFO_COUNT || !read_statistics(&s))
+        return KERN_INVALID_ARGUMENT;
+    vm_statistics_data_t old = {.free_count = s.free_count,
+            .active_count = s.active_count,
+            .inactive_count = s.inactive_count,
+            .wire_count = s.wire_count};
+    memcpy(info, &old, sizeof old);
+    *count = HOST_VM_INFO_COUNT;
+    return KERN_SUCCESS;
+}
+
+/* ---- threads */
+
+ABX_EXPORT mach_port_t mach_thread_self(void)
+{
+    return (mach_port_t)gettid();
+}
+
+ABX_EXPORT mach_port_t pthread_mach_thread_np(pthread_t thread);
+mach_port_t pthread_mach_thread_np(pthread_t thread)
+{
+    clockid_t clock; /* the one place where glibc tells another thread's number: bits 3 and up,
+                        inverted */
+    if (pthread_equal(thread, pthread_self()))
+        return mach_thread_self();
+    return pthread_getcpuclockid(thread, &clock) == 0 ? (mach_port_t) ~(clock >> 3) : 0;
+}
+
+ABX_EXPORT kern_return_t thread_policy_set(thread_act_t thread, thread_policy_flavor_t flavor,
+        thread_policy_t policy, mach_msg_type_number_t count)
+{
+    return flavor == THREAD_AFFINITY_POLICY ? KERN_NOT_SUPPORTED : KERN_INVALID_ARGUMENT;
+}
+
 ABX_EXPORT const char *mach_error_string(kern_return_t error)
 {
     switch (error) {
@@ -142,6 +235,12 @@ static int64_t number_fact(const char *name, size_t *ret_size)
     for (size_t i = 0; i < ABX_ARRAY_SIZE(counts); i++)
         if (strcmp(name, counts[i]) == 0)
             return processors();
+    if (strcmp(name, "hw.cputype") == 0)
+#if defined(__aarch64__)
+        return CPU_TYPE_ARM64;
+#else
+        return CPU_TYPE_X86; /* as a Mac says it of 64 bits too */
+#endif
     *ret_size = sizeof(int64_t);
     if (strcmp(name, "hw.memsize") == 0)
         return memory_bytes();

@@ -1,0 +1,2 @@
+#include <OpenCL/cl.h>
+#include <CL/opencl.h>
