@@ -54,6 +54,8 @@ typedef UInt32 FourCharCode, OSType;
 #define FALSE 0
 #endif
 
+enum { kNilOptions = 0 };
+
 typedef const void *CFTypeRef;
 typedef const struct CF_BRIDGED_TYPE(NSString) __CFString *CFStringRef;
 typedef const struct __CFAllocator *CFAllocatorRef;
@@ -88,6 +90,7 @@ CF_INLINE CFRange CFRangeMake(CFIndex location, CFIndex length)
 #define kCFAllocatorMalloc ((CFAllocatorRef)0)
 
 CF_EXTERN_C_BEGIN
+CFTypeID CFGetTypeID(CFTypeRef object); /* 1 for what is of no type below */
 CFTypeRef CFRetain(CFTypeRef object);
 void CFRelease(CFTypeRef object);
 CFTypeRef CFAutorelease(CFTypeRef object);

@@ -21,6 +21,13 @@
 #include <TargetConditionals.h>
 #include <CoreFoundation/CFBase.h>
 #include <CoreFoundation/CFString.h>
+#include <CoreFoundation/CFArray.h>
+#include <CoreFoundation/CFData.h>
+#include <CoreFoundation/CFDictionary.h>
+#include <CoreFoundation/CFNumber.h>
+#include <CoreFoundation/CFPropertyList.h>
+#include <CoreFoundation/CFStream.h>
+#include <CoreFoundation/CFURL.h>
 #include <dispatch/dispatch.h>
 #include <mach/mach.h>
 #endif

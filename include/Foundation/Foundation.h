@@ -38,6 +38,7 @@
 #import <Foundation/NSGeometry.h>
 #import <Foundation/NSHashTable.h>
 #import <Foundation/NSIndexSet.h>
+#import <Foundation/NSInvocation.h>
 #import <Foundation/NSJSONSerialization.h>
 #import <Foundation/NSLock.h>
 #import <Foundation/NSMapTable.h>
@@ -47,6 +48,7 @@
 #import <Foundation/NSPathUtilities.h>
 #import <Foundation/NSPointerFunctions.h>
 #import <Foundation/NSProcessInfo.h>
+#import <Foundation/NSPropertyList.h>
 #import <Foundation/NSRunLoop.h>
 #import <Foundation/NSScanner.h>
 #import <Foundation/NSSet.h>

@@ -6,7 +6,7 @@
 #import <Foundation/NSEnumerator.h>
 
 #ifdef __OBJC__
-@class NSString, NSIndexSet;
+@class NSString, NSIndexSet, NSURL;
 
 @interface NSArray<__covariant ObjectType> : NSObject <NSCopying, NSMutableCopying, NSSecureCoding, NSFastEnumeration>
 @property(readonly) NSUInteger count;
@@ -18,6 +18,8 @@
 - (instancetype)initWithObjects:(ObjectType)first, ... NS_REQUIRES_NIL_TERMINATION;
 - (instancetype)initWithArray:(NSArray<ObjectType> *)array;
 - (instancetype)initWithArray:(NSArray<ObjectType> *)array copyItems:(BOOL)flag;
++ (NSArray *)arrayWithContentsOfFile:(NSString *)path; /* a property list in XML */
++ (NSArray *)arrayWithContentsOfURL:(NSURL *)url;
 + (instancetype)array;
 + (instancetype)arrayWithObject:(ObjectType)object;
 + (instancetype)arrayWithObjects:(const ObjectType[])objects count:(NSUInteger)count;

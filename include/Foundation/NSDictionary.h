@@ -4,7 +4,7 @@
 #import <Foundation/NSArray.h>
 
 #ifdef __OBJC__
-@class NSString;
+@class NSString, NSURL;
 
 @interface NSDictionary<__covariant KeyType, __covariant ObjectType> : NSObject <NSCopying, NSMutableCopying, NSSecureCoding, NSFastEnumeration>
 @property(readonly) NSUInteger count;
@@ -17,6 +17,8 @@
 - (instancetype)initWithObjectsAndKeys:(id)first, ... NS_REQUIRES_NIL_TERMINATION;
 - (instancetype)initWithDictionary:(NSDictionary<KeyType, ObjectType> *)other;
 + (instancetype)dictionary;
++ (NSDictionary *)dictionaryWithContentsOfFile:(NSString *)path; /* a property list in XML */
++ (NSDictionary *)dictionaryWithContentsOfURL:(NSURL *)url;
 + (instancetype)dictionaryWithObject:(ObjectType)object forKey:(KeyType<NSCopying>)key;
 + (instancetype)dictionaryWithObjects:(const ObjectType[])objects forKeys:(const KeyType<NSCopying>[])keys count:(NSUInteger)count;
 + (instancetype)dictionaryWithObjects:(NSArray<ObjectType> *)objects forKeys:(NSArray<KeyType<NSCopying>> *)keys;

@@ -105,7 +105,8 @@ enum {
 id abx_ns_description(id object); /* nil-safe; a string */
 NSUInteger abx_ns_hash(id object);
 bool abx_ns_is_equal(id a, id b);
-id abx_ns_copy(id object); /* retained */
+id abx_ns_copy(id object);                        /* retained */
+const char *abx_ns_signature_types(id signature); /* an NSMethodSignature's encoding */
 bool abx_ns_character_set_has(id set, uint32_t code_point);
 id abx_ns_blank_characters(void); /* whitespaceAndNewlineCharacterSet */
 id abx_ns_array_new(Class cls, const id *objects, NSUInteger count); /* retained */

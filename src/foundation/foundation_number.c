@@ -183,9 +183,12 @@ static double as_double(const struct ns_number *n)
 
 #define BOOL_TYPE (OBJC_BOOL_IS_BOOL ? "B" : "c")
 
+/* One object for each: programs compare with kCFBooleanTrue, and with @YES, by address. */
+static id booleans[2];
+
 id abx_ns_number_bool(bool value)
 {
-    return objc_autorelease(set_integer(number_new("c"), BOOL_TYPE, value));
+    return booleans[value];
 }
 
 id abx_ns_number_int(int64_t value)
@@ -232,7 +235,17 @@ double abx_ns_number_get_double(id number)
     {                                                                                              \
         return set(self, type, (storage)(c_type)value);                                            \
     }
-NUMBER(bool, bool, BOOL, BOOL_TYPE, set_integer, int64_t)
+static id number_with_bool(id cls, SEL cmd, BOOL value)
+{
+    return abx_ns_number_bool(value != 0);
+}
+
+static id init_bool(id self, SEL cmd, BOOL value)
+{
+    objc_release(self);
+    return objc_retain(abx_ns_number_bool(value != 0));
+}
+
 NUMBER(char, signed char, char, "c", set_integer, int64_t)
 NUMBER(uchar, unsigned char, unsigned char, "C", set_integer, int64_t)
 NUMBER(short, short, short, "s", set_integer, int64_t)
@@ -452,4 +465,6 @@ __attribute__((constructor(102))) static void define(void)
     DEFINE(NSValue, NSObject, struct ns_value, value_methods, value_class_methods, "NSCopying",
             "NSSecureCoding");
     DEFINE(NSNumber, NSValue, struct ns_number, number_methods, number_class_methods);
+    for (int i = 0; i < 2; i++)
+        booleans[i] = set_integer(number_new("c"), BOOL_TYPE, i);
 }

@@ -80,6 +80,11 @@ struct method_signature {
     char *types;
 };
 
+const char *abx_ns_signature_types(id signature)
+{
+    return ((struct method_signature *)signature)->types;
+}
+
 static id signature_of(Method method)
 {
     const char *types = method_getTypeEncoding(method);
