@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "metal/metal_include.h"
 #include "metal/metal_internal.h"
 #include "metal/metal_precompiled.h"
 #include "metal/metal_request.h"
@@ -108,6 +109,36 @@ static bool apply_options(struct abx_metal_library *library, const struct abx_st
     return true;
 }
 
+/* The text, and whatever files it includes, as the compiler asks for them. Sets *error unless the
+ * request could not be made, which then has failed. */
+static id from_text_and_files(id device, const char *source, size_t bytes, id options,
+        struct abx_string *request, id *error)
+{
+    struct abx_string text = {0};
+    for (;;) {
+        id wrong = NULL, library = NULL;
+        struct abx_string more;
+        abx_string_finish(request);
+        abx_metal_request_build(request, source, bytes, options);
+        if (!request->failed)
+            library =
+                    abx_metal_library_from_request(device, request->data, request->length, &wrong);
+        const char *said =
+                wrong ? abx_ns_string_utf8(ABX_MSG(id, (id, SEL), wrong, "localizedDescription"))
+                      : NULL;
+        if (!said || !abx_metal_include(source, bytes, said, &more)) {
+            if (wrong && error)
+                *error = wrong;
+            abx_string_finish(&text);
+            return library;
+        }
+        abx_string_finish(&text);
+        text = more;
+        source = text.data;
+        bytes = text.length;
+    }
+}
+
 id abx_metal_library_from_source(id device, const char *source, size_t bytes, id options, id *error)
 {
     const struct MTLCompileOptions *o = (void *)options;
@@ -118,10 +149,7 @@ id abx_metal_library_from_source(id device, const char *source, size_t bytes, id
                 "a dynamic library needs an installName");
         return NULL;
     }
-    abx_metal_request_build(&request, source, bytes, options);
-    id library = NULL;
-    if (!request.failed)
-        library = abx_metal_library_from_request(device, request.data, request.length, error);
+    id library = from_text_and_files(device, source, bytes, options, &request, error);
     if (request.failed ||
             (library && o && !apply_options((struct abx_metal_library *)library, &request, o))) {
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorInternal, "out of memory");
