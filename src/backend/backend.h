@@ -40,10 +40,11 @@ struct abx_device_info {
     uint32_t simd_width;                                 /* threadExecutionWidth */
     uint32_t max_threadgroup_bytes;
     uint32_t max_threads_per_threadgroup;
-    uint32_t apple_family; /* highest MTLGPUFamilyApple<n> whose compute features all work */
-    uint32_t metal3;       /* 1: MTLGPUFamilyMetal3 */
-    uint32_t addresses;    /* enum abx_address_policy */
-    uint32_t operations;   /* ABX_OPERATION_*: those that submissions may have */
+    uint32_t apple_family;  /* highest MTLGPUFamilyApple<n> whose compute features all work */
+    uint32_t metal3;        /* 1: MTLGPUFamilyMetal3 */
+    uint32_t addresses;     /* enum abx_address_policy */
+    uint32_t operations;    /* ABX_OPERATION_*: those that submissions may have */
+    uint32_t compute_units; /* multiprocessors, or threads that execute; 0: not known */
 };
 
 /* ---- a decoded command buffer */

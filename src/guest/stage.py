@@ -18,8 +18,24 @@ LINKS = ("libarcbox.so", "libobjc.so", "libMetal.so", "libFoundation.so", "libMe
 # By Apple's names, and opened by their whole path. These are stubs: a program that was linked outside
 # has the library by its path there, and the loader takes the same file in another place for a second one.
 DYLIBS = ("libSystem.dylib", "libSystem.B.dylib", "libobjc.dylib", "libobjc.A.dylib") # in /usr/lib
-FRAMEWORKS = ("Metal", "MetalKit", "Foundation", "CoreFoundation", "CoreGraphics", "QuartzCore",
+FRAMEWORKS = ("Metal", "MetalKit", "Foundation", "CoreFoundation", "CoreGraphics", "IOKit", "QuartzCore",
               "MetalPerformanceShaders")
+
+
+# What programs print as Metal's version: as macOS 15 has it.
+METAL_VERSION = b"""<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+\t<key>CFBundleShortVersionString</key>
+\t<string>368</string>
+\t<key>CFBundleVersion</key>
+\t<string>368</string>
+\t<key>ProjectName</key>
+\t<string>ArcBox</string>
+</dict>
+</plist>
+"""
 
 
 def replace(path: pathlib.Path, make) -> None:
@@ -71,7 +87,9 @@ def stage(root: pathlib.Path, triplet: str, library: pathlib.Path, stubs, versio
         put_link(link, target)
     plist = root / "System/Library/CoreServices/SystemVersion.plist"
     put_file(plist, version.read_bytes(), 0o644)
-    made.update(links, [plist])
+    own_version = root / "System/Library/Frameworks/Metal.framework/Versions/Current/Resources/version.plist"
+    put_file(own_version, METAL_VERSION, 0o644)
+    made.update(links, [plist, own_version])
     others = root / "usr/lib/arcbox"  # torch/stage.py's
     for path in sorted(root.rglob("*"), reverse=True):  # what an older version had
         if others in path.parents:

@@ -166,8 +166,9 @@ struct abx_message_welcome {
     /* 0: kernels see memory at `window` + its address. 1: wherever the device has it, which is to
      * be asked for (ABX_MESSAGE_ADDRESS). */
     uint32_t asks_addresses;
-    uint32_t operations, reserved; /* ABX_OPERATION_* that commands may ask for */
-    uint64_t clock_ns; /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
+    uint32_t operations;    /* ABX_OPERATION_* that commands may ask for */
+    uint32_t compute_units; /* the device has; 0: not known */
+    uint64_t clock_ns;      /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
     char device_name[64], backend[16], tenant[64];
 };
 

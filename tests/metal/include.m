@@ -1,6 +1,9 @@
 /* #include in a library's source: files by their whole path, as Apple's compiler reads them, whose
- * names macros may make; and what such files include beside themselves. */
+ * names macros may make; and what such files include beside themselves. I/O Kit's entry of the
+ * device. */
 #include "program.h"
+
+#include <IOKit/IOKitLib.h>
 
 static char folder[] = "/tmp/arcbox-include-XXXXXX";
 
@@ -95,6 +98,28 @@ static void refused(void)
     }
 }
 
+static void registry(void)
+{
+    io_service_t service =
+            IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("IOAccelerator"));
+    CHECK(service && IOObjectConformsTo(service, "AGXAccelerator"));
+    CFNumberRef cores = IORegistryEntryCreateCFProperty(
+            service, CFSTR("gpu-core-count"), kCFAllocatorDefault, 0);
+    int count = 0;
+    CHECK(cores && CFNumberGetValue(cores, kCFNumberIntType, &count) && count > 0);
+    CFRelease(cores);
+    CHECK(!IORegistryEntryCreateCFProperty(service, CFSTR("none"), kCFAllocatorDefault, 0));
+    io_connect_t connect = 0;
+    CHECK(IOServiceOpen(service, mach_task_self(), 0, &connect) == kIOReturnUnsupported);
+    io_iterator_t all = 0, none = 0;
+    CHECK(IOServiceGetMatchingServices(0, IOServiceMatching("AGXAccelerator"), &all) ==
+            kIOReturnSuccess);
+    CHECK(IOServiceGetMatchingServices(0, IOServiceMatching("AppleSMC"), &none) ==
+            kIOReturnSuccess);
+    CHECK(IOIteratorNext(all) == service && !IOIteratorNext(all) && !IOIteratorNext(none));
+    IOObjectRelease(all), IOObjectRelease(none), IOObjectRelease(service);
+}
+
 int main(void)
 {
     @autoreleasepool {
@@ -105,6 +130,7 @@ int main(void)
         conditions();
         complaints();
         refused();
+        registry();
         NSString *made = [NSString stringWithUTF8String:folder];
         CHECK([[NSFileManager defaultManager] removeItemAtPath:made error:NULL]);
     }

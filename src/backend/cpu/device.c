@@ -147,6 +147,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->max_threads_per_threadgroup = ABX_MAX_THREADS_PER_THREADGROUP;
     info->apple_family = 7;
     info->operations = ABX_OPERATION_TIMESTAMP | abx_cpu_matrix_operations();
+    info->compute_units = device->pool.count + 1; /* who submits works too */
     info->metal3 = 1; /* as on every Mac of family Apple7: docs/families.md */
 }
 

@@ -242,6 +242,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->apple_family = 7;
     info->metal3 = 1;
     info->addresses = ABX_ADDRESS_GUEST;
+    info->compute_units = device->processors;
     info->operations = ABX_OPERATION_TIMESTAMP;
     if (device->matrices)
         info->operations |= ABX_OPERATION_MATRIX_MULTIPLY;

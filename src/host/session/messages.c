@@ -57,6 +57,7 @@ static void send_welcome(struct abx_session *session)
             .apple_family = info->apple_family,
             .metal3 = info->metal3,
             .operations = info->operations,
+            .compute_units = info->compute_units,
             .shader_version = 1,
             .asks_addresses = info->addresses == ABX_ADDRESS_DEVICE,
             .clock_ns = abx_now_ns(),
