@@ -74,6 +74,12 @@
 - (BOOL)isEqualToNumber:(NSNumber *)number;
 - (NSString *)descriptionWithLocale:(id)locale;
 @end
+
+/* Keeps the digits it was made of; has no arithmetic of its own. Not a number: NaN. */
+@interface NSDecimalNumber : NSNumber
++ (NSDecimalNumber *)decimalNumberWithString:(NSString *)text;
+- (instancetype)initWithString:(NSString *)text;
+@end
 #endif
 
 #endif

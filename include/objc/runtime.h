@@ -42,6 +42,7 @@ OBJC_EXPORT BOOL object_isClass(id obj);
 OBJC_EXPORT id class_createInstance(Class cls, size_t extraBytes) OBJC_RETURNS_RETAINED;
 OBJC_EXPORT Ivar object_getInstanceVariable(id obj, const char *name, void **outValue);
 OBJC_EXPORT Ivar object_setInstanceVariable(id obj, const char *name, void *value);
+OBJC_EXPORT Ivar object_setInstanceVariableWithStrongDefault(id obj, const char *name, void *value);
 OBJC_EXPORT id object_getIvar(id obj, Ivar ivar);
 OBJC_EXPORT void object_setIvar(id obj, Ivar ivar, id value);
 OBJC_EXPORT void object_setIvarWithStrongDefault(id obj, Ivar ivar, id value);
@@ -80,6 +81,13 @@ OBJC_EXPORT objc_property_t class_getProperty(Class cls, const char *name);
 OBJC_EXPORT objc_property_t *class_copyPropertyList(Class cls, unsigned int *outCount);
 OBJC_EXPORT BOOL class_addMethod(Class cls, SEL name, IMP imp, const char *types);
 OBJC_EXPORT IMP class_replaceMethod(Class cls, SEL name, IMP imp, const char *types);
+OBJC_EXPORT void class_replaceProperty(Class cls, const char *name,
+        const objc_property_attribute_t *attributes, unsigned int attributeCount);
+/* Kept for who asks; object_setIvar() takes an instance variable for strong only where told so. */
+OBJC_EXPORT const uint8_t *class_getIvarLayout(Class cls);
+OBJC_EXPORT const uint8_t *class_getWeakIvarLayout(Class cls);
+OBJC_EXPORT void class_setIvarLayout(Class cls, const uint8_t *layout);
+OBJC_EXPORT void class_setWeakIvarLayout(Class cls, const uint8_t *layout);
 OBJC_EXPORT BOOL class_addIvar(
         Class cls, const char *name, size_t size, uint8_t alignment, const char *types);
 OBJC_EXPORT BOOL class_addProtocol(Class cls, Protocol *protocol);
@@ -109,6 +117,8 @@ OBJC_EXPORT const char *ivar_getTypeEncoding(Ivar v);
 OBJC_EXPORT ptrdiff_t ivar_getOffset(Ivar v);
 OBJC_EXPORT const char *property_getName(objc_property_t property);
 OBJC_EXPORT const char *property_getAttributes(objc_property_t property);
+OBJC_EXPORT objc_property_attribute_t *property_copyAttributeList(
+        objc_property_t property, unsigned int *outCount);
 OBJC_EXPORT char *property_copyAttributeValue(objc_property_t property, const char *attributeName);
 
 /* ---- protocols */
@@ -121,6 +131,11 @@ OBJC_EXPORT struct objc_method_description protocol_getMethodDescription(
         Protocol *proto, SEL aSel, BOOL isRequiredMethod, BOOL isInstanceMethod);
 OBJC_EXPORT struct objc_method_description *protocol_copyMethodDescriptionList(
         Protocol *proto, BOOL isRequiredMethod, BOOL isInstanceMethod, unsigned int *outCount);
+OBJC_EXPORT void protocol_addProperty(Protocol *proto, const char *name,
+        const objc_property_attribute_t *attributes, unsigned int attributeCount,
+        BOOL isRequiredProperty, BOOL isInstanceProperty);
+OBJC_EXPORT objc_property_t protocol_getProperty(
+        Protocol *proto, const char *name, BOOL isRequiredProperty, BOOL isInstanceProperty);
 OBJC_EXPORT objc_property_t *protocol_copyPropertyList(Protocol *proto, unsigned int *outCount);
 OBJC_EXPORT Protocol *__unsafe_unretained *protocol_copyProtocolList(
         Protocol *proto, unsigned int *outCount);

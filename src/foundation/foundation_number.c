@@ -6,6 +6,7 @@
 
 ABX_OBJC_CLASS(NSValue)
 ABX_OBJC_CLASS(NSNumber)
+ABX_OBJC_CLASS(NSDecimalNumber)
 
 /* ---- NSValue: bytes and their type */
 
@@ -460,11 +461,82 @@ static const struct abx_objc_method number_class_methods[] = {
         {NULL},
 };
 
+/* ---- NSDecimalNumber: a number that keeps the digits it was made of. It has no arithmetic. */
+
+struct ns_decimal {
+    struct ns_number number;
+    id text; /* nil: as the double is written */
+};
+
+/* Digits with a point, without what is zero at both ends; nil for anything else. */
+static id decimal_text(const char *from)
+{
+    const char *sign = *from == '-' ? "-" : "";
+    from += *from == '-' || *from == '+';
+    from += strspn(from, "0");
+    size_t whole = strspn(from, "0123456789"), part = 0;
+    if (from[whole] == '.')
+        part = strspn(from + whole + 1, "0123456789") + 1;
+    if (from[whole + part])
+        return nil;
+    while (part && (from[whole + part - 1] == '0' || from[whole + part - 1] == '.'))
+        part--;
+    if (!whole && !part)
+        return abx_ns_string("0");
+    return abx_ns_string_printf("%s%s%.*s", sign, whole ? "" : "0", (int)(whole + part), from);
+}
+
+static id decimal_from_string(id self, SEL cmd, id string)
+{
+    const char *text = string ? abx_ns_string_utf8(string) : "";
+    char *end;
+    double value = strtod(text, &end);
+    set_real(self, "d", end > text && !*end ? value : NAN);
+    ((struct ns_decimal *)self)->text = end > text && !*end ? objc_retain(decimal_text(text)) : nil;
+    return self;
+}
+
+static id decimal_with_string(id cls, SEL cmd, id string)
+{
+    return objc_autorelease(decimal_from_string(class_createInstance((Class)cls, 0), cmd, string));
+}
+
+static id decimal_description(id self, SEL cmd)
+{
+    id text = ((struct ns_decimal *)self)->text;
+    return text ? text : number_description(self, cmd);
+}
+
+static id decimal_description_locale(id self, SEL cmd, id locale)
+{
+    return decimal_description(self, cmd);
+}
+
+static void decimal_dealloc(id self, SEL cmd)
+{
+    objc_release(((struct ns_decimal *)self)->text);
+    abx_objc_dealloc_super(self, ABX_CLASS(NSDecimalNumber));
+}
+
+static const struct abx_objc_method decimal_methods[] = {
+        METHOD("initWithString:", "@@:@", decimal_from_string),
+        METHOD("description", "@@:", decimal_description),
+        METHOD("stringValue", "@@:", decimal_description),
+        METHOD("descriptionWithLocale:", "@@:@", decimal_description_locale),
+        METHOD("dealloc", "v@:", decimal_dealloc),
+        {NULL},
+};
+static const struct abx_objc_method decimal_class_methods[] = {
+        METHOD("decimalNumberWithString:", "@@:@", decimal_with_string),
+        {NULL},
+};
+
 __attribute__((constructor(102))) static void define(void)
 {
     DEFINE(NSValue, NSObject, struct ns_value, value_methods, value_class_methods, "NSCopying",
             "NSSecureCoding");
     DEFINE(NSNumber, NSValue, struct ns_number, number_methods, number_class_methods);
+    DEFINE(NSDecimalNumber, NSNumber, struct ns_decimal, decimal_methods, decimal_class_methods);
     for (int i = 0; i < 2; i++)
         booleans[i] = set_integer(number_new("c"), BOOL_TYPE, i);
 }

@@ -11,6 +11,8 @@ static uint64_t max_length(struct abx_client *client)
     return abx_client_welcome(client)->max_buffer_length;
 }
 
+/* A Mac too gives nil for no bytes (tinygrad saw None there, ggml and PyTorch keep from asking),
+ * and so programs that handle it are those that work. */
 static bool length_ok(id device, NSUInteger length, const char *what)
 {
     uint64_t limit = max_length(((struct abx_metal_object *)device)->client);

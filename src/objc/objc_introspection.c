@@ -69,6 +69,14 @@ Ivar object_setInstanceVariable(id object, const char *name, void *value)
     return ivar;
 }
 
+Ivar object_setInstanceVariableWithStrongDefault(id object, const char *name, void *value)
+{
+    Ivar ivar = object ? class_getInstanceVariable(object->isa, name) : NULL;
+    if (ivar)
+        object_setIvarWithStrongDefault(object, ivar, value);
+    return ivar;
+}
+
 /* ---- classes */
 
 static void realize(Class cls)
@@ -123,6 +131,41 @@ void class_setVersion(Class cls, int version)
         return;
     realize(cls);
     class_data((abx_class)cls)->version = version;
+}
+
+const uint8_t *class_getIvarLayout(Class cls)
+{
+    if (!cls)
+        return NULL;
+    realize(cls);
+    return class_data((abx_class)cls)->ivar_layout;
+}
+
+const uint8_t *class_getWeakIvarLayout(Class cls)
+{
+    if (!cls)
+        return NULL;
+    realize(cls);
+    return class_data((abx_class)cls)->weak_ivar_layout;
+}
+
+/* Of classes that are being made: there nobody has the old one. */
+static void keep_layout(const uint8_t **slot, const uint8_t *layout)
+{
+    free((void *)(uintptr_t)*slot);
+    *slot = layout ? (const uint8_t *)strdup((const char *)layout) : NULL;
+}
+
+void class_setIvarLayout(Class cls, const uint8_t *layout)
+{
+    if (cls && class_has((abx_class)cls, CLASS_UNDER_CONSTRUCTION))
+        keep_layout(&class_data((abx_class)cls)->ivar_layout, layout);
+}
+
+void class_setWeakIvarLayout(Class cls, const uint8_t *layout)
+{
+    if (cls && class_has((abx_class)cls, CLASS_UNDER_CONSTRUCTION))
+        keep_layout(&class_data((abx_class)cls)->weak_ivar_layout, layout);
 }
 
 const char *class_getImageName(Class cls)

@@ -102,6 +102,7 @@ struct class_data {
     size_t protocol_count;
     size_t instance_size;
     int version;
+    const uint8_t *ivar_layout, *weak_ivar_layout; /* as class_setIvarLayout() was given them */
     enum initialize_state initialize;
     pthread_t initializer;
 };

@@ -222,20 +222,57 @@ const char *property_getAttributes(objc_property_t property)
     return property ? property->attributes : NULL;
 }
 
-/* Attributes look like T@"NSString",C,N,V_name. */
+/* Attributes look like T@"NSString",C,N,V_name. Where the one at `text` ends. */
+static const char *attribute_end(const char *text)
+{
+    for (bool quoted = false; *text && (quoted || *text != ','); text++)
+        if (*text == '"')
+            quoted = !quoted;
+    return text;
+}
+
 char *property_copyAttributeValue(objc_property_t property, const char *name)
 {
     if (!property || !name || !*name)
         return NULL;
     for (const char *p = property->attributes; p && *p;) {
-        const char *end = p;
-        for (bool quoted = false; *end && (quoted || *end != ','); end++)
-            if (*end == '"')
-                quoted = !quoted;
+        const char *end = attribute_end(p);
         if (*p == *name)
             return strndup(p + 1, (size_t)(end - p) - 1);
         p = *end ? end + 1 : end;
     }
+    return NULL;
+}
+
+/* One block: the list, then the strings that it points to. */
+objc_property_attribute_t *property_copyAttributeList(
+        objc_property_t property, unsigned int *ret_count)
+{
+    const char *all = property && property->attributes ? property->attributes : "";
+    unsigned most = 1, count = 0;
+    for (const char *p = all; *p; p++)
+        most += *p == ',';
+    objc_property_attribute_t *list =
+            calloc(1, (most + 1) * sizeof(*list) + 2 * strlen(all) + 2 * most);
+    if (!list)
+        abx_objc_fatal("out of memory for properties");
+    char *text = (char *)(list + most + 1);
+    for (const char *p = all; *p;) {
+        const char *end = attribute_end(p);
+        list[count].name = text;
+        *text = *p;
+        text += 2;
+        list[count++].value = text;
+        if (end > p)
+            memcpy(text, p + 1, (size_t)(end - p) - 1);
+        text += end - p;
+        p = *end ? end + 1 : end;
+    }
+    if (ret_count)
+        *ret_count = count;
+    if (count)
+        return list;
+    free(list);
     return NULL;
 }
 
@@ -290,32 +327,94 @@ objc_property_t *class_copyPropertyList(Class cls, unsigned int *ret_count)
     return result;
 }
 
-BOOL class_addProperty(Class cls, const char *name, const objc_property_attribute_t *attributes,
-        unsigned int count)
+/* From malloc, for ever. */
+static char *attributes_text(const objc_property_attribute_t *attributes, unsigned count)
 {
-    if (!cls || !name)
-        return NO;
-    objc_property_t existing = class_getProperty(cls, name);
-    if (existing)
-        return NO;
     struct abx_string text = {0};
     for (unsigned i = 0; i < count; i++) {
         abx_string_add(&text, i ? "," : "", i ? 1 : 0);
         abx_string_add(&text, attributes[i].name, strlen(attributes[i].name));
         abx_string_add(&text, attributes[i].value, strlen(attributes[i].value));
     }
+    if (text.failed)
+        abx_objc_fatal("out of memory for properties");
+    return text.data ? text.data : strdup("");
+}
+
+BOOL class_addProperty(Class cls, const char *name, const objc_property_attribute_t *attributes,
+        unsigned int count)
+{
+    if (!cls || !name || class_getProperty(cls, name))
+        return NO;
     struct {
         struct compiled_property_list list;
         struct objc_property property;
     } *one = calloc(1, sizeof(*one));
-    if (!one || text.failed)
+    if (!one)
         abx_objc_fatal("out of memory for properties");
     one->list.entry_size = sizeof(one->property);
     one->list.count = 1;
     one->property.name = strdup(name);
-    one->property.attributes = text.data ? text.data : strdup("");
+    one->property.attributes = attributes_text(attributes, count);
     class_lock();
     abx_objc_attach_properties((abx_class)cls, &one->list);
     class_unlock();
     return YES;
+}
+
+void class_replaceProperty(Class cls, const char *name, const objc_property_attribute_t *attributes,
+        unsigned int count)
+{
+    if (class_addProperty(cls, name, attributes, count) || !cls || !name)
+        return;
+    objc_property_t property = class_getProperty(cls, name);
+    char *text = attributes_text(attributes, count); /* who has the old one may keep it */
+    class_lock();
+    ((struct objc_property *)property)->attributes = text;
+    class_unlock();
+}
+
+/* ---- protocols' */
+
+/* Required and optional ones are in one list, as the compiler has them. */
+void protocol_addProperty(Protocol *object, const char *name,
+        const objc_property_attribute_t *attributes, unsigned int count, BOOL required,
+        BOOL instance)
+{
+    if (!object || !name)
+        return;
+    struct protocol *protocol = (struct protocol *)object;
+    struct compiled_property_list **slot =
+            instance ? &protocol->properties : &protocol->class_properties;
+    class_lock();
+    uint32_t before = *slot ? (*slot)->count : 0;
+    struct compiled_property_list *list =
+            calloc(1, sizeof(*list) + (before + 1) * sizeof(struct objc_property));
+    if (!list)
+        abx_objc_fatal("out of memory for properties");
+    if (before)
+        memcpy(list->properties, (*slot)->properties, before * sizeof(struct objc_property));
+    list->entry_size = sizeof(struct objc_property);
+    list->count = before + 1;
+    list->properties[before].name = strdup(name);
+    list->properties[before].attributes = attributes_text(attributes, count);
+    *slot = list;
+    class_unlock();
+}
+
+objc_property_t protocol_getProperty(
+        Protocol *object, const char *name, BOOL required, BOOL instance)
+{
+    struct protocol *protocol = (struct protocol *)object;
+    objc_property_t found = NULL;
+    if (!object || !name)
+        return NULL;
+    class_lock();
+    struct compiled_property_list *list =
+            instance ? protocol->properties : protocol->class_properties;
+    for (uint32_t i = 0; list && i < list->count && !found; i++)
+        if (!strcmp(list->properties[i].name, name))
+            found = &list->properties[i];
+    class_unlock();
+    return found;
 }

@@ -46,6 +46,13 @@ static void numbers(void)
     CHECK((__bridge CFBooleanRef) @NO == kCFBooleanFalse && !CFBooleanGetValue(kCFBooleanFalse));
     CHECK((__bridge CFBooleanRef)[[NSNumber alloc] initWithBool:YES] == kCFBooleanTrue &&
             [@YES intValue] == 1);
+    CHECK_TEXT(
+            [NSDecimalNumber decimalNumberWithString:@"-00.1250"].stringValue.UTF8String, "-0.125");
+    CHECK_TEXT([NSDecimalNumber decimalNumberWithString:@"12345678901234567890.5"]
+                       .description.UTF8String,
+            "12345678901234567890.5");
+    CHECK([NSDecimalNumber decimalNumberWithString:@"1e3"].intValue == 1000);
+    CHECK(isnan([NSDecimalNumber decimalNumberWithString:@"none"].doubleValue));
     int64_t wide = 0x123456789a;
     CFNumberRef number = CFNumberCreate(NULL, kCFNumberSInt64Type, &wide);
     int narrow = 0;

@@ -367,6 +367,44 @@ static void dynamic_classes(void)
     CHECK(send(below, answer) == 2 && send(object, answer) == 1);
 }
 
+static void made_properties(void)
+{
+    unsigned count = 0;
+    objc_property_attribute_t *list =
+            property_copyAttributeList(class_getProperty([Base class], "text"), &count);
+    CHECK(list && count == 3 && !list[3].name);
+    CHECK_TEXT(list[0].name, "T");
+    CHECK_TEXT(list[0].value, "@\"NSString\"");
+    CHECK_TEXT(list[1].name, "C");
+    CHECK_TEXT(list[1].value, "");
+    CHECK_TEXT(list[2].value, "_text");
+    free(list);
+    CHECK(!property_copyAttributeList(NULL, &count) && count == 0);
+
+    objc_property_attribute_t integer[] = {{"T", "i"}}, wide[] = {{"T", "q"}, {"R", ""}};
+    Class pair = objc_allocateClassPair([NSObject class], "WithProperties", 0);
+    static const uint8_t layout[] = {0x11, 0};
+    class_setIvarLayout(pair, layout);
+    CHECK(class_getIvarLayout(pair)[0] == 0x11 && !class_getWeakIvarLayout(pair));
+    objc_registerClassPair(pair);
+    class_setIvarLayout(pair, NULL); /* too late */
+    CHECK(class_getIvarLayout(pair));
+    class_replaceProperty(pair, "size", integer, 1);
+    CHECK_TEXT(property_getAttributes(class_getProperty(pair, "size")), "Ti");
+    class_replaceProperty(pair, "size", wide, 2);
+    CHECK_TEXT(property_getAttributes(class_getProperty(pair, "size")), "Tq,R");
+
+    Protocol *protocol = objc_allocateProtocol("Sized");
+    protocol_addProperty(protocol, "size", wide, 2, YES, YES);
+    protocol_addProperty(protocol, "other", integer, 1, YES, YES);
+    objc_registerProtocol(protocol);
+    CHECK_TEXT(property_getAttributes(protocol_getProperty(protocol, "size", YES, YES)), "Tq,R");
+    CHECK(!protocol_getProperty(protocol, "size", YES, NO));
+    objc_property_t *all = protocol_copyPropertyList(protocol, &count);
+    CHECK(count == 2);
+    free(all);
+}
+
 static void associations(void)
 {
     static char key;
@@ -391,6 +429,7 @@ int main(void)
         exceptions();
         introspection();
         dynamic_classes();
+        made_properties();
         associations();
     }
     printf("ok\n");
