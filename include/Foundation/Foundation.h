@@ -49,6 +49,7 @@
 #import <Foundation/NSPointerFunctions.h>
 #import <Foundation/NSProcessInfo.h>
 #import <Foundation/NSPropertyList.h>
+#import <Foundation/NSProxy.h>
 #import <Foundation/NSRunLoop.h>
 #import <Foundation/NSScanner.h>
 #import <Foundation/NSSet.h>

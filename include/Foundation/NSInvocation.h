@@ -3,8 +3,8 @@
 #include <Foundation/NSObject.h>
 
 #ifdef __OBJC__
-/* Messages whose arguments and result are numbers, pointers and objects, up to 16 arguments. A structure
- * in the signature raises NSInvalidArgumentException by name when it is invoked. */
+/* Up to 16 arguments: numbers, pointers, objects and structures. Structures with floating point in them of up
+ * to 16 bytes, unions, and results of more than 16 bytes raise NSInvalidArgumentException by name. */
 @interface NSInvocation : NSObject
 + (NSInvocation *)invocationWithMethodSignature:(NSMethodSignature *)signature;
 @property(readonly, retain) NSMethodSignature *methodSignature;

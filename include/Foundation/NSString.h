@@ -58,6 +58,7 @@ typedef unsigned short unichar;
 - (BOOL)getCString:(char *)buffer maxLength:(NSUInteger)capacity encoding:(NSStringEncoding)encoding;
 - (NSData *)dataUsingEncoding:(NSStringEncoding)encoding;
 - (NSData *)dataUsingEncoding:(NSStringEncoding)encoding allowLossyConversion:(BOOL)lossy;
++ (NSStringEncoding)defaultCStringEncoding; /* UTF-8, as everything here */
 - (BOOL)canBeConvertedToEncoding:(NSStringEncoding)encoding;
 - (NSUInteger)lengthOfBytesUsingEncoding:(NSStringEncoding)encoding;
 - (NSUInteger)maximumLengthOfBytesUsingEncoding:(NSStringEncoding)encoding;

@@ -51,6 +51,7 @@ OBJC_EXPORT OBJC_ROOT_CLASS
 + (IMP)instanceMethodForSelector:(SEL)selector;
 - (void)doesNotRecognizeSelector:(SEL)selector;
 - (id)forwardingTargetForSelector:(SEL)selector;
+- (void)forwardInvocation:(NSInvocation *)invocation;
 - (NSMethodSignature *)methodSignatureForSelector:(SEL)selector;
 + (NSMethodSignature *)instanceMethodSignatureForSelector:(SEL)selector;
 - (BOOL)allowsWeakReference;

@@ -815,6 +815,11 @@ static const struct abx_objc_method string_methods[] = {
         METHOD("writeToFile:atomically:encoding:error:", "B@:@BQ^@", write_to_file),
         {NULL},
 };
+static NSUInteger default_encoding(id cls, SEL cmd)
+{
+    return NSUTF8StringEncoding;
+}
+
 static const struct abx_objc_method string_class_methods[] = {
         METHOD("string", "@@:", string_empty),
         METHOD("stringWithString:", "@@:@", string_with_string),
@@ -823,6 +828,7 @@ static const struct abx_objc_method string_class_methods[] = {
         METHOD("stringWithCharacters:length:", "@@:r^SQ", string_with_characters),
         METHOD("stringWithFormat:", "@@:@", string_with_format),
         METHOD("localizedStringWithFormat:", "@@:@", string_with_format),
+        METHOD("defaultCStringEncoding", "Q@:", default_encoding),
         METHOD("stringWithContentsOfFile:encoding:error:", "@@:@Q^@", string_with_contents),
         METHOD("stringWithContentsOfURL:encoding:error:", "@@:@Q^@", string_with_contents_url),
         {NULL},

@@ -70,6 +70,7 @@ struct abx_objc_class {
     .meta_storage = &abx_metaclass_##class_name
 
 ABX_OBJC_CLASS_EXTERN(NSObject)
+ABX_OBJC_CLASS_EXTERN(NSProxy)
 
 enum abx_objc_class_option {
     /* Instances live in static storage: retain, release and dealloc do nothing. */
@@ -98,6 +99,30 @@ void abx_objc_add_methods(Class cls, const struct abx_objc_method *instance_meth
 /* Who answers messages that an object does not: asked after forwardingTargetForSelector:, before
  * the exception. nil: nobody. One for the process, set once. */
 void abx_objc_set_forwarding(id (*target)(id receiver, SEL selector));
+/* What _objc_msgForward saved of a call: every register that may carry an argument, and the
+ * caller's stack behind it. */
+struct abx_objc_float {
+    union {
+        float f;
+        double d;
+        int64_t bits;
+    };
+    int64_t high;
+};
+struct abx_objc_frame {
+#if defined(__x86_64__)
+    int64_t integers[6], result, unused;
+    struct abx_objc_float floats[8];
+    int64_t link[2], stack[];
+#else
+    int64_t link[2], integers[8], result_address, unused;
+    struct abx_objc_float floats[8];
+    int64_t stack[];
+#endif
+};
+/* Who passes on by forwardInvocation: what nobody else takes. False: it was not taken. */
+void abx_objc_set_forward_invocation(
+        bool (*forward)(id receiver, SEL selector, struct abx_objc_frame *frame));
 
 /* Makes a protocol (or finds it) and lets it inherit from the named ones (made on the fly).
  * `parents` ends with NULL; NULL means "NSObject" alone. */

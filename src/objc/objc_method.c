@@ -377,15 +377,24 @@ IMP abx_objc_lookup_or_forward_stret(id receiver, SEL selector, abx_class cls)
 
 static id (*more_forwarding)(id receiver, SEL selector);
 
+static bool (*by_invocation)(id receiver, SEL selector, struct abx_objc_frame *frame);
+
+void abx_objc_set_forward_invocation(
+        bool (*forward)(id receiver, SEL selector, struct abx_objc_frame *frame))
+{
+    by_invocation = forward;
+}
+
 void abx_objc_set_forwarding(id (*target)(id receiver, SEL selector))
 {
     more_forwarding = target;
 }
 
-/* Called by _objc_msgForward: the object to send the message to instead. Does not return when there
- * is none: doesNotRecognizeSelector: raises. */
-id abx_objc_forwarding_target(id receiver, SEL selector);
-id abx_objc_forwarding_target(id receiver, SEL selector)
+/* Called by _objc_msgForward: the object to send the message to instead; NULL when
+ * forwardInvocation: had it and the answer is in the frame. Does not return when nobody takes it:
+ * doesNotRecognizeSelector: raises. */
+id abx_objc_forwarding_target(id receiver, SEL selector, struct abx_objc_frame *frame);
+id abx_objc_forwarding_target(id receiver, SEL selector, struct abx_objc_frame *frame)
 {
     abx_class cls = (abx_class)receiver->isa;
     IMP function = abx_objc_lookup(receiver, abx_objc_sels.forwarding_target, cls);
@@ -396,6 +405,8 @@ id abx_objc_forwarding_target(id receiver, SEL selector)
         target = more_forwarding(receiver, selector);
     if (target && target != receiver)
         return target;
+    if (frame && by_invocation && by_invocation(receiver, selector, frame))
+        return NULL;
     function = abx_objc_lookup(receiver, abx_objc_sels.does_not_recognize, cls);
     if (function)
         ((void (*)(id, SEL, SEL))function)(receiver, abx_objc_sels.does_not_recognize, selector);

@@ -106,14 +106,26 @@ FUNCTION objc_msgSendSuper2
     br x17
 END objc_msgSendSuper2
 
-/* The method of an object that has none for this selector: sends it to another, or raises. */
+/* The method of an object that has none for this selector: sends it to another, raises, or finds the
+ * answer in the frame, where an invocation left it. */
 FUNCTION _objc_msgForward
     SAVE_ARGUMENTS
+    mov x2, sp
     bl abx_objc_forwarding_target
+    cbz x0, 5f
     mov x17, x0
+    .cfi_remember_state
     RESTORE_ARGUMENTS
     mov x0, x17
     b objc_msgSend
+5:  .cfi_restore_state
+    ldp x0, x1, [sp, #16]
+    ldr q0, [sp, #96]
+    ldp x29, x30, [sp], #224
+    .cfi_restore x29
+    .cfi_restore x30
+    .cfi_def_cfa_offset 0
+    ret
 END _objc_msgForward
 
     .section .note.GNU-stack, "", %progbits

@@ -210,20 +210,34 @@ FUNCTION objc_msgSendSuper2_stret
     jmpq *%r11
 END objc_msgSendSuper2_stret
 
-/* The method of an object that has none for this selector: sends it to another, or raises. */
+/* The method of an object that has none for this selector: sends it to another, raises, or finds the
+ * answer in the frame, where an invocation left it. */
 FUNCTION _objc_msgForward
     SAVE_ARGUMENTS
+    movq %rsp, %rdx
     call abx_objc_forwarding_target
+    testq %rax, %rax
+    je 5f
     movq %rax, %r11
+    .cfi_remember_state
     RESTORE_ARGUMENTS
     movq %r11, %rdi
     jmp objc_msgSend
+5:  .cfi_restore_state
+    movq 0x30(%rsp), %rax
+    movq 0x10(%rsp), %rdx
+    movaps 0x40(%rsp), %xmm0
+    leave
+    .cfi_def_cfa %rsp, 8
+    .cfi_restore %rbp
+    ret
 END _objc_msgForward
 
 FUNCTION _objc_msgForward_stret
     SAVE_ARGUMENTS
     movq %rsi, %rdi
     movq %rdx, %rsi
+    xorl %edx, %edx             /* no invocation returns a structure in memory */
     call abx_objc_forwarding_target
     movq %rax, %r11
     RESTORE_ARGUMENTS

@@ -4,6 +4,7 @@
 
 ABX_OBJC_CLASS(NSObject)
 ABX_OBJC_CLASS(Protocol)
+ABX_OBJC_CLASS(NSProxy)
 
 #define SEND(ret, types, object, selector, ...)                                                    \
     (((ret(*) types)(uintptr_t)abx_objc_msg_send)((object), (selector), ##__VA_ARGS__))
@@ -239,6 +240,29 @@ static const struct abx_objc_method class_methods[] = {
         {NULL},
 };
 
+/* ---- NSProxy: a root of its own, whose instances answer what memory wants of them and pass on the
+ * rest, isKindOfClass: and respondsToSelector: among it */
+
+static const struct abx_objc_method proxy_methods[] = {
+        {"self", "@@:", return_self},
+        {"retain", "@@:", abx_objc_root_retain},
+        {"release", "Vv@:", abx_objc_root_release},
+        {"autorelease", "@@:", abx_objc_root_autorelease},
+        {"retainCount", "Q@:", abx_objc_root_retain_count},
+        {"retainWeakReference", "B@:", abx_objc_root_try_retain},
+        {"_tryRetain", "B@:", abx_objc_root_try_retain},
+        {"allowsWeakReference", "B@:", return_yes},
+        {"dealloc", "v@:", root_dealloc},
+        {"finalize", "v@:", nothing},
+        {"class", "#@:", root_class},
+        {"superclass", "#@:", root_superclass},
+        {"isProxy", "B@:", return_yes},
+        {"isEqual:", "B@:@", root_is_equal},
+        {"hash", "Q@:", root_hash},
+        {"zone", "^{_NSZone=}@:", no_forwarding_target},
+        {NULL},
+};
+
 /* ---- Protocol */
 
 static const char *protocol_name(id self, SEL cmd)
@@ -277,6 +301,9 @@ __attribute__((constructor(101))) static void define(void)
 {
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(NSObject),
             .instance_size = sizeof(Class), .instance_methods = instance_methods,
+            .class_methods = class_methods, .protocols = (const char *const[]){"NSObject", NULL}});
+    abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(NSProxy),
+            .instance_size = sizeof(Class), .instance_methods = proxy_methods,
             .class_methods = class_methods, .protocols = (const char *const[]){"NSObject", NULL}});
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(Protocol),
             .superclass = ABX_CLASS(NSObject), .instance_size = sizeof(struct protocol),

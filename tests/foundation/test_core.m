@@ -126,6 +126,10 @@ static void property_lists(void)
     unlink(path);
 }
 
+typedef struct {
+    NSUInteger a, b, c;
+} MTL_LIKE_SIZE;
+
 @interface Adder : NSObject
 @end
 @implementation Adder
@@ -137,9 +141,9 @@ static void property_lists(void)
 {
     return x / 2;
 }
-- (NSRange)range
+- (MTL_LIKE_SIZE)size
 {
-    return NSMakeRange(1, 2);
+    return (MTL_LIKE_SIZE){1, 2, 3};
 }
 @end
 
@@ -185,10 +189,104 @@ static void invocations(void)
     [length getReturnValue:&four];
     CHECK(four == 4);
     @try {
-        [invocation(adder, @selector(range)) invoke];
+        [invocation(adder, @selector(size)) invoke];
         CHECK(false);
     } @catch (NSException *exception) {
-        CHECK([exception.reason containsString:@"structures"]);
+        CHECK([exception.reason containsString:@"structure"]);
+    }
+}
+
+@interface Taker : NSObject {
+  @public
+    double sum;
+    NSString *said;
+}
+@end
+@implementation Taker
+- (void)grid:(MTL_LIKE_SIZE)grid group:(MTL_LIKE_SIZE)group range:(NSRange)range scale:(float)scale
+{
+    sum = (grid.a + 10 * grid.b + 100 * grid.c) + 1000 * (group.a + 10 * group.b + 100 * group.c) +
+          scale + range.location * 1e6 + range.length * 1e7;
+}
+- (NSRange)twice:(NSRange)range
+{
+    return NSMakeRange(range.location * 2, range.length * 2);
+}
+- (double)halved:(float)x
+{
+    return x / 2;
+}
+- (NSString *)say:(NSString *)text
+{
+    return said = [text stringByAppendingString:@"!"];
+}
+@end
+
+@interface Passing : NSProxy {
+  @public
+    id to;
+    int passed;
+}
+@end
+@implementation Passing
+- (NSMethodSignature *)methodSignatureForSelector:(SEL)selector
+{
+    return [(NSObject *)to methodSignatureForSelector:selector];
+}
+- (void)forwardInvocation:(NSInvocation *)invocation
+{
+    passed++;
+    [invocation invokeWithTarget:to];
+}
+@end
+
+@interface Collecting : NSObject
+@end
+@implementation Collecting
+- (NSMethodSignature *)methodSignatureForSelector:(SEL)selector
+{
+    return [super methodSignatureForSelector:selector]
+                   ?: [NSMethodSignature signatureWithObjCTypes:"q@:q"];
+}
+- (void)forwardInvocation:(NSInvocation *)invocation
+{
+    int64_t value = 0;
+    if (invocation.selector != @selector(plusOne:))
+        return [super forwardInvocation:invocation];
+    [invocation getArgument:&value atIndex:2];
+    value++;
+    [invocation setReturnValue:&value];
+}
+@end
+@interface Collecting (Made)
+- (int64_t)plusOne:(int64_t)value;
+- (int64_t)plusTwo:(int64_t)value;
+@end
+
+static void forwarding(void)
+{
+    Taker *taker = [Taker new];
+    Passing *passing = [Passing alloc];
+    passing->to = taker;
+    id proxy = passing;
+    [proxy grid:(MTL_LIKE_SIZE){1, 2, 3}
+            group:(MTL_LIKE_SIZE){4, 5, 6}
+            range:NSMakeRange(7, 8)
+            scale:0.5f];
+    CHECK(taker->sum == 321 + 654000 + 7e6 + 8e7 + 0.5);
+    NSRange twice = [proxy twice:NSMakeRange(3, 4)];
+    CHECK(twice.location == 6 && twice.length == 8);
+    CHECK([proxy halved:3] == 1.5);
+    CHECK_TEXT([proxy say:@"word"].UTF8String, "word!");
+    CHECK([proxy isProxy] && [proxy isKindOfClass:[Taker class]] &&
+            ![proxy isKindOfClass:[NSArray class]]);
+    CHECK([proxy respondsToSelector:@selector(twice:)] && passing->passed == 7);
+    CHECK([[Collecting new] plusOne:41] == 42);
+    @try {
+        [[Collecting new] plusTwo:41];
+        CHECK(false);
+    } @catch (NSException *exception) {
+        CHECK([exception.reason containsString:@"plusTwo:"]);
     }
 }
 
@@ -227,6 +325,7 @@ int main(void)
         numbers();
         property_lists();
         invocations();
+        forwarding();
         machine();
     }
     printf("ok\n");
