@@ -133,7 +133,14 @@ typedef struct {
 @interface Adder : NSObject
 @end
 @implementation Adder
-- (double)add:(char)a to:(float)b and:(double)c i:(long)i j:(long)j k:(long)k l:(short)l m:(int)m
+- (double)add:(signed char)a
+           to:(float)b
+          and:(double)c
+            i:(long)i
+            j:(long)j
+            k:(long)k
+            l:(short)l
+            m:(int)m
 {
     return a + b + c + i * 10 + j * 100 + k * 1000 + l * 10000 + m * 100000;
 }
@@ -161,7 +168,7 @@ static void invocations(void)
     Adder *adder = [Adder new]; /* which an invocation does not keep */
     NSInvocation *add = invocation(adder, @selector(add:to:and:i:j:k:l:m:));
     [add retainArguments];
-    char a = -1;
+    signed char a = -1;
     float b = 0.5f;
     double c = 0.25, sum = 0;
     long i = 1, j = 2, k = 3;
