@@ -47,7 +47,7 @@ run_file() {
         -e RUN_SLOW="${RUN_SLOW-}" \
         -e PYTHONPATH="$PWD" -v "$PWD:$PWD" -w "$PWD" host \
         timeout "$2" "$venv/bin/python" -m pytest -q --tb=short -rf "$1" >"$log" 2>&1 || rc=$?
-    echo "$1: $(grep -E '(passed|failed|skipped|error).* in [0-9.]+s' "$log" | tail -n 1)"
+    echo "$1: $(grep -aE '(passed|failed|skipped|error).* in [0-9.]+s' "$log" | tail -n 1)"
     unknown=$(sed -n 's/^\(FAILED\|ERROR\) .*::\([A-Za-z0-9_]*\).*/\2/p' "$log" |
         grep -vxFf <(sed 's/[[:space:]].*//' "$here/known-failures.txt") || true)
     if [ -n "$unknown" ]; then
