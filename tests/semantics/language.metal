@@ -441,3 +441,25 @@ kernel void long_block(ARGUMENTS)
         b = step_of(b, &last_b);
     CHECK(a == b && last_a == last_b);
 }
+
+// Texts lie in the constant address space.
+static uint length_of(constant const char *text)
+{
+    uint n = 0;
+    while (text[n])
+        n++;
+    return n;
+}
+
+template <typename... T> static uint lengths_of(T... texts)
+{
+    return (length_of(texts) + ...);
+}
+
+kernel void texts(ARGUMENTS)
+{
+    constant char *pointer = "pointer";
+    char own[] = "array";
+    CHECK(length_of("a" "bc") == 3 && length_of(pointer) == 7 && pointer[6] == 'r' && own[4] == 'y');
+    CHECK(lengths_of("", "b", "cd") == 3 && sizeof("abc") == 4);
+}

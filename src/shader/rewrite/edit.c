@@ -260,6 +260,8 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     if (!r.error)
         rewriter_casts(&r);
     if (!r.error)
+        rewriter_texts(&r);
+    if (!r.error)
         rewriter_conditionals(&r);
     if (!r.error)
         rewriter_coherent(&r);

@@ -147,6 +147,9 @@ void rewriter_casts(struct rewriter *r);
 /* The last token of the operand that begins at i; NO_TOKEN when it does not look like one. */
 uint32_t rewriter_operand_end(const struct rewriter *r, uint32_t i);
 
+/* ---- text.c */
+void rewriter_texts(struct rewriter *r);
+
 /* ---- conditional.c */
 void rewriter_conditionals(struct rewriter *r);
 
