@@ -48,6 +48,22 @@ kernel void summed(device float *x, device float *out, uint n [[threads_per_thre
         out[0] = sum;
     }
 }
+// As c10/metal/error.h, which torch.compile's kernels have.
+struct ErrorMessage { char file[128], func[128], message[250]; uint line; };
+struct ErrorMessages { atomic<uint> count; ErrorMessage msg[30]; };
+inline void copy_text(device char *to, constant const char *text) {
+    while ((*to++ = *text++)) {}
+}
+kernel void refuses(device float *x, constant float &most, device ErrorMessages *errors,
+    uint i [[thread_position_in_grid]]) {
+    if (x[i] <= most)
+        return;
+    uint n = atomic_fetch_add_explicit(&errors->count, 1, memory_order_relaxed);
+    if (n >= 30)
+        return;
+    copy_text(errors->msg[n].func, __func__);
+    copy_text(errors->msg[n].message, "too large");
+}
 """
 
 
@@ -93,6 +109,17 @@ def test_refused():
     raises("a large group", ValueError, lambda: lib.full(x, 1.0, group_size=most + 5))
     raises("large groups", ValueError, lambda: lib.full(x, 1.0, threads=(3, most), group_size=(3, most)))
     check("all goes on after that", (x + 1).sum().item() == 3)
+
+
+def test_reported():
+    """What a kernel reports, where it is asked to, is an exception of whoever waits; once."""
+    x, lib = torch.arange(100.0, device="mps"), compile_shader(KERNELS)
+    lib.refuses(x, 100.0, error_buf_idx=2)
+    torch.mps.synchronize()
+    lib.refuses(x, 50.0, error_buf_idx=2)
+    raises("a report", getattr(torch, "AcceleratorError", RuntimeError), torch.mps.synchronize)
+    torch.mps.synchronize()
+    check("all goes on after a report", (x + 1).sum().item() == 5050)
 
 
 def test_loaded():

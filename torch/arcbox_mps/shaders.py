@@ -39,7 +39,34 @@ class CompileError(SyntaxError, RuntimeError):
     """The one since 2.7 or so, the other before."""
 
 
+class Errors:
+    """What kernels of torch.compile report, in the memory that c10/metal/error.h describes: how many, and the first 30."""
+    COUNT, FILE, FUNCTION, TEXT, SIZE, MOST = 4, 128, 128, 250, 512, 30
+
+    def __init__(self, torch):
+        self._torch, self._memory = torch, None
+
+    def memory(self):
+        if self._memory is None:
+            self._memory = self._torch.zeros(self.COUNT + self.MOST * self.SIZE, dtype=self._torch.uint8, device="mps")
+        return self._memory
+
+    def check(self):
+        """Once what was launched has ended."""
+        if self._memory is None:
+            return
+        data = bytes(self._memory.cpu().untyped_storage())
+        if not int.from_bytes(data[:self.COUNT], "little"):
+            return
+        self._memory.zero_()
+        text = self.COUNT + self.FILE + self.FUNCTION
+        raise getattr(self._torch, "AcceleratorError", RuntimeError)(
+            data[text:text + self.TEXT].partition(b"\0")[0].decode(errors="replace"))
+
+
 class Kernel:
+    errors = None
+
     def __init__(self, torch, library, name):
         self._torch, self._library, self._name = torch, library, name
         self.max_threads_per_threadgroup, self.thread_execution_width, self.static_thread_group_memory_length = (
@@ -59,7 +86,9 @@ class Kernel:
             raise ValueError(f"Threadgroup size exceeds {most} limit")
         return group
 
-    def __call__(self, *args, threads=None, group_size=None, arg_casts=None):
+    def __call__(self, *args, threads=None, group_size=None, arg_casts=None, error_buf_idx=None):
+        if error_buf_idx is not None:
+            args = (*args[:error_buf_idx], self.errors.memory(), *args[error_buf_idx:])
         torch, tensors, sizes, numbers = self._torch, [], [], bytearray()
         for n, value in enumerate(args):
             cast = arg_casts.get(n) if isinstance(arg_casts, dict) else arg_casts
@@ -117,6 +146,11 @@ def _install_streams(torch):
 
 def install(torch):
     c = torch._C
+    synchronize, Kernel.errors = c._mps_deviceSynchronize, Errors(torch)
+
+    def synchronize_and_check():
+        synchronize()
+        Kernel.errors.check()
 
     def compile_shader(source):
         try:
@@ -137,6 +171,7 @@ def install(torch):
         whole = torch.empty(0, dtype=torch.uint8, device="mps").set_(storage)
         return torch.ops.arcbox.bytes_on_processor(whole).untyped_storage()
 
+    c._mps_deviceSynchronize = synchronize_and_check
     c._mps_host_alias_storage = alias
     c._mps_get_name = lambda: "ArcBox"
     c._mps_get_core_count = lambda: os.cpu_count() or 1
