@@ -19,4 +19,8 @@
 #define MAC_OS_VERSION_13_0 130000
 #define MAC_OS_VERSION_14_0 140000
 #define MAC_OS_VERSION_15_0 150000
+#define DEPRECATED_ATTRIBUTE __attribute__((deprecated))
+#define UNAVAILABLE_ATTRIBUTE __attribute__((unavailable))
+#define WEAK_IMPORT_ATTRIBUTE __attribute__((weak_import))
+#define DEPRECATED_IN_MAC_OS_X_VERSION_10_0_AND_LATER DEPRECATED_ATTRIBUTE
 #endif

@@ -5,9 +5,11 @@
 
 #include <Availability.h>
 #include <TargetConditionals.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include <time.h>
 

@@ -56,18 +56,68 @@ typedef struct {
 #define SIMD_INLINE_ static __inline__ __attribute__((always_inline, unused))
 #define SIMD_CFUNC SIMD_INLINE_
 
-SIMD_INLINE_ simd_float2 simd_make_float2(float x, float y)
-{
-    return (simd_float2){x, y};
-}
-SIMD_INLINE_ simd_float3 simd_make_float3(float x, float y, float z)
-{
-    return (simd_float3){x, y, z};
-}
-SIMD_INLINE_ simd_float4 simd_make_float4(float x, float y, float z, float w)
-{
-    return (simd_float4){x, y, z, w};
-}
+/* Of numbers, and of shorter and longer vectors: what is not given is 0. */
+#define SIMD_MAKE_(type, name)                                                                     \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##2 simd_make_##name##2(type x, type y)  \
+    {                                                                                              \
+        return (simd_##name##2){x, y};                                                             \
+    }                                                                                              \
+    SIMD_INLINE_                                                                                   \
+            __attribute__((overloadable)) simd_##name##2 simd_make_##name##2(simd_##name##3 v)     \
+    {                                                                                              \
+        return (simd_##name##2){v.x, v.y};                                                         \
+    }                                                                                              \
+    SIMD_INLINE_                                                                                   \
+            __attribute__((overloadable)) simd_##name##2 simd_make_##name##2(simd_##name##4 v)     \
+    {                                                                                              \
+        return (simd_##name##2){v.x, v.y};                                                         \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##3 simd_make_##name##3(                 \
+            type x, type y, type z)                                                                \
+    {                                                                                              \
+        return (simd_##name##3){x, y, z};                                                          \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##3 simd_make_##name##3(                 \
+            simd_##name##2 v, type z)                                                              \
+    {                                                                                              \
+        return (simd_##name##3){v.x, v.y, z};                                                      \
+    }                                                                                              \
+    SIMD_INLINE_                                                                                   \
+            __attribute__((overloadable)) simd_##name##3 simd_make_##name##3(simd_##name##4 v)     \
+    {                                                                                              \
+        return (simd_##name##3){v.x, v.y, v.z};                                                    \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##4 simd_make_##name##4(                 \
+            type x, type y, type z, type w)                                                        \
+    {                                                                                              \
+        return (simd_##name##4){x, y, z, w};                                                       \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##4 simd_make_##name##4(                 \
+            simd_##name##3 v, type w)                                                              \
+    {                                                                                              \
+        return (simd_##name##4){v.x, v.y, v.z, w};                                                 \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##4 simd_make_##name##4(                 \
+            simd_##name##2 a, simd_##name##2 b)                                                    \
+    {                                                                                              \
+        return (simd_##name##4){a.x, a.y, b.x, b.y};                                               \
+    }                                                                                              \
+    SIMD_INLINE_                                                                                   \
+            __attribute__((overloadable)) simd_##name##4 simd_make_##name##4(simd_##name##3 v)     \
+    {                                                                                              \
+        return (simd_##name##4){v.x, v.y, v.z, 0};                                                 \
+    }
+SIMD_MAKE_(signed char, char)
+SIMD_MAKE_(unsigned char, uchar)
+SIMD_MAKE_(short, short)
+SIMD_MAKE_(unsigned short, ushort)
+SIMD_MAKE_(int, int)
+SIMD_MAKE_(unsigned int, uint)
+SIMD_MAKE_(long, long)
+SIMD_MAKE_(unsigned long, ulong)
+SIMD_MAKE_(float, float)
+SIMD_MAKE_(double, double)
+#undef SIMD_MAKE_
 #define SIMD_REDUCE_(n, sum)                                                                       \
     SIMD_INLINE_ __attribute__((overloadable)) float simd_dot(simd_float##n a, simd_float##n b)    \
     {                                                                                              \
@@ -117,6 +167,73 @@ SIMD_INLINE_ simd_float4x4 simd_transpose(simd_float4x4 a)
             {a.columns[0].w, a.columns[1].w, a.columns[2].w, a.columns[3].w}}};
     return m;
 }
+/* Of vectors of every type: any and all look at the sign bits, as comparisons give them. */
+#define SIMD_WHOLE_(type, name, n)                                                                 \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##n simd_min(                            \
+            simd_##name##n a, simd_##name##n b)                                                    \
+    {                                                                                              \
+        return __builtin_elementwise_min(a, b);                                                    \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##n simd_max(                            \
+            simd_##name##n a, simd_##name##n b)                                                    \
+    {                                                                                              \
+        return __builtin_elementwise_max(a, b);                                                    \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) simd_##name##n simd_clamp(                          \
+            simd_##name##n x, simd_##name##n low, simd_##name##n high)                             \
+    {                                                                                              \
+        return simd_min(simd_max(x, low), high);                                                   \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) type simd_reduce_add(simd_##name##n x)              \
+    {                                                                                              \
+        type sum = x[0];                                                                           \
+        for (int i = 1; i < n; i++)                                                                \
+            sum += x[i];                                                                           \
+        return sum;                                                                                \
+    }
+#define SIMD_WHOLES_(type, name)                                                                   \
+    SIMD_WHOLE_(type, name, 2) SIMD_WHOLE_(type, name, 3) SIMD_WHOLE_(type, name, 4)
+SIMD_WHOLES_(int, int)
+SIMD_WHOLES_(unsigned int, uint)
+SIMD_WHOLES_(short, short)
+SIMD_WHOLES_(unsigned short, ushort)
+SIMD_WHOLES_(float, float)
+SIMD_WHOLES_(double, double)
+#undef SIMD_WHOLE_
+#undef SIMD_WHOLES_
+#define SIMD_SIGNS_(name, n)                                                                       \
+    SIMD_INLINE_ __attribute__((overloadable)) bool simd_any(simd_##name##n x)                     \
+    {                                                                                              \
+        return __builtin_reduce_or(x) >> (8 * sizeof x[0] - 1);                                    \
+    }                                                                                              \
+    SIMD_INLINE_ __attribute__((overloadable)) bool simd_all(simd_##name##n x)                     \
+    {                                                                                              \
+        return __builtin_reduce_and(x) >> (8 * sizeof x[0] - 1);                                   \
+    }
+#define SIMD_SIGNSES_(name) SIMD_SIGNS_(name, 2) SIMD_SIGNS_(name, 3) SIMD_SIGNS_(name, 4)
+typedef __attribute__((
+        __ext_vector_type__(2))) char simd_plain_char2; /* as comparisons of bytes give */
+typedef __attribute__((__ext_vector_type__(3))) char simd_plain_char3;
+typedef __attribute__((__ext_vector_type__(4))) char simd_plain_char4;
+SIMD_SIGNSES_(plain_char)
+SIMD_SIGNSES_(char)
+SIMD_SIGNSES_(short)
+SIMD_SIGNSES_(int)
+SIMD_SIGNSES_(long)
+#undef SIMD_SIGNS_
+#undef SIMD_SIGNSES_
+SIMD_INLINE_ __attribute__((overloadable)) float simd_distance(simd_float2 a, simd_float2 b)
+{
+    return simd_length(a - b);
+}
+SIMD_INLINE_ __attribute__((overloadable)) float simd_distance(simd_float3 a, simd_float3 b)
+{
+    return simd_length(a - b);
+}
+SIMD_INLINE_ __attribute__((overloadable)) float simd_distance(simd_float4 a, simd_float4 b)
+{
+    return simd_length(a - b);
+}
 static const simd_float4x4 matrix_identity_float4x4
         __attribute__((unused)) = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}};
 #define vector2(x, y) simd_make_float2(x, y)
@@ -126,27 +243,23 @@ static const simd_float4x4 matrix_identity_float4x4
 #if defined(__cplusplus)
 namespace simd
 {
-typedef ::simd_char2 char2;
-typedef ::simd_char3 char3;
-typedef ::simd_char4 char4;
-typedef ::simd_uchar2 uchar2;
-typedef ::simd_uchar3 uchar3;
-typedef ::simd_uchar4 uchar4;
-typedef ::simd_short2 short2;
-typedef ::simd_short4 short4;
-typedef ::simd_ushort2 ushort2;
-typedef ::simd_ushort4 ushort4;
-typedef ::simd_int2 int2;
-typedef ::simd_int3 int3;
-typedef ::simd_int4 int4;
-typedef ::simd_uint2 uint2;
-typedef ::simd_uint3 uint3;
-typedef ::simd_uint4 uint4;
-typedef ::simd_float2 float2;
-typedef ::simd_float3 float3;
-typedef ::simd_float4 float4;
-typedef ::simd_double2 double2;
-typedef ::simd_double4 double4;
+#define SIMD_NAMES_(name)                                                                          \
+    typedef ::simd_##name##1 name##1;                                                              \
+    typedef ::simd_##name##2 name##2;                                                              \
+    typedef ::simd_##name##3 name##3;                                                              \
+    typedef ::simd_##name##4 name##4;                                                              \
+    typedef ::simd_##name##8 name##8;
+SIMD_NAMES_(char)
+SIMD_NAMES_(uchar)
+SIMD_NAMES_(short)
+SIMD_NAMES_(ushort)
+SIMD_NAMES_(int)
+SIMD_NAMES_(uint)
+SIMD_NAMES_(long)
+SIMD_NAMES_(ulong)
+SIMD_NAMES_(float)
+SIMD_NAMES_(double)
+#undef SIMD_NAMES_
 typedef ::simd_float2x2 float2x2;
 typedef ::simd_float3x3 float3x3;
 typedef ::simd_float4x4 float4x4;
