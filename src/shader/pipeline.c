@@ -49,7 +49,8 @@ static int read_kernel(struct codegen *g, const struct pipeline *p)
     if (p->library->form == ABX_LIBRARY_AIR)
         return air_load(g, (const void *)p->bitcode, p->bytes, p->function, name, p->constants,
                 p->constant_count);
-    return codegen_read(g, p->bitcode, p->bytes, name);
+    int r = codegen_read(g, p->bitcode, p->bytes, name);
+    return r == 0 && air_wanted(g) ? air_lower(g) : r;
 }
 
 static int generate(

@@ -142,6 +142,8 @@ struct air {
     bool matrices;       /* some call was of a SIMD-group matrix */
 };
 int air_lower(struct codegen *g);
+/* The module, of a program's source, declares functions of Apple's compiler (asm("air.name")). */
+bool air_wanted(const struct codegen *g);
 /* Calls a function of the runtime; NULL, with a message, when none has this name and form. */
 LLVMValueRef air_call_runtime(
         struct air *a, const char *name, LLVMValueRef *arguments, unsigned count);
@@ -151,7 +153,7 @@ LLVMValueRef air_build_slot(struct air *a, LLVMTypeRef type);
 /* ---- call.c: calls that are no function of the runtime */
 struct air_call {
     const char *name; /* without "air." */
-    LLVMValueRef arguments[8];
+    LLVMValueRef arguments[16];
     unsigned argument_count;
     LLVMTypeRef type;    /* of the result */
     LLVMValueRef result; /* what takes the call's place */

@@ -399,6 +399,52 @@ static int call_predicate(struct air *a, struct air_call *c)
     return 1;
 }
 
+/* ---- simdgroup_async_copy_<1d|2d>[.pNi8.pNi8], wait_simdgroup_events: what a SIMD-group copies
+ * together */
+
+/* The next argument as `kind` has it: a number, a pointer, or a pair of 64-bit numbers, which is
+ * one vector in Apple's code, and in a source's either two arguments or a pointer to them. False:
+ * no such. */
+static bool flatten(
+        struct air *a, const struct air_call *c, unsigned *next, char kind, LLVMValueRef ret[2])
+{
+    LLVMBuilderRef b = a->g->builder;
+    LLVMTypeRef i64 = a->g->i64, plain = LLVMPointerTypeInContext(a->g->context, 0);
+    LLVMValueRef v = *next < c->argument_count ? c->arguments[(*next)++] : NULL;
+    if (!v || (kind == 'p' && !is_pointer(LLVMTypeOf(v))))
+        return false;
+    ret[0] = v;
+    if (kind == 'p' && LLVMTypeOf(v) != plain)
+        ret[0] = LLVMBuildAddrSpaceCast(b, v, plain, "");
+    if (kind != '2')
+        return true;
+    if (is_pointer(LLVMTypeOf(v)))
+        v = LLVMBuildLoad2(b, LLVMVectorType(i64, 2), v, "");
+    if (LLVMTypeOf(v) == LLVMVectorType(i64, 2)) {
+        ret[0] = half_of(a, v, 0);
+        ret[1] = half_of(a, v, 1);
+        return true;
+    }
+    ret[1] = *next < c->argument_count ? c->arguments[(*next)++] : NULL;
+    return ret[1] != NULL;
+}
+
+static int call_copy(struct air *a, struct air_call *c, const char *name, const char *kinds)
+{
+    LLVMValueRef flat[ABX_ARRAY_SIZE(c->arguments)];
+    unsigned next = 0, count = 0;
+    bool event = is_pointer(c->type); /* of which there is only one */
+    if (!event && LLVMGetTypeKind(c->type) != LLVMVoidTypeKind)
+        return unknown(a, c);
+    for (; *kinds; count += *kinds++ == '2' ? 2 : 1)
+        if (!flatten(a, c, &next, *kinds, flat + count))
+            return unknown(a, c);
+    if (next != c->argument_count || !air_call_runtime(a, name, flat, count))
+        return next != c->argument_count ? unknown(a, c) : -EINVAL;
+    c->result = event ? LLVMConstNull(c->type) : NULL;
+    return 1;
+}
+
 int air_call_direct(struct air *a, struct air_call *c)
 {
     const char *rest;
@@ -408,6 +454,12 @@ int air_call_direct(struct air *a, struct air_call *c)
         return call_atomic(a, c, rest);
     if ((rest = after(c->name, "simdgroup_matrix_8x8_")))
         return call_matrix(a, c, rest);
+    if (after(c->name, "simdgroup_async_copy_1d"))
+        return call_copy(a, c, "abx.simdgroup_async_copy_1d", "iippi");
+    if (after(c->name, "simdgroup_async_copy_2d"))
+        return call_copy(a, c, "abx.simdgroup_async_copy_2d", "iipii2pii22i");
+    if (!strcmp(c->name, "wait_simdgroup_events"))
+        return call_copy(a, c, "abx.wait_simdgroup_events", "ip");
     if (after(c->name, "any.") || after(c->name, "all."))
         return call_vote(a, c, after(c->name, "all.") != NULL);
     if (after(c->name, "normalize_function_constant_predicate."))

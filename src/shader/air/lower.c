@@ -212,6 +212,17 @@ static int lower_calls(struct air *a)
     return 0;
 }
 
+bool air_wanted(const struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f)) {
+        size_t length;
+        const char *name = LLVMGetValueName2(f, &length);
+        if (LLVMIsDeclaration(f) && length > 4 && !memcmp(name, "air.", 4))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the runtime's module */
 
 static int open_runtime(struct air *a)

@@ -228,6 +228,64 @@ DEFINE(void, "abx.matrix_multiply",
         c.thread_elements() = float2(c0, c1); simdgroup_multiply_accumulate(c, a, b, c);
         d[0] = c.thread_elements()[0]; d[1] = c.thread_elements()[1])
 
+// ---- copies that a SIMD-group makes together. They are done when the call returns; what its threads
+// wrote before is there for the others of them, and after wait what was copied is.
+#define COPY_FENCE simdgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup)
+
+struct tile {
+    ulong row; // elements from one row to the next
+    ulong width, height;
+};
+template <class T>
+__attribute__((always_inline, convergent)) inline void copy_tile(
+        T *to, tile t, const T *from, tile f, long x0, long y0, int clamp_to_edge)
+{
+    uint lane = __abx_builtin(ABX_BUILTIN_LANE * 4), width = (uint)t.width;
+    uint size = __abx_builtin(ABX_BUILTIN_GROUP_SIZE * 4) *
+                __abx_builtin(ABX_BUILTIN_GROUP_SIZE * 4 + 1) *
+                __abx_builtin(ABX_BUILTIN_GROUP_SIZE * 4 + 2);
+    uint lanes = min(size - (__abx_builtin(ABX_BUILTIN_THREAD_INDEX * 4) - lane), 32u); // that exist
+    for (uint i = lane; i < width * (uint)t.height; i += lanes) {
+        uint x = i % width, y = i / width;
+        long sx = (long)x + x0, sy = (long)y + y0;
+        if (clamp_to_edge) {
+            sx = max(min(sx, (long)f.width - 1), 0l);
+            sy = max(min(sy, (long)f.height - 1), 0l);
+        }
+        bool inside = sx >= 0 && sy >= 0 && sx < (long)f.width && sy < (long)f.height;
+        T value = {};
+        if (inside)
+            value = from[sy * (long)f.row + sx];
+        to[y * t.row + x] = value;
+    }
+}
+#define COPY_TILE(T) copy_tile((T *)to, t, (const T *)from, f, x, y, edge)
+__attribute__((always_inline, convergent)) inline void copy_elements(
+        ulong size, void *to, tile t, const void *from, tile f, long x, long y, int edge)
+{
+    COPY_FENCE;
+    if (size == 1)
+        COPY_TILE(uchar);
+    else if (size == 2)
+        COPY_TILE(ushort);
+    else if (size == 4)
+        COPY_TILE(uint);
+    else if (size == 8)
+        COPY_TILE(ulong);
+    else if (size == 16)
+        COPY_TILE(uint4);
+}
+DEFINE(void, "abx.simdgroup_async_copy_1d",
+        (ulong size, ulong, void *to, const void *from, ulong count),
+        copy_elements(size, to, tile{count, count, 1}, from, tile{count, count, 1}, 0, 0, 0))
+DEFINE(void, "abx.simdgroup_async_copy_2d",
+        (ulong size, ulong, void *to, ulong to_row, ulong, ulong to_width, ulong to_height,
+                const void *from, ulong from_row, ulong, ulong from_width, ulong from_height,
+                long x, long y, int clamp_to_edge),
+        copy_elements(size, to, tile{to_row, to_width, to_height}, from,
+                tile{from_row, from_width, from_height}, x, y, clamp_to_edge))
+DEFINE(void, "abx.wait_simdgroup_events", (int, void *), COPY_FENCE)
+
 // ---- whole vectors
 #define GEOMETRY(T, suffix, N)                                                                     \
     DEFINE(T, "abx.dot.v" #N suffix, (const vec<T, N> *a, const vec<T, N> *b),                     \

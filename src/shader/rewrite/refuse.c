@@ -12,6 +12,7 @@ enum use {
     TEMPLATE,   /* before < */
     DECLARES,   /* before a word: the name of a type, in front of what it declares */
     QUALIFIES,  /* before :: */
+    ASSEMBLY,   /* not the label of a function of Apple's compiler */
     EXPRESSION, /* not a member, after operator, nor `= delete;` */
     STATEMENT,  /* not a member */
 };
@@ -24,14 +25,14 @@ static const struct refused {
         /* sorted by word */
         {"_Complex", ALWAYS, "complex numbers are not supported in Metal"},
         {"_Float128", ALWAYS, "'_Float128' is not supported in Metal"},
-        {"__asm", ALWAYS, "inline assembly is not supported in Metal"},
-        {"__asm__", ALWAYS, "inline assembly is not supported in Metal"},
+        {"__asm", ASSEMBLY, "inline assembly is not supported in Metal"},
+        {"__asm__", ASSEMBLY, "inline assembly is not supported in Metal"},
         {"__float128", ALWAYS, "'__float128' is not supported in Metal"},
         {"__float80", ALWAYS, "'__float80' is not supported in Metal"},
         {"__int128", ALWAYS, "128-bit integers are not supported in Metal"},
         {"__int128_t", ALWAYS, "128-bit integers are not supported in Metal"},
         {"__uint128_t", ALWAYS, "128-bit integers are not supported in Metal"},
-        {"asm", ALWAYS, "inline assembly is not supported in Metal"},
+        {"asm", ASSEMBLY, "inline assembly is not supported in Metal"},
         {"command_buffer", DECLARES, "encoding commands on the GPU is not supported yet"},
         {"compute_command", DECLARES, "encoding commands on the GPU is not supported yet"},
         {"cooperative_tensor", TEMPLATE, "tensors are not supported yet"},
@@ -134,12 +135,29 @@ static void refuse_implementation_name(struct rewriter *r, uint32_t i, const str
                 (int)(word->length < 64 ? word->length : 64), word->text);
 }
 
+/* asm("air.name") behind a declaration: how a program reaches what Apple's headers do not declare.
+ * The call is looked up by its name when the pipeline is made, as one of Apple's compiler is
+ * (air/lower.c). */
+static bool is_air_label(const struct rewriter *r, uint32_t i)
+{
+    static const char start[] = "\"air.";
+    uint32_t n = token_punct(r, i + 1, '(') ? token_length(r, i + 2) : 0;
+    if (n <= sizeof start || r->tokens[i + 2].kind != TOKEN_STRING || !token_punct(r, i + 3, ')') ||
+            !token_punct(r, i + 4, ';'))
+        return false;
+    const char *text = r->text + r->tokens[i + 2].start;
+    size_t name = strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+    return !memcmp(text, start, sizeof start - 1) && name + 2 == n;
+}
+
 static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
 {
     bool member = i > 0 && (token_punct(r, i - 1, '.') || token_is(r, i - 1, "->"));
     switch (use) {
     case ALWAYS:
         return true;
+    case ASSEMBLY:
+        return !is_air_label(r, i);
     case TEMPLATE:
         return token_punct(r, i + 1, '<');
     case DECLARES:

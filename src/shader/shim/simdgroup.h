@@ -452,3 +452,26 @@ __ABX_SYNC void simdgroup_multiply(thread simdgroup_matrix<D, 8, 8> &d,
     simdgroup_multiply_accumulate(d, a, b, make_filled_simdgroup_matrix<float, 8, 8>(0.0f));
 }
 } // namespace metal
+
+/* ---- as Apple's compiler has a matrix: a vector of 64, of which a lane holds two elements, and no
+ * more is stored. Programs that bring a matrix class of their own (metal-flash-attention's does)
+ * look at the two through a pointer, and multiply by the compiler's name. */
+namespace metal
+{
+template <class T> struct __vec<T[64]> {
+    vec<T, 2> __elements;
+};
+} // namespace metal
+template <class D, class A, class B>
+__ABX_SYNC metal::vec<D, 64> __metal_simdgroup_matrix_8x8_multiply_accumulate(
+        metal::vec<A, 64> a, metal::vec<B, 64> b, metal::vec<D, 64> c, metal::vec<D, 64>)
+{
+    metal::simdgroup_matrix<A, 8, 8> left;
+    metal::simdgroup_matrix<B, 8, 8> right;
+    metal::simdgroup_matrix<D, 8, 8> sum;
+    left.thread_elements() = a.__elements;
+    right.thread_elements() = b.__elements;
+    sum.thread_elements() = c.__elements;
+    metal::simdgroup_multiply_accumulate(sum, left, right, sum);
+    return {sum.thread_elements()};
+}
