@@ -50,7 +50,7 @@ static int read_kernel(struct codegen *g, const struct pipeline *p)
         return air_load(g, (const void *)p->bitcode, p->bytes, p->function, name, p->constants,
                 p->constant_count);
     int r = codegen_read(g, p->bitcode, p->bytes, name);
-    return r == 0 && air_wanted(g) ? air_lower(g) : r;
+    return r == 0 && air_wanted(g) ? air_lower(g, false) : r;
 }
 
 static int generate(

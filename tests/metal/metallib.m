@@ -41,7 +41,7 @@ static void test_load(void)
     CHECK(data);
     library = [device newLibraryWithURL:[NSURL fileURLWithPath:path] error:&error];
     CHECK(library && !error);
-    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 14);
+    CHECK(library.type == MTLLibraryTypeExecutable && library.functionNames.count == 15);
     CHECK([library.functionNames containsObject:@"reduce"]);
     id<MTLLibrary> again =
             [device newLibraryWithData:dispatch_data_create(data.bytes, data.length, NULL, NULL)
@@ -205,6 +205,28 @@ static void test_constants(void)
     CHECK(((float *)out.contents)[2] == factor);
 }
 
+static void test_copied(void)
+{
+    NSError *error = nil;
+    int x[32], scale = 3;
+    bool use = true;
+    for (int i = 0; i < 32; i++)
+        x[i] = i * i - 7;
+    id<MTLBuffer> out = buffer_of(NULL, sizeof x), in = buffer_of(x, sizeof x);
+    MTLFunctionConstantValues *values = [MTLFunctionConstantValues new];
+    for (int given = 0; given < 2; given++) {
+        if (given)
+            [values setConstantValue:&scale type:MTLDataTypeInt atIndex:21];
+        run_kernel(constants_pipeline(@"copied", values, &error), @[ out, in ], 32, 32);
+        for (int i = 0; i < 32; i++)
+            CHECK(((int *)out.contents)[i] == x[i] * (given ? scale : 10));
+    }
+    [values setConstantValue:&use type:MTLDataTypeBool atIndex:20];
+    CHECK(!constants_pipeline(@"copied", values, &error));
+    CHECK_ERROR(error, @"MTLPipelineErrorDomain", 3,
+            @"argument 'table' (air.visible_function_table) is not supported");
+}
+
 static void test_atomics(void)
 {
     const unsigned start[7] = {10, 500, 3, 1, 0, 0, 0};
@@ -328,9 +350,9 @@ int main(int argc, char **argv)
 {
     const struct test tests[] = {{"load", test_load}, {"default", test_default},
             {"reflection", test_reflection}, {"scale", test_scale}, {"promises", test_promises},
-            {"reduce", test_reduce}, {"constants", test_constants}, {"atomics", test_atomics},
-            {"matrices", test_matrices}, {"functions", test_functions}, {"refused", test_refused},
-            {"damaged", test_damaged}, {"changed", test_changed}};
+            {"reduce", test_reduce}, {"constants", test_constants}, {"copied", test_copied},
+            {"atomics", test_atomics}, {"matrices", test_matrices}, {"functions", test_functions},
+            {"refused", test_refused}, {"damaged", test_damaged}, {"changed", test_changed}};
     CHECK(argc == 2);
     @autoreleasepool {
         path = [NSString stringWithUTF8String:argv[1]];

@@ -195,6 +195,54 @@ define void @other_constants(ptr addrspace(1) %out, i32 %i) {
 !4 = !{i32 1, !"air.thread_position_in_grid", !"air.arg_type_name", !"uint", !"air.arg_name", !"i"}
 !5 = !{ptr addrspace(2) @times.init, !"float", !"factor", i32 7, i1 true}
 
+;; copied kernel
+; a copy of a SIMD-group, whether a constant was given, a function table that is there only when another is set:
+; out[i] = in[i] * (scale given ? scale : 10)
+@use.init = internal addrspace(2) externally_initialized constant i8 undef, section "air.fc_initializer", align 1
+@scale.init = internal addrspace(2) externally_initialized constant i32 undef, section "air.fc_initializer", align 4
+@tile = internal unnamed_addr addrspace(3) global [32 x i32] undef, align 4
+define void @copied(ptr addrspace(1) %out, ptr addrspace(1) %in, ptr addrspace(1) %table, i32 %i) {
+  %slot = alloca ptr, align 8
+  %event = tail call ptr @air.simdgroup_async_copy_1d.p3i8.p1i8(i64 4, i64 4, ptr addrspace(3) @tile, ptr addrspace(1) %in, i64 32) convergent
+  store ptr %event, ptr %slot, align 8
+  call void @air.wait_simdgroup_events(i32 1, ptr %slot) convergent
+  %at = zext i32 %i to i64
+  %p = getelementptr inbounds [32 x i32], ptr addrspace(3) @tile, i64 0, i64 %at
+  %v = load i32, ptr addrspace(3) %p, align 4
+  %given = tail call i1 @air.is_function_constant_defined(ptr addrspace(2) @scale.init)
+  %scale = load i32, ptr addrspace(2) @scale.init, align 4
+  %k = select i1 %given, i32 %scale, i32 10
+  %scaled = mul i32 %v, %k
+  %u = load i8, ptr addrspace(2) @use.init, align 1
+  %with = icmp ne i8 %u, 0
+  br i1 %with, label %call, label %end
+call:
+  %f = tail call ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1) %table, i32 0)
+  %called = tail call i32 %f(i32 %scaled)
+  br label %end
+end:
+  %r = phi i32 [ %scaled, %0 ], [ %called, %call ]
+  %q = getelementptr inbounds i32, ptr addrspace(1) %out, i64 %at
+  store i32 %r, ptr addrspace(1) %q, align 4
+  ret void
+}
+declare ptr @air.simdgroup_async_copy_1d.p3i8.p1i8(i64, i64, ptr addrspace(3), ptr addrspace(1), i64)
+declare void @air.wait_simdgroup_events(i32, ptr)
+declare i1 @air.is_function_constant_defined(ptr addrspace(2))
+declare ptr @air.get_function_pointer_visible_function_table(ptr addrspace(1), i32)
+!air.kernel = !{!0}
+!air.function_constants = !{!8, !9}
+!0 = !{ptr @copied, !1, !2}
+!1 = !{}
+!2 = !{!3, !4, !5, !7}
+!3 = !{i32 0, !"air.buffer", !"air.location_index", i32 0, i32 1, !"air.read_write", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"int", !"air.arg_name", !"out"}
+!4 = !{i32 1, !"air.buffer", !"air.location_index", i32 1, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_size", i32 4, !"air.arg_type_align_size", i32 4, !"air.arg_type_name", !"int", !"air.arg_name", !"in"}
+!5 = !{i32 2, !"air.function_constant", !6, !"air.visible_function_table", !"air.location_index", i32 2, i32 1, !"air.read", !"air.address_space", i32 1, !"air.arg_type_name", !"visible_function_table<int (int)>", !"air.arg_name", !"table"}
+!6 = !{ptr addrspace(2) @use.init, !"bool", !"use"}
+!7 = !{i32 3, !"air.thread_position_in_grid", !"air.arg_type_name", !"uint", !"air.arg_name", !"i"}
+!8 = !{ptr addrspace(2) @use.init, !"bool", !"use", i32 20, i1 false}
+!9 = !{ptr addrspace(2) @scale.init, !"int", !"scale", i32 21, i1 false}
+
 ;; atomics kernel
 ; counts[0..7] from every thread: add, min, max, exchange-if until it holds, float add, or; load, store
 define void @atomics(ptr addrspace(1) %c, i32 %i) {

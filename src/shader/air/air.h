@@ -75,6 +75,7 @@ struct air_argument {
     uint32_t position; /* of the parameter */
     uint32_t index, access, size, alignment;
     int builtin;             /* ABX_BUILTIN_x */
+    bool conditional;        /* there only where a function constant says so */
     bool constant;           /* in the constant address space; and of a reference, */
     uint32_t reference_size; /* how much it leads to */
     struct air_text name, type_name;
@@ -140,8 +141,9 @@ struct air {
     LLVMModuleRef runtime;
     const char *calling; /* AIR's name of what is being lowered */
     bool matrices;       /* some call was of a SIMD-group matrix */
+    bool leave_tables;   /* calls that ask a function table stay: constants may make them dead */
 };
-int air_lower(struct codegen *g);
+int air_lower(struct codegen *g, bool leave_tables);
 /* The module, of a program's source, declares functions of Apple's compiler (asm("air.name")). */
 bool air_wanted(const struct codegen *g);
 /* Calls a function of the runtime; NULL, with a message, when none has this name and form. */

@@ -5,6 +5,7 @@
 #include "shader/air/air.h"
 
 #include <llvm-c/BitReader.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,36 @@ static int check_variables(struct codegen *g)
     return 0;
 }
 
+/* The function constant that a pointer is to; false: none. */
+static bool find_constant(struct codegen *g, LLVMValueRef pointer, struct air_constant *ret)
+{
+    for (uint32_t i = 0; i < air_constant_count(g->module); i++)
+        if (air_constant_read(g->module, i, ret) == 0 && ret->global == pointer)
+            return true;
+    return false;
+}
+
+/* is_function_constant_defined(), of a pointer to the constant. */
+static int answer_defined(
+        struct codegen *g, const struct abx_shader_constant *constants, uint32_t count)
+{
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, "air.is_function_constant_defined");
+    for (LLVMUseRef u = f ? LLVMGetFirstUse(f) : NULL, next; u; u = next) {
+        LLVMValueRef call = LLVMGetUser(u);
+        struct air_constant c;
+        bool defined = false;
+        next = LLVMGetNextUse(u);
+        if (!LLVMIsACallInst(call) || LLVMGetCalledValue(call) != f || LLVMTypeOf(call) != g->i1 ||
+                LLVMGetNumArgOperands(call) != 1 || !find_constant(g, LLVMGetOperand(call, 0), &c))
+            return codegen_fail(g, -EINVAL, "is_function_constant_defined() has an unknown form");
+        for (uint32_t i = 0; i < count; i++)
+            defined |= constants[i].index == c.index;
+        LLVMReplaceAllUsesWith(call, LLVMConstInt(g->i1, defined, 0));
+        LLVMInstructionEraseFromParent(call);
+    }
+    return 0;
+}
+
 static int set_constants(
         struct codegen *g, const struct abx_shader_constant *constants, uint32_t count)
 {
@@ -236,12 +267,61 @@ static LLVMValueRef build_argument(
     return marker(g, buffer ? "__abx_buffer" : "__abx_threadgroup", g->ptr, a->index | more);
 }
 
+/* ---- arguments that kernels cannot have here, and that a function constant may leave out: whether
+ * it does is known when the constants are set and what they make dead is gone. */
+#define ABSENT "abx.absent "
+
+static LLVMValueRef absent(struct codegen *g, const struct air_argument *a, LLVMTypeRef type)
+{
+    char name[256];
+    snprintf(name, sizeof name, ABSENT "'%.*s' (%.*s)",
+            (int)(a->name.length < 100 ? a->name.length : 100), a->name.data,
+            (int)(a->type_name.length < 100 ? a->type_name.length : 100), a->type_name.data);
+    LLVMTypeRef function = LLVMFunctionType(type, NULL, 0, 0);
+    LLVMValueRef f = LLVMAddFunction(g->module, name, function);
+    codegen_add_attribute(g, f, "nounwind");
+    codegen_add_attribute(g, f, "willreturn");
+    LLVMAttributeRef none = LLVMCreateEnumAttribute(
+            g->context, LLVMGetEnumAttributeKindForName("memory", strlen("memory")), 0);
+    LLVMAddAttributeAtIndex(f, LLVMAttributeFunctionIndex, none);
+    return LLVMBuildCall2(g->builder, function, f, NULL, 0, "");
+}
+
+static bool has_absent(const struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        if (!strncmp(LLVMGetValueName(f), ABSENT, strlen(ABSENT)))
+            return true;
+    return false;
+}
+
+/* The constants are set. */
+static int refuse_absent(struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        if (f != g->kernel && !LLVMIsDeclaration(f))
+            LLVMSetLinkage(f, LLVMInternalLinkage); /* or its arguments would all count as used */
+    int r = codegen_run_passes(g, "always-inline,function(sroa,sccp,simplifycfg,adce),deadargelim,"
+                                  "function(adce),globaldce");
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); r == 0 && f; f = LLVMGetNextFunction(f))
+        if (!strncmp(LLVMGetValueName(f), ABSENT, strlen(ABSENT)))
+            return codegen_fail(g, -EINVAL, "argument %s is not supported",
+                    LLVMGetValueName(f) + strlen(ABSENT));
+    return r;
+}
+
 static int fetch_arguments(struct codegen *g, const struct air_kernel *kernel, LLVMValueRef *values)
 {
     unsigned count = LLVMCountParams(kernel->function);
     for (uint32_t i = 0; i < kernel->argument_count; i++) {
         struct air_argument a;
         int r = air_argument_read(kernel->arguments[i], &a);
+        bool known = a.position < count;
+        if (r == -ENOTSUP && known && a.conditional) {
+            values[a.position] =
+                    absent(g, &a, LLVMTypeOf(LLVMGetParam(kernel->function, a.position)));
+            continue;
+        }
         if (r == -ENOTSUP)
             return codegen_fail(g, -EINVAL, "argument '%.*s' (%.*s) is not supported",
                     (int)a.name.length, a.name.data, (int)a.type_name.length, a.type_name.data);
@@ -306,7 +386,15 @@ int air_load(struct codegen *g, const struct air_index *index, size_t bytes, uin
         return r;
     air_take_back_promises(g);
     r = find_kernel(g, name);
+    bool uncertain = r == 0 && has_absent(g);
     if (r == 0)
-        r = air_lower(g);
-    return r < 0 ? r : set_constants(g, constants, constant_count);
+        r = answer_defined(g, constants, constant_count);
+    if (r == 0)
+        r = air_lower(g, uncertain);
+    if (r == 0)
+        r = set_constants(g, constants, constant_count);
+    if (r < 0 || !uncertain)
+        return r;
+    r = refuse_absent(g);
+    return r == 0 && air_wanted(g) ? air_lower(g, false) : r;
 }

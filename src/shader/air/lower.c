@@ -192,6 +192,8 @@ static int lower_block(struct air *a, LLVMBasicBlockRef block)
         next = LLVMGetNextInstruction(in);
         if (!callee || strncmp(callee, "air.", 4) || !LLVMIsDeclaration(LLVMGetCalledValue(in)))
             continue;
+        if (a->leave_tables && strstr(callee, "_function_table"))
+            continue;
         if (snprintf(name, sizeof(name), "%s", callee) >= (int)sizeof(name))
             return codegen_fail(a->g, -EINVAL, "function '%s...' is not supported", name);
         int r = lower_call(a, in, name);
@@ -254,9 +256,9 @@ static int link_runtime(struct air *a)
                    : 0;
 }
 
-int air_lower(struct codegen *g)
+int air_lower(struct codegen *g, bool leave_tables)
 {
-    struct air a = {.g = g};
+    struct air a = {.g = g, .leave_tables = leave_tables};
     int r = open_runtime(&a);
     if (r == 0)
         r = lower_calls(&a);

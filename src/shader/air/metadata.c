@@ -212,7 +212,8 @@ int air_argument_read(LLVMValueRef node, struct air_argument *ret)
     *ret = (struct air_argument){.name = {"", 0}, .type_name = {"", 0}, .alignment = 1};
     if (!air_node_open(node, &n) || !air_node_number(&n, 0, &ret->position))
         return -EINVAL;
-    if (air_text_is(air_node_text(&n, i), "air.function_constant"))
+    ret->conditional = air_text_is(air_node_text(&n, i), "air.function_constant");
+    if (ret->conditional)
         i += 2;
     struct air_text kind = air_node_text(&n, i++);
     read_keys(&n, i, ret, &space);
