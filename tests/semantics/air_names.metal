@@ -23,10 +23,24 @@ thread _event *copy_2d(ulong, ulong, device void *, ulong, ulong, ulong2, const 
         ulong, ulong, ulong2, long2, int) __asm__("air.simdgroup_async_copy_2d.p1i8.p3i8");
 void wait_events(int, thread _event **) __asm("air.wait_simdgroup_events");
 float fast_root(float) __asm("air.fast_sqrt.f32");
+float left_alone(float) __asm("\001air.fast_sqrt.f32");
+struct _open_event {
+};
+thread _open_event *copy_open(ulong, ulong, threadgroup void *, const device void *, ulong)
+        __asm("\x01air.simdgroup_async_copy_1d.p3i8.p1i8");
 
 kernel void numbers(ARGUMENTS)
 {
-    CHECK(fast_root(16) == 4);
+    threadgroup uint row[64];
+    CHECK(fast_root(16) == 4 && left_alone(25) == 5);
+    if (in_group < 32) {
+        _open_event event = *copy_open(4, 4, row, data + 3, 64);
+        thread _event *events = (thread _event *)&event;
+        wait_events(1, &events);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint n = 0; n < 64; n++)
+        CHECK(row[n] == data[3 + n]);
 }
 
 // The first SIMD-group copies a tile of 5 x 3 from the corner of 4 x 2 elements: the rest is 0.

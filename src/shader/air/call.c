@@ -441,7 +441,13 @@ static int call_copy(struct air *a, struct air_call *c, const char *name, const 
             return unknown(a, c);
     if (next != c->argument_count || !air_call_runtime(a, name, flat, count))
         return next != c->argument_count ? unknown(a, c) : -EINVAL;
-    c->result = event ? LLVMConstNull(c->type) : NULL;
+    if (event) { /* programs may look at what they know nothing of */
+        LLVMValueRef slot = air_build_slot(a, a->g->i64);
+        LLVMBuildStore(a->g->builder, codegen_i64(a->g, 0), slot);
+        c->result = LLVMTypeOf(slot) == c->type
+                            ? slot
+                            : LLVMBuildAddrSpaceCast(a->g->builder, slot, c->type, "");
+    }
     return 1;
 }
 

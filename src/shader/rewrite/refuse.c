@@ -3,6 +3,7 @@
  * hostile text. */
 #include "shader/rewrite/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,17 +138,26 @@ static void refuse_implementation_name(struct rewriter *r, uint32_t i, const str
 
 /* asm("air.name") behind a declaration: how a program reaches what Apple's headers do not declare.
  * The call is looked up by its name when the pipeline is made, as one of Apple's compiler is
- * (air/lower.c). */
-static bool is_air_label(const struct rewriter *r, uint32_t i)
+ * (air/lower.c). A byte 1 before the name, which tells LLVM to leave it alone, and which newer
+ * systems' compilers have to be shown, is in *ret_escape: so many characters. */
+static bool is_air_label(const struct rewriter *r, uint32_t i, uint32_t *ret_escape)
 {
-    static const char start[] = "\"air.";
+    static const char *const escapes[] = {"", "\\001", "\\x01", "\\1"};
     uint32_t n = token_punct(r, i + 1, '(') ? token_length(r, i + 2) : 0;
-    if (n <= sizeof start || r->tokens[i + 2].kind != TOKEN_STRING || !token_punct(r, i + 3, ')') ||
+    if (n < 2 || r->tokens[i + 2].kind != TOKEN_STRING || !token_punct(r, i + 3, ')') ||
             !token_punct(r, i + 4, ';'))
         return false;
     const char *text = r->text + r->tokens[i + 2].start;
-    size_t name = strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789_.");
-    return !memcmp(text, start, sizeof start - 1) && name + 2 == n;
+    for (size_t e = 0; e < ABX_ARRAY_SIZE(escapes); e++) {
+        char start[16];
+        int length = snprintf(start, sizeof start, "\"%sair.", escapes[e]);
+        if (n <= (uint32_t)length + 1 || memcmp(text, start, (size_t)length))
+            continue;
+        size_t name = strspn(text + length, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+        *ret_escape = (uint32_t)strlen(escapes[e]);
+        return (size_t)length + name + 1 == n;
+    }
+    return false;
 }
 
 static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
@@ -157,7 +167,7 @@ static bool is_use(const struct rewriter *r, uint32_t i, enum use use)
     case ALWAYS:
         return true;
     case ASSEMBLY:
-        return !is_air_label(r, i);
+        return !is_air_label(r, i, &(uint32_t){0});
     case TEMPLATE:
         return token_punct(r, i + 1, '<');
     case DECLARES:
@@ -205,7 +215,10 @@ void rewriter_refuse_unsupported(struct rewriter *r)
             refuse_implementation_name(r, i, &word);
         const struct refused *found =
                 bsearch(&word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
+        uint32_t escape = 0;
         if (found && is_use(r, i, found->use))
             rewriter_refuse(r, i, "%s", found->message);
+        else if (found && found->use == ASSEMBLY && is_air_label(r, i, &escape) && escape)
+            rewriter_edit(r, r->tokens[i + 2].start + 1, escape, NULL, r->tokens[i + 2].start);
     }
 }
