@@ -123,6 +123,16 @@ def test_violations(root: pathlib.Path):
                     yield f"{path.relative_to(root)}: must not include {name}"
 
 
+def torch_violations(root: pathlib.Path):
+    """PyTorch's device is a Metal program, as others are: it sees the public headers alone."""
+    for path in sorted((root / "torch").rglob("*")):
+        if path.suffix not in (*SOURCES, ".cpp", ".mm"):
+            continue
+        for name in INCLUDE.findall(path.read_text(errors="replace")):
+            if (root / "src" / name).is_file() or "src/" in name:
+                yield f"{path.relative_to(root)}: must not include {name}"
+
+
 def blocking_sends(root: pathlib.Path):
     """Processes with more rights speak to those with fewer through the outbox, which never waits."""
     paths = [p for room in ("host/supervisor", "host/compiler", "vmm") for p in (root / "src" / room).glob("*.c")]
@@ -207,7 +217,7 @@ def blind():
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    found = [*violations(root), *test_violations(root), *blocking_sends(root), *transports(root), *backends(root), *blind()]
+    found = [*violations(root), *test_violations(root), *torch_violations(root), *blocking_sends(root), *transports(root), *backends(root), *blind()]
     print("\n".join(found) or "includes go one way")
     return 1 if found else 0
 
