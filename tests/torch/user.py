@@ -210,6 +210,11 @@ def test_compiled():
     check("compiled: slopes", all(torch.allclose(p.grad, q, rtol=1e-3, atol=1e-5)
                                   for p, q in zip(network.parameters(), plain)))
 
+    def picked(x, places):
+        return x[places].softmax(-1) * x.var(-1, keepdim=True)[places]
+    places = torch.tensor([1, 0, 1], device="mps")
+    check("compiled: places", torch.allclose(torch.compile(picked)(x, places), picked(x, places), rtol=1e-4, atol=1e-6))
+
 
 if __name__ == "__main__":
     run(globals())
