@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/limits.h>
 #include <stdarg.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -154,6 +155,16 @@ static inline void abx_looked(uint64_t before, uint64_t now)
 static inline bool abx_crowded(uint64_t now)
 {
     return now < __atomic_load_n(&abx_crowded_until, __ATOMIC_RELAXED);
+}
+
+/* Threads that look for news call it beside abx_looked(), with when they began: after a moment
+ * whoever else wants this processor goes first. It may be the one that the news is to come from:
+ * woken here, though another processor was free, it would begin when nobody looks any more. */
+#define ABX_POLITE_NS 3000u
+static inline void abx_give_way(uint64_t began, uint64_t now)
+{
+    if (now - began >= ABX_POLITE_NS)
+        sched_yield();
 }
 
 static inline void abx_cpu_relax(void)

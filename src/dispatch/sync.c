@@ -40,6 +40,7 @@ static void look_for_signal(struct semaphore *s, uint64_t deadline)
 {
     uint32_t most = s->look_ns;
     uint64_t now = abx_now_ns(), end = now + most < deadline ? now + most : deadline, before;
+    const uint64_t began = now;
     bool found = false;
     if (abx_crowded(now))
         return;
@@ -49,6 +50,7 @@ static void look_for_signal(struct semaphore *s, uint64_t deadline)
             abx_cpu_relax();
             found = __atomic_load_n(&s->wakeups, __ATOMIC_RELAXED) != 0;
         }
+        abx_give_way(began, now);
         before = now;
         now = abx_now_ns();
     }

@@ -311,6 +311,7 @@ static bool look_for_commits(struct abx_metal_queue_state *state, uint64_t until
     uint32_t seen = atomic_load(&state->commits);
     bool some = false;
     uint64_t now = abx_now_ns(), before;
+    const uint64_t began = now;
     if (now >= until || abx_crowded(now))
         return false;
     pthread_mutex_unlock(&state->lock);
@@ -319,6 +320,7 @@ static bool look_for_commits(struct abx_metal_queue_state *state, uint64_t until
             abx_cpu_relax();
             some = atomic_load(&state->commits) != seen;
         }
+        abx_give_way(began, now);
         before = now;
         now = abx_now_ns();
     }

@@ -160,6 +160,7 @@ int abx_client_event_wait(struct abx_client *client, uint32_t slot, uint64_t val
         spinning = spinning && passed < 20000;
         if (spinning) {
             abx_cpu_relax();
+            abx_give_way(0, passed);
             continue;
         }
         if (abx_client_lost(client))

@@ -273,7 +273,8 @@ static void adapt(struct abx_client_queue *queue, uint64_t now, uint64_t took)
     atomic_store_explicit(&queue->spin_ns, spin, memory_order_relaxed);
 }
 
-static bool spin_until(struct abx_client_queue *queue, uint64_t sequence, uint64_t deadline)
+static bool spin_until(
+        struct abx_client_queue *queue, uint64_t sequence, uint64_t start, uint64_t spin)
 {
     uint64_t before = 0;
     for (unsigned i = 1;; i++) {
@@ -283,11 +284,12 @@ static bool spin_until(struct abx_client_queue *queue, uint64_t sequence, uint64
         if (i % 16)
             continue;
         uint64_t now = abx_now_ns();
-        if (now >= deadline)
+        if (now >= start + spin)
             return false;
         if (before)
             abx_looked(before, now);
         before = now;
+        abx_give_way(start, now);
     }
 }
 
@@ -299,7 +301,7 @@ static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uin
     uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
     if (spin > SPIN_MAX_NS && longest_spin(queue, start) == SPIN_MAX_NS)
         spin = SPIN_MAX_NS;
-    bool hit = spin_until(queue, sequence, start + spin);
+    bool hit = spin_until(queue, sequence, start, spin);
     if (hit) {
         uint64_t now = abx_now_ns();
         adapt(queue, now, now - start);
@@ -319,7 +321,7 @@ int abx_client_queue_wait(
     if (spins && wait_spinning(queue, sequence, start))
         return 0;
     if (flags & ABX_WAIT_SOON && !abx_crowded(start) &&
-            spin_until(queue, sequence, start + SPIN_MAX_NS))
+            spin_until(queue, sequence, start, SPIN_MAX_NS))
         return 0;
     const _Atomic uint64_t *word = &client->host->completed[queue->slot];
     for (;;) {

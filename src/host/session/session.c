@@ -16,7 +16,6 @@
  * then costs 10 us. */
 #define SPIN_LONG_NS 400000u
 #define SPIN_LONG_CPUS 8u
-#define POLITE_NS 3000u          /* spinning after that gives way to whoever else wants the CPU */
 #define HELLO_TIMEOUT_MS 10000   /* a connection that says nothing holds a place no longer */
 #define SOCKET_EVERY_NS 1000000u /* while the ring is busy, the socket is looked at so often */
 #define CANCEL_EVERY_MS 20u      /* while work of a client that left goes on */
@@ -288,7 +287,7 @@ void abx_session_serve(struct abx_session *session)
         if (drains || now - active > (many && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_NS) ||
                 (any && in_the_way(session)))
             woken = doze(session);
-        else if (!any && now - active > POLITE_NS)
+        else if (!any && now - active > ABX_POLITE_NS)
             sched_yield(); /* kernels, and other guests, may be waiting for this CPU */
         else if (!any)
             for (int i = 0; i < 8 && ring_tail(session) == session->ring_head; i++)
