@@ -5,14 +5,6 @@
 loop=$(realpath "$3")
 cd "$work" || exit 1
 
-# below PID NAME: the processes of that name among the descendants of PID.
-below() {
-    local child
-    for child in $(pgrep -P "$1"); do
-        [ "$(cat "/proc/$child/comm" 2>/dev/null)" != "$2" ] || echo "$child"
-        below "$child" "$2"
-    done
-}
 # Starts a machine that computes: its arcbox is $arcbox_pid.
 start() {
     "$arcbox" run --vm --gpus device=cpu --name "$1" -v "$loop:/loop" host /loop >"$1.out" 2>"$1.err" &

@@ -16,3 +16,12 @@ export XDG_CACHE_HOME=$(realpath "$2")
     lacks "the package of a kernel cannot be had: $(tail -1 "$work/setup")"
 end_daemon() { for name in $("$arcbox" ps -q 2>/dev/null); do "$arcbox" stop -t 0 "$name" >/dev/null 2>&1; done; "$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"; }
 trap end_daemon EXIT
+
+# below PID NAME: the processes of that name among the descendants of PID.
+below() {
+    local child
+    for child in $(pgrep -P "$1"); do
+        [ "$(cat "/proc/$child/comm" 2>/dev/null)" != "$2" ] || echo "$child"
+        below "$child" "$2"
+    done
+}

@@ -8,13 +8,6 @@ loop=$(realpath "$3")
 cd "$work" || exit 1
 seconds=${ARCBOX_SOAK_SECONDS:-600} every=${ARCBOX_SOAK_EVERY:-20}
 
-below() {
-    local child
-    for child in $(pgrep -P "$1"); do
-        [ "$(cat "/proc/$child/comm" 2>/dev/null)" != "$2" ] || echo "$child"
-        below "$child" "$2"
-    done
-}
 start() { # NAME [COMMAND...]: detached; $pid is its arcbox
     local name=$1
     shift
