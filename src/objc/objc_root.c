@@ -183,8 +183,8 @@ static id no_forwarding_target(id self, SEL cmd, SEL selector)
     return nil;
 }
 
-static const struct abx_objc_method instance_methods[] = {
-        {"init", "@@:", return_self},
+/* Of both roots, NSObject and NSProxy: what memory, and a table of objects, want of any object. */
+static const struct abx_objc_method root_methods[] = {
         {"self", "@@:", return_self},
         {"retain", "@@:", abx_objc_root_retain},
         {"release", "Vv@:", abx_objc_root_release},
@@ -195,18 +195,22 @@ static const struct abx_objc_method instance_methods[] = {
         {"allowsWeakReference", "B@:", return_yes},
         {"dealloc", "v@:", root_dealloc},
         {"finalize", "v@:", nothing},
-        {"copy", "@@:", root_copy},
-        {"mutableCopy", "@@:", root_mutable_copy},
         {"class", "#@:", root_class},
         {"superclass", "#@:", root_superclass},
+        {"isEqual:", "B@:@", root_is_equal},
+        {"hash", "Q@:", root_hash},
+        {"zone", "^{_NSZone=}@:", no_forwarding_target},
+        {NULL},
+};
+static const struct abx_objc_method instance_methods[] = {
+        {"init", "@@:", return_self},
+        {"copy", "@@:", root_copy},
+        {"mutableCopy", "@@:", root_mutable_copy},
         {"isKindOfClass:", "B@:#", root_is_kind_of},
         {"isMemberOfClass:", "B@:#", root_is_member_of},
         {"isProxy", "B@:", return_no},
         {"respondsToSelector:", "B@::", root_responds},
         {"conformsToProtocol:", "B@:@", root_conforms},
-        {"isEqual:", "B@:@", root_is_equal},
-        {"hash", "Q@:", root_hash},
-        {"zone", "^{_NSZone=}@:", no_forwarding_target},
         {"methodForSelector:", "^?@::", root_method_for},
         {"performSelector:", "@@::", root_perform},
         {"performSelector:withObject:", "@@::@", root_perform_1},
@@ -244,22 +248,7 @@ static const struct abx_objc_method class_methods[] = {
  * rest, isKindOfClass: and respondsToSelector: among it */
 
 static const struct abx_objc_method proxy_methods[] = {
-        {"self", "@@:", return_self},
-        {"retain", "@@:", abx_objc_root_retain},
-        {"release", "Vv@:", abx_objc_root_release},
-        {"autorelease", "@@:", abx_objc_root_autorelease},
-        {"retainCount", "Q@:", abx_objc_root_retain_count},
-        {"retainWeakReference", "B@:", abx_objc_root_try_retain},
-        {"_tryRetain", "B@:", abx_objc_root_try_retain},
-        {"allowsWeakReference", "B@:", return_yes},
-        {"dealloc", "v@:", root_dealloc},
-        {"finalize", "v@:", nothing},
-        {"class", "#@:", root_class},
-        {"superclass", "#@:", root_superclass},
         {"isProxy", "B@:", return_yes},
-        {"isEqual:", "B@:@", root_is_equal},
-        {"hash", "Q@:", root_hash},
-        {"zone", "^{_NSZone=}@:", no_forwarding_target},
         {NULL},
 };
 
@@ -300,11 +289,13 @@ static const struct abx_objc_method protocol_methods[] = {
 __attribute__((constructor(101))) static void define(void)
 {
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(NSObject),
-            .instance_size = sizeof(Class), .instance_methods = instance_methods,
+            .instance_size = sizeof(Class), .instance_methods = root_methods,
             .class_methods = class_methods, .protocols = (const char *const[]){"NSObject", NULL}});
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(NSProxy),
-            .instance_size = sizeof(Class), .instance_methods = proxy_methods,
+            .instance_size = sizeof(Class), .instance_methods = root_methods,
             .class_methods = class_methods, .protocols = (const char *const[]){"NSObject", NULL}});
+    abx_objc_add_methods(ABX_CLASS(NSObject), instance_methods, NULL);
+    abx_objc_add_methods(ABX_CLASS(NSProxy), proxy_methods, NULL);
     abx_objc_define_class(&(struct abx_objc_class_spec){ABX_OBJC_CLASS_STORAGE(Protocol),
             .superclass = ABX_CLASS(NSObject), .instance_size = sizeof(struct protocol),
             .instance_methods = protocol_methods, .options = ABX_OBJC_IMMORTAL});
