@@ -34,6 +34,12 @@ const char *abx_ns_string_utf8(id string);
 size_t abx_ns_string_bytes_count(id string); /* of the UTF-8 form */
 bool abx_ns_string_equal(id a, id b);
 
+/* What Core Foundation's name of an object, a pointer to const, is the name of. */
+static inline id abx_ns_of_cf(const void *object)
+{
+    return (id)(uintptr_t)object;
+}
+
 /* ---- arrays */
 id abx_ns_array(const id *objects, NSUInteger count);
 id abx_ns_mutable_array(void);

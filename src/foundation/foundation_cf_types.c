@@ -14,11 +14,6 @@ static const void *as_cf(id object)
     return object;
 }
 
-static id as_id(const void *object)
-{
-    return (id)(uintptr_t)object;
-}
-
 enum type_id { /* as a Mac's */
     TYPE_NOTHING = 1,
     TYPE_STRING = 7,
@@ -60,7 +55,7 @@ ABX_EXPORT CFArrayRef CFArrayCreate(CFAllocatorRef allocator, const void **value
 
 ABX_EXPORT CFArrayRef CFArrayCreateCopy(CFAllocatorRef allocator, CFArrayRef array)
 {
-    return as_cf(abx_ns_copy(as_id(array)));
+    return as_cf(abx_ns_copy(abx_ns_of_cf(array)));
 }
 
 ABX_EXPORT CFMutableArrayRef CFArrayCreateMutable(
@@ -73,36 +68,37 @@ ABX_EXPORT CFMutableArrayRef CFArrayCreateMutable(
 
 ABX_EXPORT CFIndex CFArrayGetCount(CFArrayRef array)
 {
-    return (CFIndex)ABX_MSG(NSUInteger, (id, SEL), as_id(array), "count");
+    return (CFIndex)ABX_MSG(NSUInteger, (id, SEL), abx_ns_of_cf(array), "count");
 }
 
 ABX_EXPORT const void *CFArrayGetValueAtIndex(CFArrayRef array, CFIndex index)
 {
-    return as_cf(
-            ABX_MSG(id, (id, SEL, NSUInteger), as_id(array), "objectAtIndex:", (NSUInteger)index));
+    return as_cf(ABX_MSG(
+            id, (id, SEL, NSUInteger), abx_ns_of_cf(array), "objectAtIndex:", (NSUInteger)index));
 }
 
 ABX_EXPORT Boolean CFArrayContainsValue(CFArrayRef array, CFRange range, const void *value)
 {
     for (CFIndex i = range.location; i < range.location + range.length; i++)
-        if (abx_ns_is_equal(as_id(CFArrayGetValueAtIndex(array, i)), as_id(value)))
+        if (abx_ns_is_equal(abx_ns_of_cf(CFArrayGetValueAtIndex(array, i)), abx_ns_of_cf(value)))
             return true;
     return false;
 }
 
 ABX_EXPORT void CFArrayAppendValue(CFMutableArrayRef array, const void *value)
 {
-    ABX_MSG(void, (id, SEL, id), as_id(array), "addObject:", as_id(value));
+    ABX_MSG(void, (id, SEL, id), abx_ns_of_cf(array), "addObject:", abx_ns_of_cf(value));
 }
 
 ABX_EXPORT void CFArrayRemoveValueAtIndex(CFMutableArrayRef array, CFIndex index)
 {
-    ABX_MSG(void, (id, SEL, NSUInteger), as_id(array), "removeObjectAtIndex:", (NSUInteger)index);
+    ABX_MSG(void, (id, SEL, NSUInteger), abx_ns_of_cf(array),
+            "removeObjectAtIndex:", (NSUInteger)index);
 }
 
 ABX_EXPORT void CFArrayRemoveAllValues(CFMutableArrayRef array)
 {
-    ABX_MSG(void, (id, SEL), as_id(array), "removeAllObjects");
+    ABX_MSG(void, (id, SEL), abx_ns_of_cf(array), "removeAllObjects");
 }
 
 /* ---- dictionaries */
@@ -145,12 +141,12 @@ ABX_EXPORT CFMutableDictionaryRef CFDictionaryCreateMutable(CFAllocatorRef alloc
 
 ABX_EXPORT CFIndex CFDictionaryGetCount(CFDictionaryRef dictionary)
 {
-    return (CFIndex)abx_ns_dictionary_count(as_id(dictionary));
+    return (CFIndex)abx_ns_dictionary_count(abx_ns_of_cf(dictionary));
 }
 
 ABX_EXPORT const void *CFDictionaryGetValue(CFDictionaryRef dictionary, const void *key)
 {
-    return as_cf(abx_ns_dictionary_get(as_id(dictionary), as_id(key)));
+    return as_cf(abx_ns_dictionary_get(abx_ns_of_cf(dictionary), abx_ns_of_cf(key)));
 }
 
 ABX_EXPORT Boolean CFDictionaryContainsKey(CFDictionaryRef dictionary, const void *key)
@@ -170,7 +166,7 @@ ABX_EXPORT Boolean CFDictionaryGetValueIfPresent(
 ABX_EXPORT void CFDictionarySetValue(
         CFMutableDictionaryRef dictionary, const void *key, const void *value)
 {
-    abx_ns_dictionary_set(as_id(dictionary), as_id(key), as_id(value));
+    abx_ns_dictionary_set(abx_ns_of_cf(dictionary), abx_ns_of_cf(key), abx_ns_of_cf(value));
 }
 
 ABX_EXPORT void CFDictionaryAddValue(
@@ -182,7 +178,8 @@ ABX_EXPORT void CFDictionaryAddValue(
 
 ABX_EXPORT void CFDictionaryRemoveValue(CFMutableDictionaryRef dictionary, const void *key)
 {
-    ABX_MSG(void, (id, SEL, id), as_id(dictionary), "removeObjectForKey:", as_id(key));
+    ABX_MSG(void, (id, SEL, id), abx_ns_of_cf(dictionary),
+            "removeObjectForKey:", abx_ns_of_cf(key));
 }
 
 /* ---- numbers */
@@ -208,7 +205,7 @@ __attribute__((constructor(103))) static void define(void)
 
 ABX_EXPORT Boolean CFBooleanGetValue(CFBooleanRef boolean)
 {
-    return abx_ns_number_get_int(as_id(boolean)) != 0;
+    return abx_ns_number_get_int(abx_ns_of_cf(boolean)) != 0;
 }
 
 /* The letter of a CFNumberType's encoding: integers as long as it, single, double. */
@@ -246,15 +243,15 @@ ABX_EXPORT CFNumberRef CFNumberCreate(
 
 ABX_EXPORT Boolean CFNumberIsFloatType(CFNumberRef number)
 {
-    const char *type = ABX_MSG(const char *, (id, SEL), as_id(number), "objCType");
+    const char *type = ABX_MSG(const char *, (id, SEL), abx_ns_of_cf(number), "objCType");
     return *type == 'f' || *type == 'd';
 }
 
 /* An object of the asked type is made, and compared with what it was made of. */
 ABX_EXPORT Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void *value)
 {
-    int64_t i = abx_ns_number_get_int(as_id(number));
-    double d = abx_ns_number_get_double(as_id(number));
+    int64_t i = abx_ns_number_get_int(abx_ns_of_cf(number));
+    double d = abx_ns_number_get_double(abx_ns_of_cf(number));
     switch (letter_of(type)) {
     case 'c':
         *(int8_t *)value = (int8_t)i;
@@ -276,7 +273,7 @@ ABX_EXPORT Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void 
         break;
     }
     void *pool = objc_autoreleasePoolPush();
-    bool same = abx_ns_is_equal(number_of(type, value), as_id(number));
+    bool same = abx_ns_is_equal(number_of(type, value), abx_ns_of_cf(number));
     objc_autoreleasePoolPop(pool);
     return same;
 }
@@ -295,19 +292,19 @@ ABX_EXPORT CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, 
 
 ABX_EXPORT CFIndex CFDataGetLength(CFDataRef data)
 {
-    return (CFIndex)abx_ns_data_length(as_id(data));
+    return (CFIndex)abx_ns_data_length(abx_ns_of_cf(data));
 }
 
 ABX_EXPORT const UInt8 *CFDataGetBytePtr(CFDataRef data)
 {
-    return abx_ns_data_bytes(as_id(data));
+    return abx_ns_data_bytes(abx_ns_of_cf(data));
 }
 
 /* ---- of any */
 
 ABX_EXPORT CFTypeID CFGetTypeID(CFTypeRef object)
 {
-    id o = as_id(object);
+    id o = abx_ns_of_cf(object);
     if (object == kCFBooleanTrue || object == kCFBooleanFalse)
         return TYPE_BOOLEAN;
     const struct {

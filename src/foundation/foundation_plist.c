@@ -250,18 +250,13 @@ static id contents_of_url(id cls, SEL cmd, id url)
 
 /* ---- Core Foundation */
 
-static id as_id(const void *object)
-{
-    return (id)(uintptr_t)object;
-}
-
 ABX_EXPORT CFPropertyListRef CFPropertyListCreateWithData(CFAllocatorRef allocator, CFDataRef data,
         CFOptionFlags options, CFPropertyListFormat *format, CFErrorRef *error)
 {
     void *pool = objc_autoreleasePoolPush();
     id wrong = nil;
     NSUInteger found = 0;
-    id value = objc_retain(list_with_data(nil, NULL, as_id(data), options, &found, &wrong));
+    id value = objc_retain(list_with_data(nil, NULL, abx_ns_of_cf(data), options, &found, &wrong));
     objc_retain(wrong);
     objc_autoreleasePoolPop(pool);
     if (value && format)
@@ -279,7 +274,7 @@ ABX_EXPORT CFURLRef CFURLCreateWithFileSystemPath(
     if (style != kCFURLPOSIXPathStyle)
         return NULL;
     void *pool = objc_autoreleasePoolPush();
-    id url = objc_retain(abx_ns_url_file(abx_ns_string_utf8(as_id(path))));
+    id url = objc_retain(abx_ns_url_file(abx_ns_string_utf8(abx_ns_of_cf(path))));
     objc_autoreleasePoolPop(pool);
     return (CFURLRef)url;
 }
@@ -287,7 +282,8 @@ ABX_EXPORT CFURLRef CFURLCreateWithFileSystemPath(
 ABX_EXPORT CFStringRef CFURLCopyFileSystemPath(CFURLRef url, CFURLPathStyle style)
 {
     void *pool = objc_autoreleasePoolPush();
-    id path = style == kCFURLPOSIXPathStyle ? abx_ns_string(abx_ns_url_path(as_id(url))) : nil;
+    id path =
+            style == kCFURLPOSIXPathStyle ? abx_ns_string(abx_ns_url_path(abx_ns_of_cf(url))) : nil;
     objc_retain(path);
     objc_autoreleasePoolPop(pool);
     return (CFStringRef)path;
@@ -297,7 +293,7 @@ ABX_EXPORT Boolean CFURLGetFileSystemRepresentation(
         CFURLRef url, Boolean absolute, UInt8 *buffer, CFIndex capacity)
 {
     void *pool = objc_autoreleasePoolPush();
-    const char *path = abx_ns_url_path(as_id(url));
+    const char *path = abx_ns_url_path(abx_ns_of_cf(url));
     bool fits = path && capacity > 0 && strlen(path) < (size_t)capacity;
     if (fits)
         strcpy((char *)buffer, path);
@@ -325,7 +321,7 @@ ABX_EXPORT CFReadStreamRef CFReadStreamCreateWithFile(CFAllocatorRef allocator, 
     if (!url)
         return NULL;
     CFReadStreamRef stream = (CFReadStreamRef)class_createInstance(ABX_CLASS(CFReadStream), 0);
-    stream_of(stream)->url = objc_retain(as_id(url));
+    stream_of(stream)->url = objc_retain(abx_ns_of_cf(url));
     return stream;
 }
 

@@ -28,11 +28,6 @@ static bool is_class(const char *name)
     return false;
 }
 
-static id text(CFStringRef string)
-{
-    return (id)(uintptr_t)string;
-}
-
 /* ---- matching */
 
 static CFMutableDictionaryRef matching(const char *key, const char *name)
@@ -58,7 +53,7 @@ ABX_EXPORT CFMutableDictionaryRef IOServiceNameMatching(const char *name)
 
 ABX_EXPORT io_service_t IOServiceGetMatchingService(mach_port_t port, CFDictionaryRef wanted)
 {
-    id dictionary = (id)(uintptr_t)wanted, device = NULL;
+    id dictionary = abx_ns_of_cf(wanted), device = NULL;
     if (!dictionary)
         return IO_OBJECT_NULL;
     void *pool = objc_autoreleasePoolPush();
@@ -165,7 +160,8 @@ ABX_EXPORT CFTypeRef IORegistryEntryCreateCFProperty(
 {
     void *pool = objc_autoreleasePoolPush();
     id properties = properties_of(entry);
-    id value = properties && key ? objc_retain(abx_ns_dictionary_get(properties, text(key))) : NULL;
+    id value = properties && key ? objc_retain(abx_ns_dictionary_get(properties, abx_ns_of_cf(key)))
+                                 : NULL;
     objc_autoreleasePoolPop(pool);
     return value;
 }
