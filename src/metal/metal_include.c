@@ -2,6 +2,7 @@
  */
 #include "metal/metal_include.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -162,26 +163,23 @@ static bool path_of(const struct place *place, struct span directive, char path[
     return n > 0 && n < PATH_MAX && !strpbrk(path, "\"\\\n");
 }
 
-static bool read_file(const char *path, struct abx_string *to)
+static bool read_file(const char *path, void **ret_text, size_t *ret_bytes)
 {
-    char part[65536];
     struct stat s;
-    ssize_t n = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    if (fstat(fd, &s) == 0 && S_ISREG(s.st_mode))
-        while (to->length <= MAX_FILE_BYTES && (n = read(fd, part, sizeof part)) > 0)
-            abx_string_add(to, part, (size_t)n);
+    int r = fstat(fd, &s) == 0 && S_ISREG(s.st_mode)
+                    ? abx_read_fd(fd, MAX_FILE_BYTES, ret_text, ret_bytes)
+                    : -EINVAL;
     close(fd);
-    return n == 0 && !to->failed && to->length <= MAX_FILE_BYTES;
+    return r == 0;
 }
 
-static bool says_once(const struct abx_string *file)
+static bool says_once(const char *at, size_t bytes)
 {
-    const char *at = file->data ? file->data : "";
     struct line line;
-    for (const char *end = at + file->length; next_line(&at, end, &line);) {
+    for (const char *end = at + bytes; next_line(&at, end, &line);) {
         struct span s = skip_blanks(line.text);
         if (take(&s, "#") && take(&s, "pragma") && take(&s, "once"))
             return true;
@@ -195,25 +193,24 @@ bool abx_metal_include(
     struct place place;
     struct line line;
     char path[PATH_MAX], marker[PATH_MAX + 16];
-    struct abx_string file = {0};
+    void *file = NULL;
+    size_t length = 0;
     *ret_text = (struct abx_string){0};
     if (!read_complaint(complaint, &place) || !find(text, bytes, &place, &line) ||
-            !path_of(&place, line.text, path) || !read_file(path, &file)) {
-        abx_string_finish(&file);
+            !path_of(&place, line.text, path) || !read_file(path, &file, &length))
         return false;
-    }
     int n = snprintf(marker, sizeof marker, "#line 1 \"%s\"\n", path);
     const char *behind = line.text.at + line.text.bytes;
     abx_string_add(ret_text, text, (size_t)(line.text.at - text));
-    if (!says_once(&file) || !memmem(text, bytes, marker, (size_t)n)) {
+    if (!says_once(file, length) || !memmem(text, bytes, marker, (size_t)n)) {
         abx_string_add(ret_text, marker, (size_t)n);
-        abx_string_add(ret_text, file.data ? file.data : "", file.length);
+        abx_string_add(ret_text, file, length);
         abx_string_add(ret_text, "\n", 1);
     }
     abx_string_printf(ret_text, "#line %lu \"%.*s\"", line.number + line.count,
             (int)line.file.bytes, line.file.at);
     abx_string_add(ret_text, behind, bytes - (size_t)(behind - text));
-    abx_string_finish(&file);
+    free(file);
     bool done = !ret_text->failed && ret_text->length <= MAX_TEXT_BYTES;
     if (!done)
         abx_string_finish(ret_text);
