@@ -19,11 +19,17 @@
  * since. */
 #define SPREAD 8u
 
+static bool is_prefetch(LLVMValueRef in)
+{
+    const char *name = codegen_callee(in);
+    return name && !strncmp(name, "llvm.prefetch", 13);
+}
+
 bool cpu_writes(LLVMValueRef in)
 {
     const char *name = codegen_callee(in);
     if (LLVMIsACallInst(in))
-        return !name || (strncmp(name, "llvm.fma", 8) && strncmp(name, "llvm.prefetch", 13));
+        return !name || (strncmp(name, "llvm.fma", 8) && !is_prefetch(in));
     LLVMOpcode op = LLVMGetInstructionOpcode(in);
     return op == LLVMStore || op == LLVMFence || op == LLVMAtomicRMW || op == LLVMAtomicCmpXchg ||
            (op == LLVMLoad && (LLVMGetVolatile(in) || LLVMGetOrdering(in)));
@@ -173,12 +179,6 @@ static void sink_all_kept(struct codegen *g, LLVMValueRef function)
 
 /* ---- what is fetched early */
 
-static bool is_prefetch(LLVMValueRef in)
-{
-    const char *name = codegen_callee(in);
-    return name && !strncmp(name, "llvm.prefetch", 13);
-}
-
 static bool takes_time(LLVMValueRef in)
 {
     return LLVMIsAStoreInst(in) || LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVectorTypeKind;
@@ -218,15 +218,13 @@ void cpu_sink(struct codegen *g)
         sink_all_kept(g, resume);
     for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
         for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(f); block;
-                block = LLVMGetNextBasicBlock(block))
+                block = LLVMGetNextBasicBlock(block)) {
             for (LLVMValueRef in = LLVMGetLastInstruction(block), before; in; in = before) {
                 before = LLVMGetPreviousInstruction(in);
                 if (moves(g, in) && LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVectorTypeKind)
                     sink(b, in, &steps);
             }
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(f); block;
-                block = LLVMGetNextBasicBlock(block))
             cpu_spread_prefetches(g, block, SPREAD);
+        }
     LLVMDisposeBuilder(b);
 }
