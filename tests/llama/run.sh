@@ -6,6 +6,9 @@
 #   run.sh BUILD programs    llama-completion, llama-cli, llama-server with four requests at once;
 #                            f16, q4_0 and q8_0, flash attention on and off
 #   run.sh BUILD speed       llama-bench on a 1B shape, beside its CPU backend: prints, judges nothing
+#   run.sh BUILD cuda        brings llama.cpp's own CUDA backend for a GPU of compute capability 9.0, which
+#                            llama-bench loads by GGML_BACKEND_PATH: what scripts/cuda-bench.sh compares
+#                            with on another machine. Takes npm, zstd and a quarter of an hour
 #
 # LLAMA_FROM names another version of llama-cpp-python. Its CPU backend rounds what it multiplies
 # quantised weights with to 8 bits, and Metal's kernels do not. So the reference of a quantised model is
@@ -69,6 +72,20 @@ serve() { # MODEL DEVICE
     done
 }
 
+# node-llama-cpp's, of the same llama.cpp but for a patch release of ggml. Of a GPU of compute capability 9.0
+# it has PTX alone, of CUDA 13.1, which the drivers of CUDA 13.0 refuse: so it is assembled here.
+fetch_cuda() {
+    local version=3.22.1 place=package/bins/linux-x64-cuda/libggml-cuda.so making=$work/cuda-making
+    mkdir -p "$making" "$work/cuda"
+    (cd "$making" && npm pack --silent "@node-llama-cpp/linux-x64-cuda@$version" >/dev/null)
+    tar -C "$making" -xzf "$making/node-llama-cpp-linux-x64-cuda-$version.tgz" $place
+    "$work/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$making" nvidia-cuda-nvcc==13.1.115
+    python3 "$here/cuda_code.py" "$making/$place" 90 "$making/nvidia/cu13/bin" "$(nproc)" "$making/made.so"
+    ln -sfn ../program/bin/libggml-base.so "$work/cuda/libggml-base.so"
+    mv "$making/made.so" "$work/cuda/libggml-cuda.so"
+    rm -r "$making"
+}
+
 pypi_source llama-cpp-python "$version" '*/vendor/llama.cpp/*'
 client_start
 case $what in
@@ -115,6 +132,11 @@ speed)
         done
     done
     checks=1
+    ;;
+cuda)
+    client_make "$source" program 'llama-bench llama-quantize' -DCMAKE_BUILD_TYPE=Release
+    [ -e "$work/cuda/libggml-cuda.so" ] || fetch_cuda
+    ls -l "$work/cuda/libggml-cuda.so"
     ;;
 *)
     echo "run.sh: unknown test '$what'" >&2
