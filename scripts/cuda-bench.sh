@@ -7,8 +7,12 @@
 # conformance  the backend suite's kernels and queues, and the programs of tests/semantics, a process each
 # metal        the Metal programs of tests/metal
 # ggml         the sample of tests/ggml
-# llama        llama-bench: a model of random weights of Llama 3.2 1B's shape, which is made first (and kept
-#              in the folder LLAMA_MODELS); LLAMA_FLAGS: a run for each line
+# llama        llama-bench: models of random weights of the shapes LLAMA_SHAPES (1b 8b: Llama 3.2 1B's and 3.1
+#              8B's), f16 and q4_0, which are made first (in the folder LLAMA_MODELS, where they are kept);
+#              LLAMA_FLAGS: a run for each line. Beside llama.cpp's own CUDA backend, where
+#              tests/llama/run.sh BUILD cuda has brought it: prompt and generation, and ours by theirs
+# tinygrad     ResNet-50's forward pass by tinygrad's METAL device and by its CUDA device; and with the
+#              host inside the program (inproc)
 # torch        tests/torch with the machine's own PyTorch (ARCBOX_TORCH_VENV: its virtual environment)
 # speed        the same networks on "mps" and on "cuda"
 # bench        arcbox bench --backend cuda --format json
@@ -92,25 +96,79 @@ ggml() {
     row 'ggml, sample' "$ok pass, $bad fail; $ends runs came to their end, $((SECONDS - begun)) s"
 }
 
+# Where the machine's CUDA libraries are.
+cuda_libraries=$(ls -d "$venv"/lib/python3*/site-packages/nvidia/cu13/lib /usr/local/cuda/lib64 2>/dev/null | tr '\n' ':')
+
+# llama_bench COMMAND...: tokens a second of the prompt and of generation.
+llama_bench() {
+    timeout 240 "$@" </dev/null >"$work/said" 2>"$work/errors"
+    cat "$work/said" "$work/errors" >>"$results/llama.log"
+    sed -n 's/.*| *\(pp512\|tg128\) *| *\([0-9.]*\).*/\2/p' "$work/said" | tr '\n' ' '
+}
+
 llama() {
-    local here=$(ls -d "$build"/llama-*/program/bin 2>/dev/null | tail -1) model=${LLAMA_MODELS:-$work/1b} flags
+    local here=$(ls -d "$build"/llama-*/program/bin 2>/dev/null | tail -1) models=${LLAMA_MODELS:-$work/models} shape type flags ours theirs
     [ -x "$here/llama-bench" ] || { row llama "left out: tests/llama/run.sh has not built it"; return; }
     local source=$(ls -d "$build"/llama-*/llama_cpp_python-*/vendor/llama.cpp | tail -1)
-    mkdir -p "$model"
-    [ -e "$model/1b-f16.gguf" ] ||
-        "$python" "$root/tests/llama/make_model.py" "$source" 1b "$model/1b-f16.gguf" >"$results/llama.log" 2>&1 ||
-        { row llama "no model: $(tail -n 1 "$results/llama.log")"; failed=$((failed + 1)); return; }
+    local cuda=${here%/program/bin}/cuda/libggml-cuda.so
+    [ -e "$cuda" ] || { row llama "nothing to compare with: tests/llama/run.sh BUILD cuda has not brought it"; cuda=; }
     [ -n "${LLAMA_FLAGS:-}" ] || LLAMA_FLAGS=$'-t 1\n-t 1 -fa 1\n-t 1 -lm none\n'
-    [ ! -x "$here/llama-quantize" ] || [ -e "$model/1b-q4_0.gguf" ] || "$arcbox" run --gpus device=cpu --mount "$here:$here" --mount "$model:$model" -w "$model" host \
-        "$here/llama-quantize" --pure ./1b-f16.gguf ./1b-q4_0.gguf q4_0 >>"$results/llama.log" 2>&1
-    while IFS= read -r flags; do
-        for file in "$model"/*.gguf; do
-            "$arcbox" run --gpus device=cuda --mount "$here:$here" --mount "$model:$model" -w "$model" host \
-                timeout 120 "$here/llama-bench" -m "$file" -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags </dev/null >"$work/said" 2>"$work/errors"
-            cat "$work/said" "$work/errors" >>"$results/llama.log"
-            row "llama $(basename "$file" .gguf) $flags" "$(sed -n 's/.*| *\(pp512\|tg128\) *| *\([0-9.]*\).*/\1 \2/p' "$work/said" | tr '\n' ' ')tokens/s"
+    mkdir -p "$models"
+    : >"$results/llama.log"
+    for shape in ${LLAMA_SHAPES:-1b 8b}; do
+        for type in f16 q4_0; do
+            local model=$models/$shape-$type.gguf
+            [ -e "$model" ] || { "$python" "$root/tests/llama/make_model.py" "$source" $shape "$model.making" $type && mv "$model.making" "$model"; } >>"$results/llama.log" 2>&1 ||
+                { row "llama $shape-$type" "no model: $(tail -n 1 "$results/llama.log")"; failed=$((failed + 1)); continue; }
+            while IFS= read -r flags; do
+                ours=$(llama_bench "$arcbox" run --gpus "device=$ARCBOX_TEST_DEVICE" --mount "$here:$here" --mount "$models:$models" -w "$models" host \
+                    "$here/llama-bench" -m "$model" -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags)
+                [ -n "$ours" ] || { ours="- -"; failed=$((failed + 1)); }
+                theirs=
+                if [ -n "$cuda" ]; then
+                    theirs=$(llama_bench env GGML_BACKEND_PATH="$cuda" LD_LIBRARY_PATH="$cuda_libraries" \
+                        "$here/llama-bench" -m "$model" -dev CUDA0 -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags)
+                    [ -n "$theirs" ] || { theirs="- -"; failed=$((failed + 1)); }
+                fi
+                row "llama $shape-$type $flags" "$(echo $ours $theirs | awk '{ printf "%s and %s tokens/s", $1, $2 }
+                    NF == 4 { printf ", CUDA %s and %s", $3, $4 }
+                    NF == 4 && $1 > 0 && $3 > 0 { printf ": ratio %.2f and %.2f", $1 / $3, $2 / $4 }')"
+            done <<<"${LLAMA_FLAGS%$'\n'}"
+            [ -n "${LLAMA_MODELS:-}" ] || rm "$model"
         done
-    done <<<"${LLAMA_FLAGS%$'\n'}"
+    done
+}
+
+# METAL outside a container, to be beside CUDA in one program. With the host inside the program the GPU's
+# kernels are the same, and what is between them is the least that there can be.
+tinygrad() {
+    local package=$build/tinygrad-site root_libraries=$(echo "$build"/guest-root/usr/lib/*-linux-gnu)
+    [ -d "$package" ] || { row tinygrad "left out: no $package (cuda-bundle.sh makes it)"; return; }
+    local driver=$(ldconfig -p | sed -n 's/.*libcuda\.so\.1 .*=> //p' | head -1) devices=METAL,CUDA turn
+    [ -n "$driver" ] || { row tinygrad "nothing to compare with: no libcuda.so.1"; devices=METAL; }
+    local environment=(PYTHONDONTWRITEBYTECODE=1 DEV=METAL CACHEDB="$work/tinygrad.db" ARCBOX_GUEST_ROOT="$build/guest-root"
+        PYTHONPATH="$root/tests/tinygrad/outside:$package")
+    local program=("$python" "$root/tests/tinygrad/resnet.py")
+    for turn in 1 2; do
+        check "tinygrad, bridged, $turn" 280 "$root/tests/metal/with_worker.sh" "$arcboxd" "$ARCBOX_TEST_DEVICE" env "${environment[@]}" \
+            LD_LIBRARY_PATH="$root_libraries:$cuda_libraries$(dirname "$driver")" "${program[@]}" $devices ${TINYGRAD_SIZES:-}
+        check "tinygrad, inproc, $turn" 280 env "${environment[@]}" ARCBOX_TRANSPORT=inproc ARCBOX_BACKEND="$ARCBOX_TEST_DEVICE" ARCBOXD="$arcboxd" \
+            LD_LIBRARY_PATH="$root_libraries:$build/src/host" "${program[@]}" METAL ${TINYGRAD_SIZES:-}
+    done
+    "$python" - "$results"/tinygrad__{bridged,inproc}__{1,2}.log <<'end' | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
+import re, sys
+taken = {}
+for path in sys.argv[1:]:
+    for name, device, alone, followed in re.findall(r"^(ResNet-50 .*) (METAL|CUDA): ([0-9.]+) ms, ([0-9.]+) ms in a row", open(path).read(), re.M):
+        taken.setdefault(name, {}).setdefault("inproc" if "inproc" in path else device, []).append((float(alone), float(followed)))
+for name, ways in taken.items():
+    best = {way: [min(times) for times in zip(*pairs)] for way, pairs in ways.items()}
+    text = ", ".join(f"{way} {alone:.3f} ms ({followed:.3f} in a row)" for way, (alone, followed) in best.items())
+    for other in ("inproc", "CUDA"):
+        if other in best and "METAL" in best:
+            text += f"; METAL / {other} " + " and ".join(f"{ours / theirs:.3f}" for ours, theirs in zip(best["METAL"], best[other]))
+    print(name, text, sep="\t")
+end
 }
 
 torch() {
@@ -168,10 +226,10 @@ soak() {
 : >"$results/table"
 row machine "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -1); $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1); Linux $(uname -r)"
 "$arcbox" gpu >"$results/gpu.log" 2>&1
-[ $# -gt 0 ] || set -- conformance metal ggml torch speed llama bench soak
+[ $# -gt 0 ] || set -- conformance metal ggml torch speed llama tinygrad bench soak
 for part; do
     case $part in
-    conformance | metal | ggml | llama | torch | speed | bench | soak) "$part" ;;
+    conformance | metal | ggml | llama | tinygrad | torch | speed | bench | soak) "$part" ;;
     *) echo "cuda-bench.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done

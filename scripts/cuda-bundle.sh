@@ -5,13 +5,16 @@
 #   cuda-bundle.sh BUILD FOLDER
 #
 # FOLDER gets system.tar.xz (LLVM, clang and the libraries that they use, 50 MB, kept while they stay the
-# same), build.tar.xz (the build folder's programs, bubblewrap, and the tests' sources) and unpack.sh. On the other
-# machine, as root, and best on one that is thrown away afterwards:
+# same), build.tar.xz (the build folder's programs, bubblewrap, and the tests' sources), beside.tar.xz (what ArcBox
+# is compared with: llama.cpp's CUDA backend and tinygrad, 20 MB, kept likewise) and unpack.sh. On the other machine,
+# as root, and best on one that is thrown away afterwards:
 #
 #   FOLDER/unpack.sh && SOURCE/scripts/cuda-bench.sh BUILD RESULTS
 #
-# Everything lies there where it lies here; files that the machine has already stay as they are. ggml's and
-# llama.cpp's programs come along where tests/ggml/run.sh and tests/llama/run.sh have built them.
+# Everything lies there where it lies here; files that the machine has already stay as they are, and archives may
+# be brought and unpacked one after the other. ggml's and llama.cpp's programs come along where tests/ggml/run.sh
+# and tests/llama/run.sh have built them, the CUDA backend where `tests/llama/run.sh BUILD cuda` has brought it, and
+# tinygrad where tests/tinygrad/run.sh has made its environment.
 set -eu
 [ $# = 2 ] || { echo "usage: cuda-bundle.sh BUILD FOLDER" >&2; exit 2; }
 build=$(realpath "$1")
@@ -63,6 +66,25 @@ if [ ! -e "$out/system.tar.xz" ] || [ "$stamp" != "$(cat "$out/system.stamp" 2>/
     echo "$stamp" >"$out/system.stamp"
 fi
 
+# ---- what is compared with: a GPU's own ways
+
+tree=$work/beside
+cuda=$(ls "$build"/llama-*/cuda/libggml-cuda.so 2>/dev/null | tail -1)
+tinygrad=$(ls -d "$build"/tinygrad-venv/lib/python3*/site-packages/tinygrad 2>/dev/null | tail -1)
+stamp=$(cat ${cuda:+"$cuda"} ${tinygrad:+"$(dirname "$tinygrad")"/tinygrad-*/RECORD} /dev/null | sha256sum)
+if [ ! -e "$out/beside.tar.xz" ] || [ "$stamp" != "$(cat "$out/beside.stamp" 2>/dev/null)" ]; then
+    mkdir -p "$tree"
+    [ -z "$cuda" ] || add "$(dirname "$cuda")"
+    if [ -n "$tinygrad" ]; then
+        mkdir -p "$tree$build/tinygrad-site"
+        cp -a "$tinygrad" "$tree$build/tinygrad-site/"
+        find "$tree" -name __pycache__ -prune -exec rm -r {} +
+    fi
+    strip_all
+    pack beside.tar.xz
+    echo "$stamp" >"$out/beside.stamp"
+fi
+
 # ---- the build's
 
 tree=$work/build
@@ -89,7 +111,7 @@ for path in "$build/src/cli/arcbox-kernel-check" "$build/src/host/libarcbox-inpr
 done
 while read -r path; do
     add "$root/$path"
-done < <(cd "$root" && git ls-files scripts tests/client.sh tests/metal/with_worker.sh tests/torch tests/ggml tests/llama examples/torch)
+done < <(cd "$root" && git ls-files scripts tests/client.sh tests/metal/with_worker.sh tests/torch tests/ggml tests/llama tests/tinygrad examples/torch)
 rm -rf "$tree$build/src/host"/*.p
 strip_all
 pack build.tar.xz
@@ -99,8 +121,8 @@ cat >"$out/unpack.sh" <<'end'
 # Made by cuda-bundle.sh.
 set -eu
 cd "$(dirname "$0")"
-for part in system build; do
-    tar -C / --skip-old-files --no-same-owner -xJf $part.tar.xz
+for part in system build beside; do
+    [ ! -e $part.tar.xz ] || tar -C / --skip-old-files --no-same-owner -xJf $part.tar.xz
 done
 ldconfig
 end
