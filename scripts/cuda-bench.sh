@@ -107,12 +107,12 @@ llama_bench() {
 }
 
 llama() {
-    local here=$(ls -d "$build"/llama-*/program/bin 2>/dev/null | tail -1) models=${LLAMA_MODELS:-$work/models} shape type flags ours theirs
+    local here=$(ls -d "$build"/llama-*/program/bin 2>/dev/null | tail -1) models=${LLAMA_MODELS:-$work/models} shape type flags ours theirs why
     [ -x "$here/llama-bench" ] || { row llama "left out: tests/llama/run.sh has not built it"; return; }
     local source=$(ls -d "$build"/llama-*/llama_cpp_python-*/vendor/llama.cpp | tail -1)
     local cuda=${here%/program/bin}/cuda/libggml-cuda.so
     [ -e "$cuda" ] || { row llama "nothing to compare with: tests/llama/run.sh BUILD cuda has not brought it"; cuda=; }
-    [ -n "${LLAMA_FLAGS:-}" ] || LLAMA_FLAGS=$'-t 1\n-t 1 -fa 1\n-t 1 -lm none\n'
+    [ -n "${LLAMA_FLAGS:-}" ] || LLAMA_FLAGS=$'-t 1\n-t 1 -fa 1\n'
     mkdir -p "$models"
     : >"$results/llama.log"
     for shape in ${LLAMA_SHAPES:-1b 8b}; do
@@ -124,50 +124,53 @@ llama() {
                 ours=$(llama_bench "$arcbox" run --gpus "device=$ARCBOX_TEST_DEVICE" --mount "$here:$here" --mount "$models:$models" -w "$models" host \
                     "$here/llama-bench" -m "$model" -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags)
                 [ -n "$ours" ] || { ours="- -"; failed=$((failed + 1)); }
-                theirs=
+                theirs= why=
                 if [ -n "$cuda" ]; then
                     theirs=$(llama_bench env GGML_BACKEND_PATH="$cuda" LD_LIBRARY_PATH="$cuda_libraries" \
                         "$here/llama-bench" -m "$model" -dev CUDA0 -p 512 -n 128 -r "${LLAMA_ROUNDS:-3}" $flags)
-                    [ -n "$theirs" ] || { theirs="- -"; failed=$((failed + 1)); }
+                    [ -n "$theirs" ] || { why="; CUDA: $(grep -m 1 -E 'fail|error' "$work/errors")"; failed=$((failed + 1)); }
                 fi
                 row "llama $shape-$type $flags" "$(echo $ours $theirs | awk '{ printf "%s and %s tokens/s", $1, $2 }
                     NF == 4 { printf ", CUDA %s and %s", $3, $4 }
-                    NF == 4 && $1 > 0 && $3 > 0 { printf ": ratio %.2f and %.2f", $1 / $3, $2 / $4 }')"
+                    NF == 4 && $1 > 0 && $3 > 0 { printf ": ratio %.2f and %.2f", $1 / $3, $2 / $4 }')$why"
             done <<<"${LLAMA_FLAGS%$'\n'}"
             [ -n "${LLAMA_MODELS:-}" ] || rm "$model"
         done
     done
 }
 
-# METAL outside a container, to be beside CUDA in one program. With the host inside the program the GPU's
-# kernels are the same, and what is between them is the least that there can be.
+# A program of its own for each, outside a container, since the two others know none. With the host inside the
+# program the GPU's kernels are the same, and what is between them is the least that there can be.
 tinygrad() {
-    local package=$build/tinygrad-site root_libraries=$(echo "$build"/guest-root/usr/lib/*-linux-gnu)
+    local package=$build/tinygrad-site guest=$(echo "$build"/guest-root/usr/lib/*-linux-gnu) turn
     [ -d "$package" ] || { row tinygrad "left out: no $package (cuda-bundle.sh makes it)"; return; }
-    local driver=$(ldconfig -p | sed -n 's/.*libcuda\.so\.1 .*=> //p' | head -1) devices=METAL,CUDA turn
-    [ -n "$driver" ] || { row tinygrad "nothing to compare with: no libcuda.so.1"; devices=METAL; }
-    local environment=(PYTHONDONTWRITEBYTECODE=1 DEV=METAL CACHEDB="$work/tinygrad.db" ARCBOX_GUEST_ROOT="$build/guest-root"
+    local driver=$(ldconfig -p | sed -n 's/.*libcuda\.so\.1 .*=> //p' | head -1)
+    [ -n "$driver" ] || row tinygrad "nothing to compare with: no libcuda.so.1"
+    local common=(PYTHONDONTWRITEBYTECODE=1 CACHEDB="$work/tinygrad.db" ARCBOX_GUEST_ROOT="$build/guest-root"
         PYTHONPATH="$root/tests/tinygrad/outside:$package")
     local program=("$python" "$root/tests/tinygrad/resnet.py")
     for turn in 1 2; do
-        check "tinygrad, bridged, $turn" 280 "$root/tests/metal/with_worker.sh" "$arcboxd" "$ARCBOX_TEST_DEVICE" env "${environment[@]}" \
-            LD_LIBRARY_PATH="$root_libraries:$cuda_libraries$(dirname "$driver")" "${program[@]}" $devices ${TINYGRAD_SIZES:-}
-        check "tinygrad, inproc, $turn" 280 env "${environment[@]}" ARCBOX_TRANSPORT=inproc ARCBOX_BACKEND="$ARCBOX_TEST_DEVICE" ARCBOXD="$arcboxd" \
-            LD_LIBRARY_PATH="$root_libraries:$build/src/host" "${program[@]}" METAL ${TINYGRAD_SIZES:-}
+        check "tinygrad, bridged, $turn" 280 "$root/tests/metal/with_worker.sh" "$arcboxd" "$ARCBOX_TEST_DEVICE" \
+            env "${common[@]}" DEV=METAL LD_LIBRARY_PATH="$guest" "${program[@]}" METAL ${TINYGRAD_SIZES:-}
+        check "tinygrad, inproc, $turn" 280 env "${common[@]}" DEV=METAL ARCBOX_TRANSPORT=inproc ARCBOX_BACKEND="$ARCBOX_TEST_DEVICE" \
+            ARCBOXD="$arcboxd" LD_LIBRARY_PATH="$guest:$build/src/host" "${program[@]}" METAL ${TINYGRAD_SIZES:-}
+        [ -z "$driver" ] || check "tinygrad, cuda, $turn" 280 env "${common[@]}" DEV=CUDA \
+            LD_LIBRARY_PATH="$cuda_libraries$(dirname "$driver")" "${program[@]}" CUDA ${TINYGRAD_SIZES:-}
     done
-    "$python" - "$results"/tinygrad__{bridged,inproc}__{1,2}.log <<'end' | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
-import re, sys
+    "$python" - "$results"/tinygrad__{bridged,inproc,cuda}__{1,2}.log <<'end' | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
+import os, re, sys
 taken = {}
-for path in sys.argv[1:]:
-    for name, device, alone, followed in re.findall(r"^(ResNet-50 .*) (METAL|CUDA): ([0-9.]+) ms, ([0-9.]+) ms in a row", open(path).read(), re.M):
-        taken.setdefault(name, {}).setdefault("inproc" if "inproc" in path else device, []).append((float(alone), float(followed)))
+for path in filter(os.path.exists, sys.argv[1:]):
+    way = path.split("__")[1]
+    for name, *times in re.findall(r"^(ResNet-50 .*) [A-Z]+: ([0-9.]+) ms, ([0-9.]+) ms in a row", open(path).read(), re.M):
+        taken.setdefault(name, {}).setdefault(way, []).append([float(t) for t in times])
 for name, ways in taken.items():
     best = {way: [min(times) for times in zip(*pairs)] for way, pairs in ways.items()}
-    text = ", ".join(f"{way} {alone:.3f} ms ({followed:.3f} in a row)" for way, (alone, followed) in best.items())
-    for other in ("inproc", "CUDA"):
-        if other in best and "METAL" in best:
-            text += f"; METAL / {other} " + " and ".join(f"{ours / theirs:.3f}" for ours, theirs in zip(best["METAL"], best[other]))
-    print(name, text, sep="\t")
+    text = [f"{way} {alone:.3f} ms ({followed:.3f})" for way, (alone, followed) in best.items()]
+    for one, other in (("bridged", "inproc"), ("cuda", "bridged")):
+        if one in best and other in best:
+            text.append(f"{one} / {other} " + "{:.3f} ({:.3f})".format(*(a / b for a, b in zip(best[one], best[other]))))
+    print(name, ", ".join(text), sep="\t")
 end
 }
 
