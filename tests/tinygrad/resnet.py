@@ -1,13 +1,13 @@
-"""ResNet-50's forward pass with random weights, captured by TinyJit: how long it takes on each of tinygrad's
-devices named, in turns, and whether its results are right.
+"""ResNet-50's forward pass with random weights, captured by TinyJit: how long it takes on one of tinygrad's
+devices, and whether its results are right.
 
-    resnet.py DEVICES [BATCHES [PIXELS [ROUNDS]]]      resnet.py METAL,CUDA 1,64 224 40
+    resnet.py DEVICE [BATCHES [PIXELS [SECONDS]]]      resnet.py METAL 1,64 224 3
 
-A line for each batch and device: the median of ROUNDS passes in milliseconds, each waited for; of passes
-that follow one another, ten for one wait; the largest error of the first and the last picture beside
-float64, of the largest result. Ends with an error where that is not what float's rounding makes.
+A line for each batch, after a second of passes that do not count: the median of the passes of SECONDS, each
+waited for, in milliseconds; the same of passes that follow one another, ten for one wait; the largest error
+of the first and the last picture beside float64, of the largest result. Ends with an error where that is
+not what float's rounding makes.
 """
-import os
 import statistics
 import sys
 import time
@@ -111,7 +111,7 @@ class Reference:
 
 
 def captured(device, weights, pictures):
-    """A function that runs one pass on the device, and its result."""
+    """A function that runs one pass, and its result."""
     network = ResNet50()
     for name, tensor in get_state_dict(network).items():
         tensor.replace(Tensor(weights[name], device=device) if name in weights else tensor.to(device)).realize()
@@ -122,38 +122,33 @@ def captured(device, weights, pictures):
     return (lambda: run(x)), result.numpy()
 
 
-def milliseconds(device, run, passes):
-    start = time.perf_counter()
-    for _ in range(passes):
-        run()
-    Device[device].synchronize()
-    return (time.perf_counter() - start) * 1e3 / passes
+def milliseconds(device, run, passes, seconds):
+    """Of one pass: the median of as many times `passes` as there are in `seconds`."""
+    taken, end = [], time.perf_counter() + seconds
+    while not taken or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(passes):
+            run()
+        Device[device].synchronize()
+        taken.append((time.perf_counter() - start) * 1e3 / passes)
+    return statistics.median(taken)
 
 
 def main():
-    devices = sys.argv[1].split(",")
-    batches = [int(n) for n in (sys.argv[2] if len(sys.argv) > 2 else "1,64").split(",")]
-    pixels, rounds = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((3, 224), (4, 40)))
+    device, batches, pixels, seconds = (sys.argv[n] if len(sys.argv) > n else default
+                                        for n, default in ((1, "METAL"), (2, "1,64"), (3, "224"), (4, "3")))
     weights = random_weights({name: tensor.shape for name, tensor in get_state_dict(ResNet50()).items()})
     reference, right = Reference(weights), True
-    for batch in batches:
-        pictures = np.random.default_rng(2).standard_normal((batch, 3, pixels, pixels), dtype=np.float32)
+    for batch in map(int, batches.split(",")):
+        pictures = np.random.default_rng(2).standard_normal((batch, 3, int(pixels), int(pixels)), dtype=np.float32)
         some = [0, batch - 1]
         expected = reference(pictures[some].astype(np.float64))
-        runs, errors, alone, followed = {}, {}, {d: [] for d in devices}, {d: [] for d in devices}
-        for device in devices:
-            runs[device], result = captured(device, weights, pictures)
-            errors[device] = np.abs(result[some] - expected).max() / np.abs(expected).max()
-        for _ in range(rounds):
-            for device, run in runs.items():
-                alone[device].append(milliseconds(device, run, 1))
-        for _ in range(max(rounds // 10, 1)):
-            for device, run in runs.items():
-                followed[device].append(milliseconds(device, run, 10))
-        for device in devices:
-            right &= bool(errors[device] < LIMIT)
-            print(f"ResNet-50 {batch} x {pixels} {device}: {statistics.median(alone[device]):.3f} ms, "
-                  f"{statistics.median(followed[device]):.3f} ms in a row, error {errors[device]:.1e}", flush=True)
+        run, result = captured(device, weights, pictures)
+        error = np.abs(result[some] - expected).max() / np.abs(expected).max()
+        right &= bool(error < LIMIT)
+        milliseconds(device, run, 1, min(1, float(seconds)))
+        alone, followed = (milliseconds(device, run, passes, float(seconds)) for passes in (1, 10))
+        print(f"ResNet-50 {batch} x {pixels} {device}: {alone:.3f} ms, {followed:.3f} ms in a row, error {error:.1e}", flush=True)
     sys.exit(0 if right else "resnet.py: wrong results")
 
 

@@ -4,6 +4,8 @@
 #   run.sh BUILD tiny               test_tiny.py, from tinygrad's source distribution on PyPI
 #   run.sh BUILD mnist              the network of tinygrad's examples/beautiful_mnist.py learns
 #   run.sh BUILD beam               a search with BEAM=2 comes to its end, with right results
+#   run.sh BUILD resnet             ResNet-50's forward pass on small pictures, beside float64; what
+#                                   scripts/cuda-bench.sh measures, on another machine
 #   run.sh BUILD ops CHECKOUT       test/backend/test_ops.py of a checkout
 #   run.sh BUILD backend CHECKOUT [FILE...]
 #                                   the other files of test/backend (or those named), one by one
@@ -61,17 +63,18 @@ run_file() {
     fi
 }
 
-# run_program FILE [ARCBOX OPTION...]: a program of ours. CACHELEVEL=0: no search is remembered.
+# run_program 'FILE ARGUMENT...' [ARCBOX OPTION...]: a program of ours. CACHELEVEL=0: no search is remembered.
 run_program() {
     local file=$1
     shift
     "$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" --mount "$build:$build" --mount "$here:$here:ro" -e DEV=METAL \
-        -e CACHELEVEL=0 "$@" host "$venv/bin/python" "$here/$file"
+        -e CACHELEVEL=0 "$@" host "$venv/bin/python" "$here"/$file
 }
 
 case $suite in
 mnist) run_program mnist.py ;;
 beam) run_program beam.py -e BEAM=2 ;;
+resnet) run_program 'resnet.py METAL 1,2 32 1' ;;
 tiny)
     work=$build/tinygrad-$version
     if [ ! -d "$work" ]; then
