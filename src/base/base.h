@@ -95,6 +95,14 @@ int abx_fd_high(int fd);
 /* For programs of ours, first of all: what is closed of 0 to 2 becomes /dev/null. */
 void abx_fd_standard(void);
 
+/* ---- NVIDIA's libraries (cuda_library.c) */
+
+/* The first of these that is installed: names, those to take first, the last NULL. NULL: none is.
+ * It is never closed. Before this process gives up rights. */
+void *abx_open_cuda_library(const char *const names[]);
+/* Of nvJitLink, which makes machine code of PTX. */
+extern const char *const abx_assembler_libraries[];
+
 /* ---- this process (process.c) */
 
 #define ABX_OWN_PROGRAM "/proc/self/exe" /* to run once more */

@@ -148,10 +148,8 @@ static struct {
 
 static bool find_blas(void)
 {
-    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
-    void *library = NULL;
-    for (size_t i = 0; i < ABX_ARRAY_SIZE(names) && !library; i++)
-        library = dlopen(names[i], RTLD_NOW);
+    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12", NULL};
+    void *library = abx_open_cuda_library(names);
     if (!library)
         return false;
     blas.create = (int (*)(void **))dlsym(library, "cublasCreate_v2");

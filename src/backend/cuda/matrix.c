@@ -66,9 +66,7 @@ void abx_cuda_matrix_prepare(void)
             LT_FUNCTIONS(SYMBOL)
 #undef SYMBOL
     };
-    void *library = NULL, **entries = (void **)&lt;
-    for (size_t i = 0; abx_cuda_matrix_libraries[i] && !library; i++)
-        library = dlopen(abx_cuda_matrix_libraries[i], RTLD_NOW | RTLD_LOCAL);
+    void *library = abx_open_cuda_library(abx_cuda_matrix_libraries), **entries = (void **)&lt;
     found = library != NULL;
     for (size_t i = 0; i < ABX_ARRAY_SIZE(symbols) && found; i++)
         found = (entries[i] = dlsym(library, symbols[i])) != NULL;
