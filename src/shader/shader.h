@@ -125,6 +125,17 @@ int abx_shader_link(const struct abx_shader_tools *tools, uint32_t target, const
         uint32_t constant_count, const struct abx_shader_link *links, uint32_t link_count,
         struct abx_shader_result *result);
 
+/* What makes machine code for NVIDIA's processors of PTX: nvJitLink, looked for and opened by the
+ * first call, for this process and its children, before any thread is started and rights are given
+ * up. A text that changes with it, for cache keys; "": it is not installed. */
+const char *abx_shader_assembler(void);
+/* A copy of an object blob for ABX_TARGET_NVPTX that has machine code for one processor too
+ * (abi/code.h; not 0), in the caller's *ret_blob. -ENOSYS: no assembler; another -errno: it could
+ * not make any. The PTX alone does as well, where the driver has its own assembler. Takes 10 ms to
+ * seconds of processor time; the assembler may crash. */
+int abx_shader_assemble(
+        uint32_t processor, const void *blob, size_t bytes, void **ret_blob, size_t *ret_bytes);
+
 /* Changes whenever the same source could give another blob: shim, rewriter, clang, code generator,
  * this machine's CPU features. Part of every cache key. */
 const char *abx_shader_version(void);

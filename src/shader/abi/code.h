@@ -12,13 +12,15 @@
 /* What code is for. A library is for all of them. */
 enum abx_shader_target {
     ABX_TARGET_HOST = 1, /* this machine's CPU */
+    /* NVIDIA's GPUs, all of them. One processor of theirs has a number, where it is known: ten
+     * times its compute capability, 90 for 9.0; 0: it is not. */
     ABX_TARGET_NVPTX = 2,
     ABX_TARGET_X86_64 = 3,
     ABX_TARGET_AARCH64 = 4,
 };
 
 #define ABX_CODE_MAGIC 0x4f435841u /* "AXCO" */
-#define ABX_CODE_VERSION 3u
+#define ABX_CODE_VERSION 4u
 
 struct abx_code {
     uint32_t magic, version;
