@@ -339,6 +339,10 @@ struct abx_backend {
     /* (optional) 0: there is a device that can be used. -errno: there is none, and one line that
      * says why and what to do. In any process, without opening one. */
     int (*usable)(char *ret_why, size_t capacity);
+    /* (optional) Which processor of `target` code for its index-th device may be for, besides for
+     * all of them: a number as in shader/abi/code.h, 0: none. In any process, without opening one.
+     */
+    uint32_t (*processor)(unsigned index);
     /* (optional) Loads what a worker has to load before its file system goes. 0, or -errno and one
      * line. In a process of one thread, and it stays one. */
     int (*prepare)(char *ret_why, size_t capacity);
@@ -363,6 +367,8 @@ const struct abx_backend *abx_backend_find(const char *name);
 unsigned abx_backend_index(const char *name);
 /* As abx_backend.usable, which need not be there. */
 int abx_backend_usable(const struct abx_backend *backend, char *ret_why, size_t capacity);
+/* As abx_backend.processor, of the device that `name` is, as abx_backend_find() takes it. */
+uint32_t abx_backend_processor(const char *name);
 /* "cpu, null": for messages. Static. */
 const char *abx_backend_names(void);
 

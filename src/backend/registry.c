@@ -33,6 +33,12 @@ int abx_backend_usable(const struct abx_backend *backend, char *ret_why, size_t 
     return backend->usable ? backend->usable(ret_why, capacity) : 0;
 }
 
+uint32_t abx_backend_processor(const char *name)
+{
+    const struct abx_backend *backend = abx_backend_find(name);
+    return backend && backend->processor ? backend->processor(abx_backend_index(name)) : 0;
+}
+
 const char *abx_backend_names(void)
 {
     static char names[256];

@@ -2,6 +2,7 @@
  * the device's addresses, streams are threads that copy and fill for real, kernels do nothing. It
  * checks what it is told: that things exist, are used before they are given up, and do not overlap;
  * a mistake aborts. Any call can be made to fail (fake_cuda.h). */
+#include "fake_cubin.h"
 #include "fake_cuda.h"
 
 #include "backend/cuda/driver.h"
@@ -49,6 +50,7 @@ struct abx_cu_module {
     unsigned running; /* launches */
     bool clock;       /* the backend's own: it writes the time */
     bool waits;       /* for the kernel before it, itself */
+    bool is_cubin;
 };
 struct abx_cu_event {
     struct abx_cu_event *next;
@@ -89,6 +91,8 @@ static const char *failed;
 static bool initialised;
 static int hang; /* 1: the next kernel does not end; 2: the one after it */
 static unsigned graph_launches;
+static int refusal; /* of cubins */
+static struct fake_modules loaded;
 static _Thread_local abx_cu_context current;
 
 EXPORT fake_cuda_fail fake_fail;
@@ -98,6 +102,8 @@ EXPORT fake_cuda_graphs fake_graphs, fake_waves, fake_early;
 EXPORT fake_cuda_hang fake_hang;
 EXPORT fake_cuda_left fake_left;
 EXPORT fake_cuda_device fake_device;
+EXPORT fake_cuda_refuse fake_refuse;
+EXPORT fake_cuda_modules fake_modules;
 
 #define PROTOTYPE(name, symbol, parameters) EXPORT int symbol parameters;
 ABX_CU_FUNCTIONS(PROTOTYPE)
@@ -149,6 +155,20 @@ unsigned fake_waves(void)
     unsigned n = waves;
     pthread_mutex_unlock(&lock);
     return n;
+}
+
+void fake_refuse(int code)
+{
+    refusal = code;
+}
+
+struct fake_modules fake_modules(void)
+{
+    pthread_mutex_lock(&lock);
+    struct fake_modules m = loaded;
+    loaded = (struct fake_modules){0};
+    pthread_mutex_unlock(&lock);
+    return m;
 }
 
 unsigned fake_early(void)
@@ -744,19 +764,49 @@ EXPORT int cuStreamWaitEvent(abx_cu_stream s, abx_cu_event e, unsigned flags)
 
 /* ---- code */
 
-EXPORT int cuModuleLoadDataEx(
-        abx_cu_module *ret, const void *ptx, unsigned count, int *options, void **values)
+enum { CAPABILITY = 90, NO_BINARY = 209, INVALID_PTX = 218 };
+
+static void check_early(struct abx_cu_module *m, const char *ptx)
 {
-    ENTER(true);
-    if (!strstr(ptx, ".version")) {
-        for (unsigned i = 0; i < count; i++)
-            if (options[i] == ABX_CU_JIT_ERROR_LOG)
-                strcpy(values[i], "no PTX");
-        return leave(218); /* CUDA_ERROR_INVALID_PTX */
-    }
-    struct abx_cu_module *m = calloc(1, sizeof *m);
     m->waits = strstr(ptx, "  griddepcontrol.wait;") != NULL;
     MUST(!m->waits || (strstr(ptx, ".target sm_90") && !strstr(ptx, ".target sm_80")));
+}
+
+/* Of PTX, or of an ELF file: a real one's kernels are taken to wait. */
+static int make_module(struct abx_cu_module *m, const void *image)
+{
+    const struct fake_cubin *c = image;
+    if (memcmp(image, ELFMAG, SELFMAG) != 0) {
+        check_early(m, image);
+        return strstr(image, ".version") ? 0 : INVALID_PTX;
+    }
+    MUST((uintptr_t)image % 8 == 0 && c->head.e_machine == EM_CUDA);
+    if (refusal || fake_cubin_processor(c) != CAPABILITY)
+        return refusal ? refusal : NO_BINARY;
+    if (c->head.e_shnum == 2)
+        check_early(m, c->ptx);
+    else
+        m->waits = true;
+    return 0;
+}
+
+EXPORT int cuModuleLoadDataEx(
+        abx_cu_module *ret, const void *image, unsigned count, int *options, void **values)
+{
+    ENTER(true);
+    struct abx_cu_module *m = calloc(1, sizeof *m);
+    bool is_cubin = memcmp(image, ELFMAG, SELFMAG) == 0;
+    int code = make_module(m, image);
+    for (unsigned i = 0; i < count && code == INVALID_PTX; i++)
+        if (options[i] == ABX_CU_JIT_ERROR_LOG)
+            strcpy(values[i], "no PTX");
+    if (code) {
+        free(m);
+        return leave(code);
+    }
+    loaded.cubins += is_cubin;
+    loaded.texts += !is_cubin;
+    m->is_cubin = is_cubin;
     m->next = modules;
     modules = m;
     *ret = m;
@@ -791,6 +841,8 @@ EXPORT int cuModuleGetFunction(abx_cu_function *ret, abx_cu_module module, const
     MUST(strncmp(name, "abx_entry", 9) == 0);
     struct abx_cu_module *m = find_module(module);
     m->clock = strcmp(name, "abx_entry_clock") == 0;
+    if (getenv("FAKE_CUDA_SAYS"))
+        fprintf(stderr, "fake driver: %s of %s\n", name, m->is_cubin ? "a cubin" : "PTX");
     *ret = (abx_cu_function)m;
     return leave(0);
 }
@@ -984,6 +1036,8 @@ EXPORT int cuInit(unsigned flags)
     pthread_mutex_lock(&lock);
     bool first = !initialised;
     initialised = true;
+    if (first && getenv("FAKE_CUDA_REFUSES"))
+        refusal = atoi(getenv("FAKE_CUDA_REFUSES"));
     pthread_mutex_unlock(&lock);
     ENTER(false);
     MUST(!flags);
@@ -1025,7 +1079,7 @@ EXPORT int cuDeviceGetName(char *ret, int bytes, int device)
 EXPORT int cuDeviceGetAttribute(int *ret, int which, int device)
 {
     ENTER(false);
-    *ret = which == ABX_CU_CAPABILITY_MAJOR ? (device == FAKE_TOO_OLD ? 7 : 9)
+    *ret = which == ABX_CU_CAPABILITY_MAJOR ? (device == FAKE_TOO_OLD ? 7 : CAPABILITY / 10)
            : which == ABX_CU_PROCESSORS     ? 32
                                             : 0;
     return leave(0);

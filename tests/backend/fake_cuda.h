@@ -16,6 +16,15 @@ typedef unsigned fake_cuda_launches(unsigned delay_us);
 typedef unsigned fake_cuda_graphs(void);
 /* The `on`-th kernel from now on, and those behind it, do not end until it is called with 0. */
 typedef void fake_cuda_hang(int on);
+/* The driver is one that does not take cubins, with this error; 0, as at first: it takes them.
+ * $FAKE_CUDA_REFUSES says the same in a process that nobody calls this in. */
+typedef void fake_cuda_refuse(int code);
+/* How many modules were made since the last call, of cubins and of PTX. With $FAKE_CUDA_SAYS what
+ * each function is of goes to standard error, too. */
+struct fake_modules {
+    unsigned cubins, texts;
+};
+typedef struct fake_modules fake_cuda_modules(void);
 /* What has not been given back, in words; "" when nothing is. */
 typedef const char *fake_cuda_left(void);
 

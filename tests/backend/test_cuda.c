@@ -1,5 +1,6 @@
 /* The cuda backend over a driver that is made up (fake_cuda.c): what a GPU cannot be made to do.
  * What kernels compute is looked at on a real one (stored.sh nvptx). */
+#include "fake_cubin.h"
 #include "fake_cuda.h"
 #include "rig.h"
 
@@ -28,6 +29,8 @@ static fake_cuda_launches *launches;
 static fake_cuda_graphs *graphs, *waves, *early;
 static fake_cuda_hang *hang;
 static fake_cuda_left *left;
+static fake_cuda_refuse *refuse;
+static fake_cuda_modules *modules;
 
 static unsigned which; /* of the devices */
 static int lost;
@@ -97,28 +100,51 @@ static struct abx_device_memory *load(struct world *w, char *at)
 }
 
 /* A blob of one kernel with buffers 0 and 3 and one threadgroup argument. */
-static int make_pipeline(struct world *w, const char *ptx)
+struct blob {
+    struct abx_code code;
+    struct abx_ptx info;
+    char text[256];
+    struct fake_cubin cubin;
+    char cubin_text[256];
+};
+
+static void make_blob(struct blob *blob, const char *ptx)
 {
-    static struct {
-        struct abx_code code;
-        struct abx_ptx info;
-        char text[256];
-    } blob;
-    memset(&blob, 0, sizeof blob);
-    blob.code = (struct abx_code){.magic = ABX_CODE_MAGIC,
+    memset(blob, 0, sizeof *blob);
+    blob->code = (struct abx_code){.magic = ABX_CODE_MAGIC,
             .version = ABX_CODE_VERSION,
             .target = ABX_TARGET_NVPTX,
             .max_threads = 1024,
-            .body_offset = sizeof blob.code,
-            .body_bytes = sizeof blob - sizeof blob.code};
-    blob.info = (struct abx_ptx){.buffer_count = 2,
+            .body_offset = sizeof blob->code,
+            .body_bytes = sizeof *blob - sizeof blob->code};
+    blob->info = (struct abx_ptx){.buffer_count = 2,
             .threadgroup_count = 1,
             .parameter_bytes = sizeof(struct abx_ptx_dispatch) + 2 * 8 + 4,
             .buffers = {0, 3},
-            .ptx_offset = sizeof blob.info,
-            .ptx_bytes = sizeof blob.text,
+            .ptx_offset = sizeof blob->info,
+            .ptx_bytes = sizeof blob->text,
             .entry = ABX_PTX_ENTRY "_made_up"};
-    snprintf(blob.text, sizeof blob.text, "%s", ptx);
+    snprintf(blob->text, sizeof blob->text, "%s", ptx);
+}
+
+/* As nvptx/assemble.c does. */
+static void add_cubin(struct blob *blob, uint32_t processor)
+{
+    char text[sizeof blob->cubin_text] = "";
+    snprintf(text, sizeof text, "%s", blob->text);
+    blob->info.processor = processor;
+    blob->info.cubin_waits = processor >= ABX_PTX_EARLY_PROCESSOR && abx_ptx_let_wait(text);
+    blob->info.cubin_offset = offsetof(struct blob, cubin) - sizeof blob->code;
+    blob->info.cubin_bytes = fake_cubin_bytes(sizeof text);
+    fake_cubin_make(&blob->cubin, processor, text, sizeof text);
+}
+
+static int make_pipeline(struct world *w, const char *ptx, uint32_t processor)
+{
+    static struct blob blob;
+    make_blob(&blob, ptx);
+    if (processor)
+        add_cubin(&blob, processor);
     return CUDA->pipeline->create(w->device, &blob, sizeof blob, &w->pipeline);
 }
 
@@ -159,7 +185,7 @@ static int make_world(struct world *w)
         w->private = NULL;
         return 4;
     }
-    if (make_pipeline(w, ".version 7.0") < 0)
+    if (make_pipeline(w, ".version 7.0", 0) < 0)
         return 5;
     if (CUDA->queue->create(w->device, &w->queue) < 0)
         return 6;
@@ -420,7 +446,7 @@ static int test_replay(void)
         CHECK(launches(50) == 23 && graphs() == (round > 0));
         if (round == 3) { /* a new pipeline, perhaps where the old one was */
             CUDA->pipeline->destroy(w.pipeline);
-            CHECK(make_pipeline(&w, ".version 7.0") == 0);
+            CHECK(make_pipeline(&w, ".version 7.0", 0) == 0);
             round = -1;
             static int again;
             if (again++)
@@ -448,7 +474,7 @@ static int test_replay(void)
 /* Which kernels may overlap is what tells one run from another, too. Those that wait themselves
  * come early, where there is one that they wait for; of 8 threadgroups or 512 and more for 32
  * processors, not of 200. */
-static int test_side_by_side_of(const char *ptx, bool waits)
+static int test_side_by_side_of(const char *ptx, uint32_t processor, bool waits)
 {
     static const struct {
         unsigned dispatches, barrier_after, width;
@@ -460,7 +486,7 @@ static int test_side_by_side_of(const char *ptx, bool waits)
     struct world w;
     CHECK(make_world(&w) == 0);
     CUDA->pipeline->destroy(w.pipeline);
-    CHECK(make_pipeline(&w, ptx) == 0);
+    CHECK(make_pipeline(&w, ptx, processor) == 0);
     for (size_t t = 0; t < ABX_ARRAY_SIZE(tests); t++)
         for (int round = 0; round < 3; round++) {
             struct batch b;
@@ -487,12 +513,100 @@ static int test_side_by_side_of(const char *ptx, bool waits)
     return 0;
 }
 
+#define WAITING                                                                                    \
+    ".version 7.8\n" ABX_PTX_TARGET "\n" ABX_PTX_EARLY_MARK "wait;\n" ABX_PTX_EARLY_MARK           \
+    "launch_dependents;\n"
+
 static int test_side_by_side(void)
 {
-    CHECK(test_side_by_side_of(".version 7.8\n.target sm_80\n", false) == 0);
-    return test_side_by_side_of(".version 7.8\n" ABX_PTX_TARGET "\n" ABX_PTX_EARLY_MARK
-                                "wait;\n" ABX_PTX_EARLY_MARK "launch_dependents;\n",
-            true);
+    CHECK(test_side_by_side_of(".version 7.8\n.target sm_80\n", 0, false) == 0);
+    CHECK(test_side_by_side_of(WAITING, 0, true) == 0);
+    return test_side_by_side_of(WAITING, 90, true);
+}
+
+/* What the driver made its module of: 'c', a cubin, 'p', PTX; '-', none. */
+static char made_of(struct world *w, uint32_t processor)
+{
+    modules();
+    int r = make_pipeline(w, WAITING, processor);
+    struct fake_modules m = modules();
+    if (r == 0)
+        CUDA->pipeline->destroy(w->pipeline);
+    w->pipeline = NULL;
+    return r < 0 || m.cubins + m.texts != 1 ? '-' : m.cubins ? 'c' : 'p';
+}
+
+/* Machine code is taken where it is for this processor and the driver takes it; else PTX is. */
+static int test_cubins(void)
+{
+    struct world w;
+    CHECK(make_world(&w) == 0);
+    CUDA->pipeline->destroy(w.pipeline);
+    CHECK(made_of(&w, 0) == 'p' && made_of(&w, 90) == 'c');
+    CHECK(made_of(&w, 86) == 'p' && made_of(&w, 120) == 'p');
+    refuse(222); /* CUDA_ERROR_UNSUPPORTED_PTX_VERSION, of an older driver */
+    CHECK(made_of(&w, 90) == 'p');
+    refuse(0);
+    CHECK(made_of(&w, 90) == 'c');
+    /* The module, which is what a driver may have no memory for, and the function in it. */
+    for (unsigned call = 1; call <= 2; call++) {
+        fail(call, ABX_CU_OUT_OF_MEMORY);
+        int r = make_pipeline(&w, WAITING, 90);
+        const char *failed = NULL;
+        (void)calls(&failed);
+        CHECK(r == 0 && failed && !strncmp(failed, "cuModule", 8));
+        CUDA->pipeline->destroy(w.pipeline);
+        w.pipeline = NULL;
+    }
+    CHECK(lost == 0);
+    fail(1, ABX_CU_LAUNCH_FAILED);
+    CHECK(make_pipeline(&w, WAITING, 90) < 0 && lost == 1);
+    fail(0, 0);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* The driver reads what a cubin's heads name, and is not told where the cubin ends. */
+static int test_bad_cubins(void)
+{
+    static struct blob good, bad;
+    make_blob(&good, WAITING);
+    CHECK(abx_ptx_check(&good, sizeof good) == 0);
+    good.info.cubin_waits = 1;
+    CHECK(abx_ptx_check(&good, sizeof good) < 0);
+    good.info.cubin_waits = 0;
+    add_cubin(&good, 90);
+    CHECK(abx_ptx_check(&good, sizeof good) == 0);
+#define BAD(what)                                                                                  \
+    do {                                                                                           \
+        bad = good;                                                                                \
+        what;                                                                                      \
+        CHECK(abx_ptx_check(&bad, sizeof bad) == -EBADMSG);                                        \
+    } while (0)
+    BAD(bad.info.processor = 0);
+    BAD(bad.info.cubin_waits = 2);
+    BAD(bad.info.cubin_offset += 8);
+    BAD(bad.info.cubin_offset += 1);
+    BAD(bad.info.cubin_offset = 0);
+    BAD(bad.info.cubin_offset = UINT64_MAX - 7);
+    BAD(bad.info.cubin_bytes += 1);
+    BAD(bad.info.cubin_bytes = sizeof bad.cubin.head - 1);
+    BAD(bad.info.cubin_bytes = UINT64_MAX);
+    BAD(bad.cubin.head.e_ident[0] = 0);
+    BAD(bad.cubin.head.e_ident[EI_CLASS] = ELFCLASS32);
+    BAD(bad.cubin.head.e_machine = EM_X86_64);
+    BAD(bad.cubin.head.e_shnum = 0);
+    BAD(bad.cubin.head.e_shnum = 200);
+    BAD(bad.cubin.head.e_shentsize--);
+    BAD(bad.cubin.head.e_shoff = UINT64_MAX - 10);
+    BAD(bad.cubin.sections[1].sh_size++);
+    BAD(bad.cubin.sections[1].sh_offset = UINT64_MAX);
+    BAD(bad.cubin.head.e_phnum = 1);
+    BAD((bad.cubin.head.e_phnum = 1, bad.cubin.head.e_phentsize = sizeof(Elf64_Phdr),
+            bad.cubin.head.e_phoff = bad.info.cubin_bytes - 8));
+#undef BAD
+    return 0;
 }
 
 /* Times are the processor's, from the first on, also where the GPU's clock runs off. */
@@ -716,7 +830,8 @@ int main(void)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
-            {"side_by_side", test_side_by_side}, {"timestamps", test_timestamps},
+            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
+            {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
             {"endless_long", test_endless_long}, {"fault", test_fault},
             {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
@@ -736,6 +851,8 @@ int main(void)
     early = (fake_cuda_graphs *)dlsym(driver, "fake_early");
     hang = (fake_cuda_hang *)dlsym(driver, "fake_hang");
     left = (fake_cuda_left *)dlsym(driver, "fake_left");
+    refuse = (fake_cuda_refuse *)dlsym(driver, "fake_refuse");
+    modules = (fake_cuda_modules *)dlsym(driver, "fake_modules");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {
         int failed = tests[i].run();
         printf("%s %s\n", failed ? "not ok" : "ok", tests[i].name);

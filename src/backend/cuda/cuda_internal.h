@@ -45,14 +45,16 @@ struct abx_pipeline {
     abx_cu_module module;
     abx_cu_function function;
     struct abx_pipeline_info limits;
-    bool waits; /* for the kernels before it, itself: ABX_PTX_EARLY_MARK */
+    bool waits; /* for the kernels before it, itself, and they may let it come early */
 };
 
 struct abx_device {
     struct abx_device_config config;
-    int number; /* CUdevice */
-    bool early; /* kernels may be there before those that they wait for are over */
+    int number;         /* CUdevice */
+    bool early;         /* kernels may be there before those that they wait for are over */
+    uint32_t processor; /* as in shader/abi/code.h */
     uint32_t processors;
+    _Atomic bool cubin_refused; /* it has been said */
     abx_cu_context context;
     _Atomic bool lost;
     _Atomic uint64_t pipelines; /* made so far */
@@ -104,6 +106,7 @@ void abx_cuda_lose(struct abx_device *device, int result, struct abx_queue *guil
 /* probe.c */
 int abx_cuda_usable(char *ret_why, size_t capacity);
 unsigned abx_cuda_probe(char (*ret_names)[64], unsigned capacity);
+uint32_t abx_cuda_processor(unsigned index);
 /* What is opened before the process gives up its rights. */
 int abx_cuda_prepare(char *ret_why, size_t capacity);
 
@@ -129,9 +132,9 @@ void abx_cuda_matrix_prepare(void);
 void abx_cuda_matrix_open(struct abx_device *device);
 void abx_cuda_matrix_close(struct abx_device *device);
 
-/* probe.c: the driver's i-th device, and whether it is one that can be used (compute capability
- * 8.0). The driver's result. */
-int abx_cuda_device_at(int i, int *ret_device, bool *ret_new_enough);
+/* probe.c: the driver's i-th device, and its processor as in shader/abi/code.h; 0: none that can be
+ * used (compute capability 8.0). The driver's result. */
+int abx_cuda_device_at(int i, int *ret_device, uint32_t *ret_processor);
 
 /* clock.c */
 int abx_cuda_clock_open(struct abx_device *device);

@@ -129,11 +129,10 @@ static int find_device(struct abx_device *device)
 {
     int count = 0;
     unsigned usable = 0;
-    bool new_enough;
     int result = abx_cu.device_count(&count);
     for (int i = 0; i < count && !result; i++) {
-        result = abx_cuda_device_at(i, &device->number, &new_enough);
-        if (new_enough && usable++ == device->config.index)
+        result = abx_cuda_device_at(i, &device->number, &device->processor);
+        if (device->processor && usable++ == device->config.index)
             return ABX_CU_OK;
     }
     return result ? result : ABX_CU_NO_DEVICE;
@@ -141,12 +140,10 @@ static int find_device(struct abx_device *device)
 
 static int open_context(struct abx_device *device)
 {
-    int major = 0, processors = 0, result = find_device(device);
-    if (!result)
-        result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, device->number);
+    int processors = 0, result = find_device(device);
     if (!result)
         result = abx_cu.device_attribute(&processors, ABX_CU_PROCESSORS, device->number);
-    device->early = major >= 9 && abx_cu.graph_add_edges;
+    device->early = device->processor >= ABX_PTX_EARLY_PROCESSOR && abx_cu.graph_add_edges;
     device->processors = processors > 0 ? (uint32_t)processors : 1;
     if (!result)
         result = abx_cu.context_create(&device->context, ABX_CU_CONTEXT_KEEP_LOCAL, device->number);
@@ -260,6 +257,7 @@ const struct abx_backend abx_backend_cuda = {
         .target = ABX_TARGET_NVPTX,
         .probe = abx_cuda_probe,
         .usable = abx_cuda_usable,
+        .processor = abx_cuda_processor,
         .prepare = abx_cuda_prepare,
         .files = abx_cuda_files,
         .calls = abx_cuda_calls,

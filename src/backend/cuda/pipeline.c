@@ -1,5 +1,6 @@
-/* backend/cuda: pipelines. Worker process. The PTX was made from guest source: the driver's own
- * assembler, which runs in this process, makes machine code of it. */
+/* backend/cuda: pipelines. Worker process. The compiler made machine code where it could; else, and
+ * where the driver does not take that, the driver's own assembler, which runs in this process,
+ * makes it of the PTX. Both come from guest source. */
 #include "backend/cuda/cuda_internal.h"
 
 #include <stdio.h>
@@ -9,38 +10,70 @@
 
 #define LOG_BYTES 1024u
 
-/* The text for a processor that has it: see ABX_PTX_EARLY_MARK. */
-static void let_come_early(struct abx_pipeline *p, char *ptx)
+/* 0, or the driver's result. */
+static int load(struct abx_pipeline *p, const void *image, char log[LOG_BYTES])
 {
-    char *target = strstr(ptx, ABX_PTX_TARGET), *at = target;
-    while (at && (at = strstr(at, ABX_PTX_EARLY_MARK))) {
-        memset(at, ' ', 2);
-        p->waits = true;
-    }
-    if (p->waits)
-        memcpy(target, ABX_PTX_EARLY_TARGET, sizeof ABX_PTX_EARLY_TARGET - 1);
-}
-
-static int load(struct abx_pipeline *p, const char *ptx)
-{
-    char log[LOG_BYTES] = "";
     int options[] = {ABX_CU_JIT_ERROR_LOG, ABX_CU_JIT_ERROR_LOG_BYTES};
-    void *values[] = {log, (void *)(uintptr_t)sizeof log};
-    int result = abx_cu.module_load(&p->module, ptx, ABX_ARRAY_SIZE(options), options, values);
+    void *values[] = {log, (void *)(uintptr_t)LOG_BYTES};
+    log[0] = 0;
+    int result = abx_cu.module_load(&p->module, image, ABX_ARRAY_SIZE(options), options, values);
+    log[LOG_BYTES - 1] = 0;
     if (result) {
-        log[sizeof log - 1] = 0;
-        if (log[0])
-            fprintf(stderr, "worker[%d]: a kernel could not be assembled: %.300s\n", (int)getpid(),
-                    log);
-        if (abx_cuda_is_fatal(result))
-            abx_cuda_lose(p->device, result, NULL, 0, 0);
-        return result == ABX_CU_OUT_OF_MEMORY ? -ENOMEM : -EBADMSG;
+        p->module = NULL;
+        return result;
     }
     result = abx_cu.module_function(&p->function, p->module, p->info.entry);
-    return result ? -EBADMSG : 0;
+    if (result) {
+        (void)abx_cu.module_unload(p->module);
+        p->module = NULL;
+    }
+    return result;
 }
 
-/* What the assembler made of it: registers may allow fewer threads than the kernel would. */
+/* It was made for this processor; a driver that is older than what made it refuses it. */
+static int load_cubin(struct abx_pipeline *p, const char *body)
+{
+    char log[LOG_BYTES], text[128];
+    int result = load(p, body + p->info.cubin_offset, log);
+    p->waits = !result && p->info.cubin_waits && p->device->early;
+    if (result && result != ABX_CU_OUT_OF_MEMORY && !abx_cuda_is_fatal(result) &&
+            !atomic_exchange(&p->device->cubin_refused, true)) {
+        abx_cuda_error_text(result, text);
+        fprintf(stderr,
+                "worker[%d]: the driver assembles each kernel anew: it does not take what "
+                "nvJitLink made: %s\n",
+                (int)getpid(), text);
+    }
+    return result;
+}
+
+static int load_ptx(struct abx_pipeline *p, const char *body)
+{
+    char log[LOG_BYTES], *ptx = malloc(p->info.ptx_bytes);
+    if (!ptx)
+        return ABX_CU_OUT_OF_MEMORY;
+    memcpy(ptx, body + p->info.ptx_offset, p->info.ptx_bytes);
+    p->waits = p->device->early && abx_ptx_let_wait(ptx);
+    int result = load(p, ptx, log);
+    free(ptx);
+    if (result && log[0])
+        fprintf(stderr, "worker[%d]: a kernel could not be assembled: %.300s\n", (int)getpid(),
+                log);
+    return result;
+}
+
+static int load_any(struct abx_pipeline *p, const char *body)
+{
+    bool made = p->info.processor && p->info.processor == p->device->processor;
+    int result = made ? load_cubin(p, body) : ABX_CU_OK;
+    if (!made || (result && !abx_cuda_is_fatal(result)))
+        result = load_ptx(p, body);
+    if (abx_cuda_is_fatal(result))
+        abx_cuda_lose(p->device, result, NULL, 0, 0);
+    return result == ABX_CU_OUT_OF_MEMORY ? -ENOMEM : result ? -EBADMSG : 0;
+}
+
+/* What it became: registers may allow fewer threads than the kernel would. */
 static int measure(struct abx_pipeline *p)
 {
     int threads = 0;
@@ -78,15 +111,7 @@ static int pipeline_create(
     p->device = device;
     p->number = atomic_fetch_add(&device->pipelines, 1) + 1;
     abx_cuda_enter(device);
-    char *ptx = malloc(p->info.ptx_bytes);
-    int r = ptx ? 0 : -ENOMEM;
-    if (ptx) {
-        memcpy(ptx, body + p->info.ptx_offset, p->info.ptx_bytes);
-        if (device->early)
-            let_come_early(p, ptx);
-        r = load(p, ptx);
-        free(ptx);
-    }
+    int r = load_any(p, body);
     if (r == 0)
         r = measure(p);
     if (r < 0) {

@@ -17,29 +17,32 @@ struct answer {
     unsigned count;
     char why[192];
     char names[ABX_MAX_BACKEND_DEVICES][64];
+    uint32_t processors[ABX_MAX_BACKEND_DEVICES];
 };
 
-int abx_cuda_device_at(int i, int *ret_device, bool *ret_new_enough)
+int abx_cuda_device_at(int i, int *ret_device, uint32_t *ret_processor)
 {
-    int major = 0, result = abx_cu.device_get(ret_device, i);
+    int major = 0, minor = 0, result = abx_cu.device_get(ret_device, i);
     if (!result)
         result = abx_cu.device_attribute(&major, ABX_CU_CAPABILITY_MAJOR, *ret_device);
-    *ret_new_enough = !result && major >= 8;
+    if (!result)
+        result = abx_cu.device_attribute(&minor, ABX_CU_CAPABILITY_MINOR, *ret_device);
+    *ret_processor = !result && major >= 8 ? (uint32_t)(10 * major + minor) : 0;
     return result;
 }
 
 static void look_at_driver(struct answer *a)
 {
     int count = 0, device;
-    bool new_enough;
+    uint32_t processor;
     a->error = abx_cuda_load(a->why);
     if (a->error < 0)
         return;
     (void)abx_cu.device_count(&count);
     for (int i = 0; i < count && i < (int)ABX_MAX_BACKEND_DEVICES; i++) {
-        (void)abx_cuda_device_at(i, &device, &new_enough);
-        if (new_enough && abx_cu.device_name(a->names[a->count], sizeof a->names[0], device) == 0)
-            a->count++;
+        (void)abx_cuda_device_at(i, &device, &processor);
+        if (processor && abx_cu.device_name(a->names[a->count], sizeof a->names[0], device) == 0)
+            a->processors[a->count++] = processor;
     }
     if (!a->count) {
         a->error = -ENODEV;
@@ -116,6 +119,12 @@ unsigned abx_cuda_probe(char (*ret_names)[64], unsigned capacity)
     for (unsigned i = 0; i < n && i < capacity; i++)
         memcpy(ret_names[i], a->names[i], sizeof *ret_names);
     return n < capacity ? n : capacity;
+}
+
+uint32_t abx_cuda_processor(unsigned index)
+{
+    const struct answer *a = ask();
+    return !a->error && index < a->count ? a->processors[index] : 0;
 }
 
 /* The driver loads these by name when it first needs them; then they are here already. */
