@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing of the packages that building, running and testing need, and fetches PyTorch's
 # headers; with "tests" also what the tests alone look at: QEMU for virtual machines, two versions of PyTorch
-# (400 MB), ptxas.
+# (400 MB), ptxas, nvJitLink.
 set -eu
 packages=(gcc g++ pkg-config meson ninja-build cmake python3 python3-venv ca-certificates clang-19 llvm-19-dev
     libclang-19-dev clang-format-19 libclang-rt-19-dev libseccomp-dev libcjson-dev bubblewrap podman runc netavark
@@ -13,6 +13,7 @@ for p in "${packages[@]}"; do
 done
 # The tests assemble what is made for NVIDIA's GPUs; without it, they say so and go on.
 ptxas() { "$(dirname "$(realpath "$0")")/ptxas.sh" --get >/dev/null || echo "there is no ptxas: PTX is not assembled by the tests" >&2; }
+nvjitlink() { "$(dirname "$(realpath "$0")")/nvjitlink.sh" --get >/dev/null || echo "there is no nvJitLink: PTX is not assembled when it is compiled in the tests" >&2; }
 torch() {
     local version
     for version in 2.6 2.14; do
@@ -55,7 +56,7 @@ install_qemu() {
 # What is no package of Debian's. It is built and tested with what is here.
 beside() {
     "$(dirname "$(realpath "$0")")/torch-headers.sh" --get || true
-    [ "${1:-}" != tests ] || { ptxas; torch; }
+    [ "${1:-}" != tests ] || { ptxas; nvjitlink; torch; }
 }
 qemu=no
 [ "${1:-}" != tests ] || ! qemu_is_wanted || qemu=yes

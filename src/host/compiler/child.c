@@ -16,12 +16,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHILD_MEMORY_BYTES (4ull << 30) /* ggml's library needs 0.7 GB */
 #define CHILD_FILE_BYTES (512ull << 20)
 #define CHILD_TMP_BYTES (256ull << 20) /* a library's precompiled header; ggml's takes 3 MB */
 #define CHILD_PROCESSES 64u            /* a clang a core, at most 16, and its own */
+#define ASSEMBLE_SECONDS 10            /* NVIDIA's assembler, one kernel; most take 0.02 to 0.5 */
 #define CHILD_OUT 3
 #define CHILD_NULL 4 /* until it is standard error */
 
@@ -192,31 +195,87 @@ static int refuse(const struct abx_string *lacking, struct abx_shader_result *re
     return -EPERM;
 }
 
+/* Async-signal-safe. */
+_Noreturn static void child_end(int error, const struct abx_shader_result *result)
+{
+    static const uint64_t padding;
+    struct artifact a = {.magic = ARTIFACT_MAGIC,
+            .error = error > 0 ? -EIO : error,
+            .message_bytes = result->message ? strlen(result->message) : 0,
+            .blob_bytes = error == 0 ? result->blob_bytes : 0};
+    if (a.message_bytes > ABX_SHADER_MAX_MESSAGE_BYTES)
+        a.message_bytes = ABX_SHADER_MAX_MESSAGE_BYTES;
+    if (error == 0 && !result->blob_bytes)
+        a.error = -EIO;
+    size_t pad = abx_align_up(a.message_bytes, 8) - a.message_bytes;
+    int r = abx_write_all(CHILD_OUT, &a, sizeof a);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, result->message, a.message_bytes);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, &padding, pad);
+    if (r == 0)
+        r = abx_write_all(CHILD_OUT, result->blob, a.blob_bytes);
+    _exit(r < 0 ? 125 : 0);
+}
+
+/* ---- machine code for NVIDIA's processors, beside the PTX, which does as well: whatever its
+ * assembler does (runs on and on, out of memory, crashes), the child ends with that. */
+
+static struct abx_shader_result without; /* machine code */
+
+static void give_up(int number)
+{
+    (void)number;
+    child_end(0, &without);
+}
+
+/* Half of the time that is left, at most ASSEMBLE_SECONDS of the processor's. */
+static void set_clocks(unsigned cpu_seconds)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    long left = ((long)cpu_seconds - used.tv_sec) / 2;
+    long most = left < 1 ? 1 : left < ASSEMBLE_SECONDS ? left : ASSEMBLE_SECONDS;
+    struct itimerval cpu = {.it_value.tv_sec = most}, wall = {.it_value.tv_sec = 2 * most};
+    setitimer(ITIMER_PROF, &cpu, NULL);
+    setitimer(ITIMER_REAL, &wall, NULL);
+}
+
+static void on_trouble(void (*handler)(int))
+{
+    static const int numbers[] = {
+            SIGPROF, SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGXCPU};
+    static char stack[64 << 10]; /* the other one may be full */
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(numbers); i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
+static void assemble(const struct child_work *work, struct abx_shader_result *result)
+{
+    struct abx_shader_result with = *result;
+    without = *result;
+    on_trouble(give_up);
+    set_clocks(work->cpu_seconds);
+    int r = abx_shader_assemble(
+            work->processor, result->blob, result->blob_bytes, &with.blob, &with.blob_bytes);
+    on_trouble(SIG_IGN); /* the clocks; none of the others comes by itself */
+    if (r == 0)
+        *result = with;
+}
+
 _Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)
 {
     struct abx_shader_result result = {0};
-    static const uint64_t padding;
     give_up_rights(work, lacking);
     int r = abx_sandbox_refuses() ? refuse(lacking, &result)
             : work->library       ? specialize(work, &result)
                                   : compile(work, &result);
-    struct artifact a = {.magic = ARTIFACT_MAGIC,
-            .error = r > 0 ? -EIO : r,
-            .message_bytes = result.message ? strlen(result.message) : 0,
-            .blob_bytes = r == 0 ? result.blob_bytes : 0};
-    if (a.message_bytes > ABX_SHADER_MAX_MESSAGE_BYTES)
-        a.message_bytes = ABX_SHADER_MAX_MESSAGE_BYTES;
-    if (r == 0 && !result.blob_bytes)
-        a.error = -EIO;
-    size_t pad = abx_align_up(a.message_bytes, 8) - a.message_bytes;
-    r = abx_write_all(CHILD_OUT, &a, sizeof a);
-    if (r == 0)
-        r = abx_write_all(CHILD_OUT, result.message, a.message_bytes);
-    if (r == 0)
-        r = abx_write_all(CHILD_OUT, &padding, pad);
-    if (r == 0)
-        r = abx_write_all(CHILD_OUT, result.blob, a.blob_bytes);
-    _exit(r < 0 ? 125 : 0);
+    if (r == 0 && work->processor)
+        assemble(work, &result);
+    child_end(r, &result);
 }
 
 /* ---- in the parent */

@@ -34,10 +34,11 @@ void compiler_log(const char *format, ...)
 
 /* ---- connections */
 
-static void connection_new(int sock, uint64_t worker, uint32_t target, unsigned cpu_seconds)
+/* `r`: what the supervisor says of the worker. */
+static void connection_new(int sock, const struct abx_compiler_request *r)
 {
     for (struct connection *old = connections; old; old = old->next)
-        if (old->worker == worker)
+        if (old->worker == r->id)
             old->broken = true; /* it has lost it, or says so: one is all it gets */
     struct connection *c = calloc(1, sizeof *c);
     if (!c) {
@@ -46,9 +47,10 @@ static void connection_new(int sock, uint64_t worker, uint32_t target, unsigned 
     }
     fcntl(sock, F_SETFL, O_NONBLOCK);
     c->sock = sock;
-    c->worker = worker;
-    c->target = target;
-    c->cpu_seconds = cpu_seconds ? cpu_seconds : DEFAULT_CPU_SECONDS;
+    c->worker = r->id;
+    c->target = r->target;
+    c->processor = r->processor;
+    c->cpu_seconds = r->cpu_seconds ? r->cpu_seconds : DEFAULT_CPU_SECONDS;
     c->next = connections;
     connections = c;
 }
@@ -102,7 +104,7 @@ static bool on_supervisor(void)
     }
     if (n != (ssize_t)sizeof r || r.type != ABX_COMPILER_WORKER || !fd_count)
         return false;
-    connection_new(fds[0], r.id, r.target, r.cpu_seconds);
+    connection_new(fds[0], &r);
     return true;
 }
 
@@ -141,9 +143,9 @@ static bool serve_once(int signals, bool supervised)
 
 int main(int argc, char **argv)
 {
-    /* --one TARGET: descriptor 3 is a worker's socket itself (a host runtime inside a program has
-     * no supervisor), whose pipelines are for that target. */
-    bool one = argc == 3 && strcmp(argv[1], "--one") == 0;
+    /* --one TARGET PROCESSOR: descriptor 3 is a worker's socket itself (a host runtime inside a
+     * program has no supervisor), whose pipelines are for those. */
+    bool one = argc == 4 && strcmp(argv[1], "--one") == 0;
     sigset_t set;
     abx_fd_standard();
     if (argc != 1 && !one) {
@@ -165,8 +167,11 @@ int main(int argc, char **argv)
     jobs_open(cpus > 0 ? (unsigned)cpus : 1);
     cache_open();
     child_setup();
-    if (one)
-        connection_new(SUPERVISOR, 0, (uint32_t)atoi(argv[2]), DEFAULT_CPU_SECONDS);
+    if (one) {
+        struct abx_compiler_request r = {
+                .target = (uint32_t)atoi(argv[2]), .processor = (uint32_t)atoi(argv[3])};
+        connection_new(SUPERVISOR, &r);
+    }
     while (serve_once(signals, !one))
         ;
     jobs_kill();

@@ -36,7 +36,8 @@ struct abx_compiler_request {
     uint32_t target;      /* WORKER: enum abx_shader_target of its backend */
     uint32_t function;    /* PIPELINE */
     uint32_t constant_count, own_constants; /* the kernel's constants come first */
-    uint32_t link_count, reserved;
+    uint32_t link_count;
+    uint32_t processor; /* WORKER: of its device, as abx_backend.processor says */
     struct abx_shader_constant constants[]; /* then the links */
 };
 #define ABX_COMPILER_MAX_REQUEST_BYTES                                                             \

@@ -59,7 +59,7 @@ struct child_work {
     const struct artifact *library; /* a pipeline's; NULL: a library is to be compiled */
     const void *request;            /* library: options, macros, source */
     size_t request_bytes;
-    uint32_t target, function, constant_count;
+    uint32_t target, processor, function, constant_count;
     const struct abx_shader_constant *constants;
     const struct abx_shader_link *links;
     uint32_t link_count;
@@ -88,8 +88,9 @@ struct hold {
 struct connection {
     struct connection *next;
     int sock;
-    uint64_t worker; /* the supervisor's number of it */
-    uint32_t target; /* enum abx_shader_target: its pipelines' */
+    uint64_t worker;    /* the supervisor's number of it */
+    uint32_t target;    /* enum abx_shader_target: its pipelines' */
+    uint32_t processor; /* of that target: machine code is made for it, where it can be; or 0 */
     unsigned cpu_seconds;
     unsigned running, jobs;
     uint64_t looked_turn; /* when it had its slice */
@@ -130,7 +131,7 @@ struct job {
     const uint8_t *request;
     size_t request_bytes;
     struct look_up *look_up; /* until it is known whether it is to be compiled */
-    uint32_t target, function, constant_count;
+    uint32_t target, processor, function, constant_count;
     struct abx_shader_constant *constants;
     struct connection *payer; /* whose waiting_bytes count it; NULL: it has gone */
     size_t bytes;

@@ -152,6 +152,7 @@ static void start(struct job *job)
             .request = job->request,
             .request_bytes = job->request_bytes,
             .target = job->target,
+            .processor = job->processor,
             .function = job->function,
             .constant_count = job->constant_count,
             .constants = job->constants,

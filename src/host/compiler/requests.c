@@ -22,14 +22,20 @@ static void hash_begin(struct abx_sha256 *h, const char *kind)
     abx_sha256_add(h, version, strlen(version) + 1);
 }
 
-static void key_of(uint8_t ret_key[32], const char *kind, const void *a, size_t a_bytes,
-        const void *b, size_t b_bytes)
+/* Where machine code can be made, what makes it counts: another one's, or PTX alone, is not found
+ * any more when that changes. */
+static void pipeline_key(struct job *job, const struct abx_compiler_request *r)
 {
+    const uint32_t numbers[] = {
+            r->function, r->own_constants, r->constant_count, job->target, job->processor};
+    const char *assembler = job->processor ? abx_shader_assembler() : "";
     struct abx_sha256 h;
-    hash_begin(&h, kind);
-    abx_sha256_add(&h, a, a_bytes);
-    abx_sha256_add(&h, b, b_bytes);
-    abx_sha256_finish(&h, ret_key);
+    hash_begin(&h, "pipeline");
+    abx_sha256_add(&h, r->key, sizeof r->key);
+    abx_sha256_add(&h, numbers, sizeof numbers);
+    abx_sha256_add(&h, assembler, strlen(assembler) + 1);
+    abx_sha256_add(&h, r->constants, abx_compiler_request_bytes(r) - sizeof *r);
+    abx_sha256_finish(&h, job->key);
 }
 
 /* One that is under way, or a new one. `job` has its inputs and is taken over. */
@@ -228,6 +234,8 @@ static int fill_pipeline(
     memcpy(job->constants, r->constants, bytes);
     job->constant_count = r->own_constants;
     job->target = c->target;
+    if (c->target == ABX_TARGET_NVPTX && c->processor && *abx_shader_assembler())
+        job->processor = c->processor;
     job->function = r->function;
     return fill_links(job, c, r);
 }
@@ -245,14 +253,7 @@ static void on_pipeline(struct connection *c, const struct abx_compiler_request 
             job_free(job);
         return;
     }
-    uint8_t head[48];
-    memcpy(head, r->key, 32);
-    memcpy(head + 32, &r->function, 4);
-    memcpy(head + 36, &r->own_constants, 4);
-    memcpy(head + 40, &r->constant_count, 4);
-    memcpy(head + 44, &c->target, 4);
-    key_of(job->key, "pipeline", head, sizeof head, r->constants,
-            abx_compiler_request_bytes(r) - sizeof *r);
+    pipeline_key(job, r);
     submit(c, job, r->id, abx_now_ns());
 }
 

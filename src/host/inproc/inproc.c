@@ -52,7 +52,8 @@ static bool find_compiler(char ret_path[PATH_MAX])
     return false;
 }
 
-static uint32_t compiler_target;  /* enum abx_shader_target: the backend's */
+static uint32_t compiler_target;    /* enum abx_shader_target: the backend's */
+static uint32_t compiler_processor; /* the device's, as abx_backend.processor says */
 static int compiler_process = -1; /* pidfd: its number may be another's, once the program waited */
 
 /* Our end of a socket to a compiler of our own, or -1: compiles fail, the rest works. */
@@ -72,9 +73,10 @@ static int start_compiler(void)
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pair[1], 3);
-    char target[16];
+    char target[16], processor[16];
     snprintf(target, sizeof target, "%u", compiler_target);
-    char *argv[] = {program, "--one", target, NULL};
+    snprintf(processor, sizeof processor, "%u", compiler_processor);
+    char *argv[] = {program, "--one", target, processor, NULL};
     int r = posix_spawn(&pid, program, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(pair[1]);
@@ -187,6 +189,7 @@ static int get_host(struct abx_host **ret)
         if (memory)
             config.limits.memory_bytes = strtoull(memory, NULL, 10);
         compiler_target = config.backend ? config.backend->target : 0;
+        compiler_processor = abx_backend_processor(getenv("ARCBOX_BACKEND"));
         config.compiler = config.backend ? start_compiler() : -1;
         config.compiler_lost = compiler_lost;
         config.end_compiler = end_compiler;

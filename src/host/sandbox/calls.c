@@ -179,10 +179,14 @@ int abx_sandbox_device_calls(void)
     return finish(filter, r);
 }
 
-/* LLVM alone: no descriptor but those it has, no thread, no process. */
+static const struct rule codegen_only[] = {
+        {SCMP_SYS(setitimer), "how long NVIDIA's assembler may take"},
+};
+
+/* LLVM and NVIDIA's assembler: no descriptor but those it has, no process. */
 int abx_sandbox_codegen_calls(void)
 {
-    return load(NULL, 0, true, NULL);
+    return load(codegen_only, ABX_ARRAY_SIZE(codegen_only), true, NULL);
 }
 
 /* The compiler's children run clang, an ordinary program with its own sub-processes and files: this
@@ -247,6 +251,7 @@ static const struct rule compiler_only[] = {
         {SCMP_SYS(prlimit64), "starting a program; limits can only be lowered"},
         {SCMP_SYS(getrlimit), "starting a program"},
         {SCMP_SYS(setrlimit), "limits can only be lowered"},
+        {SCMP_SYS(setitimer), "how long NVIDIA's assembler may take"},
         {SCMP_SYS(set_tid_address), "starting a program"},
         {SCMP_SYS(uname), "starting a program"},
         {SCMP_SYS(sysinfo), "starting a program"},

@@ -129,6 +129,7 @@ static int compiler_socket(struct supervisor *s, const struct worker *worker)
     struct abx_compiler_request request = {.type = ABX_COMPILER_WORKER,
             .id = worker->number,
             .target = abx_backend_find(worker->backend)->target,
+            .processor = abx_backend_processor(worker->backend),
             .cpu_seconds = worker->compile_seconds};
     for (int i = 0; i < 2; i++) {
         if (s->compiler < 0)
