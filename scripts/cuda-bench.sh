@@ -4,7 +4,8 @@
 #
 #   cuda-bench.sh BUILD RESULTS [PART...]
 #
-# conformance  the backend suite's kernels and queues, and the programs of tests/semantics, a process each
+# conformance  the backend suite's kernels and queues, and the programs of tests/semantics, a process each:
+#              from PTX and, where the bundle has them, from cubins
 # metal        the Metal programs of tests/metal
 # ggml         the sample of tests/ggml
 # llama        llama-bench: models of random weights of the shapes LLAMA_SHAPES (1b 8b: Llama 3.2 1B's and 3.1
@@ -35,6 +36,11 @@ trap '"$arcbox" daemon stop >/dev/null 2>&1; rm -rf "$work"' EXIT
 failed=0
 python=$(readlink -f "$(dirname "$(command -v python3)")")/python3
 venv=${ARCBOX_TORCH_VENV:-$(dirname "$(dirname "$python")")}
+# Where the system has no nvJitLink: what came with PyTorch.
+for assembler in "$venv"/lib/python3*/site-packages/nvidia/*/lib/libnvJitLink.so.1[23]; do
+    [ ! -e "$assembler" ] || ldconfig -p | grep -q 'libnvJitLink\.so\.1[23]' ||
+        export LD_LIBRARY_PATH=${assembler%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
 
 row() { printf '%-34s %s\n' "$1" "$2" | tee -a "$results/table"; }
 # check NAME LIMIT COMMAND...: its exit status, and what its last line says.
@@ -49,18 +55,23 @@ memory() { nvidia-smi --query-gpu=memory.used --format=csv,noheader | head -1; }
 
 conformance() {
     [ -d "$stored" ] || { row conformance "left out: no $stored (cuda-bundle.sh makes it)"; return; }
-    check 'conformance, kernels' 120 "$stored/suite" "$stored/ptx"
-    check 'conformance, queues' 120 "$stored/queues" "$stored/ptx"
+    local form
+    for form in ptx cubin; do
+        [ -d "$stored/$form" ] || continue
+        check "conformance, kernels, $form" 120 "$stored/suite" "$stored/$form"
+        check "conformance, queues, $form" 120 "$stored/queues" "$stored/$form"
+    done
     # What faults takes its process along.
     local blob mode
     rm -f "$results/semantics.log"
-    for mode in safe fast; do
+    for mode in safe fast cubins; do
+        [ -d "$stored/$mode" ] || continue
         for blob in "$stored/$mode"/*/*.blob; do echo "$blob"; done |
             xargs -P 8 -I{} sh -c 'timeout -k 5 60 "$0" "$1" >"$2/$$" 2>&1 && w=ok || w=FAILS
                 { echo "$1: $w"; [ $w = ok ] || tail -n 3 "$2/$$"; } >>"$3"; rm -f "$2/$$"' \
                 "$stored/programs" {} "$work" "$results/semantics.log"
     done
-    row semantics "$(grep -c ': ok$' "$results/semantics.log") pass; fail: $(sed -n 's/.*\/\(safe\|fast\)\/[^/]*\/\(.*\).blob: FAILS$/\2 (\1)/p' "$results/semantics.log" | sort | tr '\n' ' ')"
+    row semantics "$(grep -c ': ok$' "$results/semantics.log") pass; fail: $(sed -n 's/.*\/\(safe\|fast\|cubins\)\/[^/]*\/\(.*\).blob: FAILS$/\2 (\1)/p' "$results/semantics.log" | sort | tr '\n' ' ')"
 }
 
 metal() {
@@ -229,6 +240,7 @@ soak() {
 : >"$results/table"
 row machine "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -1); $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1); Linux $(uname -r)"
 "$arcbox" gpu >"$results/gpu.log" 2>&1
+row assembler "$("$arcbox" doctor 2>/dev/null | sed -n 's/ *nvJitLink */, nvJitLink: /p')"
 [ $# -gt 0 ] || set -- conformance metal ggml torch speed llama tinygrad bench soak
 for part; do
     case $part in

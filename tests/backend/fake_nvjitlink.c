@@ -4,6 +4,7 @@
 #include "fake_cubin.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,14 @@ EXPORT int __nvJitLinkDestroy_13_0(struct link **link)
     return 0;
 }
 
+/* A processor that has griddepcontrol gets a text with it, others one without. */
+static bool is_for(unsigned processor, const char *ptx)
+{
+    bool waits = strstr(ptx, "  griddepcontrol.wait;") && strstr(ptx, ".target sm_90");
+    bool marked = strstr(ptx, "//griddepcontrol.wait;") && strstr(ptx, ".target sm_80");
+    return processor >= 90 ? waits && !marked : marked && !waits;
+}
+
 static int misbehave(const char *how)
 {
     volatile unsigned turns = 0;
@@ -63,7 +72,7 @@ EXPORT int __nvJitLinkAddData_13_0(
         struct link *link, int type, const char *data, size_t bytes, const char *name)
 {
     const char *how = getenv("FAKE_NVJITLINK");
-    int r = type != 2 || !bytes || data[bytes - 1] || !strstr(data, ".entry") || !name;
+    int r = type != 2 || !bytes || data[bytes - 1] || !is_for(link->processor, data) || !name;
     if (!r)
         r = misbehave(how);
     if (r)

@@ -67,6 +67,23 @@ void *rig_library(const char *path, size_t *ret_bytes)
     return blob;
 }
 
+/* $ARCBOX_TEST_PROCESSOR: with machine code for that one of NVIDIA's. */
+static int assemble(struct abx_shader_result *r)
+{
+    const char *processor = getenv("ARCBOX_TEST_PROCESSOR");
+    void *with;
+    size_t bytes;
+    int rc = processor ? abx_shader_assemble(
+                                 (uint32_t)atoi(processor), r->blob, r->blob_bytes, &with, &bytes)
+                       : 0;
+    if (rc || !processor)
+        return rc;
+    free(r->blob);
+    r->blob = with;
+    r->blob_bytes = bytes;
+    return 0;
+}
+
 /* Compiles for another processor and leaves the object where rig_stored.c looks for it. */
 static int record(const char *folder, const struct rig *rig, uint32_t id)
 {
@@ -87,6 +104,8 @@ static int record(const char *folder, const struct rig *rig, uint32_t id)
     int r = abx_shader_specialize(
             NULL, id_of, library, bytes, id, rig->constant, rig->constant_count, &result);
     snprintf(path, sizeof path, "%s/%u", folder, count++);
+    if (r == 0)
+        r = assemble(&result);
     if (r == 0)
         r = abx_write_file(path, result.blob, result.blob_bytes);
     if (r < 0)

@@ -8,7 +8,8 @@
 #
 # The suite's own programs are built for aarch64 from the SOURCEs and emulated; for the others they are
 # built for this computer. For nvptx they open its NVIDIA driver; without one the kernels are compiled
-# only. With
+# only. Where nvJitLink is (scripts/nvjitlink.sh), all of them are there twice: as PTX alone, and with
+# machine code for $ARCBOX_TEST_PROCESSOR (90). With
 # ARCBOX_TEST_KEEP=FOLDER everything that running them on another computer takes is left there.
 set -eu
 target=$1 suite=$2 bitcode=$3 tool=$4 root=$5
@@ -28,7 +29,14 @@ x86-64)
     compile=(cc) run=() backend=rig_cpu.c forms="wide scalar"
     ;;
 nvptx)
-    compile=(cc) run=() backend=rig_cuda.c forms=ptx
+    compile=(cc) run=() backend=rig_cuda.c forms=ptx processor=${ARCBOX_TEST_PROCESSOR:-90}
+    unset ARCBOX_TEST_PROCESSOR
+    if nvjitlink=$("$root/scripts/nvjitlink.sh"); then
+        forms="ptx cubin"
+        export LD_LIBRARY_PATH=$nvjitlink${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    else
+        echo "no machine code: there is no nvJitLink"
+    fi
     ;;
 esac
 
@@ -44,17 +52,23 @@ build "$work/programs" "$root/tests/semantics/programs.c" "$root/tests/semantics
 
 for form in $forms; do
     mkdir "$work/$form"
-    ARCBOX_CODEGEN_FORM=$form ARCBOX_TEST_TARGET=$target ARCBOX_TEST_RECORD=$work/$form \
+    machine=()
+    [ $form != cubin ] || machine=("ARCBOX_TEST_PROCESSOR=$processor")
+    env "${machine[@]}" ARCBOX_CODEGEN_FORM=$form ARCBOX_TEST_TARGET=$target ARCBOX_TEST_RECORD=$work/$form \
         "$suite" "$bitcode" >"$work/log" || { cat "$work/log"; exit 1; }
 done
 # On x86-64 the shader suite runs these programs as they are; elsewhere one mode is every day's.
 case $target in x86-64) usual= ;; *) usual=fast ;; esac
 [ -z "${ARCBOX_TEST_KEEP:-}${ARCBOX_TEST_ALL:-}" ] || usual="safe fast"
+# Fast mode's with machine code, which takes the PTX's place every day.
+case $forms in *cubin) usual="${usual/#fast/} cubins" ;; esac
 for mode in $usual; do
+    options=(-m "$mode")
+    [ $mode != cubins ] || options=(-m fast --processor "$processor")
     for program in "$root"/tests/semantics/*.metal; do
         to=$work/$mode/$(basename "$program" .metal)
         mkdir -p "$to"
-        said=$("$tool" -q -j 2 -m $mode --unset --target "$target" --save "$to" "$program") ||
+        said=$("$tool" -q -j 2 "${options[@]}" --unset --target "$target" --save "$to" "$program") ||
             ! grep -vE '^$|kernels for nvptx$|recursive functions are not supported on NVIDIA' <<<"$said"
     done
 done

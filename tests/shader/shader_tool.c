@@ -7,7 +7,8 @@
  *     [--every N]                           of the first, the N-th after it, and so on
  *     [--constant NAME=VALUE]               function constants; others are 1,
  *     [--unset]                             or not set
- *     [--save FOLDER]                       gets the objects or PTX, and the blobs
+ *     [--processor N]                       nvptx: with machine code for it (90), by nvJitLink
+ *     [--save FOLDER]                       gets the objects, PTX or cubins, and the blobs
  *     [--alone N]                           more than N that run one thread at a time are an error
  *     [-j N]                                kernels at a time
  *
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
     bool quiet = false;
     static const struct option longs[] = {{"target", 1, 0, 't'}, {"kernel", 1, 0, 'k'},
             {"every", 1, 0, 'e'}, {"constant", 1, 0, 'c'}, {"save", 1, 0, 's'},
-            {"unset", 0, 0, 'u'}, {"alone", 1, 0, 'a'}, {0}};
+            {"processor", 1, 0, 'p'}, {"unset", 0, 0, 'u'}, {"alone", 1, 0, 'a'}, {0}};
     struct kernels kernels = {.constants = calloc((size_t)argc, sizeof(char *)),
             .jobs = 1,
             .every = 1,
@@ -119,6 +120,8 @@ int main(int argc, char **argv)
             kernels.folder = optarg;
         else if (c == 'a')
             kernels.most_alone = atoi(optarg);
+        else if (c == 'p' && atoi(optarg) > 0)
+            kernels.processor = (uint32_t)atoi(optarg);
         else if (c == 'u')
             kernels.unset = true;
         else if (c == 'j' && atoi(optarg) > 0)
@@ -137,6 +140,10 @@ int main(int argc, char **argv)
     const char *clang = getenv("SHADER_TOOL_CLANG"), *message;
     if (clang && *clang && abx_shader_load_clang(clang, &message)) {
         fprintf(stderr, "shader-tool: %s\n", message);
+        return 2;
+    }
+    if (kernels.processor && !*abx_shader_assembler()) {
+        fprintf(stderr, "shader-tool: nvJitLink is not installed\n");
         return 2;
     }
     struct abx_shader_tools tools;

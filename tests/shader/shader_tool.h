@@ -11,10 +11,11 @@ struct kernels {
     const struct abx_shader_tools *tools;
     const void *library;
     size_t library_bytes;
-    uint32_t target;  /* enum abx_shader_target */
-    const char *name; /* of one kernel; NULL: all */
-    unsigned every;   /* 1: all; n: only each n-th */
-    int most_alone;   /* of those whose threads meet, so many may run one at a time; -1: all */
+    uint32_t target;    /* enum abx_shader_target */
+    uint32_t processor; /* of NVIDIA's, as in shader/abi/code.h; 0: none */
+    const char *name;   /* of one kernel; NULL: all */
+    unsigned every;     /* 1: all; n: only each n-th */
+    int most_alone;     /* of those whose threads meet, so many may run one at a time; -1: all */
     char *const *constants; /* "NAME=VALUE" */
     size_t constant_count;
     const char *folder; /* for the results; NULL: not kept */

@@ -59,7 +59,8 @@ static uint32_t fill_constants(
     return used;
 }
 
-/* What a folder gets: the ELF object or the PTX itself, and the blob that a worker would load. */
+/* What a folder gets: the ELF object, or the PTX itself and the cubin, and the blob that a worker
+ * would load. */
 static int save(const char *folder, const char *name, bool ptx, const struct abx_shader_result *r)
 {
     char path[4096];
@@ -70,8 +71,26 @@ static int save(const char *folder, const char *name, bool ptx, const struct abx
     size_t bytes = ptx ? p->ptx_bytes - 1 : c->elf_bytes;
     snprintf(path, sizeof path, "%s/%s.%s", folder, name, ptx ? "ptx" : "o");
     int rc = abx_write_file(path, at, bytes);
+    snprintf(path, sizeof path, "%s/%s.cubin", folder, name);
+    if (!rc && ptx && p->processor)
+        rc = abx_write_file(path, (const char *)body + p->cubin_offset, p->cubin_bytes);
     snprintf(path, sizeof path, "%s/%s.blob", folder, name);
     return rc ? rc : abx_write_file(path, r->blob, r->blob_bytes);
+}
+
+static int assemble(uint32_t processor, struct abx_shader_result *r)
+{
+    void *with;
+    size_t bytes;
+    int rc = abx_shader_assemble(processor, r->blob, r->blob_bytes, &with, &bytes);
+    if (rc) {
+        r->message = strdup("nvJitLink could not assemble it");
+        return rc;
+    }
+    free(r->blob);
+    r->blob = with;
+    r->blob_bytes = bytes;
+    return 0;
 }
 
 static int check(bool ptx, const struct abx_shader_result *r)
@@ -106,6 +125,8 @@ _Noreturn static void child(const struct kernels *k, uint32_t function, const ch
                     k->library, k->library_bytes, ABX_LINK_TABLE, i, constants, count};
     int rc = abx_shader_link(k->tools, k->target, k->library, k->library_bytes, function, constants,
             count, links, link_count, &result);
+    if (!rc && ptx && k->processor)
+        rc = assemble(k->processor, &result);
     if (!rc && check(ptx, &result))
         rc = -EBADMSG;
     if (!rc && k->folder)
