@@ -1,4 +1,5 @@
 /* arcbox doctor: each prerequisite, found or how to get it, then a kernel run end to end. */
+#include "backend/names.h"
 #include "cli/doctor.h"
 #include "cli/nvml.h"
 #include "host/control/control.h"
@@ -159,12 +160,24 @@ static void check_clang(struct report *r)
         check_program(r, "clang-19", true, "apt install clang-19: shaders cannot be compiled");
 }
 
+/* Looked for as the compiler does, which sees what arcboxd was started with. */
+static void check_assembler(struct report *r)
+{
+    bool found = abx_open_cuda_library(abx_assembler_libraries) != NULL;
+    say(r, found ? GOOD : LACKS, "nvJitLink",
+            found ? "kernels' machine code is made once and kept"
+                  : "not installed: the driver assembles each kernel whenever a program starts. As "
+                    "root pip install nvidia-nvjitlink, or its folder in LD_LIBRARY_PATH when "
+                    "arcboxd starts");
+}
+
 static bool check_daemon(struct report *r, char default_backend[16])
 {
     struct abx_control *control;
     struct abx_control_device *devices = NULL;
     struct abx_control_daemon daemon;
     unsigned count = 0;
+    bool has_driver = false;
     char *why = NULL;
     int e = abx_control_connect(true, &control, &why);
     if (e < 0) {
@@ -183,6 +196,8 @@ static bool check_daemon(struct report *r, char default_backend[16])
             snprintf(default_backend, 16, "%s", devices[i].backend);
         if (devices[i].simulated)
             continue;
+        has_driver |=
+                strncmp(devices[i].backend, ABX_BACKEND_DRIVER, sizeof ABX_BACKEND_DRIVER - 1) == 0;
         char *device = abx_xprintf("%s (%s)%s", devices[i].name, devices[i].backend,
                 devices[i].is_default ? ", the default" : "");
         say(r, GOOD, "device", device);
@@ -190,6 +205,8 @@ static bool check_daemon(struct report *r, char default_backend[16])
     struct abx_nvml_card cards[ABX_NVML_MAX];
     for (unsigned i = 0, n = abx_nvml_read(cards); i < n; i++)
         say(r, GOOD, "NVIDIA GPU", abx_nvml_line(&cards[i]));
+    if (has_driver)
+        check_assembler(r);
     abx_control_close(control);
     return true;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Several devices of one backend: over a driver that is made up, of two GPUs that can be used. $2: an
-# arcboxd that has it.
+# arcboxd that has it. $3: an nvJitLink that is made up, too, which doctor finds.
 . "$(dirname "$0")/lib.sh"
 export ARCBOXD=$2
 trap '"$arcbox" daemon stop >/dev/null; rm -rf "$work"' EXIT
@@ -16,6 +16,8 @@ print([t["backend"] for t in json.load(sys.stdin)["tenants"] if t["name"] == sys
 same "the second, by its name" cuda:1 "$(tenant one cuda:1)"
 same "the same, as the list has it" cuda:1 "$(tenant two "Fake GPU 3")"
 same "the first" cuda "$(tenant three cuda)"
+same "with an assembler" "ok nvJitLink" \
+    "$(LD_LIBRARY_PATH=$(dirname "$3") "$arcbox" doctor | awk '$2 == "nvJitLink" { print $1, $2 }')"
 says "one that is not there" 125 "there are 2 of them" "$arcbox" run --gpus device=cuda:2 host true
 says "no number" 125 "cuda:x" "$arcbox" run --gpus device=cuda:x host true
 "$arcbox" rm -f one two three >/dev/null
