@@ -99,9 +99,11 @@ INLINE u64 one(u32 op, u32 type)
     return op == ABX_SIMD_ADD ? 0 : type == ABX_SIMD_F32 ? 0x3f800000u : 1;
 }
 
-/* Over the lanes of `mask`, of which the caller is one, or those of them before `end`. Not inlined:
- * it is for SIMD-groups with lanes missing, and much code. */
-static __attribute__((noinline)) u64 combine_some(u32 op, u32 type, u32 mask, u64 value, u32 end)
+/* Over the lanes of `mask`, of which the caller is one, or those of them before `end`. For
+ * SIMD-groups with lanes missing. Inlined, as an assembler that sees the whole program does anyway:
+ * one that assembles for linking (nvJitLink) would make calls of it, which take more code and up to
+ * half as many registers more. */
+INLINE u64 combine_some(u32 op, u32 type, u32 mask, u64 value, u32 end)
 {
     u64 sum = 0;
     u32 taken = 0;
