@@ -132,6 +132,18 @@ static void test_misbehaves(const char *fake)
     }
 }
 
+/* A child that runs clang, too, has other walls. */
+static void test_with_clang(const char *fake)
+{
+    install(fake, "first");
+    setenv("ARCBOX_SHADER_FORM", "sharded", 1);
+    IS("4", "cubin");
+    setenv("FAKE_NVJITLINK", "runs", 1);
+    IS("5", "PTX");
+    unsetenv("FAKE_NVJITLINK");
+    unsetenv("ARCBOX_SHADER_FORM");
+}
+
 int main(int argc, char **argv)
 {
     char command[128];
@@ -143,6 +155,7 @@ int main(int argc, char **argv)
     test_cache(argv[1], argv[2]);
     test_refused(argv[1]);
     test_misbehaves(argv[1]);
+    test_with_clang(argv[1]);
     if (argc == 4) {
         setenv("LD_LIBRARY_PATH", argv[3], 1);
         IS("3", "cubin");
