@@ -24,18 +24,19 @@ struct codegen {
     LLVMPassBuilderOptionsRef options;
     LLVMBuilderRef builder;
     LLVMTypeRef i1, i8, i32, i64, ptr, token;
-    LLVMValueRef kernel;                 /* void (void): one thread, markers in it */
-    LLVMValueRef entry;                  /* abx_entry, once built */
-    struct abx_code code;                /* filled as things are decided; */
-    struct abx_cpu_code cpu;             /* its body, where the target is a processor */
-    bool barriers, simd_barriers, simd;  /* which markers the kernel uses */
-    bool yields;                         /* has loops that wait for other threads: cpu/spin.c */
-    bool matrix_elements;                /* it looks at its matrices' elements */
-    bool matrix_rows;                    /* lanes hold them row by row, not as Apple's do */
-    bool recursive;                      /* it calls functions that call themselves */
-    bool calls;                          /* it calls functions that stayed such: calls.c */
-    bool bounded;                        /* private arrays keep to themselves */
-    unsigned vector_bytes;               /* of the target's registers */
+    LLVMValueRef kernel;                /* void (void): one thread, markers in it */
+    LLVMValueRef entry;                 /* abx_entry, once built */
+    struct abx_code code;               /* filled as things are decided; */
+    struct abx_cpu_code cpu;            /* its body, where the target is a processor */
+    bool barriers, simd_barriers, simd; /* which markers the kernel uses */
+    bool yields;                        /* has loops that wait for other threads: cpu/spin.c */
+    bool matrix_elements;               /* it looks at its matrices' elements */
+    bool matrix_rows;                   /* lanes hold them row by row, not as Apple's do */
+    bool matrix_tiles;                  /* 8x8 halves of threadgroup memory lie one by one: nvptx */
+    bool recursive;                     /* it calls functions that call themselves */
+    bool calls;                         /* it calls functions that stayed such: calls.c */
+    bool bounded;                       /* private arrays keep to themselves */
+    unsigned vector_bytes;              /* of the target's registers */
     uint16_t readable[ABX_BUFFER_SLOTS]; /* bytes of each buffer that may be read at any time */
     bool verbose;                        /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;

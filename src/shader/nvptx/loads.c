@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GENERIC_SPACE = 0, GLOBAL_SPACE = 1, SHARED_SPACE = 3 };
+enum { GENERIC_SPACE = 0 };
 #define MAX_WORDS 16u /* of a run: registers */
 #define MAX_LOADS 256u
 
@@ -169,7 +169,7 @@ static void add_shifted(struct text *t, const char *space, uint32_t words, uint3
 
 static void write_text(struct text *t, const struct run *run, unsigned space)
 {
-    const char *name = space == SHARED_SPACE ? "shared" : "global";
+    const char *name = space == NVPTX_SHARED_SPACE ? "shared" : "global";
     uint32_t wide = run->words >= 4 ? 16 : run->words >= 2 ? 8 : 4;
     if (run->align >= wide && run->bytes == 4 * run->words) {
         add_wide(t, "", name, run->words);
@@ -249,8 +249,12 @@ static uint32_t lowest_bit(uint64_t v)
     return v & 15 ? 1u << __builtin_ctzll(v) : 16;
 }
 
-static bool is_worth_it(const struct run *run)
+static bool is_worth_it(const struct loads *l, const struct run *run)
 {
+    /* Such memory's pieces of 16 bytes are about to change places (banks.h). */
+    if (l->space == NVPTX_SHARED_SPACE && l->g->matrix_tiles &&
+            (run->words > 4 || run->align < 4 * run->words))
+        return false;
     uint32_t pieces = 0;
     for (uint32_t i = 0; i < run->count; i++)
         pieces += pieces_of(&run->loads[i]);
@@ -274,7 +278,7 @@ static void replace(struct loads *l, struct run *run)
         if (o->order < first->order)
             first = o;
     }
-    if (!is_worth_it(run))
+    if (!is_worth_it(l, run))
         return;
     LLVMPositionBuilderBefore(l->g->builder, first->in);
     LLVMValueRef words = build_loads(l, run);
@@ -373,7 +377,7 @@ int nvptx_loads(struct codegen *g)
     if (!l)
         return -ENOMEM;
     l->g = g;
-    static const unsigned spaces[] = {GLOBAL_SPACE, SHARED_SPACE};
+    static const unsigned spaces[] = {NVPTX_GLOBAL_SPACE, NVPTX_SHARED_SPACE};
     for (unsigned i = 0; i < ABX_ARRAY_SIZE(spaces); i++) {
         l->space = spaces[i];
         for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))

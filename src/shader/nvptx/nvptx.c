@@ -4,6 +4,7 @@
  * calls of runtime.c. Address spaces are found again from where pointers come from: kernel
  * parameters are global memory, threadgroup variables shared memory. */
 #include "shader/nvptx/nvptx.h"
+#include "shader/nvptx/banks.h"
 #include "shader/nvptx/rows.h"
 #include "shader/nvptx/turns.h"
 #include "shader/codegen/target.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GLOBAL_SPACE = 1, SHARED_SPACE = 3, KERNEL_CONVENTION = 71 };
+enum { KERNEL_CONVENTION = 71, SHARED_ALIGNMENT = 128 };
 #define DYNAMIC "abx_dynamic"
 #define STATIC "abx_static"
 
@@ -102,6 +103,16 @@ static int exchange_elements(struct codegen *g)
     return r;
 }
 
+/* Threadgroup arguments begin at multiples of 16: by the host's contract. */
+static void align_arguments(struct codegen *g)
+{
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, "__abx_threadgroup");
+    unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+    if (f)
+        LLVMAddAttributeAtIndex(
+                f, LLVMAttributeReturnIndex, LLVMCreateEnumAttribute(g->context, kind, 16));
+}
+
 static int lower_waits(struct codegen *g)
 {
     int r = codegen_run_passes(g, LOOPS);
@@ -110,6 +121,7 @@ static int lower_waits(struct codegen *g)
             nvptx_turns(f);
     if (r < 0 || (!g->barriers && !g->simd && !g->simd_barriers))
         return r;
+    align_arguments(g);
     r = codegen_run_passes(g, PREPARE);
     if (r == 0)
         r = exchange_elements(g);
@@ -229,7 +241,7 @@ static void add_entry(struct nvptx *n)
     while (count < DISPATCH_WORDS)
         types[count++] = g->i32;
     for (uint32_t i = 0; i < n->head.buffer_count; i++)
-        types[count++] = LLVMPointerTypeInContext(g->context, GLOBAL_SPACE);
+        types[count++] = LLVMPointerTypeInContext(g->context, NVPTX_GLOBAL_SPACE);
     for (uint32_t i = 0; i < n->head.threadgroup_count; i++)
         types[count++] = g->i32;
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context), types, count, 0);
@@ -243,8 +255,8 @@ static void add_entry(struct nvptx *n)
 static LLVMValueRef shared_array(struct codegen *g, const char *name, uint64_t bytes, bool dynamic)
 {
     LLVMTypeRef type = LLVMArrayType2(g->i8, bytes);
-    LLVMValueRef v = LLVMAddGlobalInAddressSpace(g->module, type, name, SHARED_SPACE);
-    LLVMSetAlignment(v, 16);
+    LLVMValueRef v = LLVMAddGlobalInAddressSpace(g->module, type, name, NVPTX_SHARED_SPACE);
+    LLVMSetAlignment(v, SHARED_ALIGNMENT);
     if (!dynamic) {
         LLVMSetInitializer(v, LLVMGetUndef(type));
         LLVMSetLinkage(v, LLVMInternalLinkage);
@@ -390,7 +402,7 @@ static void report(struct nvptx *n)
     LLVMValueRef low = LLVMBuildZExt(b, LLVMGetParam(g->entry, BEGAN), i64, "");
     LLVMValueRef high = LLVMBuildZExt(b, LLVMGetParam(g->entry, BEGAN + 1), i64, "");
     LLVMValueRef at = LLVMBuildOr(b, low, LLVMBuildShl(b, high, LLVMConstInt(i64, 32, 0), ""), "");
-    LLVMTypeRef global = LLVMPointerTypeInContext(g->context, GLOBAL_SPACE);
+    LLVMTypeRef global = LLVMPointerTypeInContext(g->context, NVPTX_GLOBAL_SPACE);
     LLVMSetVolatile(LLVMBuildStore(b, number, LLVMBuildIntToPtr(b, at, global, "")), 1);
     LLVMBuildBr(b, run);
     LLVMPositionBuilderAtEnd(b, run);
@@ -465,7 +477,7 @@ static int check_externals(struct codegen *g)
         size_t length;
         const char *name = LLVMGetValueName2(v, &length);
         /* By what it is: the optimiser takes threadgroup memory apart and names the parts. */
-        bool shared = LLVMGetPointerAddressSpace(LLVMTypeOf(v)) == SHARED_SPACE;
+        bool shared = LLVMGetPointerAddressSpace(LLVMTypeOf(v)) == NVPTX_SHARED_SPACE;
         if (!LLVMGetInitializer(v) && LLVMGetFirstUse(v) && !shared)
             return codegen_fail(g, -EINVAL, "undefined variable '%s'", name);
         if (LLVMGetInitializer(v) && !LLVMIsGlobalConstant(v) && !shared &&
@@ -518,6 +530,14 @@ static int emit(struct nvptx *n, struct abx_shader_result *result)
     return r;
 }
 
+/* Of the memory whose size the program says when it dispatches. */
+static void spread(struct codegen *g)
+{
+    LLVMValueRef array = LLVMGetNamedGlobal(g->module, DYNAMIC);
+    if (g->matrix_tiles && array)
+        (void)nvptx_spread_banks(g->entry, array);
+}
+
 int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, uint32_t function,
         struct abx_shader_result *result)
 {
@@ -550,7 +570,9 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
     if (r == 0)
         r = nvptx_loads(g);
     if (r == 0)
-        r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>,dce)");
+        spread(g);
+    if (r == 0)
+        r = codegen_run_passes(g, "function(instcombine<no-verify-fixpoint>,early-cse,dce)");
     if (r == 0)
         r = codegen_verify(g, "optimising");
     if (r == 0)

@@ -5,6 +5,8 @@
 #include "shader/codegen/codegen.h"
 #include "shader/abi/nvptx.h"
 
+enum { NVPTX_GLOBAL_SPACE = 1, NVPTX_SHARED_SPACE = 3 };
+
 /* The loaded kernel as PTX in a blob (abi/nvptx.h). `function` is its reflection. */
 int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, uint32_t function,
         struct abx_shader_result *result);

@@ -17,6 +17,8 @@ using namespace llvm;
 static const unsigned most_turns = 64, most_instructions = 2048, most_instructions_of_others = 512;
 /* Of a loop that the program wants unrolled; where all turns are more, some of them. */
 static const unsigned most_instructions_asked = 2048;
+/* The same where products of matrices are in it, of which each makes many instructions. */
+static const unsigned most_instructions_of_products = 1536;
 
 /* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
  * takes LLVM minutes when all of its loops are unrolled. */
@@ -80,7 +82,9 @@ static bool multiplies(const Loop &loop)
  * any other. */
 static bool unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
 {
-    unsigned at_once = multiplies(loop) ? 1 : turns;
+    unsigned at_once = turns;
+    if (multiplies(loop) && turns * instructions > most_instructions_of_products)
+        at_once = 1;
     while (at_once > 1 && at_once * instructions > most_instructions_asked)
         at_once = at_once % 2 ? 1 : at_once / 2;
     if (at_once == turns && turns > 1)
