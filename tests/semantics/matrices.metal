@@ -263,3 +263,81 @@ kernel void of_sums_in_a_loop(ARGUMENTS(float))
         }
     }
 }
+// Tiles of halves one after another in threadgroup memory, written a column a lane, and more than one
+// of them multiplied at once: where the memory's banks decide how long that takes.
+kernel void of_tiles(ARGUMENTS(half), threadgroup half *tiles [[threadgroup(0)]],
+        uint thread [[thread_index_in_threadgroup]])
+{
+    WHOLE_SIMDGROUPS
+    threadgroup half *a = tiles + sg * 64;                 // one of each SIMD-group
+    threadgroup half *b = tiles + (size / 32) * 64 + 4 * 64 * (sg % 2); // four, of every other one
+    simdgroup_float8x8 sum[4];
+    for (short n = 0; n < 4; n++)
+        sum[n] = make_filled_simdgroup_matrix<float, 8, 8>(float(n));
+    for (uint turn = 0; turn < 3; turn++) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        uint column = lane % 8;
+        for (short row = 0; row < 2; row++)
+            *(a + 8 * (2 * (lane / 8) + row) + column) =
+                    small<half>(data, i - lane + (2 * (lane / 8) + row) * 8 + column + turn);
+        if (sg < 2)
+            for (short row = 0; row < 8; row++)
+                *(b + 64 * (lane / 8) + 8 * row + column) =
+                        small<half>(data, 100 * sg + 64 * (lane / 8) + row * 8 + column + turn);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (sg >= 2 || size < 64)
+            continue;
+        simdgroup_half8x8 left, right[4];
+        simdgroup_load(left, a, 8);
+        for (short n = 0; n < 4; n++)
+            simdgroup_load(right[n], b + 64 * n, 8);
+        for (short n = 0; n < 4; n++)
+            simdgroup_multiply_accumulate(sum[n], left, right[n], sum[n]);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (sg >= 2 || size < 64)
+        return;
+    for (short n = 0; n < 4; n++) {
+        device float *out = (device float *)(scratch + (i - lane) * 16);
+        simdgroup_barrier(mem_flags::mem_device);
+        simdgroup_store(sum[n], out);
+        simdgroup_barrier(mem_flags::mem_device);
+        for (uint k = lane; k < 64; k += 32) {
+            float expected = float(n);
+            for (uint turn = 0; turn < 3; turn++)
+                for (uint m = 0; m < 8; m++)
+                    expected += small<float>(data, i - lane + k / 8 * 8 + m + turn) *
+                                small<float>(data, 100 * sg + 64 * n + m * 8 + k % 8 + turn);
+            CHECK(out[k] == expected);
+        }
+    }
+}
+// Products of floats, of a matrix that was computed, and of numbers of which each is many bits long.
+kernel void of_long_floats(ARGUMENTS(float))
+{
+    threadgroup float shared[8 * 128];
+    WHOLE_SIMDGROUPS
+    threadgroup float *a = shared + sg * 128, *b = a + 64;
+    device float *out = (device float *)(scratch + (i - lane) * 16);
+    for (uint k = lane; k < 64; k += 32) {
+        a[k] = float(int(data[(i - lane + k) % 4096] >> 8)) * 0x1p-23f - 1;
+        b[k] = float(int(data[(i - lane + 64 + k) % 4096] >> 8)) * 0x1p-23f - 1;
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_float8x8 left, right, twice, product;
+    simdgroup_load(left, a);
+    simdgroup_load(right, b);
+    twice = right;
+    twice.thread_elements()[0] *= 2, twice.thread_elements()[1] *= 2;
+    simdgroup_multiply_accumulate(product, left, twice, right);
+    simdgroup_store(product, out);
+    simdgroup_barrier(mem_flags::mem_device);
+    for (uint k = lane; k < 64; k += 32) {
+        float sum = b[k], size = fabs(sum);
+        for (uint n = 0; n < 8; n++) {
+            float x = a[k / 8 * 8 + n] * 2 * b[n * 8 + k % 8];
+            sum += x, size += fabs(x);
+        }
+        CHECK(fabs(out[k] - sum) <= size * 0x1p-20f);
+    }
+}

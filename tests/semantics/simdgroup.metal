@@ -288,3 +288,34 @@ kernel void all_quads(ARGUMENTS)
     CHECK(quad_any(mine) == (yes != 0) && quad_all(mine) == (yes == (1u << count) - 1));
     CHECK(quad_is_first() == (q == 0));
 }
+
+// Where a program looks at elements of its matrices, lanes may have other numbers than the hardware's.
+#define LOOKS_AT_ELEMENTS                                                                          \
+    simdgroup_float8x8 matrix = make_filled_simdgroup_matrix<float, 8, 8>(float(i));               \
+    CHECK(matrix.thread_elements()[0] == float(i));                                                \
+    CHECK(i - lane == place(i, lane, in_group, size).first && lane == in_group % 32);
+kernel void reductions_beside_matrices(ARGUMENTS)
+{
+    LOOKS_AT_ELEMENTS
+    every_reduction(line, data, place(i, lane, in_group, size), ~0u);
+}
+kernel void divergent_reductions_beside_matrices(ARGUMENTS)
+{
+    LOOKS_AT_ELEMENTS
+    uint mask = 0x92492492;
+    if (mask >> lane & 1) {
+        reductions<int>(line, data, place(i, lane, in_group, size), mask);
+        votes(line, data, place(i, lane, in_group, size), mask);
+    }
+}
+kernel void shuffles_beside_matrices(ARGUMENTS)
+{
+    LOOKS_AT_ELEMENTS
+    shuffles<int>(line, data, place(i, lane, in_group, size));
+    shuffles<float>(line, data, place(i, lane, in_group, size));
+}
+kernel void quads_beside_matrices(ARGUMENTS)
+{
+    LOOKS_AT_ELEMENTS
+    quads<int>(line, data, place(i, lane, in_group, size));
+}

@@ -43,7 +43,7 @@ struct abx_pipeline {
     struct abx_device *device;
     uint64_t number; /* never another's, also when this is gone */
     abx_cu_module module;
-    abx_cu_function function;
+    abx_cu_function function, few; /* few: NULL, or for ABX_PTX_FEW threads at most */
     struct abx_pipeline_info limits;
     bool waits; /* for the kernels before it, itself, and they may let it come early */
 };
@@ -141,6 +141,9 @@ int abx_cuda_clock_open(struct abx_device *device);
 
 /* pipeline.c */
 extern const struct abx_pipeline_ops abx_cuda_pipeline_ops;
+/* What is launched for threadgroups of that size, and how many threads its blocks have. */
+abx_cu_function abx_cuda_block(
+        const struct abx_pipeline *p, const uint32_t threadgroup[3], uint32_t *threads);
 
 /* queue.c */
 extern const struct abx_queue_ops abx_cuda_queue_ops;

@@ -23,6 +23,8 @@ static int load(struct abx_pipeline *p, const void *image, char log[LOG_BYTES])
         return result;
     }
     result = abx_cu.module_function(&p->function, p->module, p->info.entry);
+    if (!result && p->info.few[0])
+        result = abx_cu.module_function(&p->few, p->module, p->info.few);
     if (result) {
         (void)abx_cu.module_unload(p->module);
         p->module = NULL;
@@ -84,6 +86,15 @@ static int measure(struct abx_pipeline *p)
     p->limits.max_threads =
             (uint32_t)threads < p->code.max_threads ? (uint32_t)threads : p->code.max_threads;
     return 0;
+}
+
+abx_cu_function abx_cuda_block(
+        const struct abx_pipeline *p, const uint32_t threadgroup[3], uint32_t *threads)
+{
+    *threads = threadgroup[0] * threadgroup[1] * threadgroup[2];
+    if (p->info.whole_warps)
+        *threads = (uint32_t)abx_align_up(*threads, 32);
+    return p->few && *threads <= ABX_PTX_FEW ? p->few : p->function;
 }
 
 static void pipeline_destroy(struct abx_pipeline *p)

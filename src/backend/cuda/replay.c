@@ -206,9 +206,11 @@ static int add_kernel(struct abx_queue *q, const struct abx_exec_dispatch *d, ui
     struct abx_ptx_dispatch head;
     (void)abx_cuda_describe(q, &l, d, number, &head, inline_at);
     void *extra[] = {ABX_CU_LAUNCH_BUFFER, l.parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l.bytes, NULL};
-    struct abx_cu_kernel_node node = {.function = d->pipeline->function,
+    uint32_t threads;
+    struct abx_cu_kernel_node node = {
+            .function = abx_cuda_block(d->pipeline, d->threadgroup, &threads),
             .grid = {head.groups[0], head.groups[1], head.groups[2]},
-            .block = {d->threadgroup[0] * d->threadgroup[1] * d->threadgroup[2], 1, 1},
+            .block = {threads, 1, 1},
             .shared = l.shared,
             .extra = extra};
     if (!(d->head.flags & ABX_EXEC_CONCURRENT) || w->now_count == MOST_SIDE_BY_SIDE)

@@ -268,12 +268,13 @@ static int launch_box(struct abx_queue *q, const struct abx_exec_dispatch *c,
 {
     void *extra[] = {
             ABX_CU_LAUNCH_BUFFER, l->parameters, ABX_CU_LAUNCH_BUFFER_SIZE, &l->bytes, NULL};
-    const uint32_t *t = c->threadgroup;
+    uint32_t threads;
+    abx_cu_function function = abx_cuda_block(c->pipeline, c->threadgroup, &threads);
     memcpy(l->parameters, head, sizeof *head);
-    return abx_cu.launch(c->pipeline->function, box(head->groups[0], head->origin[0], MAX_GRID_X),
+    return abx_cu.launch(function, box(head->groups[0], head->origin[0], MAX_GRID_X),
             box(head->groups[1], head->origin[1], MAX_GRID_YZ),
-            box(head->groups[2], head->origin[2], MAX_GRID_YZ), t[0] * t[1] * t[2], 1, 1, l->shared,
-            q->stream, NULL, extra);
+            box(head->groups[2], head->origin[2], MAX_GRID_YZ), threads, 1, 1, l->shared, q->stream,
+            NULL, extra);
 }
 
 /* Boxes of threadgroups that CUDA's grids have room for; most often one. */

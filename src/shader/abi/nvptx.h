@@ -7,8 +7,11 @@
  * boundary.
  *
  * The launch:
- *   block  (threads of a full threadgroup, 1, 1); at most max_threads. The kernel works out each
- *          thread's place from its number, and ends those beyond the grid's far edges.
+ *   block  (threads of a full threadgroup, 1, 1); at most max_threads, rounded up to whole warps
+ *          where whole_warps says so. The kernel works out each thread's place from its number, and
+ *          ends those beyond the threadgroup and the grid's far edges.
+ *   entry  `few` where there is one and the threadgroup has no more than ABX_PTX_FEW threads: the
+ *          same kernel with more registers a thread.
  *   grid   the threadgroups, or any box of them when CUDA's limits (y and z below 65536) ask for
  *          several launches: `origin` is the box's first threadgroup.
  *   shared memory: dynamic, the [[threadgroup(n)]] arguments one after the other, each aligned to
@@ -60,8 +63,13 @@ struct abx_ptx {
     uint64_t cubin_offset, cubin_bytes;                /* the same; 0, 0: there is none */
     uint32_t processor;                                /* the cubin's, as in code.h, or 0 */
     uint32_t cubin_waits;                              /* 1: its kernel waits itself, see above */
-    char entry[ABX_PTX_MAX_NAME];                      /* the kernel's name in both */
+    uint32_t whole_warps;                              /* 1: blocks are whole warps, see above */
+    uint32_t reserved;
+    char entry[ABX_PTX_MAX_NAME]; /* the kernel's name in both */
+    char few[ABX_PTX_MAX_NAME];   /* the same for threadgroups of few threads; or empty */
 };
+
+#define ABX_PTX_FEW 256u
 
 /* CUDA's own limit on a thread's local memory. */
 #define ABX_PTX_MAX_PRIVATE_BYTES (512u << 10)
@@ -121,7 +129,8 @@ static inline int abx_ptx_check(const void *blob, size_t bytes)
             p->parameter_bytes != sizeof(struct abx_ptx_dispatch) + 8 * p->buffer_count +
                                           4 * p->threadgroup_count)
         return -EBADMSG;
-    if (!memchr(p->entry, 0, sizeof p->entry))
+    if (!memchr(p->entry, 0, sizeof p->entry) || !memchr(p->few, 0, sizeof p->few) ||
+            p->whole_warps > 1)
         return -EBADMSG;
     for (uint32_t i = 0; i < p->buffer_count; i++)
         if (p->buffers[i] >= ABX_BUFFER_SLOTS)

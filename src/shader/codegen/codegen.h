@@ -32,11 +32,12 @@ struct codegen {
     bool yields;                        /* has loops that wait for other threads: cpu/spin.c */
     bool matrix_elements;               /* it looks at its matrices' elements */
     bool matrix_rows;                   /* lanes hold them row by row, not as Apple's do */
-    bool matrix_tiles;                  /* 8x8 halves of threadgroup memory lie one by one: nvptx */
-    bool recursive;                     /* it calls functions that call themselves */
-    bool calls;                         /* it calls functions that stayed such: calls.c */
-    bool bounded;                       /* private arrays keep to themselves */
-    unsigned vector_bytes;              /* of the target's registers */
+    bool matrix_products;  /* it has products of matrices by the processor's own instruction */
+    bool matrix_tiles;     /* 8x8 halves of threadgroup memory lie one by one: nvptx */
+    bool recursive;        /* it calls functions that call themselves */
+    bool calls;            /* it calls functions that stayed such: calls.c */
+    bool bounded;          /* private arrays keep to themselves */
+    unsigned vector_bytes; /* of the target's registers */
     uint16_t readable[ABX_BUFFER_SLOTS]; /* bytes of each buffer that may be read at any time */
     bool verbose;                        /* ARCBOX_CODEGEN_VERBOSE: developers only */
     struct abx_string message;
@@ -119,6 +120,8 @@ void codegen_open_vectors(struct codegen *g, LLVMValueRef function);
 bool codegen_is_matrix(LLVMValueRef in);
 bool codegen_is_matrix_builtin(LLVMValueRef in);
 int codegen_matrix_flags(LLVMValueRef in);
+/* This lane's two elements of a matrix's transpose, by exchanges of all lanes. */
+void codegen_turn_matrix(struct codegen *g, const LLVMValueRef v[2], LLVMValueRef turned[2]);
 int codegen_expand_matrices(struct codegen *g, LLVMValueRef function);
 /* Moves what follows `at` in its block into a new block, which is returned; the builder is at its
  * end. The old block is left without a branch. */

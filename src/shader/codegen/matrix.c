@@ -124,6 +124,18 @@ static LLVMValueRef expand(struct codegen *g, LLVMValueRef in, int flags)
     return NULL;
 }
 
+void codegen_turn_matrix(struct codegen *g, const LLVMValueRef v[2], LLVMValueRef turned[2])
+{
+    for (int e = 0; e < 2; e++) {
+        struct place at = place_of(g, e);
+        LLVMValueRef lane = lane_of(g, at.column, at.row);
+        LLVMValueRef odd =
+                LLVMBuildTrunc(g->builder, at.row, LLVMInt1TypeInContext(g->context), "odd");
+        turned[e] = LLVMBuildSelect(
+                g->builder, odd, from_lane(g, v[1], lane), from_lane(g, v[0], lane), "");
+    }
+}
+
 bool codegen_is_matrix_builtin(LLVMValueRef in)
 {
     if (!codegen_is_call(in, "__abx_builtin") || !LLVMIsAConstantInt(LLVMGetOperand(in, 0)))

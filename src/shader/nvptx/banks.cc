@@ -18,6 +18,7 @@
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Operator.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 #include <llvm/Analysis/Utils/Local.h>
 
 #include <map>
@@ -25,6 +26,14 @@
 using namespace llvm;
 
 static const unsigned shared_space = 3, piece = 16, line = 128, most_accesses = 4096;
+
+LLVMValueRef nvptx_copy(LLVMValueRef function, const char *name)
+{
+    ValueToValueMapTy map;
+    Function *copy = CloneFunction(unwrap<Function>(function), map);
+    copy->setName(name);
+    return wrap(copy);
+}
 
 unsigned nvptx_multiple(LLVMValueRef value)
 {

@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+/* A function that is the same but for its name. */
+LLVMValueRef nvptx_copy(LLVMValueRef function, const char *name);
+
 /* A power of two that the address, or the number, is known to be a multiple of: up to 128. */
 unsigned nvptx_multiple(LLVMValueRef value);
 

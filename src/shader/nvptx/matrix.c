@@ -2,13 +2,17 @@
  * guest's.
  *
  * Products of halves or of bfloats become mma.sync, which multiplies 16x8 by 8x8 and sums in float;
- * two that share their right matrix become one. Products of floats stay as codegen/matrix.c makes
- * them: the tensor cores would round their operands.
+ * two that share their right matrix become one. The tensor cores round floats to 11 bits. So under
+ * fast math a float is taken for the sum of two such numbers, and products of floats are three of
+ * mma.sync; only what the two small parts give is left out, 2^-22 of a product at most. The cores
+ * cut off where they sum up: they do so over 8 products, and floats are added up outside. Else
+ * products of floats stay as codegen/matrix.c makes them, exact.
  *
  * A lane of mma.sync holds two neighbours of a row: row lane / 4, columns 2 * (lane % 4) and the
- * next, of the left matrix and of the sums; of the right one the same of its transpose. Where a
- * program looks at its matrices' elements they lie as Apple's do, and are exchanged around each
- * product.
+ * next, of the left matrix and of the sums; of the right one the same of its transpose. (Of floats
+ * it is columns lane % 4 and that + 4 of the left one: which of the eight products comes first is
+ * the same to the sum.) Where a program looks at its matrices' elements they have to lie as Apple's
+ * do: lanes are renamed then (lanes.h), and nothing needs to be exchanged.
  *
  * What is loaded from threadgroup memory to be a right matrix is transposed on the way (ldmatrix),
  * where its rows are known to begin at multiples of 16 bytes. */
@@ -26,18 +30,21 @@ enum { LEFT = 1, RIGHT = 3, SUM = 5 }; /* operands of the marker, two each */
 
 struct product {
     LLVMValueRef first, second; /* the markers of both elements */
-    LLVMTypeRef type;           /* half or bfloat */
+    LLVMTypeRef type;           /* half, bfloat or float */
     bool fused;
+};
+
+/* A right matrix's element, or both, and what the product takes instead. */
+struct turned {
+    LLVMValueRef load, word;
 };
 
 struct products {
     struct codegen *g;
-    LLVMTypeRef half, bfloat;
+    LLVMTypeRef half, bfloat, single;
     struct product list[MAX_PRODUCTS];
     uint32_t count;
-    struct {
-        LLVMValueRef load, word;
-    } turned[MAX_PRODUCTS]; /* of the block: right matrices that are loaded as such */
+    struct turned turned[MAX_PRODUCTS]; /* of the block */
     uint32_t turned_count;
 };
 
@@ -84,6 +91,13 @@ static LLVMValueRef second_of(LLVMValueRef first)
     return NULL;
 }
 
+/* Under fast math: see above. */
+static bool may_split(LLVMValueRef in)
+{
+    return LLVMCanValueUseFastMathFlags(in) &&
+           (LLVMGetFastMathFlags(in) & LLVMFastMathAllowReassoc);
+}
+
 static void collect(struct products *p, LLVMBasicBlockRef block)
 {
     p->count = 0;
@@ -93,6 +107,7 @@ static void collect(struct products *p, LLVMBasicBlockRef block)
             continue;
         LLVMTypeRef type = all_narrow(in, p->half)     ? p->half
                            : all_narrow(in, p->bfloat) ? p->bfloat
+                           : may_split(in)             ? p->single
                                                        : NULL;
         LLVMValueRef second = type ? second_of(in) : NULL;
         if (second)
@@ -109,27 +124,6 @@ static LLVMValueRef bits(struct codegen *g, LLVMValueRef v, unsigned from, int l
                     : LLVMBuildShl(g->builder, v, codegen_i32(g, (unsigned)left), "");
 }
 
-/* `v` of the lane that holds in the one layout what this lane holds in the other. */
-static LLVMValueRef exchange(struct codegen *g, LLVMValueRef v, bool from_apple)
-{
-    if (!g->matrix_elements)
-        return v;
-    LLVMBuilderRef b = g->builder;
-    LLVMTypeRef one = LLVMFunctionType(g->i32, &g->i32, 1, 0), params[3] = {g->i32, g->i64, g->i64};
-    LLVMTypeRef type = LLVMFunctionType(g->i64, params, 3, 0), own = LLVMTypeOf(v);
-    LLVMValueRef which = codegen_i32(g, ABX_BUILTIN_LANE * 4);
-    LLVMValueRef lane =
-            LLVMBuildCall2(b, one, codegen_declare(g, "__abx_builtin", one), &which, 1, "lane");
-    LLVMValueRef at = bits(g, lane, 17, 0);
-    at = LLVMBuildOr(b, at, bits(g, lane, from_apple ? 2 : 8, from_apple ? 2 : -2), "");
-    at = LLVMBuildOr(b, at, bits(g, lane, from_apple ? 12 : 6, from_apple ? -1 : 1), "");
-    LLVMValueRef a[3] = {codegen_i32(g, ABX_SIMD_SHUFFLE | ABX_SIMD_F32),
-            LLVMBuildZExt(b, LLVMBuildBitCast(b, v, g->i32, ""), g->i64, ""),
-            LLVMBuildZExt(b, at, g->i64, "")};
-    LLVMValueRef r = LLVMBuildCall2(b, type, codegen_declare(g, "__abx_simd", type), a, 3, "");
-    return LLVMBuildBitCast(b, LLVMBuildTrunc(b, r, g->i32, ""), own, "");
-}
-
 /* Two operands from `at` on, as a register. */
 static LLVMValueRef pack(struct codegen *g, const struct product *p, unsigned at)
 {
@@ -137,13 +131,13 @@ static LLVMValueRef pack(struct codegen *g, const struct product *p, unsigned at
     for (unsigned i = 0; i < 2; i++)
         pair = LLVMBuildInsertElement(g->builder, pair,
                 narrow_of(LLVMGetOperand(p->first, at + i), p->type), codegen_i32(g, i), "");
-    return exchange(g, LLVMBuildBitCast(g->builder, pair, g->i32, ""), true);
+    return LLVMBuildBitCast(g->builder, pair, g->i32, "");
 }
 
 static LLVMValueRef call_asm(struct codegen *g, LLVMTypeRef result, LLVMValueRef *a, unsigned count,
         const char *text, const char *constraints)
 {
-    LLVMTypeRef types[8];
+    LLVMTypeRef types[12];
     for (unsigned i = 0; i < count; i++)
         types[i] = LLVMTypeOf(a[i]);
     LLVMTypeRef type = LLVMFunctionType(result, types, count, 0);
@@ -177,11 +171,10 @@ static bool has_whole_rows(LLVMValueRef load)
            nvptx_is_threadgroup(LLVMGetOperand(load, 0));
 }
 
-/* Both elements are one load's. */
+/* Both are loads, of the two elements of one matrix. */
 static bool is_pair(LLVMValueRef first, LLVMValueRef second)
 {
-    return is_half_load(first) && second && is_half_load(second) &&
-           LLVMGetNextInstruction(first) == second && same_operands(first, second, 0, 2) &&
+    return LLVMGetNextInstruction(first) == second && same_operands(first, second, 0, 2) &&
            !(codegen_matrix_flags(first) & ABX_MATRIX_E1) &&
            (codegen_matrix_flags(first) | ABX_MATRIX_E1) == codegen_matrix_flags(second);
 }
@@ -195,7 +188,7 @@ static uint32_t find_row_of_loads(LLVMValueRef load, LLVMValueRef list[TOGETHER]
     LLVMValueRef in = load;
     while (count < TOGETHER && (in = LLVMGetNextInstruction(in)) && !nvptx_writes(in)) {
         int64_t bytes;
-        if (!is_pair(in, LLVMGetNextInstruction(in)))
+        if (!is_half_load(in) || !is_pair(in, LLVMGetNextInstruction(in)))
             continue;
         if (LLVMTypeOf(in) != LLVMTypeOf(load) ||
                 LLVMGetOperand(in, 1) != LLVMGetOperand(load, 1) ||
@@ -214,10 +207,9 @@ static LLVMValueRef load_turned(
 {
     LLVMBuilderRef b = g->builder;
     LLVMPositionBuilderBefore(b, load);
-    LLVMTypeRef one = LLVMFunctionType(g->i32, &g->i32, 1, 0);
-    LLVMValueRef which = codegen_i32(g, ABX_BUILTIN_LANE * 4);
+    /* The hardware's lane, as it counts for ldmatrix. */
     LLVMValueRef lane =
-            LLVMBuildCall2(b, one, codegen_declare(g, "__abx_builtin", one), &which, 1, "lane");
+            codegen_call_intrinsic(g, "llvm.nvvm.read.ptx.sreg.tid.x", NULL, 0, NULL, 0);
     LLVMValueRef row = LLVMBuildZExt(b, bits(g, lane, 7, 0), g->i64, "");
     row = LLVMBuildMul(b, row, LLVMGetOperand(load, 1), "");
     LLVMValueRef at = LLVMBuildGEP2(b, LLVMTypeOf(load), LLVMGetOperand(load, 0), &row, 1, "");
@@ -255,9 +247,8 @@ static void load_row_of(struct products *p, LLVMValueRef load)
         return;
     LLVMValueRef loaded = load_turned(g, load, count, distance);
     for (uint32_t i = 0; i < count; i++) {
-        p->turned[p->turned_count].load = list[i];
-        p->turned[p->turned_count++].word =
-                count > 1 ? LLVMBuildExtractValue(g->builder, loaded, i, "") : loaded;
+        LLVMValueRef word = count > 1 ? LLVMBuildExtractValue(g->builder, loaded, i, "") : loaded;
+        p->turned[p->turned_count++] = (struct turned){list[i], word};
     }
 }
 
@@ -274,7 +265,8 @@ static LLVMValueRef turned(struct products *p, const struct product *one)
 {
     LLVMValueRef first = narrow_of(LLVMGetOperand(one->first, RIGHT), one->type);
     LLVMValueRef second = narrow_of(LLVMGetOperand(one->first, RIGHT + 1), one->type);
-    if (p->g->matrix_elements || !is_pair(first, second) || !has_whole_rows(first))
+    if (!is_half_load(first) || !is_half_load(second) || !is_pair(first, second) ||
+            !has_whole_rows(first))
         return NULL;
     if (!find_turned(p, first))
         load_row_of(p, first);
@@ -284,41 +276,183 @@ static LLVMValueRef turned(struct products *p, const struct product *one)
 static LLVMValueRef sum_of(struct codegen *g, const struct product *p, unsigned i)
 {
     LLVMTypeRef type = LLVMFloatTypeInContext(g->context);
-    return p ? exchange(g, LLVMGetOperand(p->first, SUM + i), true) : LLVMConstNull(type);
+    return p ? LLVMGetOperand(p->first, SUM + i) : LLVMConstNull(type);
 }
 
 static void replace(struct codegen *g, const struct product *p, LLVMValueRef sums, unsigned at)
 {
     if (!p)
         return;
-    for (unsigned i = 0; i < 2; i++) {
-        LLVMValueRef v = LLVMBuildExtractValue(g->builder, sums, at + i, "");
-        LLVMReplaceAllUsesWith(i ? p->second : p->first, exchange(g, v, false));
-    }
+    for (unsigned i = 0; i < 2; i++)
+        LLVMReplaceAllUsesWith(
+                i ? p->second : p->first, LLVMBuildExtractValue(g->builder, sums, at + i, ""));
 }
 
-/* At the second one's place; `b` may be NULL. */
-static void build(struct products *p, struct product *a, struct product *b)
+static LLVMTypeRef four_floats(struct codegen *g)
+{
+    LLVMTypeRef f = LLVMFloatTypeInContext(g->context), types[4] = {f, f, f, f};
+    return LLVMStructTypeInContext(g->context, types, 4, 0);
+}
+
+static LLVMValueRef multiply_halves(struct products *p, struct product *a, struct product *b)
 {
     static const char half[] = "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 "
                                "{$0,$1,$2,$3}, {$4,$5}, {$6}, {$7,$8,$9,$10};",
                       bfloat[] = "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 "
                                  "{$0,$1,$2,$3}, {$4,$5}, {$6}, {$7,$8,$9,$10};";
     struct codegen *g = p->g;
-    LLVMTypeRef f = LLVMFloatTypeInContext(g->context), types[4] = {f, f, f, f};
-    LLVMTypeRef result = LLVMStructTypeInContext(g->context, types, 4, 0);
     LLVMValueRef right = turned(p, a);
     LLVMPositionBuilderBefore(g->builder, b ? b->first : a->first);
     LLVMValueRef v[7] = {pack(g, a, LEFT), b ? pack(g, b, LEFT) : codegen_i32(g, 0),
             right ? right : transpose(g, pack(g, a, RIGHT)), sum_of(g, a, 0), sum_of(g, a, 1),
             sum_of(g, b, 0), sum_of(g, b, 1)};
-    LLVMValueRef sums = call_asm(
-            g, result, v, 7, a->type == p->half ? half : bfloat, "=f,=f,=f,=f,r,r,r,f,f,f,f");
-    replace(g, a, sums, 0);
-    replace(g, b, sums, 2);
+    return call_asm(g, four_floats(g), v, 7, a->type == p->half ? half : bfloat,
+            "=f,=f,=f,=f,r,r,r,f,f,f,f");
+}
+
+/* ---- floats */
+
+/* A float as the sum of two that the tensor cores take whole: 32 bits each. */
+struct split {
+    LLVMValueRef big, small;
+    LLVMValueRef finite; /* big, or 0 where it is infinite or no number: what small is times */
+};
+
+static LLVMValueRef rounded(struct codegen *g, LLVMValueRef v)
+{
+    LLVMTypeRef single = LLVMFloatTypeInContext(g->context), type;
+    type = LLVMFunctionType(g->i32, &single, 1, 0);
+    LLVMValueRef f = codegen_declare(g, "llvm.nvvm.f2tf32.rna", type);
+    return LLVMBuildCall2(g->builder, type, f, &v, 1, "");
+}
+
+static bool is_short(LLVMValueRef v)
+{
+    return LLVMIsAFPExtInst(v) || (LLVMIsConstant(v) && LLVMIsNull(v));
+}
+
+static struct split split(struct codegen *g, LLVMValueRef v)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMTypeRef single = LLVMTypeOf(v);
+    LLVMValueRef zero = codegen_i32(g, 0), infinite = codegen_i32(g, 0x7f800000);
+    if (is_short(v)) {
+        LLVMValueRef whole = LLVMBuildBitCast(b, v, g->i32, "");
+        return (struct split){whole, zero, whole};
+    }
+    LLVMValueRef big = rounded(g, v);
+    LLVMValueRef finite = LLVMBuildICmp(b, LLVMIntULT,
+            LLVMBuildAnd(b, big, codegen_i32(g, 0x7fffffff), ""), infinite, "finite");
+    LLVMValueRef rest = LLVMBuildFSub(b, v, LLVMBuildBitCast(b, big, single, ""), "");
+    return (struct split){big, LLVMBuildSelect(b, finite, rounded(g, rest), zero, ""),
+            LLVMBuildSelect(b, finite, big, zero, "")};
+}
+
+/* Of a matrix that is loaded: the load of its transpose, which takes no longer. */
+static LLVMValueRef load_element(struct codegen *g, LLVMValueRef load)
+{
+    LLVMValueRef other = LLVMInstructionClone(load);
+    unsigned flags = (unsigned)LLVMConstIntGetZExtValue(LLVMGetOperand(load, 2));
+    LLVMSetOperand(other, 2, codegen_i32(g, flags ^ ABX_MATRIX_TRANSPOSE));
+    LLVMPositionBuilderBefore(g->builder, load);
+    LLVMInsertIntoBuilder(g->builder, other);
+    return other;
+}
+
+static bool is_float_load(LLVMValueRef first, LLVMValueRef second)
+{
+    return codegen_is_call(first, "__abx_matrix_load_f32") &&
+           codegen_is_call(second, "__abx_matrix_load_f32") && is_pair(first, second);
+}
+
+/* Both elements of the right matrix's transpose, before the instruction `at`. */
+static void turn_floats(
+        struct products *p, const struct product *one, LLVMValueRef at, LLVMValueRef v[2])
+{
+    LLVMValueRef first = LLVMGetOperand(one->first, RIGHT);
+    LLVMValueRef second = LLVMGetOperand(one->first, RIGHT + 1);
+    if (!is_float_load(first, second)) {
+        LLVMPositionBuilderBefore(p->g->builder, at);
+        codegen_turn_matrix(p->g, (LLVMValueRef[]){first, second}, v);
+        return;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        LLVMValueRef load = i ? second : first;
+        v[i] = find_turned(p, load);
+        if (!v[i]) {
+            v[i] = load_element(p->g, load);
+            if (p->turned_count < MAX_PRODUCTS)
+                p->turned[p->turned_count++] = (struct turned){load, v[i]};
+        }
+    }
+}
+
+/* big, small, finite: which of each split. */
+static LLVMValueRef part(const struct split *s, unsigned which)
+{
+    return which == 0 ? s->big : which == 1 ? s->small : s->finite;
+}
+
+static LLVMValueRef multiply_parts(struct codegen *g, const struct split left[4],
+        const struct split right[2], unsigned l, unsigned r, LLVMValueRef sums)
+{
+    static const char text[] = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                               "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};";
+    LLVMValueRef v[10];
+    for (unsigned i = 0; i < 4; i++) {
+        v[i] = part(&left[i], l);
+        v[6 + i] = sums ? LLVMBuildExtractValue(g->builder, sums, i, "")
+                        : LLVMConstNull(LLVMFloatTypeInContext(g->context));
+    }
+    v[4] = part(&right[0], r);
+    v[5] = part(&right[1], r);
+    return call_asm(g, four_floats(g), v, 10, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f");
+}
+
+static bool has_small(const struct split *s, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!LLVMIsConstant(s[i].small))
+            return true;
+    return false;
+}
+
+static LLVMValueRef multiply_floats(struct products *p, struct product *a, struct product *b)
+{
+    struct codegen *g = p->g;
+    LLVMValueRef turned[2], zero = LLVMConstNull(p->single), sums = NULL;
+    LLVMValueRef at = b ? b->first : a->first;
+    turn_floats(p, a, at, turned);
+    LLVMPositionBuilderBefore(g->builder, at);
+    struct split left[4], right[2];
+    for (unsigned i = 0; i < 2; i++) {
+        left[2 * i] = split(g, LLVMGetOperand(a->first, LEFT + i));
+        left[2 * i + 1] = split(g, b ? LLVMGetOperand(b->first, LEFT + i) : zero);
+        right[i] = split(g, turned[i]);
+    }
+    if (has_small(left, 4))
+        sums = multiply_parts(g, left, right, 1, 2, sums);
+    if (has_small(right, 2))
+        sums = multiply_parts(g, left, right, 2, 1, sums);
+    sums = multiply_parts(g, left, right, 0, 0, sums);
+    for (unsigned i = 0; i < 4; i++) {
+        LLVMValueRef sum = LLVMBuildFAdd(g->builder, LLVMBuildExtractValue(g->builder, sums, i, ""),
+                sum_of(g, i < 2 ? a : b, i % 2), "");
+        sums = LLVMBuildInsertValue(g->builder, sums, sum, i, "");
+    }
+    return sums;
+}
+
+/* At the second one's place; `b` may be NULL. */
+static void build(struct products *p, struct product *a, struct product *b)
+{
+    LLVMValueRef sums = a->type == p->single ? multiply_floats(p, a, b) : multiply_halves(p, a, b);
+    replace(p->g, a, sums, 0);
+    replace(p->g, b, sums, 2);
     a->fused = true;
     if (b)
         b->fused = true;
+    p->g->matrix_products = true;
 }
 
 /* Nothing from the one's place up to the other's uses what the first gives. */
@@ -383,6 +517,7 @@ int nvptx_matrices(struct codegen *g)
     p->g = g;
     p->half = LLVMHalfTypeInContext(g->context);
     p->bfloat = LLVMBFloatTypeInContext(g->context);
+    p->single = LLVMFloatTypeInContext(g->context);
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
         visit_block(p, b);
     free(p);

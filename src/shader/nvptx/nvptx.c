@@ -5,6 +5,7 @@
  * parameters are global memory, threadgroup variables shared memory. */
 #include "shader/nvptx/nvptx.h"
 #include "shader/nvptx/banks.h"
+#include "shader/nvptx/lanes.h"
 #include "shader/nvptx/rows.h"
 #include "shader/nvptx/turns.h"
 #include "shader/codegen/target.h"
@@ -36,7 +37,8 @@ static void replace_marker(
     LLVMValueRef f = LLVMGetNamedFunction(g->module, name), a[4];
     for (unsigned i = 0; i < operands; i++)
         a[i] = LLVMGetOperand(in, i);
-    a[operands] = codegen_i32(g, uniform);
+    a[operands] = codegen_i32(
+            g, (uniform ? ABX_NV_UNIFORM : 0) | (g->matrix_elements ? ABX_NV_RENAMED : 0));
     LLVMPositionBuilderBefore(g->builder, in);
     LLVMValueRef call =
             LLVMBuildCall2(g->builder, LLVMGlobalGetValueType(f), f, a, operands + 1, "");
@@ -92,10 +94,10 @@ static void note_together(struct codegen *g, LLVMValueRef in, bool uniform)
             in, kind, LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0)));
 }
 
-/* Only where there are sums over SIMD-groups. */
+/* Only where there are sums over SIMD-groups, of which lanes have their own numbers. */
 static int exchange_elements(struct codegen *g)
 {
-    if (!g->simd)
+    if (!g->simd || g->matrix_elements)
         return 0;
     int r = nvptx_flow(g, note_together);
     if (r == 0)
@@ -303,6 +305,22 @@ static LLVMValueRef divide_small(struct codegen *g, LLVMValueRef a, LLVMValueRef
     return LLVMBuildFPToUI(b, LLVMBuildFMul(b, x, part, ""), g->i32, "");
 }
 
+/* The number that the program knows this thread by, in the threadgroup. */
+static LLVMValueRef number_thread(struct codegen *g)
+{
+    LLVMValueRef t = special(g, "llvm.nvvm.read.ptx.sreg.tid.x");
+    if (!g->matrix_elements)
+        return t;
+    /* abx_nv_lane() */
+    LLVMBuilderRef b = g->builder;
+    LLVMValueRef up =
+            LLVMBuildAnd(b, LLVMBuildShl(b, t, codegen_i32(g, 2), ""), codegen_i32(g, 8), "");
+    LLVMValueRef down =
+            LLVMBuildAnd(b, LLVMBuildLShr(b, t, codegen_i32(g, 1), ""), codegen_i32(g, 6), "");
+    LLVMValueRef same = LLVMBuildAnd(b, t, codegen_i32(g, ~14u), "");
+    return LLVMBuildOr(b, same, LLVMBuildOr(b, up, down, ""), "");
+}
+
 /* Threads are numbered along the block. Full threadgroups and those at the grid's far edges, which
  * are smaller, go the same way. A row as long as the threadgroup needs no division. */
 static void place_thread(struct nvptx *n)
@@ -311,7 +329,7 @@ static void place_thread(struct nvptx *n)
     LLVMBuilderRef b = g->builder;
     LLVMValueRef *size = n->place.builtin[ABX_BUILTIN_GROUP_SIZE];
     LLVMValueRef *at = n->place.builtin[ABX_BUILTIN_THREAD_IN_GROUP];
-    LLVMValueRef t = special(g, "llvm.nvvm.read.ptx.sreg.tid.x"), zero = codegen_i32(g, 0);
+    LLVMValueRef t = number_thread(g), zero = codegen_i32(g, 0);
     LLVMValueRef plane = LLVMBuildMul(b, size[0], size[1], "");
     LLVMValueRef total = LLVMBuildMul(b, plane, size[2], "total");
     LLVMBasicBlockRef end = LLVMAppendBasicBlockInContext(g->context, g->entry, "beyond");
@@ -408,14 +426,13 @@ static void report(struct nvptx *n)
     LLVMPositionBuilderAtEnd(b, run);
 }
 
-static void annotate(struct nvptx *n)
+static void annotate(struct codegen *g, LLVMValueRef kernel, uint32_t threads)
 {
-    struct codegen *g = n->g;
-    LLVMMetadataRef entry = LLVMValueAsMetadata(g->entry);
+    LLVMMetadataRef entry = LLVMValueAsMetadata(kernel);
     const struct {
         const char *name;
         uint32_t value;
-    } notes[] = {{"kernel", 1}, {"maxntidx", n->g->code.max_threads}};
+    } notes[] = {{"kernel", 1}, {"maxntidx", threads}};
     for (size_t i = 0; i < ABX_ARRAY_SIZE(notes); i++) {
         LLVMMetadataRef m[3] = {entry,
                 LLVMMDStringInContext2(g->context, notes[i].name, strlen(notes[i].name)),
@@ -423,6 +440,18 @@ static void annotate(struct nvptx *n)
         LLVMAddNamedMetadataOperand(g->module, "nvvm.annotations",
                 LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, m, 3)));
     }
+}
+
+/* Products of matrices want more registers than 1024 threads have; where there are fewer threads,
+ * there are more. Other kernels are faster with many threads that have few. */
+static void add_few(struct nvptx *n)
+{
+    struct codegen *g = n->g;
+    if (!g->matrix_products || g->code.max_threads <= ABX_PTX_FEW)
+        return;
+    snprintf(n->head.few, sizeof n->head.few, "%.*s_few", (int)sizeof n->head.few - 5,
+            n->head.entry);
+    annotate(g, nvptx_copy(g->entry, n->head.few), ABX_PTX_FEW);
 }
 
 static int build_entry(struct nvptx *n)
@@ -439,7 +468,7 @@ static int build_entry(struct nvptx *n)
     LLVMSetLinkage(g->kernel, LLVMInternalLinkage);
     codegen_add_attribute(g, g->kernel, "alwaysinline");
     g->kernel = NULL;
-    annotate(n);
+    annotate(g, g->entry, g->code.max_threads);
     /* No globaldce yet: it would remove the memory that the markers are about to name. */
     int r = codegen_run_passes(g, "always-inline");
     if (r == 0)
@@ -523,6 +552,7 @@ static int emit(struct nvptx *n, struct abx_shader_result *result)
     }
     struct abx_ptx *p = &n->head;
     p->uses_simd = g->simd || g->simd_barriers;
+    p->whole_warps = g->matrix_elements;
     p->ptx_offset = sizeof *p;
     p->ptx_bytes = LLVMGetBufferSize(text) + 1; /* LLVM ends its buffers with a NUL */
     int r = codegen_pack(g, p, sizeof *p, LLVMGetBufferStart(text), p->ptx_bytes, result);
@@ -579,5 +609,7 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
         r = check_externals(g);
     if (r == 0)
         r = measure_private(&n);
+    if (r == 0)
+        add_few(&n);
     return r < 0 ? r : emit(&n, result);
 }
