@@ -269,8 +269,8 @@ kernel void of_tiles(ARGUMENTS(half), threadgroup half *tiles [[threadgroup(0)]]
         uint thread [[thread_index_in_threadgroup]])
 {
     WHOLE_SIMDGROUPS
-    threadgroup half *a = tiles + sg * 64;                 // one of each SIMD-group
-    threadgroup half *b = tiles + (size / 32) * 64 + 4 * 64 * (sg % 2); // four, of every other one
+    threadgroup half *a = tiles + sg * 64;                    // one of each SIMD-group
+    threadgroup half *b = tiles + 8 * 64 + 4 * 64 * (sg % 2); // four of each of the first two
     simdgroup_float8x8 sum[4];
     for (short n = 0; n < 4; n++)
         sum[n] = make_filled_simdgroup_matrix<float, 8, 8>(float(n));
