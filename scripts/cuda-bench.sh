@@ -16,6 +16,7 @@
 #              host inside the program (inproc)
 # torch        tests/torch with the machine's own PyTorch (ARCBOX_TORCH_VENV: its virtual environment)
 # speed        the same networks on "mps" and on "cuda"
+# start        a network's first pass, with nothing cached and again, by nvJitLink and by the driver's assembler alone
 # bench        arcbox bench --backend cuda --format json
 # soak         ARCBOX_SOAK_SECONDS (120) of mixed work on three tenants, of which one is killed again and again
 #
@@ -200,6 +201,24 @@ speed() {
     sed -n 's/^\(.*\): mps/  \1\tmps/p' "$results/torch_mps_beside_cuda.log" | while IFS=$'\t' read -r name rest; do row "$name" "$rest"; done
 }
 
+# Without nvJitLink: one that is found and is none.
+start() {
+    local form n libraries
+    mkdir -p "$work/none"
+    cp -L "$(ldconfig -p | sed -n 's/.*x86-64.* => \(.*libm\.so\.6\)$/\1/p' | head -1)" "$work/none/libnvJitLink.so.13"
+    for form in cubins PTX; do
+        libraries=${LD_LIBRARY_PATH:-}
+        [ $form = cubins ] || libraries=$work/none:$libraries
+        for n in first second third; do
+            "$arcbox" daemon stop >/dev/null 2>&1
+            ARCBOX_CACHE_DIR=$work/start-$form LD_LIBRARY_PATH=$libraries check "start, $form, $n" 300 \
+                "$arcbox" run --gpus device=cuda --mount "$venv:$venv:ro" --mount "$root/tests/torch:/tests:ro" \
+                -e PYTHONDONTWRITEBYTECODE=1 host "$venv/bin/python" /tests/first.py
+        done
+    done
+    "$arcbox" daemon stop >/dev/null 2>&1
+}
+
 bench() {
     check 'arcbox bench' 300 "$arcbox" bench --backend cuda --format json
     "$python" - "$results/arcbox_bench.log" <<'end' 2>/dev/null | while IFS=$'\t' read -r name rest; do row "  $name" "$rest"; done
@@ -241,10 +260,10 @@ soak() {
 row machine "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -1); $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1); Linux $(uname -r)"
 "$arcbox" gpu >"$results/gpu.log" 2>&1
 row assembler "$("$arcbox" doctor 2>/dev/null | sed -n 's/ *nvJitLink */, nvJitLink: /p')"
-[ $# -gt 0 ] || set -- conformance metal ggml torch speed llama tinygrad bench soak
+[ $# -gt 0 ] || set -- conformance metal ggml torch speed start llama tinygrad bench soak
 for part; do
     case $part in
-    conformance | metal | ggml | llama | tinygrad | torch | speed | bench | soak) "$part" ;;
+    conformance | metal | ggml | llama | tinygrad | torch | speed | start | bench | soak) "$part" ;;
     *) echo "cuda-bench.sh: unknown part '$part'" >&2; exit 2 ;;
     esac
 done
