@@ -5,6 +5,7 @@
 #include "host/control/control.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -160,15 +161,44 @@ static void check_clang(struct report *r)
         check_program(r, "clang-19", true, "apt install clang-19: shaders cannot be compiled");
 }
 
+/* The folder of one that a virtual environment has, which nobody but its user may rely on
+ * (base/cuda_library.c); the caller's. NULL: there is none. */
+static char *assembler_of_environment(void)
+{
+    const char *environments[] = {getenv("VIRTUAL_ENV"), getenv("CONDA_PREFIX")};
+    char *folder = NULL;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(environments) && !folder; i++) {
+        if (!environments[i] || environments[i][0] != '/')
+            continue;
+        glob_t found;
+        char *pattern =
+                abx_xprintf("%s/lib/python3*/site-packages/nvidia/*/lib/libnvJitLink.so.1[23]",
+                        environments[i]);
+        if (glob(pattern, 0, NULL, &found) == 0) {
+            const char *path = found.gl_pathv[found.gl_pathc - 1]; /* the newest */
+            folder = abx_xprintf("%.*s", (int)(strrchr(path, '/') - path), path);
+            globfree(&found);
+        }
+        free(pattern);
+    }
+    return folder;
+}
+
 /* Looked for as the compiler does, which sees what arcboxd was started with. */
 static void check_assembler(struct report *r)
 {
-    bool found = abx_open_cuda_library(abx_assembler_libraries) != NULL;
-    say(r, found ? GOOD : LACKS, "nvJitLink",
-            found ? "kernels' machine code is made once and kept"
-                  : "not installed: the driver assembles each kernel whenever a program starts. As "
-                    "root pip install nvidia-nvjitlink, or its folder in LD_LIBRARY_PATH when "
-                    "arcboxd starts");
+    if (abx_open_cuda_library(abx_assembler_libraries)) {
+        say(r, GOOD, "nvJitLink", "kernels' machine code is made once and kept");
+        return;
+    }
+    char *folder = assembler_of_environment();
+    char *text = abx_xprintf("not found: the driver assembles each kernel whenever a program "
+                             "starts. %s%s",
+            folder ? "Start arcboxd with LD_LIBRARY_PATH=" : "As root pip install nvidia-nvjitlink",
+            folder ? folder : "");
+    say(r, LACKS, "nvJitLink", text);
+    free(text);
+    free(folder);
 }
 
 static bool check_daemon(struct report *r, char default_backend[16])

@@ -18,6 +18,18 @@ same "the same, as the list has it" cuda:1 "$(tenant two "Fake GPU 3")"
 same "the first" cuda "$(tenant three cuda)"
 same "with an assembler" "ok nvJitLink" \
     "$(LD_LIBRARY_PATH=$(dirname "$3") "$arcbox" doctor | awk '$2 == "nvJitLink" { print $1, $2 }')"
+# One in a virtual environment is named, and not used.
+environment=$work/environment/lib/python3.12/site-packages/nvidia/cu13/lib
+mkdir -p "$environment" && cp "$3" "$environment/"
+without() { env LD_LIBRARY_PATH= CONDA_PREFIX= VIRTUAL_ENV="$1" "$arcbox" doctor | sed -n 's/.*nvJitLink *\(.*starts\. \)\?//p'; }
+case $(without "") in
+"kernels' machine"*) echo "there is an nvJitLink on this system: what doctor says without is not looked at" ;;
+*)
+    same "without" "As root pip install nvidia-nvjitlink" "$(without "")"
+    same "in an environment" "Start arcboxd with LD_LIBRARY_PATH=$environment" "$(without "$work/environment")"
+    ;;
+esac
 says "one that is not there" 125 "there are 2 of them" "$arcbox" run --gpus device=cuda:2 host true
 says "no number" 125 "cuda:x" "$arcbox" run --gpus device=cuda:x host true
 "$arcbox" rm -f one two three >/dev/null
+finish
