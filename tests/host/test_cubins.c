@@ -117,10 +117,12 @@ static void test_refused(const char *fake)
     IS("2", "cached cubin");
 }
 
-/* Whatever becomes of the assembler, the pipeline is there, and is not compiled again. */
+/* Whatever becomes of the assembler, the pipeline is there, and is not compiled again but where it
+ * may have been other work that took the time: on a machine under load that is so when it runs on
+ * and on, too. */
 static void test_misbehaves(const char *fake)
 {
-    static const char *const how[] = {"fails", "crashes", "aborts", "runs", "sleeps", "lies"};
+    static const char *const how[] = {"fails", "crashes", "aborts", "runs", "lies", "sleeps"};
     install(fake, "first");
     for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
         char value[8];
@@ -128,7 +130,10 @@ static void test_misbehaves(const char *fake)
         setenv("FAKE_NVJITLINK", how[i], 1);
         IS(value, "PTX");
         unsetenv("FAKE_NVJITLINK");
-        IS(value, "cached PTX");
+        const char *again = made(value);
+        bool kept = strcmp(again, "cached PTX") == 0;
+        CHECK(kept || strcmp(again, "cubin") == 0);
+        CHECK(strcmp(how[i], "runs") == 0 || kept == (strcmp(how[i], "sleeps") != 0));
     }
 }
 

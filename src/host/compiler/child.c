@@ -195,8 +195,8 @@ static int refuse(const struct abx_string *lacking, struct abx_shader_result *re
     return -EPERM;
 }
 
-/* Async-signal-safe. */
-_Noreturn static void child_end(int error, const struct abx_shader_result *result)
+/* Async-signal-safe. status: CHILD_DONE or CHILD_DONE_FOR_NOW. */
+_Noreturn static void child_end(int error, const struct abx_shader_result *result, int status)
 {
     static const uint64_t padding;
     struct artifact a = {.magic = ARTIFACT_MAGIC,
@@ -215,7 +215,7 @@ _Noreturn static void child_end(int error, const struct abx_shader_result *resul
         r = abx_write_all(CHILD_OUT, &padding, pad);
     if (r == 0)
         r = abx_write_all(CHILD_OUT, result->blob, a.blob_bytes);
-    _exit(r < 0 ? 125 : 0);
+    _exit(r < 0 ? 125 : status);
 }
 
 /* ---- machine code for NVIDIA's processors, beside the PTX, which does as well: whatever its
@@ -223,10 +223,10 @@ _Noreturn static void child_end(int error, const struct abx_shader_result *resul
 
 static struct abx_shader_result without; /* machine code */
 
+/* The processor's time is much the same the next time; the wall's tells of other work. */
 static void give_up(int number)
 {
-    (void)number;
-    child_end(0, &without);
+    child_end(0, &without, number == SIGALRM ? CHILD_DONE_FOR_NOW : CHILD_DONE);
 }
 
 /* Half of the time that is left, at most ASSEMBLE_SECONDS of the processor's. */
@@ -275,7 +275,7 @@ _Noreturn static void child_main(const struct child_work *work, struct abx_strin
                                   : compile(work, &result);
     if (r == 0 && work->processor)
         assemble(work, &result);
-    child_end(r, &result);
+    child_end(r, &result, CHILD_DONE);
 }
 
 /* ---- in the parent */

@@ -237,12 +237,14 @@ static void job_over(struct job *job, int status, const struct rusage *used)
         close(job->out);
         return;
     }
-    struct artifact *artifact = status == 0 && guarded_seal(job->out) == 0
+    int ended = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    bool done = ended == CHILD_DONE || ended == CHILD_DONE_FOR_NOW;
+    struct artifact *artifact = done && guarded_seal(job->out) == 0
                                         ? artifact_in(job->out, !job->library, &bytes)
                                         : NULL;
     job_unlink(job);
     if (artifact) {
-        if (artifact->error == 0)
+        if (artifact->error == 0 && ended == CHILD_DONE)
             cache_put(job->key, job->out, bytes);
         job_answer(job, artifact, job->out, false);
     } else
