@@ -76,6 +76,9 @@ static const char *made(const char *value)
     CHECK(cubins + texts == 1);
     CHECK((said("the driver assembles each kernel anew") > 0) ==
             (getenv("FAKE_CUDA_REFUSES") && !getenv("FAKE_NVJITLINK")));
+    /* Once, and whenever one was to be made. */
+    bool lacks = getenv("FAKE_NVJITLINK") && texts && !cached;
+    CHECK(said("nvJitLink made no machine code") == lacks);
     CHECK(abx_control_tenant_remove(control, "cubins") == 0);
     daemon_stop(control);
     snprintf(answer, sizeof answer, "%s%s", cached ? "cached " : "", cubins ? "cubin" : "PTX");

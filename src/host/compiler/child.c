@@ -195,7 +195,7 @@ static int refuse(const struct abx_string *lacking, struct abx_shader_result *re
     return -EPERM;
 }
 
-/* Async-signal-safe. status: CHILD_DONE or CHILD_DONE_FOR_NOW. */
+/* Async-signal-safe. status: CHILD_*. */
 _Noreturn static void child_end(int error, const struct abx_shader_result *result, int status)
 {
     static const uint64_t padding;
@@ -226,7 +226,7 @@ static struct abx_shader_result without; /* machine code */
 /* The processor's time is much the same the next time; the wall's tells of other work. */
 static void give_up(int number)
 {
-    child_end(0, &without, number == SIGALRM ? CHILD_DONE_FOR_NOW : CHILD_DONE);
+    child_end(0, &without, number == SIGALRM ? CHILD_NO_CUBIN_FOR_NOW : CHILD_NO_CUBIN);
 }
 
 /* Half of the time that is left, at most ASSEMBLE_SECONDS of the processor's. */
@@ -253,7 +253,8 @@ static void on_trouble(void (*handler)(int))
         sigaction(numbers[i], &action, NULL);
 }
 
-static void assemble(const struct child_work *work, struct abx_shader_result *result)
+/* The child's status. */
+static int assemble(const struct child_work *work, struct abx_shader_result *result)
 {
     struct abx_shader_result with = *result;
     without = *result;
@@ -262,20 +263,23 @@ static void assemble(const struct child_work *work, struct abx_shader_result *re
     int r = abx_shader_assemble(
             work->processor, result->blob, result->blob_bytes, &with.blob, &with.blob_bytes);
     on_trouble(SIG_IGN); /* the clocks; none of the others comes by itself */
-    if (r == 0)
-        *result = with;
+    if (r < 0)
+        return CHILD_NO_CUBIN;
+    *result = with;
+    return CHILD_DONE;
 }
 
 _Noreturn static void child_main(const struct child_work *work, struct abx_string *lacking)
 {
     struct abx_shader_result result = {0};
+    int status = CHILD_DONE;
     give_up_rights(work, lacking);
     int r = abx_sandbox_refuses() ? refuse(lacking, &result)
             : work->library       ? specialize(work, &result)
                                   : compile(work, &result);
     if (r == 0 && work->processor)
-        assemble(work, &result);
-    child_end(r, &result, CHILD_DONE);
+        status = assemble(work, &result);
+    child_end(r, &result, status);
 }
 
 /* ---- in the parent */

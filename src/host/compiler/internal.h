@@ -69,10 +69,12 @@ struct child_work {
 };
 /* Finds the tools once. The message is kept for every later compile. */
 void child_setup(void);
-/* What one ends with when it is done; the second, when another run may make something better, so
- * that what it made is not for the disk. */
-#define CHILD_DONE 0
-#define CHILD_DONE_FOR_NOW 3
+/* What one ends with when it is done. */
+enum {
+    CHILD_DONE = 0,
+    CHILD_NO_CUBIN = 3,         /* there was to be one, and will not be the next time */
+    CHILD_NO_CUBIN_FOR_NOW = 4, /* there may be the next time: what it made is not for the disk */
+};
 /* Starts one; *ret_out is a memory file, yet to be sealed, that the artifact will be in. The
  * process id, or -errno. */
 pid_t child_start(const struct child_work *work, int *ret_out);

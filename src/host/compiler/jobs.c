@@ -223,6 +223,20 @@ static bool killed_by_others(const struct job *job, int status, const struct rus
            seconds < job->cpu_seconds;
 }
 
+/* Of a child that did what it was to do; false: it did not. */
+static bool is_done(int status, bool *ret_keep)
+{
+    static bool said;
+    int ended = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    bool lacks = ended == CHILD_NO_CUBIN || ended == CHILD_NO_CUBIN_FOR_NOW;
+    if (lacks && !said)
+        compiler_log("nvJitLink made no machine code of a kernel, as it may of others: the driver "
+                     "assembles it (said once)");
+    said |= lacks;
+    *ret_keep = ended != CHILD_NO_CUBIN_FOR_NOW;
+    return lacks || ended == CHILD_DONE;
+}
+
 static void job_over(struct job *job, int status, const struct rusage *used)
 {
     size_t bytes;
@@ -237,14 +251,13 @@ static void job_over(struct job *job, int status, const struct rusage *used)
         close(job->out);
         return;
     }
-    int ended = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    bool done = ended == CHILD_DONE || ended == CHILD_DONE_FOR_NOW;
-    struct artifact *artifact = done && guarded_seal(job->out) == 0
+    bool keep;
+    struct artifact *artifact = is_done(status, &keep) && guarded_seal(job->out) == 0
                                         ? artifact_in(job->out, !job->library, &bytes)
                                         : NULL;
     job_unlink(job);
     if (artifact) {
-        if (artifact->error == 0 && ended == CHILD_DONE)
+        if (artifact->error == 0 && keep)
             cache_put(job->key, job->out, bytes);
         job_answer(job, artifact, job->out, false);
     } else
