@@ -2,11 +2,12 @@
  * guest's.
  *
  * Products of halves or of bfloats become mma.sync, which multiplies 16x8 by 8x8 and sums in float;
- * two that share their right matrix become one. The tensor cores round floats to 11 bits. So under
- * fast math a float is taken for the sum of two such numbers, and products of floats are three of
- * mma.sync; only what the two small parts give is left out, 2^-22 of a product at most. The cores
- * cut off where they sum up: they do so over 8 products, and floats are added up outside. Else
- * products of floats stay as codegen/matrix.c makes them, exact.
+ * two that share their right matrix become one. Of floats the tensor cores take 11 bits. So a float
+ * is the sum of three numbers that they take whole, exactly, and a product of matrices of floats is
+ * six of mma.sync: what is left out is less than 2^-32 of a product. Under fast math two numbers
+ * and three of mma.sync do, and 2^-22 is left out. The cores cut off where they sum up: they do so
+ * over 8 products, and floats are added up outside. Then the sum is as near to the true one as a
+ * chain of fused multiply-adds (docs/cuda.md).
  *
  * A lane of mma.sync holds two neighbours of a row: row lane / 4, columns 2 * (lane % 4) and the
  * next, of the left matrix and of the sums; of the right one the same of its transpose. (Of floats
@@ -34,9 +35,10 @@ struct product {
     bool fused;
 };
 
-/* A right matrix's element, or both, and what the product takes instead. */
+/* A right matrix's two elements, and what the product takes instead: one of halves, two of floats.
+ */
 struct turned {
-    LLVMValueRef load, word;
+    LLVMValueRef first, second, as[2];
 };
 
 struct products {
@@ -91,13 +93,6 @@ static LLVMValueRef second_of(LLVMValueRef first)
     return NULL;
 }
 
-/* Under fast math: see above. */
-static bool may_split(LLVMValueRef in)
-{
-    return LLVMCanValueUseFastMathFlags(in) &&
-           (LLVMGetFastMathFlags(in) & LLVMFastMathAllowReassoc);
-}
-
 static void collect(struct products *p, LLVMBasicBlockRef block)
 {
     p->count = 0;
@@ -107,9 +102,8 @@ static void collect(struct products *p, LLVMBasicBlockRef block)
             continue;
         LLVMTypeRef type = all_narrow(in, p->half)     ? p->half
                            : all_narrow(in, p->bfloat) ? p->bfloat
-                           : may_split(in)             ? p->single
-                                                       : NULL;
-        LLVMValueRef second = type ? second_of(in) : NULL;
+                                                       : p->single;
+        LLVMValueRef second = second_of(in);
         if (second)
             p->list[p->count++] = (struct product){in, second, type, false};
     }
@@ -248,15 +242,17 @@ static void load_row_of(struct products *p, LLVMValueRef load)
     LLVMValueRef loaded = load_turned(g, load, count, distance);
     for (uint32_t i = 0; i < count; i++) {
         LLVMValueRef word = count > 1 ? LLVMBuildExtractValue(g->builder, loaded, i, "") : loaded;
-        p->turned[p->turned_count++] = (struct turned){list[i], word};
+        p->turned[p->turned_count++] =
+                (struct turned){list[i], LLVMGetNextInstruction(list[i]), {word}};
     }
 }
 
-static LLVMValueRef find_turned(const struct products *p, LLVMValueRef load)
+static const struct turned *find_turned(
+        const struct products *p, LLVMValueRef first, LLVMValueRef second)
 {
     for (uint32_t i = 0; i < p->turned_count; i++)
-        if (p->turned[i].load == load)
-            return p->turned[i].word;
+        if (p->turned[i].first == first && p->turned[i].second == second)
+            return &p->turned[i];
     return NULL;
 }
 
@@ -268,9 +264,10 @@ static LLVMValueRef turned(struct products *p, const struct product *one)
     if (!is_half_load(first) || !is_half_load(second) || !is_pair(first, second) ||
             !has_whole_rows(first))
         return NULL;
-    if (!find_turned(p, first))
+    if (!find_turned(p, first, second))
         load_row_of(p, first);
-    return find_turned(p, first);
+    const struct turned *t = find_turned(p, first, second);
+    return t ? t->as[0] : NULL;
 }
 
 static LLVMValueRef sum_of(struct codegen *g, const struct product *p, unsigned i)
@@ -312,40 +309,59 @@ static LLVMValueRef multiply_halves(struct products *p, struct product *a, struc
 
 /* ---- floats */
 
-/* A float as the sum of two that the tensor cores take whole: 32 bits each. */
+/* A float as the sum of numbers that the tensor cores take whole, the largest first: 32 bits each,
+ * constants where they are 0. */
 struct split {
-    LLVMValueRef big, small;
-    LLVMValueRef finite; /* big, or 0 where it is infinite or no number: what small is times */
+    LLVMValueRef part[3];
+    LLVMValueRef
+            finite; /* the first, or 0 where it is infinite or no number: what others are times */
 };
 
-static LLVMValueRef rounded(struct codegen *g, LLVMValueRef v)
+/* Which parts of the left and of the right matrix are multiplied, the smallest products first. */
+static const struct term {
+    uint8_t left, right;
+} exact_terms[] = {{2, 0}, {0, 2}, {1, 1}, {1, 0}, {0, 1}, {0, 0}},
+  fast_terms[] = {{1, 0}, {0, 1}, {0, 0}};
+
+/* Under fast math. */
+static bool is_fast(LLVMValueRef in)
 {
-    LLVMTypeRef single = LLVMFloatTypeInContext(g->context), type;
-    type = LLVMFunctionType(g->i32, &single, 1, 0);
+    return LLVMCanValueUseFastMathFlags(in) &&
+           (LLVMGetFastMathFlags(in) & LLVMFastMathAllowReassoc);
+}
+
+/* The upper bits of a float, rounded or cut off. */
+static LLVMValueRef upper(struct codegen *g, LLVMValueRef v, bool fast)
+{
+    if (!fast)
+        return LLVMBuildAnd(g->builder, LLVMBuildBitCast(g->builder, v, g->i32, ""),
+                codegen_i32(g, 0xffffe000), "");
+    LLVMTypeRef single = LLVMTypeOf(v), type = LLVMFunctionType(g->i32, &single, 1, 0);
     LLVMValueRef f = codegen_declare(g, "llvm.nvvm.f2tf32.rna", type);
     return LLVMBuildCall2(g->builder, type, f, &v, 1, "");
 }
 
-static bool is_short(LLVMValueRef v)
-{
-    return LLVMIsAFPExtInst(v) || (LLVMIsConstant(v) && LLVMIsNull(v));
-}
-
-static struct split split(struct codegen *g, LLVMValueRef v)
+static struct split split(struct codegen *g, LLVMValueRef v, bool fast)
 {
     LLVMBuilderRef b = g->builder;
     LLVMTypeRef single = LLVMTypeOf(v);
-    LLVMValueRef zero = codegen_i32(g, 0), infinite = codegen_i32(g, 0x7f800000);
-    if (is_short(v)) {
+    LLVMValueRef zero = codegen_i32(g, 0);
+    if (LLVMIsAFPExtInst(v) || (LLVMIsConstant(v) && LLVMIsNull(v))) {
         LLVMValueRef whole = LLVMBuildBitCast(b, v, g->i32, "");
-        return (struct split){whole, zero, whole};
+        return (struct split){{whole, zero, zero}, whole};
     }
-    LLVMValueRef big = rounded(g, v);
-    LLVMValueRef finite = LLVMBuildICmp(b, LLVMIntULT,
-            LLVMBuildAnd(b, big, codegen_i32(g, 0x7fffffff), ""), infinite, "finite");
-    LLVMValueRef rest = LLVMBuildFSub(b, v, LLVMBuildBitCast(b, big, single, ""), "");
-    return (struct split){big, LLVMBuildSelect(b, finite, rounded(g, rest), zero, ""),
-            LLVMBuildSelect(b, finite, big, zero, "")};
+    struct split s = {.part = {upper(g, v, fast), zero, zero}};
+    LLVMValueRef size = LLVMBuildAnd(b, s.part[0], codegen_i32(g, 0x7fffffff), "");
+    LLVMValueRef finite = LLVMBuildICmp(b, LLVMIntULT, size, codegen_i32(g, 0x7f800000), "finite");
+    s.finite = LLVMBuildSelect(b, finite, s.part[0], zero, "");
+    LLVMValueRef rest = LLVMBuildFSub(b, v, LLVMBuildBitCast(b, s.part[0], single, ""), "");
+    rest = LLVMBuildSelect(b, finite, rest, LLVMConstNull(single), "");
+    s.part[1] = upper(g, rest, fast);
+    if (!fast) {
+        rest = LLVMBuildFSub(b, rest, LLVMBuildBitCast(b, s.part[1], single, ""), "");
+        s.part[2] = LLVMBuildBitCast(b, rest, g->i32, "");
+    }
+    return s;
 }
 
 /* Of a matrix that is loaded: the load of its transpose, which takes no longer. */
@@ -365,76 +381,73 @@ static bool is_float_load(LLVMValueRef first, LLVMValueRef second)
            codegen_is_call(second, "__abx_matrix_load_f32") && is_pair(first, second);
 }
 
-/* Both elements of the right matrix's transpose, before the instruction `at`. */
-static void turn_floats(
-        struct products *p, const struct product *one, LLVMValueRef at, LLVMValueRef v[2])
+/* Both elements of the right matrix's transpose. `one` is the block's first product with it. */
+static void turn_floats(struct products *p, const struct product *one, LLVMValueRef v[2])
 {
     LLVMValueRef first = LLVMGetOperand(one->first, RIGHT);
     LLVMValueRef second = LLVMGetOperand(one->first, RIGHT + 1);
-    if (!is_float_load(first, second)) {
-        LLVMPositionBuilderBefore(p->g->builder, at);
-        codegen_turn_matrix(p->g, (LLVMValueRef[]){first, second}, v);
+    const struct turned *t = find_turned(p, first, second);
+    if (t) {
+        memcpy(v, t->as, sizeof t->as);
         return;
     }
-    for (uint32_t i = 0; i < 2; i++) {
-        LLVMValueRef load = i ? second : first;
-        v[i] = find_turned(p, load);
-        if (!v[i]) {
-            v[i] = load_element(p->g, load);
-            if (p->turned_count < MAX_PRODUCTS)
-                p->turned[p->turned_count++] = (struct turned){load, v[i]};
-        }
+    if (is_float_load(first, second)) {
+        v[0] = load_element(p->g, first);
+        v[1] = load_element(p->g, second);
+    } else {
+        LLVMPositionBuilderBefore(p->g->builder, one->first);
+        codegen_turn_matrix(p->g, (LLVMValueRef[]){first, second}, v);
     }
+    if (p->turned_count < MAX_PRODUCTS)
+        p->turned[p->turned_count++] = (struct turned){first, second, {v[0], v[1]}};
 }
 
-/* big, small, finite: which of each split. */
-static LLVMValueRef part(const struct split *s, unsigned which)
+/* One part of each, which is times part `other` of the other matrix. */
+static bool take(
+        const struct split *s, unsigned count, unsigned which, unsigned other, LLVMValueRef *ret)
 {
-    return which == 0 ? s->big : which == 1 ? s->small : s->finite;
+    bool some = false;
+    for (unsigned i = 0; i < count; i++) {
+        ret[i] = which == 0 && other ? s[i].finite : s[i].part[which];
+        some |= !LLVMIsConstant(ret[i]);
+    }
+    return some;
 }
 
 static LLVMValueRef multiply_parts(struct codegen *g, const struct split left[4],
-        const struct split right[2], unsigned l, unsigned r, LLVMValueRef sums)
+        const struct split right[2], struct term t, LLVMValueRef sums)
 {
     static const char text[] = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
                                "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};";
     LLVMValueRef v[10];
-    for (unsigned i = 0; i < 4; i++) {
-        v[i] = part(&left[i], l);
+    if (!take(left, 4, t.left, t.right, v) || !take(right, 2, t.right, t.left, v + 4))
+        return sums;
+    for (unsigned i = 0; i < 4; i++)
         v[6 + i] = sums ? LLVMBuildExtractValue(g->builder, sums, i, "")
                         : LLVMConstNull(LLVMFloatTypeInContext(g->context));
-    }
-    v[4] = part(&right[0], r);
-    v[5] = part(&right[1], r);
     return call_asm(g, four_floats(g), v, 10, text, "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f");
-}
-
-static bool has_small(const struct split *s, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (!LLVMIsConstant(s[i].small))
-            return true;
-    return false;
 }
 
 static LLVMValueRef multiply_floats(struct products *p, struct product *a, struct product *b)
 {
     struct codegen *g = p->g;
+    bool fast = is_fast(a->first);
+    const struct term *terms = fast ? fast_terms : exact_terms;
+    size_t count = fast ? ABX_ARRAY_SIZE(fast_terms) : ABX_ARRAY_SIZE(exact_terms);
     LLVMValueRef turned[2], zero = LLVMConstNull(p->single), sums = NULL;
     LLVMValueRef at = b ? b->first : a->first;
-    turn_floats(p, a, at, turned);
+    turn_floats(p, a, turned);
     LLVMPositionBuilderBefore(g->builder, at);
     struct split left[4], right[2];
     for (unsigned i = 0; i < 2; i++) {
-        left[2 * i] = split(g, LLVMGetOperand(a->first, LEFT + i));
-        left[2 * i + 1] = split(g, b ? LLVMGetOperand(b->first, LEFT + i) : zero);
-        right[i] = split(g, turned[i]);
+        left[2 * i] = split(g, LLVMGetOperand(a->first, LEFT + i), fast);
+        left[2 * i + 1] = split(g, b ? LLVMGetOperand(b->first, LEFT + i) : zero, fast);
+        right[i] = split(g, turned[i], fast);
     }
-    if (has_small(left, 4))
-        sums = multiply_parts(g, left, right, 1, 2, sums);
-    if (has_small(right, 2))
-        sums = multiply_parts(g, left, right, 2, 1, sums);
-    sums = multiply_parts(g, left, right, 0, 0, sums);
+    for (size_t i = 0; i < count; i++)
+        sums = multiply_parts(g, left, right, terms[i], sums);
+    if (!sums)
+        sums = LLVMConstNull(four_floats(g));
     for (unsigned i = 0; i < 4; i++) {
         LLVMValueRef sum = LLVMBuildFAdd(g->builder, LLVMBuildExtractValue(g->builder, sums, i, ""),
                 sum_of(g, i < 2 ? a : b, i % 2), "");
