@@ -542,16 +542,11 @@ static struct abx_submission *take_head(struct abx_queue *q, bool fails)
     return s;
 }
 
-/* What is being issued belongs to the queue's thread, which ends it when it sees this. True: it did
- * not, since it is held up in the driver, and will not touch it any more before the process ends.
- */
-static bool leave_to_thread(struct abx_queue *q, const struct abx_exec_result *r)
+/* What is being issued belongs to the queue's thread, which ends it when it sees that it is judged.
+ * True: it did not, since it is held up in the driver, and will not touch it any more before the
+ * process ends. */
+static bool leave_to_thread(struct abx_queue *q)
 {
-    pthread_mutex_lock(&q->lock);
-    q->verdict = *r;
-    q->judged = true;
-    q->ended = NULL;
-    pthread_mutex_unlock(&q->lock);
     rouse(q);
     bool judged = true;
     for (int i = 0; i < THREAD_PATIENCE_MS && judged; i++) {
@@ -567,8 +562,13 @@ static void fail_head(struct abx_queue *q, struct abx_submission *s, struct abx_
 {
     pthread_mutex_lock(&q->lock);
     bool issued = s != q->current || pthread_equal(q->thread, pthread_self());
+    if (!issued) { /* at once: the thread may have seen the loss, and be about to drop it */
+        q->verdict = r;
+        q->judged = true;
+        q->ended = NULL;
+    }
     pthread_mutex_unlock(&q->lock);
-    if (!issued && !leave_to_thread(q, &r))
+    if (!issued && !leave_to_thread(q))
         return;
     pthread_mutex_lock(&q->lock);
     q->judged = false;
