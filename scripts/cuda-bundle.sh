@@ -47,7 +47,7 @@ pack() { # NAME
 
 clang=$(readlink -f "$(command -v clang-19)")
 libraries() {
-    ldd "$build/src/host/arcboxd" "$build/src/host/arcbox-compiler" "$build/src/host/arcbox-clang.so" "$clang" |
+    ldd "$build/src/cli/arcbox" "$build/src/host/arcboxd" "$build/src/host/arcbox-compiler" "$build/src/host/arcbox-clang.so" "$clang" |
         awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
         grep -vE '/(libc|libm|libdl|libpthread|librt|libgcc_s|libstdc\+\+|ld-linux[^/]*)\.so'
 }

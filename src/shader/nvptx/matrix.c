@@ -523,6 +523,7 @@ static bool are_tiles(LLVMValueRef kernel)
 
 int nvptx_matrices(struct codegen *g)
 {
+    g->matrix_rows = !g->matrix_elements;
     g->matrix_tiles = are_tiles(g->kernel);
     struct products *p = calloc(1, sizeof *p);
     if (!p)
@@ -534,6 +535,5 @@ int nvptx_matrices(struct codegen *g)
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(g->kernel); b; b = LLVMGetNextBasicBlock(b))
         visit_block(p, b);
     free(p);
-    g->matrix_rows = !g->matrix_elements;
     return codegen_expand_matrices(g, g->kernel);
 }
