@@ -128,17 +128,26 @@ void abx_metal_define_constant_values(void)
 
 /* ---- making functions */
 
-static struct abx_metal_function *function_new(
-        struct abx_metal_library *library, id name, id *error)
+/* The function's number in the library; its function_count when there is none of that name. */
+static uint32_t number_of(const struct abx_metal_library *library, const char *name)
 {
     const struct abx_reflection *r = library->reflection;
     const struct abx_reflection_function *f = abx_reflection_functions(r);
+    uint32_t i = 0;
+    while (i < r->function_count && strcmp(abx_reflection_string(r, f[i].name), name))
+        i++;
+    return i;
+}
+
+static struct abx_metal_function *function_new(
+        struct abx_metal_library *library, id name, id *error)
+{
     const char *wanted = abx_ns_string_utf8(name);
     uint32_t i = 0;
-    while (i < r->function_count &&
-            (!wanted || strcmp(abx_reflection_string(r, f[i].name), wanted)))
-        i++;
-    if (i == r->function_count) {
+    while (library && wanted &&
+            (i = number_of(library, wanted)) == library->reflection->function_count)
+        library = library->next;
+    if (!library || !wanted) {
         abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorFunctionNotFound,
                 "there is no function \"%s\" in the library", wanted ? wanted : "(nil)");
         return NULL;

@@ -92,6 +92,8 @@ struct abx_metal_library {
     uint8_t key[32]; /* of what was compiled (struct abx_client_compile) */
     bool logging;    /* compiled with enableLogging */
     id libraries;    /* dynamic ones that it was compiled against, an array or nil */
+    /* Retained, or NULL: what was linked with it, with functions of its own; a chain. */
+    struct abx_metal_library *next;
     /* A dynamic library only. */
     id install_name;
     void *request; /* what compiled it */

@@ -176,16 +176,37 @@ static id precompiled(id device, const void *request, size_t bytes)
     return (id)library;
 }
 
+static id from_request(id device, const void *request, size_t bytes, id *error)
+{
+    id library = precompiled(device, request, bytes);
+    return library ? library : abx_metal_library_from_request(device, request, bytes, error);
+}
+
+/* Libraries that carry their source, one after the other: the first one has the others. */
+static id from_requests(id device, const char *data, size_t bytes, int *ret_error, id *error)
+{
+    struct abx_metal_library *first = NULL, **to = &first;
+    for (size_t used; bytes; data += used, bytes -= used) {
+        const void *request;
+        size_t request_bytes;
+        *ret_error = abx_source_library_unwrap(data, bytes, &request, &request_bytes, &used);
+        if (*ret_error == 0)
+            *to = (struct abx_metal_library *)from_request(device, request, request_bytes, error);
+        if (!*to) {
+            objc_release((id)first);
+            return NULL;
+        }
+        to = &(*to)->next;
+    }
+    return (id)first;
+}
+
 id abx_metal_library_from_data(id device, const void *data, size_t bytes, id *error)
 {
-    const void *request;
-    size_t request_bytes;
-    int r = abx_source_library_unwrap(data, bytes, &request, &request_bytes);
-    if (r == 0) {
-        id library = precompiled(device, request, request_bytes);
-        return library ? library
-                       : abx_metal_library_from_request(device, request, request_bytes, error);
-    }
+    int r = -EBADMSG;
+    id library = from_requests(device, data, bytes, &r, error);
+    if (library || r == 0)
+        return library;
     if (r == -ENOTSUP && abx_is_metallib(data, bytes)) /* the host looks into it */
         return library_from_text(device, data, bytes, NULL, MTLLibraryErrorUnsupported, error);
     abx_ns_error_set(error, LIBRARY_DOMAIN, MTLLibraryErrorUnsupported,
@@ -318,16 +339,19 @@ void MTLLibrary_dealloc(id self, SEL cmd)
     free(library->request);
     objc_release(library->install_name);
     objc_release(library->libraries);
+    objc_release((id)library->next);
     abx_metal_dealloc(self, ABX_METAL_LIBRARY);
 }
 
 id MTLLibrary_functionNames(id self, SEL cmd)
 {
-    const struct abx_reflection *r = library_of(self)->reflection;
-    const struct abx_reflection_function *f = abx_reflection_functions(r);
     id names = abx_ns_mutable_array();
-    for (uint32_t i = 0; i < r->function_count; i++)
-        abx_ns_array_add(names, abx_ns_string(abx_reflection_string(r, f[i].name)));
+    for (const struct abx_metal_library *l = library_of(self); l; l = l->next) {
+        const struct abx_reflection *r = l->reflection;
+        const struct abx_reflection_function *f = abx_reflection_functions(r);
+        for (uint32_t i = 0; i < r->function_count; i++)
+            abx_ns_array_add(names, abx_ns_string(abx_reflection_string(r, f[i].name)));
+    }
     return names;
 }
 

@@ -39,8 +39,8 @@ void abx_source_library_wrap(void *to, const void *request, size_t request_bytes
     memcpy((char *)to + bytes - sizeof tail, &tail, sizeof tail);
 }
 
-int abx_source_library_unwrap(
-        const void *data, size_t bytes, const void **ret_request, size_t *ret_bytes)
+int abx_source_library_unwrap(const void *data, size_t bytes, const void **ret_request,
+        size_t *ret_bytes, size_t *ret_used)
 {
     struct head head;
     struct abx_shader_options options;
@@ -50,9 +50,10 @@ int abx_source_library_unwrap(
     if (memcmp(head.magic, magic, sizeof magic) != 0)
         return -ENOTSUP;
     if (head.version != VERSION || head.request_bytes > bytes ||
-            abx_source_library_bytes(head.request_bytes) != bytes ||
-            memcmp((const char *)data + bytes - 4, "ENDT", 4) != 0 ||
             head.request_bytes < sizeof options)
+        return -EBADMSG;
+    size_t used = abx_source_library_bytes(head.request_bytes);
+    if (used > bytes || memcmp((const char *)data + used - 4, "ENDT", 4) != 0)
         return -EBADMSG;
     const char *request = (const char *)data + sizeof head;
     memcpy(&options, request, sizeof options);
@@ -60,5 +61,6 @@ int abx_source_library_unwrap(
         return -EBADMSG;
     *ret_request = request;
     *ret_bytes = head.request_bytes;
+    *ret_used = used;
     return 0;
 }

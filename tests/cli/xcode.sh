@@ -36,18 +36,29 @@ fi
 "$xcrun" metal -std=metal4.0 -c kernel.metal -o new.air 2>errors && fail "an #error is not one"
 grep -q "too new" errors && pass || fail "what was wrong: $(cat errors)"
 
-# Linking: only what Apple's compiler made.
+# Linking: what the files have, unless Apple's compiler made a library of that name.
 mkdir made out
+"$xcrun" metal kernel.air -o out/one.metallib && cmp -s kernel.air out/one.metallib && pass || fail "one file linked"
+"$xcrun" metal -x metal kernel.metal -fno-fast-math -std=metal3.2 -o out/two.metallib && pass || fail "from source to a library"
+same "what it begins with" "MTLB ABXSOURC 0 196610" \
+    "$(head -c 4 out/two.metallib) $(tail -c +9 out/two.metallib | head -c 8) $(od -An -j 24 -N 8 -t u4 out/two.metallib | xargs)"
+"$xcrun" metal-ar rcs both.metalar kernel.air out/two.metallib && "$xcrun" metallib both.metalar -o out/both.metallib &&
+    cat kernel.air out/two.metallib | cmp -s - out/both.metallib && pass || fail "an archive linked"
+"$xcrun" -sdk macosx metal -MMD -c kernel.metal -o out/kernel.air && grep -q '^out/kernel.air:' out/kernel.d && grep -q ' half.h' out/kernel.d && pass ||
+    fail "what it depends on"
+"$xcrun" metallib kernel.metal -o out/none.metallib 2>errors && fail "a library of what is none"
+grep -q "kernel.metal is not" errors && pass || fail "what was wrong: $(cat errors)"
+[ -x "$("$xcrun" -sdk macosx --find metallib)" ] && pass || fail "where a tool is"
 echo MTLB >made/default.metallib
-"$xcrun" metal kernel.air -o out/default.metallib 2>errors && fail "a library out of nothing"
-grep -q ARCBOX_METALLIBS errors && pass || fail "no advice: $(cat errors)"
 export ARCBOX_METALLIBS=/nonexistent:$work/made
 for tool in metal metallib; do
     rm -f out/*
     "$xcrun" -sdk macosx $tool -o out/default.metallib kernel.air
     same "$tool: the library that is there" MTLB "$(cat out/default.metallib)"
 done
-"$xcrun" metal kernel.air -o out/other.metallib 2>/dev/null && fail "a library of another name"
+"$xcrun" metal kernel.air -o out/other.metallib && cmp -s kernel.air out/other.metallib && pass ||
+    fail "a library of another name"
+unset ARCBOX_METALLIBS
 
 # CMake: the system's name, and still the rules for ELF; and headers that Apple's C++ library brings along.
 echo '#include <vector>

@@ -71,12 +71,13 @@ static const char *library(size_t *ret_bytes)
 
 static struct abx_shader_options options_of(const char *arguments, char macros[64], char text[64])
 {
-    size_t bytes, length;
+    size_t bytes, length, used;
     const void *request;
     struct abx_shader_options options;
     build("kernel void k() {}", arguments);
     const char *found = library(&bytes);
-    assert(abx_source_library_unwrap(found, bytes, &request, &length) == 0);
+    assert(abx_source_library_unwrap(found, bytes, &request, &length, &used) == 0);
+    assert(used == bytes);
     memcpy(&options, request, sizeof options);
     memset(macros, 0, 64);
     memset(text, 0, 64);
@@ -123,25 +124,28 @@ static void test_errors(void)
 
 static void test_unwrap_refuses(void)
 {
-    size_t bytes, length;
+    size_t bytes, length, used;
     const void *request;
     build("kernel void k() {}", "-DA=1");
     const char *found = library(&bytes);
-    char *copy = malloc(bytes + 1);
+    char *copy = malloc(2 * bytes + 1);
     for (size_t cut = 0; cut < bytes; cut++) {
         memcpy(copy, found, cut);
-        assert(abx_source_library_unwrap(copy, cut, &request, &length) < 0);
+        assert(abx_source_library_unwrap(copy, cut, &request, &length, &used) < 0);
     }
     memcpy(copy + 1, found, bytes); /* any alignment will do */
-    assert(abx_source_library_unwrap(copy + 1, bytes, &request, &length) == 0);
+    assert(abx_source_library_unwrap(copy + 1, bytes, &request, &length, &used) == 0);
+    memcpy(copy + 1 + bytes, found, bytes); /* and another after it */
+    assert(abx_source_library_unwrap(copy + 1, 2 * bytes, &request, &length, &used) == 0);
+    assert(used == bytes && (const char *)request > copy && (const char *)request < copy + bytes);
     memset(copy + 1 + 16, 0xff, 8); /* the request's length */
-    assert(abx_source_library_unwrap(copy + 1, bytes, &request, &length) == -EBADMSG);
+    assert(abx_source_library_unwrap(copy + 1, bytes, &request, &length, &used) == -EBADMSG);
     memcpy(copy, found, bytes);
     memset(copy + 8, 0, 8);
-    assert(abx_source_library_unwrap(copy, bytes, &request, &length) == -ENOTSUP);
+    assert(abx_source_library_unwrap(copy, bytes, &request, &length, &used) == -ENOTSUP);
     memcpy(copy, found, bytes);
     memset(copy + 24 + offsetof(struct abx_shader_options, macro_bytes), 0xff, 4);
-    assert(abx_source_library_unwrap(copy, bytes, &request, &length) == -EBADMSG);
+    assert(abx_source_library_unwrap(copy, bytes, &request, &length, &used) == -EBADMSG);
     free(copy);
 }
 
