@@ -23,6 +23,9 @@ case $("$xcrun" -sdk macosx --show-sdk-version) in
 [1-9][0-9].[0-9]) pass ;;
 *) fail "no version of an SDK" ;;
 esac
+echo '#include <stdio.h>' >c.c
+same "where the SDK's headers are" stdio.h \
+    "$("$scripts/arcbox-cc" -isysroot "$("$xcrun" -sdk macosx --show-sdk-path)" -E c.c | grep -om1 'stdio\.h')"
 same "the headers that -H names: the program's alone" ". ./half.h" \
     "$("$xcrun" -sdk macosx metal -x metal -E -P -C -H kernel.metal -w 2>&1 >/dev/null)"
 same "the preprocessed text" 1 "$("$xcrun" metal -E kernel.metal | grep -c 'constant half one')"
