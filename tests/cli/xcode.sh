@@ -63,6 +63,27 @@ done
     fail "a library of another name"
 unset ARCBOX_METALLIBS
 
+# What Makefiles tell a Mac's compiler and linker: names that are for them alone, and those that mean something here.
+mkdir -p lib
+echo 'int of_library(void) { return 7; }' >library.c
+echo 'int of_archive = 5;' >archive.c
+echo '#include <dlfcn.h>
+extern int of_library(void);
+int main(void) { int *kept = dlsym(RTLD_DEFAULT, "of_archive"); return of_library() + (kept ? *kept : 0); }' >main.c
+cc=$scripts/arcbox-cc
+{
+    "$cc" -arch arm64 -mmacosx-version-min=13.0 -dynamiclib -install_name @rpath/liblibrary.so -Wl,-undefined,dynamic_lookup \
+        -Wl,-dead_strip library.c -o lib/liblibrary.so
+    "$cc" -c archive.c -o archive.o && ar rc libarchive.a archive.o
+    "$cc" -arch arm64 -F /Library/Frameworks main.c -Llib -llibrary -Wl,-rpath,@loader_path/lib -Wl,-headerpad_max_install_names \
+        -force_load libarchive.a -rdynamic -framework Foundation -o main
+} >log 2>&1 || fail "a Mac's options: $(cat log)"
+status=0
+./main || status=$?
+same "the library beside the program, and the archive kept whole" 12 $status
+rm lib/liblibrary.so
+./main >log 2>&1 && fail "the library was not where it was looked for"
+
 # CMake: the system's name, and still the rules for ELF; and headers that Apple's C++ library brings along.
 echo '#include <vector>
 std::optional<int> none; std::shared_ptr<int> nothing;' >along.cc
