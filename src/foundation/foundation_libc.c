@@ -1,10 +1,13 @@
 /* foundation: what macOS's C library has and glibc has not, or has since 2.38. Guest's process. */
 #include "foundation/foundation_internal.h"
+#include "crt_externs.h"
 #include "mach-o/dyld.h"
 #include "malloc/malloc.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <unistd.h>
 
 /* What a Mac's libraries export is found from anywhere: Python's CDLL(None) and dlsym(RTLD_DEFAULT)
@@ -96,6 +99,59 @@ ABX_EXPORT int _NSGetExecutablePath(char *path, uint32_t *size)
     }
     memcpy(path, own, (size_t)length + 1);
     return 0;
+}
+
+/* ---- the program's start (crt_externs.h) */
+
+static struct {
+    pthread_once_t once;
+    int count;
+    char **list; /* NULL after the last */
+} arguments = {.once = PTHREAD_ONCE_INIT};
+
+static void read_arguments(void)
+{
+    static char *none[1];
+    void *text;
+    size_t length;
+    arguments.list = none;
+    if (abx_read_file("/proc/self/cmdline", 1 << 22, &text, &length) < 0)
+        return;
+    size_t count = 0;
+    for (const char *p = text; p < (char *)text + length; p += strlen(p) + 1)
+        count++;
+    char **list = calloc(count + 1, sizeof *list);
+    if (!list) {
+        free(text);
+        return;
+    }
+    char *p = text; /* kept */
+    for (size_t i = 0; i < count; i++, p += strlen(p) + 1)
+        list[i] = p;
+    arguments.list = list;
+    arguments.count = (int)count;
+}
+
+ABX_EXPORT char ***_NSGetArgv(void)
+{
+    pthread_once(&arguments.once, read_arguments);
+    return &arguments.list;
+}
+
+ABX_EXPORT int *_NSGetArgc(void)
+{
+    pthread_once(&arguments.once, read_arguments);
+    return &arguments.count;
+}
+
+ABX_EXPORT char ***_NSGetEnviron(void)
+{
+    return &environ;
+}
+
+ABX_EXPORT char **_NSGetProgname(void)
+{
+    return &program_invocation_short_name;
 }
 
 ABX_EXPORT size_t malloc_size(const void *memory)

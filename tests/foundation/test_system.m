@@ -1,6 +1,7 @@
 // Processes, bundles, threads, locks, dates, defaults, Core Foundation, Mach, sysctl.
 #import <Foundation/Foundation.h>
 #include <CoreGraphics/CoreGraphics.h>
+#include <crt_externs.h>
 #include <mach-o/dyld.h>
 #include <objc/message.h>
 #include <mach/mach.h>
@@ -58,6 +59,14 @@ static void c_library(void)
     uint32_t size = 1;
     CHECK(_NSGetExecutablePath(path, &size) == -1 && size > 1);
     CHECK(_NSGetExecutablePath(path, &size) == 0 && path[0] == '/' && strlen(path) + 1 == size);
+    CHECK(*_NSGetArgc() >= 1 && !(*_NSGetArgv())[*_NSGetArgc()] && *_NSGetArgv() == *_NSGetArgv());
+    CHECK([@((*_NSGetArgv())[0]) isEqual:NSProcessInfo.processInfo.arguments[0]]);
+    CHECK(strcmp(*_NSGetProgname(), strrchr(path, '/') + 1) == 0);
+    CHECK(setenv("ARCBOX_TEST_START", "1", 1) == 0);
+    bool found = false;
+    for (char **e = *_NSGetEnviron(); *e; e++)
+        found |= !strcmp(*e, "ARCBOX_TEST_START=1");
+    CHECK(found);
 }
 
 // What catches exceptions in Rust or C++ knows nothing of their reasons.
