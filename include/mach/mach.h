@@ -76,6 +76,52 @@ kern_return_t host_statistics(
 kern_return_t host_statistics64(
         host_t host, host_flavor_t flavor, host_info64_t info, mach_msg_type_number_t *count);
 kern_return_t mach_port_deallocate(task_t task, mach_port_t port);
+
+/* This process, the only task that can be asked about: bytes, and what /proc has not is 0. */
+typedef struct {
+    integer_t seconds, microseconds;
+} time_value_t;
+typedef natural_t task_flavor_t;
+typedef integer_t *task_info_t;
+typedef integer_t policy_t;
+struct mach_task_basic_info {
+    mach_vm_size_t virtual_size, resident_size, resident_size_max;
+    time_value_t user_time, system_time;
+    policy_t policy;
+    integer_t suspend_count;
+};
+struct task_basic_info {
+    integer_t suspend_count;
+    mach_vm_size_t virtual_size, resident_size;
+    time_value_t user_time, system_time;
+    policy_t policy;
+};
+struct task_vm_info {
+    mach_vm_size_t virtual_size;
+    integer_t region_count, page_size;
+    mach_vm_size_t resident_size, resident_size_peak, device, device_peak, internal, internal_peak, external,
+            external_peak, reusable, reusable_peak, purgeable_volatile_pmap, purgeable_volatile_resident,
+            purgeable_volatile_virtual, compressed, compressed_peak, compressed_lifetime, phys_footprint;
+};
+typedef struct mach_task_basic_info mach_task_basic_info_data_t, *mach_task_basic_info_t;
+typedef struct task_basic_info task_basic_info_data_t, *task_basic_info_t, task_basic_info_64_data_t;
+typedef struct task_vm_info task_vm_info_data_t, *task_vm_info_t;
+#define task_basic_info_64 task_basic_info
+#define TASK_BASIC_INFO_64 5
+#define TASK_BASIC_INFO TASK_BASIC_INFO_64
+#define MACH_TASK_BASIC_INFO 20
+#define TASK_VM_INFO 22
+#define TASK_BASIC_INFO_COUNT ((mach_msg_type_number_t)(sizeof(task_basic_info_data_t) / sizeof(natural_t)))
+#define TASK_BASIC_INFO_64_COUNT TASK_BASIC_INFO_COUNT
+#define MACH_TASK_BASIC_INFO_COUNT                                                                 \
+    ((mach_msg_type_number_t)(sizeof(mach_task_basic_info_data_t) / sizeof(natural_t)))
+#define TASK_VM_INFO_COUNT ((mach_msg_type_number_t)(sizeof(task_vm_info_data_t) / sizeof(natural_t)))
+/* Of the flavours above; KERN_INVALID_ARGUMENT for others, for other tasks, or where *count is too small. */
+kern_return_t task_info(task_t task, task_flavor_t flavor, task_info_t info, mach_msg_type_number_t *count);
+/* The threads' numbers. The list is the caller's, to be given to vm_deallocate() with its bytes. */
+typedef thread_act_t *thread_act_array_t;
+typedef thread_act_array_t thread_array_t;
+kern_return_t task_threads(task_t task, thread_act_array_t *ret_list, mach_msg_type_number_t *ret_count);
 #ifdef __cplusplus
 }
 #endif

@@ -69,6 +69,57 @@ static void c_library(void)
     CHECK(found);
 }
 
+// What the process takes, and its threads.
+static void *wait_for_lock(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+static unsigned threads_now(void)
+{
+    thread_act_array_t list;
+    mach_msg_type_number_t count = 0;
+    bool own = false;
+    CHECK(task_threads(mach_task_self(), &list, &count) == KERN_SUCCESS && count);
+    for (unsigned i = 0; i < count; i++)
+        own |= list[i] == mach_thread_self();
+    CHECK(own && vm_deallocate(mach_task_self(), (vm_address_t)list, count * sizeof *list) ==
+                         KERN_SUCCESS);
+    return count;
+}
+
+static void the_task(void)
+{
+    enum { Bytes = 32 << 20 };
+    struct mach_task_basic_info before, after;
+    mach_msg_type_number_t count = MACH_TASK_BASIC_INFO_COUNT;
+    CHECK(task_info(mach_task_self(), MACH_TASK_BASIC_INFO, (task_info_t)&before, &count) ==
+            KERN_SUCCESS);
+    char *volatile memory = malloc(Bytes); // or it is left out
+    memset(memory, 1, Bytes);
+    CHECK(task_info(mach_task_self(), MACH_TASK_BASIC_INFO, (task_info_t)&after, &count) ==
+            KERN_SUCCESS);
+    CHECK(after.resident_size >= before.resident_size + Bytes / 2 &&
+            after.resident_size_max >= after.resident_size &&
+            after.virtual_size >= after.resident_size);
+    task_vm_info_data_t whole;
+    count = TASK_VM_INFO_COUNT;
+    CHECK(task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&whole, &count) == KERN_SUCCESS &&
+            count == TASK_VM_INFO_COUNT && whole.phys_footprint >= Bytes / 2);
+    count = 3;
+    CHECK(task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&whole, &count) != KERN_SUCCESS);
+    free(memory);
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    unsigned threads = threads_now();
+    pthread_mutex_lock(&lock);
+    CHECK(pthread_create(&thread, NULL, wait_for_lock, &lock) == 0 && threads_now() == threads + 1);
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
+}
+
 // What catches exceptions in Rust or C++ knows nothing of their reasons.
 static void unknown_messages_are_said(void)
 {
@@ -90,6 +141,7 @@ int main(int argc, char **argv)
 {
     @autoreleasepool {
         c_library();
+        the_task();
         unknown_messages_are_said();
         availability([NSProcessInfo processInfo]);
         NSProcessInfo *info = [NSProcessInfo processInfo];
@@ -108,11 +160,11 @@ int main(int argc, char **argv)
         NSCondition *condition = [NSCondition new];
         __block BOOL ready = NO;
         NSThread *thread = [[NSThread alloc] initWithBlock:^{
-            CHECK(![NSThread isMainThread]);
-            [condition lock];
-            ready = YES;
-            [condition signal];
-            [condition unlock];
+          CHECK(![NSThread isMainThread]);
+          [condition lock];
+          ready = YES;
+          [condition signal];
+          [condition unlock];
         }];
         CHECK([NSThread isMainThread] && [NSThread currentThread] == [NSThread mainThread]);
         [thread start];
@@ -133,7 +185,8 @@ int main(int argc, char **argv)
 
         NSDate *date = [NSDate dateWithTimeIntervalSince1970:0];
         CHECK_TEXT(date.description.UTF8String, "1970-01-01 00:00:00 +0000");
-        CHECK(-[date timeIntervalSinceNow] > 1e9 && [date compare:[NSDate date]] == NSOrderedAscending);
+        CHECK(-[date timeIntervalSinceNow] > 1e9 &&
+                [date compare:[NSDate date]] == NSOrderedAscending);
         NSUserDefaults *defaults = [NSUserDefaults standardUserDefaults];
         [defaults registerDefaults:@{@"a" : @1}];
         CHECK([defaults integerForKey:@"a"] == 1);
@@ -163,7 +216,8 @@ int main(int argc, char **argv)
         CHECK(space && CFEqual(CGColorSpaceGetName(space), kCGColorSpaceDisplayP3));
         CGColorSpaceRelease(space);
         CHECK(!CGColorSpaceCreateWithName(CFSTR("no such space")));
-        CHECK(sizeof(simd_float3) == 16 && simd_dot((simd_float3){1, 2, 3}, (simd_float3){1, 1, 1}) == 6);
+        CHECK(sizeof(simd_float3) == 16 &&
+                simd_dot((simd_float3){1, 2, 3}, (simd_float3){1, 1, 1}) == 6);
         CHECK_TEXT(NSStringFromClass([NSString class]).UTF8String, "NSString");
         CHECK(NSSelectorFromString(@"length") == @selector(length));
     }
