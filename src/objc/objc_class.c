@@ -205,6 +205,10 @@ static void realize_spec(abx_class cls)
     attach_table(cls, meta ? spec->class_methods : spec->instance_methods);
     for (const char *const *p = meta ? NULL : spec->protocols; p && *p; p++)
         abx_objc_attach_protocol(cls, abx_objc_intern_protocol(*p));
+    if (meta) { /* the class came first: nobody looks at it any more */
+        free((void *)(uintptr_t)spec->protocols);
+        free(spec);
+    }
 }
 
 bool abx_objc_is_meta(abx_class cls)
