@@ -49,6 +49,8 @@ same "what it begins with" "MTLB ABXSOURC 0 196610" \
     cat kernel.air out/two.metallib | cmp -s - out/both.metallib && pass || fail "an archive linked"
 "$xcrun" -sdk macosx metal -MMD -c kernel.metal -o out/kernel.air && grep -q '^out/kernel.air:' out/kernel.d && grep -q ' half.h' out/kernel.d && pass ||
     fail "what it depends on"
+"$xcrun" metal -fno-fast-math -c kernel.metal -o - | "$xcrun" metallib - -o out/piped.metallib && cmp -s kernel.air out/piped.metallib && pass ||
+    fail "through a pipe"
 "$xcrun" metallib kernel.metal -o out/none.metallib 2>errors && fail "a library of what is none"
 grep -q "kernel.metal is not" errors && pass || fail "what was wrong: $(cat errors)"
 [ -x "$("$xcrun" -sdk macosx --find metallib)" ] && pass || fail "where a tool is"
@@ -71,10 +73,13 @@ echo '#include <dlfcn.h>
 extern int of_library(void);
 int main(void) { int *kept = dlsym(RTLD_DEFAULT, "of_archive"); return of_library() + (kept ? *kept : 0); }' >main.c
 cc=$scripts/arcbox-cc
+sdk=/Applications/Xcode.app/Contents/Developer/Platforms/MacOSX.platform/Developer/SDKs/MacOSX14.2.sdk
 {
+    "$xcrun" -sdk macosx clang -target x86_64-apple-macos13.6 -isysroot $sdk -c archive.c -o archive.o
+    "$xcrun" -sdk macosx clang++ -std=c++17 --target=arm64-apple-macos14 -x c++ -c archive.c -o unused.o
     "$cc" -arch arm64 -mmacosx-version-min=13.0 -dynamiclib -install_name @rpath/liblibrary.so -Wl,-undefined,dynamic_lookup \
         -Wl,-dead_strip library.c -o lib/liblibrary.so
-    "$cc" -c archive.c -o archive.o && ar rc libarchive.a archive.o
+    "$xcrun" ar rc libarchive.a archive.o
     "$cc" -arch arm64 -F /Library/Frameworks main.c -Llib -llibrary -Wl,-rpath,@loader_path/lib -Wl,-headerpad_max_install_names \
         -force_load libarchive.a -rdynamic -framework Foundation -o main
 } >log 2>&1 || fail "a Mac's options: $(cat log)"
