@@ -120,6 +120,26 @@ static void the_task(void)
     pthread_join(thread, NULL);
 }
 
+// Core Foundation's bundles: the program's folder, and what lies in it.
+static void bundles(void)
+{
+    CFBundleRef bundle = CFBundleGetMainBundle();
+    CHECK(bundle && bundle == CFBundleGetMainBundle());
+    CFURLRef url = CFBundleCopyBundleURL(bundle), program = CFBundleCopyExecutableURL(bundle);
+    CFStringRef path = CFURLCopyFileSystemPath(url, kCFURLPOSIXPathStyle);
+    CHECK([(__bridge NSString *)path isEqual:NSBundle.mainBundle.bundlePath]);
+    CHECK([((__bridge NSURL *)program).path isEqual:NSBundle.mainBundle.executablePath]);
+    CFURLRef found = CFBundleCopyResourceURL(bundle,
+            (__bridge CFStringRef)((__bridge NSURL *)program).lastPathComponent, NULL, NULL);
+    CHECK(found && !CFBundleCopyResourceURL(bundle, CFSTR("none"), CFSTR("metallib"), NULL));
+    CHECK(!CFBundleCopyBundleURL(NULL) &&
+            !CFBundleGetValueForInfoDictionaryKey(bundle, CFSTR("none")));
+    CFRelease(found);
+    CFRelease(path);
+    CFRelease(program);
+    CFRelease(url);
+}
+
 // What catches exceptions in Rust or C++ knows nothing of their reasons.
 static void unknown_messages_are_said(void)
 {
@@ -142,6 +162,7 @@ int main(int argc, char **argv)
     @autoreleasepool {
         c_library();
         the_task();
+        bundles();
         unknown_messages_are_said();
         availability([NSProcessInfo processInfo]);
         NSProcessInfo *info = [NSProcessInfo processInfo];
