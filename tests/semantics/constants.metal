@@ -34,6 +34,9 @@ Halving halving(int k)
 }
 constant Halving halved = halving(width);
 constant float2x2 product = turn * float2x2(2);
+// Made of vectors of three, which pass through memory as numbers of other types.
+constant float2x3 tables[2] = {float2x3(0, 1, 2, 3, 4, 5), float2x3(float3(6, 7, 8), float3(9, 10, 11))};
+constant array<float2x3, 2> more_tables = {float2x3(float3(1, 2, scale), float3(4, 5, 6)), float2x3(2)};
 constant int steps[3] = {width, width * 2, -width};
 constant int unset [[function_constant(4)]];
 constant int never = unset + 1; // no kernel uses it: no kernel needs `unset`
@@ -68,6 +71,9 @@ kernel void computed(device uint *line [[buffer(0)]], device const uint *data [[
     CHECK(along == 27 && all(sides.zyx == uint3(1, 20, 7)) && halves.z == 7.0h && halves.x == 2.5h);
     CHECK(halved.value[data[0]] == 7.5f && halved.value[299 - data[0]] == 14 && product[1].y == 40);
     CHECK(turn[1].y == 20 && turn[data[0]].x == 2.5f);
+    for (uint n = 0; n < 6; n++)
+        CHECK(tables[data[0]][n / 3][n % 3] == n && tables[data[0] + 1][n / 3][n % 3] == n + 6);
+    CHECK(more_tables[data[0]][0].z == 2.5f && more_tables[data[0]][1].z == 6 && more_tables[1][1].y == 2);
 }
 
 kernel void not_needed(device uint *line [[buffer(0)]], uint i [[thread_position_in_grid]])

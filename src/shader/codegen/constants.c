@@ -483,6 +483,24 @@ static bool run_function(struct run *r, LLVMValueRef function)
 
 /* ---- evaluation */
 
+/* What is left in the function's own memory (passes do not put numbers of different types together)
+ * becomes variables, whose bytes are followed as all variables' are. */
+static void give_memory(struct codegen *g, LLVMValueRef function)
+{
+    LLVMValueRef next, in = LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(function));
+    for (; in; in = next) {
+        next = LLVMGetNextInstruction(in);
+        if (!LLVMIsAAllocaInst(in) || !LLVMIsAConstantInt(LLVMGetOperand(in, 0)) ||
+                LLVMConstIntGetZExtValue(LLVMGetOperand(in, 0)) != 1)
+            continue;
+        LLVMTypeRef type = LLVMGetAllocatedType(in);
+        LLVMValueRef variable = LLVMAddGlobal(g->module, type, "");
+        LLVMSetInitializer(variable, LLVMConstNull(type));
+        LLVMReplaceAllUsesWith(in, variable);
+        LLVMInstructionEraseFromParent(in);
+    }
+}
+
 /* Simplifies the initialisers of g->module, of which nothing else is left, to stores of constants;
  * the function that they are all in. */
 static LLVMValueRef simplify(struct codegen *g, const char *all)
@@ -498,7 +516,10 @@ static LLVMValueRef simplify(struct codegen *g, const char *all)
             "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,loop(loop-rotate,indvars,"
             "loop-unroll-full),sroa,instcombine<no-verify-fixpoint>,simplifycfg,gvn,dse,"
             "instcombine<no-verify-fixpoint>,simplifycfg)");
-    return r < 0 ? NULL : LLVMGetNamedFunction(g->module, all);
+    LLVMValueRef function = r < 0 ? NULL : LLVMGetNamedFunction(g->module, all);
+    if (function)
+        give_memory(g, function);
+    return function;
 }
 
 static void forget(struct run *r)
