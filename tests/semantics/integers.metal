@@ -239,3 +239,15 @@ kernel void indices_that_overflow(device uint *line [[buffer(0)]],
     }
     line[i] |= at[x & 7] & none;
 }
+
+// A constant with two letters is a long as one with one is: the functions take it.
+kernel void long_constants(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    long x = data[i % 4096];
+    CHECK(max(2LL, x) == max(2L, x) && min(x, 1ll) == min(x, 1L) && clamp(x * 10LL, 11LL, 23LL) == clamp(x * 10, 11L, 23L));
+    CHECK(popcount(4294967296LL) == 1 && popcount(0xfULL) == 4 && reverse_bits(1ULL) == 0x8000000000000000ull);
+    CHECK((is_same_v<decltype(1LL), long> && is_same_v<decltype(1uLL), ulong>));
+    CHECK((is_same_v<decltype(0x1LLU), ulong>));
+    CHECK(abs(-2LL) == 2 && (1LLU << 40) == 1ul << 40);
+}

@@ -113,6 +113,16 @@ static struct number scan_number(const char *text, uint32_t start, uint32_t end)
     return n;
 }
 
+/* Metal's 2LL is a long: C++'s would be of a third type that no function of the library takes. */
+static void shorten_long(struct rewriter *r, uint32_t start, uint32_t suffix, uint32_t end)
+{
+    for (uint32_t i = suffix; i + 1 < end; i++)
+        if ((r->text[i] | 32) == 'l' && r->text[i] == r->text[i + 1]) {
+            rewriter_edit(r, i, 2, "L", start);
+            return;
+        }
+}
+
 static void rewrite_number(struct rewriter *r, uint32_t start, uint32_t end)
 {
     struct number n = scan_number(r->text, start, end);
@@ -127,6 +137,8 @@ static void rewrite_number(struct rewriter *r, uint32_t start, uint32_t end)
         rewriter_edit(r, end, 0, "f", start);
     } else if (n.floating && length == 1 && (suffix[0] | 32) == 'l') {
         rewriter_refuse(r, r->count - 1, "'long double' is not supported in Metal");
+    } else if (!n.floating && length > 1) {
+        shorten_long(r, start, n.suffix, end);
     } else if (length == 1 && (suffix[0] | 32) == 'q') {
         rewriter_refuse(r, r->count - 1, "invalid suffix '%c' on floating constant", suffix[0]);
     }
