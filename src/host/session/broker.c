@@ -91,14 +91,14 @@ static void kept_free(struct abx_kept_library *kept)
     if (!kept)
         return;
     if (kept->source) {
-        munmap(kept->source, kept->bytes);
+        abx_contents_free(kept->source, kept->bytes);
         abx_host_uncharge(kept->session, false, kept->bytes);
     }
     abx_session_release(kept->session);
     free(kept);
 }
 
-/* The source is mapped, not copied: it is the guest's memory, sealed. */
+/* The source is the guest's memory, sealed. */
 static int kept_new(
         struct abx_session *session, int fd, uint64_t bytes, struct abx_kept_library **ret)
 {
@@ -108,13 +108,12 @@ static int kept_new(
         free(kept);
         return r;
     }
-    void *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED) {
+    r = abx_contents_take(fd, bytes, &kept->source);
+    if (r < 0) {
         abx_host_uncharge(session, false, bytes);
         free(kept);
-        return -ENOMEM;
+        return r;
     }
-    kept->source = p;
     kept->bytes = bytes;
     kept->session = session;
     abx_session_retain(session);

@@ -92,12 +92,17 @@ struct abx_buffer_object {
     uint32_t resource; /* its place among those of the submission that last took a reference */
 };
 
+/* The first bytes of a sealed file, which has as many (not 0), to be given to abx_contents_free()
+ * with the same count. */
+int abx_contents_take(int fd, size_t bytes, void **ret_contents);
+void abx_contents_free(void *contents, size_t bytes);
+
 struct abx_library_object {
     struct abx_object head;
     uint8_t key[32];
     struct abx_kept_library *kept; /* the broker's */
-    void *map;                     /* message and reflection, as sent to the client */
-    size_t map_bytes;              /* charged */
+    void *contents;                /* message and reflection, as sent to the client */
+    size_t contents_bytes;         /* charged */
     const struct abx_reflection *reflection;
 };
 
