@@ -175,8 +175,31 @@ bool banks::note(Instruction &in)
     return true;
 }
 
+/* Constants that no instruction has stay behind. */
+static bool is_used(const Constant &c)
+{
+    for (const User *user : c.users())
+        if (const auto *of = dyn_cast<ConstantExpr>(user); !of || is_used(*of))
+            return true;
+    return false;
+}
+
+/* Whether it is only instructions that have the array's address, as it is or at a constant offset.
+ */
+static bool is_plain(const Constant &address)
+{
+    for (const User *user : address.users()) {
+        const auto *of = dyn_cast<ConstantExpr>(user);
+        if (of && is_used(*of) && (of->getOpcode() != Instruction::GetElementPtr || !is_plain(*of)))
+            return false;
+    }
+    return true;
+}
+
 bool banks::collect()
 {
+    if (!is_plain(array))
+        return false;
     for (BasicBlock &block : kernel)
         for (Instruction &in : block)
             if (!note(in))
