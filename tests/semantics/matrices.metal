@@ -341,3 +341,29 @@ kernel void of_long_floats(ARGUMENTS(float))
         CHECK(fabs(out[k] - sum) <= size * 0x1p-20f);
     }
 }
+// Tiles that are also reached by pointers which only running the kernel tells.
+kernel void of_tiles_by_pointers(ARGUMENTS(half), threadgroup half *tiles [[threadgroup(0)]])
+{
+    WHOLE_SIMDGROUPS
+    threadgroup half *own[2] = {tiles + 64 * sg, tiles + 8 * 64 + 64 * sg};
+    uint first = data[(i - lane) % 4096] % 2;
+    for (short n = 0; n < 2; n++)
+        for (uint k = lane; k < 64; k += 32)
+            own[(first + n) % 2][k] = small<half>(data, i - lane + 64 * ((first + n) % 2) + k);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_half8x8 left, right;
+    simdgroup_float8x8 product;
+    simdgroup_load(left, tiles + 64 * sg, 8);
+    simdgroup_load(right, tiles + 8 * 64 + 64 * sg, 8);
+    simdgroup_multiply(product, left, right);
+    device float *out = (device float *)(scratch + (i - lane) * 16);
+    simdgroup_store(product, out);
+    simdgroup_barrier(mem_flags::mem_device);
+    for (uint k = lane; k < 64; k += 32) {
+        float sum = 0;
+        for (uint m = 0; m < 8; m++)
+            sum += float(own[0][k / 8 * 8 + m]) * float(own[1][m * 8 + k % 8]);
+        CHECK(out[k] == sum);
+        CHECK(own[first][k] == small<half>(data, i - lane + 64 * first + k));
+    }
+}

@@ -23,6 +23,8 @@ expect 'products' "$(each 'mma\.sync.*f16')" 4
 expect 'loads of 16 bits from threadgroup memory' "$(each 'ld\.shared\.[a-z]16')" 0
 # Offsets that are the same but for bits 4 to 6: where the banks are spread.
 [ "$(each 'and\.b32.*, 112;')" -gt 0 ] || { echo "tiles lie in the same banks"; status=1; }
+make "$1" "$2" fast of_tiles_by_pointers
+expect 'tiles in other banks, though pointers that are not known reach them' "$(each 'and\.b32.*, 112;')" 0
 make "$1" "$2" fast of_a_simdgroup_float
 expect 'products of floats in two parts, of two matrices' "$(each 'mma\.sync.*tf32')" 6
 make "$1" "$2" safe of_a_simdgroup_float
