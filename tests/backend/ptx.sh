@@ -29,7 +29,7 @@ if ptxas=$("$here/../../scripts/ptxas.sh"); then
         "$ptxas" -arch=sm_90 "$work/text" -o "$work/cubin"
         # As the backend changes it for such a processor (ABX_PTX_EARLY_MARK).
         sed 's/\.target sm_80/.target sm_90/; s|//griddepcontrol|  griddepcontrol|' "$work/text" >"$work/early"
-        [ "$(grep -c '^[[:space:]]*griddepcontrol' "$work/early")" = 2 ]
+        [ "$(grep -c '^[[:space:]]*griddepcontrol' "$work/early")" = $((2 * $(grep -c '^\.visible \.entry' "$work/early"))) ]
         "$ptxas" -arch=sm_90 "$work/early" -o "$work/cubin"
     done
     echo "assembled for sm_90"

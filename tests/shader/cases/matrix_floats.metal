@@ -1,6 +1,6 @@
-// Products of floats are exact, as the tensor cores' are not.
-// PTX: fma\.rn\.f32
-// no PTX: mma\.sync
+// Products of floats are the tensor cores', of parts of which each is taken whole; the right matrix is loaded turned.
+// PTX: mma\.sync[^;]*tf32
+// no PTX: shfl
 #include <metal_stdlib>
 using namespace metal;
 
