@@ -1,6 +1,7 @@
 /* foundation: NSProcessInfo. Guest's process; trusts it. */
 #include "foundation_version.h"
 #include "foundation/foundation_internal.h"
+#include "crt_externs.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -41,13 +42,8 @@ static id process_environment(id self, SEL cmd)
 static id process_arguments(id self, SEL cmd)
 {
     id result = abx_ns_mutable_array();
-    void *text;
-    size_t length;
-    if (abx_read_file("/proc/self/cmdline", 1 << 22, &text, &length) < 0)
-        return result;
-    for (const char *p = text; p < (char *)text + length; p += strlen(p) + 1)
-        abx_ns_array_add(result, abx_ns_string(p));
-    free(text);
+    for (char **argument = *_NSGetArgv(); *argument; argument++)
+        abx_ns_array_add(result, abx_ns_string(*argument));
     return result;
 }
 
