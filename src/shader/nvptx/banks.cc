@@ -54,20 +54,6 @@ bool nvptx_is_threadgroup(LLVMValueRef pointer)
     return to && to->getName() == "__abx_threadgroup";
 }
 
-bool nvptx_distance(LLVMValueRef from, LLVMValueRef to, int64_t *bytes)
-{
-    const auto *a = unwrap<CallInst>(from), *b = unwrap<CallInst>(to);
-    auto distance = b->getArgOperand(0)->getPointerOffsetFrom(
-            a->getArgOperand(0), a->getModule()->getDataLayout());
-    *bytes = distance.value_or(0);
-    return distance.has_value();
-}
-
-bool nvptx_writes(LLVMValueRef instruction)
-{
-    return unwrap<Instruction>(instruction)->mayWriteToMemory();
-}
-
 namespace
 {
 struct access {

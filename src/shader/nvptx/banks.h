@@ -4,7 +4,6 @@
 
 #include <llvm-c/Core.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,13 +17,6 @@ unsigned nvptx_multiple(LLVMValueRef value);
 
 /* Whether a pointer of the kernel, before its markers are lowered, points to threadgroup memory. */
 bool nvptx_is_threadgroup(LLVMValueRef pointer);
-
-/* Whether `to` loads from a known number of bytes behind where `from` does; both are markers whose
- * first operand is the address. */
-bool nvptx_distance(LLVMValueRef from, LLVMValueRef to, int64_t *bytes);
-
-/* Whether the instruction may write memory. */
-bool nvptx_writes(LLVMValueRef instruction);
 
 /* Pieces of 16 bytes of `array`, which is threadgroup memory and begins at a multiple of 128,
  * change places within each 128 bytes, by their address: tiles of 128 bytes that lanes write side

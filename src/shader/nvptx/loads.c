@@ -68,7 +68,7 @@ static bool constant_offset(struct codegen *g, LLVMValueRef gep, int64_t *offset
     return true;
 }
 
-static LLVMValueRef base_of(struct codegen *g, LLVMValueRef pointer, int64_t *offset)
+LLVMValueRef nvptx_base_of(struct codegen *g, LLVMValueRef pointer, int64_t *offset)
 {
     *offset = 0;
     while (LLVMIsAGetElementPtrInst(pointer) &&
@@ -111,7 +111,7 @@ static bool note(struct loads *l, LLVMValueRef in, uint32_t order)
             .align = LLVMGetAlignment(in),
             .order = order,
             .vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind};
-    to->base = base_of(l->g, pointer, &to->offset);
+    to->base = nvptx_base_of(l->g, pointer, &to->offset);
     return true;
 }
 
@@ -326,9 +326,7 @@ static void flush(struct loads *l)
 
 /* ---- blocks */
 
-#define MEMORY_WRITES 42u /* "memory": two bits for each of three kinds, 2: written */
-
-static bool may_write(struct codegen *g, LLVMValueRef in, unsigned space)
+bool nvptx_may_write(struct codegen *g, LLVMValueRef in, unsigned space)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName("memory", 6);
     switch (LLVMGetInstructionOpcode(in)) {
@@ -337,7 +335,7 @@ static bool may_write(struct codegen *g, LLVMValueRef in, unsigned space)
         LLVMValueRef to = LLVMGetOperand(in, 1);
         unsigned of = LLVMGetPointerAddressSpace(LLVMTypeOf(to));
         return LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic || of == space ||
-               (of == GENERIC_SPACE && !LLVMIsAAllocaInst(base_of(g, to, &offset)));
+               (of == GENERIC_SPACE && !LLVMIsAAllocaInst(nvptx_base_of(g, to, &offset)));
     }
     case LLVMCall: {
         LLVMValueRef callee = LLVMGetCalledValue(in);
@@ -345,7 +343,7 @@ static bool may_write(struct codegen *g, LLVMValueRef in, unsigned space)
             return true;
         LLVMAttributeRef memory =
                 LLVMGetEnumAttributeAtIndex(callee, LLVMAttributeFunctionIndex, kind);
-        return !memory || LLVMGetEnumAttributeValue(memory) & MEMORY_WRITES;
+        return !memory || LLVMGetEnumAttributeValue(memory) & NVPTX_MEMORY_WRITES;
     }
     case LLVMFence:
     case LLVMAtomicRMW:
@@ -365,7 +363,7 @@ static void visit_block(struct loads *l, LLVMBasicBlockRef block)
         if (LLVMIsALoadInst(in)) {
             if (!note(l, in, order++) && LLVMGetOrdering(in) != LLVMAtomicOrderingNotAtomic)
                 flush(l);
-        } else if (may_write(l->g, in, l->space))
+        } else if (nvptx_may_write(l->g, in, l->space))
             flush(l);
     }
     flush(l);

@@ -175,21 +175,25 @@ static bool is_pair(LLVMValueRef first, LLVMValueRef second)
 
 /* Loads of more matrices that follow `load`, each the same number of bytes behind the one before:
  * how many there are together, 4, or it is alone. `list` gets them. */
-static uint32_t find_row_of_loads(LLVMValueRef load, LLVMValueRef list[TOGETHER], int64_t *distance)
+static uint32_t find_row_of_loads(
+        struct codegen *g, LLVMValueRef load, LLVMValueRef list[TOGETHER], int64_t *distance)
 {
+    int64_t last, at;
+    LLVMValueRef in = load, base = nvptx_base_of(g, LLVMGetOperand(load, 0), &last);
     uint32_t count = 0;
     list[count++] = load;
-    LLVMValueRef in = load;
-    while (count < TOGETHER && (in = LLVMGetNextInstruction(in)) && !nvptx_writes(in)) {
-        int64_t bytes;
+    while (count < TOGETHER && (in = LLVMGetNextInstruction(in)) &&
+            !nvptx_may_write(g, in, NVPTX_SHARED_SPACE)) {
         if (!is_half_load(in) || !is_pair(in, LLVMGetNextInstruction(in)))
             continue;
         if (LLVMTypeOf(in) != LLVMTypeOf(load) ||
                 LLVMGetOperand(in, 1) != LLVMGetOperand(load, 1) ||
                 codegen_matrix_flags(in) != codegen_matrix_flags(load) ||
-                !nvptx_distance(list[count - 1], in, &bytes) || (count > 1 && bytes != *distance))
+                nvptx_base_of(g, LLVMGetOperand(in, 0), &at) != base ||
+                (count > 1 && at - last != *distance))
             break;
-        *distance = bytes;
+        *distance = at - last;
+        last = at;
         list[count++] = in;
     }
     return count == TOGETHER ? count : 1;
@@ -224,10 +228,9 @@ static LLVMValueRef load_turned(
     LLVMTypeRef type = count > 1 ? LLVMStructTypeInContext(g->context, words, TOGETHER, 0) : g->i32;
     LLVMValueRef loaded =
             call_asm(g, type, &at, 1, text[count > 1][turn], count > 1 ? "=r,=r,=r,=r,l" : "=r,l");
-    enum { READS = 21 }; /* "memory": one bit for each of three kinds */
     LLVMAddCallSiteAttribute(loaded, LLVMAttributeFunctionIndex,
             LLVMCreateEnumAttribute(
-                    g->context, LLVMGetEnumAttributeKindForName("memory", 6), READS));
+                    g->context, LLVMGetEnumAttributeKindForName("memory", 6), NVPTX_MEMORY_READS));
     return loaded;
 }
 
@@ -236,7 +239,7 @@ static void load_row_of(struct products *p, LLVMValueRef load)
     struct codegen *g = p->g;
     LLVMValueRef list[TOGETHER];
     int64_t distance = 0;
-    uint32_t count = find_row_of_loads(load, list, &distance);
+    uint32_t count = find_row_of_loads(g, load, list, &distance);
     if (p->turned_count + count > MAX_PRODUCTS)
         return;
     LLVMValueRef loaded = load_turned(g, load, count, distance);
@@ -313,8 +316,9 @@ static LLVMValueRef multiply_halves(struct products *p, struct product *a, struc
  * constants where they are 0. */
 struct split {
     LLVMValueRef part[3];
-    LLVMValueRef
-            finite; /* the first, or 0 where it is infinite or no number: what others are times */
+    /* The first, or 0 where it is infinite or no number: what the other matrix's others are times.
+     */
+    LLVMValueRef finite;
 };
 
 /* Which parts of the left and of the right matrix are multiplied, the smallest products first. */
