@@ -45,6 +45,9 @@ struct abx_device_info {
     uint32_t addresses;     /* enum abx_address_policy */
     uint32_t operations;    /* ABX_OPERATION_*: those that submissions may have */
     uint32_t compute_units; /* multiprocessors, or threads that execute; 0: not known */
+    /* What the address of memory that is to have a mirror is a multiple of, and nobody else's
+     * memory lies in a piece of that size with it; a power of two. 0: there are no mirrors. */
+    uint64_t mirror_align;
 };
 
 /* ---- a decoded command buffer */
@@ -272,6 +275,23 @@ struct abx_memory_ops {
      * there is none. Any thread. */
     int (*create_private)(
             struct abx_device *device, void *place, uint64_t bytes, struct abx_device_memory **ret);
+    /* (optional; all of these or none) What is imported and used again and again may get a mirror,
+     * in memory that the device reaches faster, at the same address: commands work there from then
+     * on. When that is, if it comes to it, is the backend's choice: what the guest wrote before a
+     * submission that uses the memory is seen by that, if it was said with wrote() since mirror()
+     * was called; what a submission's commands write, with the usage that its resources say, is in
+     * the guest's pages when it is over, and before it signals an event. Between these moments
+     * neither side sees the other's writes, nor overwrites them.
+     * bytes: how much of the device's memory a mirror of so many takes at most. */
+    uint64_t (*mirror_bytes)(uint64_t bytes);
+    /* Once for one memory. unseen: the guest neither reads nor writes it; nothing is carried. 0 or
+     * -errno. Any thread. */
+    int (*mirror)(struct abx_device_memory *memory, bool unseen);
+    /* It does from now on: the next submission that writes to it (of the host's after this), when
+     * it is over, has brought all that all of them wrote. Any thread. */
+    void (*seen)(struct abx_device_memory *memory);
+    /* The guest has written to some of it, in which [offset, offset + bytes) lies. Any thread. */
+    void (*wrote)(struct abx_device_memory *memory, uint64_t offset, uint64_t bytes);
     /* The address at which kernels see its first byte. Any thread. */
     uint64_t (*address)(const struct abx_device_memory *memory);
     /* No submission uses it any more, and its import is done. A private one's place is free again.

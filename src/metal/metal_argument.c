@@ -274,7 +274,7 @@ static uint8_t *place(struct abx_metal_argument_encoder *encoder, NSUInteger ind
     if (!locate(encoder, index, constant, what, &offset))
         return NULL;
     if (encoder->buffer)
-        return (uint8_t *)encoder->buffer->contents + encoder->offset + offset;
+        return (uint8_t *)MTLBuffer_contents((id)encoder->buffer, NULL) + encoder->offset + offset;
     abx_metal_say("-[MTLArgumentEncoder %s]: no argument buffer is set", what);
     return NULL;
 }

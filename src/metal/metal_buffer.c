@@ -44,6 +44,7 @@ static int create(struct abx_metal_buffer *buffer, const struct abx_memory *memo
     }
     buffer->resource.handle = handle;
     buffer->address = memory->address + offset;
+    buffer->chunk = memory->chunk;
     return 0;
 }
 
@@ -101,6 +102,10 @@ id abx_metal_buffer_new(id device, NSUInteger length, NSUInteger options)
         return NULL;
     }
     buffer->resource.memory = memory;
+    if (abx_client_welcome(client)->mirror_align && buffer->contents && !memory.blocks) {
+        abx_client_mirror_unseen(client, &memory);
+        atomic_store(&buffer->unseen, true);
+    }
     return (id)buffer;
 }
 
@@ -184,9 +189,50 @@ NSUInteger MTLBuffer_length(id self, SEL cmd)
     return ((struct abx_metal_buffer *)self)->length;
 }
 
+/* What the device has written so far, in a mirror of its own, is brought to where the program looks
+ * from now on: by a command buffer that only seems to write there. One thread at a time. */
+static void fetch(struct abx_metal_buffer *buffer)
+{
+    static id queue, queue_device;
+    void *pool = objc_autoreleasePoolPush();
+    if (queue_device != buffer->resource.base.device) {
+        objc_release(queue);
+        queue_device = buffer->resource.base.device;
+        queue = MTLDevice_newCommandQueue(queue_device, NULL);
+    }
+    id commands = queue ? MTLCommandQueue_commandBuffer(queue, NULL) : NULL;
+    id blit = commands ? MTLCommandBuffer_blitCommandEncoder(commands, NULL) : NULL;
+    if (blit) {
+        MTLBlitCommandEncoder_copyFromBuffer_sourceOffset_toBuffer_destinationOffset_size_(
+                blit, NULL, (id)buffer, 0, (id)buffer, 0, 1);
+        MTLCommandEncoder_endEncoding(blit, NULL);
+        MTLCommandBuffer_commit(commands, NULL);
+        MTLCommandBuffer_waitUntilCompleted(commands, NULL);
+    } else
+        abx_metal_say("-[MTLBuffer contents]: what the device wrote is not there: %s",
+                queue ? "no memory" : "no queue could be made");
+    objc_autoreleasePoolPop(pool);
+}
+
+static void see(struct abx_metal_buffer *buffer)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct abx_client *client = buffer->resource.base.client;
+    if (abx_client_forked(client))
+        return;
+    pthread_mutex_lock(&lock); /* others wait until it is there */
+    if (atomic_load(&buffer->unseen) && abx_client_mirror_see(client, buffer->chunk))
+        fetch(buffer);
+    atomic_store(&buffer->unseen, false);
+    pthread_mutex_unlock(&lock);
+}
+
 void *MTLBuffer_contents(id self, SEL cmd)
 {
-    return ((struct abx_metal_buffer *)self)->contents;
+    struct abx_metal_buffer *buffer = (struct abx_metal_buffer *)self;
+    if (atomic_load_explicit(&buffer->unseen, memory_order_acquire))
+        see(buffer);
+    return buffer->contents;
 }
 
 /* Managed storage is shared storage here: the host sees what was written. */
@@ -199,6 +245,8 @@ uint64_t MTLBuffer_gpuAddress(id self, SEL cmd)
         abx_metal_wrap_expose(buffer);
     struct abx_client *client = buffer->resource.base.client;
     const struct abx_message_welcome *welcome = abx_client_welcome(client);
+    if (welcome->mirror_align && buffer->chunk)
+        abx_client_mirror_never(client, buffer->chunk);
     if (!welcome->asks_addresses)
         return welcome->window + buffer->address;
     uint64_t address = atomic_load_explicit(&buffer->device_address, memory_order_relaxed);

@@ -59,8 +59,26 @@ void abx_metal_lose(struct abx_metal_command_buffer *buffer)
     buffer->result = (struct abx_result){.error = buffer->error, .error_reason = ABX_REASON_LOST};
 }
 
+/* An indirect command buffer's buffers are not known here. */
+static void note_chunk(struct abx_metal_command_buffer *buffer, id object)
+{
+    uint32_t chunk =
+            abx_metal_is(object, ABX_METAL_BUFFER) ? ((struct abx_metal_buffer *)object)->chunk : 0;
+    if (abx_metal_is(object, ABX_METAL_ICB))
+        buffer->any_chunk = true;
+    if (!chunk || (buffer->chunk_count && buffer->chunks[buffer->chunk_count - 1] == chunk))
+        return;
+    if (abx_grow((void **)&buffer->chunks, &buffer->chunk_capacity, buffer->chunk_count,
+                sizeof *buffer->chunks, UINT32_MAX))
+        buffer->chunks[buffer->chunk_count++] = chunk;
+    else
+        buffer->any_chunk = true;
+}
+
 void abx_metal_hold_slow(struct abx_metal_command_buffer *buffer, id object)
 {
+    if (buffer->queue->mirrors)
+        note_chunk(buffer, object);
     if (abx_metal_is(object, ABX_METAL_BUFFER)) {
         struct abx_metal_buffer *b = (struct abx_metal_buffer *)object;
         if (b->wrap)
@@ -104,6 +122,9 @@ void abx_metal_command_buffer_drop(struct abx_metal_command_buffer *buffer)
         objc_release(buffer->held[i]);
     free(buffer->held);
     buffer->held = NULL;
+    free(buffer->chunks);
+    buffer->chunks = NULL;
+    buffer->chunk_count = buffer->chunk_capacity = 0;
     buffer->held_count = buffer->held_capacity = 0;
     abx_metal_wrap_drop(buffer);
     objc_release(buffer->residency);

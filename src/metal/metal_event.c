@@ -118,7 +118,7 @@ void abx_metal_event_dealloc(id self, SEL cmd)
 /* By an event program and device hand memory to each other in the middle of command buffers. */
 static void take_copies(void)
 {
-    if (atomic_load(&abx_metal_wraps))
+    if (atomic_load(&abx_metal_watched))
         abx_metal_wrap_take();
 }
 
@@ -132,8 +132,11 @@ uint64_t MTLSharedEvent_signaledValue(id self, SEL cmd)
 void MTLSharedEvent_setSignaledValue_(id self, SEL cmd, uint64_t value)
 {
     struct abx_metal_event *event = event_of(self);
-    if (atomic_load(&abx_metal_wraps))
+    if (atomic_load(&abx_metal_watched)) {
         abx_metal_wrap_send();
+        if (abx_client_mirrors(event->base.client))
+            abx_client_mirror_tell(event->base.client);
+    }
     abx_client_event_set(event->base.client, event->slot, event->handle, value);
 }
 

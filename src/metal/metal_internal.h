@@ -48,6 +48,8 @@ struct abx_metal_buffer {
     struct abx_metal_resource resource;
     uint64_t length;
     uint64_t address;                /* relative to the window */
+    uint32_t chunk;                  /* it lies in; 0: private */
+    _Atomic bool unseen;             /* the program has not asked where it is */
     _Atomic uint64_t device_address; /* once it was asked for; 0 */
     void *contents;                  /* NULL: private */
     void *deallocator;               /* block */
@@ -262,6 +264,7 @@ struct abx_metal_queue {
     uint32_t max_buffers;
     id residency; /* array */
     id log_state; /* of command buffers that have none of their own */
+    bool mirrors; /* its command buffers tell which memory they use (abx_client_mirrors()) */
 };
 
 /* How far a command buffer has come. It only goes on, and from ABX_STAGE_ENQUEUED on under its
@@ -302,6 +305,9 @@ struct abx_metal_command_buffer {
     struct abx_metal_log_state *log_state;
     struct abx_metal_wrap_use *uses; /* metal_wrap.h */
     uint32_t use_count, use_capacity;
+    /* Where the device may mirror memory: chunks that are used; any: and who knows which. */
+    uint32_t *chunks, chunk_count, chunk_capacity;
+    bool any_chunk;
     bool wrapped;
     struct abx_metal_command_buffer *next_wrapped;
     /* It keeps memory that becomes the program's own again when it is let go of: nobody who waits
@@ -391,8 +397,9 @@ void abx_metal_fail(struct abx_metal_command_buffer *buffer, const char *format,
         ABX_PRINTF(2, 3);
 /* Its outcome is that the device was lost. */
 void abx_metal_lose(struct abx_metal_command_buffer *buffer);
-/* Buffers that have a copy (metal_wrap.h). */
-extern _Atomic uint64_t abx_metal_wraps;
+/* Not 0: the uses of buffers have to be known: of those that have a copy (metal_wrap.h), and where
+ * the device may mirror memory. */
+extern _Atomic uint64_t abx_metal_watched;
 /* Keeps the object until the command buffer is complete. _keep: even one without retained
  * references. */
 void abx_metal_keep(struct abx_metal_command_buffer *buffer, id object);
@@ -404,7 +411,7 @@ static inline void abx_metal_hold(struct abx_metal_command_buffer *buffer, void 
     if (atomic_load_explicit(&o->held_by, memory_order_relaxed) == buffer->number)
         return;
     atomic_store_explicit(&o->held_by, buffer->number, memory_order_relaxed);
-    if (buffer->retains || atomic_load_explicit(&abx_metal_wraps, memory_order_relaxed))
+    if (buffer->retains || atomic_load_explicit(&abx_metal_watched, memory_order_relaxed))
         abx_metal_hold_slow(buffer, object);
 }
 

@@ -280,7 +280,7 @@ id MTLComputePipelineState_newVisibleFunctionTableWithDescriptor_(id self, SEL c
     table->count = (uint32_t)count;
     table->resource.purgeable = 2;
     table->resource.memory.bytes = table->buffer->resource.memory.bytes;
-    ((struct entries *)table->buffer->contents)->count = table->count;
+    ((struct entries *)MTLBuffer_contents((id)table->buffer, NULL))->count = table->count;
     return (id)table;
 }
 
@@ -313,7 +313,8 @@ void MTLVisibleFunctionTable_setFunction_atIndex_(id self, SEL cmd, id object, N
         abx_metal_say("-[MTLVisibleFunctionTable setFunction:atIndex:]: index %lu: %s",
                 (unsigned long)index, wrong);
     else
-        ((struct entries *)table->buffer->contents)->numbers[index] = handle ? handle->number : 0;
+        ((struct entries *)MTLBuffer_contents((id)table->buffer, NULL))->numbers[index] =
+                handle ? handle->number : 0;
 }
 
 void MTLVisibleFunctionTable_setFunctions_withRange_(

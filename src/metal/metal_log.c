@@ -74,7 +74,7 @@ void abx_metal_log_open(struct abx_metal_command_buffer *buffer, id state)
     }
     buffer->log = (struct abx_metal_buffer *)memory;
     buffer->log_state = (struct abx_metal_log_state *)objc_retain(state);
-    ((struct log_head *)buffer->log->contents)->capacity = s->bytes;
+    ((struct log_head *)MTLBuffer_contents((id)buffer->log, NULL))->capacity = s->bytes;
 }
 
 void abx_metal_log_finish(struct abx_metal_command_buffer *buffer)
@@ -243,7 +243,7 @@ static uint32_t read_message(struct abx_metal_log_state *state, const uint8_t *a
 void abx_metal_log_deliver(struct abx_metal_command_buffer *buffer)
 {
     struct abx_metal_log_state *state = buffer->log_state;
-    const uint8_t *memory = buffer->log->contents;
+    const uint8_t *memory = MTLBuffer_contents((id)buffer->log, NULL);
     const struct log_head *head = (const struct log_head *)memory;
     uint32_t used = head->used < state->bytes ? head->used : state->bytes, n;
     memory += sizeof *head;

@@ -492,8 +492,14 @@ void abx_metal_queue_commit(struct abx_metal_command_buffer *buffer)
     struct abx_metal_queue_state *state = buffer->queue->state;
     struct abx_metal_command_buffer *done = NULL;
     objc_retain((id)buffer);
-    if (atomic_load(&abx_metal_wraps))
+    if (atomic_load(&abx_metal_watched))
         abx_metal_wrap_commit(buffer);
+    if (buffer->queue->mirrors) {
+        if (buffer->log)
+            abx_metal_hold_slow(buffer, (id)buffer->log);
+        abx_client_mirror_use(
+                buffer->base.client, buffer->chunks, buffer->chunk_count, buffer->any_chunk);
+    }
     pthread_mutex_lock(&state->lock);
     if (abx_metal_stage(buffer) == ABX_STAGE_ENCODING)
         enqueue(state, buffer);
@@ -577,6 +583,9 @@ struct abx_metal_queue *abx_metal_queue_new(id device, NSUInteger max_buffers)
     state->ready_end = &state->ready;
     list_in_all(state);
     queue->state = state;
+    queue->mirrors = abx_client_mirrors(client);
+    if (queue->mirrors)
+        atomic_fetch_add(&abx_metal_watched, 1);
     queue->max_buffers = max_buffers > ABX_MAX_RESULTS ? ABX_MAX_RESULTS : (uint32_t)max_buffers;
     return queue;
 }
@@ -600,6 +609,8 @@ void MTLCommandQueue_dealloc(id self, SEL cmd)
 {
     struct abx_metal_queue *queue = (struct abx_metal_queue *)self;
     abx_metal_queue_release(queue->state);
+    if (queue->mirrors)
+        atomic_fetch_sub(&abx_metal_watched, 1);
     objc_release(queue->residency);
     objc_release(queue->log_state);
     abx_metal_dealloc(self, ABX_METAL_QUEUE);

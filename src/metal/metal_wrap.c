@@ -45,7 +45,7 @@ struct abx_metal_wrap {
     bool gone; /* adopted, and the program has let go of it: others may lie there */
 };
 
-_Atomic uint64_t abx_metal_wraps;
+_Atomic uint64_t abx_metal_watched;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct abx_metal_wrap *buckets[TABLES][BUCKETS], *large;
@@ -351,7 +351,7 @@ static struct abx_metal_buffer *buffer_over(id device, struct abx_metal_wrap *wr
     if (buffer) {
         buffer->wrap = wrap;
         buffer->contents = pointer;
-        atomic_fetch_add(&abx_metal_wraps, 1);
+        atomic_fetch_add(&abx_metal_watched, 1);
         return buffer;
     }
     pthread_mutex_lock(&lock);
@@ -436,7 +436,7 @@ void abx_metal_wrap_dealloc(struct abx_metal_buffer *buffer)
     pthread_mutex_unlock(&lock);
     if (last)
         wrap_free(wrap);
-    atomic_fetch_sub(&abx_metal_wraps, 1);
+    atomic_fetch_sub(&abx_metal_watched, 1);
 }
 
 void abx_metal_wrap_expose(struct abx_metal_buffer *buffer)

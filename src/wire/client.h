@@ -62,6 +62,24 @@ struct abx_memory {
 int abx_client_alloc(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
 /* Only an address range in the window, for memory the device alone sees. */
 int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct abx_memory *ret);
+/* Whether the device may take memory that command buffers use again and again into its own
+ * (chunk_mirror), and the kernel tells what is written there; the same for good. */
+bool abx_client_mirrors(struct abx_client *client);
+/* A command buffer that is about to be committed uses these chunks (0: none), several times
+ * perhaps. all: and any that are mirrored already. */
+void abx_client_mirror_use(
+        struct abx_client *client, const uint32_t *chunks, uint32_t count, bool all);
+/* The program does not know where the memory, a chunk of its own, is: nothing is exchanged. */
+void abx_client_mirror_unseen(struct abx_client *client, const struct abx_memory *memory);
+/* It is about to. True: what the device wrote is there once a command buffer that is said to write
+ * to the chunk, and is committed after this, is over. */
+bool abx_client_mirror_see(struct abx_client *client, uint32_t chunk);
+/* The chunk is reached by addresses, of which command buffers do not tell. Too late when it is
+ * mirrored. */
+void abx_client_mirror_never(struct abx_client *client, uint32_t chunk);
+/* The device sees what the program wrote, in command buffers that are under way too, once they have
+ * waited for an event that is signalled after this. */
+void abx_client_mirror_tell(struct abx_client *client);
 /* Turns the caller's memory into shared memory in place: same addresses, same contents. Whole pages
  * are; where it begins or ends inside a page, that page stays the caller's, and the host has
  * another, zeroed, whose contents the caller exchanges (abx_client_rims()). Memory that is shared

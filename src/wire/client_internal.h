@@ -60,6 +60,26 @@ struct abx_client {
     uint64_t commits; /* under ring_lock */
 };
 
+/* client_watch.c: what the program writes. One thread at a time. */
+struct abx_client_watch {
+    int faults, pages; /* descriptors */
+};
+/* 0, or -errno: the kernel does not tell, or the process may not ask. */
+int abx_watch_open(struct abx_client_watch *watch);
+/* One piece of memory. */
+struct abx_watched {
+    bool on;
+    uint32_t times;       /* that most of it was written, one after the other */
+    uint32_t rest, pause; /* questions that are answered without looking */
+    bool rested;          /* they are over */
+};
+/* Whole pages, mapped and shared, which the kernel watches until they are unmapped. 0 or -errno. */
+int abx_watch_begin(const struct abx_client_watch *watch, struct abx_watched *w, uint8_t *memory,
+        uint64_t bytes);
+/* Calls written() for all that was written since it was asked last, or more. */
+void abx_watch_ask(const struct abx_client_watch *watch, struct abx_watched *w, uint8_t *memory,
+        uint64_t bytes, void (*written)(void *user, uint64_t offset, uint64_t length), void *user);
+
 /* What is mapped in [start, end), in order, each cut to it; at most `capacity`, 0 when the kernel
  * does not say. */
 struct abx_mapping {

@@ -39,9 +39,17 @@ struct abx_chunk {
     struct abx_chunk *next, *previous;
     uint8_t *pointer;
     uint64_t bytes, address, position; /* position: of the ring after chunk_free */
+    uint64_t span;                     /* addresses taken */
     uint32_t id;
     uint32_t references;
     struct slab *slab; /* NULL: one allocation */
+    /* Mirrors: command buffers that used it, the last of them, and what is written. */
+    uint32_t uses;
+    bool unmirrored; /* for good */
+    bool mirrored;
+    bool unseen; /* the program has not asked where it is */
+    uint64_t used_by;
+    struct abx_watched watched;
     /* Adopted: the pages shared.whole of the caller's memory are the chunk's, and
      * `pointer` is where its first byte would lie. The pages at its ends that the caller's memory
      * fills in part are mapped here, NULL: none. */
@@ -67,6 +75,11 @@ struct abx_client_memory {
     uint64_t fresh[2];
     uint32_t *ids; /* free ids below `fresh_id` */
     uint32_t id_count, id_capacity, fresh_id;
+    struct abx_chunk **by_id;
+    uint32_t by_id_capacity;
+    struct abx_client_watch watch;
+    int watching;                       /* 1: the watch is open; < 0: it cannot be */
+    uint64_t commits;                   /* that asked about mirrors */
     uint64_t chunk_bytes, device_bytes; /* what the caps count */
     uint64_t allocated;                 /* what the program asked for */
 };
@@ -77,16 +90,22 @@ int abx_client_memory_create(struct abx_client *client)
     if (!client->memory)
         return -ENOMEM;
     pthread_mutex_init(&client->memory->lock, NULL);
-    client->memory->fresh[0] = ADDRESS_UNIT;
     client->memory->fresh_id = 1;
     return 0;
 }
 
 /* ---- addresses and ids */
 
-static uint64_t address_span(uint64_t bytes)
+/* Shared memory that may be mirrored has pieces of the window for itself. */
+static uint64_t address_unit(const struct abx_client *client, bool private)
 {
-    return abx_align_up(bytes, ADDRESS_UNIT) + ADDRESS_UNIT;
+    uint64_t mirrors = private ? 0 : client->welcome.mirror_align;
+    return mirrors > ADDRESS_UNIT ? mirrors : ADDRESS_UNIT;
+}
+
+static uint64_t address_span(uint64_t bytes, uint64_t unit)
+{
+    return abx_align_up(bytes, unit) + unit;
 }
 
 /* An address or id that cannot be remembered is never used again; harmless. */
@@ -116,13 +135,15 @@ static void address_give(struct abx_client_memory *m, uint64_t address, uint64_t
 }
 
 /* Of one half of the window. */
-static int half_take(struct abx_client_memory *m, uint64_t window_bytes, bool upper, uint64_t bytes,
-        uint64_t *ret)
+static int half_take(struct abx_client_memory *m, uint64_t window_bytes, bool upper, uint64_t unit,
+        uint64_t bytes, uint64_t *ret)
 {
     uint64_t half = window_bytes / 2, begin = upper ? half : 0, end = begin + half;
     uint64_t *fresh = &m->fresh[upper];
     if (*fresh < begin)
         *fresh = begin;
+    if (*fresh == 0)
+        *fresh = unit; /* nothing lies at 0 */
     if (*fresh <= end && bytes <= end - *fresh) {
         *ret = *fresh;
         *fresh += bytes;
@@ -143,11 +164,12 @@ static int half_take(struct abx_client_memory *m, uint64_t window_bytes, bool up
 }
 
 /* In the other half where its own is full: one may be much larger than the other. */
-static int address_take(struct abx_client_memory *m, uint64_t window_bytes, bool private,
-        uint64_t bytes, uint64_t *ret)
+static int address_take(struct abx_client *client, bool private, uint64_t bytes, uint64_t *ret)
 {
-    int r = half_take(m, window_bytes, private, bytes, ret);
-    return r < 0 ? half_take(m, window_bytes, !private, bytes, ret) : r;
+    struct abx_client_memory *m = client->memory;
+    uint64_t window_bytes = client->welcome.window_bytes, unit = address_unit(client, private);
+    int r = half_take(m, window_bytes, private, unit, bytes, ret);
+    return r < 0 ? half_take(m, window_bytes, !private, unit, bytes, ret) : r;
 }
 
 static int id_take(struct abx_client_memory *m, uint32_t *ret)
@@ -170,7 +192,7 @@ static void collect_rested(struct abx_client *client)
         m->resting_first = chunk->next;
         if (!m->resting_first)
             m->resting_last = NULL;
-        address_give(m, chunk->address, address_span(chunk->bytes));
+        address_give(m, chunk->address, chunk->span);
         if (chunk->id && abx_grow((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids,
                                  UINT32_MAX))
             m->ids[m->id_count++] = chunk->id;
@@ -242,8 +264,8 @@ static int chunk_new(
         return -ENOMEM;
     r = kind == CHUNK_PRIVATE ? 0 : id_take(m, &chunk->id);
     if (r == 0) {
-        r = address_take(m, client->welcome.window_bytes, kind != CHUNK_SHARED, address_span(bytes),
-                &chunk->address);
+        chunk->span = address_span(bytes, address_unit(client, kind != CHUNK_SHARED));
+        r = address_take(client, kind != CHUNK_SHARED, chunk->span, &chunk->address);
         if (r < 0 && chunk->id && m->id_count < m->id_capacity)
             m->ids[m->id_count++] = chunk->id;
     }
@@ -258,6 +280,8 @@ static int chunk_new(
     if (m->chunks)
         m->chunks->previous = chunk;
     m->chunks = chunk;
+    if (chunk->id < m->by_id_capacity)
+        m->by_id[chunk->id] = chunk;
     *(on_device ? &m->device_bytes : &m->chunk_bytes) += bytes;
     *ret = chunk;
     return 0;
@@ -271,6 +295,8 @@ static void chunk_unlink(struct abx_client_memory *m, struct abx_chunk *chunk)
         chunk->previous->next = chunk->next;
     else
         m->chunks = chunk->next;
+    if (chunk->id < m->by_id_capacity)
+        m->by_id[chunk->id] = NULL;
     *(chunk->on_device ? &m->device_bytes : &m->chunk_bytes) -= chunk->bytes;
     chunk->next = chunk->previous = NULL;
 }
@@ -280,7 +306,7 @@ static void chunk_undo(struct abx_client *client, struct abx_chunk *chunk)
 {
     struct abx_client_memory *m = client->memory;
     chunk_unlink(m, chunk);
-    address_give(m, chunk->address, address_span(chunk->bytes));
+    address_give(m, chunk->address, chunk->span);
     if (chunk->id &&
             abx_grow((void **)&m->ids, &m->id_capacity, m->id_count, sizeof *m->ids, UINT32_MAX))
         m->ids[m->id_count++] = chunk->id;
@@ -612,6 +638,184 @@ int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx
     int r = alloc_large(client, bytes, ret);
     pthread_mutex_unlock(&client->memory->lock);
     return r;
+}
+
+/* ---- mirrors: memory that command buffers use again and again the device may take into its own.
+ * What the program writes there is told before each. */
+
+/* Command buffers after which it is worth it: the way over the bus that it takes once more then. */
+#define USES 4u
+/* Told of one chunk at a time; of more, in one piece what lies between them. */
+#define MOST_TOLD 16u
+
+/* Lock held. False: nothing can be watched, or nothing is mirrored. */
+static bool watch_open(struct abx_client *client)
+{
+    struct abx_client_memory *m = client->memory;
+    if (m->watching == 0)
+        m->watching = client->welcome.mirror_align && abx_watch_open(&m->watch) == 0 ? 1 : -1;
+    return m->watching > 0;
+}
+
+bool abx_client_mirrors(struct abx_client *client)
+{
+    struct abx_client_memory *m = client->memory;
+    if (abx_client_forked(client))
+        return false;
+    pthread_mutex_lock(&m->lock);
+    bool mirrors = watch_open(client);
+    pthread_mutex_unlock(&m->lock);
+    return mirrors;
+}
+
+struct telling {
+    struct abx_client *client;
+    uint32_t chunk, count;
+    uint64_t begin, end; /* not told yet; end 0: nothing */
+};
+
+static void tell(struct telling *t)
+{
+    struct abx_rec_chunk_written record = {.head = {ABX_OP_CHUNK_WRITTEN, 0, sizeof record},
+            .chunk = t->chunk,
+            .offset = t->begin,
+            .length = t->end - t->begin};
+    if (t->end)
+        abx_client_push(t->client, &record, 0);
+    t->end = 0;
+    t->count++;
+}
+
+static void is_written(void *user, uint64_t offset, uint64_t length)
+{
+    struct telling *t = user;
+    if (t->end && offset != t->end && t->count < MOST_TOLD - 1)
+        tell(t);
+    if (!t->end)
+        t->begin = offset;
+    t->end = offset + length;
+}
+
+/* Lock held. */
+static void tell_written(struct abx_client *client, struct abx_chunk *chunk)
+{
+    struct telling t = {.client = client, .chunk = chunk->id};
+    abx_watch_ask(
+            &client->memory->watch, &chunk->watched, chunk->pointer, chunk->bytes, is_written, &t);
+    tell(&t);
+}
+
+/* Lock held. */
+static void use_chunk(struct abx_client *client, struct abx_chunk *chunk)
+{
+    struct abx_client_memory *m = client->memory;
+    if (chunk->used_by == m->commits || chunk->unmirrored)
+        return;
+    chunk->used_by = m->commits;
+    if (chunk->watched.on)
+        tell_written(client, chunk);
+    if (chunk->mirrored || ++chunk->uses < USES)
+        return;
+    chunk->mirrored = !chunk->adopted && chunk->pointer &&
+                      (chunk->unseen || abx_watch_begin(&m->watch, &chunk->watched, chunk->pointer,
+                                                chunk->bytes) == 0);
+    chunk->unmirrored = !chunk->mirrored;
+    struct abx_rec_chunk_mirror record = {.head = {ABX_OP_CHUNK_MIRROR, 0, sizeof record},
+            .chunk = chunk->id,
+            .unseen = chunk->unseen};
+    if (chunk->mirrored)
+        abx_client_push(client, &record, 0);
+}
+
+/* Lock held. */
+static struct abx_chunk *chunk_of(struct abx_client_memory *m, uint32_t id)
+{
+    if (id >= m->by_id_capacity) {
+        struct abx_chunk **table = calloc(ABX_MAX_CHUNKS, sizeof *table);
+        if (!table)
+            return NULL;
+        for (struct abx_chunk *chunk = m->chunks; chunk; chunk = chunk->next)
+            table[chunk->id] = chunk;
+        m->by_id = table;
+        m->by_id_capacity = ABX_MAX_CHUNKS;
+    }
+    return m->by_id[id];
+}
+
+void abx_client_mirror_use(
+        struct abx_client *client, const uint32_t *chunks, uint32_t count, bool all)
+{
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    m->commits++;
+    for (uint32_t i = 0; i < count; i++) {
+        struct abx_chunk *chunk = chunks[i] ? chunk_of(m, chunks[i]) : NULL;
+        if (chunk)
+            use_chunk(client, chunk);
+    }
+    for (struct abx_chunk *chunk = all ? m->chunks : NULL; chunk; chunk = chunk->next)
+        if (chunk->watched.on)
+            use_chunk(client, chunk);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void abx_client_mirror_unseen(struct abx_client *client, const struct abx_memory *memory)
+{
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    memory->owner->unseen = true;
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool abx_client_mirror_see(struct abx_client *client, uint32_t id)
+{
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    struct abx_chunk *chunk = id ? chunk_of(m, id) : NULL;
+    bool is_new = chunk && chunk->mirrored && chunk->unseen;
+    if (chunk)
+        chunk->unseen = false;
+    /* What cannot be watched counts as written each time. */
+    if (is_new && abx_watch_begin(&m->watch, &chunk->watched, chunk->pointer, chunk->bytes) < 0)
+        chunk->watched = (struct abx_watched){.on = true, .rest = UINT32_MAX};
+    struct abx_rec_chunk_seen record = {.head = {ABX_OP_CHUNK_SEEN, 0, sizeof record}, .chunk = id};
+    if (is_new)
+        abx_client_push(client, &record, 0);
+    pthread_mutex_unlock(&m->lock);
+    return is_new;
+}
+
+void abx_client_mirror_never(struct abx_client *client, uint32_t id)
+{
+    struct abx_client_memory *m = client->memory;
+    pthread_mutex_lock(&m->lock);
+    struct abx_chunk *chunk = id ? chunk_of(m, id) : NULL;
+    if (chunk && !chunk->mirrored)
+        chunk->unmirrored = true;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void abx_client_mirror_tell(struct abx_client *client)
+{
+    struct abx_client_memory *m = client->memory;
+    bool some = false;
+    pthread_mutex_lock(&m->lock);
+    for (struct abx_chunk *chunk = m->chunks; chunk; chunk = chunk->next)
+        if (chunk->watched.on) {
+            tell_written(client, chunk);
+            some = true;
+        }
+    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_lock(&client->ring_lock);
+    uint64_t position = client->ring_tail;
+    pthread_mutex_unlock(&client->ring_lock);
+    if (some)
+        abx_client_ring_doorbell(client);
+    while (some && !abx_client_ring_passed(client, position) && !abx_client_lost(client)) {
+        uint64_t head = atomic_load(&client->host->ring_head);
+        if (!abx_client_ring_passed(client, position))
+            abx_client_sleep(client, &client->host->ring_head, head, 1000000);
+    }
 }
 
 /* ---- memory of the caller's */

@@ -19,7 +19,7 @@
 #include "base/base.h"
 
 #define ABX_WIRE_MAGIC 0x31584241u /* "ABX1" */
-#define ABX_WIRE_VERSION 4u
+#define ABX_WIRE_VERSION 5u
 
 typedef uint64_t abx_handle;
 
@@ -168,7 +168,10 @@ struct abx_message_welcome {
     uint32_t asks_addresses;
     uint32_t operations;    /* ABX_OPERATION_* that commands may ask for */
     uint32_t compute_units; /* the device has; 0: not known */
-    uint64_t clock_ns;      /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
+    /* Not 0: chunks whose addresses are multiples of so many bytes, and that lie in pages of as
+     * many for themselves, may be mirrored (chunk_mirror). A power of two. */
+    uint64_t mirror_align;
+    uint64_t clock_ns; /* CLOCK_MONOTONIC of the host, now: the guest's may be another */
     char device_name[64], backend[16], tenant[64];
 };
 

@@ -49,6 +49,7 @@ struct abx_cu_module {
     struct abx_cu_module *next;
     unsigned running; /* launches */
     bool clock;       /* the backend's own: it writes the time */
+    bool merge;       /* the backend's own: it carries what changed */
     bool waits;       /* for the kernel before it, itself */
     bool is_cubin;
 };
@@ -59,11 +60,12 @@ struct abx_cu_event {
 };
 struct op {
     struct op *next;
-    enum { COPY, FILL, LAUNCH, CLOCK, WRITE, RECORD, WAIT } kind;
+    enum { COPY, FILL, LAUNCH, CLOCK, MERGE, WRITE, RECORD, WAIT } kind;
     abx_cu_address to, from;
     size_t bytes;
     uint32_t value;
     uint64_t clock[4]; /* parameters */
+    uint64_t agreed;   /* a merge's; 0: all is copied */
     struct abx_cu_module *module;
     struct abx_cu_event *event;
 };
@@ -319,9 +321,11 @@ static bool is_unused(abx_cu_address at, size_t bytes)
 {
     for (const struct abx_cu_stream *s = streams; s; s = s->next)
         for (const struct op *o = s->first; o; o = o->next) {
-            bool to = (o->kind == COPY || o->kind == FILL || o->kind == WRITE) &&
-                      o->to < at + bytes && at < o->to + o->bytes;
-            bool from = o->kind == COPY && o->from < at + bytes && at < o->from + o->bytes;
+            bool to =
+                    (o->kind == COPY || o->kind == FILL || o->kind == WRITE || o->kind == MERGE) &&
+                    o->to < at + bytes && at < o->to + o->bytes;
+            bool from = (o->kind == COPY || o->kind == MERGE) && o->from < at + bytes &&
+                        at < o->from + o->bytes;
             if (to || from)
                 return spoilt != 0;
         }
@@ -566,6 +570,20 @@ static int add_op(struct abx_cu_stream *s, struct op op)
     return 0;
 }
 
+static void merge(const struct op *o)
+{
+    uint32_t *to = (uint32_t *)(uintptr_t)o->to, *agreed = (uint32_t *)(uintptr_t)o->agreed;
+    const uint32_t *from = (const uint32_t *)(uintptr_t)o->from;
+    MUST(is_usable(o->to, o->bytes) && is_usable(o->from, o->bytes));
+    MUST(!agreed || is_usable(o->agreed, o->bytes));
+    for (size_t i = 0; i < o->bytes / 4; i++)
+        if (!agreed || from[i] != agreed[i]) {
+            to[i] = from[i];
+            if (agreed)
+                agreed[i] = from[i];
+        }
+}
+
 /* The lock is held, and let go while it takes its time. */
 static void execute(struct abx_cu_stream *s, struct op *o)
 {
@@ -610,6 +628,11 @@ static void execute(struct abx_cu_stream *s, struct op *o)
         o->module->running--;
         break;
     }
+    case MERGE:
+        merge(o);
+        if (o->module)
+            o->module->running--;
+        break;
     case LAUNCH:
         o->module->running--;
         break;
@@ -841,6 +864,7 @@ EXPORT int cuModuleGetFunction(abx_cu_function *ret, abx_cu_module module, const
     MUST(strncmp(name, "abx_entry", 9) == 0);
     struct abx_cu_module *m = find_module(module);
     m->clock = strcmp(name, "abx_entry_clock") == 0;
+    m->merge = strcmp(name, "abx_entry_merge") == 0;
     if (getenv("FAKE_CUDA_SAYS"))
         fprintf(stderr, "fake driver: %s of %s\n", name, m->is_cubin ? "a cubin" : "PTX");
     *ret = (abx_cu_function)m;
@@ -853,6 +877,25 @@ EXPORT int cuFuncGetAttribute(int *ret, int which, abx_cu_function function)
     (void)find_module(function);
     *ret = which == ABX_CU_FUNCTION_MAX_THREADS ? 640 : 0;
     return leave(0);
+}
+
+static int add_merges(
+        struct abx_cu_stream *s, struct abx_cu_module *m, const uint64_t *parts, unsigned count)
+{
+    MUST(count <= 64);
+    if (getenv("FAKE_CUDA_SAYS"))
+        fprintf(stderr, "fake driver: %u pieces are merged\n", count);
+    for (unsigned i = 0; i < count; i++, parts += 4) {
+        MUST(parts[3] && parts[0] % 16 == 0 && parts[1] % 16 == 0 && parts[2] % 16 == 0 &&
+                parts[3] % 16 == 0);
+        add_op(s, (struct op){.kind = MERGE,
+                          .module = i + 1 == count ? m : NULL,
+                          .to = parts[0],
+                          .from = parts[1],
+                          .agreed = parts[2],
+                          .bytes = parts[3]});
+    }
+    return 0;
 }
 
 /* What ArcBox's kernels do of their own: nvptx.h. warm_up()'s has no parameters. */
@@ -880,11 +923,15 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
     struct abx_cu_module *m = find_module(function);
     MUST(x && y && z && x <= 0x7fffffff && y <= 65535 && z <= 65535);
     MUST(bx && bx <= 1024 && by == 1 && bz == 1 && shared <= 49152 && !parameters);
-    MUST(!extra || m->clock || (shared >= 1024 && shared % 16 == 0));
+    MUST(!extra || m->clock || m->merge || (shared >= 1024 && shared % 16 == 0));
     MUST(!extra || (extra[0] == ABX_CU_LAUNCH_BUFFER && extra[2] == ABX_CU_LAUNCH_BUFFER_SIZE &&
                            *(size_t *)extra[3] <= 4096 && !extra[4]));
     m->running++;
-    launches += !m->clock;
+    launches += !m->clock && !m->merge;
+    if (m->merge) {
+        MUST(extra && *(size_t *)extra[3] == 2048 && z == 1);
+        return leave(add_merges(s, m, extra[1], y));
+    }
     return leave(add_launch(s, m, extra));
 }
 

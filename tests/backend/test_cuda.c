@@ -43,8 +43,9 @@ struct world {
     struct abx_device *device;
     struct abx_queue *queue;
     char *window, *shared;
-    struct abx_device_memory *import, *private, *file;
-    int fd; /* of FILE_BYTES, each page full of its number */
+    struct abx_device_memory *import, *private, *file, *mirrored;
+    uint32_t *guest; /* the mirrored memory, as the guest has it: 1,024 words a page */
+    int fd;          /* of FILE_BYTES, each page full of its number */
     struct abx_pipeline *pipeline;
 };
 
@@ -148,6 +149,19 @@ static int make_pipeline(struct world *w, const char *ptx, uint32_t processor)
     return CUDA->pipeline->create(w->device, &blob, sizeof blob, &w->pipeline);
 }
 
+#define MIRRORED_BYTES (8 * PAGE)
+
+/* In slots of its own, and seen at a second place. */
+static struct abx_device_memory *import_mirrored(struct world *w, char *at, uint32_t **ret_guest)
+{
+    struct abx_device_memory *m = import(w, at, MIRRORED_BYTES);
+    void *guest = m ? mremap(at, 0, MIRRORED_BYTES, MREMAP_MAYMOVE) : MAP_FAILED;
+    if (m && guest == MAP_FAILED)
+        abort();
+    *ret_guest = m ? guest : NULL;
+    return m;
+}
+
 static void end_world(struct world *w)
 {
     if (w->queue)
@@ -159,6 +173,9 @@ static void end_world(struct world *w)
     if (w->fd > 0)
         close(w->fd);
     CUDA->memory->destroy(w->import);
+    CUDA->memory->destroy(w->mirrored);
+    if (w->guest)
+        munmap(w->guest, MIRRORED_BYTES);
     if (w->window)
         CUDA->memory->release(w->device, w->window, WINDOW);
     if (w->device)
@@ -190,7 +207,55 @@ static int make_world(struct world *w)
     if (CUDA->queue->create(w->device, &w->queue) < 0)
         return 6;
     w->fd = make_file(); /* its last slot is the private memory's, too */
-    return (w->file = load(w, w->window + WINDOW / 2 + (6u << 20) + PAGE)) ? 0 : 7;
+    w->file = load(w, w->window + WINDOW / 2 + (6u << 20) + PAGE);
+    if (w->file)
+        w->mirrored = import_mirrored(w, w->window + (32u << 20), &w->guest);
+    return w->mirrored ? 0 : 7;
+}
+
+/* Runs it with all of the memory as its resource. */
+static int run_mirrored(struct world *w, struct abx_queue *queue, struct abx_device_memory *m,
+        struct batch *b, uint32_t usage)
+{
+    struct abx_exec_resource used[] = {{m, 0, MIRRORED_BYTES / 2, usage, 0},
+            {m, MIRRORED_BYTES / 2, MIRRORED_BYTES / 2, usage, 0}};
+    b->submission.resources = used;
+    b->submission.resource_count = 2;
+    batch_submit(b, queue, CUDA);
+    int error = batch_wait(b);
+    batch_finish(b);
+    return error;
+}
+
+/* Both sides write to words side by side, and to one that the other wrote before. */
+static int exchange(struct world *w, struct abx_device_memory *m, uint32_t *guest, int *ret_error)
+{
+    struct batch b;
+    guest[1] = 11;
+    guest[1025] = 12;
+    CUDA->memory->wrote(m, 4, 1);
+    CUDA->memory->wrote(m, 4100, 3);
+    batch_init(&b);
+    batch_copy(&b, m, 4096, m, 8192, 64);
+    batch_fill(&b, m, 8, 4, 5);
+    *ret_error = run_mirrored(w, w->queue, m, &b, ABX_USAGE_READ | ABX_USAGE_WRITE);
+    CHECK(*ret_error >= 0);
+    if (*ret_error)
+        return 0;
+    CHECK(guest[1] == 11 && guest[2] == 0x05050505 && guest[2049] == 12);
+    guest[2] = 13;
+    guest[3] = 14;
+    CUDA->memory->wrote(m, 8, 8);
+    batch_init(&b);
+    batch_fill(&b, m, 12, 4, 6);
+    batch_copy(&b, m, 0, m, 12288, 64);
+    *ret_error = run_mirrored(w, w->queue, m, &b, ABX_USAGE_WRITE);
+    CHECK(*ret_error >= 0);
+    if (*ret_error)
+        return 0;
+    CHECK(guest[1] == 11 && guest[2] == 13 && guest[3] == 0x06060606);
+    CHECK(guest[3073] == 11 && guest[3074] == 13 && guest[3075] == 0x06060606);
+    return 0;
 }
 
 static void add_dispatches(struct batch *b, struct world *w, unsigned count)
@@ -234,6 +299,10 @@ static int run_all(struct world *w, struct abx_event *event, int *ret_error)
 {
     struct batch b;
     *ret_error = multiply(w, 4, ABX_ELEMENT_FLOAT32, false);
+    if (*ret_error)
+        return 0;
+    CHECK(CUDA->memory->mirror(w->mirrored, false) == 0);
+    CHECK(exchange(w, w->mirrored, w->guest, ret_error) == 0);
     if (*ret_error)
         return 0;
     batch_init(&b);
@@ -288,6 +357,92 @@ static int test_works(void)
     launches(200);
     CHECK(run_all(&w, event, &error) == 0 && error == 0);
     CHECK(launches(0) == 71 && lost == 0);
+    end_world(&w);
+    event_free(event);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* Its pages are the device's own memory's no more: what is written there is not seen before it is
+ * said, and after a command buffer only what changed is. */
+static int test_mirrors(void)
+{
+    struct world w;
+    struct batch b;
+    int error;
+    CHECK(make_world(&w) == 0);
+    const struct abx_memory_ops *ops = CUDA->memory;
+    uint32_t *guest = w.guest;
+    CHECK(ops->mirror(w.import, false) == 0 && ops->mirror(w.import, false) == -EINVAL);
+    CHECK(ops->mirror(w.private, false) == -EINVAL);
+    for (uint32_t i = 0; i < MIRRORED_BYTES / 4; i++)
+        guest[i] = i;
+    CHECK(ops->mirror(w.mirrored, false) == 0);
+    for (int round = 0; round < 3; round++) {
+        CHECK(exchange(&w, w.mirrored, guest, &error) == 0 && error == 0);
+        for (uint32_t i = 5000; i < MIRRORED_BYTES / 4; i++)
+            CHECK(guest[i] == i);
+    }
+    guest[6000] = 1; /* not said */
+    batch_init(&b);
+    batch_copy(&b, w.mirrored, 24000, w.mirrored, 28000, 4);
+    CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
+    CHECK(guest[7000] == 6000 && guest[6000] == 1);
+    /* Places that are nobody else's any more. */
+    CHECK(!import(&w, w.window + (33u << 20), PAGE));
+    CHECK(ops->create_private(w.device, w.window + (33u << 20), PAGE, &w.private) == -EINVAL);
+    /* One that shares its slot stays where it is. */
+    batch_init(&b);
+    batch_fill(&b, w.import, 8, 4, 5);
+    struct abx_exec_resource used = {w.import, 0, 4 * PAGE, ABX_USAGE_WRITE, 0};
+    b.submission.resources = &used;
+    b.submission.resource_count = 1;
+    batch_submit(&b, w.queue, CUDA);
+    CHECK(batch_wait(&b) == 0 && w.shared[8] == 5);
+    batch_finish(&b);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* What nobody looks at is not carried, until somebody does: all of it, of every queue. */
+static int test_unseen(void)
+{
+    struct world w;
+    struct batch b, late;
+    struct abx_queue *other;
+    struct abx_event *event = event_new();
+    CHECK(make_world(&w) == 0 && CUDA->queue->create(w.device, &other) == 0);
+    uint32_t *guest = w.guest;
+    CHECK(CUDA->memory->mirror(w.mirrored, true) == 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        batch_init(&b);
+        batch_fill(&b, w.mirrored, 100 * i, 4, (uint8_t)(i + 1));
+        CHECK(run_mirrored(&w, i == 1 ? other : w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
+        CHECK(guest[25 * i] == 0);
+    }
+    batch_init(&late);
+    batch_fill(&late, w.mirrored, 4000, 4, 9);
+    batch_event(&late, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_fill(&late, w.mirrored, 4100, 4, 9);
+    struct abx_exec_resource used = {w.mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
+    late.submission.resources = &used;
+    late.submission.resource_count = 1;
+    batch_submit(&late, other, CUDA);
+    usleep(10000);
+    CUDA->memory->seen(w.mirrored);
+    batch_init(&b);
+    batch_copy(&b, w.mirrored, 0, w.mirrored, 0, 1);
+    CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(guest[25 * i] == (i + 1) * 0x01010101u);
+    CHECK(guest[1000] == 0x09090909 && guest[1025] == 0);
+    guest[1001] = 7;
+    event_ops.signal(event, 1);
+    CHECK(batch_wait(&late) == 0);
+    batch_finish(&late);
+    CHECK(guest[1025] == 0x09090909 && guest[1001] == 7);
+    CUDA->queue->destroy(other);
     end_world(&w);
     event_free(event);
     CHECK(left()[0] == 0);
@@ -786,11 +941,13 @@ static int test_failures(int code)
         if (step == 0)
             CHECK(run_all(&w, event, &error) == 0);
         (void)calls(&failed);
-        /* A question that gets no answer is asked again; without a graph kernels are launched; and
-         * shared memory does without the page behind it. */
+        /* A question that gets no answer is asked again; without a graph kernels are launched;
+         * shared memory does without the page behind it; and without a mirror. */
         if (failed && !step && !error && strcmp(failed, "cuStreamQuery") &&
                 strcmp(failed, "cuMemHostRegister_v2") && strncmp(failed, "cuGraph", 7) &&
-                strcmp(failed, "cuMemAlloc_v2")) {
+                strcmp(failed, "cuMemAlloc_v2") && strcmp(failed, "cuMemCreate") &&
+                strcmp(failed, "cuMemMap") && strcmp(failed, "cuMemSetAccess") &&
+                strcmp(failed, "cuMemHostGetDevicePointer_v2")) {
             fprintf(stderr, "call %u (%s) failed with %d, and nobody saw it\n", n, failed, code);
             return 1;
         }
@@ -829,7 +986,8 @@ int main(void)
         const char *name;
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
-            {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
+            {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"files", test_files},
+            {"matrices", test_matrices}, {"replay", test_replay},
             {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
             {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},

@@ -107,6 +107,13 @@ static void check_objects(void)
     DIES("", icb_create, HANDLE(9), DATA_CHUNK, 65536, 0, 31, 0);
     DIES("", pipeline_create, HANDLE(9), DATA, 0, 0, NULL);
     DIES("", chunk_free, 9);
+    DIES("never sent", chunk_mirror, 40, 0);
+    DIES("", chunk_mirror, DATA_CHUNK, 2);
+    DIES("never sent", chunk_seen, 40);
+    DIES("never sent", chunk_written, 40, 0, 16);
+    DIES("", chunk_written, DATA_CHUNK, 0, 0);
+    DIES("", chunk_written, DATA_CHUNK, DATA_BYTES - 8, 16);
+    DIES("", chunk_written, DATA_CHUNK, UINT64_MAX - 8, 16);
     DIES("after number", commit, QUEUE, 7, 0, 1, &segment);
     DIES("", commit, DATA, 1, 0, 1, &segment);
     segment = (struct abx_wire_segment){ARENA_CHUNK, 16, ARENA_BYTES - 8};

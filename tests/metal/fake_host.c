@@ -112,6 +112,21 @@ static void run_ring_record(struct fake_host *h, const struct abx_record *record
         atomic_fetch_add(&h->chunk_frees, 1);
         break;
     }
+    case ABX_OP_CHUNK_MIRROR: {
+        const struct abx_rec_chunk_mirror *c = (const void *)record;
+        atomic_fetch_add(c->unseen ? &h->unseen_mirrors : &h->mirrors, 1);
+        break;
+    }
+    case ABX_OP_CHUNK_SEEN:
+        atomic_fetch_add(&h->seens, 1);
+        break;
+    case ABX_OP_CHUNK_WRITTEN: {
+        const struct abx_rec_chunk_written *c = (const void *)record;
+        atomic_store(&h->written_chunk, c->chunk);
+        atomic_fetch_add(&h->written_bytes, c->length);
+        atomic_fetch_add(&h->writtens, 1);
+        break;
+    }
     default:
         atomic_fetch_add(&h->creates, record->op != ABX_OP_PAD);
     }
@@ -232,6 +247,7 @@ static void welcome(struct fake_host *h)
             .window = 1ull << 40,
             .window_bytes = ABX_WINDOW_BYTES,
             .memory_cap = h->memory_cap,
+            .mirror_align = h->mirror_align,
             .recommended_working_set = 1u << 30,
             .max_buffer_length = 1u << 30,
             .registry_id = 7,
@@ -279,9 +295,10 @@ static void *serve(void *user)
 void fake_host_start(struct fake_host *h)
 {
     static int number;
-    uint64_t cap = h->memory_cap;
+    uint64_t cap = h->memory_cap, align = h->mirror_align;
     memset(h, 0, sizeof *h);
     h->memory_cap = cap ? cap : 1ull << 32;
+    h->mirror_align = align;
     snprintf(h->path, sizeof h->path, "%s/arcbox-test-%d-%d.sock",
             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(), number++);
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -30,10 +30,13 @@ struct fake_host {
     } chunk[65536];
     uint64_t held[4096][3]; /* queue index, sequence, result */
     uint32_t held_count;
-    uint8_t events_of[65536][2]; /* event slot by handle index */
-    uint16_t log[4096];          /* ops of arena records, newest last */
-    _Atomic uint32_t log_count;  /* raised once it is there */
-    uint64_t memory_cap;
+    uint8_t events_of[65536][2];       /* event slot by handle index */
+    uint16_t log[4096];                /* ops of arena records, newest last */
+    _Atomic uint32_t log_count;        /* raised once it is there */
+    uint64_t memory_cap, mirror_align; /* set before it is started */
+    /* chunk_mirror, chunk_seen and chunk_written: how many; of which chunk the last was, and what
+     * of it was written, together, since `written_bytes` was set to 0 last. */
+    _Atomic uint64_t mirrors, unseen_mirrors, seens, writtens, written_chunk, written_bytes;
 };
 
 /* Listens on a fresh path and sets ARCBOX_SOCKET to it. Serves one client. */

@@ -1,5 +1,6 @@
 /* The client side of the wire against a pretend host: arenas, commits, memory, events, compiles, a
  * full ring, fork, and a host that dies. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,12 +398,81 @@ static void test_report(void)
 }
 
 /* Without a host there is no client, and nothing to report; then there is one. */
+/* One more command buffer uses the chunk; the bytes of it that are told as written. */
+static uint64_t use(uint32_t chunk)
+{
+    static struct abx_client_queue q;
+    struct abx_arena empty;
+    uint64_t sequence;
+    uint32_t result;
+    if (!q.client)
+        CHECK(abx_client_queue_create(c, &q) == 0);
+    atomic_store(&host.written_bytes, 0);
+    abx_client_mirror_use(c, &chunk, 1, false);
+    submit(&q, &empty, &sequence, &result, 0);
+    CHECK(abx_client_queue_wait(&q, sequence, -1, 0) == 0);
+    abx_client_result_free(c, result);
+    abx_arena_finish(&empty);
+    return atomic_load(&host.written_bytes);
+}
+
+/* What is used again and again is mirrored, and then what is written is told: no page more. */
+static void test_mirrors(void)
+{
+    enum { BYTES = 8 << 20, PAGE = 4096 };
+    struct abx_memory memory, other;
+    if (!abx_client_mirrors(c)) {
+        puts("# not looked at: this kernel does not tell what is written (Linux 6.7), or may not");
+        return;
+    }
+    CHECK(abx_client_alloc(c, BYTES, &memory) == 0 && memory.address % host.mirror_align == 0);
+    memset(memory.pointer, 1, BYTES);
+    for (int i = 0; i < 3; i++)
+        CHECK(use(memory.chunk) == 0 && host.mirrors == 0);
+    CHECK(use(memory.chunk) == 0 && host.mirrors == 1);
+    CHECK(use(memory.chunk) == 0 && host.writtens == 0);
+    memory.pointer[5 * PAGE] = 2;
+    CHECK(use(memory.chunk) == PAGE && host.written_chunk == memory.chunk);
+    CHECK(use(memory.chunk) == 0);
+    for (unsigned i = 0; i < 100; i++)
+        memory.pointer[i * 8 * PAGE] = 3;
+    CHECK(use(memory.chunk) >= 100 * PAGE && host.writtens < 20); /* in a few pieces */
+    int zero = open("/dev/zero", O_RDONLY);
+    CHECK(read(zero, memory.pointer + PAGE - 1, 2) == 2);
+    close(zero);
+    CHECK(use(memory.chunk) == 2 * PAGE);
+    /* Where most is written each time nobody looks any more: all counts as written. */
+    for (unsigned i = 0; i < 4; i++) {
+        memset(memory.pointer, (int)i, BYTES);
+        CHECK(use(memory.chunk) >= BYTES);
+    }
+    CHECK(use(memory.chunk) >= BYTES);
+    for (unsigned i = 0; i < 40 && use(memory.chunk); i++)
+        ;
+    CHECK(use(memory.chunk) == 0);
+    abx_client_free(c, &memory);
+    /* What the program has not asked for, until it does; what is reached by its address. */
+    CHECK(abx_client_alloc(c, BYTES, &memory) == 0 && abx_client_alloc(c, BYTES, &other) == 0);
+    abx_client_mirror_unseen(c, &memory);
+    abx_client_mirror_never(c, other.chunk);
+    for (int i = 0; i < 8; i++)
+        CHECK(use(memory.chunk) == 0 && use(other.chunk) == 0);
+    CHECK(host.unseen_mirrors == 1 && host.mirrors == 1 && host.seens == 0);
+    CHECK(abx_client_mirror_see(c, memory.chunk) && !abx_client_mirror_see(c, memory.chunk));
+    CHECK(!abx_client_mirror_see(c, other.chunk));
+    memory.pointer[PAGE] = 1;
+    CHECK(use(memory.chunk) == PAGE && host.seens == 1);
+    abx_client_free(c, &memory);
+    abx_client_free(c, &other);
+}
+
 static void start(void)
 {
     char line[256] = "x";
     setenv(ABX_SOCKET_ENV, "/nonexistent/gpu.sock", 1);
     CHECK(abx_client_get() == NULL);
     CHECK(abx_report_line(line, sizeof line) == 0 && !line[0]);
+    host.mirror_align = 2 << 20;
     fake_host_start(&host);
     c = abx_client_get();
     CHECK(c && c == abx_client_get() && !abx_client_lost(c));
@@ -418,9 +488,9 @@ int main(int argc, char **argv)
 {
     const struct check_case cases[] = {
             CASE(test_handles), CASE(test_commits), CASE(test_flood), CASE(test_memory),
-            CASE(test_random_memory), CASE(test_adopt), CASE(test_adopt_rims), CASE(test_events),
-            CASE(test_compile), CASE(test_threads), CASE(test_fork), CASE(test_report),
-            CASE_KEEPS(test_lost, 2), /* another client */
+            CASE(test_random_memory), CASE(test_mirrors), CASE(test_adopt), CASE(test_adopt_rims),
+            CASE(test_events), CASE(test_compile), CASE(test_threads), CASE(test_fork),
+            CASE(test_report), CASE_KEEPS(test_lost, 2), /* another client */
     };
     return check_run(argc, argv,
             CHECK_SUITE(cases, .seconds = 60, .before = start, .after = stop, .keeps = 4));

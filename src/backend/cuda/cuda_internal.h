@@ -17,8 +17,12 @@
 /* What memory is mapped in, wherever the driver says so less. */
 #define ABX_CUDA_SLOT_BYTES (2ull << 20)
 
+/* Behind memory: programs read a little past its end. */
+#define ABX_CUDA_GUARD_BYTES 4096u
+
 struct abx_cuda_window;
 struct abx_cuda_file;
+struct abx_cuda_mirror;
 
 struct abx_device_memory {
     struct abx_device *device;
@@ -29,8 +33,10 @@ struct abx_device_memory {
     bool registered;
     bool guarded; /* there is a page of zeros behind it */
     struct abx_device_memory *next_live;
-    size_t last_slot;           /* private: with what is behind it */
-    struct abx_cuda_file *file; /* private, and begins with what that has; or NULL */
+    size_t last_slot;                         /* private: with what is behind it */
+    struct abx_cuda_file *file;               /* private, and begins with what that has; or NULL */
+    _Atomic(struct abx_cuda_mirror *) mirror; /* imported, and it is asked for; or NULL */
+    _Atomic uint32_t in_flight; /* resources of submissions that have begun and are not over */
     /* an import under way */
     void (*done)(void *user, int error);
     void *user;
@@ -78,6 +84,13 @@ struct abx_device {
     struct abx_device_memory *imports, **imports_end;
     struct abx_device_memory *live; /* imported, and not destroyed */
     bool closing;
+    /* mirrors: who carries words between them and the guest's pages does it after who did it last;
+     * the lock is held for long where one is made */
+    pthread_mutex_t merge_lock;
+    abx_cu_event merge_event;
+    abx_cu_stream merged_by; /* NULL: nothing has to be waited for */
+    abx_cu_module merge_module;
+    abx_cu_function merge;
     struct lt_handle *matrices; /* matrix.c; NULL: there is no library for them */
     uint32_t spin_ns;
     abx_cu_module clock_module; /* clock.c */
@@ -126,6 +139,23 @@ void abx_cuda_file_close(struct abx_device_memory *m);
 /* What has been written to the file is there for what is issued from now on. -EFAULT: part of what
  * is used is behind its end by now; or another -errno. */
 int abx_cuda_file_renew(const struct abx_exec_resource *resource);
+
+/* Again, where it was registered once. 0 or -errno. */
+int abx_cuda_register(struct abx_device_memory *m);
+/* The slots that imported memory and what is behind it lie in are the device's own to map, or not
+ * any more. -EINVAL: others lie there, too. */
+int abx_cuda_claim(struct abx_device_memory *m);
+void abx_cuda_unclaim(struct abx_device_memory *m);
+
+/* mirror.c. These four: abx_memory_ops'. */
+uint64_t abx_cuda_mirror_bytes(uint64_t bytes);
+int abx_cuda_mirror(struct abx_device_memory *m, bool unseen);
+void abx_cuda_seen(struct abx_device_memory *m);
+void abx_cuda_wrote(struct abx_device_memory *m, uint64_t offset, uint64_t bytes);
+/* The memory is about to be destroyed. */
+void abx_cuda_mirror_close(struct abx_device_memory *m);
+int abx_cuda_mirrors_open(struct abx_device *device);
+void abx_cuda_mirrors_close(struct abx_device *device);
 
 /* matrix.c */
 void abx_cuda_matrix_prepare(void);

@@ -102,6 +102,7 @@ static void close_device(struct abx_device *device)
     abx_cuda_memory_close(device);
     if (device->context)
         abx_cuda_matrix_close(device);
+    abx_cuda_mirrors_close(device);
     if (device->clock_module)
         (void)abx_cu.module_unload(device->clock_module);
     if (device->context)
@@ -109,6 +110,7 @@ static void close_device(struct abx_device *device)
     pthread_cond_destroy(&device->import_wake);
     pthread_mutex_destroy(&device->lock);
     pthread_mutex_destroy(&device->queues_lock);
+    pthread_mutex_destroy(&device->merge_lock);
     free(device);
 }
 
@@ -198,12 +200,15 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);
     pthread_mutex_init(&device->queues_lock, NULL);
+    pthread_mutex_init(&device->merge_lock, NULL);
     pthread_cond_init(&device->import_wake, NULL);
     r = open_context(device);
     if (r == 0)
         r = warm_up(device);
     if (r == 0)
         r = abx_cuda_clock_open(device);
+    if (r == 0)
+        r = abx_cuda_mirrors_open(device);
     if (r == 0)
         abx_cuda_matrix_open(device);
     if (r < 0) {
@@ -240,6 +245,7 @@ static void device_info(struct abx_device *device, struct abx_device_info *info)
     info->metal3 = 1;
     info->addresses = ABX_ADDRESS_GUEST;
     info->compute_units = device->processors;
+    info->mirror_align = ABX_CUDA_SLOT_BYTES;
     info->operations = ABX_OPERATION_TIMESTAMP;
     if (device->matrices)
         info->operations |= ABX_OPERATION_MATRIX_MULTIPLY;

@@ -18,13 +18,14 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define GUARD_BYTES 4096u
+#define GUARD_BYTES ABX_CUDA_GUARD_BYTES
 #define IMPORT_AT_ONCE (4u << 20) /* smaller pieces */
 
 struct slot {
     abx_cu_memory memory;
     uint32_t privates; /* that lie in it; memory is mapped while there are some */
     uint32_t imports;
+    bool claimed; /* by the only import in it */
 };
 
 struct abx_cuda_window {
@@ -170,7 +171,7 @@ static int enter_slots(
         struct abx_device *device, struct abx_cuda_window *w, size_t first, size_t last)
 {
     for (size_t i = first; i <= last; i++)
-        if (w->slots[i].imports)
+        if (w->slots[i].imports || w->slots[i].claimed)
             return -EINVAL;
     for (size_t at = first; at <= last;) {
         size_t count = run_of(at, first, last);
@@ -212,7 +213,8 @@ static int allocate(struct abx_device *device, struct abx_device_memory *m)
 static size_t end_slot(const struct abx_cuda_window *w, const struct abx_device_memory *m)
 {
     size_t last = last_slot(w, m->address, m->bytes);
-    bool more = last + 1 < w->slot_count && !w->slots[last + 1].imports;
+    bool more =
+            last + 1 < w->slot_count && !w->slots[last + 1].imports && !w->slots[last + 1].claimed;
     return more ? last_slot(w, m->address, m->bytes + GUARD_BYTES) : last;
 }
 
@@ -284,11 +286,11 @@ static int enlist(struct abx_device_memory *m)
     if (!w)
         return -EINVAL;
     for (size_t i = first_slot(w, m->address); i <= last_slot(w, m->address, m->bytes); i++)
-        if (w->slots[i].privates)
+        if (w->slots[i].privates || w->slots[i].claimed)
             return -EINVAL;
     abx_cu_address end = m->address + m->bytes;
-    m->guarded =
-            end + GUARD_BYTES <= w->address + w->bytes && !w->slots[first_slot(w, end)].privates;
+    m->guarded = end + GUARD_BYTES <= w->address + w->bytes &&
+                 !w->slots[first_slot(w, end)].privates && !w->slots[first_slot(w, end)].claimed;
     for (const struct abx_device_memory *o = device->live; o; o = o->next_live) {
         if (touches(o, m->address, m->bytes))
             return -EINVAL;
@@ -340,6 +342,40 @@ static int register_pages(struct abx_device_memory *m)
     result = abx_cu.host_address(&seen, at, 0);
     /* Kernels would go somewhere else than the guest was told. */
     return result || seen != m->address ? -EIO : 0;
+}
+
+int abx_cuda_register(struct abx_device_memory *m)
+{
+    return register_pages(m);
+}
+
+/* The last slot may have nothing but what is behind the memory. */
+int abx_cuda_claim(struct abx_device_memory *m)
+{
+    struct abx_cuda_window *w = m->window;
+    int r = 0;
+    pthread_mutex_lock(&m->device->lock);
+    size_t first = first_slot(w, m->address), own = last_slot(w, m->address, m->bytes);
+    size_t last = last_slot(w, m->address, m->bytes + GUARD_BYTES);
+    if (m->address % ABX_CUDA_SLOT_BYTES || last >= w->slot_count)
+        r = -EINVAL;
+    for (size_t i = first; i <= last && r == 0; i++)
+        if (w->slots[i].privates || w->slots[i].claimed || w->slots[i].imports != (i <= own))
+            r = -EINVAL;
+    for (size_t i = first; i <= last && r == 0; i++)
+        w->slots[i].claimed = true;
+    pthread_mutex_unlock(&m->device->lock);
+    return r;
+}
+
+void abx_cuda_unclaim(struct abx_device_memory *m)
+{
+    struct abx_cuda_window *w = m->window;
+    pthread_mutex_lock(&m->device->lock);
+    for (size_t i = first_slot(w, m->address);
+            i <= last_slot(w, m->address, m->bytes + GUARD_BYTES); i++)
+        w->slots[i].claimed = false;
+    pthread_mutex_unlock(&m->device->lock);
 }
 
 static void *importer(void *argument)
@@ -411,6 +447,7 @@ static void memory_destroy(struct abx_device_memory *m)
     abx_cuda_enter(device);
     if (m->file)
         abx_cuda_file_close(m);
+    abx_cuda_mirror_close(m);
     if (m->registered)
         (void)abx_cu.host_unregister((void *)(uintptr_t)m->address);
     if (m->imported) {
@@ -494,6 +531,10 @@ const struct abx_memory_ops abx_cuda_memory_ops = {
         .import = import,
         .load = load,
         .create_private = create_private,
+        .mirror_bytes = abx_cuda_mirror_bytes,
+        .mirror = abx_cuda_mirror,
+        .seen = abx_cuda_seen,
+        .wrote = abx_cuda_wrote,
         .address = memory_address,
         .destroy = memory_destroy,
 };

@@ -54,6 +54,7 @@ static void act(struct abx_queue *q, const struct abx_cuda_mark *m)
         q->device->config.events->signal(m->event, m->value);
     else if (m->kind == ABX_CUDA_MARK_DONE) {
         abx_cuda_clock_look(q);
+        abx_cuda_mirrors_count(m->submission, -1);
         finish(q, m->submission, ABX_EXEC_OK);
     }
 }
@@ -169,6 +170,9 @@ static bool begin(struct abx_queue *q)
     q->read_for = NULL;
     q->range = NULL;
     q->reading = false;
+    q->arriving = true;
+    q->mirrored = q->touched = false;
+    abx_cuda_mirrors_count(s, 1);
     pthread_mutex_lock(&q->lock);
     q->current = s;
     pthread_mutex_unlock(&q->lock);
@@ -202,6 +206,12 @@ static bool issue(struct abx_queue *q)
             q->error = ABX_EXEC_INTERNAL;
     }
     struct abx_submission *s = q->current;
+    if (q->arriving && !q->error) {
+        if (abx_cuda_mirrors_begin(q) == ABX_CUDA_STEP_BLOCKED)
+            return some;
+        some = true;
+    }
+    q->arriving = false;
     /* Once the device is lost the submission may be gone. */
     while (!q->lost && !q->error && q->at < s->bytes) {
         const struct abx_exec_command *c = (const void *)((const char *)s->commands + q->at);
@@ -230,8 +240,11 @@ static bool issue(struct abx_queue *q)
             (void)retire(q);
         }
     }
+    if (!q->lost && q->touched)
+        (void)abx_cuda_mirrors_exchange(q, false);
     if (q->lost)
         return some;
+    q->touched = false;
     if (q->error)
         s->result.error = q->error;
     return abx_cuda_mark(q, ABX_CUDA_MARK_DONE, NULL, 0) || some;
@@ -430,6 +443,7 @@ static void free_queue(struct abx_queue *q)
     /* Drained, but after the device's loss something may be under way yet. */
     if (q->stream)
         (void)abx_cu.stream_synchronize(q->stream);
+    abx_cuda_mirrors_leave(q);
     abx_cuda_submit_close(q);
     if (q->stream)
         (void)abx_cu.stream_destroy(q->stream);

@@ -82,6 +82,9 @@ struct abx_queue {
     bool reading;               /* for `read_mark` */
     uint32_t read_mark;
     const void *read_for; /* the dispatch whose words are in `read` */
+    bool arriving;        /* mirrors have to be looked at first */
+    bool mirrored;        /* some of its memory is, or will be */
+    bool touched;         /* since what was written was carried back */
     int error;            /* of the submission being issued */
     uint64_t zeroings;    /* the private memory that the stream has waited for */
     /* an indirect command buffer's range, as it was read last */
@@ -149,6 +152,15 @@ void abx_cuda_end_wait(struct abx_queue *q);
  * are. */
 enum abx_cuda_step abx_cuda_replay(struct abx_queue *q);
 void abx_cuda_replay_close(struct abx_queue *q);
+
+/* mirror.c. The memory of a submission that begins (1), or is over (-1). */
+void abx_cuda_mirrors_count(const struct abx_submission *s, int more);
+/* The first of what is issued for a submission. BLOCKED: not before what is under way is over. */
+enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q);
+/* What the guest wrote goes to the device; or what commands may have written to the guest. */
+enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device);
+/* The queue is drained, and about to be destroyed. */
+void abx_cuda_mirrors_leave(struct abx_queue *q);
 
 /* matrix.c: the next command, a product. */
 enum abx_cuda_step abx_cuda_multiply(struct abx_queue *q, const struct abx_exec_matrix_multiply *c);

@@ -76,6 +76,11 @@ char *abx_cuda_copy_inline(char *to, const struct abx_exec_dispatch *c)
     return to;
 }
 
+static bool is_event(const struct abx_exec_command *c)
+{
+    return c->op == ABX_EXEC_WAIT_EVENT || c->op == ABX_EXEC_SIGNAL_EVENT;
+}
+
 /* The dispatches from here on, as many as make one batch. */
 static size_t measure_batch(struct abx_queue *q, uint64_t *ret_bytes)
 {
@@ -445,15 +450,54 @@ static enum abx_cuda_step wait_event(struct abx_queue *q, const struct abx_exec_
     if (!reached)
         return ABX_CUDA_STEP_BLOCKED;
     abx_cuda_end_wait(q);
-    return ABX_CUDA_STEP_ON;
+    return abx_cuda_mirrors_exchange(q, true);
 }
 
 /* ---- */
+
+static enum abx_cuda_step signal_event(struct abx_queue *q, const struct abx_exec_event *c)
+{
+    if (q->touched) { /* who waits for the event sees what was written before */
+        enum abx_cuda_step step = abx_cuda_mirrors_exchange(q, false);
+        if (step != ABX_CUDA_STEP_ON)
+            return step;
+        q->touched = false;
+    }
+    return abx_cuda_mark(q, ABX_CUDA_MARK_SIGNAL, c->event, c->value) ? ABX_CUDA_STEP_ON
+                                                                      : ABX_CUDA_STEP_BLOCKED;
+}
+
+static enum abx_cuda_step issue_one(struct abx_queue *q, const struct abx_exec_command *c)
+{
+    switch ((enum abx_exec_op)c->op) {
+    case ABX_EXEC_DISPATCH:
+    case ABX_EXEC_DISPATCH_INDIRECT:
+        return dispatch(q, (const struct abx_exec_dispatch *)c);
+    case ABX_EXEC_COPY:
+        return copy(q, (const struct abx_exec_copy *)c);
+    case ABX_EXEC_FILL:
+        return fill(q, (const struct abx_exec_fill *)c);
+    case ABX_EXEC_WAIT_EVENT:
+        return wait_event(q, (const struct abx_exec_event *)c);
+    case ABX_EXEC_SIGNAL_EVENT:
+        return signal_event(q, (const struct abx_exec_event *)c);
+    case ABX_EXEC_MATRIX_MULTIPLY:
+        return abx_cuda_multiply(q, (const struct abx_exec_matrix_multiply *)c);
+    case ABX_EXEC_TIMESTAMP:
+        return abx_cuda_timestamp(q, (const struct abx_exec_timestamp *)c);
+    case ABX_EXEC_BARRIER:
+    case ABX_EXEC_WAIT_FENCE:
+    case ABX_EXEC_UPDATE_FENCE:
+        return ABX_CUDA_STEP_ON;
+    }
+    return refuse(q, ABX_EXEC_INTERNAL);
+}
 
 enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_command *c)
 {
     q->consumed = c->bytes;
     q->commands = 1;
+    q->touched |= q->mirrored && !is_event(c);
     if (c->op == ABX_EXEC_DISPATCH && q->at >= q->looked_until && !q->read_for) {
         enum abx_cuda_step step = abx_cuda_replay(q);
         if (step != ABX_CUDA_STEP_ON || q->consumed != c->bytes)
@@ -466,31 +510,7 @@ enum abx_cuda_step abx_cuda_issue(struct abx_queue *q, const struct abx_exec_com
     }
     if (!is_dispatch(c))
         q->range = NULL;
-    switch ((enum abx_exec_op)c->op) {
-    case ABX_EXEC_DISPATCH:
-    case ABX_EXEC_DISPATCH_INDIRECT:
-        return dispatch(q, (const struct abx_exec_dispatch *)c);
-    case ABX_EXEC_COPY:
-        return copy(q, (const struct abx_exec_copy *)c);
-    case ABX_EXEC_FILL:
-        return fill(q, (const struct abx_exec_fill *)c);
-    case ABX_EXEC_WAIT_EVENT:
-        return wait_event(q, (const struct abx_exec_event *)c);
-    case ABX_EXEC_SIGNAL_EVENT: {
-        const struct abx_exec_event *e = (const struct abx_exec_event *)c;
-        return abx_cuda_mark(q, ABX_CUDA_MARK_SIGNAL, e->event, e->value) ? ABX_CUDA_STEP_ON
-                                                                          : ABX_CUDA_STEP_BLOCKED;
-    }
-    case ABX_EXEC_MATRIX_MULTIPLY:
-        return abx_cuda_multiply(q, (const struct abx_exec_matrix_multiply *)c);
-    case ABX_EXEC_TIMESTAMP:
-        return abx_cuda_timestamp(q, (const struct abx_exec_timestamp *)c);
-    case ABX_EXEC_BARRIER:
-    case ABX_EXEC_WAIT_FENCE:
-    case ABX_EXEC_UPDATE_FENCE:
-        return ABX_CUDA_STEP_ON;
-    }
-    return refuse(q, ABX_EXEC_INTERNAL);
+    return issue_one(q, c);
 }
 
 int abx_cuda_submit_open(struct abx_queue *q)

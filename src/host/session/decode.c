@@ -121,6 +121,31 @@ static void on_chunk_free(struct decoder *d, const struct abx_rec_chunk_free *r)
     abx_range_release(range);
 }
 
+static void on_chunk_mirror(struct decoder *d, const struct abx_rec_chunk_mirror *r)
+{
+    struct abx_range *range = find_chunk(d, r->chunk);
+    if (range)
+        abx_range_mirror(range, r->unseen);
+}
+
+static void on_chunk_seen(struct decoder *d, const struct abx_rec_chunk_seen *r)
+{
+    struct abx_range *range = find_chunk(d, r->chunk);
+    if (range && range->mirror_bytes)
+        d->session->host->backend->memory->seen(range->memory);
+}
+
+static void on_chunk_written(struct decoder *d, const struct abx_rec_chunk_written *r)
+{
+    struct abx_range *range = find_chunk(d, r->chunk);
+    if (!range)
+        return;
+    if (!abx_range_ok(r->offset, r->length, range->bytes))
+        decoder_violation(d, ABX_REASON_RANGE, d->op, r->length, range->bytes);
+    else if (range->mirror_bytes)
+        d->session->host->backend->memory->wrote(range->memory, r->offset, r->length);
+}
+
 static void on_queue_create(struct decoder *d, const struct abx_rec_queue_create *r)
 {
     abx_queue_create(d->session, r->queue, r->slot);

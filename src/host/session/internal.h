@@ -81,6 +81,7 @@ struct abx_range {
     uint32_t poison;                  /* enum abx_reason: could not be mapped; the engine's */
     uint32_t mappings;                /* charged */
     uint64_t address, bytes;          /* window-relative */
+    uint64_t mirror_bytes;            /* charged; 0: it has no mirror */
     struct abx_range *left, *right;   /* space.c */
 };
 
@@ -407,6 +408,9 @@ void abx_space_close(struct abx_session *session);
  * or NULL for zeroed private memory. *ret has one reference; poisoned when there was no memory. */
 int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
         const struct abx_parcel *parcel, struct abx_range **ret);
+/* The guest uses the range again and again: the backend may give it a mirror, where it has such and
+ * the tenant may have so much more of the device's memory. unseen: it does not look there yet. */
+void abx_range_mirror(struct abx_range *range, bool unseen);
 void abx_range_release(struct abx_range *range); /* any thread */
 /* Of the account that the range is in, bytes. */
 uint64_t abx_range_cap(const struct abx_range *range);

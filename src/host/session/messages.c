@@ -58,6 +58,7 @@ static void send_welcome(struct abx_session *session)
             .metal3 = info->metal3,
             .operations = info->operations,
             .compute_units = info->compute_units,
+            .mirror_align = info->mirror_align,
             .shader_version = 1,
             .asks_addresses = info->addresses == ABX_ADDRESS_DEVICE,
             .clock_ns = abx_now_ns(),

@@ -240,6 +240,8 @@ static void give_back(struct abx_range *range)
     if (!range->is_private)
         vacate(range);
     abx_host_uncharge(session, is_on_device(range), range->bytes);
+    if (range->mirror_bytes)
+        abx_host_uncharge(session, true, range->mirror_bytes);
 }
 
 int abx_space_open(struct abx_session *session)
@@ -308,6 +310,21 @@ int abx_space_map(struct abx_session *session, uint64_t address, uint64_t bytes,
     }
     *ret = range;
     return 0;
+}
+
+void abx_range_mirror(struct abx_range *range, bool unseen)
+{
+    struct abx_session *session = range->session;
+    const struct abx_memory_ops *ops = session->host->backend->memory;
+    if (!ops->mirror || !range->memory || range->is_file || range->mirror_bytes)
+        return;
+    uint64_t bytes = ops->mirror_bytes(range->bytes);
+    if (abx_host_charge(session, true, bytes) < 0)
+        return;
+    if (ops->mirror(range->memory, unseen) < 0)
+        abx_host_uncharge(session, true, bytes);
+    else
+        range->mirror_bytes = bytes;
 }
 
 /* Programs read a little past the end of a buffer and do not use what they get (ggml reads rows in
