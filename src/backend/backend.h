@@ -290,6 +290,9 @@ struct abx_memory_ops {
     /* It does from now on: the next submission that writes to it (of the host's after this), when
      * it is over, has brought all that all of them wrote. Any thread. */
     void (*seen)(struct abx_device_memory *memory);
+    /* Kernels may reach it in submissions whose resources it is not among: it is one of all. Where
+     * it has no mirror yet it gets none. Any thread. */
+    void (*exposed)(struct abx_device_memory *memory);
     /* The guest has written to some of it, in which [offset, offset + bytes) lies. Any thread. */
     void (*wrote)(struct abx_device_memory *memory, uint64_t offset, uint64_t bytes);
     /* The address at which kernels see its first byte. Any thread. */

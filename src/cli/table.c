@@ -469,6 +469,11 @@ const struct abx_variable abx_variables[] = {
                 "memory."},
         {"ARCBOX_MEMORY_BYTES",
                 "GPU memory of each tenant. Read when the host runtime is started."},
+        {"ARCBOX_MIRRORS",
+                "never keeps shared memory out of a GPU's own memory, into which what is used "
+                "again "
+                "and again is taken else (for a program whose kernels exchange words with it while "
+                "they run); always takes it there at once. Read by the program in the container."},
         {"ARCBOX_NO_OVERLAY",
                 "1 runs containers without overlay file systems: the root is read-only."},
         {"ARCBOX_PROGRESS",

@@ -245,8 +245,8 @@ uint64_t MTLBuffer_gpuAddress(id self, SEL cmd)
         abx_metal_wrap_expose(buffer);
     struct abx_client *client = buffer->resource.base.client;
     const struct abx_message_welcome *welcome = abx_client_welcome(client);
-    if (welcome->mirror_align && buffer->chunk)
-        abx_client_mirror_never(client, buffer->chunk);
+    if (welcome->mirror_align && buffer->chunk && !abx_client_forked(client))
+        abx_client_mirror_expose(client, buffer->chunk);
     if (!welcome->asks_addresses)
         return welcome->window + buffer->address;
     uint64_t address = atomic_load_explicit(&buffer->device_address, memory_order_relaxed);

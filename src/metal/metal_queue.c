@@ -113,6 +113,9 @@ static void finish(
     buffer->error = buffer->fault && !lost
                             ? (buffer->error ? buffer->error : MTLCommandBufferErrorInternal)
                             : buffer->result.error;
+    if (buffer->chunk_count)
+        abx_client_mirror_spent(client, buffer->chunks, buffer->chunk_count,
+                buffer->result.end_ns - buffer->result.start_ns);
     if (buffer->use_count) /* before anybody can see that it is complete */
         abx_metal_wrap_complete(buffer);
     abx_metal_reach(buffer, has_handlers(buffer) ? ABX_STAGE_COMPLETE : ABX_STAGE_HANDLED);

@@ -65,18 +65,21 @@ int abx_client_alloc_private(struct abx_client *client, uint64_t bytes, struct a
 /* Whether the device may take memory that command buffers use again and again into its own
  * (chunk_mirror), and the kernel tells what is written there; the same for good. */
 bool abx_client_mirrors(struct abx_client *client);
-/* A command buffer that is about to be committed uses these chunks (0: none), several times
- * perhaps. all: and any that are mirrored already. */
+/* A command buffer that is about to be committed uses these chunks, several times perhaps. all: and
+ * any that are mirrored already. */
 void abx_client_mirror_use(
         struct abx_client *client, const uint32_t *chunks, uint32_t count, bool all);
+/* One that used them is complete, and has taken so long. */
+void abx_client_mirror_spent(
+        struct abx_client *client, const uint32_t *chunks, uint32_t count, uint64_t nanoseconds);
 /* The program does not know where the memory, a chunk of its own, is: nothing is exchanged. */
 void abx_client_mirror_unseen(struct abx_client *client, const struct abx_memory *memory);
 /* It is about to. True: what the device wrote is there once a command buffer that is said to write
  * to the chunk, and is committed after this, is over. */
 bool abx_client_mirror_see(struct abx_client *client, uint32_t chunk);
-/* The chunk is reached by addresses, of which command buffers do not tell. Too late when it is
- * mirrored. */
-void abx_client_mirror_never(struct abx_client *client, uint32_t chunk);
+/* The chunk may be reached by its address, by command buffers that do not name it. Those that are
+ * not mirrored yet never are: they may be in use at any time. */
+void abx_client_mirror_expose(struct abx_client *client, uint32_t chunk);
 /* The device sees what the program wrote, in command buffers that are under way too, once they have
  * waited for an event that is signalled after this. */
 void abx_client_mirror_tell(struct abx_client *client);

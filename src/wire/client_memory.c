@@ -43,11 +43,13 @@ struct abx_chunk {
     uint32_t id;
     uint32_t references;
     struct slab *slab; /* NULL: one allocation */
-    /* Mirrors: command buffers that used it, the last of them, and what is written. */
-    uint32_t uses;
+    /* Mirrors: the last command buffer that used it, how long those that did took, and what is
+     * written. */
+    uint64_t spent_ns;
     bool unmirrored; /* for good */
     bool mirrored;
-    bool unseen; /* the program has not asked where it is */
+    bool exposed; /* and command buffers may reach it that do not name it */
+    bool unseen;  /* the program has not asked where it is */
     uint64_t used_by;
     struct abx_watched watched;
     /* Adopted: the pages shared.whole of the caller's memory are the chunk's, and
@@ -79,6 +81,8 @@ struct abx_client_memory {
     uint32_t by_id_capacity;
     struct abx_client_watch watch;
     int watching;                       /* 1: the watch is open; < 0: it cannot be */
+    bool mirrors_all;                   /* with the first command buffer, for tests */
+    uint32_t exposed;                   /* chunks */
     uint64_t commits;                   /* that asked about mirrors */
     uint64_t chunk_bytes, device_bytes; /* what the caps count */
     uint64_t allocated;                 /* what the program asked for */
@@ -297,6 +301,7 @@ static void chunk_unlink(struct abx_client_memory *m, struct abx_chunk *chunk)
         m->chunks = chunk->next;
     if (chunk->id < m->by_id_capacity)
         m->by_id[chunk->id] = NULL;
+    m->exposed -= chunk->exposed;
     *(chunk->on_device ? &m->device_bytes : &m->chunk_bytes) -= chunk->bytes;
     chunk->next = chunk->previous = NULL;
 }
@@ -643,8 +648,12 @@ int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx
 /* ---- mirrors: memory that command buffers use again and again the device may take into its own.
  * What the program writes there is told before each. */
 
-/* Command buffers after which it is worth it: the way over the bus that it takes once more then. */
-#define USES 4u
+/* A chunk is mirrored once command buffers that use it have taken as long as that takes: making
+ * one, and the pages' way over the bus (an H200's is 20 ms a GiB) and being registered again (50).
+ * What a mirror costs a command buffer, two steps of some microseconds, is not to be felt: short
+ * ones do not count. */
+#define SHORT_NS 100000u
+#define MIRROR_NS(bytes) (100000u + (bytes) / 15)
 /* Told of one chunk at a time; of more, in one piece what lies between them. */
 #define MOST_TOLD 16u
 
@@ -652,8 +661,12 @@ int abx_client_chunk_plain(struct abx_client *client, uint64_t bytes, struct abx
 static bool watch_open(struct abx_client *client)
 {
     struct abx_client_memory *m = client->memory;
-    if (m->watching == 0)
-        m->watching = client->welcome.mirror_align && abx_watch_open(&m->watch) == 0 ? 1 : -1;
+    const char *wanted = getenv("ARCBOX_MIRRORS");
+    if (m->watching)
+        return m->watching > 0;
+    m->mirrors_all = wanted && strcmp(wanted, "always") == 0;
+    bool may = client->welcome.mirror_align && !(wanted && strcmp(wanted, "never") == 0);
+    m->watching = may && abx_watch_open(&m->watch) == 0 ? 1 : -1;
     return m->watching > 0;
 }
 
@@ -714,7 +727,7 @@ static void use_chunk(struct abx_client *client, struct abx_chunk *chunk)
     chunk->used_by = m->commits;
     if (chunk->watched.on)
         tell_written(client, chunk);
-    if (chunk->mirrored || ++chunk->uses < USES)
+    if (chunk->mirrored || (chunk->spent_ns < MIRROR_NS(chunk->bytes) && !m->mirrors_all))
         return;
     chunk->mirrored = !chunk->adopted && chunk->pointer &&
                       (chunk->unseen || abx_watch_begin(&m->watch, &chunk->watched, chunk->pointer,
@@ -753,9 +766,25 @@ void abx_client_mirror_use(
         if (chunk)
             use_chunk(client, chunk);
     }
-    for (struct abx_chunk *chunk = all ? m->chunks : NULL; chunk; chunk = chunk->next)
-        if (chunk->watched.on)
+    struct abx_chunk *chunk = all || m->exposed ? m->chunks : NULL;
+    for (; chunk; chunk = chunk->next)
+        if (chunk->watched.on && (all || chunk->exposed))
             use_chunk(client, chunk);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void abx_client_mirror_spent(
+        struct abx_client *client, const uint32_t *chunks, uint32_t count, uint64_t nanoseconds)
+{
+    struct abx_client_memory *m = client->memory;
+    if (nanoseconds <= SHORT_NS)
+        return;
+    pthread_mutex_lock(&m->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        struct abx_chunk *chunk = chunk_of(m, chunks[i]);
+        if (chunk)
+            chunk->spent_ns += nanoseconds - SHORT_NS;
+    }
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -785,13 +814,20 @@ bool abx_client_mirror_see(struct abx_client *client, uint32_t id)
     return is_new;
 }
 
-void abx_client_mirror_never(struct abx_client *client, uint32_t id)
+void abx_client_mirror_expose(struct abx_client *client, uint32_t id)
 {
     struct abx_client_memory *m = client->memory;
     pthread_mutex_lock(&m->lock);
     struct abx_chunk *chunk = id ? chunk_of(m, id) : NULL;
-    if (chunk && !chunk->mirrored)
+    struct abx_rec_chunk_exposed record = {
+            .head = {ABX_OP_CHUNK_EXPOSED, 0, sizeof record}, .chunk = id};
+    if (chunk && !chunk->mirrored) {
         chunk->unmirrored = true;
+    } else if (chunk && !chunk->exposed) {
+        chunk->exposed = true;
+        m->exposed++;
+        abx_client_push(client, &record, 0);
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

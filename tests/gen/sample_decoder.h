@@ -91,6 +91,7 @@ static bool in_buffer(
 ON1(commit)
 ON1(destroy)
 ON0(chunk_free)
+ON0(chunk_exposed)
 ON0(chunk_mirror)
 ON0(chunk_seen)
 ON0(chunk_written)

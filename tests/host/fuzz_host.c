@@ -364,6 +364,7 @@ static size_t good_ring(uint8_t *to)
     abx_encode_destroy(e, HANDLE(next() % 2 ? 101 : QUEUE_2));
     abx_encode_chunk_mirror(e, 2, next() % 2);
     abx_encode_chunk_written(e, 2, next() % 4096, 1 + next() % 4096);
+    abx_encode_chunk_exposed(e, 2);
     abx_encode_chunk_seen(e, 2);
     abx_encode_chunk_free(e, 2);
     return add_block(to, RING, 0, space, (size_t)(e->at - space));

@@ -110,6 +110,7 @@ static void check_objects(void)
     DIES("never sent", chunk_mirror, 40, 0);
     DIES("", chunk_mirror, DATA_CHUNK, 2);
     DIES("never sent", chunk_seen, 40);
+    DIES("never sent", chunk_exposed, 40);
     DIES("never sent", chunk_written, 40, 0, 16);
     DIES("", chunk_written, DATA_CHUNK, 0, 0);
     DIES("", chunk_written, DATA_CHUNK, DATA_BYTES - 8, 16);

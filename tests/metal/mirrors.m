@@ -237,6 +237,57 @@ static void test_address(void)
         check_same(from, 0, to, 0, LARGE);
     }
     CHECK(from.gpuAddress && to.gpuAddress == before);
+    for (int i = 0; i < ROUNDS; i++) {
+        fill_random(from, number() % (LARGE - 100), 100);
+        CHECK_DONE(copy_on(queue, from, 0, to, 0, LARGE));
+        check_same(from, 0, to, 0, LARGE);
+    }
+}
+
+/* Kernels, which reach buffers that their command buffer names, and others by their addresses. */
+static void test_kernels(void)
+{
+    enum { COUNT = 1000 };
+    id<MTLComputePipelineState> add = pipeline_of(
+            library_from(@"#include <metal_stdlib>\n"
+                          "using namespace metal;\n"
+                          "struct place { device uint *words; };\n"
+                          "kernel void add(device uint *direct, const device uint *from,\n"
+                          "                const device place *places, uint i "
+                          "[[thread_position_in_grid]])\n"
+                          "{ direct[i] += from[i]; places[0].words[i] += from[i]; }",
+                    nil),
+            @"add");
+    queue = [device newCommandQueue];
+    id<MTLBuffer> direct = [device newBufferWithLength:COUNT * 4 options:0];
+    id<MTLBuffer> from = [device newBufferWithLength:LARGE options:0];
+    id<MTLBuffer> places = [device newBufferWithLength:64 options:0];
+    id<MTLBuffer> hidden = nil;
+    uint32_t expected = 0, hidden_expected = 0;
+    for (uint32_t i = 0; i < 3 * ROUNDS; i++) {
+        if (i % ROUNDS == 0) { /* beside what is mirrored by then */
+            hidden = [device newBufferWithLength:i == 2 * ROUNDS ? LARGE : COUNT * 4 options:0];
+            *(uint64_t *)places.contents = hidden.gpuAddress;
+            hidden_expected = 0;
+        }
+        for (uint32_t k = 0; k < COUNT; k++)
+            ((uint32_t *)from.contents)[k] = i + 1;
+        ((uint32_t *)hidden.contents)[i] += 1000;
+        run(^(id<MTLComputeCommandEncoder> encoder) {
+          [encoder setComputePipelineState:add];
+          [encoder setBuffer:direct offset:0 atIndex:0];
+          [encoder setBuffer:from offset:0 atIndex:1];
+          [encoder setBuffer:places offset:0 atIndex:2];
+          [encoder dispatchThreads:MTLSizeMake(COUNT, 1, 1)
+                  threadsPerThreadgroup:MTLSizeMake(100, 1, 1)];
+        });
+        ((uint32_t *)hidden.contents)[i] -= 1000;
+        expected += i + 1;
+        hidden_expected += i + 1;
+        for (uint32_t k = 0; k < COUNT; k++)
+            CHECK(((uint32_t *)direct.contents)[k] == expected &&
+                    ((uint32_t *)hidden.contents)[k] == hidden_expected);
+    }
 }
 
 /* Memory that the program has never looked at: what several command buffers wrote is there when it
@@ -285,7 +336,7 @@ static void test_unseen(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct test tests[] = {{"large", test_large}, {"small", test_small},
             {"neighbours", test_neighbours}, {"events", test_events}, {"files", test_files},
@@ -294,5 +345,8 @@ int main(void)
     @autoreleasepool {
         device = MTLCreateSystemDefaultDevice();
     }
+    static const struct test kernels[] = {{"kernels", test_kernels}};
+    if (argc > 1 && strcmp(argv[1], "kernels") == 0) /* where the device has any */
+        return run_tests(kernels, 1);
     return run_tests(tests, sizeof tests / sizeof *tests);
 }

@@ -32,7 +32,7 @@ struct abx_device_memory {
     bool imported;
     bool registered;
     bool guarded; /* there is a page of zeros behind it */
-    struct abx_device_memory *next_live;
+    struct abx_device_memory *next_live, *next_exposed;
     size_t last_slot;                         /* private: with what is behind it */
     struct abx_cuda_file *file;               /* private, and begins with what that has; or NULL */
     _Atomic(struct abx_cuda_mirror *) mirror; /* imported, and it is asked for; or NULL */
@@ -88,7 +88,8 @@ struct abx_device {
      * the lock is held for long where one is made */
     pthread_mutex_t merge_lock;
     abx_cu_event merge_event;
-    abx_cu_stream merged_by; /* NULL: nothing has to be waited for */
+    _Atomic(struct abx_device_memory *) exposed; /* mirrored, and each submission's */
+    abx_cu_stream merged_by;                     /* NULL: nothing has to be waited for */
     abx_cu_module merge_module;
     abx_cu_function merge;
     struct lt_handle *matrices; /* matrix.c; NULL: there is no library for them */
@@ -147,10 +148,11 @@ int abx_cuda_register(struct abx_device_memory *m);
 int abx_cuda_claim(struct abx_device_memory *m);
 void abx_cuda_unclaim(struct abx_device_memory *m);
 
-/* mirror.c. These four: abx_memory_ops'. */
+/* mirror.c. These five: abx_memory_ops'. */
 uint64_t abx_cuda_mirror_bytes(uint64_t bytes);
 int abx_cuda_mirror(struct abx_device_memory *m, bool unseen);
 void abx_cuda_seen(struct abx_device_memory *m);
+void abx_cuda_exposed(struct abx_device_memory *m);
 void abx_cuda_wrote(struct abx_device_memory *m, uint64_t offset, uint64_t bytes);
 /* The memory is about to be destroyed. */
 void abx_cuda_mirror_close(struct abx_device_memory *m);

@@ -534,6 +534,7 @@ const struct abx_memory_ops abx_cuda_memory_ops = {
         .mirror_bytes = abx_cuda_mirror_bytes,
         .mirror = abx_cuda_mirror,
         .seen = abx_cuda_seen,
+        .exposed = abx_cuda_exposed,
         .wrote = abx_cuda_wrote,
         .address = memory_address,
         .destroy = memory_destroy,

@@ -33,6 +33,7 @@ struct span {
 struct abx_cuda_mirror {
     _Atomic bool settled; /* it is there, or will never be */
     bool there;
+    bool exposed;
     _Atomic bool unseen; /* by the guest: nothing is carried */
     _Atomic bool shown;  /* it was until now: all that was written is still to be carried */
     void *pages;         /* the guest's, mapped a second time, and registered */
@@ -117,6 +118,34 @@ void abx_cuda_seen(struct abx_device_memory *m)
     struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
     if (mirror && atomic_exchange(&mirror->unseen, false))
         atomic_store(&mirror->shown, true);
+}
+
+void abx_cuda_exposed(struct abx_device_memory *m)
+{
+    struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
+    if (!mirror || mirror->exposed)
+        return;
+    pthread_mutex_lock(&m->device->merge_lock);
+    mirror->exposed = true;
+    if (mirror->there) {
+        m->next_exposed = atomic_load(&m->device->exposed);
+        atomic_store(&m->device->exposed, m);
+    }
+    atomic_store(&mirror->settled, true);
+    pthread_mutex_unlock(&m->device->merge_lock);
+}
+
+static void forget_exposed(struct abx_device_memory *m)
+{
+    struct abx_device *device = m->device;
+    pthread_mutex_lock(&device->merge_lock);
+    struct abx_device_memory *next = atomic_load(&device->exposed);
+    if (next == m)
+        atomic_store(&device->exposed, m->next_exposed);
+    for (; next; next = next->next_exposed)
+        if (next->next_exposed == m)
+            next->next_exposed = m->next_exposed;
+    pthread_mutex_unlock(&device->merge_lock);
 }
 
 /* Where there is no more room for another span the last one grows to take it in: more is carried
@@ -261,6 +290,8 @@ void abx_cuda_mirror_close(struct abx_device_memory *m)
     struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
     if (!mirror)
         return;
+    if (mirror->there && mirror->exposed)
+        forget_exposed(m);
     if (mirror->there) {
         forget_pages(m, mirror);
         (void)abx_cu.memory_unmap(m->address, mirror->bytes);
@@ -307,9 +338,10 @@ static int add_piece(struct abx_queue *q, struct merge *merge, struct piece piec
     return merge->count == PIECES ? launch(q, merge) : ABX_CU_OK;
 }
 
-static int send_spans(struct abx_queue *q, struct merge *merge, const struct abx_device_memory *m,
+static int send_spans(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
         struct abx_cuda_mirror *mirror)
 {
+    const struct abx_device_memory *m = r->memory;
     struct span spans[SPANS];
     pthread_mutex_lock(&mirror->lock);
     uint32_t count = mirror->span_count;
@@ -364,42 +396,59 @@ static struct abx_cuda_mirror *mirror_of(const struct abx_exec_resource *r)
     return mirror && mirror->there ? mirror : NULL;
 }
 
-static int send_all(struct abx_queue *q, struct merge *merge)
+/* Calls `what` for all that the submission being issued may touch, until one says that it failed.
+ */
+static int for_mirrors(struct abx_queue *q, struct merge *merge,
+        int (*what)(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
+                struct abx_cuda_mirror *mirror))
 {
     const struct abx_submission *s = q->current;
     int result = ABX_CU_OK;
     for (uint32_t i = 0; i < s->resource_count && !result; i++) {
         struct abx_cuda_mirror *mirror = mirror_of(&s->resources[i]);
-        if (mirror)
-            result = send_spans(q, merge, s->resources[i].memory, mirror);
+        if (mirror && !mirror->exposed)
+            result = what(q, merge, &s->resources[i], mirror);
     }
-    if (!result)
-        result = launch(q, merge);
-    for (uint32_t i = 0; i < s->resource_count && !result; i++) {
-        struct abx_cuda_mirror *mirror = mirror_of(&s->resources[i]);
-        if (mirror && !mirror->agreed && s->resources[i].usage & ABX_USAGE_WRITE &&
-                !atomic_load(&mirror->unseen))
-            result = keep_agreed(
-                    q, s->resources[i].memory, mirror, atomic_exchange(&mirror->shown, false));
+    struct abx_device_memory *m = atomic_load(&q->device->exposed);
+    for (; m && !result; m = m->next_exposed) {
+        struct abx_exec_resource all = {m, 0, m->bytes, ABX_USAGE_READ | ABX_USAGE_WRITE, 0};
+        result = what(q, merge, &all, atomic_load(&m->mirror));
     }
     return result;
 }
 
+/* What is written to is compared afterwards. */
+static int prepare(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
+        struct abx_cuda_mirror *mirror)
+{
+    if (mirror->agreed || !(r->usage & ABX_USAGE_WRITE) || atomic_load(&mirror->unseen))
+        return ABX_CU_OK;
+    return keep_agreed(q, r->memory, mirror, atomic_exchange(&mirror->shown, false));
+}
+
+static int send_all(struct abx_queue *q, struct merge *merge)
+{
+    int result = for_mirrors(q, merge, send_spans);
+    if (!result)
+        result = launch(q, merge);
+    return result ? result : for_mirrors(q, merge, prepare);
+}
+
+/* One that was shown since this began has nothing to compare with: another will carry it. */
+static int take(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
+        struct abx_cuda_mirror *mirror)
+{
+    if (!(r->usage & ABX_USAGE_WRITE) || !r->length || !mirror->agreed)
+        return ABX_CU_OK;
+    struct span w = words(r->offset, r->length);
+    return add_piece(q, merge,
+            (struct piece){mirror->pages_address + w.begin, r->memory->address + w.begin,
+                    mirror->agreed + w.begin, w.end - w.begin});
+}
+
 static int take_all(struct abx_queue *q, struct merge *merge)
 {
-    const struct abx_submission *s = q->current;
-    int result = ABX_CU_OK;
-    for (uint32_t i = 0; i < s->resource_count && !result; i++) {
-        const struct abx_exec_resource *r = &s->resources[i];
-        struct abx_cuda_mirror *mirror = mirror_of(r);
-        /* One that was shown since this began: another will carry it. */
-        if (!mirror || !(r->usage & ABX_USAGE_WRITE) || !r->length || !mirror->agreed)
-            continue;
-        struct span w = words(r->offset, r->length);
-        result = add_piece(q, merge,
-                (struct piece){mirror->pages_address + w.begin, r->memory->address + w.begin,
-                        mirror->agreed + w.begin, w.end - w.begin});
-    }
+    int result = for_mirrors(q, merge, take);
     return result ? result : launch(q, merge);
 }
 
@@ -457,8 +506,11 @@ static enum abx_cuda_step settle_all(struct abx_queue *q)
     return step;
 }
 
-static bool has_mirrors(const struct abx_submission *s)
+static bool has_mirrors(const struct abx_queue *q)
 {
+    const struct abx_submission *s = q->current;
+    if (atomic_load(&q->device->exposed))
+        return true;
     for (uint32_t i = 0; i < s->resource_count; i++)
         if (s->resources[i].memory && atomic_load(&s->resources[i].memory->mirror))
             return true;
@@ -468,7 +520,7 @@ static bool has_mirrors(const struct abx_submission *s)
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q)
 {
     struct abx_device *device = q->device;
-    q->mirrored = has_mirrors(q->current);
+    q->mirrored = has_mirrors(q);
     if (!q->mirrored)
         return ABX_CUDA_STEP_ON;
     pthread_mutex_lock(&device->merge_lock);

@@ -135,6 +135,13 @@ static void on_chunk_seen(struct decoder *d, const struct abx_rec_chunk_seen *r)
         d->session->host->backend->memory->seen(range->memory);
 }
 
+static void on_chunk_exposed(struct decoder *d, const struct abx_rec_chunk_exposed *r)
+{
+    struct abx_range *range = find_chunk(d, r->chunk);
+    if (range && range->mirror_bytes)
+        d->session->host->backend->memory->exposed(range->memory);
+}
+
 static void on_chunk_written(struct decoder *d, const struct abx_rec_chunk_written *r)
 {
     struct abx_range *range = find_chunk(d, r->chunk);
