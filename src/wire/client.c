@@ -8,7 +8,9 @@
 
 #include "wire/client_internal.h"
 
-static pthread_mutex_t connect_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive: a host inside this process forks while it is connected to, to ask a driver. */
+#define UNLOCKED PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP
+static pthread_mutex_t connect_lock = UNLOCKED;
 static struct abx_client *_Atomic shared; /* the process's connection */
 static bool complained;
 
@@ -249,7 +251,7 @@ static void after_fork_child(void)
         client->transport->ops->abandon(client->transport);
     }
     complained = false;
-    pthread_mutex_unlock(&connect_lock);
+    connect_lock = (pthread_mutex_t)UNLOCKED; /* whose it was has another number now */
 }
 
 static void report(void)
