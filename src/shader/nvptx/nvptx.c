@@ -6,6 +6,7 @@
 #include "shader/nvptx/nvptx.h"
 #include "shader/nvptx/banks.h"
 #include "shader/nvptx/lanes.h"
+#include "shader/nvptx/pressure.h"
 #include "shader/nvptx/rows.h"
 #include "shader/nvptx/turns.h"
 #include "shader/codegen/target.h"
@@ -442,12 +443,18 @@ static void annotate(struct codegen *g, LLVMValueRef kernel, uint32_t threads)
     }
 }
 
-/* Products of matrices want more registers than 1024 threads have; where there are fewer threads,
- * there are more. Other kernels are faster with many threads that have few. */
+/* A thread of 1024 has 64 registers; what it wants beyond them lies in memory. */
+#define MANY_REGISTERS 64u
+
+/* Products of matrices, and kernels that sum up much at once, want more registers than 1024 threads
+ * have; where there are fewer threads, there are more. Other kernels are faster with many threads
+ * that have few. */
 static void add_few(struct nvptx *n)
 {
     struct codegen *g = n->g;
-    if (!g->matrix_products || g->code.max_threads <= ABX_PTX_FEW)
+    if (g->code.max_threads <= ABX_PTX_FEW)
+        return;
+    if (!g->matrix_products && nvptx_pressure(g->entry) < MANY_REGISTERS)
         return;
     snprintf(n->head.few, sizeof n->head.few, "%.*s_few", (int)sizeof n->head.few - 5,
             n->head.entry);

@@ -19,6 +19,9 @@ static const unsigned most_turns = 64, most_instructions = 2048, most_instructio
 static const unsigned most_instructions_asked = 2048;
 /* The same where products of matrices are in it, of which each makes many instructions. */
 static const unsigned most_instructions_of_products = 1536;
+/* Of a loop that loads in each turn and has nothing else in it: so many turns' loads are under way
+ * together, as nvcc has it, too. Where it turns so often; short ones LLVM unrolls by itself. */
+static const unsigned turns_of_loads = 4, least_turns_of_loads = 8, most_instructions_of_loads = 64;
 
 /* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
  * takes LLVM minutes when all of its loops are unrolled. */
@@ -96,6 +99,24 @@ static bool unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
     return true;
 }
 
+/* A small loop of plain instructions that reads memory which it does not write. */
+static bool loads(const Loop &loop, unsigned turns)
+{
+    unsigned count = 0;
+    bool some = false;
+    if (!loop.isInnermost() || turns < least_turns_of_loads)
+        return false;
+    for (const BasicBlock *block : loop.blocks()) {
+        count += (unsigned)block->size();
+        for (const Instruction &in : *block) {
+            if (in.mayWriteToMemory())
+                return false;
+            some |= isa<LoadInst>(&in);
+        }
+    }
+    return some && count <= most_instructions_of_loads;
+}
+
 void nvptx_turns(LLVMValueRef function)
 {
     Function &f = *unwrap<Function>(function);
@@ -111,10 +132,13 @@ void nvptx_turns(LLVMValueRef function)
             if (unroll_asked(*loop, turns, instructions_of(*loop, loops, counts)))
                 continue;
         }
-        if (turns < 2 || turns > most_turns ||
-                turns * instructions_of(*loop, loops, counts) > worth_of(*loop) ||
-                findStringMetadataForLoop(loop, "llvm.loop.unroll.disable"))
+        if (turns < 2 || findStringMetadataForLoop(loop, "llvm.loop.unroll.disable") ||
+                findStringMetadataForLoop(loop, "llvm.loop.unroll.count"))
             continue;
-        addStringMetadataToLoop(loop, "llvm.loop.unroll.full", 1);
+        if (turns <= most_turns &&
+                turns * instructions_of(*loop, loops, counts) <= worth_of(*loop))
+            addStringMetadataToLoop(loop, "llvm.loop.unroll.full", 1);
+        else if (loads(*loop, turns))
+            addStringMetadataToLoop(loop, "llvm.loop.unroll.count", turns_of_loads);
     }
 }
