@@ -43,11 +43,13 @@ static struct abx_control_tenant make_tenant(struct abx_control *control, unsign
     return tenant;
 }
 
+/* Without mirrors: copies of shared memory are to go over the bus. */
 static char *run_probe(struct bench *b, const char *what, const char *socket)
 {
     char *argv[] = {b->probe, (char *)what, NULL};
     char *env[] = {abx_xprintf("LD_LIBRARY_PATH=%s", b->libraries),
-            abx_xprintf("ARCBOX_SOCKET=%s", socket), ABX_TRANSPORT_ENV, NULL};
+            abx_xprintf("ARCBOX_SOCKET=%s", socket), (char *)"ARCBOX_MIRRORS=never",
+            ABX_TRANSPORT_ENV, NULL};
     struct bench_run r = bench_run(argv, env, false);
     if (r.code != 0)
         abx_say("the probe ended with %d (%s)", r.code, what);

@@ -75,10 +75,21 @@ static int load_any(struct abx_pipeline *p, const char *body)
     return result == ABX_CU_OUT_OF_MEMORY ? -ENOMEM : result ? -EBADMSG : 0;
 }
 
+/* Whether there are no registers that `entry` keeps in memory and `few` does not. */
+static bool is_few_useless(const struct abx_pipeline *p)
+{
+    int bytes = 0, few = 0;
+    return p->info.few_spares &&
+           !abx_cu.function_attribute(&bytes, ABX_CU_FUNCTION_LOCAL, p->function) &&
+           !abx_cu.function_attribute(&few, ABX_CU_FUNCTION_LOCAL, p->few) && few >= bytes;
+}
+
 /* What it became: registers may allow fewer threads than the kernel would. */
 static int measure(struct abx_pipeline *p)
 {
     int threads = 0;
+    if (p->few && is_few_useless(p))
+        p->few = NULL;
     int result = abx_cu.function_attribute(&threads, ABX_CU_FUNCTION_MAX_THREADS, p->function);
     if (result || threads <= 0)
         return -EBADMSG;

@@ -64,9 +64,10 @@ struct abx_ptx {
     uint32_t processor;                                /* the cubin's, as in code.h, or 0 */
     uint32_t cubin_waits;                              /* 1: its kernel waits itself, see above */
     uint32_t whole_warps;                              /* 1: blocks are whole warps, see above */
-    uint32_t reserved;
-    char entry[ABX_PTX_MAX_NAME]; /* the kernel's name in both */
-    char few[ABX_PTX_MAX_NAME];   /* the same for threadgroups of few threads; or empty */
+    uint32_t few_spares;                               /* 1: `few` is worth it only where `entry`
+                                                          keeps in memory what it does not */
+    char entry[ABX_PTX_MAX_NAME];                      /* the kernel's name in both */
+    char few[ABX_PTX_MAX_NAME]; /* the same for threadgroups of few threads; or empty */
 };
 
 #define ABX_PTX_FEW 256u
@@ -130,7 +131,7 @@ static inline int abx_ptx_check(const void *blob, size_t bytes)
                                           4 * p->threadgroup_count)
         return -EBADMSG;
     if (!memchr(p->entry, 0, sizeof p->entry) || !memchr(p->few, 0, sizeof p->few) ||
-            p->whole_warps > 1)
+            p->whole_warps > 1 || p->few_spares > 1)
         return -EBADMSG;
     for (uint32_t i = 0; i < p->buffer_count; i++)
         if (p->buffers[i] >= ABX_BUFFER_SLOTS)

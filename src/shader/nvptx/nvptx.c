@@ -443,12 +443,12 @@ static void annotate(struct codegen *g, LLVMValueRef kernel, uint32_t threads)
     }
 }
 
-/* A thread of 1024 has 64 registers; what it wants beyond them lies in memory. */
+/* A thread of 1024 has 64 registers; what it wants beyond them may lie in memory. */
 #define MANY_REGISTERS 64u
 
 /* Products of matrices, and kernels that sum up much at once, want more registers than 1024 threads
  * have; where there are fewer threads, there are more. Other kernels are faster with many threads
- * that have few. */
+ * that have few: those of which the assembler finds that it can do with them, too. */
 static void add_few(struct nvptx *n)
 {
     struct codegen *g = n->g;
@@ -456,6 +456,7 @@ static void add_few(struct nvptx *n)
         return;
     if (!g->matrix_products && nvptx_pressure(g->entry) < MANY_REGISTERS)
         return;
+    n->head.few_spares = !g->matrix_products;
     snprintf(n->head.few, sizeof n->head.few, "%.*s_few", (int)sizeof n->head.few - 5,
             n->head.entry);
     annotate(g, nvptx_copy(g->entry, n->head.few), ABX_PTX_FEW);
