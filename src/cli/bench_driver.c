@@ -64,7 +64,8 @@ static char *run_two(struct bench *b, const char *what, const char *one, const c
     char *argv[] = {(char *)"/bin/sh", (char *)"-c",
             (char *)"ARCBOX_SOCKET=$2 \"$0\" $1 & ARCBOX_SOCKET=$3 \"$0\" $1; wait", b->probe,
             (char *)what, (char *)one, (char *)other, NULL};
-    char *env[] = {abx_xprintf("LD_LIBRARY_PATH=%s", b->libraries), ABX_TRANSPORT_ENV, NULL};
+    char *env[] = {abx_xprintf("LD_LIBRARY_PATH=%s", b->libraries), (char *)"ARCBOX_MIRRORS=never",
+            ABX_TRANSPORT_ENV, NULL};
     struct bench_run r = bench_run(argv, env, false);
     free(env[0]);
     return r.output ? r.output : abx_xstrdup("");

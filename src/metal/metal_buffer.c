@@ -208,9 +208,11 @@ static void fetch(struct abx_metal_buffer *buffer)
         MTLCommandEncoder_endEncoding(blit, NULL);
         MTLCommandBuffer_commit(commands, NULL);
         MTLCommandBuffer_waitUntilCompleted(commands, NULL);
-    } else
-        abx_metal_say("-[MTLBuffer contents]: what the device wrote is not there: %s",
-                queue ? "no memory" : "no queue could be made");
+    }
+    if (!blit || MTLCommandBuffer_status(commands, NULL) != MTLCommandBufferStatusCompleted)
+        abx_metal_say("-[MTLBuffer contents]: what the device wrote is not there: the command "
+                      "buffer that brings it %s",
+                blit ? "failed" : "could not be made");
     objc_autoreleasePoolPop(pool);
 }
 

@@ -463,3 +463,31 @@ kernel void texts(ARGUMENTS)
     CHECK(length_of("a" "bc") == 3 && length_of(pointer) == 7 && pointer[6] == 'r' && own[4] == 'y');
     CHECK(lengths_of("", "b", "cd") == 3 && sizeof("abc") == 4);
 }
+
+// Small loops that read, of which several turns may be done together, and the rest by itself.
+template <int turns> static uint sum_of(device const uint *data, uint i)
+{
+    uint sum = 0;
+    for (int n = 0; n < turns; n++)
+        sum = sum * 3 + data[(i + n * 7) % 4096] * data[n];
+    return sum;
+}
+
+static uint sum_of(device const uint *data, uint i, int turns)
+{
+    uint sum = 0, factor = 1;
+    while (turns-- > 0) {
+        sum += factor * data[(i + turns * 7) % 4096] * data[turns];
+        factor *= 3;
+    }
+    return sum;
+}
+
+kernel void loops_that_read(ARGUMENTS)
+{
+    CHECK(sum_of<8>(data, i) == sum_of(data, i, 8));
+    CHECK(sum_of<9>(data, i) == sum_of(data, i, 9));
+    CHECK(sum_of<11>(data, i) == sum_of(data, i, 11));
+    CHECK(sum_of<64>(data, i) == sum_of(data, i, 64));
+    CHECK(sum_of<511>(data, i) == sum_of(data, i, 511));
+}

@@ -259,13 +259,30 @@ static int take_place(struct abx_device_memory *m, struct abx_cuda_mirror *mirro
     return result;
 }
 
+static bool is_written(const struct abx_submission *s, const struct abx_device_memory *m)
+{
+    for (uint32_t i = 0; i < s->resource_count; i++)
+        if (s->resources[i].memory == m && s->resources[i].usage & ABX_USAGE_WRITE)
+            return true;
+    return false;
+}
+
 /* Nothing that is under way uses the memory. Where there is no room for a mirror the memory stays
  * where it is, for good. */
 static enum abx_cuda_step settle(
         struct abx_queue *q, struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
 {
     bool claimed = abx_cuda_claim(m) == 0;
-    int result = claimed ? take_place(m, mirror) : ABX_CU_OUT_OF_MEMORY;
+    int result = claimed ? ABX_CU_OK : ABX_CU_OUT_OF_MEMORY;
+    /* What is written to is not to fail for want of this later. */
+    if (!result && is_written(q->current, m) && !atomic_load(&mirror->unseen))
+        result = abx_cu.alloc(&mirror->agreed, m->bytes);
+    if (!result)
+        result = take_place(m, mirror);
+    if (result && mirror->agreed) {
+        (void)abx_cu.free(mirror->agreed);
+        mirror->agreed = 0;
+    }
     if (result && claimed)
         abx_cuda_unclaim(m);
     mirror->there = !result;
@@ -282,6 +299,8 @@ static enum abx_cuda_step settle(
     result = abx_cu.copy(m->address, mirror->pages_address, m->bytes, q->stream);
     if (!result)
         result = abx_cu.fill(m->address + m->bytes, 0, mirror->bytes - m->bytes, q->stream);
+    if (!result && mirror->agreed)
+        result = abx_cu.copy(mirror->agreed, m->address, m->bytes, q->stream);
     return abx_cuda_issued(q, result);
 }
 
@@ -380,14 +399,18 @@ static int keep_agreed(struct abx_queue *q, const struct abx_device_memory *m,
         struct abx_cuda_mirror *mirror, bool shown)
 {
     int result = shown ? wait_for_queues(q) : ABX_CU_OK;
-    if (!result)
-        result = abx_cu.alloc(&mirror->agreed, m->bytes);
     if (result)
-        mirror->agreed = 0;
-    else
-        result = abx_cu.copy(
+        return result;
+    result = abx_cu.alloc(&mirror->agreed, m->bytes);
+    if (!result)
+        return abx_cu.copy(
                 mirror->agreed, shown ? mirror->pages_address : m->address, m->bytes, q->stream);
-    return result;
+    mirror->agreed = 0;
+    /* Without memory for it what is there by now can be brought nevertheless, if nobody writes to
+     * the pages yet. */
+    return shown && !abx_cuda_is_fatal(result)
+                   ? abx_cu.copy(mirror->pages_address, m->address, m->bytes, q->stream)
+                   : result;
 }
 
 static struct abx_cuda_mirror *mirror_of(const struct abx_exec_resource *r)

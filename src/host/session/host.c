@@ -160,6 +160,14 @@ int abx_host_charge(struct abx_session *session, bool on_device, uint64_t bytes)
                : charge(session, &host->memory_used, bytes, host->limits.memory_bytes);
 }
 
+int abx_host_charge_spare(struct abx_session *session, uint64_t bytes)
+{
+    struct abx_host *host = session->host;
+    uint64_t own = abx_host_device_cap(host);
+    return own ? charge(session, &host->device_used, bytes, own / 2)
+               : charge(session, &host->memory_used, bytes, host->limits.memory_bytes / 2);
+}
+
 int abx_books_charge(struct abx_session *session, uint64_t bytes)
 {
     uint64_t cap = session->host->limits.memory_bytes;

@@ -353,6 +353,9 @@ static inline void abx_session_retain(struct abx_session *session)
 /* host.c: memory of the tenant. on_device: in the device's own memory, if it has some.
  * -ENOMEM over its cap. Any thread. */
 int abx_host_charge(struct abx_session *session, bool on_device, uint64_t bytes);
+/* The same for what makes things faster, and no more: half of the account is left to others. On the
+ * device. */
+int abx_host_charge_spare(struct abx_session *session, uint64_t bytes);
 void abx_host_uncharge(struct abx_session *session, bool on_device, uint64_t bytes);
 /* Of the device's own memory, in bytes. 0: it has none, or it is counted with the rest. */
 uint64_t abx_host_device_cap(const struct abx_host *host);

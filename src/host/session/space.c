@@ -319,7 +319,7 @@ void abx_range_mirror(struct abx_range *range, bool unseen)
     if (!ops->mirror || !range->memory || range->is_file || range->mirror_bytes)
         return;
     uint64_t bytes = ops->mirror_bytes(range->bytes);
-    if (abx_host_charge(session, true, bytes) < 0)
+    if (abx_host_charge_spare(session, bytes) < 0)
         return;
     if (ops->mirror(range->memory, unseen) < 0)
         abx_host_uncharge(session, true, bytes);
