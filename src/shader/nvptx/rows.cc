@@ -167,6 +167,8 @@ static bool element_of(const Rows &r, Value *v, Element &e)
 
 /* ---- sums of a turn */
 
+namespace {
+
 struct Sum {
     PHINode *phi;
     Value *next;
@@ -174,6 +176,8 @@ struct Sum {
     SmallVector<Term, 64> terms;
     SmallVector<Instruction *, 64> products;
 };
+
+} // namespace
 
 static bool add_product(const Rows &r, Sum &s, Instruction *product, Value *a, Value *b)
 {
