@@ -21,12 +21,15 @@ fi
 [ -z "${ARCBOX_TORCH_DATA:-}" ] || with+=(--mount "$ARCBOX_TORCH_DATA:/data")
 [ ! -e "$build/tests/metal/kernels.metallib" ] || with+=(--mount "$build/tests/metal/kernels.metallib:/kernels.metallib:ro")
 [ ! -e "$work/extension.so" ] || with+=(--mount "$work/extension.so:/extension.so:ro")
+# Debian's packages carry no bytecode of Python's: what one test has compiled, the others read.
+bytecode=$work/bytecode-${where//\//.}
+mkdir -p "$bytecode"
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"
     exit 77
 fi
 [ ! -e "$here/../../examples/torch/$program" ] && program=/tests/$program || program=/examples/$program
-"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e PYTHONDONTWRITEBYTECODE=1 \
-    "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
+"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e PYTHONPYCACHEPREFIX=/bytecode \
+    -e OMP_WAIT_POLICY=passive --mount "$bytecode:/bytecode" "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
     "$image" timeout "${ARCBOX_TORCH_SECONDS:-1500}" "$python" "$program" "$@"
