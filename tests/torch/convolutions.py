@@ -1,5 +1,8 @@
 """Convolutions of sizes that torch's own samples do not have, forward and derivatives, on "mps" against the
-CPU device: images large enough not to be merged, strides and dilations, groups, one row and several."""
+CPU device: images large enough not to be merged, strides and dilations, groups, one row and several.
+
+    convolutions.py [N]     of the first kind each N-th, and all of the others
+"""
 import itertools
 import sys
 
@@ -8,6 +11,7 @@ from torch.nn import functional as F
 
 torch.manual_seed(5)
 failed = 0
+every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 
 
 def close(name, a, b):
@@ -26,8 +30,9 @@ def run(device, x, w, b, arguments, transposed):
 
 
 count = 0
-for batch, side, window, stride, padding, dilation, (groups, filters), transposed in itertools.product(
-        (1, 3), (7, 21), ((3, 3), (1, 5), (4, 1)), (1, 2, (3, 1)), (0, 2), (1, 2), ((1, 16), (2, 16), (8, 16), (8, 8)), (False, True)):
+for batch, side, window, stride, padding, dilation, (groups, filters), transposed in itertools.islice(itertools.product(
+        (1, 3), (7, 21), ((3, 3), (1, 5), (4, 1)), (1, 2, (3, 1)), (0, 2), (1, 2), ((1, 16), (2, 16), (8, 16), (8, 8)), (False, True)),
+        0, None, every):
     channels = 8
     shape = (channels, filters // groups, *window) if transposed else (filters, channels // groups, *window)
     x, w, b = torch.randn(batch, channels, side, side + 2), torch.randn(shape), torch.randn(filters)
@@ -64,4 +69,4 @@ for batch, (high, wide), rest in ((2, (2, 2), 0), (1, (3, 2), 0), (3, (2, 4), 0)
         close(f"apart, {batch}, {high} x {wide}, {rest}: {what}", a, c)
     count += 1
 print(f"{count} convolutions, {failed} wrong")
-sys.exit(failed != 0 or count < 700)
+sys.exit(failed != 0 or count < 700 // every)
