@@ -74,7 +74,7 @@ run_program() {
 case $suite in
 mnist) run_program mnist.py ;;
 beam) run_program beam.py -e BEAM=2 ;;
-resnet) run_program 'resnet.py METAL 1,2 32 1' ;;
+resnet) run_program 'resnet.py METAL 2 32 0.1' ;;
 tiny)
     work=$build/tinygrad-$version
     if [ ! -d "$work" ]; then
