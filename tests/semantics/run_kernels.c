@@ -2,7 +2,9 @@
  * program is run: front end, code generator, cpu backend; once under each math mode, or that which
  * ARCBOX_TEST_MATH names.
  *
- *   run_kernels FILE.metal...
+ *   run_kernels [--every N] FILE.metal...
+ *
+ * --every N: of each file the first kernel, the N-th after it, and so on.
  *
  * ARCBOX_CODEGEN_FORM chooses the form of the code. */
 #include "programs.h"
@@ -10,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static unsigned every = 1;
+
 static void run_library(const struct abx_shader_tools *tools, const char *file, const char *mode,
         const void *blob, size_t bytes)
 {
     const struct abx_shader_library *head = blob;
     const struct abx_reflection *r = (const void *)((const char *)blob + head->reflection_offset);
-    for (uint32_t i = 0; i < r->function_count; i++) {
+    for (uint32_t i = 0; i < r->function_count; i += every) {
         const char *name = abx_reflection_string(r, abx_reflection_functions(r)[i].name);
         struct abx_shader_result result = {0};
         struct abx_pipeline *pipeline = NULL;
@@ -71,7 +75,11 @@ int main(int argc, char **argv)
         return 1;
     }
     fill_data();
-    CHECK(argc > 1 && rig_open(&rig, rig_suite_backend, 2) == 0);
+    if (argc > 2 && strcmp(argv[1], "--every") == 0) {
+        every = (unsigned)atoi(argv[2]);
+        argc -= 2, argv += 2;
+    }
+    CHECK(argc > 1 && every > 0 && rig_open(&rig, rig_suite_backend, 2) == 0);
     for (int i = 1; i < argc; i++)
         CHECK(run_file(&tools, argv[i]) == 0);
     rig_close(&rig);
