@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 FORMS = ["direct", "staged", "sharded"]
 
@@ -19,32 +20,39 @@ def options(path):
                 for word in line.split()]
 
 
-def compile_as(tool, library, form, path):
+def compile_all(tool, library, form, paths):
+    """What comes of each: its status, its complaints, its reflection. One run of shader-tool for all that have
+    the same options."""
+    alike, found = {}, {}
+    for path in paths:
+        alike.setdefault(tuple(options(path)), []).append(os.path.abspath(path))
     environment = dict(os.environ, ARCBOX_SHADER_FORM=form, SHADER_TOOL_CLANG=library)
-    # In the root folder, as the sandbox has it.
-    done = subprocess.run([tool] + options(path) + [os.path.abspath(path)], capture_output=True,
-                          text=True, check=False, cwd="/", env=environment)
-    return done.returncode, done.stderr, re.sub(r", \d+ ms", "", done.stdout)
-
-
-def check(tool, library, path):
-    wanted = compile_as(tool, "", "direct", path)
-    good = wanted[0] in (0, 1)
-    for form in FORMS:
-        got = compile_as(tool, library, form, path)
-        if got != wanted:
-            good = False
-            print("== %s, %s: %d\n%s%s" % (path, form, got[0], got[1], got[2]))
-    if not good:
-        print("== %s, at once: %d\n%s%s" % (path, wanted[0], wanted[1], wanted[2]))
-    return good
+    for words, files in alike.items():
+        with tempfile.TemporaryDirectory() as folder:
+            # In the root folder, as the sandbox has it.
+            subprocess.run([tool, "--each", folder, *words, *files], check=True, cwd="/", env=environment)
+            for n, file in enumerate(files):
+                status, errors, output = (open(f"{folder}/{n}.{kind}", encoding="utf-8").read()
+                                          for kind in ("status", "err", "out"))
+                found[file] = int(status), errors, re.sub(r", \d+ ms", "", output)
+    return found
 
 
 def main():
     tool, library = (os.path.abspath(path) for path in sys.argv[1:3])
-    bad = [case for case in sys.argv[3:] if not check(tool, library, case)]
-    print("%d cases, %d differ" % (len(sys.argv) - 3, len(bad)))
-    sys.exit(1 if bad or len(sys.argv) < 4 else 0)
+    cases = [os.path.abspath(path) for path in sys.argv[3:]]
+    wanted = compile_all(tool, "", "direct", cases)
+    bad = {case for case in cases if wanted[case][0] not in (0, 1)}
+    for form in FORMS:
+        got = compile_all(tool, library, form, cases)
+        for case in cases:
+            if got[case] != wanted[case]:
+                bad.add(case)
+                print("== %s, %s: %d\n%s%s" % (case, form, *got[case]))
+    for case in bad:
+        print("== %s, at once: %d\n%s%s" % (case, *wanted[case]))
+    print("%d cases, %d differ" % (len(cases), len(bad)))
+    sys.exit(1 if bad or not cases else 0)
 
 
 main()
