@@ -8,6 +8,7 @@
 #include "shader/abi/nvptx.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +73,13 @@ static struct abx_device_memory *import(struct world *w, char *at, size_t bytes)
 
 #define FILE_BYTES (17u << 20)
 
+static int kept_file = -1; /* one for all worlds: they only read it, but for test_files' */
+
 static int make_file(void)
 {
     static unsigned char bytes[FILE_BYTES];
+    if (kept_file >= 0)
+        return fcntl(kept_file, F_DUPFD_CLOEXEC, 0);
     char path[] = "/tmp/arcbox-test-cuda-XXXXXX";
     int fd = mkstemp(path);
     if (fd < 0)
@@ -82,7 +87,16 @@ static int make_file(void)
     unlink(path);
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i / PAGE);
-    return write(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes ? fd : -1;
+    if (write(fd, bytes, sizeof bytes) != (ssize_t)sizeof bytes)
+        return -1;
+    kept_file = fd;
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void forget_file(void)
+{
+    close(kept_file);
+    kept_file = -1;
 }
 
 /* What the file has from its second page on, and a page more. */
@@ -522,6 +536,7 @@ static int test_files(void)
     CHECK(!load(&w, w.shared + 8 * PAGE));
     CHECK(!load(&w, w.window + WINDOW - PAGE));
     end_world(&w);
+    forget_file();
     CHECK(left()[0] == 0);
     return 0;
 }
