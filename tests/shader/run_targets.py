@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Generates code for every target from every case that compiles, and assembles the PTX where ptxas is.
 
-Usage: run_targets.py SHADER_TOOL CASE...
+Usage: run_targets.py [--every N] SHADER_TOOL CASE...
+Of the cases that say nothing of a target (below), only each N-th.
 A case may say `// no code for TARGET: TEXT`: it compiles, and its kernel is refused there with that
 text; `// PTX: REGEX` and `// no PTX: REGEX`: in the text of its kernels, or in none.
 scripts/ptxas.sh says where ptxas is.
@@ -70,14 +71,19 @@ def check(tool, case, options, refusals, patterns, ptxas):
 
 
 def main():
-    tool, cases = sys.argv[1], sys.argv[2:]
+    sampled = sys.argv[1] == "--every"
+    every, (tool, *cases) = (int(sys.argv[2]), sys.argv[3:]) if sampled else (1, sys.argv[1:])
     script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../scripts/ptxas.sh")
     ptxas = subprocess.run([script], capture_output=True, text=True, check=False).stdout.strip()
-    bad = good = 0
+    bad = good = plain = 0
     for case in cases:
         found = directives(case)
         if found is None:
             continue
+        if not found[1] and not found[2]:
+            plain += 1
+            if plain % every:
+                continue
         right = check(tool, case, *found, ptxas)
         bad, good = bad + (not right), good + right
     print("%d cases for %s, %d failed; PTX %s" % (good + bad, ", ".join(TARGETS), bad,
