@@ -48,6 +48,8 @@ static void mutate(const char *text, size_t length)
     free(copy);
 }
 
+static unsigned share = 1; /* of all this: where each takes much longer */
+
 static void damage(const char *path)
 {
     void *text;
@@ -55,17 +57,18 @@ static void damage(const char *path)
     int rc = abx_read_file(path, 1 << 20, &text, &length);
     assert(rc == 0);
     check_rewrite(text, length);
-    for (size_t cut = 0; cut < length; cut += 1 + length / 300)
+    for (size_t cut = 0; cut < length; cut += 1 + length * share / 300)
         check_rewrite(text, cut);
-    for (int i = 0; i < 200; i++)
+    for (unsigned i = 0; i < 200 / share; i++)
         mutate(text, length);
     free(text);
 }
 
-/* `unit` repeated to about a megabyte: seconds here would be a quadratic step. */
+/* `unit` repeated to about a megabyte (where each takes longer, much less: this is most of it):
+ * seconds here would be a quadratic step. */
 static void repeat(const char *unit)
 {
-    size_t bytes = strlen(unit), count = (1u << 20) / bytes;
+    size_t bytes = strlen(unit), count = (1u << 20) / (share * share) / bytes;
     char *text = malloc(bytes * count);
     for (size_t i = 0; i < count; i++)
         memcpy(text + i * bytes, unit, bytes);
@@ -89,6 +92,9 @@ int main(int argc, char **argv)
             "threadgroup a<", "f():a<", "f() : a(", "is_function_constant_defined(x)",
             "void f(int a,", "struct s { void f() device; };", "if (a < b) x = (half)y * 1.5;",
             "\\\n", "[[a]]"};
+    const char *given = getenv("FUZZ_SHARE");
+    if (given && atoi(given) > 0)
+        share = (unsigned)atoi(given);
     for (int i = 1; i < argc; i++)
         damage(argv[i]);
     for (size_t i = 0; i < ABX_ARRAY_SIZE(units); i++)
