@@ -4,7 +4,7 @@
  *
  *   run_kernels [--every N] FILE.metal...
  *
- * --every N: of each file the first kernel, the N-th after it, and so on.
+ * --every N: of each file each N-th kernel, and the last.
  *
  * ARCBOX_CODEGEN_FORM chooses the form of the code. */
 #include "programs.h"
@@ -19,7 +19,9 @@ static void run_library(const struct abx_shader_tools *tools, const char *file, 
 {
     const struct abx_shader_library *head = blob;
     const struct abx_reflection *r = (const void *)((const char *)blob + head->reflection_offset);
-    for (uint32_t i = 0; i < r->function_count; i += every) {
+    for (uint32_t i = 0; i < r->function_count; i++) {
+        if ((i + 1) % every && i + 1 < r->function_count)
+            continue;
         const char *name = abx_reflection_string(r, abx_reflection_functions(r)[i].name);
         struct abx_shader_result result = {0};
         struct abx_pipeline *pipeline = NULL;

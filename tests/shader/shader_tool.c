@@ -4,7 +4,7 @@
  *   shader-tool [-q] [-m safe|relaxed|fast] [-l MAJOR.MINOR] [-D NAME=VALUE] [-o BLOB] FILE
  *     [--target host|x86-64|aarch64|nvptx]  (any number) generates code for it as well, of
  *     [--kernel NAME]                       one kernel; without, of all
- *     [--every N]                           of the first, the N-th after it, and so on
+ *     [--every N]                           of each N-th, and the last
  *     [--constant NAME=VALUE]               function constants; others are 1,
  *     [--unset]                             or not set
  *     [--processor N]                       nvptx: with machine code for it (90), by nvJitLink

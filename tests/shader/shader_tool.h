@@ -14,7 +14,7 @@ struct kernels {
     uint32_t target;    /* enum abx_shader_target */
     uint32_t processor; /* of NVIDIA's, as in shader/abi/code.h; 0: none */
     const char *name;   /* of one kernel; NULL: all */
-    unsigned every;     /* 1: all; n: only each n-th */
+    unsigned every;     /* 1: all; n: only each n-th, and the last */
     int most_alone;     /* of those whose threads meet, so many may run one at a time; -1: all */
     char *const *constants; /* "NAME=VALUE" */
     size_t constant_count;

@@ -155,18 +155,25 @@ static bool wait_one(const struct kernels *k, int *ret_alone)
     return alone || (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static bool is_asked_for(const struct kernels *k, const struct abx_reflection *r, uint32_t i)
+{
+    const struct abx_reflection_function *f = &abx_reflection_functions(r)[i];
+    return f->kind == ABX_FUNCTION_KERNEL &&
+           (!k->name || strcmp(abx_reflection_string(r, f->name), k->name) == 0);
+}
+
 int specialize_kernels(const struct kernels *k)
 {
     const struct abx_shader_library *head = k->library;
     const struct abx_reflection *r =
             (const void *)((const char *)k->library + head->reflection_offset);
-    unsigned running = 0, good = 0, all = 0, seen = 0;
+    unsigned running = 0, good = 0, all = 0, seen = 0, last = 0;
     int alone = 0;
+    for (uint32_t i = 0; i < r->function_count; i++)
+        last += is_asked_for(k, r, i);
     for (uint32_t i = 0; i < r->function_count; i++) {
-        const struct abx_reflection_function *f = &abx_reflection_functions(r)[i];
-        const char *name = abx_reflection_string(r, f->name);
-        if (f->kind != ABX_FUNCTION_KERNEL || (k->name && strcmp(name, k->name)) ||
-                seen++ % k->every)
+        const char *name = abx_reflection_string(r, abx_reflection_functions(r)[i].name);
+        if (!is_asked_for(k, r, i) || (++seen % k->every && seen != last))
             continue;
         all++;
         if (running == k->jobs) {
