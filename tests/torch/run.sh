@@ -10,9 +10,12 @@ work=$build/tests/torch
 . "$here/../client.sh"
 mkdir -p "$work"
 if [ -d "$where" ]; then
-    image=host python=$where/bin/python with=(--mount "$where:$where:ro")
+    image=host python=$where/bin/python with=(--mount "$where:$where:ro" -e PYTHONDONTWRITEBYTECODE=1)
 elif torch=$("$here/../../scripts/torch.sh" "$where"); then
-    image=$torch/root python=python3 with=()
+    image=$torch/root python=python3
+    # Debian's packages carry no bytecode of Python's: what one test has compiled, the others read.
+    mkdir -p "$work/bytecode-$where"
+    with=(--mount "$work/bytecode-$where:/bytecode" -e PYTHONPYCACHEPREFIX=/bytecode)
 else
     echo "skipped: there is no PyTorch $where here; scripts/torch.sh --get $where brings it"
     exit 77
@@ -21,15 +24,14 @@ fi
 [ -z "${ARCBOX_TORCH_DATA:-}" ] || with+=(--mount "$ARCBOX_TORCH_DATA:/data")
 [ ! -e "$build/tests/metal/kernels.metallib" ] || with+=(--mount "$build/tests/metal/kernels.metallib:/kernels.metallib:ro")
 [ ! -e "$work/extension.so" ] || with+=(--mount "$work/extension.so:/extension.so:ro")
-# Debian's packages carry no bytecode of Python's: what one test has compiled, the others read.
-bytecode=$work/bytecode-${where//\//.}
-mkdir -p "$bytecode"
+# Threads of OpenMP that wait spin otherwise, while other tests compute. What measures has them as they are.
+[ "$program" = speed.py ] || with+=(-e OMP_WAIT_POLICY=passive)
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"
     exit 77
 fi
 [ ! -e "$here/../../examples/torch/$program" ] && program=/tests/$program || program=/examples/$program
-"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e PYTHONPYCACHEPREFIX=/bytecode \
-    -e OMP_WAIT_POLICY=passive --mount "$bytecode:/bytecode" "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
+"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 \
+    "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
     "$image" timeout "${ARCBOX_TORCH_SECONDS:-1500}" "$python" "$program" "$@"
