@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (abx_cpu_object_load(data, size, &object) < 0)
         return 0;
     /* Everything relocated lies inside, and the entry, too. */
-    assert((char *)object.entry >= (char *)object.memory &&
-            (char *)object.entry < (char *)object.memory + object.bytes);
+    assert((char *)object.entry >= object.memory.code &&
+            (char *)object.entry < object.memory.code + object.memory.code_bytes);
     abx_cpu_object_unload(&object);
     fuzz_accepted++;
     return 0;

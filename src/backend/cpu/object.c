@@ -5,21 +5,21 @@
  * executable at once, and the only outside addresses it can name are those of runtime.c's table.
  * (What the code then does is contained by the process, not here.)
  *
- * Memory: code and constants of all allocated sections, then a table of outside addresses (GOT) and
- * jumps through it, so that 32-bit relative relocations always reach. */
+ * Memory, in two parts that code_memory.c gives: the code of all allocated sections and jumps
+ * through a table of outside addresses (GOT); the constants and that table. 32-bit relative
+ * relocations always reach. */
 #include "backend/cpu/object.h"
 
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* Caps on a guest-made object; ggml's biggest kernel is far below each. */
-#define ABX_MAX_OBJECT_MEMORY (128ull << 20)
 #define MAX_SECTIONS 4096u
 #define MAX_SYMBOLS 65536u
 #define MAX_EXTERNALS 512u
+#define TABLE_BYTES 16384u  /* jumps or addresses for all of them, with padding */
+#define SMALLEST_PAGE 4096u /* sections want no more of an address */
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -36,15 +36,15 @@ struct loader {
     size_t bytes;
     const Elf64_Ehdr *head;
     const Elf64_Shdr *sections;
-    uint64_t place[MAX_SECTIONS]; /* offset in memory, ~0 when not loaded */
+    uint64_t place[MAX_SECTIONS]; /* offset in its part of the memory, ~0 when not loaded */
     const Elf64_Sym *symbols;
     size_t symbol_count;
     const char *names;
     size_t name_bytes;
     uint16_t slot[MAX_SYMBOLS]; /* GOT slot + 1 */
     uint32_t slots;
-    uint64_t got, stubs, total, text_end;
-    char *memory;
+    uint64_t got, stubs, code_bytes, data_bytes;
+    struct abx_code_memory memory;
 };
 
 static const void *at(struct loader *l, uint64_t offset, uint64_t length)
@@ -90,13 +90,26 @@ static const char *symbol_name(struct loader *l, const Elf64_Sym *s)
     return s->st_name < l->name_bytes ? l->names + s->st_name : "";
 }
 
-/* Two passes: code first, so that it ends on a page of its own, then constants. */
+/* Where in the memory the byte lies that the file has at `offset` of section `i`, which is loaded.
+ */
+static char *in_memory(struct loader *l, unsigned i, uint64_t offset)
+{
+    bool code = l->sections[i].sh_flags & SHF_EXECINSTR;
+    return (code ? l->memory.code : l->memory.data) + l->place[i] + offset;
+}
+
+static char *got_slot(struct loader *l, uint64_t slot)
+{
+    return l->memory.data + l->got + 8 * slot;
+}
+
+/* Two passes: code, then constants. */
 static int place_sections(struct loader *l)
 {
-    uint64_t offset = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
     for (unsigned i = 0; i < l->head->e_shnum; i++)
         l->place[i] = ~0ull;
     for (int code = 1; code >= 0; code--) {
+        uint64_t offset = 0;
         for (unsigned i = 0; i < l->head->e_shnum; i++) {
             const Elf64_Shdr *s = &l->sections[i];
             if (!(s->sh_flags & SHF_ALLOC) || s->sh_size == 0 ||
@@ -105,7 +118,8 @@ static int place_sections(struct loader *l)
             if (s->sh_type == SHT_NOTE || s->sh_type == SHT_X86_64_UNWIND)
                 continue;
             if (s->sh_type != SHT_PROGBITS || (s->sh_addralign & (s->sh_addralign - 1)) ||
-                    s->sh_addralign > page || !abx_range_ok(s->sh_offset, s->sh_size, l->bytes))
+                    s->sh_addralign > SMALLEST_PAGE ||
+                    !abx_range_ok(s->sh_offset, s->sh_size, l->bytes))
                 return -EBADMSG;
             /* A kernel has no data of its own: what it writes was given to it. (.data.rel.ro is
              * written by the loader only.) */
@@ -115,17 +129,17 @@ static int place_sections(struct loader *l)
             offset = abx_align_up(offset, s->sh_addralign ? s->sh_addralign : 1);
             l->place[i] = offset;
             offset += s->sh_size;
-            if (offset > ABX_MAX_OBJECT_MEMORY)
+            if (offset > ABX_CODE_MEMORY_BYTES - TABLE_BYTES)
                 return -EBADMSG;
         }
         if (code) {
             l->stubs = abx_align_up(offset, 16);
-            offset = abx_align_up(l->stubs + (uint64_t)STUB_BYTES * MAX_EXTERNALS, page);
-            l->text_end = offset;
+            l->code_bytes = l->stubs + (uint64_t)STUB_BYTES * MAX_EXTERNALS;
+        } else {
+            l->got = abx_align_up(offset, 8);
+            l->data_bytes = l->got + 8ull * MAX_EXTERNALS;
         }
     }
-    l->got = abx_align_up(offset, 8);
-    l->total = abx_align_up(l->got + 8ull * MAX_EXTERNALS, page);
     return 0;
 }
 
@@ -142,7 +156,7 @@ static uint64_t address_of(struct loader *l, uint32_t index)
         return 0;
     const Elf64_Sym *s = &l->symbols[index];
     if (loaded(l, s))
-        return (uint64_t)(uintptr_t)l->memory + l->place[s->st_shndx] + s->st_value;
+        return (uint64_t)(uintptr_t)in_memory(l, s->st_shndx, s->st_value);
     if (s->st_shndx == SHN_UNDEF)
         return (uint64_t)(uintptr_t)abx_cpu_runtime_symbol(symbol_name(l, s));
     return 0;
@@ -157,7 +171,7 @@ static uint64_t slot_of(struct loader *l, uint32_t index)
         uint64_t address = address_of(l, index);
         if (!address || l->slots == MAX_EXTERNALS)
             return ~0ull;
-        memcpy(l->memory + l->got + 8ull * l->slots, &address, 8);
+        memcpy(got_slot(l, l->slots), &address, 8);
         l->slot[index] = (uint16_t)++l->slots;
     }
     return l->slot[index] - 1u;
@@ -178,8 +192,8 @@ static int store32(char *to, uint64_t value)
 /* jmp *[rip + distance to the slot] */
 static uint64_t stub_for(struct loader *l, uint64_t slot)
 {
-    char *stub = l->memory + l->stubs + STUB_BYTES * slot;
-    char *to = l->memory + l->got + 8 * slot;
+    char *stub = l->memory.code + l->stubs + STUB_BYTES * slot;
+    char *to = got_slot(l, slot);
     stub[0] = (char)0xff;
     stub[1] = 0x25;
     store32(stub + 2, (uint64_t)(to - (stub + 6)));
@@ -219,7 +233,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
         slot = slot_of(l, symbol);
         if (slot == ~0ull)
             return -EBADMSG;
-        value = (uint64_t)(uintptr_t)(l->memory + l->got + 8 * slot);
+        value = (uint64_t)(uintptr_t)got_slot(l, slot);
         return store32(where, value + (uint64_t)r->r_addend - here);
     default:
         return -EBADMSG;
@@ -231,10 +245,10 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
 /* ldr x16, [pc, #8]; br x16; the address */
 static uint64_t stub_for(struct loader *l, uint64_t slot)
 {
-    char *stub = l->memory + l->stubs + STUB_BYTES * slot;
+    char *stub = l->memory.code + l->stubs + STUB_BYTES * slot;
     uint32_t code[2] = {0x58000050u, 0xd61f0200u};
     memcpy(stub, code, 8);
-    memcpy(stub + 8, l->memory + l->got + 8 * slot, 8);
+    memcpy(stub + 8, got_slot(l, slot), 8);
     return (uint64_t)(uintptr_t)stub;
 }
 
@@ -312,7 +326,7 @@ static int relocate(struct loader *l, char *where, uint64_t room, const Elf64_Re
         slot = slot_of(l, symbol);
         if (slot == ~0ull)
             return -EBADMSG;
-        target = (uint64_t)(uintptr_t)(l->memory + l->got + 8 * slot);
+        target = (uint64_t)(uintptr_t)got_slot(l, slot);
         return type == R_AARCH64_ADR_GOT_PAGE ? patch_page(where, target, here)
                                               : patch_low(where, target, 3);
     default:
@@ -338,7 +352,7 @@ static int relocate_all(struct loader *l)
         for (uint64_t n = s->sh_size / sizeof *r; n; n--, r++) {
             if (r->r_offset >= size)
                 return -EBADMSG;
-            char *where = l->memory + l->place[s->sh_info] + r->r_offset;
+            char *where = in_memory(l, s->sh_info, r->r_offset);
             int e = relocate(l, where, size - r->r_offset, r);
             if (e < 0)
                 return e;
@@ -353,7 +367,7 @@ static void *find_entry(struct loader *l)
         const Elf64_Sym *s = &l->symbols[i];
         if (loaded(l, s) && (l->sections[s->st_shndx].sh_flags & SHF_EXECINSTR) &&
                 !strcmp(symbol_name(l, s), ABX_CPU_ENTRY))
-            return l->memory + l->place[s->st_shndx] + s->st_value;
+            return in_memory(l, s->st_shndx, s->st_value);
     }
     return NULL;
 }
@@ -362,16 +376,12 @@ static int fill(struct loader *l)
 {
     for (unsigned i = 0; i < l->head->e_shnum; i++)
         if (l->place[i] != ~0ull)
-            memcpy(l->memory + l->place[i], l->elf + l->sections[i].sh_offset,
-                    l->sections[i].sh_size);
+            memcpy(in_memory(l, i, 0), l->elf + l->sections[i].sh_offset, l->sections[i].sh_size);
     int r = relocate_all(l);
     if (r < 0)
         return r;
-    __builtin___clear_cache(l->memory, l->memory + l->text_end);
-    if (mprotect(l->memory, l->text_end, PROT_READ | PROT_EXEC) < 0 ||
-            mprotect(l->memory + l->text_end, l->total - l->text_end, PROT_READ) < 0)
-        return -errno;
-    return 0;
+    __builtin___clear_cache(l->memory.code, l->memory.code + l->code_bytes);
+    return abx_code_memory_seal(&l->memory);
 }
 
 static int load(struct loader *l, struct abx_cpu_object *ret)
@@ -381,20 +391,19 @@ static int load(struct loader *l, struct abx_cpu_object *ret)
         r = read_symbols(l);
     if (r == 0)
         r = place_sections(l);
+    if (r == 0)
+        r = abx_code_memory_take(l->code_bytes, l->data_bytes, &l->memory);
     if (r < 0)
         return r;
-    l->memory = mmap(NULL, l->total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (l->memory == MAP_FAILED)
-        return -ENOMEM;
     r = fill(l);
     void *entry = r == 0 ? find_entry(l) : NULL;
     if (r == 0 && !entry)
         r = -EBADMSG;
     if (r < 0) {
-        munmap(l->memory, l->total);
+        abx_code_memory_give_back(&l->memory);
         return r;
     }
-    *ret = (struct abx_cpu_object){l->memory, l->total, entry};
+    *ret = (struct abx_cpu_object){l->memory, entry};
     return 0;
 }
 
@@ -412,7 +421,5 @@ int abx_cpu_object_load(const void *elf, size_t bytes, struct abx_cpu_object *re
 
 void abx_cpu_object_unload(struct abx_cpu_object *object)
 {
-    if (object->memory)
-        munmap(object->memory, object->bytes);
-    object->memory = NULL;
+    abx_code_memory_give_back(&object->memory);
 }

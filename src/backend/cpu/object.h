@@ -2,11 +2,11 @@
 #ifndef ABX_BACKEND_CPU_OBJECT_H
 #define ABX_BACKEND_CPU_OBJECT_H
 
+#include "backend/cpu/code_memory.h"
 #include "shader/abi/kernel.h"
 
 struct abx_cpu_object {
-    void *memory;
-    size_t bytes;
+    struct abx_code_memory memory;
     void *entry; /* ABX_CPU_ENTRY */
 };
 
