@@ -99,9 +99,24 @@ struct task_basic_info {
 struct task_vm_info {
     mach_vm_size_t virtual_size;
     integer_t region_count, page_size;
-    mach_vm_size_t resident_size, resident_size_peak, device, device_peak, internal, internal_peak, external,
-            external_peak, reusable, reusable_peak, purgeable_volatile_pmap, purgeable_volatile_resident,
-            purgeable_volatile_virtual, compressed, compressed_peak, compressed_lifetime, phys_footprint;
+    mach_vm_size_t resident_size, resident_size_peak, device, device_peak, internal, internal_peak,
+            external, external_peak, reusable, reusable_peak, purgeable_volatile_pmap,
+            purgeable_volatile_resident, purgeable_volatile_virtual, compressed, compressed_peak,
+            compressed_lifetime;
+    mach_vm_size_t phys_footprint;           /* from here on revision 1 */
+    mach_vm_size_t min_address, max_address; /* 2 */
+    int64_t ledger_phys_footprint_peak, ledger_purgeable_nonvolatile,
+            ledger_purgeable_novolatile_compressed, ledger_purgeable_volatile,
+            ledger_purgeable_volatile_compressed, ledger_tag_network_nonvolatile,
+            ledger_tag_network_nonvolatile_compressed, ledger_tag_network_volatile,
+            ledger_tag_network_volatile_compressed, ledger_tag_media_footprint,
+            ledger_tag_media_footprint_compressed, ledger_tag_media_nofootprint,
+            ledger_tag_media_nofootprint_compressed, ledger_tag_graphics_footprint,
+            ledger_tag_graphics_footprint_compressed, ledger_tag_graphics_nofootprint,
+            ledger_tag_graphics_nofootprint_compressed, ledger_tag_neural_footprint,
+            ledger_tag_neural_footprint_compressed, ledger_tag_neural_nofootprint,
+            ledger_tag_neural_nofootprint_compressed; /* 3 */
+    uint64_t limit_bytes_remaining;                   /* 4 */
 };
 typedef struct mach_task_basic_info mach_task_basic_info_data_t, *mach_task_basic_info_t;
 typedef struct task_basic_info task_basic_info_data_t, *task_basic_info_t, task_basic_info_64_data_t;
@@ -116,7 +131,13 @@ typedef struct task_vm_info task_vm_info_data_t, *task_vm_info_t;
 #define MACH_TASK_BASIC_INFO_COUNT                                                                 \
     ((mach_msg_type_number_t)(sizeof(mach_task_basic_info_data_t) / sizeof(natural_t)))
 #define TASK_VM_INFO_COUNT ((mach_msg_type_number_t)(sizeof(task_vm_info_data_t) / sizeof(natural_t)))
-/* Of the flavours above; KERN_INVALID_ARGUMENT for others, for other tasks, or where *count is too small. */
+#define TASK_VM_INFO_REV4_COUNT TASK_VM_INFO_COUNT
+#define TASK_VM_INFO_REV3_COUNT (TASK_VM_INFO_REV4_COUNT - 2)
+#define TASK_VM_INFO_REV2_COUNT (TASK_VM_INFO_REV3_COUNT - 42)
+#define TASK_VM_INFO_REV1_COUNT (TASK_VM_INFO_REV2_COUNT - 4)
+#define TASK_VM_INFO_REV0_COUNT (TASK_VM_INFO_REV1_COUNT - 2)
+/* Of the flavours above; KERN_INVALID_ARGUMENT for others, for other tasks, or where *count is too small.
+ * Of TASK_VM_INFO what the revision has for which *count has room. */
 kern_return_t task_info(task_t task, task_flavor_t flavor, task_info_t info, mach_msg_type_number_t *count);
 /* The threads' numbers. The list is the caller's, to be given to vm_deallocate() with its bytes. */
 typedef thread_act_t *thread_act_array_t;

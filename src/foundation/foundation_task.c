@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+/* Programs have the lower half of what 48 bits address. */
+#define MAX_ADDRESS 0x7ffffffff000ull
+
 struct usage {
     uint64_t virtual_bytes, resident, most_resident, anonymous, shared, swapped;
     time_value_t user, system;
@@ -72,11 +75,27 @@ static size_t info_of(const struct usage *u, task_flavor_t flavor, void *to)
                 .internal = u->anonymous,
                 .external = u->resident - u->anonymous,
                 .compressed = u->swapped,
-                .phys_footprint = u->anonymous + u->shared + u->swapped};
+                .phys_footprint = u->anonymous + u->shared + u->swapped,
+                .max_address = MAX_ADDRESS,
+                .ledger_phys_footprint_peak = (int64_t)(u->most_resident + u->swapped)};
         return sizeof(struct task_vm_info);
     default:
         return 0;
     }
+}
+
+/* The words of the newest revision that has no more than `count`. */
+static mach_msg_type_number_t revision(task_flavor_t flavor, mach_msg_type_number_t count)
+{
+    static const mach_msg_type_number_t revisions[] = {TASK_VM_INFO_REV4_COUNT,
+            TASK_VM_INFO_REV3_COUNT, TASK_VM_INFO_REV2_COUNT, TASK_VM_INFO_REV1_COUNT,
+            TASK_VM_INFO_REV0_COUNT};
+    size_t i = 0;
+    if (flavor != TASK_VM_INFO)
+        return count;
+    while (revisions[i] > count)
+        i++;
+    return revisions[i];
 }
 
 ABX_EXPORT kern_return_t task_info(
@@ -90,11 +109,12 @@ ABX_EXPORT kern_return_t task_info(
     } found;
     if (task != mach_task_self_ || !info || !count || usage_of_process(&usage) < 0)
         return KERN_INVALID_ARGUMENT;
-    size_t bytes = info_of(&usage, flavor, &found);
-    if (!bytes || *count < bytes / sizeof(natural_t))
+    mach_msg_type_number_t words =
+            (mach_msg_type_number_t)(info_of(&usage, flavor, &found) / sizeof(natural_t));
+    if (!words || *count < (flavor == TASK_VM_INFO ? TASK_VM_INFO_REV0_COUNT : words))
         return KERN_INVALID_ARGUMENT;
-    memcpy(info, &found, bytes);
-    *count = (mach_msg_type_number_t)(bytes / sizeof(natural_t));
+    *count = revision(flavor, words < *count ? words : *count);
+    memcpy(info, &found, *count * sizeof(natural_t));
     return KERN_SUCCESS;
 }
 

@@ -107,7 +107,22 @@ static void the_task(void)
     task_vm_info_data_t whole;
     count = TASK_VM_INFO_COUNT;
     CHECK(task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&whole, &count) == KERN_SUCCESS &&
-            count == TASK_VM_INFO_COUNT && whole.phys_footprint >= Bytes / 2);
+            count == TASK_VM_INFO_COUNT && whole.phys_footprint >= Bytes / 2 &&
+            whole.ledger_phys_footprint_peak >= Bytes / 2 && whole.max_address > (uintptr_t)memory);
+    // A program made for an older revision is given that one, and no more is written.
+    memset(&whole, 1, sizeof whole);
+    count = TASK_VM_INFO_REV1_COUNT + 1;
+    CHECK(task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&whole, &count) == KERN_SUCCESS &&
+            count == TASK_VM_INFO_REV1_COUNT && whole.phys_footprint >= Bytes / 2 &&
+            whole.min_address == 0x0101010101010101);
+    CHECK(offsetof(task_vm_info_data_t, phys_footprint) ==
+                    TASK_VM_INFO_REV0_COUNT * sizeof(natural_t) &&
+            offsetof(task_vm_info_data_t, min_address) ==
+                    TASK_VM_INFO_REV1_COUNT * sizeof(natural_t) &&
+            offsetof(task_vm_info_data_t, ledger_phys_footprint_peak) ==
+                    TASK_VM_INFO_REV2_COUNT * sizeof(natural_t) &&
+            offsetof(task_vm_info_data_t, limit_bytes_remaining) ==
+                    TASK_VM_INFO_REV3_COUNT * sizeof(natural_t));
     count = 3;
     CHECK(task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&whole, &count) != KERN_SUCCESS);
     free(memory);
