@@ -249,9 +249,48 @@ static void test_undeclared(void)
     CHECK(!error && *(float *)x.contents == 1);
 }
 
+/* Functions of graphics beside `others` kernels more: by name in the library, and no compute
+ * pipelines. A kernel with textures says so when one is made of it, and the others work. */
+static void test_beside(int others)
+{
+    NSMutableString *text =
+            [@"#include <metal_stdlib>\nusing namespace metal;\n"
+              "struct raster { float4 at [[position]]; };\n"
+              "vertex raster corner(uint i [[vertex_id]]) { return {float4(i)}; }\n"
+              "fragment float4 colour(raster in [[stage_in]], texture2d<float> t "
+              "[[texture(0)]]) { return t.sample(sampler(), in.at.xy); }\n"
+              "kernel void paint(texture2d<float, access::write> t [[texture(0)]])\n"
+              "{ t.write(float4(1), uint2(0)); }\n"
+              "kernel void one(device float *x [[buffer(0)]]) { x[0] = 1; }\n" mutableCopy];
+    for (int i = 0; i < others; i++)
+        [text appendFormat:@"kernel void other%d(device float *x [[buffer(0)]]) { x[0] = %d; }\n",
+                i, i];
+    NSError *error = nil;
+    id<MTLLibrary> library = library_from(text, nil);
+    CHECK([library newFunctionWithName:@"corner"].functionType == MTLFunctionTypeVertex);
+    CHECK([library newFunctionWithName:@"colour"].functionType == MTLFunctionTypeFragment);
+    CHECK(library.functionNames.count == (NSUInteger)others + 4);
+    id<MTLFunction> paint = [library newFunctionWithName:@"paint"];
+    CHECK(paint && ![device newComputePipelineStateWithFunction:paint error:&error] &&
+            [error.localizedDescription containsString:@"textures are not supported yet"]);
+    id<MTLFunction> corner = [library newFunctionWithName:@"corner"];
+    CHECK(![device newComputePipelineStateWithFunction:corner error:&error] &&
+            [error.localizedDescription containsString:@"not a kernel"]);
+    id<MTLBuffer> x = [device newBufferWithLength:4 options:0];
+    apply(pipeline_of(library, @"one"), x);
+    CHECK(*(float *)x.contents == 1);
+}
+
+static void test_beside_graphics(void)
+{
+    test_beside(0);
+    test_beside(30); /* compiled in stages */
+}
+
 int main(void)
 {
     static const struct test tests[] = {{"handlers", test_handlers}, {"overlap", test_overlap},
-            {"specialised", test_specialised}, {"late", test_late}, {"undeclared", test_undeclared}};
+            {"specialised", test_specialised}, {"late", test_late}, {"undeclared", test_undeclared},
+            {"beside graphics", test_beside_graphics}};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }

@@ -454,6 +454,8 @@ static int scan(struct codegen *g, bool *ret_again)
                         g, -EINVAL, "calls through function pointers are not supported");
             if (!LLVMIsDeclaration(callee))
                 *ret_again |= !codegen_is_kept(in);
+            else if (!strcmp(name, "__lacks_textures"))
+                return codegen_fail(g, -EINVAL, "textures are not supported yet");
             else if (!abx_is_callable(name))
                 return codegen_fail(g, -EINVAL, "undefined function '%s'", name);
             g->barriers |= !strcmp(name, "__abx_barrier");

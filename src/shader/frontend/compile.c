@@ -99,8 +99,7 @@ static int judge(struct frontend *f, struct clang_run *runs, unsigned count, boo
     return 0;
 }
 
-/* What an abandoned try said is said again. */
-static void forget(struct frontend *f)
+void frontend_forget(struct frontend *f)
 {
     struct diagnosed *d = &f->diagnosed;
     d->text.length = d->preprocessing;
@@ -227,7 +226,7 @@ static int compile_staged(
     if (rc == -EINVAL && f->diagnosed.errors) {
         /* There may be more to say about its kernels. */
         clang_run_finish(&s.runs[0]);
-        forget(f);
+        frontend_forget(f);
         return compile_direct(f, may_amend, result);
     }
     if (!rc) {
@@ -257,7 +256,7 @@ int frontend_compile(struct frontend *f, struct abx_shader_result *result)
     int rc = -EAGAIN;
     for (int round = 0; rc == -EAGAIN; round++) {
         bool may_amend = round < MAX_AMENDING_ROUNDS;
-        forget(f);
+        frontend_forget(f);
         rc = direct ? compile_direct(f, may_amend, result)
                     : compile_staged(f, block, may_amend, result);
     }

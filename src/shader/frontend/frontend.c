@@ -38,21 +38,10 @@ static int refuse_version(uint32_t version, struct abx_shader_result *result)
     return frontend_fail(result, -EINVAL, text);
 }
 
-static int run_frontend(struct frontend *f, struct abx_shader_result *result)
+static int rewrite_and_compile(struct frontend *f, bool all, struct abx_shader_result *result)
 {
-    if (f->options->language_version > ABX_METAL_NEWEST)
-        return refuse_version(f->options->language_version, result);
-    abx_string_printf(&f->overlay, "%s/vfs.yaml", f->tools->shim);
-    if (f->overlay.failed)
-        return -ENOMEM;
-    if (frontend_is_plain(f))
-        f->text = f->source, f->text_bytes = f->source_bytes;
-    else {
-        int rc = frontend_preprocess(f, result);
-        if (rc)
-            return rc;
-    }
     struct abx_rewrite_options options = {.relaxed = f->options->math_mode != ABX_MATH_SAFE,
+            .all = all,
             .language_version = f->options->language_version};
     int rc = abx_rewrite_run(f->text, f->text_bytes, &options, &f->rewrite);
     if (rc == -E2BIG)
@@ -71,6 +60,32 @@ static int run_frontend(struct frontend *f, struct abx_shader_result *result)
     return frontend_compile(f, result);
 }
 
+static int run_frontend(struct frontend *f, struct abx_shader_result *result)
+{
+    if (f->options->language_version > ABX_METAL_NEWEST)
+        return refuse_version(f->options->language_version, result);
+    abx_string_printf(&f->overlay, "%s/vfs.yaml", f->tools->shim);
+    if (f->overlay.failed)
+        return -ENOMEM;
+    if (frontend_is_plain(f))
+        f->text = f->source, f->text_bytes = f->source_bytes;
+    else {
+        int rc = frontend_preprocess(f, result);
+        if (rc)
+            return rc;
+    }
+    int rc = rewrite_and_compile(f, false, result);
+    if (rc != -EINVAL || !f->rewrite.left_out)
+        return rc;
+    /* Something of what was left out was needed: now it is said where it stands. */
+    free(result->message);
+    *result = (struct abx_shader_result){0};
+    line_map_destroy(f->map);
+    f->map = NULL;
+    abx_rewrite_finish(&f->rewrite);
+    frontend_forget(f);
+    return rewrite_and_compile(f, true, result);
+}
 int abx_shader_compile(const struct abx_shader_tools *tools, const char *source,
         size_t source_bytes, const struct abx_shader_options *options, const char *macros,
         struct abx_shader_result *result)

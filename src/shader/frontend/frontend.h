@@ -81,6 +81,8 @@ int frontend_preprocess(struct frontend *f, struct abx_shader_result *result);
 
 /* ---- compile.c: the rewritten text to a library blob */
 int frontend_compile(struct frontend *f, struct abx_shader_result *result);
+/* What an abandoned try said is said again. */
+void frontend_forget(struct frontend *f);
 
 /* ---- kernel.c */
 /* A precompiled header where clang finds it, as LIBRARY_PCH, under `overlay`. */

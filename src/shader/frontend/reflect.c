@@ -197,6 +197,21 @@ static int read_kernel(struct reflector *r, uint32_t id)
     return 0;
 }
 
+/* Functions that are in the library by name alone. */
+static int read_stages(struct reflector *r)
+{
+    const struct abx_rewrite *w = r->rewrite;
+    if (w->stage_count > ABX_REFLECTION_MAX_FUNCTIONS - w->kernel_count)
+        return complain(r, 0, "the library has more functions than are supported");
+    for (uint32_t i = 0; i < w->stage_count; i++)
+        r->functions[w->kernel_count + i] =
+                (struct abx_reflection_function){.name = add_string(r, w->stages[i].name),
+                        .kind = w->stages[i].fragment ? ABX_FUNCTION_FRAGMENT : ABX_FUNCTION_VERTEX,
+                        .first_argument = r->header.argument_count,
+                        .constant_count = w->constant_count};
+    return 0;
+}
+
 static int read_constant(struct reflector *r, uint32_t id)
 {
     const struct abx_rewrite_constant *c = &r->rewrite->constants[id];
@@ -320,10 +335,10 @@ static int allocate(struct reflector *r)
     const struct abx_rewrite *w = r->rewrite;
     r->header = (struct abx_reflection){.magic = ABX_REFLECTION_MAGIC,
             .version = ABX_REFLECTION_VERSION,
-            .function_count = w->kernel_count,
+            .function_count = w->kernel_count + w->stage_count,
             .constant_count = w->constant_count};
     r->types.strings = &r->strings;
-    r->functions = calloc(w->kernel_count + 1, sizeof(*r->functions));
+    r->functions = calloc((size_t)w->kernel_count + w->stage_count + 1, sizeof(*r->functions));
     r->constants = calloc(w->constant_count + 1, sizeof(*r->constants));
     r->names = calloc(2 * (size_t)w->argument_count + 1, sizeof(*r->names));
     add_string(r, ""); /* offset 0 */
@@ -335,6 +350,7 @@ static int read_records(struct reflector *r)
     int rc = 0;
     for (uint32_t i = 0; !rc && i < r->rewrite->kernel_count; i++)
         rc = read_kernel(r, i);
+    rc = rc ? rc : read_stages(r);
     for (uint32_t i = 0; !rc && i < r->rewrite->constant_count; i++)
         rc = read_constant(r, i);
     return rc ? rc : r->strings.failed ? -ENOMEM : 0;

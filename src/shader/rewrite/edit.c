@@ -253,7 +253,12 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
             .out = out};
     if (options->relaxed)
         rewriter_relax(&r);
-    rewriter_lex(&r);
+    angle_budget = (uint64_t)ANGLE_BUDGET * length + MAX_ANGLE_TOKENS;
+    char *left = options->all ? NULL : rewriter_leave_out(&r);
+    if (left)
+        r.text = left;
+    if (!r.error)
+        rewriter_lex(&r);
     angle_budget = (uint64_t)ANGLE_BUDGET * r.count + MAX_ANGLE_TOKENS;
     if (!r.error)
         rewriter_refuse_unsupported(&r);
@@ -278,11 +283,13 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     if (!r.error)
         r.error = abx_rewrite_rebuild(out, text, length);
     qsort(out->refusals, out->refusal_count, sizeof(out->refusals[0]), compare_refusals);
+    free(left);
     free(r.tokens);
     free(r.templates);
     free(r.template_names.slots);
     free(r.constant_names.slots);
     free(r.defined.slots);
+    free(r.lacking.slots);
     rewriter_objects_finish(&r);
     abx_string_finish(&r.space);
     return r.error;
@@ -296,6 +303,7 @@ void abx_rewrite_finish(struct abx_rewrite *out)
     free(out->edits);
     free(out->pieces);
     free(out->kernels);
+    free(out->stages);
     free(out->arguments);
     free(out->constants);
     free(out->text);

@@ -59,8 +59,9 @@ struct rewriter {
 
     struct kernel_template *templates;
     uint32_t template_count, template_capacity;
-    uint32_t kernel_capacity, argument_capacity, constant_capacity;
+    uint32_t kernel_capacity, argument_capacity, constant_capacity, stage_capacity;
     struct name_table template_names, constant_names;
+    struct name_table lacking; /* kernels whose code is left out */
     struct name_table defined; /* how many functions a name's text defines */
 
     struct abx_string space;                /* the enclosing namespaces: "a::b::" */
@@ -108,6 +109,11 @@ uint32_t token_close_angle(const struct rewriter *r, uint32_t i, uint32_t end);
 bool token_attribute(const struct rewriter *r, uint32_t i);
 bool token_address_space(const struct rewriter *r, uint32_t i);
 
+/* ---- leave_out.c */
+/* The text with blanks where something is left out, which the caller frees; NULL when nothing is,
+ * or r->error is set. To be read again in both cases. */
+char *rewriter_leave_out(struct rewriter *r);
+
 /* ---- names.c */
 #define NO_NAME UINT32_MAX
 void name_table_put(struct rewriter *r, struct name_table *table, uint32_t token, uint32_t value);
@@ -141,6 +147,8 @@ void rewriter_relax(struct rewriter *r);
 
 /* ---- refuse.c */
 void rewriter_refuse_unsupported(struct rewriter *r);
+/* A type of textures or samplers, in a place where it is used as one. */
+bool rewriter_is_texture(const struct rewriter *r, uint32_t i);
 
 /* ---- cast.c */
 void rewriter_casts(struct rewriter *r);

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXTURES "textures are not supported yet"
+#define SAMPLERS "samplers are not supported yet"
+
 /* When a word counts as a use. */
 enum use {
     ALWAYS,
@@ -38,12 +41,12 @@ static const struct refused {
         {"compute_command", DECLARES, "encoding commands on the GPU is not supported yet"},
         {"cooperative_tensor", TEMPLATE, "tensors are not supported yet"},
         {"delete", EXPRESSION, "'delete' is not supported in Metal"},
-        {"depth2d", TEMPLATE, "textures are not supported yet"},
-        {"depth2d_array", TEMPLATE, "textures are not supported yet"},
-        {"depth2d_ms", TEMPLATE, "textures are not supported yet"},
-        {"depth2d_ms_array", TEMPLATE, "textures are not supported yet"},
-        {"depthcube", TEMPLATE, "textures are not supported yet"},
-        {"depthcube_array", TEMPLATE, "textures are not supported yet"},
+        {"depth2d", TEMPLATE, TEXTURES},
+        {"depth2d_array", TEMPLATE, TEXTURES},
+        {"depth2d_ms", TEMPLATE, TEXTURES},
+        {"depth2d_ms_array", TEMPLATE, TEXTURES},
+        {"depthcube", TEMPLATE, TEXTURES},
+        {"depthcube_array", TEMPLATE, TEXTURES},
         {"double", ALWAYS, "'double' is not supported in Metal"},
         {"dynamic_cast", ALWAYS, "'dynamic_cast' is not supported in Metal"},
         {"goto", STATEMENT, "'goto' is not supported in Metal"},
@@ -59,18 +62,18 @@ static const struct refused {
         {"raytracing", QUALIFIES, "ray tracing is not supported yet"},
         {"register", ALWAYS, "'register' is not supported in Metal"},
         {"render_command", DECLARES, "encoding commands on the GPU is not supported yet"},
-        {"sampler", DECLARES, "samplers are not supported yet"},
+        {"sampler", DECLARES, SAMPLERS},
         {"tensor", TEMPLATE, "tensors are not supported yet"},
-        {"texture1d", TEMPLATE, "textures are not supported yet"},
-        {"texture1d_array", TEMPLATE, "textures are not supported yet"},
-        {"texture2d", TEMPLATE, "textures are not supported yet"},
-        {"texture2d_array", TEMPLATE, "textures are not supported yet"},
-        {"texture2d_ms", TEMPLATE, "textures are not supported yet"},
-        {"texture2d_ms_array", TEMPLATE, "textures are not supported yet"},
-        {"texture3d", TEMPLATE, "textures are not supported yet"},
-        {"texture_buffer", TEMPLATE, "textures are not supported yet"},
-        {"texturecube", TEMPLATE, "textures are not supported yet"},
-        {"texturecube_array", TEMPLATE, "textures are not supported yet"},
+        {"texture1d", TEMPLATE, TEXTURES},
+        {"texture1d_array", TEMPLATE, TEXTURES},
+        {"texture2d", TEMPLATE, TEXTURES},
+        {"texture2d_array", TEMPLATE, TEXTURES},
+        {"texture2d_ms", TEMPLATE, TEXTURES},
+        {"texture2d_ms_array", TEMPLATE, TEXTURES},
+        {"texture3d", TEMPLATE, TEXTURES},
+        {"texture_buffer", TEMPLATE, TEXTURES},
+        {"texturecube", TEMPLATE, TEXTURES},
+        {"texturecube_array", TEMPLATE, TEXTURES},
         {"thread_local", ALWAYS, "'thread_local' is not supported in Metal"},
         {"threadgroup_imageblock", DECLARES, "imageblocks are not supported yet"},
         {"throw", STATEMENT, "exceptions are not supported in Metal"},
@@ -203,6 +206,19 @@ static void refuse_newer(struct rewriter *r, uint32_t i)
         rewriter_refuse(r, i, "lambda expressions are not supported in Metal");
 }
 
+static const struct refused *find_refused(const struct rewriter *r, uint32_t i)
+{
+    struct word word = {r->text + r->tokens[i].start, token_length(r, i)};
+    return bsearch(&word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
+}
+
+bool rewriter_is_texture(const struct rewriter *r, uint32_t i)
+{
+    const struct refused *found = token_word(r, i) ? find_refused(r, i) : NULL;
+    return found && is_use(r, i, found->use) &&
+           (!strcmp(found->message, TEXTURES) || !strcmp(found->message, SAMPLERS));
+}
+
 void rewriter_refuse_unsupported(struct rewriter *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
@@ -213,8 +229,7 @@ void rewriter_refuse_unsupported(struct rewriter *r)
         struct word word = {r->text + r->tokens[i].start, token_length(r, i)};
         if (begins(&word, "__"))
             refuse_implementation_name(r, i, &word);
-        const struct refused *found =
-                bsearch(&word, refused, ABX_ARRAY_SIZE(refused), sizeof(refused[0]), compare_word);
+        const struct refused *found = find_refused(r, i);
         uint32_t escape = 0;
         if (found && is_use(r, i, found->use))
             rewriter_refuse(r, i, "%s", found->message);

@@ -45,6 +45,12 @@ struct abx_rewrite_constant {
     bool tested; /* somewhere is_function_constant_defined(name) is asked */
 };
 
+/* A function of another kind, of which nothing but its name is in the library. */
+struct abx_rewrite_stage {
+    const char *name; /* what newFunctionWithName: finds; belongs to the result */
+    bool fragment;    /* else a vertex function */
+};
+
 /* A use of something that is not supported, found in the text itself. */
 struct abx_rewrite_refusal {
     uint32_t position; /* in the input */
@@ -69,6 +75,10 @@ struct abx_rewrite {
     struct abx_rewrite_constant *constants;
     uint32_t constant_count;
 
+    struct abx_rewrite_stage *stages;
+    uint32_t stage_count;
+    bool left_out; /* what has to do with textures: what clang misses may be that */
+
     struct abx_rewrite_refusal refusals[ABX_REWRITE_MAX_REFUSALS];
     uint32_t refusal_count;
 
@@ -84,6 +94,7 @@ struct abx_rewrite {
 
 struct abx_rewrite_options {
     bool relaxed;              /* math mode relaxed or fast */
+    bool all;                  /* nothing is left out: what is not supported is refused */
     uint32_t language_version; /* major << 16 | minor, 0: the newest */
 };
 

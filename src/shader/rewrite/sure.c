@@ -334,6 +334,8 @@ static void read_entry(struct sure *s, struct abx_rewrite_kernel *kernel)
         uint32_t at = length ? name_table_find(&s->names, p, (uint32_t)length) : NO_NAME;
         if (at != NO_NAME)
             merge(s, &all, &s->states[at]);
+        if (length && name_table_find(&s->r->lacking, p, (uint32_t)length) != NO_NAME)
+            all.unsure = true;
         p += length ? length : 1;
     }
     kernel->unsure = all.unsure;
@@ -343,7 +345,7 @@ static void read_entry(struct sure *s, struct abx_rewrite_kernel *kernel)
 
 void rewriter_sure(struct rewriter *r)
 {
-    struct sure s = {.r = r, .any = r->out->constant_count};
+    struct sure s = {.r = r, .any = r->out->constant_count || r->lacking.count};
     declarations(&s, 0, r->count);
     for (uint32_t i = 0; i < s.state_count; i++)
         s.any |= s.states[i].unsure = s.states[i].declared && !s.states[i].defined;
