@@ -160,6 +160,39 @@ static void unbound_references(void)
         CHECK(((float *)x.contents)[i] == 2 * i);
 }
 
+/* The lengths of threadgroup memory that an encoder has from a kernel before are nothing to one that has
+ * no such arguments, nor do they count. With a pipeline that is ready, and one that is being made. */
+static void memory_of_others(void)
+{
+    id<MTLLibrary> library = library_from(
+            @"kernel void turned(device uint *x [[buffer(0)]], uint i [[thread_index_in_threadgroup]])\n"
+            "{ threadgroup uint own[5000]; for (uint k = i; k < 5000; k += 8) own[k] = 3 * k;\n"
+            "  threadgroup_barrier(metal::mem_flags::mem_threadgroup); x[i] = own[4999 - i]; }\n"
+            "kernel void given(device uint *x [[buffer(0)]], threadgroup uint *t [[threadgroup(1)]])\n"
+            "{ t[4095] = 7; x[8] = t[4095]; }\n",
+            nil);
+    id<MTLBuffer> x = [device newBufferWithLength:64 options:0];
+    id<MTLComputePipelineState> turned = pipeline_of(library, @"turned");
+    id<MTLComputePipelineState> given = pipeline_of(library, @"given");
+    for (int again = 0; again < 2; again++) {
+        memset(x.contents, 0, 64);
+        CHECK_DONE(run(^(id<MTLComputeCommandEncoder> e) {
+            [e setBuffer:x offset:0 atIndex:0];
+            [e setComputePipelineState:given];
+            [e setThreadgroupMemoryLength:16384 atIndex:1];
+            [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
+            [e setThreadgroupMemoryLength:device.maxThreadgroupMemoryLength atIndex:0];
+            [e setComputePipelineState:turned];
+            [e dispatchThreads:MTLSizeMake(8, 1, 1) threadsPerThreadgroup:MTLSizeMake(8, 1, 1)];
+            [e setComputePipelineState:given];
+            [e dispatchThreads:ONE threadsPerThreadgroup:ONE];
+        }));
+        for (uint32_t i = 0; i < 8; i++)
+            CHECK(((uint32_t *)x.contents)[i] == 3 * (4999 - i));
+        CHECK(((uint32_t *)x.contents)[8] == 7);
+    }
+}
+
 static void other_encoders(void)
 {
     id<MTLBuffer> x = [device newBufferWithLength:64 options:0], nothing = nil;
@@ -242,7 +275,8 @@ int main(void)
         looked_up = pipeline_of(library, @"looked_up");
     }
     const struct test tests[] = {{"compute encoders", compute_encoders},
-        {"many bytes", many_bytes}, {"unbound references", unbound_references}, {"other encoders", other_encoders},
+        {"many bytes", many_bytes}, {"unbound references", unbound_references},
+        {"memory of others", memory_of_others}, {"other encoders", other_encoders},
         {"errors after a success", errors_after_success}};
     int status = run_tests(tests, sizeof tests / sizeof *tests);
     dup2(real_stderr, 2);

@@ -195,8 +195,8 @@ uint64_t abx_threadgroup_memory(
         const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes)
 {
     uint64_t total = is_ready(pipeline) ? pipeline->static_threadgroup_bytes : 0;
-    for (unsigned i = 0; i < ABX_MAX_THREADGROUP_BINDINGS; i++)
-        total += threadgroup_bytes[i];
+    for (uint32_t m = pipeline->groups_used; m; m &= m - 1)
+        total += threadgroup_bytes[__builtin_ctz(m)];
     return total;
 }
 
@@ -298,7 +298,9 @@ void abx_commands_dispatch(struct decoder *d, const uint32_t grid[3], const uint
         return;
     memcpy(c->grid, size, sizeof size);
     memcpy(c->threadgroup, threads, sizeof c->threadgroup);
-    memcpy(c->threadgroup_bytes, d->threadgroup_bytes, sizeof c->threadgroup_bytes);
+    memset(c->threadgroup_bytes, 0, sizeof c->threadgroup_bytes);
+    for (uint32_t m = p->groups_used; m; m &= m - 1)
+        c->threadgroup_bytes[__builtin_ctz(m)] = d->threadgroup_bytes[__builtin_ctz(m)];
     c->binding_count = bindings;
     c->indirect = place(d, indirect, indirect_offset, &c->indirect_offset);
     c->range = place(d, d->range, d->range_offset, &c->range_offset);

@@ -130,6 +130,7 @@ struct abx_pipeline_object {
     uint32_t cached;
     uint32_t buffers_used;    /* bit i: the function has an argument at [[buffer(i)]], */
     uint32_t buffers_written; /* and may write to it */
+    uint32_t groups_used;     /* bit i: it has an argument at [[threadgroup(i)]] */
     uint32_t binding_count;   /* highest used index + 1 */
     uint32_t max_threads;     /* in a threadgroup, as the function says */
     /* Once it is READY: */
@@ -437,7 +438,8 @@ static inline void abx_commands_use(
     d->submission->resources[buffer->resource].usage |= usage;
 }
 void abx_commands_begin(struct decoder *d, bool concurrent);
-/* What a dispatch would use; its own variables' part is 0 until the pipeline is ready. */
+/* What a dispatch would use: lengths that an encoder has from before, for arguments that this
+ * function has not, do not count. Its own variables' part is 0 until the pipeline is ready. */
 uint64_t abx_threadgroup_memory(
         const struct abx_pipeline_object *pipeline, const uint32_t *threadgroup_bytes);
 /* The most threads in a threadgroup; less, perhaps, once the pipeline is ready. */

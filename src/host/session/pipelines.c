@@ -57,12 +57,15 @@ static void describe(struct abx_pipeline_object *pipeline, const struct abx_refl
 {
     const struct abx_reflection_argument *a = abx_reflection_arguments(r) + f->first_argument;
     const struct abx_device_info *info = &pipeline->head.session->host->info;
-    for (uint32_t i = 0; i < f->argument_count; i++)
-        if (a[i].kind == ABX_ARGUMENT_BUFFER && a[i].index < ABX_MAX_BUFFER_BINDINGS) {
-            pipeline->buffers_used |= 1u << a[i].index;
-            if (a[i].access != ABX_ACCESS_READ_ONLY)
-                pipeline->buffers_written |= 1u << a[i].index;
-        }
+    for (uint32_t i = 0; i < f->argument_count; i++) {
+        if (a[i].kind == ABX_ARGUMENT_THREADGROUP && a[i].index < ABX_MAX_THREADGROUP_BINDINGS)
+            pipeline->groups_used |= 1u << a[i].index;
+        if (a[i].kind != ABX_ARGUMENT_BUFFER || a[i].index >= ABX_MAX_BUFFER_BINDINGS)
+            continue;
+        pipeline->buffers_used |= 1u << a[i].index;
+        if (a[i].access != ABX_ACCESS_READ_ONLY)
+            pipeline->buffers_written |= 1u << a[i].index;
+    }
     pipeline->binding_count =
             pipeline->buffers_used ? 32 - (uint32_t)__builtin_clz(pipeline->buffers_used) : 0;
     pipeline->max_threads = info->max_threads_per_threadgroup;
