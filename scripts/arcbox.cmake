@@ -11,9 +11,13 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
+# find_library(Accelerate): its BLAS and LAPACK are OpenBLAS's.
+set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
+file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
+list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
 # Apple's C++ library brings these along with nearly every other header, and programs rely on it.
 foreach(language CXX OBJCXX)
-    set(CMAKE_${language}_FLAGS_INIT "-include memory -include optional -include algorithm -include functional -include mutex")
+    set(CMAKE_${language}_FLAGS_INIT "-include memory -include string -include optional -include algorithm -include functional -include mutex")
 endforeach()
 
 # Programs that have Metal only where APPLE (CMake's) or __APPLE__ (the compiler's) says so: with -DARCBOX_APPLE=ON
