@@ -13,18 +13,22 @@ endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
 # find_library(Accelerate): its BLAS and LAPACK are OpenBLAS's.
 set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
-file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
+if(NOT EXISTS "${ARCBOX_FOUND}/libAccelerate.so")
+    file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
+endif()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
-# Apple's C++ library brings these along with nearly every other header, and programs rely on it.
+# Apple's C++ library brings these along with nearly every other header, and programs rely on it. They are
+# the compiler's own arguments: programs that set CMAKE_CXX_FLAGS would lose flags.
 foreach(language CXX OBJCXX)
-    set(CMAKE_${language}_FLAGS_INIT "-include memory -include string -include optional -include algorithm -include functional -include mutex")
+    list(APPEND CMAKE_${language}_COMPILER -include memory -include string -include optional -include algorithm
+        -include functional -include mutex)
 endforeach()
 
 # Programs that have Metal only where APPLE (CMake's) or __APPLE__ (the compiler's) says so: with -DARCBOX_APPLE=ON
 # both do. What they then include of a Mac beside Metal may be missing.
 if(ARCBOX_APPLE)
     foreach(language C CXX OBJC OBJCXX)
-        string(APPEND CMAKE_${language}_FLAGS_INIT " -D__APPLE__")
+        list(APPEND CMAKE_${language}_COMPILER -D__APPLE__)
     endforeach()
 endif()
 

@@ -91,11 +91,12 @@ rm lib/liblibrary.so
 
 # CMake: the system's name, and still the rules for ELF; and headers that Apple's C++ library brings along.
 echo '#include <vector>
-std::optional<int> none; std::shared_ptr<int> nothing;' >along.cc
+std::optional<int> none; std::shared_ptr<int> nothing; std::string text;' >along.cc
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(named LANGUAGES CXX)
 file(WRITE "${CMAKE_BINARY_DIR}/name" "${CMAKE_SYSTEM_NAME} ${CMAKE_SHARED_LIBRARY_SUFFIX}")
+set(CMAKE_CXX_FLAGS "-Wall") # and what the toolchain gave is not lost
 add_library(along OBJECT along.cc)
 target_compile_features(along PRIVATE cxx_std_17)
 END
@@ -107,6 +108,22 @@ for name in Linux Darwin; do
     same "CMake's names" "$name .so" "$(cat built/name)"
 done
 
+# Accelerate, by CMake's name for a library; its BLAS is OpenBLAS's.
+echo '#include <Accelerate/Accelerate.h>
+int main() { float x[2] = {1, -2}; return cblas_sasum(2, x, 1) != 3; }' >sum.cc
+cat >CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(sums LANGUAGES CXX)
+find_library(FOUND Accelerate REQUIRED)
+add_executable(by_path sum.cc)
+target_link_libraries(by_path PRIVATE ${FOUND})
+add_executable(by_name sum.cc)
+target_link_libraries(by_name PRIVATE "-framework Accelerate")
+END
+rm -rf built
+cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" >log 2>&1 || fail "cmake: $(tail -n 5 log)"
+cmake --build built >log 2>&1 && built/by_path && built/by_name && pass || fail "sums: $(tail -n 5 log)"
+
 # What is Apple's alone, by CMake's name for that and by the compiler's.
 echo '#ifdef __APPLE__
 int apple;
@@ -116,6 +133,7 @@ int apple;
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(apples LANGUAGES CXX)
+set(CMAKE_CXX_FLAGS "-Wall")
 if(APPLE)
     add_library(apple SHARED apple.cc)
     target_link_libraries(apple PRIVATE "-framework Metal")
