@@ -27,6 +27,13 @@ def _packed(value, cast):
     return struct.pack(f"<{len(values)}{letter}", *(int(v) if whole else v for v in values))
 
 
+def _number(torch, tensor):
+    """One of the processor's, of which a kernel has float64 as float32, as on a Mac: torch.compile counts on it. It may
+    be a part of a larger tensor."""
+    kept = torch.float32 if tensor.dtype == torch.float64 else tensor.dtype
+    return bytes(tensor.detach().to(kept, copy=True).untyped_storage())
+
+
 def _sizes(value):
     """One to three of them."""
     sizes = [operator.index(v) for v in value] if isinstance(value, (list, tuple)) else [operator.index(value)]
@@ -97,7 +104,7 @@ class Kernel:
                 sizes.append(0)
                 threads = value.numel() if threads is None else threads
                 continue
-            data = bytes(value.untyped_storage()) if isinstance(value, torch.Tensor) else _packed(value, cast)
+            data = _number(torch, value) if isinstance(value, torch.Tensor) else _packed(value, cast)
             tensors.append(None)
             sizes.append(len(data))
             numbers += data
