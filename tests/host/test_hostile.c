@@ -8,8 +8,9 @@
 #include "wire/reflection.h"
 
 #define KERNEL HANDLE(11)
-#define SMALL HANDLE(3) /* 64 bytes */
-#define ODD HANDLE(7)   /* begins at an odd address */
+#define SHARING HANDLE(18) /* one with threadgroup memory */
+#define SMALL HANDLE(3)    /* 64 bytes */
+#define ODD HANDLE(7)      /* begins at an odd address */
 #define FENCE HANDLE(4)
 #define EVENT HANDLE(5)
 #define ICB HANDLE(6)
@@ -223,6 +224,7 @@ static void check_sizes(void)
     struct abx_result r = guest_run(&g);
     CHECK(r.error_reason == ABX_REASON_OVERFLOW);
     dispatchable();
+    abx_encode_set_pipeline(e, SHARING);
     abx_encode_set_threadgroup_memory(e, 0, 32768);
     abx_encode_set_threadgroup_memory(e, 1, 16);
     abx_encode_dispatch_threadgroups(e, one, one);
@@ -332,10 +334,13 @@ static void check_icb(void)
 static void setup(const char *path)
 {
     static const char source[] = "#include <metal_stdlib>\n"
-                                 "kernel void k(device uint *x [[buffer(0)]]) { x[0] += 1; }\n";
+                                 "kernel void k(device uint *x [[buffer(0)]]) { x[0] += 1; }\n"
+                                 "kernel void shares(device uint *x, threadgroup uint *a,\n"
+                                 "        threadgroup uint *b) { a[0] = b[0] = 1; x[0] = a[0]; }\n";
     guest_open(&g, path);
     CHECK(guest_compile(&g, source, HANDLE(10)) == 0);
     guest_pipeline(&g, "k", HANDLE(10), KERNEL);
+    guest_pipeline(&g, "shares", HANDLE(10), SHARING);
     GUEST_PUSH(&g, buffer_create, SMALL, DATA_CHUNK, 4096, 64);
     GUEST_PUSH(&g, fence_create, FENCE);
     GUEST_PUSH(&g, event_create, EVENT, 0);

@@ -19,9 +19,9 @@ static const unsigned most_turns = 64, most_instructions = 2048, most_instructio
 static const unsigned most_instructions_asked = 2048;
 /* The same where products of matrices are in it, of which each makes many instructions. */
 static const unsigned most_instructions_of_products = 1536;
-/* Of a loop that loads in each turn and has nothing else in it: so many turns' loads are under way
- * together, as nvcc has it, too. Where it turns so often; short ones LLVM unrolls by itself. */
-static const unsigned turns_of_loads = 4, least_turns_of_loads = 8, most_instructions_of_loads = 64;
+/* Of a long loop that loads in each turn and writes nothing: so many turns' loads are under way
+ * together, as nvcc has it, too. Short ones may become no loop at all. */
+static const unsigned turns_of_loads = 4, most_instructions_of_loads = 64;
 
 /* Arrays of anything else than pointers are worth less code: ggml's attention of 72 and 80 elements
  * takes LLVM minutes when all of its loops are unrolled. */
@@ -104,7 +104,7 @@ static bool loads(const Loop &loop, unsigned turns)
 {
     unsigned count = 0;
     bool some = false;
-    if (!loop.isInnermost() || turns < least_turns_of_loads)
+    if (!loop.isInnermost() || turns <= most_turns)
         return false;
     for (const BasicBlock *block : loop.blocks()) {
         count += (unsigned)block->size();
