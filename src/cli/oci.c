@@ -107,7 +107,7 @@ static void add_mount(struct abx_words *w, const struct abx_mount *m)
 }
 
 static char **command_line(const struct abx_run *run, const char *podman, const char *name,
-        const char *limits, const char *variables)
+        const char *limits, const char *variables, const char *calls)
 {
     struct abx_words global = {0}, w = {0};
     abx_words_add(&global, podman);
@@ -126,6 +126,8 @@ static char **command_line(const struct abx_run *run, const char *podman, const 
     add_limits(&w);
     if (run->gpu.wanted)
         add_gpu(&global, &w, run);
+    if (calls)
+        add2(&w, "--security-opt", abx_xprintf("seccomp=%s", calls));
     for (unsigned i = 0; i < run->mount_count; i++)
         add_mount(&w, &run->mounts[i]);
     if (variables)
@@ -248,7 +250,9 @@ int abx_run_oci(struct abx_run *run)
     struct abx_container *c = abx_container_create(run->name);
     abx_sandbox_hold(c);
     char *variables = keep_variables(run, c, python_path), *limits = keep_limits(run);
-    char **argv = command_line(run, podman, c->name, limits, variables);
+    char *calls = run->gpu.wanted ? abx_oci_calls_keep(c) : NULL;
+    char **argv = command_line(run, podman, c->name, limits, variables, calls);
+    free(calls);
     snprintf(c->kind, sizeof c->kind, "podman");
     snprintf(c->image, sizeof c->image, "%s", run->image);
     snprintf(c->command, sizeof c->command, "%s", run->command_count ? run->command[0] : "");

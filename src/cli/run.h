@@ -151,6 +151,9 @@ bool abx_process_follow(pid_t parent);
 bool abx_process_ended(int pidfd, int milliseconds); /* waits for so long; -1: until it does */
 int abx_process_signal(int pidfd, int number);
 char *abx_container_file(const struct abx_container *c, const char *name);
+/* A file, in the container's record, with the system calls that podman's containers with the GPU
+ * may make (its own list and one more); NULL: podman's own. The caller's to free(). */
+char *abx_oci_calls_keep(const struct abx_container *c);
 /* Where a link in its record leads. False: there is none. */
 bool abx_container_link(const struct abx_container *c, const char *file, char ret[PATH_MAX]);
 

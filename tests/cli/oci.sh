@@ -77,6 +77,17 @@ for part in "--network host" "/etc:/x:ro,Z" "/usr:/y:rw,z" "--cpus 2"; do
 done
 case $(PATH=$work/fake:$PATH "$arcbox" run --network host -e A=hushed -e B="$(printf 'hushed\ntoo')" "$image" true) in
 *hushed*) fail "a value stands in podman's command line" ;; *) pass ;; esac
+# With the GPU, podman's own list of system calls and one more, as ordinary users may have it.
+printf '#!/bin/sh\nfor word; do case $word in seccomp=*) cat "${word#seccomp=}" ;; esac; done\n' >"$work/fake/podman"
+if [ -e /usr/share/containers/seccomp.json ] && [ ! -e /etc/containers/containers.conf ]; then
+    same "system calls" "1 SCMP_ACT_ALLOW 1 SCMP_CMP_MASKED_EQ True" \
+        "$(PATH=$work/fake:$PATH "$arcbox" run --gpus device=cpu "$image" true | python3 -c '
+import json, sys
+rules = json.load(sys.stdin)["syscalls"]
+own, = (r for r in rules if "userfaultfd" in r["names"])
+print(len(own["names"]), own["action"], own["args"][0]["valueTwo"], own["args"][0]["op"], any("clone" in r["names"] for r in rules))')"
+    same "without the GPU podman's own" "" "$(PATH=$work/fake:$PATH "$arcbox" run "$image" true)"
+fi
 # One that was killed leaves a container that is listed and can be ended.
 "$arcbox" run --name doomed "$image" /bin/sh -c 'echo up; exec /bin/cat /dev/zero >/dev/null' >"$work/out" &
 for _ in $(seq 100); do [ -s "$work/out" ] && break; sleep 0.1; done
