@@ -217,6 +217,27 @@ bool index_add_out(const Tensor &self, int64_t dim, const Tensor &index, const T
     return true;
 }
 
+// One dimension of indices for every element of what goes there.
+static Tensor spread(const Tensor &index, const Tensor &source, int64_t dim)
+{
+    std::vector<int64_t> sizes(static_cast<size_t>(source.dim()), 1);
+    if (sizes.empty())
+        return index.reshape({});
+    sizes[static_cast<size_t>(at::maybe_wrap_dim(dim, source.dim()))] = index.numel();
+    return index.reshape(sizes).expand(source.sizes());
+}
+
+bool index_copy_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, const Tensor &out)
+{
+    return scatter_out(self, dim, spread(index, source, dim), source, out);
+}
+
+bool index_reduce_out(const Tensor &self, int64_t dim, const Tensor &index, const Tensor &source, c10::string_view rule,
+    bool include_self, const Tensor &out)
+{
+    return scatter_reduce_out(self, dim, spread(index, source, dim), source, rule, include_self, out);
+}
+
 Tensor embedding_dense_backward(const Tensor &gradient, const Tensor &indices, int64_t rows, int64_t padding,
     bool by_frequency)
 {
