@@ -5,8 +5,8 @@ set -eu
 build=$1
 suites=(--no-suite long)
 [ "${2:-}" = long ] && suites=()
-# One more than there are processors: a third of the tests' time is waiting for something.
-meson test -C "$build" --print-errorlogs --num-processes $(($(nproc) + 1)) "${suites[@]}" | tee "$build/check.log" || true
+# Two more than there are processors: more than a third of the tests' time is waiting for something.
+meson test -C "$build" --print-errorlogs --num-processes $(($(nproc) + 2)) "${suites[@]}" | tee "$build/check.log" || true
 passed=$(sed -n 's/^Ok: *\([0-9]*\).*/\1/p' "$build/check.log" | tail -1)
 failed=$(sed -n 's/^\(Fail\|Timeout\|Unexpected Pass\): *\([0-9]*\).*/\2/p' "$build/check.log" | paste -sd+ | sed 's/^$/0/')
 echo "$((passed)) passed, $((failed)) failed"

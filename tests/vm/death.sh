@@ -67,8 +67,8 @@ no_clients 'clients left'
 # Killed in the machine, with work under way, again and again: the next one finds the GPU as it was, and
 # while the machine lives on, the host has nothing of them any more.
 "$arcbox" run --vm -d --name inside --gpus device=cpu -v "$loop:/loop" host sh -c '
-    for i in 1 2 3 4 5; do timeout -s KILL 1 /loop; done
-    timeout -s TERM 1 /loop; echo last $?; exec sleep 1000' >/dev/null
+    for i in 1 2 3 4 5; do timeout -s KILL 2 /loop; done
+    timeout -s TERM 2 /loop; echo last $?; exec sleep 1000' >/dev/null
 for i in $(seq 600); do "$arcbox" logs inside 2>/dev/null | grep -q last && break; sleep 0.1; done
 same 'killed inside' 'ready ready ready ready ready ready last 124' "$("$arcbox" logs inside 2>/dev/null | grep -v Killed | tr '\n' ' ' | sed 's/ $//')"
 no_clients 'clients of a machine that lives on'

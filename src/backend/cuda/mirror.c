@@ -376,20 +376,38 @@ static int send_spans(struct abx_queue *q, struct merge *merge, const struct abx
     return result;
 }
 
+/* The streams of the queues there are, which stay while the merge_lock is held
+ * (abx_cuda_mirrors_leave()); NULL: no memory. The list's own lock is the watchdog's, too, and not
+ * to be held in calls of the driver. */
+static abx_cu_stream *streams_of(struct abx_device *device, uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&device->queues_lock);
+    for (const struct abx_queue *q = device->queues; q; q = q->next)
+        count++;
+    abx_cu_stream *streams = calloc(count + 1, sizeof(abx_cu_stream));
+    *ret_count = 0;
+    for (const struct abx_queue *q = streams ? device->queues : NULL; q; q = q->next)
+        streams[(*ret_count)++] = q->stream;
+    pthread_mutex_unlock(&device->queues_lock);
+    return streams;
+}
+
 /* After all that any queue has issued. */
 static int wait_for_queues(struct abx_queue *q)
 {
     struct abx_device *device = q->device;
-    int result = ABX_CU_OK;
-    pthread_mutex_lock(&device->queues_lock);
-    for (const struct abx_queue *other = device->queues; other && !result; other = other->next) {
-        if (other == q)
+    uint32_t count;
+    abx_cu_stream *streams = streams_of(device, &count);
+    int result = streams ? ABX_CU_OK : ABX_CU_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < count && !result; i++) {
+        if (streams[i] == q->stream)
             continue;
-        result = abx_cu.event_record(device->merge_event, other->stream);
+        result = abx_cu.event_record(device->merge_event, streams[i]);
         if (!result)
             result = abx_cu.stream_wait(q->stream, device->merge_event, 0);
     }
-    pthread_mutex_unlock(&device->queues_lock);
+    free(streams);
     return result;
 }
 
