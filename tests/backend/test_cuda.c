@@ -402,6 +402,18 @@ static int test_mirrors(void)
     batch_copy(&b, w.mirrored, 24000, w.mirrored, 28000, 4);
     CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
     CHECK(guest[7000] == 6000 && guest[6000] == 1);
+    /* What could not be carried is when it can be. */
+    guest[1] = 77;
+    ops->wrote(w.mirrored, 4, 4);
+    batch_init(&b);
+    batch_fill(&b, w.mirrored, 20000, 4, 1);
+    fail(1, 1);
+    CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == ABX_EXEC_INTERNAL);
+    fail(0, 0);
+    batch_init(&b);
+    batch_copy(&b, w.mirrored, 4, w.mirrored, 20480, 4);
+    CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
+    CHECK(guest[1] == 77 && guest[5120] == 77);
     /* Places that are nobody else's any more. */
     CHECK(!import(&w, w.window + (33u << 20), PAGE));
     CHECK(ops->create_private(w.device, w.window + (33u << 20), PAGE, &w.private) == -EINVAL);

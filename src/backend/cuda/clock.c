@@ -51,9 +51,8 @@ static int compare(struct abx_device *device)
 
 int abx_cuda_clock_open(struct abx_device *device)
 {
-    int result = abx_cu.module_load(&device->clock_module, ptx, 0, NULL, NULL);
-    if (!result)
-        result = abx_cu.module_function(&device->clock, device->clock_module, "abx_entry_clock");
+    int result =
+            abx_cuda_load_kernel(ptx, "abx_entry_clock", &device->clock_module, &device->clock);
     if (!result)
         result = compare(device);
     return abx_cuda_errno(result);

@@ -36,7 +36,8 @@ struct abx_device_memory {
     size_t last_slot;                         /* private: with what is behind it */
     struct abx_cuda_file *file;               /* private, and begins with what that has; or NULL */
     _Atomic(struct abx_cuda_mirror *) mirror; /* imported, and it is asked for; or NULL */
-    _Atomic uint32_t in_flight; /* resources of submissions that have begun and are not over */
+    _Atomic uint32_t
+            in_flight; /* imported: resources of submissions that have begun and are not over */
     /* an import under way */
     void (*done)(void *user, int error);
     void *user;

@@ -164,10 +164,7 @@ static int warm_up(struct abx_device *device)
                               ".visible .entry abx_entry() { ret; }\n";
     abx_cu_module module;
     abx_cu_function function;
-    int result = abx_cu.module_load(&module, ptx, 0, NULL, NULL);
-    if (result)
-        return abx_cuda_errno(result);
-    result = abx_cu.module_function(&function, module, ABX_PTX_ENTRY);
+    int result = abx_cuda_load_kernel(ptx, ABX_PTX_ENTRY, &module, &function);
     if (!result)
         result = abx_cu.launch(function, 1, 1, 1, 1, 1, 1, 0, device->zero_stream, NULL, NULL);
     if (!result)

@@ -86,6 +86,14 @@ int abx_cuda_load(char why[192])
     return r;
 }
 
+int abx_cuda_load_kernel(
+        const char *ptx, const char *name, abx_cu_module *ret_module, abx_cu_function *ret_function)
+{
+    *ret_module = NULL;
+    int result = abx_cu.module_load(ret_module, ptx, 0, NULL, NULL);
+    return result ? result : abx_cu.module_function(ret_function, *ret_module, name);
+}
+
 void abx_cuda_error_text(int result, char text[128])
 {
     const char *name = NULL, *meaning = NULL;

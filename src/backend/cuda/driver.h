@@ -181,6 +181,10 @@ extern struct abx_cu_table abx_cu;
 
 /* Fills the table, once: 0, or -errno and in *why one line that says what to do. Any thread. */
 int abx_cuda_load(char why[192]);
+/* A kernel of the backend's own, in the thread's context. The driver's result; *ret_module is NULL,
+ * or the caller's to unload, in either case. */
+int abx_cuda_load_kernel(const char *ptx, const char *name, abx_cu_module *ret_module,
+        abx_cu_function *ret_function);
 /* A driver's error in words: "CUDA_ERROR_INVALID_VALUE (invalid argument)". */
 void abx_cuda_error_text(int result, char text[128]);
 

@@ -79,9 +79,8 @@ int abx_cuda_mirrors_open(struct abx_device *device)
 {
     int result = abx_cu.event_create(&device->merge_event, ABX_CU_EVENT_NO_TIMING);
     if (!result)
-        result = abx_cu.module_load(&device->merge_module, ptx, 0, NULL, NULL);
-    if (!result)
-        result = abx_cu.module_function(&device->merge, device->merge_module, "abx_entry_merge");
+        result =
+                abx_cuda_load_kernel(ptx, "abx_entry_merge", &device->merge_module, &device->merge);
     return abx_cuda_errno(result);
 }
 
@@ -467,11 +466,21 @@ static int prepare(struct abx_queue *q, struct merge *merge, const struct abx_ex
     return keep_agreed(q, r->memory, mirror, atomic_exchange(&mirror->shown, false));
 }
 
+/* What could not be sent, or so it may be, is sent by the next one. */
+static int send_again(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
+        struct abx_cuda_mirror *mirror)
+{
+    abx_cuda_wrote(r->memory, 0, r->memory->bytes);
+    return ABX_CU_OK;
+}
+
 static int send_all(struct abx_queue *q, struct merge *merge)
 {
     int result = for_mirrors(q, merge, send_spans);
     if (!result)
         result = launch(q, merge);
+    if (result)
+        (void)for_mirrors(q, merge, send_again);
     return result ? result : for_mirrors(q, merge, prepare);
 }
 
@@ -516,7 +525,7 @@ static enum abx_cuda_step carry(
 void abx_cuda_mirrors_count(const struct abx_submission *s, int more)
 {
     for (uint32_t i = 0; i < s->resource_count; i++)
-        if (s->resources[i].memory)
+        if (s->resources[i].memory && s->resources[i].memory->imported)
             atomic_fetch_add(&s->resources[i].memory->in_flight, (uint32_t)more);
 }
 

@@ -153,7 +153,7 @@ void abx_cuda_end_wait(struct abx_queue *q);
 enum abx_cuda_step abx_cuda_replay(struct abx_queue *q);
 void abx_cuda_replay_close(struct abx_queue *q);
 
-/* mirror.c. The memory of a submission that begins (1), or is over (-1). */
+/* mirror.c. The imported memory of a submission that begins (1), or is over (-1). */
 void abx_cuda_mirrors_count(const struct abx_submission *s, int more);
 /* The first of what is issued for a submission. BLOCKED: not before what is under way is over. */
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q);
