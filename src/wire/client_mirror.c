@@ -18,9 +18,9 @@
 static bool watch_open(struct abx_client *client)
 {
     struct abx_client_memory *m = client->memory;
-    const char *wanted = getenv("ARCBOX_MIRRORS");
     if (m->watching)
         return m->watching > 0;
+    const char *wanted = getenv("ARCBOX_MIRRORS");
     m->mirrors_all = wanted && strcmp(wanted, "always") == 0;
     bool may = client->welcome.mirror_align && !(wanted && strcmp(wanted, "never") == 0);
     m->watching = may && abx_watch_open(&m->watch) == 0 ? 1 : -1;

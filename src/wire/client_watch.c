@@ -105,8 +105,9 @@ int abx_watch_begin(const struct abx_client_watch *watch, struct abx_watched *w,
     uint64_t written;
     if (ioctl(watch->faults, UFFDIO_REGISTER, &r) < 0)
         return -errno;
-    *w = (struct abx_watched){.on = true};
-    return scan(watch, memory, bytes, NULL, NULL, &written);
+    int error = scan(watch, memory, bytes, NULL, NULL, &written);
+    *w = (struct abx_watched){.on = error == 0};
+    return error;
 }
 
 void abx_watch_ask(const struct abx_client_watch *watch, struct abx_watched *w, uint8_t *memory,

@@ -58,14 +58,13 @@ static id<MTLComputePipelineState> numbered(id<MTLLibrary> library, int number)
 static int writes(id<MTLComputePipelineState> pipeline)
 {
     id<MTLBuffer> buffer = [pipeline.device newBufferWithLength:4 options:0];
-    id<MTLCommandBuffer> commands = [[pipeline.device newCommandQueue] commandBuffer];
-    id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
-    [encoder setComputePipelineState:pipeline];
-    [encoder setBuffer:buffer offset:0 atIndex:0];
-    [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1) threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
-    [encoder endEncoding];
-    [commands commit];
-    [commands waitUntilCompleted];
+    queue = [pipeline.device newCommandQueue];
+    run(^(id<MTLComputeCommandEncoder> encoder) {
+      [encoder setComputePipelineState:pipeline];
+      [encoder setBuffer:buffer offset:0 atIndex:0];
+      [encoder dispatchThreadgroups:MTLSizeMake(1, 1, 1)
+              threadsPerThreadgroup:MTLSizeMake(1, 1, 1)];
+    });
     return *(int *)buffer.contents;
 }
 
