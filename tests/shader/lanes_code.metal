@@ -242,3 +242,18 @@ kernel void weighs_neighbours(device float *to [[buffer(0)]], device const float
     }
     to[i] = sum;
 }
+
+// A factor is transposed on its way in, and both are made floats; the program looks at its sums' elements.
+kernel void multiplies_bfloats(device float *to [[buffer(0)]], device const bfloat *a [[buffer(1)]],
+        device const bfloat *b [[buffer(2)]], constant float &scale [[buffer(3)]], uint lane [[thread_index_in_simdgroup]])
+{
+    simdgroup_matrix<float, 8, 8> sum(0);
+    for (uint k = 0; k < 4; k++) {
+        simdgroup_matrix<bfloat, 8, 8> left, right;
+        simdgroup_load(left, a + 8 * k, 32);
+        simdgroup_load(right, b + 8 * k, 32, 0, true);
+        simdgroup_multiply_accumulate(sum, left, right, sum);
+    }
+    sum.thread_elements() *= scale * float(lane);
+    simdgroup_store(sum, to, 8);
+}

@@ -37,6 +37,11 @@ CASES = [
     ("sums_rows", "sums of threads together", r"= fadd .*<\d+ x float>", "0", "x86-64"),
     # Its loop is unrolled. Numbers of neighbours are gathered in threadgroups that end inside a SIMD-group.
     ("weighs_neighbours", "gathers", r"call .*@llvm\.masked\.gather", "7", ""),
+    # Factors go from memory to rows of floats; brought to lanes and back first, and as bfloats, they took
+    # minutes where there are many.
+    ("multiplies_bfloats", "permutations by lanes", r"= shufflevector <32 x (?:i16|bfloat)>.*<32 x i32>", "0", "x86-64"),
+    ("multiplies_bfloats", "permutations, which transpose", r"= shufflevector <32 x (?:i16|bfloat)>", "4", ""),
+    ("multiplies_bfloats", "bfloats that are moved as such", r"(?:load|shufflevector) <\d+ x bfloat>", "0", "x86-64"),
     ("weighs_neighbours", "sums of threads together", r"= fadd .*<\d+ x float>", "+1", "x86-64"),
     # Text that is called often is compiled once: 64 times as much took minutes.
     ("calls_from_many_places", "products", r"= mul ", "400", "x86-64"),

@@ -73,6 +73,9 @@ void wide_place_factors(struct codegen *g);
 void cpu_spread_prefetches(struct codegen *g, LLVMBasicBlockRef block, uint32_t most_apart);
 /* sink.c, once all is optimised: moves loads and conversions of vectors to where they are used. */
 void cpu_sink(struct codegen *g);
+/* Halves and bfloats that are only moved about, as integers; the last change of the code before
+ * instructions are chosen. */
+void cpu_move_halves_as_bits(struct codegen *g);
 /* True when the instruction may write to memory, or when others may look at its order. */
 bool cpu_writes(LLVMValueRef in);
 

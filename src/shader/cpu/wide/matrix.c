@@ -18,10 +18,67 @@ static unsigned apples(unsigned row, unsigned column)
            (column & 1) << 5;
 }
 
+/* Whether both are permutations of the same two halves. */
+static bool permute_the_same(LLVMValueRef e[2])
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (!LLVMIsAShuffleVectorInst(e[i]) ||
+                LLVMGetVectorSize(LLVMTypeOf(LLVMGetOperand(e[i], 0))) != ELEMENTS / 2)
+            return false;
+    return LLVMGetOperand(e[0], 0) == LLVMGetOperand(e[1], 0) &&
+           LLVMGetOperand(e[0], 1) == LLVMGetOperand(e[1], 1);
+}
+
+static bool is_identity(const int index[2][ELEMENTS / 2])
+{
+    for (unsigned i = 0; i < ELEMENTS; i++)
+        if (index[i / 32][i % 32] != (int)i)
+            return false;
+    return true;
+}
+
+/* Both halves: element i becomes what stood at index[i]. What permutes a permutation of the same
+ * two, as what puts a matrix into Apple's layout and what takes it out again, is one permutation,
+ * or none. */
+static void permute(struct wide *w, LLVMValueRef e[2], int index[2][ELEMENTS / 2])
+{
+    LLVMValueRef a = e[0], b = e[1];
+    if (permute_the_same(e)) {
+        for (unsigned i = 0; i < ELEMENTS; i++) {
+            int *at = &index[i / 32][i % 32];
+            *at = LLVMGetMaskValue(e[*at / 32], (unsigned)*at % 32);
+        }
+        a = LLVMGetOperand(e[0], 0), b = LLVMGetOperand(e[0], 1);
+    }
+    bool same = is_identity((const int(*)[ELEMENTS / 2]) index);
+    e[0] = same ? a : wide_shuffle(w, a, b, index[0], 32);
+    e[1] = same ? b : wide_shuffle(w, a, b, index[1], 32);
+}
+
+/* Halves that were permuted and then made floats: NULL for others. */
+static LLVMValueRef before_extension(LLVMValueRef v)
+{
+    LLVMValueRef narrow = LLVMIsAFPExtInst(v) ? LLVMGetOperand(v, 0) : NULL;
+    return narrow && LLVMIsAShuffleVectorInst(narrow) ? narrow : NULL;
+}
+
+/* Numbers that are made wide after they were loaded are permuted as they were: half as many
+ * registers, and the load's own permutation, which this one undoes, is seen. */
+static bool arrange_narrow(struct wide *w, LLVMValueRef e[2], bool to_rows)
+{
+    LLVMValueRef narrow[2] = {before_extension(e[0]), before_extension(e[1])};
+    if (!narrow[0] || !narrow[1] || LLVMTypeOf(narrow[0]) != LLVMTypeOf(narrow[1]))
+        return false;
+    wide_arrange_matrix(w, narrow, to_rows);
+    for (unsigned i = 0; i < 2; i++)
+        e[i] = LLVMBuildFPExt(w->g->builder, narrow[i], LLVMTypeOf(e[i]), "");
+    return true;
+}
+
 void wide_arrange_matrix(struct wide *w, LLVMValueRef e[2], bool to_rows)
 {
     int index[2][ELEMENTS / 2];
-    if (!w->g->matrix_elements)
+    if (!w->g->matrix_elements || arrange_narrow(w, e, to_rows))
         return;
     for (unsigned i = 0; i < ELEMENTS; i++) {
         unsigned lane = apples(i / ROW, i % ROW);
@@ -30,9 +87,7 @@ void wide_arrange_matrix(struct wide *w, LLVMValueRef e[2], bool to_rows)
         else
             index[lane / 32][lane % 32] = (int)i;
     }
-    LLVMValueRef a = e[0], b = e[1];
-    e[0] = wide_shuffle(w, a, b, index[0], 32);
-    e[1] = wide_shuffle(w, a, b, index[1], 32);
+    permute(w, e, index);
 }
 
 LLVMValueRef wide_matrix_place(struct wide *w, bool second, bool column)
@@ -73,14 +128,62 @@ static unsigned rows_together(LLVMValueRef per_row)
     return LLVMIsAConstantInt(per_row) && LLVMConstIntGetZExtValue(per_row) == ROW ? 4 : 1;
 }
 
+/* Of rows a and b, of which each 16 bytes are a lane: their lower (upper) halves of lanes, taken in
+ * turns. */
+static LLVMValueRef interleave(
+        struct wide *w, LLVMValueRef a, LLVMValueRef b, unsigned lane, bool upper)
+{
+    int index[ROW];
+    for (unsigned i = 0; i < ROW; i++)
+        index[i] =
+                (int)(i / lane * lane + (upper ? lane / 2 : 0) + i % lane / 2 + (i & 1 ? ROW : 0));
+    return wide_shuffle(w, a, b, index, ROW);
+}
+
+static LLVMValueRef halves(struct wide *w, LLVMValueRef a, LLVMValueRef b, bool upper)
+{
+    int index[ROW];
+    for (unsigned i = 0; i < ROW; i++)
+        index[i] = (int)(i % 4 + (upper ? 4 : 0) + (i < 4 ? 0 : ROW));
+    return wide_shuffle(w, a, b, index, ROW);
+}
+
+/* By what processors with registers of 16 and 32 bytes have an instruction for: each step exchanges
+ * a bit of the row's number for one of the column's, and 24 instructions do it all. */
+static void transpose_rows(struct wide *w, LLVMValueRef row[ROW])
+{
+    LLVMTypeRef element = LLVMGetElementType(LLVMTypeOf(row[0]));
+    unsigned lane = (unsigned)(128 / LLVMSizeOfTypeInBits(w->g->layout, element));
+    unsigned bit = lane == ROW ? 4 : 2;
+    for (; bit; bit /= 2)
+        for (unsigned i = 0; i < ROW; i++)
+            if (!(i & bit)) {
+                LLVMValueRef a = row[i], b = row[i | bit];
+                row[i] = interleave(w, a, b, lane, false);
+                row[i | bit] = interleave(w, a, b, lane, true);
+            }
+    for (unsigned i = 0; lane < ROW && i < ROW / 2; i++) {
+        LLVMValueRef a = row[i], b = row[i + 4];
+        row[i] = halves(w, a, b, false);
+        row[i + 4] = halves(w, a, b, true);
+    }
+}
+
 static void transpose(struct wide *w, LLVMValueRef e[2])
 {
     int index[2][ELEMENTS / 2];
+    LLVMValueRef row[ROW];
+    if (w->g->vector_bytes < 64) {
+        for (unsigned i = 0; i < ROW; i++)
+            row[i] = wide_slice(w, e[i / 4], i % 4 * ROW, ROW);
+        transpose_rows(w, row);
+        e[0] = wide_join_all(w, row, ROW);
+        e[1] = wide_join_all(w, row + 4, ROW);
+        return;
+    }
     for (unsigned i = 0; i < ELEMENTS; i++)
         index[i / 32][i % 32] = (int)(i % ROW * ROW + i / ROW);
-    LLVMValueRef a = e[0], b = e[1];
-    e[0] = wide_shuffle(w, a, b, index[0], 32);
-    e[1] = wide_shuffle(w, a, b, index[1], 32);
+    permute(w, e, index);
 }
 
 static void load(struct wide *w, LLVMValueRef in, int flags, LLVMValueRef result[2])

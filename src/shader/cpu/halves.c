@@ -1,0 +1,95 @@
+/* shader: vectors of half and bfloat that are only moved about are vectors of 16-bit integers for
+ * LLVM. Processors that have no registers of such types (AVX2's none of bfloat) have each load and
+ * permutation of them rewritten while instructions are chosen, in time that is quadratic in a
+ * block's loads, and get twice the code: a kernel of unrolled products of bfloat matrices took 40
+ * s, and takes 8. Compiler process. */
+#include "shader/cpu/cpu.h"
+
+static bool is_narrow_vector(LLVMTypeRef type)
+{
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return false;
+    LLVMTypeKind kind = LLVMGetTypeKind(LLVMGetElementType(type));
+    return kind == LLVMHalfTypeKind || kind == LLVMBFloatTypeKind;
+}
+
+static LLVMTypeRef bits_type(struct codegen *g, LLVMTypeRef type)
+{
+    return LLVMVectorType(LLVMInt16TypeInContext(g->context), LLVMGetVectorSize(type));
+}
+
+/* The same bits, where the builder stands. */
+static LLVMValueRef bits(struct codegen *g, LLVMValueRef v)
+{
+    LLVMTypeRef type = bits_type(g, LLVMTypeOf(v));
+    if (LLVMIsABitCastInst(v) && LLVMTypeOf(LLVMGetOperand(v, 0)) == type)
+        return LLVMGetOperand(v, 0);
+    return LLVMBuildBitCast(g->builder, v, type, "");
+}
+
+static LLVMValueRef load(struct codegen *g, LLVMValueRef in)
+{
+    if (LLVMGetVolatile(in) || LLVMGetOrdering(in))
+        return NULL;
+    LLVMValueRef v =
+            LLVMBuildLoad2(g->builder, bits_type(g, LLVMTypeOf(in)), LLVMGetOperand(in, 0), "");
+    LLVMSetAlignment(v, LLVMGetAlignment(in));
+    return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+}
+
+static LLVMValueRef shuffle(struct codegen *g, LLVMValueRef in)
+{
+    LLVMTypeRef i32 = LLVMInt32TypeInContext(g->context);
+    LLVMValueRef mask[256];
+    unsigned n = LLVMGetNumMaskElements(in);
+    if (n > ABX_ARRAY_SIZE(mask))
+        return NULL;
+    for (unsigned i = 0; i < n; i++) {
+        int at = LLVMGetMaskValue(in, i);
+        mask[i] = at < 0 ? LLVMGetPoison(i32) : LLVMConstInt(i32, (unsigned)at, false);
+    }
+    LLVMValueRef a = bits(g, LLVMGetOperand(in, 0)), b = bits(g, LLVMGetOperand(in, 1));
+    LLVMValueRef v = LLVMBuildShuffleVector(g->builder, a, b, LLVMConstVector(mask, n), "");
+    return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+}
+
+/* A bfloat is a float's upper half. */
+static LLVMValueRef extend(struct codegen *g, LLVMValueRef in)
+{
+    LLVMValueRef from = LLVMGetOperand(in, 0), count[256];
+    LLVMTypeRef type = LLVMTypeOf(from), i32 = LLVMInt32TypeInContext(g->context);
+    unsigned n = is_narrow_vector(type) ? LLVMGetVectorSize(type) : 0;
+    if (!n || n > ABX_ARRAY_SIZE(count) ||
+            LLVMGetTypeKind(LLVMGetElementType(type)) != LLVMBFloatTypeKind ||
+            LLVMGetTypeKind(LLVMGetElementType(LLVMTypeOf(in))) != LLVMFloatTypeKind)
+        return NULL;
+    for (unsigned i = 0; i < n; i++)
+        count[i] = LLVMConstInt(i32, 16, false);
+    LLVMValueRef v = LLVMBuildZExt(g->builder, bits(g, from), LLVMVectorType(i32, n), "");
+    v = LLVMBuildShl(g->builder, v, LLVMConstVector(count, n), "");
+    return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+}
+
+static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
+{
+    if (LLVMIsAFPExtInst(in))
+        return extend(g, in);
+    if (!is_narrow_vector(LLVMTypeOf(in)))
+        return NULL;
+    return LLVMIsALoadInst(in) ? load(g, in) : LLVMIsAShuffleVectorInst(in) ? shuffle(g, in) : NULL;
+}
+
+void cpu_move_halves_as_bits(struct codegen *g)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
+                next = LLVMGetNextInstruction(in);
+                LLVMPositionBuilderBefore(g->builder, in);
+                LLVMValueRef v = replacement(g, in);
+                if (!v)
+                    continue;
+                LLVMReplaceAllUsesWith(in, v);
+                LLVMInstructionEraseFromParent(in);
+            }
+}
