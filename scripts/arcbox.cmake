@@ -11,12 +11,18 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
-# find_library(Accelerate): its BLAS and LAPACK are OpenBLAS's.
-set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
-if(NOT EXISTS "${ARCBOX_FOUND}/libAccelerate.so")
-    file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
+# find_library(Accelerate) finds a library, BLAS and LAPACK of OpenBLAS, where it is asked for: who has another way when there
+# is none (MLX) should take it, as much of Accelerate (BNNS, LAPACK's declarations, Fourier transforms) is not there.
+if(NOT DEFINED ARCBOX_ACCELERATE)
+    set(ARCBOX_ACCELERATE "${ARCBOX_APPLE}")
 endif()
-list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
+if(ARCBOX_ACCELERATE)
+    set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
+    if(NOT EXISTS "${ARCBOX_FOUND}/libAccelerate.so")
+        file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
+    endif()
+    list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
+endif()
 # Apple's C++ library brings these along with nearly every other header, and programs rely on it. They are
 # the compiler's own arguments: programs that set CMAKE_CXX_FLAGS would lose flags.
 foreach(language CXX OBJCXX)

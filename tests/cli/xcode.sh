@@ -114,7 +114,11 @@ int main() { float x[2] = {1, -2}; return cblas_sasum(2, x, 1) != 3; }' >sum.cc
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(sums LANGUAGES CXX)
-find_library(FOUND Accelerate REQUIRED)
+find_library(FOUND Accelerate)
+file(WRITE "${CMAKE_BINARY_DIR}/found" "${FOUND}")
+if(NOT FOUND)
+    return()
+endif()
 add_executable(by_path sum.cc)
 target_link_libraries(by_path PRIVATE ${FOUND})
 add_executable(by_name sum.cc)
@@ -122,6 +126,10 @@ target_link_libraries(by_name PRIVATE "-framework Accelerate")
 END
 rm -rf built
 cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" >log 2>&1 || fail "cmake: $(tail -n 5 log)"
+same "Accelerate, not asked for" FOUND-NOTFOUND "$(cat built/found)"
+rm -rf built
+cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" -DARCBOX_ACCELERATE=ON >log 2>&1 ||
+    fail "cmake: $(tail -n 5 log)"
 cmake --build built >log 2>&1 && built/by_path && built/by_name && pass || fail "sums: $(tail -n 5 log)"
 
 # What is Apple's alone, by CMake's name for that and by the compiler's.
