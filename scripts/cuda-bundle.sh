@@ -6,7 +6,8 @@
 #
 # FOLDER gets system.tar.xz (LLVM, clang and the libraries that they use, 50 MB, kept while they stay the
 # same), build.tar.xz (the build folder's programs, bubblewrap, and the tests' sources), beside.tar.xz (what ArcBox
-# is compared with: llama.cpp's CUDA backend and tinygrad, 20 MB, kept likewise) and unpack.sh. On the other machine,
+# is compared with: llama.cpp's CUDA backend and tinygrad, 20 MB, kept likewise), clients.tar.xz (MLX's and candle's tests,
+# kept likewise) and unpack.sh. On the other machine,
 # as root, and best on one that is thrown away afterwards:
 #
 #   FOLDER/unpack.sh && SOURCE/scripts/cuda-bench.sh BUILD RESULTS
@@ -85,6 +86,26 @@ if [ ! -e "$out/beside.tar.xz" ] || [ "$stamp" != "$(cat "$out/beside.stamp" 2>/
     echo "$stamp" >"$out/beside.stamp"
 fi
 
+# ---- clients' own tests: MLX's and candle's, where tests/mlx/run.sh and tests/candle/run.sh have built them
+
+tree=$work/clients
+mlx=$build/mlx/build candle=$(ls -t "$build"/candle/target/debug/deps/candle_metal_kernels-*[0-9a-f] 2>/dev/null | head -1)
+paths=()
+for path in "$mlx"/tests/tests "$mlx"/libmlx.so "$mlx"/mlx/backend/metal/kernels/mlx.metallib "$candle"; do
+    [ ! -e "$path" ] || paths+=("$path")
+done
+stamp=$(cat "${paths[@]}" /dev/null | sha256sum)
+if [ ${#paths[@]} != 0 ] && { [ ! -e "$out/clients.tar.xz" ] || [ "$stamp" != "$(cat "$out/clients.stamp" 2>/dev/null)" ]; }; then
+    add "${paths[@]}"
+    [ ! -e "$mlx/libmlx.so" ] || for library in $(ldd "$mlx/libmlx.so" |
+        awk '$3 ~ /lib(c\+\+|c\+\+abi|unwind|openblas|gfortran|quadmath)\.so/ { print $3 }'); do
+        mkdir -p "$tree/usr/lib/x86_64-linux-gnu" && cp -L "$library" "$tree/usr/lib/x86_64-linux-gnu/"
+    done
+    strip_all
+    pack clients.tar.xz
+    echo "$stamp" >"$out/clients.stamp"
+fi
+
 # ---- the build's
 
 tree=$work/build
@@ -121,7 +142,7 @@ cat >"$out/unpack.sh" <<'end'
 # Made by cuda-bundle.sh.
 set -eu
 cd "$(dirname "$0")"
-for part in system build beside; do
+for part in system build beside clients; do
     [ ! -e $part.tar.xz ] || tar -C / --skip-old-files --no-same-owner -xJf $part.tar.xz
 done
 ldconfig
