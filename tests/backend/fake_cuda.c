@@ -777,6 +777,16 @@ EXPORT int cuEventQuery(abx_cu_event e)
     return leave(e->reached < e->recorded ? ABX_CU_NOT_READY : 0);
 }
 
+EXPORT int cuEventSynchronize(abx_cu_event e)
+{
+    ENTER(true);
+    MUST(is_event(e));
+    unsigned until = e->recorded;
+    while (e->reached < until && !spoilt)
+        pthread_cond_wait(&changed, &lock);
+    return leave(spoilt);
+}
+
 EXPORT int cuStreamWaitEvent(abx_cu_stream s, abx_cu_event e, unsigned flags)
 {
     ENTER(true);
@@ -888,6 +898,10 @@ static int add_merges(
     for (unsigned i = 0; i < count; i++, parts += 4) {
         MUST(parts[3] && parts[0] % 16 == 0 && parts[1] % 16 == 0 && parts[2] % 16 == 0 &&
                 parts[3] % 16 == 0);
+        for (unsigned j = 1; j <= i; j++) { /* no word twice */
+            const uint64_t *o = parts - 4 * j;
+            MUST(parts[0] >= o[0] + o[3] || o[0] >= parts[0] + parts[3]);
+        }
         add_op(s, (struct op){.kind = MERGE,
                           .module = i + 1 == count ? m : NULL,
                           .to = parts[0],

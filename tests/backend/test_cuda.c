@@ -34,10 +34,10 @@ static fake_cuda_refuse *refuse;
 static fake_cuda_modules *modules;
 
 static unsigned which; /* of the devices */
-static int lost;
+static int lost;       /* so many times */
 static void on_lost(void *user, const char *text)
 {
-    lost++;
+    __atomic_fetch_add(&lost, 1, __ATOMIC_SEQ_CST);
 }
 
 struct world {
@@ -227,18 +227,24 @@ static int make_world(struct world *w)
     return w->mirrored ? 0 : 7;
 }
 
-/* Runs it with all of the memory as its resource. */
-static int run_mirrored(struct world *w, struct abx_queue *queue, struct abx_device_memory *m,
-        struct batch *b, uint32_t usage)
+static int run_with(struct batch *b, struct abx_queue *queue, const struct abx_exec_resource *used,
+        uint32_t count)
 {
-    struct abx_exec_resource used[] = {{m, 0, MIRRORED_BYTES / 2, usage, 0},
-            {m, MIRRORED_BYTES / 2, MIRRORED_BYTES / 2, usage, 0}};
-    b->submission.resources = used;
-    b->submission.resource_count = 2;
+    b->submission.resources = (struct abx_exec_resource *)used;
+    b->submission.resource_count = count;
     batch_submit(b, queue, CUDA);
     int error = batch_wait(b);
     batch_finish(b);
     return error;
+}
+
+/* Runs it with all of the memory as its resources. */
+static int run_mirrored(struct world *w, struct abx_queue *queue, struct abx_device_memory *m,
+        struct batch *b, uint32_t usage)
+{
+    const struct abx_exec_resource used[] = {{m, 0, MIRRORED_BYTES / 2, usage, 0},
+            {m, MIRRORED_BYTES / 2, MIRRORED_BYTES / 2, usage, 0}};
+    return run_with(b, queue, used, 2);
 }
 
 /* Both sides write to words side by side, and to one that the other wrote before. */
@@ -394,6 +400,9 @@ static int test_mirrors(void)
     CHECK(ops->mirror(w.mirrored, false) == 0);
     for (int round = 0; round < 3; round++) {
         CHECK(exchange(&w, w.mirrored, guest, &error) == 0 && error == 0);
+        ops->wrote(w.mirrored, 0, 16);
+        ops->wrote(w.mirrored, 64, 16);
+        ops->wrote(w.mirrored, 8, 64); /* touches both: none is looked at twice at once */
         for (uint32_t i = 5000; i < MIRRORED_BYTES / 4; i++)
             CHECK(guest[i] == i);
     }
@@ -420,12 +429,8 @@ static int test_mirrors(void)
     /* One that shares its slot stays where it is. */
     batch_init(&b);
     batch_fill(&b, w.import, 8, 4, 5);
-    struct abx_exec_resource used = {w.import, 0, 4 * PAGE, ABX_USAGE_WRITE, 0};
-    b.submission.resources = &used;
-    b.submission.resource_count = 1;
-    batch_submit(&b, w.queue, CUDA);
-    CHECK(batch_wait(&b) == 0 && w.shared[8] == 5);
-    batch_finish(&b);
+    const struct abx_exec_resource used = {w.import, 0, 4 * PAGE, ABX_USAGE_WRITE, 0};
+    CHECK(run_with(&b, w.queue, &used, 1) == 0 && w.shared[8] == 5);
     end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
@@ -449,13 +454,15 @@ static int test_unseen(void)
     }
     batch_init(&late);
     batch_fill(&late, w.mirrored, 4000, 4, 9);
-    batch_event(&late, ABX_EXEC_WAIT_EVENT, event, 1);
+    batch_event(&late, ABX_EXEC_SIGNAL_EVENT, event, 1);
+    batch_event(&late, ABX_EXEC_WAIT_EVENT, event, 2);
     batch_fill(&late, w.mirrored, 4100, 4, 9);
     struct abx_exec_resource used = {w.mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
     late.submission.resources = &used;
     late.submission.resource_count = 1;
     batch_submit(&late, other, CUDA);
-    usleep(10000);
+    while (event_ops.value(event) < 1)
+        usleep(1000);
     CUDA->memory->seen(w.mirrored);
     batch_init(&b);
     batch_copy(&b, w.mirrored, 0, w.mirrored, 0, 1);
@@ -464,7 +471,7 @@ static int test_unseen(void)
         CHECK(guest[25 * i] == (i + 1) * 0x01010101u);
     CHECK(guest[1000] == 0x09090909 && guest[1025] == 0);
     guest[1001] = 7;
-    event_ops.signal(event, 1);
+    event_ops.signal(event, 2);
     CHECK(batch_wait(&late) == 0);
     batch_finish(&late);
     CHECK(guest[1025] == 0x09090909 && guest[1001] == 7);
@@ -472,6 +479,111 @@ static int test_unseen(void)
     end_world(&w);
     event_free(event);
     CHECK(left()[0] == 0);
+    return 0;
+}
+
+/* Memory that any command buffer may reach goes while one that does not name it is under way. */
+static int test_exposed(void)
+{
+    struct world w;
+    struct batch b;
+    unsigned issued = 0;
+    CHECK(make_world(&w) == 0);
+    CHECK(CUDA->memory->mirror(w.mirrored, false) == 0);
+    batch_init(&b);
+    batch_fill(&b, w.mirrored, 8, 4, 5);
+    CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0 && w.guest[2]);
+    CUDA->memory->exposed(w.mirrored);
+    launches(30000);
+    batch_init(&b);
+    add_dispatches(&b, &w, 5);
+    batch_submit(&b, w.queue, CUDA);
+    for (int i = 0; issued < 5 && i < 10000; i++) {
+        usleep(500);
+        issued += launches(30000);
+    }
+    usleep(2000); /* its words are issued, too */
+    CUDA->memory->destroy(w.mirrored);
+    w.mirrored = NULL;
+    launches(0);
+    CHECK(issued == 5 && batch_wait(&b) == 0);
+    batch_finish(&b);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+enum looks { LOOKED, LOOKS, LOOKED_MEANWHILE }; /* the guest, at what kernels wrote to */
+
+static int fetch(struct world *w)
+{
+    struct batch b;
+    batch_init(&b);
+    const struct abx_exec_resource used = {w->mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
+    batch_copy(&b, w->mirrored, 0, w->mirrored, 0, 1);
+    return run_with(&b, w->queue, &used, 1);
+}
+
+static int fill_mirrored(struct world *w, uint64_t at, uint8_t value)
+{
+    struct batch b;
+    batch_init(&b);
+    const struct abx_exec_resource used = {w->mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
+    batch_fill(&b, w->mirrored, at, 4, value);
+    return run_with(&b, w->queue, &used, 1);
+}
+
+/* One command buffer, of whose calls the n-th fails with `code`, and another one: what the guest
+ * wrote before each, and what either did that did not fail, is there. */
+static int fail_mirrored(unsigned n, int code, enum looks looks, const char **ret_failed)
+{
+    struct world w;
+    struct batch b;
+    CHECK(make_world(&w) == 0);
+    uint32_t *guest = w.guest;
+    CHECK(CUDA->memory->mirror(w.mirrored, looks != LOOKED) == 0);
+    CHECK(fill_mirrored(&w, 0, 1) == 0);
+    CHECK(guest[0] == (looks == LOOKED ? 0x01010101 : 0));
+    CUDA->memory->seen(w.mirrored);
+    if (looks == LOOKED) {
+        guest[1] = 11;
+        CUDA->memory->wrote(w.mirrored, 4, 4);
+    }
+    launches(100);
+    fail(n, code);
+    int error = looks == LOOKS ? fetch(&w) : fill_mirrored(&w, 8, 5);
+    CHECK(calls(ret_failed) && error >= 0);
+    fail(0, 0);
+    /* Nobody would know what ends when: it is lost, and said so after the command buffer ended. */
+    bool gone = *ret_failed && strcmp(*ret_failed, "cuStreamWriteValue32_v2") == 0;
+    for (int i = 0; i < 10000 && gone && !__atomic_load_n(&lost, __ATOMIC_SEQ_CST); i++)
+        usleep(1000);
+    CHECK(gone == (lost != 0));
+    CHECK(error || guest[looks == LOOKS ? 0 : 2] == (looks == LOOKS ? 0x01010101 : 0x05050505));
+    if (looks == LOOKED_MEANWHILE && !gone)
+        CHECK(fetch(&w) == 0 && guest[0] == 0x01010101);
+    guest[3] = 14;
+    CUDA->memory->wrote(w.mirrored, 12, 4);
+    batch_init(&b);
+    batch_copy(&b, w.mirrored, 4, w.mirrored, 12288, 12);
+    int second = run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE);
+    CHECK(gone ? error && second : !second);
+    CHECK(gone || (guest[3] == 14 && guest[3074] == 14 && guest[3072] == guest[1]));
+    CHECK(guest[1] == (looks == LOOKED ? 11 : 0));
+    end_world(&w);
+    launches(0);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static int test_mirrors_fail(void)
+{
+    for (int looks = LOOKED; looks <= LOOKED_MEANWHILE; looks++)
+        for (int code = 1; code <= ABX_CU_OUT_OF_MEMORY; code++) {
+            const char *failed = "";
+            for (unsigned n = 1; failed && strcmp(failed, "cuStreamQuery") != 0; n++)
+                CHECK(fail_mirrored(n, code, looks, &failed) == 0);
+        }
     return 0;
 }
 
@@ -516,13 +628,9 @@ static int byte_of_file(struct world *w, uint64_t at)
     struct batch b;
     batch_init(&b);
     batch_copy(&b, w->file, at, w->import, 0, 1);
-    struct abx_exec_resource used[] = {
+    const struct abx_exec_resource used[] = {
             {NULL}, {w->import, 0, 1, ABX_USAGE_WRITE, 0}, {w->file, at, 1, ABX_USAGE_READ, 0}};
-    b.submission.resources = used;
-    b.submission.resource_count = 3;
-    batch_submit(&b, w->queue, CUDA);
-    int error = batch_wait(&b);
-    batch_finish(&b);
+    int error = run_with(&b, w->queue, used, 3);
     return error ? -error : (unsigned char)w->shared[0];
 }
 
@@ -1007,15 +1115,16 @@ static int test_losses(void)
     return test_failures(ABX_CU_LAUNCH_FAILED);
 }
 
-int main(void)
+/* All of them, or the one that is named. */
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
-            {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"files", test_files},
-            {"matrices", test_matrices}, {"replay", test_replay},
-            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
+            {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"exposed", test_exposed},
+            {"mirrors_fail", test_mirrors_fail}, {"files", test_files}, {"matrices", test_matrices},
+            {"replay", test_replay}, {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
             {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
             {"endless_long", test_endless_long}, {"fault", test_fault},
@@ -1039,6 +1148,8 @@ int main(void)
     refuse = (fake_cuda_refuse *)dlsym(driver, "fake_refuse");
     modules = (fake_cuda_modules *)dlsym(driver, "fake_modules");
     for (size_t i = 0; i < ABX_ARRAY_SIZE(tests); i++) {
+        if (argc > 1 && strcmp(argv[1], tests[i].name) != 0)
+            continue;
         int failed = tests[i].run();
         printf("%s %s\n", failed ? "not ok" : "ok", tests[i].name);
         fflush(stdout);

@@ -154,6 +154,7 @@ struct abx_cu_edge {
     X(event_create, cuEventCreate, (abx_cu_event *, unsigned)) \
     X(event_record, cuEventRecord, (abx_cu_event, abx_cu_stream)) \
     X(event_query, cuEventQuery, (abx_cu_event)) \
+    X(event_synchronize, cuEventSynchronize, (abx_cu_event)) \
     X(event_destroy, cuEventDestroy_v2, (abx_cu_event)) \
     X(graph_create, cuGraphCreate, (abx_cu_graph *, unsigned)) \
     X(graph_add_kernel, cuGraphAddKernelNode_v2, (abx_cu_node *, abx_cu_graph, const abx_cu_node *, \

@@ -33,6 +33,7 @@ struct span {
 struct abx_cuda_mirror {
     _Atomic bool settled; /* it is there, or will never be */
     bool there;
+    bool blank; /* nothing is in it yet */
     bool exposed;
     _Atomic bool unseen; /* by the guest: nothing is carried */
     _Atomic bool shown;  /* it was until now: all that was written is still to be carried */
@@ -115,8 +116,10 @@ int abx_cuda_mirror(struct abx_device_memory *m, bool unseen)
 void abx_cuda_seen(struct abx_device_memory *m)
 {
     struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
-    if (mirror && atomic_exchange(&mirror->unseen, false))
-        atomic_store(&mirror->shown, true);
+    if (!mirror || !atomic_load(&mirror->unseen))
+        return;
+    atomic_store(&mirror->shown, true); /* first: prepare() looks at it once it is seen */
+    atomic_store(&mirror->unseen, false);
 }
 
 void abx_cuda_exposed(struct abx_device_memory *m)
@@ -147,24 +150,29 @@ static void forget_exposed(struct abx_device_memory *m)
     pthread_mutex_unlock(&device->merge_lock);
 }
 
-/* Where there is no more room for another span the last one grows to take it in: more is carried
- * than has to be. */
+static bool touches(struct span a, struct span b)
+{
+    return a.begin <= b.end && b.begin <= a.end;
+}
+
+/* Those that it touches become one with it: no word is in two, which would be compared twice at
+ * once. Where there is no room for another one the last takes it in: more is carried than has to
+ * be. */
 static void add_span(struct abx_cuda_mirror *mirror, struct span span)
 {
-    uint32_t at = 0;
-    while (at < mirror->span_count &&
-            (span.begin > mirror->spans[at].end || mirror->spans[at].begin > span.end))
-        at++;
-    if (at == SPANS)
-        at--;
-    struct span *to = &mirror->spans[at];
-    if (at == mirror->span_count) {
-        mirror->span_count++;
-        *to = span;
-        return;
+    for (uint32_t at = 0; at < mirror->span_count;) {
+        struct span *s = &mirror->spans[at];
+        bool last = mirror->span_count == SPANS && at == SPANS - 1;
+        if (!last && !touches(*s, span)) {
+            at++;
+            continue;
+        }
+        span.begin = s->begin < span.begin ? s->begin : span.begin;
+        span.end = s->end > span.end ? s->end : span.end;
+        *s = mirror->spans[--mirror->span_count];
+        at = 0; /* it may touch those that it did not touch before */
     }
-    to->begin = span.begin < to->begin ? span.begin : to->begin;
-    to->end = span.end > to->end ? span.end : to->end;
+    mirror->spans[mirror->span_count++] = span;
 }
 
 static struct span words(uint64_t offset, uint64_t bytes)
@@ -284,23 +292,14 @@ static enum abx_cuda_step settle(
     }
     if (result && claimed)
         abx_cuda_unclaim(m);
-    mirror->there = !result;
-    pthread_mutex_lock(&mirror->lock);
-    mirror->span_count = 0; /* all is carried */
-    pthread_mutex_unlock(&mirror->lock);
+    mirror->there = mirror->blank = !result;
+    atomic_store(&mirror->shown, false); /* commands have written to the pages until now */
     atomic_store(&mirror->settled, true);
     if (result < 0) { /* kernels would find nothing there */
         abx_cuda_lose(m->device, ABX_CU_UNKNOWN, q, ABX_EXEC_INTERNAL, 0);
         return ABX_CUDA_STEP_FAILED;
     }
-    if (result)
-        return abx_cuda_is_fatal(result) ? abx_cuda_issued(q, result) : ABX_CUDA_STEP_ON;
-    result = abx_cu.copy(m->address, mirror->pages_address, m->bytes, q->stream);
-    if (!result)
-        result = abx_cu.fill(m->address + m->bytes, 0, mirror->bytes - m->bytes, q->stream);
-    if (!result && mirror->agreed)
-        result = abx_cu.copy(mirror->agreed, m->address, m->bytes, q->stream);
-    return abx_cuda_issued(q, result);
+    return result && abx_cuda_is_fatal(result) ? abx_cuda_issued(q, result) : ABX_CUDA_STEP_ON;
 }
 
 void abx_cuda_mirror_close(struct abx_device_memory *m)
@@ -308,8 +307,11 @@ void abx_cuda_mirror_close(struct abx_device_memory *m)
     struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
     if (!mirror)
         return;
-    if (mirror->there && mirror->exposed)
+    if (mirror->there && mirror->exposed) {
         forget_exposed(m);
+        /* Submissions that do not name it have carried words of it: until the last has. */
+        (void)abx_cu.event_synchronize(m->device->merge_event);
+    }
     if (mirror->there) {
         forget_pages(m, mirror);
         (void)abx_cu.memory_unmap(m->address, mirror->bytes);
@@ -356,6 +358,20 @@ static int add_piece(struct abx_queue *q, struct merge *merge, struct piece piec
     return merge->count == PIECES ? launch(q, merge) : ABX_CU_OK;
 }
 
+/* A mirror begins with what the pages have. */
+static int fill_mirror(
+        struct abx_queue *q, const struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
+{
+    int result = abx_cu.copy(m->address, mirror->pages_address, m->bytes, q->stream);
+    if (!result)
+        result = abx_cu.fill(m->address + m->bytes, 0, mirror->bytes - m->bytes, q->stream);
+    if (!result && mirror->agreed)
+        result = abx_cu.copy(mirror->agreed, m->address, m->bytes, q->stream);
+    mirror->blank = result != ABX_CU_OK;
+    return result;
+}
+
+/* Of what the guest has not looked at the device alone knows what it is. */
 static int send_spans(struct abx_queue *q, struct merge *merge, const struct abx_exec_resource *r,
         struct abx_cuda_mirror *mirror)
 {
@@ -366,6 +382,10 @@ static int send_spans(struct abx_queue *q, struct merge *merge, const struct abx
     memcpy(spans, mirror->spans, count * sizeof *spans);
     mirror->span_count = 0;
     pthread_mutex_unlock(&mirror->lock);
+    if (mirror->blank)
+        return fill_mirror(q, m, mirror);
+    if (atomic_load(&mirror->unseen) || atomic_load(&mirror->shown))
+        return ABX_CU_OK;
     int result = ABX_CU_OK;
     for (uint32_t i = 0; i < count && !result; i++)
         result = add_piece(q, merge,
@@ -410,6 +430,20 @@ static int wait_for_queues(struct abx_queue *q)
     return result;
 }
 
+/* Its commands are all copies of something to where it is. */
+static bool writes_nothing(const struct abx_submission *s)
+{
+    bool nothing = true;
+    for (size_t at = 0; at < s->bytes && nothing;) {
+        const struct abx_exec_command *c = (const void *)((const char *)s->commands + at);
+        const struct abx_exec_copy *copy = (const void *)c;
+        nothing = c->op == ABX_EXEC_COPY && copy->from == copy->to &&
+                  copy->from_offset == copy->to_offset;
+        at += c->bytes;
+    }
+    return nothing;
+}
+
 /* What commands are about to write to is compared with this afterwards: what the pages have. Where
  * nobody has looked at them until now, that is old, and commands of any queue may have written. */
 static int keep_agreed(struct abx_queue *q, const struct abx_device_memory *m,
@@ -419,13 +453,18 @@ static int keep_agreed(struct abx_queue *q, const struct abx_device_memory *m,
     if (result)
         return result;
     result = abx_cu.alloc(&mirror->agreed, m->bytes);
-    if (!result)
-        return abx_cu.copy(
+    if (!result) {
+        result = abx_cu.copy(
                 mirror->agreed, shown ? mirror->pages_address : m->address, m->bytes, q->stream);
+        if (result)
+            (void)abx_cu.free(mirror->agreed);
+    }
+    if (!result)
+        return ABX_CU_OK;
     mirror->agreed = 0;
-    /* Without memory for it what is there by now can be brought nevertheless, if nobody writes to
-     * the pages yet. */
-    return shown && !abx_cuda_is_fatal(result)
+    /* Without memory for it what is there by now can be brought nevertheless, to who does no more:
+     * nobody writes to the pages yet. */
+    return shown && !abx_cuda_is_fatal(result) && writes_nothing(q->current)
                    ? abx_cu.copy(mirror->pages_address, m->address, m->bytes, q->stream)
                    : result;
 }
@@ -463,7 +502,12 @@ static int prepare(struct abx_queue *q, struct merge *merge, const struct abx_ex
 {
     if (mirror->agreed || !(r->usage & ABX_USAGE_WRITE) || atomic_load(&mirror->unseen))
         return ABX_CU_OK;
-    return keep_agreed(q, r->memory, mirror, atomic_exchange(&mirror->shown, false));
+    bool shown = atomic_exchange(&mirror->shown, false);
+    int result = keep_agreed(q, r->memory, mirror, shown);
+    /* Where this was to bring it the guest is told that it failed, and goes on without. */
+    if (result && shown && !writes_nothing(q->current))
+        atomic_store(&mirror->shown, true);
+    return result;
 }
 
 /* What could not be sent, or so it may be, is sent by the next one. */
@@ -511,12 +555,14 @@ static enum abx_cuda_step carry(
     int result = ABX_CU_OK;
     if (device->merged_by && device->merged_by != q->stream)
         result = abx_cu.stream_wait(q->stream, device->merge_event, 0);
-    if (!result)
+    if (!result) {
         result = what(q, &merge);
-    if (!result)
-        result = abx_cu.event_record(device->merge_event, q->stream);
-    if (!result)
-        device->merged_by = q->stream;
+        int recorded = abx_cu.event_record(device->merge_event, q->stream);
+        if (recorded) /* nobody could wait for it: it is over, then */
+            (void)abx_cu.stream_synchronize(q->stream);
+        device->merged_by = recorded ? NULL : q->stream;
+        result = result ? result : recorded;
+    }
     return abx_cuda_issued(q, result);
 }
 
@@ -574,7 +620,8 @@ enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q)
     if (!q->mirrored)
         return ABX_CUDA_STEP_ON;
     pthread_mutex_lock(&device->merge_lock);
-    enum abx_cuda_step step = settle_all(q);
+    /* Who had the lock may have lost the device, and the submission is gone. */
+    enum abx_cuda_step step = q->lost ? ABX_CUDA_STEP_FAILED : settle_all(q);
     if (step == ABX_CUDA_STEP_ON)
         step = carry(q, send_all);
     pthread_mutex_unlock(&device->merge_lock);
@@ -586,7 +633,8 @@ enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device
     if (!q->mirrored)
         return ABX_CUDA_STEP_ON;
     pthread_mutex_lock(&q->device->merge_lock);
-    enum abx_cuda_step step = carry(q, to_device ? send_all : take_all);
+    enum abx_cuda_step step =
+            q->lost ? ABX_CUDA_STEP_FAILED : carry(q, to_device ? send_all : take_all);
     pthread_mutex_unlock(&q->device->merge_lock);
     return step;
 }

@@ -21,10 +21,10 @@
 /* Of a call of the driver's for the submission being issued. */
 enum abx_cuda_step abx_cuda_issued(struct abx_queue *q, int result)
 {
-    if (result == ABX_CU_OK) {
-        q->unmarked = true;
+    /* Also when it failed: what came before it in the same step may be under way. */
+    q->unmarked = true;
+    if (result == ABX_CU_OK)
         return ABX_CUDA_STEP_ON;
-    }
     if (abx_cuda_is_fatal(result))
         abx_cuda_lose(q->device, result, NULL, 0, 0);
     q->error = result == ABX_CU_OUT_OF_MEMORY || result == ABX_CU_OUT_OF_RESOURCES
