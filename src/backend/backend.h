@@ -284,8 +284,8 @@ struct abx_memory_ops {
      * neither side sees the other's writes, nor overwrites them.
      * bytes: how much of the device's memory a mirror of so many takes at most. */
     uint64_t (*mirror_bytes)(uint64_t bytes);
-    /* Once for one memory. unseen: the guest neither reads nor writes it; nothing is carried. 0 or
-     * -errno. Any thread. */
+    /* Once for one memory, whose pages are one mapping. unseen: the guest neither reads nor writes
+     * it; nothing is carried. 0 or -errno. Any thread. */
     int (*mirror)(struct abx_device_memory *memory, bool unseen);
     /* It does from now on: the next submission that writes to it (of the host's after this), when
      * it is over, has brought all that all of them wrote. Any thread. */

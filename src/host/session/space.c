@@ -139,11 +139,11 @@ static void import_done(void *user, int error)
     abx_range_release(range);
 }
 
-static void uncharge_mappings(struct abx_range *range)
+static void uncharge_mappings(struct abx_range *range, uint32_t count)
 {
-    atomic_fetch_sub(&range->session->host->mappings, range->mappings);
-    atomic_fetch_sub(&range->session->mappings, range->mappings);
-    range->mappings = 0;
+    atomic_fetch_sub(&range->session->host->mappings, count);
+    atomic_fetch_sub(&range->session->mappings, count);
+    range->mappings -= count;
 }
 
 static int charge_mappings(struct abx_range *range, uint32_t count)
@@ -151,10 +151,10 @@ static int charge_mappings(struct abx_range *range, uint32_t count)
     struct abx_session *session = range->session;
     uint64_t all = atomic_fetch_add(&session->host->mappings, count) + (uint64_t)count;
     uint64_t own = atomic_fetch_add(&session->mappings, count) + (uint64_t)count;
-    range->mappings = count;
+    range->mappings += count;
     if (all <= ABX_MAX_MAPPINGS && own <= ABX_MAX_CLIENT_MAPPINGS)
         return 0;
-    uncharge_mappings(range);
+    uncharge_mappings(range, count);
     return -ENOMEM;
 }
 
@@ -162,7 +162,7 @@ static int charge_mappings(struct abx_range *range, uint32_t count)
 static void vacate(struct abx_range *range)
 {
     abx_window_vacate(range->session->window + range->address, range->bytes);
-    uncharge_mappings(range);
+    uncharge_mappings(range, range->mappings);
 }
 
 /* A file that the device reads into memory of its own: nothing is mapped here. */
@@ -318,12 +318,19 @@ void abx_range_mirror(struct abx_range *range, bool unseen)
     const struct abx_memory_ops *ops = session->host->backend->memory;
     if (!ops->mirror || !range->memory || range->is_file || range->mirror_bytes)
         return;
-    uint64_t bytes = ops->mirror_bytes(range->bytes);
-    if (abx_host_charge_spare(session, bytes) < 0)
+    /* A backend maps it a second time, as one piece: what a machine has in several stays where it
+     * is. */
+    if (range->mappings != 1 || charge_mappings(range, 1) < 0)
         return;
-    if (ops->mirror(range->memory, unseen) < 0)
+    uint64_t bytes = ops->mirror_bytes(range->bytes);
+    if (abx_host_charge_spare(session, bytes) < 0) {
+        uncharge_mappings(range, 1);
+        return;
+    }
+    if (ops->mirror(range->memory, unseen) < 0) {
         abx_host_uncharge(session, true, bytes);
-    else
+        uncharge_mappings(range, 1);
+    } else
         range->mirror_bytes = bytes;
 }
 
