@@ -1,14 +1,17 @@
 /* Fuzzes the whole host side below the socket: streams through the ring, arenas and messages, into
- * the null backend, or (FUZZ_CPU) into the cpu backend behind a wall that fails as the input says.
+ * the null backend, or into the cpu backend (FUZZ_CPU) or the cuda backend over a driver that is
+ * made up (FUZZ_CUDA: its folder), behind a wall that fails as the input says.
  * With libFuzzer (-Dfuzzers=true) it searches; as an ordinary test it replays good streams and
  * mutations of them, made from a fixed seed:
  *     fuzz_host_null [COUNT [folder to write seeds to]]
  *
- * Input: blocks of {u8 kind, u8 spare, u16 bytes, payload}. After each run nothing may be left: no
- * memory charged, no submission with the backend. */
+ * Input: blocks of {u8 kind, u8 spare, u16 bytes, payload}; commands with an odd spare are given
+ * time to run. After each run nothing may be left: no memory charged, no submission with the
+ * backend. */
 #include "encode_gen.h"
 #include "fuzz_records.h"
 #include "host/session/internal.h"
+#include "shader/abi/nvptx.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* ---- a backend that fails when the input says so */
 
 static uint32_t failures; /* bit n: the n-th call from now on fails */
+static unsigned long submitted;
 
 static bool fails(void)
 {
@@ -37,8 +41,14 @@ static bool fails(void)
     return f;
 }
 
-#ifdef FUZZ_CPU
+#if defined FUZZ_CPU
 #define REAL abx_backend_cpu
+#elif defined FUZZ_CUDA
+#define REAL abx_backend_cuda
+/* In the place of src/backend/cuda/library.c. */
+const char *const abx_cuda_library = FUZZ_CUDA;
+const char *const abx_cuda_matrix_libraries[] = {NULL};
+const char *const abx_cuda_control_file = "/dev/null";
 #else
 #define REAL abx_backend_null
 #endif
@@ -63,6 +73,7 @@ static int wall_queue(struct abx_device *d, struct abx_queue **ret)
 /* Some submissions end in an error that no validation could foresee. */
 static void wall_submit(struct abx_queue *queue, struct abx_submission *s)
 {
+    submitted += s->bytes > 0;
     if (fails()) {
         s->result = (struct abx_exec_result){.error = ABX_EXEC_OUT_OF_MEMORY,
                 .source = 1,
@@ -84,7 +95,7 @@ static struct abx_backend wall;
 static struct abx_host *host;
 static struct abx_pipeline *pipeline_code;
 
-#ifdef FUZZ_CPU
+#if defined FUZZ_CPU
 /* A kernel that reaches no memory: what it would be given is whatever the input bound. */
 static void make_pipeline(void)
 {
@@ -111,6 +122,33 @@ static void make_pipeline(void)
     free(object.blob);
     free(object.message);
 }
+#else
+/* A kernel that does nothing, as all of that driver's; the null backend takes any. */
+static void make_pipeline(void)
+{
+    static const struct {
+        struct abx_code code;
+        struct abx_ptx info;
+        char text[16];
+    } blob = {.code = {.magic = ABX_CODE_MAGIC,
+                      .version = ABX_CODE_VERSION,
+                      .target = ABX_TARGET_NVPTX,
+                      .max_threads = 1024,
+                      .body_offset = sizeof blob.code,
+                      .body_bytes = sizeof blob - sizeof blob.code},
+            .info = {.buffer_count = 2,
+                    .threadgroup_count = 1,
+                    .parameter_bytes = sizeof(struct abx_ptx_dispatch) + 2 * 8 + 4,
+                    .buffers = {0, 3},
+                    .ptx_offset = sizeof blob.info,
+                    .ptx_bytes = sizeof blob.text,
+                    .entry = ABX_PTX_ENTRY "_made_up"},
+            .text = ".version 7.0"};
+    if (REAL.pipeline->create(host->device, &blob, sizeof blob, &pipeline_code) < 0) {
+        fprintf(stderr, "no pipeline\n");
+        exit(1);
+    }
+}
 #endif
 
 static void open_host(void)
@@ -134,9 +172,7 @@ static void open_host(void)
     if (abx_host_open(&config, &host) < 0)
         abort();
     host->quiet = !getenv("FUZZ_LOG"); /* a line for each stream that ends its client */
-#ifdef FUZZ_CPU
     make_pipeline();
-#endif
 }
 
 /* ---- one client */
@@ -188,7 +224,7 @@ static void add_pipeline(struct fuzzed *f, abx_handle handle, int state)
     p->state = state;
     p->buffers_used = 9;
     p->binding_count = 4;
-    p->max_threads = 1024;
+    p->max_threads = p->device_threads = 1024;
     p->backend = state == ABX_PIPELINE_READY ? pipeline_code : NULL;
 }
 
@@ -267,6 +303,19 @@ static void block(struct fuzzed *f, uint8_t kind, uint8_t spare, const uint8_t *
         ;
 }
 
+/* What the backend has is over, or waits for something that may never come. */
+static void let_run(const struct fuzzed *f)
+{
+    for (int i = 0; i < 20; i++) {
+        pthread_mutex_lock(&f->session->pool_lock);
+        bool more = f->session->in_flight;
+        pthread_mutex_unlock(&f->session->pool_lock);
+        if (!more)
+            return;
+        usleep(100);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzzed f;
@@ -282,11 +331,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (bytes > size - at - 4)
             bytes = (uint16_t)(size - at - 4);
         block(&f, data[at], data[at + 1], data + at + 4, bytes);
-        at += 4u + bytes;
         alive = abx_session_step(f.session);
+        if (data[at] % KINDS == COMMANDS && data[at + 1] & 1)
+            let_run(&f);
+        at += 4u + bytes;
     }
     abx_session_finish(f.session);
     if (f.session->in_flight || atomic_load(&host->memory_used) ||
+            atomic_load(&host->device_used) || atomic_load(&host->mappings) ||
             atomic_load(&f.session->exec_bytes) || f.session->ranges)
         abort();
     abx_session_release(f.session);
@@ -336,21 +388,26 @@ static size_t good_commands(uint8_t *to)
     abx_encode_set_buffer_offset(e, next() % 4096, 0);
     if (next() % 2)
         abx_encode_dispatch_indirect(e, HANDLE(PRIVATE), 4 * (next() % 16), threads);
-    abx_encode_execute_icb(e, HANDLE(ICB), next() % 8, next() % 4);
-    abx_encode_execute_icb_range(e, HANDLE(ICB), HANDLE(DATA), next() % 4096);
+    if (next() % 4 == 0)
+        abx_encode_execute_icb(e, HANDLE(ICB), next() % 6, next() % 4);
+    if (next() % 4 == 0)
+        abx_encode_execute_icb_range(e, HANDLE(ICB), HANDLE(DATA), 4 * (next() % 1024));
     abx_encode_update_fence(e, HANDLE(FENCE));
     abx_encode_encoder_end(e);
     abx_encode_blit_begin(e);
     abx_encode_wait_fence(e, HANDLE(FENCE));
     abx_encode_copy_buffer(e, HANDLE(PRIVATE), next() % 4096, HANDLE(DATA), next() % 4096, 64);
     abx_encode_fill_buffer(e, HANDLE(DATA), 4096, next() % 8192, 0);
-    abx_encode_sample_timestamp(e, HANDLE(DATA), next() % 1024 * 8, next() % 2);
-    abx_encode_copy_icb(e, HANDLE(ICB), HANDLE(ICB), next() % 8, next() % 4, next() % 8);
-    abx_encode_reset_icb(e, HANDLE(ICB), next() % 8, next() % 4);
+    if (next() % 4 == 0) /* the null backend has none */
+        abx_encode_sample_timestamp(e, HANDLE(DATA), next() % 1024 * 8, next() % 2);
+    if (next() % 4 == 0)
+        abx_encode_copy_icb(e, HANDLE(ICB), HANDLE(ICB), next() % 6, next() % 4, next() % 6);
+    if (next() % 4 == 0)
+        abx_encode_reset_icb(e, HANDLE(ICB), next() % 6, next() % 4);
     abx_encode_encoder_end(e);
     abx_encode_signal_event(e, HANDLE(EVENT), next() % 8);
     abx_encode_wait_event(e, HANDLE(EVENT), next() % 8);
-    return add_block(to, COMMANDS, 0, space, (size_t)(e->at - space));
+    return add_block(to, COMMANDS, (uint8_t)next(), space, (size_t)(e->at - space));
 }
 
 static size_t good_ring(uint8_t *to)
@@ -362,11 +419,22 @@ static size_t good_ring(uint8_t *to)
     abx_encode_destroy(e, HANDLE(100));
     abx_encode_buffer_create_private(e, HANDLE(102), 16 << 20, 4096 * (1 + next() % 8));
     abx_encode_destroy(e, HANDLE(next() % 2 ? 101 : QUEUE_2));
-    abx_encode_chunk_mirror(e, 2, next() % 2);
-    abx_encode_chunk_written(e, 2, next() % 4096, 1 + next() % 4096);
-    abx_encode_chunk_exposed(e, 2);
-    abx_encode_chunk_seen(e, 2);
     abx_encode_chunk_free(e, 2);
+    return add_block(to, RING, 0, space, (size_t)(e->at - space));
+}
+
+static size_t good_mirror(uint8_t *to)
+{
+    _Alignas(8) uint8_t space[2048];
+    struct abx_encoder enc = {.at = space, .end = space + sizeof space}, *e = &enc;
+    if (next() % 2)
+        abx_encode_chunk_mirror(e, 2, next() % 2);
+    for (unsigned i = next() % 40; i--;)
+        abx_encode_chunk_written(e, 2, next() % 61440, 1 + next() % 4096);
+    if (next() % 4 == 0)
+        abx_encode_chunk_exposed(e, 2);
+    if (next() % 2)
+        abx_encode_chunk_seen(e, 2);
     return add_block(to, RING, 0, space, (size_t)(e->at - space));
 }
 
@@ -412,8 +480,8 @@ static size_t good_slots(uint8_t *to)
 static size_t stream(uint8_t *to)
 {
     size_t n = next() % 2 ? good_slots(to) : 0;
-    for (unsigned i = 1 + next() % 6; i--;)
-        switch (next() % 6) {
+    for (unsigned i = 1 + next() % 8; i--;)
+        switch (next() % 8) {
         case 0:
             n += good_ring(to + n);
             break;
@@ -425,6 +493,10 @@ static size_t stream(uint8_t *to)
             break;
         case 3:
             n += add_block(to + n, FAILURES, (uint8_t)next(), "", 0);
+            break;
+        case 4:
+        case 5:
+            n += good_mirror(to + n);
             break;
         default:
             n += good_commands(to + n);
@@ -463,13 +535,14 @@ int main(int argc, char **argv)
     count /= share && atoi(share) > 0 ? (unsigned long)atoi(share) : 1;
     for (unsigned long i = 0; i < count; i++) {
         size_t size = stream(data);
-        if (next() % 2)
+        unsigned changes = next() % 3; /* none, fields and sizes, or records too */
+        if (changes)
             mutate(data, size);
-        for (unsigned k = next() % 4; k--;)
+        for (unsigned k = changes > 1 ? 1 + next() % 3 : 0; k--;)
             size = mutate_records(data, size, sizeof data, KINDS, 1u << COMMANDS | 1u << RING);
         LLVMFuzzerTestOneInput(data, size);
     }
-    printf("%lu streams\n", count);
-    return 0;
+    printf("%lu streams, %lu command buffers for the backend\n", count, submitted);
+    return count >= 100 && submitted < count / 10; /* else what is to be reached is not */
 }
 #endif
