@@ -56,6 +56,7 @@ static __attribute__((noinline, cold)) void set_many_bytes(
     }
     memcpy(((struct abx_metal_buffer *)buffer)->contents, bytes, length);
     abx_metal_keep(encoder->buffer, buffer);
+    abx_metal_hold(encoder->buffer, buffer); /* its memory is used: it lies beside others' */
     abx_encode_set_buffer(records(encoder), ((struct abx_metal_buffer *)buffer)->resource.handle, 0,
             (uint32_t)index);
     objc_release(buffer);

@@ -149,6 +149,7 @@ static struct abx_metal_sample_buffer *samples_of(struct abx_metal_encoder *enco
                 (unsigned long)(first + count - 1), (unsigned long)s->count);
     else {
         abx_metal_keep(encoder->buffer, object);
+        abx_metal_hold(encoder->buffer, s->buffer); /* its memory is used */
         return s;
     }
     return NULL;

@@ -397,7 +397,6 @@ static void test_report(void)
     printf("%s\n", line);
 }
 
-/* Without a host there is no client, and nothing to report; then there is one. */
 /* One more command buffer uses the chunk; the bytes of it that are told as written. */
 static uint64_t use(uint32_t chunk)
 {
@@ -467,6 +466,7 @@ static void test_mirrors(void)
     abx_client_free(c, &other);
 }
 
+/* Without a host there is no client, and nothing to report; then there is one. */
 static void start(void)
 {
     char line[256] = "x";

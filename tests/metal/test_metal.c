@@ -481,8 +481,35 @@ static void test_lost(void)
     fake_host_start(&host); /* for stop() */
 }
 
+/* Memory that no buffer of the program's has may be mirrored, too: what the library writes there is
+ * told. */
+static void test_mirrors(void)
+{
+    char many[5000] = {1};
+    setenv("ARCBOX_MIRRORS", "always", 1);
+    id queue = send(device, "newCommandQueue");
+    if (!abx_client_mirrors(abx_client_get())) {
+        puts("# not looked at: this kernel does not tell what is written (Linux 6.7), or may not");
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        id commands = send(queue, "commandBuffer"),
+           encoder = send(commands, "computeCommandEncoder");
+        atomic_store(&host.written_bytes, 0);
+        ABX_MSG(void, (id, SEL, const void *, NSUInteger, NSUInteger), encoder,
+                "setBytes:length:atIndex:", many, sizeof many, 0);
+        send(encoder, "endEncoding");
+        send(commands, "commit");
+        send(commands, "waitUntilCompleted");
+        CHECK(host.mirrors == 1 && (i == 0 || host.written_bytes >= sizeof many));
+    }
+    objc_release(queue);
+}
+
 static void start(void)
 {
+    host.mirror_align = 2 << 20;
+    setenv("ARCBOX_MIRRORS", "never", 1); /* but in test_mirrors() */
     fake_host_start(&host);
     whole_pool = objc_autoreleasePoolPush();
     device = MTLCreateSystemDefaultDevice();
@@ -509,6 +536,7 @@ int main(int argc, char **argv)
             CASE(test_events),
             CASE(test_icb),
             CASE(test_threads),
+            CASE(test_mirrors),
             CASE(measure),
             CASE(test_lost),
     };
