@@ -1,5 +1,6 @@
-/* tests/backend: NVIDIA's driver library without a GPU. Device memory is memory of this process at
- * the device's addresses, streams are threads that copy and fill for real, kernels do nothing. It
+/* tests/backend: NVIDIA's driver library without a GPU. Device memory is memory of this process;
+ * what is mapped lies elsewhere than its address says, where the processor sees what it saw before.
+ * Streams are threads that copy and fill for real, kernels do nothing. It
  * checks what it is told: that things exist, are used before they are given up, and do not overlap;
  * a mistake aborts. Any call can be made to fail (fake_cuda.h). */
 #include "fake_cubin.h"
@@ -36,6 +37,7 @@ struct piece {
     size_t bytes;
     abx_cu_memory memory;
     bool accessible;
+    char *contents; /* MAPPED */
 };
 struct allocation {
     struct allocation *next;
@@ -270,7 +272,7 @@ static int leave(int code)
 static void add_piece(enum kind kind, abx_cu_address at, size_t bytes, abx_cu_memory memory)
 {
     struct piece *p = calloc(1, sizeof *p);
-    *p = (struct piece){pieces, kind, at, bytes, memory, kind != MAPPED && kind != RESERVED};
+    *p = (struct piece){pieces, kind, at, bytes, memory, kind != MAPPED && kind != RESERVED, NULL};
     pieces = p;
 }
 
@@ -314,6 +316,21 @@ static bool is_usable(abx_cu_address at, size_t bytes)
         bytes -= here;
     }
     return true;
+}
+
+/* Where it is in this process; *bytes: no more than lie there in one piece. */
+static char *place(abx_cu_address at, size_t *bytes)
+{
+    for (const struct piece *p = pieces; p; p = p->next)
+        if (p->kind == MAPPED && at >= p->at && at < p->at + p->bytes) {
+            size_t here = (size_t)(p->at + p->bytes - at);
+            *bytes = here < *bytes ? here : *bytes;
+            return p->contents + (at - p->at);
+        }
+    for (const struct piece *p = pieces; p; p = p->next) /* not into the next */
+        if (p->kind == MAPPED && at < p->at && p->at - at < *bytes)
+            *bytes = (size_t)(p->at - at);
+    return (char *)(uintptr_t)at;
 }
 
 /* Nothing that is under way uses it. */
@@ -431,9 +448,10 @@ EXPORT int cuMemMap(abx_cu_address at, size_t bytes, size_t offset, abx_cu_memor
         inside |= p->kind == RESERVED && at >= p->at && at + bytes <= p->at + p->bytes;
     MUST(inside && at % MIB2 == 0 && !offset && bytes == a->bytes && !a->mapped && !flags);
     MUST(!overlaps(MAPPED, at, bytes) && !overlaps(REGISTERED, at, bytes));
-    MUST(anonymous(at, bytes, PROT_NONE));
     a->mapped = true;
     add_piece(MAPPED, at, bytes, memory);
+    pieces->contents = anonymous(0, bytes, PROT_READ | PROT_WRITE);
+    MUST(pieces->contents);
     return leave(0);
 }
 
@@ -445,7 +463,7 @@ EXPORT int cuMemSetAccess(
     MUST(p && p->bytes == bytes && count == 1 && access->flags == 3 && access->location.type == 1);
     MUST(access->location.id == context_device);
     p->accessible = true;
-    memset(anonymous(at, bytes, PROT_READ | PROT_WRITE), 0xa5, bytes < 65536 ? bytes : 65536);
+    memset(p->contents, 0xa5, bytes < 65536 ? bytes : 65536);
     return leave(0);
 }
 
@@ -457,8 +475,8 @@ EXPORT int cuMemUnmap(abx_cu_address at, size_t bytes)
     struct allocation *a = find_allocation(p->memory);
     a->mapped = false;
     maybe_free(a);
+    munmap(p->contents, bytes);
     drop_piece(p);
-    MUST(anonymous(at, bytes, PROT_NONE));
     return leave(code);
 }
 
@@ -572,16 +590,39 @@ static int add_op(struct abx_cu_stream *s, struct op op)
 
 static void merge(const struct op *o)
 {
-    uint32_t *to = (uint32_t *)(uintptr_t)o->to, *agreed = (uint32_t *)(uintptr_t)o->agreed;
-    const uint32_t *from = (const uint32_t *)(uintptr_t)o->from;
     MUST(is_usable(o->to, o->bytes) && is_usable(o->from, o->bytes));
-    MUST(!agreed || is_usable(o->agreed, o->bytes));
-    for (size_t i = 0; i < o->bytes / 4; i++)
-        if (!agreed || from[i] != agreed[i]) {
-            to[i] = from[i];
-            if (agreed)
-                agreed[i] = from[i];
-        }
+    MUST(!o->agreed || is_usable(o->agreed, o->bytes));
+    for (size_t done = 0, n; done < o->bytes; done += n) {
+        n = o->bytes - done;
+        uint32_t *to = (void *)place(o->to + done, &n), *from = (void *)place(o->from + done, &n);
+        uint32_t *agreed = o->agreed ? (void *)place(o->agreed + done, &n) : NULL;
+        for (size_t i = 0; i < n / 4; i++)
+            if (!agreed || from[i] != agreed[i]) {
+                to[i] = from[i];
+                if (agreed)
+                    agreed[i] = from[i];
+            }
+    }
+}
+
+static void copy(const struct op *o)
+{
+    MUST(is_usable(o->to, o->bytes) && is_usable(o->from, o->bytes));
+    for (size_t done = 0, n; done < o->bytes; done += n) {
+        n = o->bytes - done;
+        char *to = place(o->to + done, &n), *from = place(o->from + done, &n);
+        memcpy(to, from, n);
+    }
+}
+
+static void fill(const struct op *o)
+{
+    MUST(is_usable(o->to, o->bytes));
+    for (size_t done = 0, n; done < o->bytes; done += n) {
+        n = o->bytes - done;
+        char *to = place(o->to + done, &n);
+        memset(to, (int)o->value, n);
+    }
 }
 
 /* The lock is held, and let go while it takes its time. */
@@ -608,20 +649,18 @@ static void execute(struct abx_cu_stream *s, struct op *o)
         return;
     switch (o->kind) {
     case COPY:
-        MUST(is_usable(o->to, o->bytes) && is_usable(o->from, o->bytes));
-        memcpy((void *)(uintptr_t)o->to, (void *)(uintptr_t)o->from, o->bytes);
+        copy(o);
         break;
     case FILL:
-        MUST(is_usable(o->to, o->bytes));
-        memset((void *)(uintptr_t)o->to, (int)o->value, o->bytes);
+        fill(o);
         break;
     case WRITE:
         MUST(is_usable(o->to, 4));
         __atomic_store_n((uint32_t *)(uintptr_t)o->to, o->value, __ATOMIC_SEQ_CST);
         break;
     case CLOCK: {
-        uint64_t *to = (uint64_t *)(uintptr_t)o->clock[0],
-                 *seen = (uint64_t *)(uintptr_t)o->clock[1];
+        size_t n = 8;
+        uint64_t *to = (void *)place(o->clock[0], &n), *seen = (uint64_t *)(uintptr_t)o->clock[1];
         seen[0] = abx_now_ns() + CLOCK_AHEAD_NS;
         seen[1] = o->clock[3];
         *to = seen[0] + o->clock[2];
