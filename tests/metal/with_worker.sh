@@ -11,10 +11,9 @@ export ARCBOX_RUNTIME_DIR ARCBOX_CACHE_DIR ARCBOX_SOCKET ARCBOXD="$daemon"
 "$daemon" --backend "$backend" --idle 0 2>"$ARCBOX_RUNTIME_DIR/errors" &
 pid=$!
 trap 'kill $pid 2>/dev/null || true; wait $pid 2>/dev/null || true; rm -rf "$ARCBOX_RUNTIME_DIR"' EXIT
-tries=0
+# As long as it takes, on a machine that does much else; not once the daemon has ended, of which a zombie is left.
 while [ ! -S "$ARCBOX_SOCKET" ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 200 ] || { cat "$ARCBOX_RUNTIME_DIR/errors"; exit 1; }
+    [ -e /proc/$pid/exe ] || { cat "$ARCBOX_RUNTIME_DIR/errors" >&2; exit 1; }
     sleep 0.05
 done
 status=0
