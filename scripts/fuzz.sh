@@ -13,7 +13,7 @@ source=$(dirname "$(dirname "$(realpath "$0")")")
 fuzz=$build-fuzz coverage=$build-coverage
 shift $(($# < 2 ? $# : 2))
 targets=("$@")
-all=(host_null host_cpu session control object library metallib shader vm_queue vm_vhost)
+all=(host_null host_cpu host_cuda session control object library metallib shader vm_queue vm_vhost)
 [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
 
 place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;; vm_*) echo tests/vmm/libfuzzer_$1 ;; *) echo tests/hostile/libfuzzer_$1 ;; esac; }

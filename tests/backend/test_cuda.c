@@ -48,6 +48,7 @@ struct world {
     uint32_t *guest; /* the mirrored memory, as the guest has it: 1,024 words a page */
     int fd;          /* of FILE_BYTES, each page full of its number */
     struct abx_pipeline *pipeline;
+    int ended; /* 1 and the error, of what let_go() was to be told of */
 };
 
 static void imported(void *user, int error)
@@ -572,6 +573,41 @@ static int fail_mirrored(unsigned n, int code, enum looks looks, const char **re
     CHECK(guest[1] == (looks == LOOKED ? 11 : 0));
     end_world(&w);
     launches(0);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
+static void let_go(struct abx_submission *s, const struct abx_exec_result *result)
+{
+    struct world *w = s->user;
+    CUDA->memory->destroy(w->mirrored);
+    w->mirrored = NULL;
+    __atomic_store_n(&w->ended, 1 + result->error, __ATOMIC_SEQ_CST);
+}
+
+/* The device is lost while words are carried; the submission that ends of it was the last to hold
+ * memory that all may reach. */
+static int test_exposed_lost(void)
+{
+    struct world w;
+    struct batch b;
+    CHECK(make_world(&w) == 0);
+    CHECK(CUDA->memory->mirror(w.mirrored, false) == 0 && fill_mirrored(&w, 0, 1) == 0);
+    CUDA->memory->exposed(w.mirrored);
+    batch_init(&b);
+    batch_fill(&b, w.mirrored, 8, 4, 5);
+    b.submission.commands = (void *)b.data;
+    b.submission.bytes = b.bytes;
+    b.submission.user = &w;
+    b.submission.done = let_go;
+    fail(1, ABX_CU_LAUNCH_FAILED);
+    CUDA->queue->submit(w.queue, &b.submission);
+    for (int i = 0; i < 10000 && !__atomic_load_n(&w.ended, __ATOMIC_SEQ_CST); i++)
+        usleep(1000);
+    CHECK(w.ended > 1);
+    fail(0, 0);
+    batch_finish(&b);
+    end_world(&w);
     CHECK(left()[0] == 0);
     return 0;
 }
@@ -1123,8 +1159,9 @@ int main(int argc, char **argv)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"exposed", test_exposed},
-            {"mirrors_fail", test_mirrors_fail}, {"files", test_files}, {"matrices", test_matrices},
-            {"replay", test_replay}, {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
+            {"exposed_lost", test_exposed_lost}, {"mirrors_fail", test_mirrors_fail},
+            {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
+            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
             {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
             {"endless_long", test_endless_long}, {"fault", test_fault},

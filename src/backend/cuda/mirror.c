@@ -191,7 +191,12 @@ void abx_cuda_wrote(struct abx_device_memory *m, uint64_t offset, uint64_t bytes
     pthread_mutex_unlock(&mirror->lock);
 }
 
-/* ---- making one. The device's merge_lock is held from here on. */
+/* ---- making one. The device's merge_lock is held from here on: nobody is told of a loss, which
+ * ends submissions, and memory with them, that takes the lock to go. Who lets go of it tells
+ * (issued()). */
+
+#define WAITS (-1) /* what this queue has under way has to be over first */
+#define GONE (-2)  /* kernels would find nothing where memory was */
 
 static int map_device(struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
 {
@@ -244,8 +249,8 @@ static int take_back(struct abx_device_memory *m, struct abx_cuda_mirror *mirror
     return abx_cuda_register(m);
 }
 
-/* 0: the device's memory is in the pages' place. Else all is as before; < 0: or the pages could not
- * be registered any more. */
+/* 0: the device's memory is in the pages' place. Else all is as before, or GONE: the pages could
+ * not be registered any more. */
 static int take_place(struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
 {
     struct abx_cu_allocation what = {.type = 1, .location = {1, m->device->number}};
@@ -259,7 +264,7 @@ static int take_place(struct abx_device_memory *m, struct abx_cuda_mirror *mirro
         m->registered = false;
         result = map_device(m, mirror);
         if (result && take_back(m, mirror) < 0)
-            result = -1;
+            result = GONE;
     }
     if (result)
         (void)abx_cu.memory_release(mirror->memory);
@@ -276,8 +281,7 @@ static bool is_written(const struct abx_submission *s, const struct abx_device_m
 
 /* Nothing that is under way uses the memory. Where there is no room for a mirror the memory stays
  * where it is, for good. */
-static enum abx_cuda_step settle(
-        struct abx_queue *q, struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
+static int settle(struct abx_queue *q, struct abx_device_memory *m, struct abx_cuda_mirror *mirror)
 {
     bool claimed = abx_cuda_claim(m) == 0;
     int result = claimed ? ABX_CU_OK : ABX_CU_OUT_OF_MEMORY;
@@ -295,11 +299,7 @@ static enum abx_cuda_step settle(
     mirror->there = mirror->blank = !result;
     atomic_store(&mirror->shown, false); /* commands have written to the pages until now */
     atomic_store(&mirror->settled, true);
-    if (result < 0) { /* kernels would find nothing there */
-        abx_cuda_lose(m->device, ABX_CU_UNKNOWN, q, ABX_EXEC_INTERNAL, 0);
-        return ABX_CUDA_STEP_FAILED;
-    }
-    return result && abx_cuda_is_fatal(result) ? abx_cuda_issued(q, result) : ABX_CUDA_STEP_ON;
+    return result < 0 || abx_cuda_is_fatal(result) ? result : ABX_CU_OK;
 }
 
 void abx_cuda_mirror_close(struct abx_device_memory *m)
@@ -547,8 +547,7 @@ static int take_all(struct abx_queue *q, struct merge *merge)
 }
 
 /* After all that was carried before, and before all that will be. */
-static enum abx_cuda_step carry(
-        struct abx_queue *q, int (*what)(struct abx_queue *q, struct merge *merge))
+static int carry(struct abx_queue *q, int (*what)(struct abx_queue *q, struct merge *merge))
 {
     struct abx_device *device = q->device;
     struct merge merge = {.count = 0};
@@ -563,7 +562,7 @@ static enum abx_cuda_step carry(
         device->merged_by = recorded ? NULL : q->stream;
         result = result ? result : recorded;
     }
-    return abx_cuda_issued(q, result);
+    return result;
 }
 
 /* ---- a submission's way */
@@ -583,23 +582,22 @@ static bool is_used_by_others(const struct abx_submission *s, struct abx_device_
     return atomic_load(&m->in_flight) != own;
 }
 
-/* Of those that are asked for; BLOCKED: what this queue has under way has to be over first. Where
- * another queue uses one it is left for another time. */
-static enum abx_cuda_step settle_all(struct abx_queue *q)
+/* Of those that are asked for. Where another queue uses one it is left for another time. */
+static int settle_all(struct abx_queue *q)
 {
     const struct abx_submission *s = q->current;
-    enum abx_cuda_step step = ABX_CUDA_STEP_ON;
-    for (uint32_t i = 0; i < s->resource_count && step == ABX_CUDA_STEP_ON; i++) {
+    int result = ABX_CU_OK;
+    for (uint32_t i = 0; i < s->resource_count && !result; i++) {
         struct abx_device_memory *m = s->resources[i].memory;
         struct abx_cuda_mirror *mirror = m ? atomic_load(&m->mirror) : NULL;
         if (!mirror || atomic_load(&mirror->settled))
             continue;
         if (q->mark_count)
-            return ABX_CUDA_STEP_BLOCKED;
+            return WAITS;
         if (!is_used_by_others(s, m))
-            step = settle(q, m, mirror);
+            result = settle(q, m, mirror);
     }
-    return step;
+    return result;
 }
 
 static bool has_mirrors(const struct abx_queue *q)
@@ -613,6 +611,19 @@ static bool has_mirrors(const struct abx_queue *q)
     return false;
 }
 
+/* The lock is not held any more. */
+static enum abx_cuda_step issued(struct abx_queue *q, int result)
+{
+    if (result == WAITS)
+        return ABX_CUDA_STEP_BLOCKED;
+    if (q->lost)
+        return ABX_CUDA_STEP_FAILED;
+    if (result != GONE)
+        return abx_cuda_issued(q, result);
+    abx_cuda_lose(q->device, ABX_CU_UNKNOWN, q, ABX_EXEC_INTERNAL, 0);
+    return ABX_CUDA_STEP_FAILED;
+}
+
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q)
 {
     struct abx_device *device = q->device;
@@ -620,12 +631,12 @@ enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q)
     if (!q->mirrored)
         return ABX_CUDA_STEP_ON;
     pthread_mutex_lock(&device->merge_lock);
-    /* Who had the lock may have lost the device, and the submission is gone. */
-    enum abx_cuda_step step = q->lost ? ABX_CUDA_STEP_FAILED : settle_all(q);
-    if (step == ABX_CUDA_STEP_ON)
-        step = carry(q, send_all);
+    /* Lost meanwhile: the submission may be gone. */
+    int result = q->lost ? ABX_CU_OK : settle_all(q);
+    if (!result && !q->lost)
+        result = carry(q, send_all);
     pthread_mutex_unlock(&device->merge_lock);
-    return step;
+    return issued(q, result);
 }
 
 enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device)
@@ -633,10 +644,9 @@ enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device
     if (!q->mirrored)
         return ABX_CUDA_STEP_ON;
     pthread_mutex_lock(&q->device->merge_lock);
-    enum abx_cuda_step step =
-            q->lost ? ABX_CUDA_STEP_FAILED : carry(q, to_device ? send_all : take_all);
+    int result = q->lost ? ABX_CU_OK : carry(q, to_device ? send_all : take_all);
     pthread_mutex_unlock(&q->device->merge_lock);
-    return step;
+    return issued(q, result);
 }
 
 void abx_cuda_mirrors_leave(struct abx_queue *q)
