@@ -577,6 +577,40 @@ static int fail_mirrored(unsigned n, int code, enum looks looks, const char **re
     return 0;
 }
 
+/* A queue that waits for another one's words is not overdue when that one takes its time. */
+static int test_waits_for_others(void)
+{
+    struct world w;
+    struct batch b[2];
+    struct abx_queue *other;
+    CHECK(make_world(&w) == 0 && CUDA->queue->create(w.device, &other) == 0);
+    CHECK(CUDA->memory->mirror(w.mirrored, false) == 0 && fill_mirrored(&w, 0, 1) == 0);
+    const struct abx_exec_resource used = {w.mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
+    hang(1);
+    for (int i = 0; i < 2; i++) {
+        batch_init(&b[i]);
+        if (i == 0)
+            add_dispatches(&b[i], &w, 60);
+        batch_fill(&b[i], w.mirrored, 8 + 4 * (uint64_t)i, 4, 5);
+        b[i].submission.resources = (struct abx_exec_resource *)&used;
+        b[i].submission.resource_count = 1;
+        batch_submit(&b[i], i ? other : w.queue, CUDA);
+        usleep(100000); /* it is issued */
+    }
+    usleep(200000);
+    CUDA->device->watchdog(w.device, 100000000u);
+    CHECK(!lost && !b[1].done);
+    hang(0);
+    CHECK(batch_wait(&b[0]) == 0 && batch_wait(&b[1]) == 0);
+    CHECK(w.guest[2] == 0x05050505 && w.guest[3] == 0x05050505);
+    batch_finish(&b[0]);
+    batch_finish(&b[1]);
+    CUDA->queue->destroy(other);
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
 static void let_go(struct abx_submission *s, const struct abx_exec_result *result)
 {
     struct world *w = s->user;
@@ -1159,9 +1193,9 @@ int main(int argc, char **argv)
         int (*run)(void);
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"exposed", test_exposed},
-            {"exposed_lost", test_exposed_lost}, {"mirrors_fail", test_mirrors_fail},
-            {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
-            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
+            {"exposed_lost", test_exposed_lost}, {"waits_for_others", test_waits_for_others},
+            {"mirrors_fail", test_mirrors_fail}, {"files", test_files}, {"matrices", test_matrices},
+            {"replay", test_replay}, {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
             {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
             {"endless_long", test_endless_long}, {"fault", test_fault},

@@ -422,6 +422,7 @@ static int wait_for_queues(struct abx_queue *q)
     for (uint32_t i = 0; i < count && !result; i++) {
         if (streams[i] == q->stream)
             continue;
+        q->waits = true;
         result = abx_cu.event_record(device->merge_event, streams[i]);
         if (!result)
             result = abx_cu.stream_wait(q->stream, device->merge_event, 0);
@@ -552,8 +553,10 @@ static int carry(struct abx_queue *q, int (*what)(struct abx_queue *q, struct me
     struct abx_device *device = q->device;
     struct merge merge = {.count = 0};
     int result = ABX_CU_OK;
-    if (device->merged_by && device->merged_by != q->stream)
+    if (device->merged_by && device->merged_by != q->stream) {
+        q->waits = true;
         result = abx_cu.stream_wait(q->stream, device->merge_event, 0);
+    }
     if (!result) {
         result = what(q, &merge);
         int recorded = abx_cu.event_record(device->merge_event, q->stream);
@@ -618,10 +621,16 @@ static enum abx_cuda_step issued(struct abx_queue *q, int result)
         return ABX_CUDA_STEP_BLOCKED;
     if (q->lost)
         return ABX_CUDA_STEP_FAILED;
-    if (result != GONE)
-        return abx_cuda_issued(q, result);
-    abx_cuda_lose(q->device, ABX_CU_UNKNOWN, q, ABX_EXEC_INTERNAL, 0);
-    return ABX_CUDA_STEP_FAILED;
+    if (result == GONE) {
+        abx_cuda_lose(q->device, ABX_CU_UNKNOWN, q, ABX_EXEC_INTERNAL, 0);
+        return ABX_CUDA_STEP_FAILED;
+    }
+    enum abx_cuda_step step = abx_cuda_issued(q, result);
+    /* Where there is no room for it, what it waits for counts as its own. */
+    if (q->waits && !q->lost)
+        (void)abx_cuda_mark(q, ABX_CUDA_MARK_OTHERS, NULL, q->at == 0);
+    q->waits = false;
+    return step;
 }
 
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q)

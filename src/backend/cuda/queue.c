@@ -116,6 +116,8 @@ static bool retire(struct abx_queue *q)
             q->mark_first = (q->mark_first + 1) % ABX_CUDA_MARKS;
             q->mark_count--;
             q->last_ns = abx_now_ns();
+            if (m.kind == ABX_CUDA_MARK_OTHERS && m.value) /* it begins now */
+                m.submission->result.start_ns = q->last_ns;
         }
         pthread_mutex_unlock(&q->lock);
         if (!reached)
@@ -495,7 +497,7 @@ static int queue_create(struct abx_device *device, struct abx_queue **ret)
 static bool is_overdue(const struct abx_queue *q, uint64_t limit_ns, uint64_t now)
 {
     const struct abx_cuda_mark *m = &q->marks[q->mark_first];
-    if (!q->mark_count || q->lost)
+    if (!q->mark_count || q->lost || m->kind == ABX_CUDA_MARK_OTHERS)
         return false;
     uint64_t since = q->last_ns > m->issued_ns ? q->last_ns : m->issued_ns;
     uint64_t kernels = m->kernels ? m->kernels : 1;

@@ -25,6 +25,8 @@ enum abx_cuda_mark_kind {
     ABX_CUDA_MARK_PROGRESS = 1,
     ABX_CUDA_MARK_SIGNAL = 2, /* an event is raised */
     ABX_CUDA_MARK_DONE = 3,   /* the submission is over */
+    ABX_CUDA_MARK_OTHERS =
+            4, /* what other queues did is; value: 1, nothing of its own was before */
 };
 
 /* A place in the stream: the stream writes its number to the queue's word when it gets there. */
@@ -84,6 +86,7 @@ struct abx_queue {
     const void *read_for; /* the dispatch whose words are in `read` */
     bool arriving;        /* mirrors have to be looked at first */
     bool mirrored;        /* some of its memory is, or will be */
+    bool waits;           /* for other queues, and no mark says so yet */
     bool touched;         /* since what was written was carried back */
     int error;            /* of the submission being issued */
     uint64_t zeroings;    /* the private memory that the stream has waited for */
