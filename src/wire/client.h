@@ -69,7 +69,7 @@ bool abx_client_mirrors(struct abx_client *client);
  * any that are mirrored already. */
 void abx_client_mirror_use(
         struct abx_client *client, const uint32_t *chunks, uint32_t count, bool all);
-/* One that used them is complete, and has taken so long. */
+/* One that used them, which may be named more than once, is complete, and has taken so long. */
 void abx_client_mirror_spent(
         struct abx_client *client, const uint32_t *chunks, uint32_t count, uint64_t nanoseconds);
 /* The program does not know where the memory, a chunk of its own, is: nothing is exchanged. */

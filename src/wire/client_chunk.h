@@ -23,14 +23,14 @@ struct abx_chunk {
     uint32_t id;
     uint32_t references;
     struct slab *slab; /* NULL: one allocation */
-    /* Mirrors: the last command buffer that used it, how long those that did took, and what is
-     * written. */
+    /* Mirrors: the last command buffer that used it, and that was counted; how long those that did
+     * took, and what is written. */
     uint64_t spent_ns;
     bool unmirrored; /* for good */
     bool mirrored;
     bool exposed; /* and command buffers may reach it that do not name it */
     bool unseen;  /* the program has not asked where it is */
-    uint64_t used_by;
+    uint64_t used_by, counted_by;
     struct abx_watched watched;
     /* Adopted: the pages shared.whole of the caller's memory are the chunk's, and
      * `pointer` is where its first byte would lie. The pages at its ends that the caller's memory
@@ -63,7 +63,7 @@ struct abx_client_memory {
     int watching;                       /* 1: the watch is open; < 0: it cannot be */
     bool mirrors_all;                   /* with the first command buffer, for tests */
     uint32_t exposed;                   /* chunks */
-    uint64_t commits;                   /* that asked about mirrors */
+    uint64_t commits, ends;             /* that asked about mirrors, and told of time */
     uint64_t chunk_bytes, device_bytes; /* what the caps count */
     uint64_t allocated;                 /* what the program asked for */
 };

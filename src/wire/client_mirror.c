@@ -137,10 +137,13 @@ void abx_client_mirror_spent(
     if (nanoseconds <= SHORT_NS)
         return;
     pthread_mutex_lock(&m->lock);
+    m->ends++;
     for (uint32_t i = 0; i < count; i++) {
         struct abx_chunk *chunk = chunk_of(m, chunks[i]);
-        if (chunk)
-            chunk->spent_ns += nanoseconds - SHORT_NS;
+        if (!chunk || chunk->counted_by == m->ends)
+            continue;
+        chunk->counted_by = m->ends;
+        chunk->spent_ns += nanoseconds - SHORT_NS;
     }
     pthread_mutex_unlock(&m->lock);
 }
