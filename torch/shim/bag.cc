@@ -28,6 +28,11 @@ static bool can_bag(const Tensor &rows, const Tensor &indices, int64_t mode)
     return is_float(rows) && rows.dim() == 2 && is_index(indices) && indices.dim() == 1 && (mode == SUM || mode == MEAN);
 }
 
+static bool can_bag_at(const Tensor &rows, const Tensor &indices, const Tensor &offsets, int64_t mode, bool has_end)
+{
+    return can_bag(rows, indices, mode) && is_index(offsets) && offsets.dim() == 1 && (!has_end || offsets.numel());
+}
+
 static Tensor as_column(const Tensor &t, at::ScalarType type)
 {
     return t.to(type).unsqueeze(1);
@@ -60,7 +65,7 @@ static Bags bags_of(const Tensor &weight, const Tensor &indices, const Tensor &o
 Bags embedding_bag(const Tensor &weight, const Tensor &indices, const Tensor &offsets, bool by_frequency, int64_t mode,
     bool sparse, const std::optional<Tensor> &factors, bool has_end, int64_t padding)
 {
-    if (!can_bag(weight, indices, mode) || !is_index(offsets) || offsets.dim() != 1 || (has_end && !offsets.numel()))
+    if (!can_bag_at(weight, indices, offsets, mode, has_end))
         return OnProcessor<at::_ops::_embedding_bag>::call(weight, indices, offsets, by_frequency, mode, sparse, factors,
             has_end, padding);
     count_native("aten::_embedding_bag");
@@ -70,7 +75,7 @@ Bags embedding_bag(const Tensor &weight, const Tensor &indices, const Tensor &of
 Bags embedding_bag_only(const Tensor &weight, const Tensor &indices, const Tensor &offsets, bool by_frequency, int64_t mode,
     bool sparse, const std::optional<Tensor> &factors, bool has_end, int64_t padding)
 {
-    if (!can_bag(weight, indices, mode) || !is_index(offsets) || offsets.dim() != 1 || (has_end && !offsets.numel()))
+    if (!can_bag_at(weight, indices, offsets, mode, has_end))
         return OnProcessor<at::_ops::_embedding_bag_forward_only>::call(weight, indices, offsets, by_frequency, mode, sparse,
             factors, has_end, padding);
     count_native("aten::_embedding_bag_forward_only");
