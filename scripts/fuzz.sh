@@ -22,7 +22,7 @@ place() { case $1 in host_* | session | control) echo tests/host/libfuzzer_$1 ;;
 configure() {
     [ -f "$1/build.ninja" ] || CC=clang-19 CXX=clang++-19 meson setup -Dfuzzers=true -Db_sanitize="$2" -Db_lundef=false \
         -Dc_args="$3" -Dcpp_args="$3" -Dc_link_args="$4" -Dcpp_link_args="$4" "$1" "$source" >"$build/fuzz-setup.log" 2>&1 || { cat "$build/fuzz-setup.log" >&2; exit 1; }
-    local paths=() target
+    local paths=(src/host/libfake_cuda.so) target
     for target in "${all[@]}"; do paths+=("$(place "$target")"); done
     ninja -C "$1" -j2 "${paths[@]}" >"$build/fuzz-setup.log" 2>&1 || { tail -n 30 "$build/fuzz-setup.log" >&2; exit 1; }
 }
@@ -33,7 +33,7 @@ seed() {
     [ ! -d "$folder" ] || return 0
     mkdir -p "$folder"
     case $1 in
-    host_* | session | control) ninja -C "$build" "tests/host/fuzz_$1" >/dev/null && "$build/tests/host/fuzz_$1" 0 "$folder" >/dev/null ;;
+    host_* | session | control) ninja -C "$build" "tests/host/fuzz_$1" src/host/libfake_cuda.so >/dev/null && "$build/tests/host/fuzz_$1" 0 "$folder" >/dev/null ;;
     vm_*) ninja -C "$build" "tests/vmm/fuzz_$1" >/dev/null && "$build/tests/vmm/fuzz_$1" 0 "$folder" ;;
     object) cp "$build/tests/hostile/seed_object.o" "$folder" ;;
     library) cp "$build/tests/hostile/seed_library.bin" "$folder" ;;
