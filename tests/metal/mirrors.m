@@ -3,6 +3,11 @@
 #include "program.h"
 
 #include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { ROUNDS = 12, LARGE = 3 << 20, SMALL = 5000 };
@@ -159,6 +164,82 @@ static void test_files(void)
         CHECK(pwrite(fd, to.contents, LARGE, 0) == LARGE);
     }
     close(fd);
+}
+
+/* What tells the library which pages were written, as the link of its descriptor has it. */
+static int close_all(const char *what)
+{
+    char link[64], text[256];
+    int closed = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, text, sizeof text - 1);
+        text[n < 0 ? 0 : n] = 0;
+        if (strstr(text, what))
+            closed += close(fd) == 0;
+    }
+    return closed;
+}
+
+static void disturb(int way, uint8_t *at, size_t bytes)
+{
+    pid_t child = -1;
+    char *arguments[] = {"true", NULL}, *nothing[] = {NULL};
+    uint8_t *pages = (uint8_t *)(((uintptr_t)at + 4095) & ~(uintptr_t)4095);
+    bytes = (bytes - 4096) & ~(size_t)4095;
+    switch (way) {
+    case 0:
+        CHECK(madvise(pages, bytes, MADV_DONTNEED) == 0);
+        break;
+    case 1:
+        child = fork();
+        if (child == 0)
+            _exit(at[0] == at[1] ? 0 : 1);
+        break;
+    case 2:
+        CHECK(posix_spawn(&child, "/bin/true", NULL, NULL, arguments, nothing) == 0);
+        break;
+    case 3:
+        CHECK(mprotect(pages, bytes, PROT_READ) == 0);
+        CHECK(mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0);
+        break;
+    case 4:
+        (void)mlock(pages, 4096);
+        (void)munlock(pages, 4096);
+        break;
+    case 5:
+        (void)madvise(pages, bytes, MADV_HUGEPAGE);
+        (void)madvise(pages, bytes, 25); /* MADV_COLLAPSE */
+        break;
+    case 6:
+        (void)close_all("userfaultfd");
+        break;
+    case 7:
+        (void)close_all("pagemap");
+        break;
+    }
+    CHECK(child < 0 || waitpid(child, NULL, 0) == child);
+}
+
+/* What a program may do with its address space between writing and committing. */
+static void test_ways(void)
+{
+    id<MTLBuffer> from = [device newBufferWithLength:LARGE options:0];
+    id<MTLBuffer> to = [device newBufferWithLength:LARGE options:0];
+    queue = [device newCommandQueue];
+    for (int i = 0; i < 3 * ROUNDS; i++) {
+        NSUInteger at = number() % (LARGE - 40000);
+        if (i % 3 == 0)
+            fill_random(from, at, 40000);
+        disturb(i / 3 % 9, (uint8_t *)from.contents + at, 40000);
+        if (i % 3 == 1)
+            fill_random(from, at, 40000);
+        CHECK_DONE(copy_on(queue, from, 0, to, 0, LARGE));
+        check_same(from, 0, to, 0, LARGE);
+        disturb(i / 3 % 9, (uint8_t *)to.contents + at, 40000);
+        CHECK_DONE(copy_on(queue, to, 0, from, 0, LARGE / 2));
+        check_same(from, 0, to, 0, LARGE);
+    }
 }
 
 /* Two queues that hand the same memory to each other. */
@@ -341,7 +422,7 @@ int main(int argc, char **argv)
     static const struct test tests[] = {{"large", test_large}, {"small", test_small},
             {"neighbours", test_neighbours}, {"events", test_events}, {"files", test_files},
             {"queues", test_queues}, {"reuse", test_reuse}, {"address", test_address},
-            {"unseen", test_unseen}};
+            {"unseen", test_unseen}, {"ways", test_ways}};
     @autoreleasepool {
         device = MTLCreateSystemDefaultDevice();
     }
