@@ -5,6 +5,7 @@
 #include "cli/run.h"
 
 #include <cjson/cJSON.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,25 +26,43 @@ static char *default_list(void)
     return text;
 }
 
-/* A user who has given podman a list of their own means it. */
+/* A file of podman's settings; `pattern`: of them. */
+static bool names_list(const char *pattern)
+{
+    glob_t found;
+    bool names = false;
+    if (!pattern || glob(pattern, 0, NULL, &found) != 0)
+        return false;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        void *text = NULL;
+        size_t length;
+        if (abx_read_file(found.gl_pathv[i], MOST_BYTES, &text, &length) == 0)
+            for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+                names |= strncmp(line + strspn(line, " \t"), "seccomp_profile", 15) == 0;
+        free(text);
+    }
+    globfree(&found);
+    return names;
+}
+
+/* Whoever has given podman a list of their own means it. Where podman looks: containers.conf(5). */
 static bool has_own_list(void)
 {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    char *paths[] = {abx_xstrdup("/etc/containers/containers.conf"),
-            config && *config
-                    ? abx_xprintf("%s/containers/containers.conf", config)
-                    : abx_xprintf("%s/.config/containers/containers.conf", home ? home : "")};
-    bool own = false;
-    for (size_t i = 0; i < ABX_ARRAY_SIZE(paths); i++) {
-        void *text = NULL;
-        size_t length;
-        if (abx_read_file(paths[i], MOST_BYTES, &text, &length) == 0)
-            for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-                own |= strncmp(line + strspn(line, " \t"), "seccomp_profile", 15) == 0;
-        free(text);
-        free(paths[i]);
+    char *own = config && *config ? abx_xprintf("%s/containers", config)
+                                  : abx_xprintf("%s/.config/containers", home ? home : "");
+    const char *folders[] = {"/usr/share/containers", "/etc/containers", own};
+    bool names =
+            names_list(getenv("CONTAINERS_CONF")) || names_list(getenv("CONTAINERS_CONF_OVERRIDE"));
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(folders); i++) {
+        char *file = abx_xprintf("%s/containers.conf", folders[i]);
+        char *parts = abx_xprintf("%s/containers.conf.d/*.conf", folders[i]);
+        names |= names_list(file) || names_list(parts);
+        free(file);
+        free(parts);
     }
-    return own;
+    free(own);
+    return names;
 }
 
 /* Takes the call off all lists. False: it is on none that refuses it. */

@@ -86,6 +86,10 @@ import json, sys
 rules = json.load(sys.stdin)["syscalls"]
 own, = (r for r in rules if "userfaultfd" in r["names"])
 print(len(own["names"]), own["action"], own["args"][0]["valueTwo"], own["args"][0]["op"], any("clone" in r["names"] for r in rules))')"
+    mkdir -p "$work/config/containers/containers.conf.d"
+    printf '[containers]\n seccomp_profile = "/own.json"\n' >"$work/config/containers/containers.conf.d/own.conf"
+    same "a list of the user's own" "" \
+        "$(XDG_CONFIG_HOME=$work/config PATH=$work/fake:$PATH "$arcbox" run --gpus device=cpu "$image" true)"
     same "without the GPU podman's own" "" "$(PATH=$work/fake:$PATH "$arcbox" run "$image" true)"
 fi
 # One that was killed leaves a container that is listed and can be ended.
