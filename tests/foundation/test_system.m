@@ -9,6 +9,21 @@
 #include <sys/sysctl.h>
 #include "../check.h"
 
+/* What programs call so is theirs. */
+static int available(void)
+{
+    return 3;
+}
+
+struct taken {
+    int (*available)(int left, int right, int more);
+};
+
+static int sum(int left, int right, int more)
+{
+    return left + right + more;
+}
+
 /* @available is true up to the version that everything else reports, and no further. */
 static void availability(NSProcessInfo *info)
 {
@@ -39,6 +54,8 @@ static void availability(NSProcessInfo *info)
     if (__builtin_available(macOS 10.15.4, *) && @available(macOS 14, *))
         taken |= 16;
     CHECK(taken == (1 | 2 | 4 | 16));
+    struct taken own = {sum};
+    CHECK(available() == 3 && own.available(taken, 1, 2) == taken + 3);
 }
 
 static void c_library(void)
