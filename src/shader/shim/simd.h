@@ -1,5 +1,9 @@
 // <simd/simd.h>: the names under which headers shared with the host know Metal's vectors.
 #pragma GCC system_header
+namespace simd
+{
+using namespace metal; // its functions too: simd::dot
+}
 #define __MSL_SIMD_NAMES(T)                                                                        \
     typedef metal::vec<T, 2> vector_##T##2, simd_##T##2;                                           \
     typedef metal::vec<T, 3> vector_##T##3, simd_##T##3;                                           \

@@ -14,5 +14,5 @@ kernel void k(device vector_float4 *x [[buffer(Input)]],
 {
     simd_float4 v = p.view * x[i];
     v.xy *= p.size;
-    x[i] = v + float4(p.colour, 1);
+    x[i] = v + float4(simd::normalize(simd::min(p.colour, 1.0f)), simd::dot(v.xyz, p.colour));
 }
