@@ -287,10 +287,25 @@ static void test_beside_graphics(void)
     test_beside(30); /* compiled in stages */
 }
 
+/* A place among the handles is taken again at once where a program keeps a thousand of them: what had
+ * it before may still wait to be destroyed when a library asks for it, whose compile is known. */
+static void test_places(void)
+{
+    NSMutableArray *kept = [NSMutableArray array];
+    for (int i = 0; i < 1100; i++)
+        [kept addObject:[device newFence]];
+    for (int i = 0; i < 80; i++) {
+        @autoreleasepool {
+            library_from(@"kernel void k(device int *p [[buffer(0)]]) { *p = 1; }", nil);
+        }
+        usleep(2000); /* the host sleeps again, and a destroyed object does not wake it */
+    }
+}
+
 int main(void)
 {
     static const struct test tests[] = {{"handlers", test_handlers}, {"overlap", test_overlap},
             {"specialised", test_specialised}, {"late", test_late}, {"undeclared", test_undeclared},
-            {"beside graphics", test_beside_graphics}};
+            {"beside graphics", test_beside_graphics}, {"places", test_places}};
     return run_tests(tests, sizeof tests / sizeof *tests);
 }

@@ -40,6 +40,9 @@ void abx_contents_free(void *contents, size_t bytes)
 
 void abx_library_add(struct abx_session *session, struct abx_inbox_item *item)
 {
+    /* What had the handle's place before may still wait in the ring to be destroyed. */
+    if (!atomic_load(&session->dead))
+        abx_session_drain_ring(session);
     /* Handle 0: the guest only wanted to know whether it compiles. */
     if (!item->handle || atomic_load(&session->dead)) {
         abx_broker_drop(session->host->broker, item->kept);
