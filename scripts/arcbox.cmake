@@ -11,17 +11,25 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
+# Frameworks that have no library of their own here are in the one that has them all.
+set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
+if(NOT EXISTS "${ARCBOX_FOUND}/libIOSurface.so")
+    foreach(framework CoreFoundation IOKit IOSurface)
+        file(WRITE "${ARCBOX_FOUND}/lib${framework}.so" "INPUT(AS_NEEDED(\"${ARCBOX_LIBRARIES}/libMetal.so\"))\n")
+    endforeach()
+endif()
+list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
 # find_library(Accelerate) finds a library, BLAS and LAPACK of OpenBLAS, where it is asked for: who has another way when there
 # is none (MLX) should take it, as much of Accelerate (BNNS, LAPACK's declarations, Fourier transforms) is not there.
 if(NOT DEFINED ARCBOX_ACCELERATE)
     set(ARCBOX_ACCELERATE "${ARCBOX_APPLE}")
 endif()
 if(ARCBOX_ACCELERATE)
-    set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
     if(NOT EXISTS "${ARCBOX_FOUND}/libAccelerate.so")
         file(WRITE "${ARCBOX_FOUND}/libAccelerate.so" "INPUT(AS_NEEDED(libopenblas.so.0))\n")
     endif()
-    list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_FOUND}")
+else()
+    file(REMOVE "${ARCBOX_FOUND}/libAccelerate.so")
 endif()
 # Apple's C++ library brings these along with nearly every other header, and programs rely on it. They are
 # the compiler's own arguments: programs that set CMAKE_CXX_FLAGS would lose flags.

@@ -123,7 +123,15 @@ add_executable(by_path sum.cc)
 target_link_libraries(by_path PRIVATE ${FOUND})
 add_executable(by_name sum.cc)
 target_link_libraries(by_name PRIVATE "-framework Accelerate")
+# Frameworks whose functions are in the library of Metal.
+find_library(IOKIT IOKit REQUIRED)
+find_library(CORE_FOUNDATION CoreFoundation REQUIRED)
+find_library(IOSURFACE IOSurface REQUIRED)
+add_executable(registry registry.cc)
+target_link_libraries(registry PRIVATE ${IOKIT} ${CORE_FOUNDATION} ${IOSURFACE})
 END
+echo '#include <IOKit/IOKitLib.h>
+int main() { CFRelease(IOServiceMatching("IOAccelerator")); }' >registry.cc
 rm -rf built
 cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" >log 2>&1 || fail "cmake: $(tail -n 5 log)"
 same "Accelerate, not asked for" FOUND-NOTFOUND "$(cat built/found)"
@@ -131,6 +139,7 @@ rm -rf built
 cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" -DARCBOX_ACCELERATE=ON >log 2>&1 ||
     fail "cmake: $(tail -n 5 log)"
 cmake --build built >log 2>&1 && built/by_path && built/by_name && pass || fail "sums: $(tail -n 5 log)"
+built/registry >log 2>&1 && pass || fail "I/O Kit found by CMake: $(tail -n 5 log)"
 
 # What is Apple's alone, by CMake's name for that and by the compiler's.
 echo '#ifdef __APPLE__
