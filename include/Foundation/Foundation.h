@@ -3,6 +3,7 @@
 #define _FOUNDATION_FOUNDATION_H_
 
 #include <CoreFoundation/CoreFoundation.h>
+#include <IOKit/IOKitLib.h> /* by way of CoreServices, on a Mac */
 #include <dispatch/dispatch.h>
 
 #include <ctype.h>

@@ -89,6 +89,43 @@ same "the library beside the program, and the archive kept whole" 12 $status
 rm lib/liblibrary.so
 ./main >log 2>&1 && fail "the library was not where it was looked for"
 
+# Files put into a program and its library, each for itself, as shader libraries are.
+printf 'of the program' >one
+printf 'of the library' >'t"w\o'
+cat >embedded.c <<'END'
+#include <mach-o/getsect.h>
+#include <mach-o/ldsyms.h>
+#include <stdio.h>
+void of_library(void);
+extern const struct mach_header_64 __dso_handle;
+static void show(const struct mach_header_64 *header)
+{
+    unsigned long size = 0;
+    uint8_t *data = getsectiondata(header, "__METAL", "__shaders", &size);
+    printf("%.*s;", (int)size, data ? (char *)data : "");
+}
+#ifdef LIBRARY
+void of_library(void) { show(&_mh_dylib_header); }
+#else
+int main(void)
+{
+    unsigned long size;
+    show(&_mh_execute_header);
+    show(&__dso_handle);
+    of_library();
+    return getsectiondata(&__dso_handle, "__METAL", "__other", &size) != NULL;
+}
+#endif
+END
+{
+    "$cc" -DLIBRARY -dynamiclib embedded.c -Wl,-sectcreate,__METAL,__shaders,'t"w\o' -o lib/libembedded.so
+    "$cc" embedded.c -sectcreate __TEXT __shaders 't"w\o' -Xlinker -sectcreate -Xlinker __METAL -Xlinker __shaders -Xlinker one \
+        -Llib -lembedded -Wl,-rpath,@loader_path/lib -Wl,--gc-sections -o embedded
+} >log 2>&1 || fail "-sectcreate: $(cat log)"
+same "what was embedded" "of the program;of the program;of the library;" "$(./embedded)"
+"$cc" embedded.c -sectcreate __METAL __shaders missing -o embedded >log 2>&1 && fail "embedded what is not there"
+same "what is not there" "arcbox-cc: -sectcreate: no file missing" "$(cat log)"
+
 # CMake: the system's name, and still the rules for ELF; and headers that Apple's C++ library brings along.
 echo '#include <vector>
 std::optional<int> none; std::shared_ptr<int> nothing; std::string text;' >along.cc
