@@ -193,6 +193,36 @@ def test_unknown_version():
           said == ['arcbox: torch 9.9.1+cpu is not known here: no device "mps"'])
 
 
+def test_import():
+    """Some versions have a kernel under this device's key, and warn of another in its place."""
+    got = subprocess.run([sys.executable, "-c", "import torch; torch.ones(2, device='mps').sum().item()"], capture_output=True,
+                         text=True)
+    check("nothing is said at import", got.returncode == 0 and got.stdout + got.stderr == "")
+
+
+def test_systems():
+    """Derivatives count on the factors as this version's own operators keep them; compiled code on how results lie."""
+    generator = torch.Generator().manual_seed(2)
+    a = torch.rand(2, 4, 4, generator=generator) + 2 * torch.eye(4).flip(0)
+    b = torch.rand(2, 4, 3, generator=generator)
+
+    def slopes(function, device, turned):
+        x, y = (t.to(device).requires_grad_() for t in ((a.mT.contiguous().mT if turned else a), b))
+        return [t.cpu() for t in torch.autograd.grad(function(x, y).square().sum(), (x, y), allow_unused=True) if t is not None]
+    uses = {"solve": torch.linalg.solve, "solve from the right": lambda x, y: torch.linalg.solve(x, y.mT, left=False),
+            "solve a vector": lambda x, y: torch.linalg.solve(x, y[..., :1]), "inv": lambda x, y: torch.linalg.inv(x),
+            "det": lambda x, y: torch.linalg.det(x), "slogdet": lambda x, y: torch.linalg.slogdet(x)[1]}
+    for (name, function), turned in itertools.product(uses.items(), (False, True)):
+        theirs, ours = slopes(function, "cpu", turned), slopes(function, "mps", turned)
+        check(f"the derivative of {name}{', turned' if turned else ''}",
+              all(torch.allclose(p, q, rtol=1e-3, atol=1e-3) for p, q in zip(theirs, ours, strict=True)))
+    for left in (True, False):
+        shape = b if left else b.mT
+        theirs, ours = (torch.linalg.solve_triangular(a.to(d), shape.to(d), upper=True, left=left) for d in ("cpu", "mps"))
+        check(f"how the solution of a triangle lies, left={left}", theirs.stride() == ours.stride() and
+              torch.allclose(theirs, ours.cpu(), rtol=1e-3, atol=1e-3))
+
+
 def test_fork():
     x = torch.ones(3, device="mps").sum()
     pid = os.fork()

@@ -108,6 +108,13 @@ def test_bags():
             same(f"{mode}, padding {padding}", lambda d: bag(d, mode, padding))
     for padding in (None, 2):
         same(f"with factors, padding {padding}", lambda d: bag(d, "sum", padding, True))
+    numbers = torch.rand(9, 4, generator=torch.Generator().manual_seed(1)).add(1).to(torch.bfloat16)
+    factors = torch.linspace(1, 2, 8).to(torch.bfloat16)
+    rows = torch.tensor([1, 2, 4, 5, 4, 3, 2, 8])
+    exact = (numbers.double()[rows] * factors.double().unsqueeze(1)).sum(0)
+    made = F.embedding_bag(rows.to("mps"), numbers.to("mps"), torch.tensor([0], device="mps"), mode="sum",
+                           per_sample_weights=factors.to("mps"))
+    check("with factors, of 16 bits: rounded once", torch.equal(made.cpu()[0], exact.to(torch.bfloat16)))
     same("the largest", lambda d: bag(d, "max"), by_kernels=False)
     with torch.no_grad():
         same("lines", lambda d: F.embedding_bag(torch.tensor([[1, 2], [3, 4]], device=d), DENSE.view(6, 2).to(d)))

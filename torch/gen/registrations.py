@@ -173,7 +173,7 @@ def main():
             registered.append((op.full, "at_" + op.struct if text else target))
     lines = ['#include "shim.h"', '#include "structured.h"', "#include <torch/library.h>", *includes(ops, known),
              "", "namespace arcbox {", *sorted(set(declarations)), "", *functions,
-             "TORCH_LIBRARY_IMPL(aten, MPS, m)", "{",
+             "TORCH_LIBRARY_IMPL(aten, MPS, m)", "{", "    Quiet quiet;",
              *[f'    m.impl("{full}", TORCH_FN({name}));' for full, name in registered], "}", "} // namespace arcbox", ""]
     pathlib.Path(a.output).write_text("\n".join(lines))
 

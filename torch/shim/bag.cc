@@ -46,8 +46,9 @@ static Bags bags_of(const Tensor &weight, const Tensor &indices, const Tensor &o
     int64_t count = starts.size(0), most = indices.size(0);
     Tensor places = at::arange(most, offsets.options());
     Tensor bag = count ? at::searchsorted(starts, places, false, true).sub_(1).to(offsets.scalar_type()) : places;
-    Tensor rows = weight.index_select(0, indices), counted = at::zeros({count}, offsets.options());
-    Tensor out = at::zeros({count, weight.size(1)}, weight.options());
+    // Numbers of 16 bits are rounded once, at the end.
+    Tensor rows = weight.index_select(0, indices).to(at::kFloat), counted = at::zeros({count}, offsets.options());
+    Tensor out = at::zeros({count, weight.size(1)}, rows.options());
     if (factors && factors->defined())
         rows = rows.mul(factors->unsqueeze(1));
     Tensor counts = indices.ne(padding).to(offsets.scalar_type());
@@ -59,7 +60,7 @@ static Bags bags_of(const Tensor &weight, const Tensor &indices, const Tensor &o
     }
     if (mode == MEAN)
         out.div_(as_column(counted.clamp_min(1), out.scalar_type()));
-    return {out, bag, counted, at::zeros({mode == SUM ? 0 : count}, offsets.options())};
+    return {out.to(weight.scalar_type()), bag, counted, at::zeros({mode == SUM ? 0 : count}, offsets.options())};
 }
 
 Bags embedding_bag(const Tensor &weight, const Tensor &indices, const Tensor &offsets, bool by_frequency, int64_t mode,

@@ -5,8 +5,12 @@
 
 #include <ATen/ExpandUtils.h>
 #include <ATen/WrapDimUtils.h>
+#include <ATen/native/Resize.h>
 #include <ATen/ops/_cholesky_solve_helper_ops.h>
 #include <ATen/ops/_linalg_check_errors.h>
+#include <ATen/ops/_linalg_det.h>
+#include <ATen/ops/_linalg_slogdet.h>
+#include <ATen/ops/_linalg_solve_ex.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cholesky_inverse_ops.h>
 #if __has_include(<ATen/ops/cholesky_ops.h>) // not from 2.15 on
@@ -107,10 +111,31 @@ static Factors factored(const Tensor &a)
     return f;
 }
 
-// torch's own keep the factors of a turned matrix where that lies without gaps: its derivatives count on it.
-static bool keeps_turned(const Tensor &a)
+// Where a matrix lies without gaps some of torch's own keep the factors of the turned one, and derivatives count on it:
+// determinants', and up to some version solve's. The processor's is asked: of {{2, 1}, {4, 3}} the second row comes
+// first, turned the first.
+static bool turns(Tensor (*pivots)(const Tensor &))
 {
-    return a.is_contiguous();
+    Tensor numbers = at::arange(1, 5, at::TensorOptions(at::kCPU).dtype(at::kFloat)).view({2, 2}).flip(1);
+    return pivots(numbers).data_ptr<int>()[0] == 1;
+}
+
+static bool solve_keeps_turned(const Tensor &a)
+{
+    static const bool does = turns([](const Tensor &t) { return std::get<2>(at::_linalg_solve_ex(t, t)); });
+    return does && a.is_contiguous();
+}
+
+static bool det_keeps_turned(const Tensor &a)
+{
+    static const bool does = turns([](const Tensor &t) { return std::get<2>(at::_linalg_det(t)); });
+    return does && a.is_contiguous();
+}
+
+static bool slogdet_keeps_turned(const Tensor &a)
+{
+    static const bool does = turns([](const Tensor &t) { return std::get<3>(at::_linalg_slogdet(t)); });
+    return does && a.is_contiguous();
 }
 
 // As torch keeps them: pivots and `info` have the sizes of its batches.
@@ -127,9 +152,9 @@ static void keep(const Factors &f, const Tensor &info, bool check_errors, const 
         at::_linalg_check_errors(info, name, is_one);
 }
 
-static Factors factored_as_kept(const Tensor &a)
+static Factors factored_as_kept(const Tensor &a, bool turned)
 {
-    return factored(keeps_turned(a) ? a.transpose(-2, -1) : a);
+    return factored(turned ? a.transpose(-2, -1) : a);
 }
 
 static void exchange(const Tensor &b, const Tensor &pivots, bool back)
@@ -232,14 +257,15 @@ bool solve_out(const Tensor &a, const Tensor &b, bool left, bool check_errors, c
 {
     if (!can_solve(a))
         return false;
-    Factors f = factored_as_kept(a);
+    bool turned = solve_keeps_turned(a);
+    Factors f = factored_as_kept(a, turned);
     bool vector = result.dim() == a.dim() - 1 || (result.dim() == 1);
     at::IntArrayRef batch = result.sizes().slice(0, static_cast<size_t>(result.dim()) - (vector ? 1 : 2));
     Tensor x = vector ? copied(b.expand(result.sizes()).unsqueeze(-1)) : right_side(b, result.sizes());
     Tensor factors = batched(spread_over(f.lu.view(a.sizes()), batch, 2));
     std::vector<int64_t> sizes(a.sizes().begin(), a.sizes().end() - 1);
     Tensor places = spread_over(f.pivots.view(sizes), batch, 1).contiguous().view({factors.size(0), a.size(-1)});
-    solve_factored(factors, places, left || vector ? x : x.transpose(1, 2), (left || vector) == keeps_turned(a));
+    solve_factored(factors, places, left || vector ? x : x.transpose(1, 2), (left || vector) == turned);
     result.copy_(x.view(result.sizes()));
     keep(f, lu, pivots);
     keep(f, info, check_errors, "torch.linalg.solve_ex", a.dim() == 2);
@@ -258,7 +284,7 @@ bool det_out(const Tensor &a, const Tensor &result, const Tensor &lu, const Tens
 {
     if (!can_solve(a))
         return false;
-    Factors f = factored_as_kept(a);
+    Factors f = factored_as_kept(a, det_keeps_turned(a));
     Tensor product = f.lu.diagonal(0, 1, 2).prod(-1).mul_(sign_of(f.pivots));
     result.copy_(product.view(result.sizes()));
     keep(f, lu, pivots);
@@ -269,7 +295,7 @@ bool slogdet_out(const Tensor &a, const Tensor &sign, const Tensor &logarithm, c
 {
     if (!can_solve(a))
         return false;
-    Factors f = factored_as_kept(a);
+    Factors f = factored_as_kept(a, slogdet_keeps_turned(a));
     Tensor diagonal = f.lu.diagonal(0, 1, 2);
     sign.copy_(diagonal.sgn().prod(-1).mul_(sign_of(f.pivots)).view(sign.sizes()));
     logarithm.copy_(diagonal.abs().log_().sum(-1).view(logarithm.sizes()));
@@ -318,6 +344,13 @@ Tensor &solve_triangular_out(const Tensor &a, const Tensor &b, bool upper, bool 
     solve_triangle(matrix, x, upper, left, unit);
     batch.push_back(b.size(-2));
     batch.push_back(b.size(-1));
+    // A result of its own has its columns in a piece, as torch's meta function says and compiled code asserts.
+    if (at::native::resize_output_check(out, batch)) {
+        std::swap(batch[batch.size() - 2], batch[batch.size() - 1]);
+        out.resize_(batch);
+        out.transpose_(-2, -1);
+        return out.copy_(x.view(out.sizes()));
+    }
     return into(out, x.view(batch));
 }
 

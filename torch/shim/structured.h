@@ -83,4 +83,11 @@ private:
     std::array<std::optional<at::Tensor>, N> proxies_;
 };
 
+// While it lives this thread has no warnings: some versions have a kernel for linalg_lu_solve.out, which is the
+// processor's, under this device's key, and warn of whoever takes its place.
+class Quiet final : c10::WarningHandler {
+    void process(const c10::Warning &) override {}
+    c10::WarningUtils::WarningHandlerGuard guard_{this};
+};
+
 } // namespace arcbox
