@@ -70,3 +70,42 @@ kernel void recursive_with_barriers(device uint *line [[buffer(0)]],
     CHECK(shared[other] == fibonacci(other % 12));
     CHECK(simd_all(is_even(2 * t)));
 }
+
+// What calls itself last, as a walk over strides does (MLX's): a loop, for all of a SIMD-group at once, and on processors that
+// know no recursion.
+struct Walk {
+    uint at = 0, carried = 0;
+
+    void next(uint n, uint length) thread
+    {
+        at += n;
+        if (at >= length) {
+            uint rest = at - length;
+            at = 0;
+            carried++;
+            if (rest)
+                next(rest, length);
+        }
+    }
+};
+uint greatest_divisor(uint a, uint b)
+{
+    return b ? greatest_divisor(b, a % b) : a;
+}
+
+kernel void calls_itself_last(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    Walk walk;
+    uint length = data[i % 4096] % 7 + 1, steps = 0;
+    for (uint n = 0; n < 9; n++) {
+        uint by = data[(i + n) % 4096] % 30;
+        walk.next(by, length);
+        steps += by;
+    }
+    CHECK(walk.at == steps % length && walk.carried == steps / length);
+    uint a = data[i % 4096] % 1000 + 1, b = i % 100 + 1, divisor = greatest_divisor(a, b);
+    CHECK(a % divisor == 0 && b % divisor == 0 && simd_sum(divisor) >= divisor);
+    for (uint n = divisor + 1; n <= b; n++)
+        CHECK(a % n != 0 || b % n != 0);
+}

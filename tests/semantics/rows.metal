@@ -76,3 +76,31 @@ ROWS(rows_dropped, b * K, (b & 63) * K, PRODUCT, if (l % 3 == 1) sum = 1, simd_s
 ROWS(rows_seen, b * K, (b & 63) * K, PRODUCT, sum += float(sum > 1000), simd_sum(sum), all + sum)
 ROWS(rows_largest, b * K, (b & 63) * K, PRODUCT, , simd_max(sum), max(all, sum))
 ROWS(rows_of_first, b * K, (b & 63) * K, PRODUCT, , simd_broadcast_first(sum), l ? all : sum)
+
+// A row by eight elements a thread, as norms are written (MLX's): threads past its end count less than none of theirs, and
+// fill their arrays from there on, far below where they begin.
+kernel void past_a_row(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+{
+    const uint length = data[(i - lane) % 4096] % 24 + 1;
+    const int n = int(length) - int(lane) * 8;
+    float x[8], sum = 0, whole = 0;
+    if (n >= 8)
+        for (int k = 0; k < 8; k++)
+            sum += x[k] = float(lane * 8 + k);
+    else
+        for (int k = 0; k < n; k++)
+            sum += x[k] = float(lane * 8 + k);
+    const float mean = simd_sum(sum) / float(length);
+    if (n < 8)
+        for (int k = n; k < 8; k++)
+            x[k] = mean;
+    sum = 0;
+    for (int k = 0; k < 8; k++)
+        sum += fabs(x[k] - mean);
+    sum = simd_sum(lane < 3 ? sum : 0.0f);
+    for (uint k = 0; k < length; k++)
+        whole += fabs(float(k) - mean);
+    if (n > 0)
+        CHECK(fabs(sum - whole) <= 0.001f * (whole + 1));
+}

@@ -140,6 +140,9 @@ uint64_t codegen_reach(LLVMValueRef call, unsigned argument);
 /* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers; once
  * loops are rotated. `sparing`: as if the function had many of them. */
 void codegen_unroll_private(struct codegen *g, LLVMValueRef function, bool sparing);
+/* private.c: keeps what is stored past the ends of the function's private arrays from everything
+ * else. Once, after loops have been unrolled: whatever is in registers by then cannot be left. */
+int codegen_bound_private(struct codegen *g, LLVMValueRef function);
 /* Functions that could not be inlined stay, if they may. */
 int codegen_keep_recursive(struct codegen *g);
 /* Leaves, of what runs before main(), what makes values that the roots (different functions) use;

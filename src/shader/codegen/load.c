@@ -520,7 +520,12 @@ static int inline_all(struct codegen *g)
         if (round == INLINE_ROUNDS)
             return codegen_keep_recursive(g);
         bool split = split_blocks(g);
-        int r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
+        /* What calls itself last is a loop, as MLX's walks over strides are: NVIDIA's processors
+         * take no recursion, and lanes none. In the second round: what it calls besides is inlined
+         * by then. */
+        int r = round == 1 ? codegen_run_passes(g, "function(simplifycfg,tailcallelim)") : 0;
+        if (r == 0)
+            r = codegen_run_passes(g, "always-inline,globaldce,function(sroa)");
         if (r == 0 && split)
             r = codegen_run_passes(g, "function(simplifycfg)");
         codegen_open_vectors(g, g->kernel);

@@ -59,9 +59,6 @@ int cpu_find_spins(struct codegen *g);
 /* parallel.c: tells LLVM that turns of the loop over threads that `branch` closes, in g->entry with
  * the kernel in it, depend on each other by private memory alone. */
 int cpu_mark_parallel(struct codegen *g, LLVMValueRef branch);
-/* private.c: keeps what is stored past the ends of private arrays from everything else. Once, after
- * loops have been unrolled: whatever is in registers by then cannot be left. */
-int cpu_bound_private(struct codegen *g, LLVMValueRef function);
 /* order.c: puts the kernel's blocks, and stops at the ends of loops, where they let each SIMD-group
  * function see the lanes that are at it in the same turn. */
 int cpu_order_waits(struct codegen *g);

@@ -257,7 +257,7 @@ int cpu_build_scalar(struct codegen *g)
 {
     int r = codegen_expand_matrices(g, g->kernel);
     if (r == 0)
-        r = cpu_bound_private(g, g->kernel);
+        r = codegen_bound_private(g, g->kernel);
     if (r < 0)
         return r;
     bool waits = g->barriers || g->simd || g->simd_barriers || g->yields;

@@ -606,6 +606,8 @@ int nvptx_generate(struct codegen *g, const struct abx_reflection *reflection, u
                                   "function(infer-address-spaces,separate-const-offset-from-gep,"
                                   "early-cse),globaldce");
     if (r == 0)
+        r = codegen_bound_private(g, g->entry);
+    if (r == 0)
         r = nvptx_loads(g);
     if (r == 0)
         spread(g);

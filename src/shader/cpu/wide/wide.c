@@ -150,7 +150,7 @@ int cpu_prepare_wide(struct codegen *g)
     if (r == 0)
         r = cpu_scalarize(g);
     if (r == 0)
-        r = cpu_bound_private(g, g->kernel);
+        r = codegen_bound_private(g, g->kernel);
     return r < 0 ? r
                  : codegen_run_passes(g, "function(gvn,scalarizer,"
                                          "instsimplify,lower-switch,mergereturn,simplifycfg<no-"

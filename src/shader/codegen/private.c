@@ -4,9 +4,10 @@
  * On Apple's GPUs such an access stays in the thread, and programs rely on it without knowing: a
  * thread past the end of a row computes a negative count and fills its array "from n to the end",
  * and nobody looks at the result. Here the array of a thread lies among those of others and between
- * return addresses. So every array gets room for one element more, and an access that is not wholly
- * in the array goes there: it harms nothing, and what it reads is some number. */
-#include "shader/cpu/cpu.h"
+ * return addresses, or, on NVIDIA's processors, at the end of what a thread may touch. So every
+ * array gets room for one element more, and an access that is not wholly in the array goes there:
+ * it harms nothing, and what it reads is some number. */
+#include "shader/codegen/codegen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -404,7 +405,7 @@ static bool bound_arrays(struct codegen *g, LLVMValueRef function, struct array 
     return any;
 }
 
-int cpu_bound_private(struct codegen *g, LLVMValueRef function)
+int codegen_bound_private(struct codegen *g, LLVMValueRef function)
 {
     if (g->bounded)
         return 0;
