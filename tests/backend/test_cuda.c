@@ -611,6 +611,57 @@ static int test_waits_for_others(void)
     return 0;
 }
 
+/* Memory that another queue uses all the time has no mirror; command buffers that use it are not
+ * kept from following each other for that. */
+static int test_used_by_others(void)
+{
+    enum { TRIES = 7, COUNT = TRIES + 2 };
+    struct world w;
+    struct batch b[COUNT], waits;
+    struct abx_queue *other;
+    struct abx_event *event = event_new();
+    unsigned issued = 0;
+    CHECK(make_world(&w) == 0 && CUDA->queue->create(w.device, &other) == 0);
+    const struct abx_exec_resource used = {w.mirrored, 0, MIRRORED_BYTES, ABX_USAGE_WRITE, 0};
+    batch_init(&waits);
+    batch_event(&waits, ABX_EXEC_SIGNAL_EVENT, event, 1);
+    batch_event(&waits, ABX_EXEC_WAIT_EVENT, event, 2);
+    waits.submission.resources = (struct abx_exec_resource *)&used;
+    waits.submission.resource_count = 1;
+    batch_submit(&waits, other, CUDA);
+    while (event_ops.value(event) < 1)
+        usleep(1000);
+    CHECK(CUDA->memory->mirror(w.mirrored, false) == 0);
+    launches(0);
+    for (int i = 0; i < COUNT; i++) {
+        hang(i >= TRIES); /* the last two are to be under way together */
+        batch_init(&b[i]);
+        add_dispatches(&b[i], &w, 1);
+        b[i].submission.resources = (struct abx_exec_resource *)&used;
+        b[i].submission.resource_count = 1;
+        batch_submit(&b[i], w.queue, CUDA);
+        CHECK(i >= TRIES || batch_wait(&b[i]) == 0);
+    }
+    for (int i = 0; issued < COUNT && i < 10000; i++) {
+        usleep(1000);
+        issued += launches(0);
+    }
+    CHECK(issued == COUNT);
+    hang(0);
+    event_ops.signal(event, 2);
+    CHECK(batch_wait(&waits) == 0);
+    batch_finish(&waits);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK(i < TRIES || batch_wait(&b[i]) == 0);
+        batch_finish(&b[i]);
+    }
+    CUDA->queue->destroy(other);
+    end_world(&w);
+    event_free(event);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
 static void let_go(struct abx_submission *s, const struct abx_exec_result *result)
 {
     struct world *w = s->user;
@@ -1194,8 +1245,9 @@ int main(int argc, char **argv)
     } tests[] = {{"works", test_works}, {"places", test_places}, {"much", test_much},
             {"mirrors", test_mirrors}, {"unseen", test_unseen}, {"exposed", test_exposed},
             {"exposed_lost", test_exposed_lost}, {"waits_for_others", test_waits_for_others},
-            {"mirrors_fail", test_mirrors_fail}, {"files", test_files}, {"matrices", test_matrices},
-            {"replay", test_replay}, {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
+            {"used_by_others", test_used_by_others}, {"mirrors_fail", test_mirrors_fail},
+            {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
+            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
             {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
             {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
             {"endless_long", test_endless_long}, {"fault", test_fault},

@@ -25,6 +25,7 @@
 #define WORD_BYTES 16u        /* that a thread looks at at a time */
 #define COPY_BYTES (1u << 20) /* pieces as large that need no look are the copy engine's */
 #define SPANS 32u
+#define MOST_PAUSE 255u
 
 struct span {
     uint64_t begin, end;
@@ -32,6 +33,7 @@ struct span {
 
 struct abx_cuda_mirror {
     _Atomic bool settled; /* it is there, or will never be */
+    uint32_t rest, pause; /* submissions that do not try to make it, and that did not last time */
     bool there;
     bool blank; /* nothing is in it yet */
     bool exposed;
@@ -585,7 +587,8 @@ static bool is_used_by_others(const struct abx_submission *s, struct abx_device_
     return atomic_load(&m->in_flight) != own;
 }
 
-/* Of those that are asked for. Where another queue uses one it is left for another time. */
+/* Of those that are asked for. Where another queue uses one it is left for another time, and each
+ * time for longer: to look, this queue has to have nothing under way. */
 static int settle_all(struct abx_queue *q)
 {
     const struct abx_submission *s = q->current;
@@ -595,9 +598,16 @@ static int settle_all(struct abx_queue *q)
         struct abx_cuda_mirror *mirror = m ? atomic_load(&m->mirror) : NULL;
         if (!mirror || atomic_load(&mirror->settled))
             continue;
+        if (mirror->rest) {
+            mirror->rest--;
+            continue;
+        }
         if (q->mark_count)
             return WAITS;
-        if (!is_used_by_others(s, m))
+        if (is_used_by_others(s, m))
+            mirror->rest = mirror->pause =
+                    mirror->pause < MOST_PAUSE ? 2 * mirror->pause + 1 : MOST_PAUSE;
+        else
             result = settle(q, m, mirror);
     }
     return result;
