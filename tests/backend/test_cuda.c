@@ -424,6 +424,13 @@ static int test_mirrors(void)
     batch_copy(&b, w.mirrored, 4, w.mirrored, 20480, 4);
     CHECK(run_mirrored(&w, w.queue, w.mirrored, &b, ABX_USAGE_WRITE) == 0);
     CHECK(guest[1] == 77 && guest[5120] == 77);
+    /* Buffers that lie over each other. */
+    const struct abx_exec_resource over[] = {{w.mirrored, 0, 8192, ABX_USAGE_WRITE, 0},
+            {w.mirrored, 4096, 4096, ABX_USAGE_WRITE, 0},
+            {w.mirrored, 8000, 99, ABX_USAGE_WRITE, 0}};
+    batch_init(&b);
+    batch_fill(&b, w.mirrored, 8000, 4, 7);
+    CHECK(run_with(&b, w.queue, over, 3) == 0 && guest[2000] == 0x07070707);
     /* Places that are nobody else's any more. */
     CHECK(!import(&w, w.window + (33u << 20), PAGE));
     CHECK(ops->create_private(w.device, w.window + (33u << 20), PAGE, &w.private) == -EINVAL);

@@ -350,10 +350,24 @@ static int launch(struct abx_queue *q, struct merge *merge)
     return result;
 }
 
+static bool is_among(const struct merge *merge, const struct piece *piece)
+{
+    for (uint32_t i = 0; i < merge->count; i++) {
+        const struct piece *p = &merge->pieces[i];
+        if (p->to < piece->to + piece->bytes && piece->to < p->to + p->bytes)
+            return true;
+    }
+    return false;
+}
+
+/* Buffers may lie over each other (heaps): a word of both is looked at once, and then again. */
 static int add_piece(struct abx_queue *q, struct merge *merge, struct piece piece)
 {
     if (!piece.agreed && piece.bytes >= COPY_BYTES)
         return abx_cu.copy(piece.to, piece.from, piece.bytes, q->stream);
+    int result = is_among(merge, &piece) ? launch(q, merge) : ABX_CU_OK;
+    if (result)
+        return result;
     merge->pieces[merge->count++] = piece;
     if (merge->most < piece.bytes)
         merge->most = piece.bytes;
