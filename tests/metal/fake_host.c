@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "wire/limits.h"
 #include "wire/reflection.h"
 
 static void wake(struct fake_host *h, const void *word)
@@ -248,6 +249,7 @@ static void welcome(struct fake_host *h)
             .window_bytes = ABX_WINDOW_BYTES,
             .memory_cap = h->memory_cap,
             .mirror_align = h->mirror_align,
+            .operations = ABX_OPERATION_TIMESTAMP,
             .recommended_working_set = 1u << 30,
             .max_buffer_length = 1u << 30,
             .registry_id = 7,

@@ -486,23 +486,36 @@ static void test_lost(void)
 static void test_mirrors(void)
 {
     char many[5000] = {1};
+    id set = ABX_MSG(id, (id, SEL, NSUInteger), send(device, "counterSets"), "objectAtIndex:", 0);
+    id kind = (id)objc_getClass("MTLCounterSampleBufferDescriptor");
+    id descriptor = send(send(kind, "alloc"), "init");
+    ABX_MSG(void, (id, SEL, id), descriptor, "setCounterSet:", set);
+    ABX_MSG(void, (id, SEL, NSUInteger), descriptor, "setSampleCount:", 1000);
     setenv("ARCBOX_MIRRORS", "always", 1);
     id queue = send(device, "newCommandQueue");
     if (!abx_client_mirrors(abx_client_get())) {
         puts("# not looked at: this kernel does not tell what is written (Linux 6.7), or may not");
         return;
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
         id commands = send(queue, "commandBuffer"),
            encoder = send(commands, "computeCommandEncoder");
+        id samples = ABX_MSG(id, (id, SEL, id, id *), device,
+                "newCounterSampleBufferWithDescriptor:error:", descriptor, NULL);
         atomic_store(&host.written_bytes, 0);
-        ABX_MSG(void, (id, SEL, const void *, NSUInteger, NSUInteger), encoder,
-                "setBytes:length:atIndex:", many, sizeof many, 0);
+        if (i < 3)
+            ABX_MSG(void, (id, SEL, const void *, NSUInteger, NSUInteger), encoder,
+                    "setBytes:length:atIndex:", many, sizeof many, 0);
+        else
+            ABX_MSG(void, (id, SEL, id, NSUInteger, BOOL), encoder,
+                    "sampleCountersInBuffer:atSampleIndex:withBarrier:", samples, 0, false);
         send(encoder, "endEncoding");
         send(commands, "commit");
         send(commands, "waitUntilCompleted");
         CHECK(host.mirrors == 1 && (i == 0 || host.written_bytes >= sizeof many));
+        objc_release(samples);
     }
+    objc_release(descriptor);
     objc_release(queue);
 }
 
