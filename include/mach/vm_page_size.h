@@ -1,1 +1,2 @@
+#include <limits.h> /* as on a Mac */
 #include <mach/mach.h>

@@ -6,8 +6,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 /* What a Mac's libraries export is found from anywhere: Python's CDLL(None) and dlsym(RTLD_DEFAULT)
@@ -63,6 +65,45 @@ void arcbox_bsd_qsort_r(void *base, size_t count, size_t size, void *context,
         int (*compare)(void *context, const void *a, const void *b))
 {
     qsort_r(base, count, size, in_bsd_order, &(struct bsd_order){context, compare});
+}
+
+/* macOS's fcntl() (include/fcntl.h): its own commands, and the others as they are. */
+enum { MAC_RDADVISE = 44, MAC_RDAHEAD = 45, MAC_NOCACHE = 48, MAC_FULLFSYNC = 51 };
+
+struct mac_radvisory {
+    int64_t offset;
+    int bytes;
+};
+
+static int advise(int file, int64_t offset, int64_t bytes, int advice)
+{
+    int error = posix_fadvise(file, offset, bytes, advice);
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+ABX_EXPORT int arcbox_fcntl(int file, int command, ...);
+int arcbox_fcntl(int file, int command, ...)
+{
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *); /* as glibc does: an int is in the lower half of it */
+    va_end(list);
+    switch (command) {
+    case MAC_RDADVISE: {
+        const struct mac_radvisory *what = argument;
+        return advise(file, what->offset, what->bytes, POSIX_FADV_WILLNEED);
+    }
+    case MAC_RDAHEAD:
+        return advise(file, 0, 0, (int)(intptr_t)argument ? POSIX_FADV_NORMAL : POSIX_FADV_RANDOM);
+    case MAC_NOCACHE:
+        return fcntl(file, F_GETFD) < 0 ? -1 : 0;
+    case MAC_FULLFSYNC:
+        return fsync(file);
+    default:
+        return fcntl(file, command, argument);
+    }
 }
 
 static void memset_pattern(void *to, const void *pattern, size_t period, size_t length)

@@ -86,6 +86,21 @@ static void c_library(void)
     CHECK(found);
 }
 
+static void files(void)
+{
+    char name[] = "/tmp/arcbox-test.XXXXXX", text[4] = "";
+    int file = mkstemp(name);
+    CHECK(file >= 0 && unlink(name) == 0 && write(file, "abc", 3) == 3);
+    const struct radvisory ahead = {.ra_offset = 0, .ra_count = 3};
+    CHECK(fcntl(file, F_NOCACHE, 1) == 0 && fcntl(file, F_RDAHEAD, 0) == 0 && fcntl(file, F_RDADVISE, &ahead) == 0);
+    CHECK(fcntl(file, F_FULLFSYNC) == 0 && pread(file, text, 3, 0) == 3 && !strcmp(text, "abc"));
+    CHECK(fcntl(file, F_SETFD, FD_CLOEXEC) == 0 && fcntl(file, F_GETFD) == FD_CLOEXEC);
+    int other = fcntl(file, F_DUPFD, 100);
+    CHECK(other >= 100 && close(other) == 0 && close(file) == 0);
+    errno = 0;
+    CHECK(fcntl(file, F_NOCACHE, 1) == -1 && errno == EBADF && fcntl(file, F_RDADVISE, &ahead) == -1);
+}
+
 // What the process takes, and its threads.
 static void *wait_for_lock(void *lock)
 {
@@ -193,6 +208,7 @@ int main(int argc, char **argv)
 {
     @autoreleasepool {
         c_library();
+        files();
         the_task();
         bundles();
         unknown_messages_are_said();
