@@ -45,6 +45,31 @@ built() {
 }
 same "told" "top apple middle apple below other gnu other built unknown other" "$(built ARCBOX_TARGET_VENDOR=apple)"
 same "not told" "top other middle other below other gnu other built unknown other" "$(built ARCBOX_TARGET_VENDOR=)"
+
+# Accelerate, by an attribute and by a build script: OpenBLAS.
+mkdir -p blas/src
+printf '[package]\nname = "blas"\nversion = "1.0.0"\nedition = "2021"\n' >blas/Cargo.toml
+cat >blas/src/main.rs <<'END'
+#![allow(unexpected_cfgs)]
+#[cfg_attr(not(scripted), link(name = "Accelerate", kind = "framework"))]
+#[link(name = "Metal", kind = "framework")]
+extern "C" {
+    fn cblas_sasum(n: i32, x: *const f32, step: i32) -> f32;
+}
+fn main() {
+    println!("{}", unsafe { cblas_sasum(2, [1f32, -2.].as_ptr(), 1) });
+}
+END
+sum() {
+    RUSTC_WRAPPER="$build/scripts/arcbox-rustc" cargo run -q --offline --manifest-path blas/Cargo.toml --target-dir target-blas 2>&1
+}
+same "Accelerate, an attribute's" 3 "$(sum)"
+cat >blas/build.rs <<'END'
+fn main() {
+    println!("cargo:rustc-check-cfg=cfg(scripted)\ncargo:rustc-cfg=scripted\ncargo:rustc-link-lib=framework=Accelerate");
+}
+END
+same "Accelerate, a build script's" 3 "$(sum)"
 same "another vendor" "arcbox-rustc: ARCBOX_TARGET_VENDOR is 'pc'; 'apple' is all that it may be" \
     "$(ARCBOX_TARGET_VENDOR=pc "$build/scripts/arcbox-rustc" rustc -vV 2>&1)"
 finish
