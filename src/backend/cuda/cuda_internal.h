@@ -16,6 +16,7 @@
 
 /* What memory is mapped in, wherever the driver says so less. */
 #define ABX_CUDA_SLOT_BYTES (2ull << 20)
+#define ABX_CUDA_WORD_BYTES 16u /* that a thread of the kernel that carries moves at a time */
 
 /* Behind memory: programs read a little past its end. */
 #define ABX_CUDA_GUARD_BYTES 4096u

@@ -22,7 +22,6 @@
 #define PIECES 64u /* of one launch */
 #define BLOCK 256u
 #define MOST_BLOCKS 1024u     /* of one piece */
-#define WORD_BYTES 16u        /* that a thread looks at at a time */
 #define COPY_BYTES (1u << 20) /* pieces as large that need no look are the copy engine's */
 #define SPANS 32u
 #define MOST_PAUSE 255u
@@ -179,8 +178,8 @@ static void add_span(struct abx_cuda_mirror *mirror, struct span span)
 
 static struct span words(uint64_t offset, uint64_t bytes)
 {
-    return (struct span){
-            offset / WORD_BYTES * WORD_BYTES, abx_align_up(offset + bytes, WORD_BYTES)};
+    return (struct span){offset / ABX_CUDA_WORD_BYTES * ABX_CUDA_WORD_BYTES,
+            abx_align_up(offset + bytes, ABX_CUDA_WORD_BYTES)};
 }
 
 void abx_cuda_wrote(struct abx_device_memory *m, uint64_t offset, uint64_t bytes)
@@ -339,7 +338,7 @@ static int launch(struct abx_queue *q, struct merge *merge)
 {
     size_t bytes = sizeof merge->pieces;
     void *extra[] = {ABX_CU_LAUNCH_BUFFER, merge->pieces, ABX_CU_LAUNCH_BUFFER_SIZE, &bytes, NULL};
-    uint64_t blocks = (merge->most / WORD_BYTES + BLOCK - 1) / BLOCK;
+    uint64_t blocks = (merge->most / ABX_CUDA_WORD_BYTES + BLOCK - 1) / BLOCK;
     if (!merge->count)
         return ABX_CU_OK;
     int result =
@@ -348,6 +347,18 @@ static int launch(struct abx_queue *q, struct merge *merge)
     merge->count = 0;
     merge->most = 0;
     return result;
+}
+
+bool abx_cuda_is_on_device(const struct abx_device_memory *m)
+{
+    const struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
+    return !m->imported || (mirror && atomic_load(&mirror->settled) && mirror->there);
+}
+
+int abx_cuda_copy_words(struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t bytes)
+{
+    struct merge merge = {.pieces = {{to, from, 0, bytes}}, .count = 1, .most = bytes};
+    return launch(q, &merge);
 }
 
 static bool is_among(const struct merge *merge, const struct piece *piece)

@@ -162,6 +162,12 @@ void abx_cuda_mirrors_count(const struct abx_submission *s, int more);
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q);
 /* What the guest wrote goes to the device; or what commands may have written to the guest. */
 enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device);
+/* Whether it is there that kernels find it: private, of a file, or mirrored. Its queue's submission
+ * has begun. */
+bool abx_cuda_is_on_device(const struct abx_device_memory *m);
+/* Whole words, which do not overlap, of memory that is on the device. A result of the driver's. */
+int abx_cuda_copy_words(
+        struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t bytes);
 /* The queue is drained, and about to be destroyed. */
 void abx_cuda_mirrors_leave(struct abx_queue *q);
 
