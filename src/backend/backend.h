@@ -298,7 +298,8 @@ struct abx_memory_ops {
     /* The address at which kernels see its first byte. Any thread. */
     uint64_t (*address)(const struct abx_device_memory *memory);
     /* No submission uses it any more, and its import is done. A private one's place is free again.
-     * NULL is legal. Any thread, the backend's own too. */
+     * NULL is legal. Any thread, the backend's own too. What was exposed may be touched for
+     * submissions that do not name it: that is waited for, as long as what they run takes. */
     void (*destroy)(struct abx_device_memory *memory);
 };
 
