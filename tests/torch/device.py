@@ -216,11 +216,14 @@ def test_systems():
         theirs, ours = slopes(function, "cpu", turned), slopes(function, "mps", turned)
         check(f"the derivative of {name}{', turned' if turned else ''}",
               all(torch.allclose(p, q, rtol=1e-3, atol=1e-3) for p, q in zip(theirs, ours, strict=True)))
-    for left in (True, False):
-        shape = b if left else b.mT
-        theirs, ours = (torch.linalg.solve_triangular(a.to(d), shape.to(d), upper=True, left=left) for d in ("cpu", "mps"))
-        check(f"how the solution of a triangle lies, left={left}", theirs.stride() == ours.stride() and
-              torch.allclose(theirs, ours.cpu(), rtol=1e-3, atol=1e-3))
+    factor = torch.linalg.cholesky(a @ a.mT)
+    results = {f"a triangle's solution, left={left}": lambda d, left=left: torch.linalg.solve_triangular(
+        a.to(d), (b if left else b.mT).to(d), upper=True, left=left) for left in (True, False)}
+    results |= {"cholesky_solve": lambda d: torch.cholesky_solve(b.to(d), factor.to(d)),
+                "cholesky_inverse": lambda d: torch.cholesky_inverse(factor.to(d))}
+    for name, function in results.items():
+        theirs, ours = function("cpu"), function("mps")
+        check(f"how {name} lies", theirs.stride() == ours.stride() and torch.allclose(theirs, ours.cpu(), rtol=1e-3, atol=1e-3))
 
 
 def test_fork():

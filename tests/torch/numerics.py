@@ -19,6 +19,24 @@ def by_kernels(name):
     check(f"{name}: not on the processor {fallen or ''}", not fallen)
 
 
+def test_unpooling():
+    for dims in (2, 3):
+        pool, back = (getattr(F, f"max_{name}pool{dims}d") for name in ("", "un"))
+        for batch in ((2, 3), (3,)):
+            x = torch.randn(*batch, *range(6, 6 + dims), generator=torch.Generator().manual_seed(1))
+
+            def both(device):
+                t = x.to(device).requires_grad_()
+                largest, places = pool(t, 2, return_indices=True)
+                made = back(largest, places, 2, output_size=t.shape[-dims:])
+                made.square().sum().backward()
+                return made.detach(), t.grad
+            arcbox_mps.forget_calls()
+            ours = both("mps")
+            by_kernels(f"unpooling, {dims} dimensions, {len(batch)} before them")
+            check(f"unpooling, {dims} dimensions, {len(batch)} before them", all(close(p, q) for p, q in zip(ours, both("cpu"))))
+
+
 def test_equations():
     """Of one block (64), of some, and with what is left over."""
     torch.manual_seed(0)

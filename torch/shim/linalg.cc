@@ -455,7 +455,7 @@ Tensor cholesky_solve(const Tensor &b, const Tensor &factor, bool upper)
     count_native("aten::_cholesky_solve_helper");
     Tensor x = copied(b);
     solve_symmetric(batched(factor), x, upper);
-    return x.view(b.sizes());
+    return x.view(b.sizes()).mT().contiguous().mT(); // as meta functions have it: see solve_triangular_out
 }
 
 Tensor cholesky_inverse(const Tensor &factor, bool upper)
@@ -465,7 +465,7 @@ Tensor cholesky_inverse(const Tensor &factor, bool upper)
     count_native("aten::cholesky_inverse");
     Tensor f = batched(factor), x = identity(f, factor.size(-1));
     solve_symmetric(f, x, upper);
-    return x.view(factor.sizes());
+    return x.view(factor.sizes()).mT(); // symmetric
 }
 
 // ---- of three numbers

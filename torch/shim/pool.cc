@@ -6,6 +6,9 @@
 #include <ATen/native/Resize.h>
 #include <ATen/ops/max_pool3d_with_indices_backward_ops.h>
 #include <ATen/ops/max_pool3d_with_indices_ops.h>
+#include <ATen/ops/max_unpool2d_ops.h>
+#include <ATen/ops/max_unpool3d_ops.h>
+#include <ATen/ops/zeros.h>
 
 namespace arcbox {
 using at::IntArrayRef;
@@ -284,6 +287,51 @@ bool adaptive_max_pool3d_out(const Tensor &self, IntArrayRef, const Tensor &out,
 bool adaptive_max_pool3d_backward_out(const Tensor &gradient, const Tensor &self, const Tensor &index, const Tensor &out)
 {
     return can_pool(self, gradient) && run_volume(volume_of(self, gradient, 3), gradient, out, index, true);
+}
+
+// ---- back to where the largest were
+
+static bool can_unpool(const Tensor &self, const Tensor &index, IntArrayRef size, int64_t dims)
+{
+    bool sized = static_cast<int64_t>(size.size()) == dims && (self.dim() == dims + 1 || self.dim() == dims + 2);
+    return sized && is_float(self) && index.scalar_type() == at::kLong && self.numel() && self.sizes() == index.sizes();
+}
+
+static Tensor unpooled(const Tensor &self, const Tensor &index, IntArrayRef size)
+{
+    std::vector<int64_t> sizes(self.sizes().begin(), self.sizes().end() - static_cast<std::ptrdiff_t>(size.size()));
+    int64_t images = c10::multiply_integers(sizes);
+    Tensor made = at::zeros({images, c10::multiply_integers(size)}, self.options());
+    made.scatter_(1, index.reshape({images, -1}), self.reshape({images, -1}));
+    sizes.insert(sizes.end(), size.begin(), size.end());
+    return made.view(sizes);
+}
+
+Tensor max_unpool2d(const Tensor &self, const Tensor &index, IntArrayRef size)
+{
+    if (!can_unpool(self, index, size, 2))
+        return OnProcessor<at::_ops::max_unpool2d>::call(self, index, size);
+    count_native("aten::max_unpool2d");
+    return unpooled(self, index, size);
+}
+
+Tensor &max_unpool2d_out(const Tensor &self, const Tensor &index, IntArrayRef size, Tensor &out)
+{
+    return into(out, max_unpool2d(self, index, size));
+}
+
+Tensor max_unpool3d(const Tensor &self, const Tensor &index, IntArrayRef size, IntArrayRef stride, IntArrayRef padding)
+{
+    if (!can_unpool(self, index, size, 3))
+        return OnProcessor<at::_ops::max_unpool3d>::call(self, index, size, stride, padding);
+    count_native("aten::max_unpool3d");
+    return unpooled(self, index, size);
+}
+
+Tensor &max_unpool3d_out(const Tensor &self, const Tensor &index, IntArrayRef size, IntArrayRef stride,
+    IntArrayRef padding, Tensor &out)
+{
+    return into(out, max_unpool3d(self, index, size, stride, padding));
 }
 
 } // namespace arcbox
