@@ -1,4 +1,3 @@
-// no code for nvptx: recursive functions are not supported on NVIDIA's processors
 #include <metal_stdlib>
 using namespace metal;
 enum class Mode : uint { A = 1, B };
