@@ -17,6 +17,8 @@
 
 #define START_TIMEOUT_MS 30000 /* a daemon that is not ready by then never will be */
 #define ANSWER_TIMEOUT_MS 5000
+/* Until its workers have ended, on a machine that does much else. */
+#define SHUTDOWN_TIMEOUT_MS 30000
 
 extern char **environ;
 
@@ -369,7 +371,7 @@ int abx_control_shutdown(struct abx_control *control)
     if (r < 0)
         return r;
     struct pollfd p = {control->sock, POLLIN, 0};
-    if (poll(&p, 1, ANSWER_TIMEOUT_MS) <= 0 || recv(control->sock, &byte, 1, 0) > 0)
+    if (poll(&p, 1, SHUTDOWN_TIMEOUT_MS) <= 0 || recv(control->sock, &byte, 1, 0) > 0)
         return -ETIMEDOUT;
     return 0;
 }
