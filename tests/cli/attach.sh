@@ -11,12 +11,17 @@ until_logged pipe up
 same "input and output" "got one got two end 6" "$(printf 'one\ntwo\n' | "$arcbox" attach pipe | xargs) $("$arcbox" wait pipe)"
 "$arcbox" run -di --name later host sh -c 'echo up; while read -r line; do echo "got $line"; done' >/dev/null
 until_logged later up
-(echo first; sleep 3) | "$arcbox" attach later >typed &
+# Its input does not end before it is killed: with it the command's would.
+mkfifo typing
+exec 9<>typing
+echo first >&9
+"$arcbox" attach later <typing >typed &
 first=$!
 until_logged later first
 same "another one only looks on" "" "$(echo second | timeout 1 "$arcbox" attach later)"
 kill $first
 wait $first 2>/dev/null
+exec 9>&-
 same "the one that was killed left it running" later "$("$arcbox" ps -q)"
 same "--no-stdin" "" "$(echo third | timeout 1 "$arcbox" attach --no-stdin later)"
 same "the next one types" "got fourth" "$(echo fourth | "$arcbox" attach later)"
