@@ -369,8 +369,8 @@ static int move_piecewise(
 }
 
 /* Where both lie in the device's memory and are long. The driver's own copies took three times as
- * long in every other process on an H200 (660 instead of 1,970 GB/s, driver 580) where memory is
- * mapped in more than one piece, as private buffers are; why is not known. */
+ * long in two of eleven runs on an H200 (662 and 677 instead of 1,970 GB/s, driver 580): why is not
+ * known. */
 static int copy_inside(struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t length)
 {
     uint64_t rest = length % ABX_CUDA_WORD_BYTES, words = length - rest;

@@ -73,6 +73,11 @@ LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTyp
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
 /* A vector of `element` where `shape` is a vector, as long; else `element`. */
 LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element);
+/* count <= 256; index < 0: any number may be there. */
+LLVMValueRef codegen_shuffle(
+        struct codegen *g, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count);
+/* half or bfloat, or a vector of them. */
+bool codegen_is_narrow(LLVMTypeRef type);
 LLVMValueRef codegen_i64(struct codegen *g, uint64_t v);
 /* What operand `i` (from 1 on) of a GEP adds to its address: `*bytes` for a structure's field
  * (true), or `*bytes` for each element (false). `*type`, the GEP's source element type at first,

@@ -8,13 +8,6 @@
 
 #include <string.h>
 
-static bool is_narrow(LLVMTypeRef type)
-{
-    if (LLVMGetTypeKind(type) == LLVMVectorTypeKind)
-        type = LLVMGetElementType(type);
-    return LLVMGetTypeKind(type) == LLVMHalfTypeKind || LLVMGetTypeKind(type) == LLVMBFloatTypeKind;
-}
-
 /* A product and what is added to it, each of them negated or not. */
 struct sum {
     LLVMValueRef factors[2], added;
@@ -85,7 +78,7 @@ static void fuse(struct codegen *g, LLVMValueRef function, bool native)
         for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
             struct sum sum;
             next = LLVMGetNextInstruction(in);
-            if (is_narrow(LLVMTypeOf(in)) && is_sum(in, &sum))
+            if (codegen_is_narrow(LLVMTypeOf(in)) && is_sum(in, &sum))
                 replace(g, in, &sum, native);
         }
 }

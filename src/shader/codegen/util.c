@@ -113,6 +113,22 @@ LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element)
                    : element;
 }
 
+LLVMValueRef codegen_shuffle(
+        struct codegen *g, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count)
+{
+    LLVMValueRef mask[256];
+    for (unsigned i = 0; i < count; i++)
+        mask[i] = index[i] < 0 ? LLVMGetPoison(g->i32) : codegen_i32(g, (unsigned)index[i]);
+    return LLVMBuildShuffleVector(g->builder, a, b, LLVMConstVector(mask, count), "");
+}
+
+bool codegen_is_narrow(LLVMTypeRef type)
+{
+    if (LLVMGetTypeKind(type) == LLVMVectorTypeKind)
+        type = LLVMGetElementType(type);
+    return LLVMGetTypeKind(type) == LLVMHalfTypeKind || LLVMGetTypeKind(type) == LLVMBFloatTypeKind;
+}
+
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v)
 {
     return LLVMConstInt(g->i32, v, 0);

@@ -5,17 +5,17 @@
  * s, and takes 8. Compiler process. */
 #include "shader/cpu/cpu.h"
 
+#define MOST_ELEMENTS 256u
+
 static bool is_narrow_vector(LLVMTypeRef type)
 {
-    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
-        return false;
-    LLVMTypeKind kind = LLVMGetTypeKind(LLVMGetElementType(type));
-    return kind == LLVMHalfTypeKind || kind == LLVMBFloatTypeKind;
+    return LLVMGetTypeKind(type) == LLVMVectorTypeKind && codegen_is_narrow(type) &&
+           LLVMGetVectorSize(type) <= MOST_ELEMENTS;
 }
 
 static LLVMTypeRef bits_type(struct codegen *g, LLVMTypeRef type)
 {
-    return LLVMVectorType(LLVMInt16TypeInContext(g->context), LLVMGetVectorSize(type));
+    return codegen_shaped_as(type, LLVMInt16TypeInContext(g->context));
 }
 
 /* The same bits, where the builder stands. */
@@ -39,33 +39,27 @@ static LLVMValueRef load(struct codegen *g, LLVMValueRef in)
 
 static LLVMValueRef shuffle(struct codegen *g, LLVMValueRef in)
 {
-    LLVMTypeRef i32 = LLVMInt32TypeInContext(g->context);
-    LLVMValueRef mask[256];
+    int index[MOST_ELEMENTS];
     unsigned n = LLVMGetNumMaskElements(in);
-    if (n > ABX_ARRAY_SIZE(mask))
-        return NULL;
-    for (unsigned i = 0; i < n; i++) {
-        int at = LLVMGetMaskValue(in, i);
-        mask[i] = at < 0 ? LLVMGetPoison(i32) : LLVMConstInt(i32, (unsigned)at, false);
-    }
+    for (unsigned i = 0; i < n; i++)
+        index[i] = LLVMGetMaskValue(in, i);
     LLVMValueRef a = bits(g, LLVMGetOperand(in, 0)), b = bits(g, LLVMGetOperand(in, 1));
-    LLVMValueRef v = LLVMBuildShuffleVector(g->builder, a, b, LLVMConstVector(mask, n), "");
-    return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+    return LLVMBuildBitCast(g->builder, codegen_shuffle(g, a, b, index, n), LLVMTypeOf(in), "");
 }
 
 /* A bfloat is a float's upper half. */
 static LLVMValueRef extend(struct codegen *g, LLVMValueRef in)
 {
-    LLVMValueRef from = LLVMGetOperand(in, 0), count[256];
-    LLVMTypeRef type = LLVMTypeOf(from), i32 = LLVMInt32TypeInContext(g->context);
-    unsigned n = is_narrow_vector(type) ? LLVMGetVectorSize(type) : 0;
-    if (!n || n > ABX_ARRAY_SIZE(count) ||
+    LLVMValueRef from = LLVMGetOperand(in, 0), count[MOST_ELEMENTS];
+    LLVMTypeRef type = LLVMTypeOf(from);
+    if (!is_narrow_vector(type) ||
             LLVMGetTypeKind(LLVMGetElementType(type)) != LLVMBFloatTypeKind ||
             LLVMGetTypeKind(LLVMGetElementType(LLVMTypeOf(in))) != LLVMFloatTypeKind)
         return NULL;
+    unsigned n = LLVMGetVectorSize(type);
     for (unsigned i = 0; i < n; i++)
-        count[i] = LLVMConstInt(i32, 16, false);
-    LLVMValueRef v = LLVMBuildZExt(g->builder, bits(g, from), LLVMVectorType(i32, n), "");
+        count[i] = codegen_i32(g, 16);
+    LLVMValueRef v = LLVMBuildZExt(g->builder, bits(g, from), LLVMVectorType(g->i32, n), "");
     v = LLVMBuildShl(g->builder, v, LLVMConstVector(count, n), "");
     return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
 }

@@ -11,15 +11,10 @@ LLVMTypeRef strided_vector(struct wide *w, unsigned bytes, unsigned count)
 LLVMValueRef wide_shuffle(
         struct wide *w, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count)
 {
-    LLVMValueRef mask[64];
     bool same = count == LLVMGetVectorSize(LLVMTypeOf(a));
     for (unsigned i = 0; i < count && same; i++)
         same = index[i] < 0 || index[i] == (int)i;
-    if (same)
-        return a;
-    for (unsigned i = 0; i < count; i++)
-        mask[i] = index[i] < 0 ? LLVMGetPoison(w->g->i32) : codegen_i32(w->g, (unsigned)index[i]);
-    return LLVMBuildShuffleVector(w->g->builder, a, b, LLVMConstVector(mask, count), "");
+    return same ? a : codegen_shuffle(w->g, a, b, index, count);
 }
 
 LLVMValueRef wide_slice(struct wide *w, LLVMValueRef v, unsigned start, unsigned count)
