@@ -53,6 +53,7 @@ struct abx_cu_module {
     bool clock;       /* the backend's own: it writes the time */
     bool merge;       /* the backend's own: it carries what changed */
     bool waits;       /* for the kernel before it, itself */
+    bool copies;      /* fake_cuda.h's FAKE_COPIES */
     bool is_cubin;
 };
 struct abx_cu_event {
@@ -67,7 +68,8 @@ struct op {
     size_t bytes;
     uint32_t value;
     uint64_t clock[4]; /* parameters */
-    uint64_t agreed;   /* a merge's; 0: all is copied */
+    uint64_t buffers[2];
+    uint64_t agreed; /* a merge's; 0: all is copied */
     struct abx_cu_module *module;
     struct abx_cu_event *event;
 };
@@ -673,6 +675,8 @@ static void execute(struct abx_cu_stream *s, struct op *o)
             o->module->running--;
         break;
     case LAUNCH:
+        if (o->module->copies)
+            copy(&(struct op){.to = o->buffers[0], .from = o->buffers[1], .bytes = 4});
         o->module->running--;
         break;
     case RECORD:
@@ -849,6 +853,7 @@ static int make_module(struct abx_cu_module *m, const void *image)
 {
     const struct fake_cubin *c = image;
     if (memcmp(image, ELFMAG, SELFMAG) != 0) {
+        m->copies = strstr(image, FAKE_COPIES) != NULL;
         check_early(m, image);
         return strstr(image, ".version") ? 0 : INVALID_PTX;
     }
@@ -951,10 +956,24 @@ static int add_merges(
     return 0;
 }
 
+/* nvptx.h; more may follow. */
+struct parameters {
+    struct abx_ptx_dispatch head;
+    uint64_t buffers[2];
+};
+
+static struct parameters parameters_of(void **extra)
+{
+    struct parameters p = {0};
+    size_t bytes = *(size_t *)extra[3];
+    memcpy(&p, extra[1], bytes < sizeof p ? bytes : sizeof p);
+    return p;
+}
+
 /* What ArcBox's kernels do of their own: nvptx.h. warm_up()'s has no parameters. */
 static int add_launch(struct abx_cu_stream *s, struct abx_cu_module *m, void **extra)
 {
-    struct abx_ptx_dispatch head = {0};
+    struct parameters p = {0};
     if (m->clock) {
         struct op op = {.kind = CLOCK, .module = m};
         MUST(extra && *(size_t *)extra[3] == sizeof op.clock);
@@ -963,10 +982,14 @@ static int add_launch(struct abx_cu_stream *s, struct abx_cu_module *m, void **e
         return add_op(s, op);
     }
     if (extra)
-        memcpy(&head, extra[1], sizeof head);
-    abx_cu_address began = head.began[0] | (abx_cu_address)head.began[1] << 32;
-    MUST(!began || (head.number && is_usable(began, 4)));
-    return add_op(s, (struct op){.kind = LAUNCH, .module = m, .to = began, .value = head.number});
+        p = parameters_of(extra);
+    abx_cu_address began = p.head.began[0] | (abx_cu_address)p.head.began[1] << 32;
+    MUST(!began || (p.head.number && is_usable(began, 4)));
+    return add_op(s, (struct op){.kind = LAUNCH,
+                             .module = m,
+                             .to = began,
+                             .value = p.head.number,
+                             .buffers = {p.buffers[0], p.buffers[1]}});
 }
 
 EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsigned z, unsigned bx,
@@ -993,7 +1016,7 @@ EXPORT int cuLaunchKernel(abx_cu_function function, unsigned x, unsigned y, unsi
 struct abx_cu_node {
     struct abx_cu_node *next;
     struct abx_cu_module *module;
-    struct abx_ptx_dispatch head;
+    struct parameters parameters;
     unsigned wave;
     bool loose; /* it has to get an edge yet */
 };
@@ -1005,7 +1028,7 @@ struct abx_cu_graph {
 struct abx_cu_exec {
     unsigned count;
     struct abx_cu_module *module[512];
-    struct abx_ptx_dispatch head[512];
+    struct parameters parameters[512];
 };
 static unsigned graphs;
 
@@ -1041,7 +1064,7 @@ EXPORT int cuGraphAddKernelNode_v2(abx_cu_node *ret, abx_cu_graph graph, const a
     graph->members[n->wave]++;
     waves = n->wave;
     n->module = find_module(what->function);
-    memcpy(&n->head, what->extra[1], sizeof n->head);
+    n->parameters = parameters_of(what->extra);
     if (graph->last)
         graph->last->next = n;
     else
@@ -1077,7 +1100,7 @@ EXPORT int cuGraphInstantiateWithFlags(
     struct abx_cu_exec *e = calloc(1, sizeof *e);
     for (struct abx_cu_node *n = graph->first; n; n = n->next) {
         MUST(e->count < 512 && !n->loose);
-        e->head[e->count] = n->head;
+        e->parameters[e->count] = n->parameters;
         e->module[e->count++] = n->module;
     }
     *ret = e;
@@ -1093,7 +1116,9 @@ EXPORT int cuGraphLaunch(abx_cu_exec exec, abx_cu_stream s)
         struct abx_cu_module *m = find_module(exec->module[i]);
         m->running++;
         launches++;
-        void *extra[] = {ABX_CU_LAUNCH_BUFFER, &exec->head[i]};
+        size_t bytes = sizeof exec->parameters[i];
+        void *extra[] = {ABX_CU_LAUNCH_BUFFER, &exec->parameters[i], ABX_CU_LAUNCH_BUFFER_SIZE,
+                &bytes, NULL};
         add_launch(s, m, extra);
     }
     return leave(0);

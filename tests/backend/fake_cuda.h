@@ -25,6 +25,9 @@ struct fake_modules {
     unsigned cubins, texts;
 };
 typedef struct fake_modules fake_cuda_modules(void);
+/* A kernel whose PTX has these words does something: it copies four bytes from its second buffer to
+ * its first. */
+#define FAKE_COPIES "//copies"
 /* What has not been given back, in words; "" when nothing is. */
 typedef const char *fake_cuda_left(void);
 

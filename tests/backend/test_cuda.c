@@ -889,6 +889,48 @@ static int test_replay(void)
     return 0;
 }
 
+static void add_note(struct batch *b, struct world *w, uint32_t place, uint32_t value)
+{
+    struct abx_exec_dispatch *d =
+            batch_dispatch(b, w->pipeline, (uint32_t[3]){1, 1, 1}, (uint32_t[3]){1, 1, 1}, 4);
+    d->bindings[0] = (struct abx_exec_binding){w->import, 4 * place, 4};
+    batch_bytes(b, &d, 3, &value, sizeof value);
+}
+
+/* Constants reach the kernels that they are for wherever dispatches that come again lie between
+ * others, which are brought in the same batch. */
+static int test_replay_between(void)
+{
+    enum { FEW = 3, MANY = 10, ALL = 2 * (FEW + MANY) };
+    struct world w;
+    CHECK(make_world(&w) == 0);
+    CUDA->pipeline->destroy(w.pipeline);
+    CHECK(make_pipeline(&w, ".version 7.0\n" FAKE_COPIES, 0) == 0);
+    const uint32_t *notes = (const uint32_t *)w.shared;
+    graphs();
+    for (uint32_t round = 0; round < 4; round++) {
+        struct batch b;
+        uint32_t value = 1000 * (round / 3), place = 0; /* as before, but in the last one */
+        batch_init(&b);
+        for (int part = 0; part < 2; part++) {
+            for (int i = 0; i < FEW; i++, place++)
+                add_note(&b, &w, place, ++value);
+            batch_fill(&b, w.import, 2 * PAGE, 1, 1);
+            for (int i = 0; i < MANY; i++, place++)
+                add_note(&b, &w, place, ++value);
+            batch_fill(&b, w.import, 2 * PAGE, 1, 1);
+        }
+        batch_submit(&b, w.queue, CUDA);
+        CHECK(batch_wait(&b) == 0 && graphs() == (round ? 2 : 0));
+        for (uint32_t i = 0; i < ALL; i++)
+            CHECK(notes[i] == 1000 * (round / 3) + i + 1);
+        batch_finish(&b);
+    }
+    end_world(&w);
+    CHECK(left()[0] == 0);
+    return 0;
+}
+
 /* Which kernels may overlap is what tells one run from another, too. Those that wait themselves
  * come early, where there is one that they wait for; of 8 threadgroups or 512 and more for 32
  * processors, not of 200. */
@@ -1254,10 +1296,10 @@ int main(int argc, char **argv)
             {"exposed_lost", test_exposed_lost}, {"waits_for_others", test_waits_for_others},
             {"used_by_others", test_used_by_others}, {"mirrors_fail", test_mirrors_fail},
             {"files", test_files}, {"matrices", test_matrices}, {"replay", test_replay},
-            {"side_by_side", test_side_by_side}, {"cubins", test_cubins},
-            {"bad_cubins", test_bad_cubins}, {"timestamps", test_timestamps},
-            {"devices", test_devices}, {"grids", test_grids}, {"endless", test_endless},
-            {"endless_long", test_endless_long}, {"fault", test_fault},
+            {"replay_between", test_replay_between}, {"side_by_side", test_side_by_side},
+            {"cubins", test_cubins}, {"bad_cubins", test_bad_cubins},
+            {"timestamps", test_timestamps}, {"devices", test_devices}, {"grids", test_grids},
+            {"endless", test_endless}, {"endless_long", test_endless_long}, {"fault", test_fault},
             {"out_of_memory", test_out_of_memory}, {"refusals", test_refusals},
             {"losses", test_losses}};
     char why[192], names[2][64];

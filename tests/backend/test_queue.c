@@ -164,6 +164,40 @@ static void test_dispatches(void)
     rig.backend->pipeline->destroy(add);
 }
 
+/* The same dispatches again and again, between others: a backend may have a faster way for them.
+ * Each has constants of its own, which change in the last round. */
+static void test_again(void)
+{
+    enum { FEW = 3, MANY = 10, ALL = 2 * (FEW + MANY) };
+    static float zero, r[ALL + 1];
+    struct abx_pipeline *add = rig_pipeline(&rig, 0);
+    struct abx_device_memory *bz = buffer(&zero, sizeof zero), *br = buffer(r, sizeof r);
+    CHECK(add);
+    for (int round = 0; round < 4; round++) {
+        struct batch c;
+        int first = round == 3 ? 1000 : 1;
+        batch_init(&c);
+        for (int i = 0; i < ALL; i++) {
+            struct abx_exec_dispatch *d =
+                    batch_dispatch(&c, add, (uint32_t[3]){1, 1, 1}, (uint32_t[3]){1, 1, 1}, 3);
+            float constant[8] = {(float)(first + i)};
+            d->bindings[0] = (struct abx_exec_binding){bz, 0, sizeof zero};
+            d->bindings[2] = (struct abx_exec_binding){br, 4 * (uint64_t)i, 4};
+            batch_bytes(&c, &d, 1, constant, sizeof constant);
+            int part = i % (FEW + MANY);
+            if (part == FEW - 1 || part == FEW + MANY - 1)
+                batch_fill(&c, br, 4 * ALL, 4, 0);
+        }
+        batch_submit(&c, rig.queue, rig.backend);
+        CHECK(batch_wait(&c) == 0 && c.submission.result.kernels == ALL);
+        for (int i = 0; executes && i < ALL; i++)
+            CHECK(r[i] == (float)(first + i));
+        batch_finish(&c);
+    }
+    rig.backend->memory->destroy(bz), rig.backend->memory->destroy(br);
+    rig.backend->pipeline->destroy(add);
+}
+
 #ifdef ABX_TEST_STORED /* no compiler here to make objects (stored.sh) */
 static void test_bad_objects(void) {}
 #else
@@ -279,7 +313,7 @@ static int suite(const struct abx_backend *of)
 {
     const struct check_case cases[] = {
             CASE(test_copies), CASE(test_order), CASE(test_events), CASE(test_cancel),
-            CASE(test_dispatches), CASE(test_bad_objects), CASE(test_cost),
+            CASE(test_dispatches), CASE(test_again), CASE(test_bad_objects), CASE(test_cost),
             CASE(test_endless), /* the last: only where kernels run on this processor */
     };
     struct check_suite s = {.cases = cases,

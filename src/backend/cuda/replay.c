@@ -296,6 +296,7 @@ static enum abx_cuda_step launch(
     if (step != ABX_CUDA_STEP_ON)
         return step;
     r->mark = q->number + 1;
+    q->staged += run->inline_bytes; /* where they were brought with what comes before and behind */
     q->kernels += run->count;
     q->current->result.kernels += run->count;
     q->consumed = run->end - q->at;
