@@ -164,38 +164,182 @@ static void test_dispatches(void)
     rig.backend->pipeline->destroy(add);
 }
 
-/* The same dispatches again and again, between others: a backend may have a faster way for them.
- * Each has constants of its own, which change in the last round. */
-static void test_again(void)
+/* ---- command buffers by chance, beside what they must leave. They are put together of a few
+ * pieces, which come again and again among others, with the same constants or new ones: a backend
+ * may have faster ways for what it has seen. */
+
+enum { WORDS = 64, PIECES = 6, MOST_STEPS = 14, MOST_THREADS = 8, ROUNDS = 150, IN_FLIGHT = 4 };
+
+static uint64_t chance = 1;
+
+static uint32_t below(uint32_t n)
 {
-    enum { FEW = 3, MANY = 10, ALL = 2 * (FEW + MANY) };
-    static float zero, r[ALL + 1];
-    struct abx_pipeline *add = rig_pipeline(&rig, 0);
-    struct abx_device_memory *bz = buffer(&zero, sizeof zero), *br = buffer(r, sizeof r);
-    CHECK(add);
-    for (int round = 0; round < 4; round++) {
-        struct batch c;
-        int first = round == 3 ? 1000 : 1;
-        batch_init(&c);
-        for (int i = 0; i < ALL; i++) {
-            struct abx_exec_dispatch *d =
-                    batch_dispatch(&c, add, (uint32_t[3]){1, 1, 1}, (uint32_t[3]){1, 1, 1}, 3);
-            float constant[8] = {(float)(first + i)};
-            d->bindings[0] = (struct abx_exec_binding){bz, 0, sizeof zero};
-            d->bindings[2] = (struct abx_exec_binding){br, 4 * (uint64_t)i, 4};
-            batch_bytes(&c, &d, 1, constant, sizeof constant);
-            int part = i % (FEW + MANY);
-            if (part == FEW - 1 || part == FEW + MANY - 1)
-                batch_fill(&c, br, 4 * ALL, 4, 0);
-        }
-        batch_submit(&c, rig.queue, rig.backend);
-        CHECK(batch_wait(&c) == 0 && c.submission.result.kernels == ALL);
-        for (int i = 0; executes && i < ALL; i++)
-            CHECK(r[i] == (float)(first + i));
-        batch_finish(&c);
+    chance = chance * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(chance >> 33) % n;
+}
+
+struct place {
+    uint32_t memory, word; /* memory 0: shared, 1: private */
+};
+struct step {
+    enum kind { ADD, ADD_INDIRECT, COPY, FILL, BARRIER } kind;
+    struct place to, from, other;
+    bool has_constants; /* instead of `other` */
+    uint32_t words;
+};
+struct piece {
+    uint32_t count;
+    struct step steps[MOST_STEPS];
+    float constants[MOST_STEPS];
+};
+
+static struct place some_place(void)
+{
+    return (struct place){below(2), below(WORDS - MOST_THREADS)};
+}
+
+static struct piece make_piece(void)
+{
+    struct piece p = {.count = 1 + below(MOST_STEPS)};
+    uint32_t others = below(3); /* none, so that all of it is kernels; few; many */
+    for (uint32_t i = 0; i < p.count; i++) {
+        p.steps[i] = (struct step){.kind = below(4) < others ? (enum kind)below(BARRIER + 1) : ADD,
+                .to = some_place(),
+                .from = some_place(),
+                .other = some_place(),
+                .has_constants = below(4) != 0,
+                .words = 1 + below(MOST_THREADS)};
+        p.constants[i] = (float)below(100);
     }
-    rig.backend->memory->destroy(bz), rig.backend->memory->destroy(br);
-    rig.backend->pipeline->destroy(add);
+    return p;
+}
+
+struct scene {
+    float model[2][WORDS];
+    struct abx_device_memory *memory[2], *counts;
+    struct abx_pipeline *add;
+};
+
+static void add_kernel(
+        struct batch *b, const struct scene *s, const struct step *t, float constant, bool indirect)
+{
+    float constants[MOST_THREADS];
+    struct abx_exec_dispatch *d = batch_dispatch(
+            b, s->add, (uint32_t[3]){indirect ? 0 : t->words, 1, 1}, (uint32_t[3]){1, 1, 1}, 3);
+    if (indirect) {
+        d->head.op = ABX_EXEC_DISPATCH_INDIRECT;
+        d->indirect = s->counts;
+        d->indirect_offset = 12 * (t->words - 1);
+    }
+    d->bindings[0] =
+            (struct abx_exec_binding){s->memory[t->from.memory], 4 * t->from.word, 4 * t->words};
+    d->bindings[1] =
+            (struct abx_exec_binding){s->memory[t->other.memory], 4 * t->other.word, 4 * t->words};
+    d->bindings[2] =
+            (struct abx_exec_binding){s->memory[t->to.memory], 4 * t->to.word, 4 * t->words};
+    for (uint32_t i = 0; i < MOST_THREADS; i++)
+        constants[i] = constant + (float)i;
+    if (t->has_constants)
+        batch_bytes(b, &d, 1, constants, sizeof constants);
+}
+
+static void add_step(struct batch *b, const struct scene *s, const struct step *t, float constant)
+{
+    switch (t->kind) {
+    case ADD:
+    case ADD_INDIRECT:
+        add_kernel(b, s, t, constant, t->kind == ADD_INDIRECT);
+        break;
+    case COPY:
+        batch_copy(b, s->memory[t->from.memory], 4 * t->from.word, s->memory[t->to.memory],
+                4 * t->to.word, 4 * t->words);
+        break;
+    case FILL:
+        batch_fill(b, s->memory[t->to.memory], 4 * t->to.word, 4 * t->words, 0);
+        break;
+    case BARRIER:
+        batch_add(b, ABX_EXEC_BARRIER, sizeof(struct abx_exec_command));
+    }
+}
+
+/* Threads of one kernel read what others of it write, where its operands overlap: such a step is
+ * not one that has one result. */
+static bool is_defined(const struct step *t)
+{
+    const struct place *operands[] = {&t->from, t->has_constants ? &t->from : &t->other};
+    for (int i = 0; i < 2; i++)
+        if (t->kind <= ADD_INDIRECT && operands[i]->memory == t->to.memory &&
+                operands[i]->word != t->to.word && operands[i]->word < t->to.word + t->words &&
+                t->to.word < operands[i]->word + t->words)
+            return false;
+    return true;
+}
+
+static void model_step(struct scene *s, const struct step *t, float constant)
+{
+    float *to = s->model[t->to.memory] + t->to.word, result[MOST_THREADS];
+    const float *from = s->model[t->from.memory] + t->from.word;
+    const float *other = s->model[t->other.memory] + t->other.word;
+    for (uint32_t i = 0; i < t->words; i++)
+        result[i] = t->kind == FILL ? 0
+                    : t->kind == COPY
+                            ? from[i]
+                            : from[i] + (t->has_constants ? constant + (float)i : other[i]);
+    if (t->kind != BARRIER)
+        memcpy(to, result, 4 * t->words);
+}
+
+static void add_pieces(struct batch *b, struct scene *s, struct piece *pieces)
+{
+    for (uint32_t n = 1 + below(5); n-- > 0;) {
+        struct piece *p = &pieces[below(PIECES)];
+        bool anew = below(3) == 0;
+        if (below(20) == 0)
+            *p = make_piece();
+        for (uint32_t i = 0; i < p->count; i++) {
+            if (!is_defined(&p->steps[i]))
+                continue;
+            if (anew)
+                p->constants[i] = (float)below(100);
+            add_step(b, s, &p->steps[i], p->constants[i]);
+            model_step(s, &p->steps[i], p->constants[i]);
+        }
+    }
+}
+
+static void test_by_chance(void)
+{
+    static float shared[2 * WORDS]; /* behind its words: a copy of the private ones */
+    static uint32_t counts[3 * MOST_THREADS];
+    static struct piece pieces[PIECES];
+    struct scene s = {.add = rig_pipeline(&rig, 0)};
+    s.memory[0] = buffer(shared, sizeof shared);
+    s.counts = buffer(counts, sizeof counts);
+    CHECK(s.add && rig.backend->memory->create_private(rig.device, NULL, 4096, &s.memory[1]) == 0);
+    for (uint32_t i = 0; i < MOST_THREADS; i++)
+        counts[3 * i] = i + 1, counts[3 * i + 1] = counts[3 * i + 2] = 1;
+    for (uint32_t i = 0; i < PIECES; i++)
+        pieces[i] = make_piece();
+    for (int round = 0; round < ROUNDS; round++) {
+        static struct batch b[IN_FLIGHT];
+        uint32_t count = 1 + below(IN_FLIGHT);
+        for (uint32_t i = 0; i < count; i++) {
+            batch_init(&b[i]);
+            add_pieces(&b[i], &s, pieces);
+            if (i + 1 == count)
+                batch_copy(
+                        &b[i], s.memory[1], 0, s.memory[0], sizeof s.model[0], sizeof s.model[0]);
+            batch_submit(&b[i], rig.queue, rig.backend);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            CHECK(batch_wait(&b[i]) == 0);
+            batch_finish(&b[i]);
+        }
+        CHECK(!executes || memcmp(shared, s.model, sizeof shared) == 0);
+    }
+    rig.backend->memory->destroy(s.memory[0]), rig.backend->memory->destroy(s.memory[1]);
+    rig.backend->memory->destroy(s.counts);
+    rig.backend->pipeline->destroy(s.add);
 }
 
 #ifdef ABX_TEST_STORED /* no compiler here to make objects (stored.sh) */
@@ -313,7 +457,7 @@ static int suite(const struct abx_backend *of)
 {
     const struct check_case cases[] = {
             CASE(test_copies), CASE(test_order), CASE(test_events), CASE(test_cancel),
-            CASE(test_dispatches), CASE(test_again), CASE(test_bad_objects), CASE(test_cost),
+            CASE(test_dispatches), CASE(test_by_chance), CASE(test_bad_objects), CASE(test_cost),
             CASE(test_endless), /* the last: only where kernels run on this processor */
     };
     struct check_suite s = {.cases = cases,
