@@ -367,3 +367,44 @@ kernel void of_tiles_by_pointers(ARGUMENTS(half), threadgroup half *tiles [[thre
         CHECK(own[first][k] == small<half>(data, i - lane + 64 * first + k));
     }
 }
+// Rows with room behind them, in memory that the kernel declares; two matrices by the same four, turned, and then the
+// program looks at the products' elements.
+kernel void of_padded_tiles(ARGUMENTS(half))
+{
+    WHOLE_SIMDGROUPS
+    threadgroup half room[48 * 24];
+    if (sg)
+        return;
+    for (uint k = lane; k < 48 * 8; k += 32)
+        room[k / 8 * 24 + k % 8] = small<half>(data, k < 128 ? i - lane + k : 500 + k - 128);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_half8x8 left[2];
+    simdgroup_float8x8 products[2][4];
+    for (uint r = 0; r < 2; r++)
+        simdgroup_load(left[r], room + 8 * r * 24, 24);
+    for (uint n = 0; n < 4; n++) {
+        simdgroup_half8x8 right;
+        simdgroup_load(right, room + (16 + 8 * n) * 24, 24, ulong2(0), true);
+        for (uint r = 0; r < 2; r++) {
+            products[r][n] = make_filled_simdgroup_matrix<float, 8, 8>(float(r));
+            simdgroup_multiply_accumulate(products[r][n], left[r], right, products[r][n]);
+        }
+    }
+_Pragma("clang loop unroll(full)")
+    for (uint n = 0; n < 4; n++)
+_Pragma("clang loop unroll(full)")
+        for (uint r = 0; r < 2; r++) {
+            products[r][n].thread_elements() *= 2;
+            device float *out = (device float *)(scratch + (i - lane) * 16);
+            simdgroup_barrier(mem_flags::mem_device);
+            simdgroup_store(products[r][n], out);
+            simdgroup_barrier(mem_flags::mem_device);
+            for (uint k = lane; k < 64; k += 32) {
+                float expected = float(r);
+                for (uint m = 0; m < 8; m++)
+                    expected += small<float>(data, i - lane + (8 * r + k / 8) * 8 + m) *
+                                small<float>(data, 500 + (8 * n + k % 8) * 8 + m);
+                CHECK(out[k] == 2 * expected);
+            }
+        }
+}

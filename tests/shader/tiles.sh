@@ -25,6 +25,9 @@ expect 'loads of 16 bits from threadgroup memory' "$(each 'ld\.shared\.[a-z]16')
 [ "$(each 'and\.b32.*, 112;')" -gt 0 ] || { echo "tiles lie in the same banks"; status=1; }
 make "$1" "$2" fast of_tiles_by_pointers
 expect 'tiles in other banks, though pointers that are not known reach them' "$(each 'and\.b32.*, 112;')" 0
+make "$1" "$2" fast of_padded_tiles
+expect 'matrices of memory that the kernel declares, four at a time' "$(each 'ldmatrix.*x4\.shared')" 1
+expect 'products of two matrices each' "$(each 'mma\.sync.*f16')" 4
 make "$1" "$2" fast of_a_simdgroup_float
 expect 'products of floats in two parts, of two matrices' "$(each 'mma\.sync.*tf32')" 6
 make "$1" "$2" safe of_a_simdgroup_float

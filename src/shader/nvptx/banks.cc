@@ -47,11 +47,21 @@ unsigned nvptx_multiple(LLVMValueRef value)
     return 1u << std::min(7u, known.countMinTrailingZeros());
 }
 
-bool nvptx_is_threadgroup(LLVMValueRef pointer)
+static bool points_to(LLVMValueRef pointer, StringRef marker)
 {
     const auto *call = dyn_cast<CallInst>(getUnderlyingObject(unwrap(pointer), 0));
     const Function *to = call ? call->getCalledFunction() : nullptr;
-    return to && to->getName() == "__abx_threadgroup";
+    return to && to->getName() == marker;
+}
+
+bool nvptx_is_threadgroup_argument(LLVMValueRef pointer)
+{
+    return points_to(pointer, "__abx_threadgroup");
+}
+
+bool nvptx_is_threadgroup(LLVMValueRef pointer)
+{
+    return nvptx_is_threadgroup_argument(pointer) || points_to(pointer, "__abx_statics");
 }
 
 namespace

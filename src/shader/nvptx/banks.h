@@ -15,8 +15,10 @@ LLVMValueRef nvptx_copy(LLVMValueRef function, const char *name);
 /* A power of two that the address, or the number, is known to be a multiple of: up to 128. */
 unsigned nvptx_multiple(LLVMValueRef value);
 
-/* Whether a pointer of the kernel, before its markers are lowered, points to threadgroup memory. */
+/* Whether a pointer of the kernel, before its markers are lowered, points to threadgroup memory; to
+ * an argument's, whose size the program says when it dispatches. */
 bool nvptx_is_threadgroup(LLVMValueRef pointer);
+bool nvptx_is_threadgroup_argument(LLVMValueRef pointer);
 
 /* Pieces of 16 bytes of `array`, which is threadgroup memory and begins at a multiple of 128,
  * change places within each 128 bytes, by their address: tiles of 128 bytes that lanes write side

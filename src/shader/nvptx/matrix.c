@@ -472,17 +472,40 @@ static void build(struct products *p, struct product *a, struct product *b)
     p->g->matrix_products = true;
 }
 
-/* Nothing from the one's place up to the other's uses what the first gives. */
-static bool may_wait(const struct product *a, const struct product *b)
+static bool uses(LLVMValueRef in, LLVMValueRef value)
 {
-    for (LLVMValueRef in = LLVMGetNextInstruction(a->first);; in = LLVMGetNextInstruction(in)) {
-        for (int i = 0; i < LLVMGetNumOperands(in); i++)
-            if (LLVMGetOperand(in, (unsigned)i) == a->first ||
-                    LLVMGetOperand(in, (unsigned)i) == a->second)
-                return false;
-        if (in == b->second)
+    for (int i = 0; i < LLVMGetNumOperands(in); i++)
+        if (LLVMGetOperand(in, (unsigned)i) == value)
             return true;
+    return false;
+}
+
+static void move_behind(struct codegen *g, LLVMValueRef in, LLVMValueRef place)
+{
+    LLVMInstructionRemoveFromParent(in);
+    LLVMPositionBuilderBefore(g->builder, LLVMGetNextInstruction(place));
+    LLVMInsertIntoBuilder(g->builder, in);
+}
+
+/* Whether nothing from the one's place up to the other's uses what the first gives; what only puts
+ * it into a vector there goes behind the other, then. */
+static bool may_wait(struct codegen *g, const struct product *a, const struct product *b)
+{
+    LLVMValueRef later[4];
+    unsigned count = 0;
+    for (LLVMValueRef in = LLVMGetNextInstruction(a->first); in != b->second;
+            in = LLVMGetNextInstruction(in)) {
+        bool depends = uses(in, a->first) || uses(in, a->second);
+        for (unsigned i = 0; i < count; i++)
+            depends |= uses(in, later[i]);
+        if (depends && (!LLVMIsAInsertElementInst(in) || count == ABX_ARRAY_SIZE(later)))
+            return false;
+        if (depends)
+            later[count++] = in;
     }
+    for (unsigned i = 0; i < count; i++)
+        move_behind(g, later[i], i ? later[i - 1] : b->second);
+    return true;
 }
 
 static void visit_block(struct products *p, LLVMBasicBlockRef block)
@@ -494,7 +517,7 @@ static void visit_block(struct products *p, LLVMBasicBlockRef block)
         for (uint32_t k = i + 1; k < p->count && !a->fused && !b; k++) {
             struct product *o = &p->list[k];
             if (!o->fused && o->type == a->type && same_operands(a->first, o->first, RIGHT, SUM) &&
-                    may_wait(a, o))
+                    may_wait(p->g, a, o))
                 b = o;
         }
         if (!a->fused)
@@ -506,7 +529,8 @@ static void visit_block(struct products *p, LLVMBasicBlockRef block)
     }
 }
 
-/* Whether all matrices of threadgroup memory are of 16 bit and lie as tiles of 128 bytes. */
+/* Whether all matrices of threadgroup memory whose size the program says when it dispatches are of
+ * 16 bit and lie as tiles of 128 bytes. */
 static bool are_tiles(LLVMValueRef kernel)
 {
     bool some = false;
@@ -514,7 +538,7 @@ static bool are_tiles(LLVMValueRef kernel)
         for (LLVMValueRef in = LLVMGetFirstInstruction(b); in; in = LLVMGetNextInstruction(in)) {
             const char *name = codegen_callee(in);
             if (!name || strncmp(name, "__abx_matrix_load_", 18) ||
-                    !nvptx_is_threadgroup(LLVMGetOperand(in, 0)))
+                    !nvptx_is_threadgroup_argument(LLVMGetOperand(in, 0)))
                 continue;
             LLVMValueRef per_row = LLVMGetOperand(in, 1);
             if (!is_half_load(in) || !has_whole_rows(in) || !LLVMIsAConstantInt(per_row) ||

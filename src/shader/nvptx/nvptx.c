@@ -106,14 +106,21 @@ static int exchange_elements(struct codegen *g)
     return r;
 }
 
-/* Threadgroup arguments begin at multiples of 16: by the host's contract. */
-static void align_arguments(struct codegen *g)
+static void align_result(struct codegen *g, const char *marker, uint64_t alignment)
 {
-    LLVMValueRef f = LLVMGetNamedFunction(g->module, "__abx_threadgroup");
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, marker);
     unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
     if (f)
         LLVMAddAttributeAtIndex(
-                f, LLVMAttributeReturnIndex, LLVMCreateEnumAttribute(g->context, kind, 16));
+                f, LLVMAttributeReturnIndex, LLVMCreateEnumAttribute(g->context, kind, alignment));
+}
+
+/* Threadgroup arguments begin at multiples of 16, by the host's contract; what the kernel declares
+ * is an array of ours. */
+static void align_threadgroup(struct codegen *g)
+{
+    align_result(g, "__abx_threadgroup", 16);
+    align_result(g, "__abx_statics", SHARED_ALIGNMENT);
 }
 
 static int lower_waits(struct codegen *g)
@@ -124,7 +131,7 @@ static int lower_waits(struct codegen *g)
             nvptx_turns(f);
     if (r < 0 || (!g->barriers && !g->simd && !g->simd_barriers))
         return r;
-    align_arguments(g);
+    align_threadgroup(g);
     r = codegen_run_passes(g, PREPARE);
     if (r == 0)
         r = exchange_elements(g);

@@ -18,7 +18,7 @@ static const unsigned most_turns = 64, most_instructions = 2048, most_instructio
 /* Of a loop that the program wants unrolled; where all turns are more, some of them. */
 static const unsigned most_instructions_asked = 2048;
 /* The same where products of matrices are in it, of which each makes many instructions. */
-static const unsigned most_instructions_of_products = 1536;
+static const unsigned most_instructions_of_products = 4096;
 /* Of a long loop that loads in each turn and writes nothing: so many turns' loads are under way
  * together, as nvcc has it, too. Short ones may become no loop at all. */
 static const unsigned turns_of_loads = 4, most_instructions_of_loads = 64;
@@ -86,10 +86,11 @@ static bool multiplies(const Loop &loop)
 static bool unroll_asked(Loop &loop, unsigned turns, unsigned instructions)
 {
     unsigned at_once = turns;
-    if (multiplies(loop) && turns * instructions > most_instructions_of_products)
-        at_once = 1;
-    while (at_once > 1 && at_once * instructions > most_instructions_asked)
-        at_once = at_once % 2 ? 1 : at_once / 2;
+    if (multiplies(loop))
+        at_once = turns * instructions > most_instructions_of_products ? 1 : turns;
+    else
+        while (at_once > 1 && at_once * instructions > most_instructions_asked)
+            at_once = at_once % 2 ? 1 : at_once / 2;
     if (at_once == turns && turns > 1)
         return true;
     loop.setLoopID(nullptr);
@@ -135,8 +136,7 @@ void nvptx_turns(LLVMValueRef function)
         if (turns < 2 || findStringMetadataForLoop(loop, "llvm.loop.unroll.disable") ||
                 findStringMetadataForLoop(loop, "llvm.loop.unroll.count"))
             continue;
-        if (turns <= most_turns &&
-                turns * instructions_of(*loop, loops, counts) <= worth_of(*loop))
+        if (turns <= most_turns && turns * instructions_of(*loop, loops, counts) <= worth_of(*loop))
             addStringMetadataToLoop(loop, "llvm.loop.unroll.full", 1);
         else if (loads(*loop, turns))
             addStringMetadataToLoop(loop, "llvm.loop.unroll.count", turns_of_loads);
