@@ -2,7 +2,14 @@
 #include "internal.h"
 #include "layers.h"
 
+#include <string.h>
+
 #define SIMD 32
+/* As kernels/attention.metal has them. */
+#define ATTENTION_ROWS 64
+#define ATTENTION_THREADS 128
+#define ATTENTION_WIDEST 128
+#define ATTENTION_LEAST_ROWS 16
 
 static int softmax(const struct abx_torch_softmax *s, const char *row, const char *column,
         const struct abx_torch_operand *operands, unsigned count)
@@ -74,6 +81,45 @@ int abx_torch_attend(const struct abx_torch_attention *a)
 int abx_torch_attend_backward(const struct abx_torch_attention *a)
 {
     return attend(a, "attend_backward", a->parts, a->kept, a->kept.block != NULL);
+}
+
+/* A processor's own products are faster, and so are three launches where a head has few rows. */
+bool abx_torch_attends_whole(const struct abx_torch_whole_attention *a)
+{
+    bool narrow = a->type == ABX_TORCH_F16 || a->type == ABX_TORCH_BF16;
+    return !core.shares_memory && narrow && a->rows >= ATTENTION_LEAST_ROWS && a->width % 8 == 0 &&
+           a->width <= ATTENTION_WIDEST && a->value_width % 8 == 0 &&
+           a->value_width <= ATTENTION_WIDEST;
+}
+
+int abx_torch_attend_whole(const struct abx_torch_whole_attention *a)
+{
+    struct {
+        uint32_t rows, count, heads, batch;
+        float scale;
+        int64_t query[3], key[3], value[3], to[3], mask[4];
+    } p = {a->rows, a->count, a->heads, a->batch, a->scale};
+    memcpy(p.query, a->query_stride, sizeof p.query);
+    memcpy(p.key, a->key_stride, sizeof p.key);
+    memcpy(p.value, a->value_stride, sizeof p.value);
+    memcpy(p.to, a->to_stride, sizeof p.to);
+    memcpy(p.mask, a->mask_stride, sizeof p.mask);
+    int32_t constants[8] = {a->type, a->mask.block != NULL, a->causal, a->mask_stride[3] == 1,
+            (int32_t)a->width, (int32_t)a->value_width};
+    struct abx_torch_operand operands[] = {
+            a->to, a->query, a->key, a->value, a->mask.block ? a->mask : a->query};
+    struct abx_torch_launch l = {.library = "attention",
+            .function = a->type == ABX_TORCH_F16 ? "attend_half" : "attend_bfloat",
+            .constants = constants,
+            .constant_count = 8,
+            .parameters = &p,
+            .parameter_size = sizeof p,
+            .operands = operands,
+            .operand_count = 5,
+            .grid = {(a->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS * ATTENTION_THREADS, a->heads,
+                    a->batch},
+            .group = {ATTENTION_THREADS, 1, 1}};
+    return abx_torch_run(&l);
 }
 
 static struct abx_torch_launch loss_launch(const struct abx_torch_loss *loss, int32_t *constants)

@@ -38,6 +38,21 @@ ABX_TORCH_API int abx_torch_attend(const struct abx_torch_attention *a);
  * memory. */
 ABX_TORCH_API int abx_torch_attend_backward(const struct abx_torch_attention *a);
 
+/* Attention in one launch, which keeps nothing for a derivative. Of `type`, half or bfloat; strides
+ * in elements, of batch, heads and rows: the elements of a row lie side by side, `width` of a query
+ * and a key, `value_width` of a value and a result. */
+struct abx_torch_whole_attention {
+    uint32_t batch, heads, rows, count, width, value_width;
+    bool causal;
+    int type;
+    float scale;
+    struct abx_torch_operand to, query, key, value, mask; /* the mask as above */
+    int64_t to_stride[3], query_stride[3], key_stride[3], value_stride[3], mask_stride[4];
+};
+/* Whether this device has it, and is fast by it. */
+ABX_TORCH_API bool abx_torch_attends_whole(const struct abx_torch_whole_attention *a);
+ABX_TORCH_API int abx_torch_attend_whole(const struct abx_torch_whole_attention *a);
+
 /* `reduction` is torch's: 0 none, 1 mean, 2 sum. Backward: `from` is the gradient, with strides[0].
  */
 struct abx_torch_loss {

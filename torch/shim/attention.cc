@@ -1,5 +1,6 @@
 // torch: attention. Torch chooses fused kernels by device in a table that is closed to us, so the choice is made here.
-// It is three launches: scores, what they become, and the values' sums. Where a derivative is wanted it goes through
+// It is three launches: scores, what they become, and the values' sums; on a GPU with memory of its own one, where its
+// kernel takes the numbers and no derivative is wanted. Where one is wanted it goes through
 // torch's `_scaled_dot_product_efficient_attention`, whose derivative torch's autograd knows: what that has for the
 // scores' logarithms are here the scores' parts of 1, and for a seed what dropout kept.
 #include "shim.h"
@@ -110,6 +111,12 @@ static abx_torch_attention attention_of(const Tensor &scores, const Tensor &to)
     return a;
 }
 
+static void set_strides(int64_t *to, const Tensor &t, int64_t count)
+{
+    for (int64_t d = 0; d < count; d++)
+        to[d] = t.stride(d);
+}
+
 // Of each row's scores the parts of 1.
 static Tensor parts_of(const Tensor &query, const Tensor &key, const Tensor &given_mask, bool is_causal, double scale)
 {
@@ -121,8 +128,7 @@ static Tensor parts_of(const Tensor &query, const Tensor &key, const Tensor &giv
     Tensor mask = given_mask.defined() ? given_mask.expand(scores.sizes()) : given_mask;
     if (mask.defined()) {
         a.mask = operand_of(mask);
-        for (int64_t d = 0; d < 4; d++)
-            a.mask_stride[d] = mask.stride(d);
+        set_strides(a.mask_stride, mask, 4);
     }
     check(abx_torch_attend(&a));
     return parts;
@@ -135,9 +141,47 @@ static Tensor sums_of(const Tensor &parts, const Tensor &value)
     return out;
 }
 
+// In one launch where the device has that. The result's heads lie beside each other, as those of torch's own fused
+// kernels: programs put them together next.
+static bool attend_whole(const Tensor &query, const Tensor &key, const Tensor &value, const Tensor &given_mask, bool is_causal,
+    double scale, Tensor &out)
+{
+    abx_torch_whole_attention a = {};
+    a.batch = static_cast<uint32_t>(query.size(0));
+    a.heads = static_cast<uint32_t>(query.size(1));
+    a.rows = static_cast<uint32_t>(query.size(2));
+    a.count = static_cast<uint32_t>(key.size(2));
+    a.width = static_cast<uint32_t>(query.size(3));
+    a.value_width = static_cast<uint32_t>(value.size(3));
+    a.causal = is_causal;
+    a.type = static_cast<int>(query.scalar_type());
+    a.scale = static_cast<float>(scale);
+    if (!abx_torch_attends_whole(&a))
+        return false;
+    out = empty_like_sizes({query.size(0), query.size(2), query.size(1), value.size(3)}, query.scalar_type()).transpose(1, 2);
+    a.to = operand_of(out);
+    a.query = operand_of(query);
+    a.key = operand_of(key);
+    a.value = operand_of(value);
+    set_strides(a.to_stride, out, 3);
+    set_strides(a.query_stride, query, 3);
+    set_strides(a.key_stride, key, 3);
+    set_strides(a.value_stride, value, 3);
+    if (given_mask.defined()) {
+        Tensor mask = given_mask.expand({query.size(0), query.size(1), query.size(2), key.size(2)});
+        a.mask = operand_of(mask);
+        set_strides(a.mask_stride, mask, 4);
+    }
+    check(abx_torch_attend_whole(&a));
+    return true;
+}
+
 static Tensor attend(const Tensor &query, const Tensor &key, const Tensor &value, const Tensor &mask, bool is_causal,
     double scale)
 {
+    Tensor out;
+    if (attend_whole(query, key, value, mask, is_causal, scale, out))
+        return out;
     return sums_of(parts_of(together(query), together(key), mask, is_causal, scale), together(value));
 }
 
