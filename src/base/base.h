@@ -150,15 +150,19 @@ unsigned abx_processors(void);
 void abx_short_slices(void);
 
 /* Threads that look for news without a pause ask after each `look`: the clock before and after a
- * few turns. Where that took so long that the thread cannot have run, others want the processor,
- * and whoever looks does better to sleep, for a while: abx_crowded(). Of the whole process. */
+ * few turns. Where that took so long that the thread cannot have run, for a whole slice or again
+ * and again, others want the processor, and whoever looks does better to sleep, for a while:
+ * abx_crowded(). Of the whole process. A short gap alone says nothing: hypervisors make some, too,
+ * and what sleeps in a machine of theirs may be woken a quarter of a millisecond late. */
 extern uint64_t abx_crowded_until; /* atomic */
 #define ABX_CROWDED_GAP_NS 50000u
+#define ABX_CROWDED_LOST_NS 1000000u /* by gaps of ABX_CROWDED_NS */
 #define ABX_CROWDED_NS 50000000u
+void abx_lost_processor(uint64_t before, uint64_t now);
 static inline void abx_looked(uint64_t before, uint64_t now)
 {
     if (__builtin_expect(now - before > ABX_CROWDED_GAP_NS, 0))
-        __atomic_store_n(&abx_crowded_until, now + ABX_CROWDED_NS, __ATOMIC_RELAXED);
+        abx_lost_processor(before, now);
 }
 static inline bool abx_crowded(uint64_t now)
 {

@@ -34,6 +34,20 @@ int abx_own_folder(char ret_path[PATH_MAX])
 
 uint64_t abx_crowded_until;
 
+/* Threads that meet here may lose what one of them counts: the next gap is counted, then. */
+void abx_lost_processor(uint64_t before, uint64_t now)
+{
+    static uint64_t since, lost;
+    uint64_t sum = now - before;
+    if (now - __atomic_load_n(&since, __ATOMIC_RELAXED) < ABX_CROWDED_NS)
+        sum += __atomic_load_n(&lost, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&since, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&lost, sum, __ATOMIC_RELAXED);
+    if (sum > ABX_CROWDED_LOST_NS)
+        __atomic_store_n(&abx_crowded_until, now + ABX_CROWDED_NS, __ATOMIC_RELAXED);
+}
+
 unsigned abx_processors(void)
 {
     cpu_set_t set;

@@ -144,6 +144,26 @@ static void check_heartbeat(void)
     CHECK(abx_heartbeat_look(&beat, 5 + ABX_BEAT_NS, 10) == ABX_BEAT_ASK);
 }
 
+/* One gap in what a thread sees of the clock is no sign of others; a slice's is, and many are. */
+static void check_crowded(void)
+{
+    const uint64_t us = 1000, ms = 1000 * us;
+    uint64_t now = 1000 * ms;
+    for (int i = 0; i < 20; i++, now += 60 * ms) {
+        abx_looked(now, now + 900 * us);
+        CHECK(!abx_crowded(now + 900 * us));
+    }
+    for (int i = 0; i < 10; i++, now += ms)
+        abx_looked(now, now + 120 * us);
+    CHECK(abx_crowded(now) && !abx_crowded(now + 60 * ms));
+    now += 200 * ms;
+    for (int i = 0; i < 1000; i++)
+        abx_looked(now, now + 40 * us);
+    CHECK(!abx_crowded(now));
+    abx_looked(now, now + 3 * ms);
+    CHECK(abx_crowded(now + 3 * ms) && !abx_crowded(now + 100 * ms));
+}
+
 int main(int argc, char **argv)
 {
     const struct check_case cases[] = {
@@ -155,6 +175,7 @@ int main(int argc, char **argv)
             CASE(check_memory_files),
             CASE(check_messages),
             CASE(check_ranges),
+            CASE(check_crowded),
     };
     return check_run(argc, argv, CHECK_SUITE(cases, .seconds = 20));
 }
