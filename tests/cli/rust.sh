@@ -70,6 +70,36 @@ fn main() {
 }
 END
 same "Accelerate, a build script's" 3 "$(sum)"
+
+# A shader library put into the program, and a framework, as arguments for a Mac's linker.
+mkdir -p embeds/src
+printf '[package]\nname = "embeds"\nversion = "1.0.0"\nedition = "2021"\n' >embeds/Cargo.toml
+printf 'a shader library' >embeds/lib.bin
+cat >embeds/build.rs <<'END'
+fn main() {
+    let file = format!("{}/lib.bin", std::env::var("CARGO_MANIFEST_DIR").unwrap());
+    println!("cargo:rustc-link-arg=-Wl,-sectcreate,__METAL,__shaders,{file}");
+    println!("cargo:rustc-link-arg=-framework\ncargo:rustc-link-arg=Accelerate");
+}
+END
+cat >embeds/src/main.rs <<'END'
+extern "C" {
+    static __dso_handle: u8;
+    fn getsectiondata(header: *const u8, segment: *const i8, section: *const i8, bytes: *mut usize) -> *const u8;
+    fn cblas_sasum(n: i32, x: *const f32, step: i32) -> f32;
+}
+fn main() {
+    let mut bytes = 0;
+    let data = unsafe {
+        getsectiondata(&__dso_handle, c"__METAL".as_ptr(), c"__shaders".as_ptr(), &mut bytes)
+    };
+    assert!(!data.is_null(), "there is no such section");
+    let data = unsafe { std::slice::from_raw_parts(data, bytes) };
+    println!("{} {}", std::str::from_utf8(data).unwrap(), unsafe { cblas_sasum(2, [1f32, -2.].as_ptr(), 1) });
+}
+END
+same "a section in a Rust program" "a shader library 3" \
+    "$(RUSTC_WRAPPER="$build/scripts/arcbox-rustc" cargo run -q --offline --manifest-path embeds/Cargo.toml --target-dir target-embeds 2>&1)"
 same "another vendor" "arcbox-rustc: ARCBOX_TARGET_VENDOR is 'pc'; 'apple' is all that it may be" \
     "$(ARCBOX_TARGET_VENDOR=pc "$build/scripts/arcbox-rustc" rustc -vV 2>&1)"
 finish
