@@ -53,6 +53,18 @@ def use_headers(clang, folders, path):
                            check=True, capture_output=True, text=True)
 
 
+def import_each(clang, folders):
+    """A header that a program imports alone brings the framework along."""
+    use = {'Metal': 'NSUInteger use(id<MTLComputePipelineState> p) { return p.threadExecutionWidth; }',
+           'MetalPerformanceShaders': 'NSUInteger use(MPSMatrix *m, id<MTLBuffer> b) { return m.rows + b.length; }'}
+    for framework, source in use.items():
+        names = [n for n in os.listdir(os.path.join(folders[-1], framework)) if n != 'MTLDefines.h']
+        assert len(names) > 3, names
+        for name in names:
+            subprocess.run([clang, '-x', 'objective-c', *FLAGS, *(f'-I{f}' for f in folders), '-fsyntax-only', '-'],
+                           input=f'#import <{framework}/{name}>\n{source}\n', check=True, capture_output=True, text=True)
+
+
 def check(expected, found, boolean):
     wrong = 0
     for line in expected:
@@ -81,6 +93,7 @@ def main():
             ir = compiled(clang, target, [stub, include], source)
             wrong += check(expected, methods(ir), boolean)
         use_headers(clang, [stub, include], os.path.join(os.path.dirname(__file__), 'headers_use.m'))
+        import_each(clang, [stub, include])
     print(f'{len(expected)} encodings compared, {wrong} wrong')
     return 1 if wrong or len(expected) < 500 else 0
 
