@@ -11,6 +11,11 @@ foreach(language CXX OBJCXX)
     set(CMAKE_${language}_COMPILER "${ARCBOX_PROGRAMS}/arcbox-c++")
 endforeach()
 list(APPEND CMAKE_LIBRARY_PATH "${ARCBOX_LIBRARIES}")
+# find_path(Metal/Metal.h); of C's headers it finds the system's own first.
+foreach(folder @INCLUDES@)
+    get_filename_component(folder "${folder}" ABSOLUTE)
+    list(APPEND CMAKE_SYSTEM_INCLUDE_PATH "${folder}")
+endforeach()
 # Frameworks that have no library of their own here are in the one that has them all.
 set(ARCBOX_FOUND "${CMAKE_BINARY_DIR}/CMakeFiles/arcbox")
 if(NOT EXISTS "${ARCBOX_FOUND}/libIOSurface.so")

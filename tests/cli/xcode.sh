@@ -151,6 +151,10 @@ int main() { float x[2] = {1, -2}; return cblas_sasum(2, x, 1) != 3; }' >sum.cc
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(sums LANGUAGES CXX)
+find_path(METAL_INCLUDE Metal/Metal.h REQUIRED)
+find_path(FOUNDATION_INCLUDE Foundation/Foundation.h REQUIRED)
+find_path(TIME_INCLUDE time.h REQUIRED)
+file(WRITE "${CMAKE_BINARY_DIR}/time" "${TIME_INCLUDE}")
 find_library(FOUND Accelerate)
 file(WRITE "${CMAKE_BINARY_DIR}/found" "${FOUND}")
 if(NOT FOUND)
@@ -171,6 +175,7 @@ echo '#include <IOKit/IOKitLib.h>
 int main() { CFRelease(IOServiceMatching("IOAccelerator")); }' >registry.cc
 rm -rf built
 cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" >log 2>&1 || fail "cmake: $(tail -n 5 log)"
+same "Metal's headers found by CMake, and a header of the system's" /usr/include "$(cat built/time 2>&1)"
 same "Accelerate, not asked for" FOUND-NOTFOUND "$(cat built/found)"
 rm -rf built
 cmake -S . -B built -DCMAKE_TOOLCHAIN_FILE="$scripts/arcbox.cmake" -DARCBOX_ACCELERATE=ON >log 2>&1 ||
