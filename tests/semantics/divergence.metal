@@ -181,6 +181,34 @@ kernel void conversions(ARGUMENTS)
     CHECK(simd_max(lane) < 32);
 }
 
+// A product of a matrix and a few vectors: pointers that go on, and a sum of each, as many as there are. The
+// sums are no multiple of their array's alignment, and are made zero at once.
+kernel void sums_of_odd_number(ARGUMENTS, device uint *scratch [[buffer(2)]])
+{
+    int count = int(scratch[0]) + 4; // 4, which the compiler does not know
+    device const uint *row[5];
+    for (int j = 0; j < 5; j++)
+        row[j] = j < count ? data + j * count + lane : data;
+    float sum[5] = {};
+    for (int k = 0; k < count; k++)
+        for (int j = 0; j < 5; j++) {
+            sum[j] += float(row[j][k] & 7);
+            row[j] += 3;
+        }
+    for (int j = 0; j < 5; j++)
+        sum[j] = simd_sum(sum[j]);
+    device uint *out = scratch + 8 + i;
+    if (lane == 0)
+        for (int j = 0; j < 5 && j < count; j++)
+            out[j] = uint(sum[j]);
+    for (int j = 0; j < 4; j++) {
+        uint expected = 0;
+        for (int k = 0; k < 4; k++)
+            expected += simd_sum(data[j * 4 + lane + 4 * k] & 7);
+        CHECK(lane || out[j] == expected);
+    }
+}
+
 // A thread's own array, indexed by what differs between threads, from before a barrier to behind it.
 kernel void arrays_over_barriers(ARGUMENTS, device uint *scratch [[buffer(2)]])
 {

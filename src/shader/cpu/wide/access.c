@@ -91,13 +91,17 @@ static struct access describe(
         struct wide *w, LLVMValueRef pointer, LLVMTypeRef scalar, unsigned align)
 {
     uint64_t bytes = LLVMABISizeOfType(w->g->layout, scalar);
+    LLVMValueRef memory = wide_private(pointer);
+    /* The first element's alignment is the array's; the lanes' own lie a unit apart. */
+    if (memory && wide_get(w, memory)->interleaved && align > wide_get(w, memory)->unit)
+        align = (unsigned)wide_get(w, memory)->unit;
     return (struct access){.scalar = scalar,
             .type = wide_type(w, scalar),
             .bytes = bytes,
             .align = align,
             .pointer = pointer,
             .row = contiguous(w, pointer, bytes),
-            .private_memory = wide_private(pointer) != NULL};
+            .private_memory = memory != NULL};
 }
 
 /* ---- processors without masked moves */

@@ -312,6 +312,9 @@ static bool private_memory(struct wide *w)
                 w->refused = "private memory whose address escapes";
                 return false;
             }
+            /* What LLVM knows of the array's alignment holds for every lane's. */
+            if (!a->interleaved)
+                a->bytes = abx_align_up(a->bytes, LLVMGetAlignment(in));
         }
     return true;
 }
