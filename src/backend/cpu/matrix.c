@@ -205,7 +205,8 @@ static uint32_t pieces(uint32_t of, uint32_t each)
     return (of + each - 1) / each;
 }
 
-/* Tiles for all threads where the product has them, none smaller than an eighth of the largest. */
+/* Tiles for all threads where the product has them, none smaller than an eighth of the largest. The
+ * first runs alone (pool.c), and with few of them a thread that comes late has none left. */
 static void cut(struct product *p, unsigned threads)
 {
     const struct abx_exec_matrix_multiply *c = p->c;
@@ -213,7 +214,7 @@ static void cut(struct product *p, unsigned threads)
     for (int i = 0; i < 4; i++) {
         p->down = pieces(c->rows, p->tile_rows);
         p->across = pieces(c->columns, p->tile_columns);
-        if ((uint64_t)p->down * p->across * c->batch >= 2 * threads)
+        if ((uint64_t)p->down * p->across * c->batch >= 8 * threads)
             break;
         uint32_t *larger =
                 c->rows / p->down > c->columns / p->across ? &p->tile_rows : &p->tile_columns;
