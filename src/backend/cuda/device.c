@@ -193,6 +193,7 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     /* Of this thread and all that it starts: queues look at the device at short intervals. */
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
     bool few = sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) < 4;
+    device->has_processors = !few;
     device->spin_ns = few ? SPIN_FEW_CPUS_NS : SPIN_NS;
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);

@@ -7,6 +7,7 @@
  * processor (events, indirect grids) keeps its place in the submission meanwhile. */
 #include "backend/cuda/queue.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,10 @@
 #define SLEEP_LEAST_NS 5000u
 #define SLEEP_MOST_NS 200000u
 #define CROWDED_SPIN_NS 4000u
+/* Where threads wake late (in a virtual machine a quarter of a millisecond was seen), that may be
+ * this part of what is waited for: it is looked at without a pause for longer. */
+#define LATE_PART 32u
+#define LATE_SPIN_MOST_NS 4000000u
 #define THREAD_PATIENCE_MS 100
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */
 
@@ -278,10 +283,27 @@ static void look_for_errors(struct abx_queue *q)
 
 static void sleep_until_roused(struct abx_queue *q, int64_t timeout_ns)
 {
+    uint64_t begin = abx_now_ns();
+    int r = 0;
     atomic_store(&q->sleeping, 1);
     if (!has_news(q) && !atomic_load(&q->stop))
-        (void)abx_futex_wait((const uint32_t *)&q->sleeping, 1, timeout_ns);
+        r = abx_futex_wait((const uint32_t *)&q->sleeping, 1, timeout_ns);
     atomic_store(&q->sleeping, 0);
+    if (r == -ETIMEDOUT) {
+        uint64_t late = abx_now_ns() - begin - (uint64_t)timeout_ns;
+        q->late_ns = late > q->late_ns ? late : q->late_ns - (q->late_ns - late) / 16;
+    }
+}
+
+/* How long to look without a pause. */
+static uint64_t spin_of(const struct abx_queue *q, uint64_t now)
+{
+    uint64_t spin = q->device->spin_ns, late = q->late_ns * LATE_PART;
+    if (abx_crowded(now))
+        return CROWDED_SPIN_NS;
+    if ((!q->mark_count && !q->unmarked) || late < spin || !q->device->has_processors)
+        return spin;
+    return late < LATE_SPIN_MOST_NS ? late : LATE_SPIN_MOST_NS;
 }
 
 /* Until there is something to do: an error, too. */
@@ -292,7 +314,7 @@ static void wait_for_news(struct abx_queue *q)
         sleep_until_roused(q, -1);
         return;
     }
-    uint64_t spin = abx_crowded(now) ? CROWDED_SPIN_NS : q->device->spin_ns, before = now;
+    uint64_t spin = spin_of(q, now), before = now;
     for (; now < begin + spin; abx_looked(before, now)) {
         for (int i = 0; i < 16; i++) {
             if (has_news(q))

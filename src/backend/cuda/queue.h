@@ -69,10 +69,11 @@ struct abx_queue {
     bool judged;                        /* when there is one */
     uint64_t last_ns;                   /* when the last mark was reached */
     uint64_t done_ns;                   /* when the last submission was over */
-    uint32_t word;                      /* its place among the device's */
-    uint32_t number;                    /* of the last mark */
-    uint32_t kernels;                   /* issued behind it */
-    bool unmarked;                      /* something is */
+    uint64_t late_ns; /* the thread's: after how long it wakes, beyond what it asked for */
+    uint32_t word;    /* its place among the device's */
+    uint32_t number;  /* of the last mark */
+    uint32_t kernels; /* issued behind it */
+    bool unmarked;    /* something is */
 
     /* The submission being issued: the thread's alone. */
     struct abx_submission *ordered; /* those after it */
