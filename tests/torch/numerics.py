@@ -37,6 +37,64 @@ def test_unpooling():
             check(f"unpooling, {dims} dimensions, {len(batch)} before them", all(close(p, q) for p, q in zip(ours, both("cpu"))))
 
 
+def test_paths():
+    """CTC: paths that repeat, that are empty, that do not fit, of lengths of their own; targets side by side, and one behind another."""
+    torch.manual_seed(6)
+    times, classes = 37, 7
+    logs = torch.randn(times, 5, classes).log_softmax(2)
+    lengths, sizes = (37, 20, 37, 3, 0), (11, 5, 0, 9, 0)
+    targets = torch.randint(1, classes, (5, 12))
+    targets[1, :5] = 3
+    behind = torch.cat([t[:n] for t, n in zip(targets, sizes)])
+    for what, given in (("side by side", targets), ("one behind another", behind), ("of 32 bits", targets.int())):
+        for blank in (0, 2):
+            for reduction in ("none", "mean", "sum"):
+                for zero in (False, True):
+                    def both(device):
+                        x = logs.clone().to(device).requires_grad_()
+                        made = F.ctc_loss(x, given.to(device), lengths, sizes, blank, reduction, zero)
+                        made.sum().backward()
+                        return made.detach(), x.grad
+                    expected = both("cpu")
+                    arcbox_mps.forget_calls()
+                    ours = both("mps")
+                    name = f"paths {what}, blank {blank}, {reduction}, {'0 for none' if zero else 'none is infinite'}"
+                    by_kernels(name)
+                    check(name, all(torch.allclose(p.cpu(), q, 1e-4, 1e-5, equal_nan=True) for p, q in zip(ours, expected)))
+    try:
+        F.ctc_loss(logs.to("mps"), targets.to("mps"), (38, 1, 1, 1, 1), sizes)
+        check("more times than there are are refused", False)
+    except RuntimeError as e:
+        check("more times than there are are refused", "input_lengths" in str(e))
+
+
+def test_gamma():
+    """The incomplete gamma functions, where they are about 1/2, in their tails and at their ends; beside float64."""
+    a = torch.tensor([0.0, 1e-3, 0.3, 1.0, 2.5, 7.9, 8.1, 30.0, 150.0, 199.0, 201.0, 1e3, 1e5, float("inf")])
+    x = torch.cat([a.unsqueeze(1) * torch.tensor([0.0, 0.5, 0.9, 0.97, 1.0, 1.03, 1.1, 1.5, 3.0]), a.expand(14, 14)], 1)
+    a = a.unsqueeze(1).expand_as(x).contiguous()
+    arcbox_mps.forget_calls()
+    for name in ("gammainc", "gammaincc"):
+        f = getattr(torch.special, name)
+        ours, theirs = f(a.to("mps"), x.to("mps")).cpu().double(), f(a.double(), x.double())
+        check(f"{name}", torch.allclose(ours, theirs, 1e-4, 2e-6, equal_nan=True))
+    by_kernels("incomplete gamma functions")
+
+
+def test_parts():
+    """Numbers' parts, denormal ones among them; powers side by side."""
+    x = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.75, 3e38, -1e-38, 1e-40, -1e-45, float("inf"), float("-inf"), float("nan")])
+    arcbox_mps.forget_calls()
+    for t in (x, x.half()):
+        ours, theirs = torch.frexp(t.to("mps")), torch.frexp(t)
+        whole = t.isfinite()
+        check(f"parts of {t.dtype}", torch.equal(ours[0].cpu()[whole], theirs[0][whole]) and torch.equal(ours[1].cpu()[whole], theirs[1][whole]) and
+              torch.equal(ours[0].cpu()[~whole].nan_to_num(7), theirs[0][~whole].nan_to_num(7)))
+    for given in ((0, 3, 50), (-2, 2, 7, 2.0), (1, 1, 1), (3, -3, 0), (0, 4, 5, 0.5)):
+        check(f"powers {given}", close(torch.logspace(*given, device="mps"), torch.logspace(*given)) if given[2] else
+              torch.logspace(*given, device="mps").shape == (0,))
+    by_kernels("parts and powers")
+
 def test_equations():
     """Of one block (64), of some, and with what is left over."""
     torch.manual_seed(0)

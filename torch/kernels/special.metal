@@ -143,6 +143,90 @@ static inline float error_complement(float a)
             : a < 0 ? 2 - r : r;
 }
 
+// log(1 + d) - d, which is small beside both.
+static inline float log1plus_rest(float d)
+{
+    if (fabs(d) > 0.1f)
+        return log1plus(d) - d;
+    return d * d * (-0.5f + d * (1 / 3.0f - d * (0.25f - d * (0.2f - d * (1 / 6.0f - d * (1 / 7.0f - d / 8))))));
+}
+
+// x^a exp(-x) / Gamma(a + 1). Of large a the parts would take each other's digits: Stirling's series, about x = a.
+static inline float gamma_part(float a, float x)
+{
+    if (a < 8)
+        return exp(a * log(x) - x - log_gamma_positive(a + 1));
+    float z = 1 / (a * a);
+    return exp(a * log1plus_rest((x - a) / a) - (1 / 12.0f - z * (1 / 360.0f - z / 1260)) / a) * rsqrt(2 * M_PI_F * a);
+}
+
+// Temme's uniform expansion, its first term: what is left out is below 1e-7 where a is above 200.
+static inline float gamma_of_large(float a, float x, bool upper)
+{
+    float d = (x - a) / a, half_square = -log1plus_rest(d), eta = copysign(sqrt(2 * half_square), d);
+    float c = fabs(eta) > 0.3f ? 1 / d - 1 / eta
+        : -1 / 3.0f + eta * (1 / 12.0f - eta * (2 / 135.0f - eta * (1 / 864.0f + eta * (1 / 2835.0f - eta * (139 / 777600.0f)))));
+    float rest = exp(-a * half_square) * rsqrt(2 * M_PI_F * a) * c;
+    float side = eta * sqrt(0.5f * a);
+    return upper ? 0.5f * error_complement(side) + rest : 0.5f * error_complement(-side) - rest;
+}
+
+// The regularised incomplete gamma functions: the lower by its series, the upper by its continued fraction (Lentz), each
+// the other's complement.
+static inline float incomplete_gamma(float a, float x, bool upper)
+{
+    if (isnan(a) || (isnan(x) && !isinf(a)) || x < 0 || a < 0 || (a == 0 && x == 0) || (isinf(a) && isinf(x)))
+        return NAN;
+    if (a == 0 || isinf(x))
+        return upper ? 0 : 1;
+    if (x == 0 || isinf(a))
+        return upper ? 1 : 0;
+    if (a > 200)
+        return gamma_of_large(a, x, upper);
+    float part = gamma_part(a, x);
+    if (x < a + 1) {
+        float term = 1, sum = 1;
+        for (int n = 1; n < 300 && term > 1e-8f * sum; n++) {
+            term *= x / (a + n);
+            sum += term;
+        }
+        return upper ? 1 - part * sum : part * sum;
+    }
+    float b = x + 1 - a, c = 1e30f, d = 1 / b, fraction = d;
+    for (int n = 1; n < 300; n++) {
+        float numerator = -n * (n - a);
+        b += 2;
+        d = numerator * d + b;
+        d = 1 / (fabs(d) < 1e-30f ? 1e-30f : d);
+        c = b + numerator / c;
+        c = fabs(c) < 1e-30f ? 1e-30f : c;
+        fraction *= c * d;
+        if (fabs(c * d - 1) < 1e-7f)
+            break;
+    }
+    float high = part * a * fraction;
+    return upper ? high : 1 - high;
+}
+
+// A number's parts: between 0.5 and 1, and the power of 2.
+static inline int exponent_of(float a)
+{
+    uint bits = as_type<uint>(a) & 0x7fffffffu;
+    if (bits == 0 || bits >= 0x7f800000u)
+        return 0;
+    int lost = bits < 0x800000u ? int(clz(bits)) - 8 : 0; // a denormal's
+    return int((bits << lost) >> 23) - lost - 126;
+}
+static inline float mantissa_of(float a)
+{
+    uint bits = as_type<uint>(a), size = bits & 0x7fffffffu;
+    if (size == 0 || size >= 0x7f800000u)
+        return a;
+    if (size < 0x800000u)
+        size <<= int(clz(size)) - 8;
+    return as_type<float>((bits & 0x80000000u) | (size & 0x7fffffu) | 0x3f000000u);
+}
+
 // Modified Bessel functions of the first kind times exp(-|x|), by the polynomials of Abramowitz and Stegun, 9.8.
 static inline float bessel_i0e(float x)
 {

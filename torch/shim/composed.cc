@@ -14,9 +14,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_fill_ops.h>
+#include <ATen/ops/frexp_ops.h>
 #include <ATen/ops/linspace_ops.h>
 #include <ATen/ops/log_sigmoid_backward_ops.h>
 #include <ATen/ops/log_sigmoid_forward_ops.h>
+#include <ATen/ops/logspace_ops.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/mse_loss_backward_ops.h>
 #include <ATen/ops/mse_loss_ops.h>
@@ -225,6 +227,52 @@ Tensor &linspace_out(const Scalar &start, const Scalar &end, int64_t steps, Tens
     at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
     iterate(iter, "e_linspace", {number_of(from), number_of(step), number_of(to), number_of(steps)}, at::kFloat);
     return out;
+}
+
+Tensor &logspace_out(const Scalar &start, const Scalar &end, int64_t steps, double base, Tensor &out)
+{
+    // Integers are powers of integers on the processor, which rounds what it is given first.
+    if (!is_float(out) || start.isComplex() || end.isComplex() || steps < 0)
+        return OnProcessor<at::_ops::logspace_out>::call(start, end, steps, base, out);
+    count_native("aten::logspace");
+    if (out.numel() != steps)
+        out.resize_({steps});
+    if (steps < 2)
+        return out.fill_(std::pow(base, start.toDouble()));
+    double from = start.toDouble(), step = (end.toDouble() - from) / static_cast<double>(steps - 1);
+    at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+    iterate(iter, "e_logspace", {number_of(from), number_of(step), number_of(steps), number_of(base)}, at::kFloat);
+    return out;
+}
+
+// ---- a number's parts
+
+// Not bfloats: the exponents of their denormal numbers come out as 0.
+static bool has_parts(const Tensor &t)
+{
+    return t.scalar_type() == at::kFloat || t.scalar_type() == at::kHalf;
+}
+
+std::tuple<Tensor &, Tensor &> frexp_out(const Tensor &self, Tensor &mantissa, Tensor &exponent)
+{
+    if (!has_parts(self) || mantissa.scalar_type() != self.scalar_type() || exponent.scalar_type() != at::kInt)
+        return OnProcessor<at::_ops::frexp_Tensor_out>::call(self, mantissa, exponent);
+    count_native("aten::frexp");
+    Tensor given = mantissa.is_same(self) ? self.clone() : self;
+    at::TensorIterator first = at::TensorIterator::unary_op(mantissa, given);
+    iterate(first, "e_mantissa");
+    at::TensorIterator second = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(exponent).add_const_input(given).build();
+    iterate(second, "e_exponent", {}, self.scalar_type());
+    return {mantissa, exponent};
+}
+
+std::tuple<Tensor, Tensor> frexp(const Tensor &self)
+{
+    if (!has_parts(self))
+        return OnProcessor<at::_ops::frexp_Tensor>::call(self);
+    Tensor mantissa = empty_like_sizes({0}, self.scalar_type()), exponent = empty_like_sizes({0}, at::kInt);
+    frexp_out(self, mantissa, exponent);
+    return {mantissa, exponent};
 }
 
 // ---- losses of pictures: those of their elements
