@@ -141,28 +141,29 @@ def test_attention():
     """Of 16 bits, which a GPU with memory of its own does in one launch: sizes that fill no threadgroup, rows that
     lie apart, masks, a row of which nothing is left."""
     generator = torch.Generator().manual_seed(7)
-    cases = [(2, 3, 3, 70, 70, 64, 64), (1, 2, 2, 64, 100, 128, 40), (1, 2, 2, 260, 300, 72, 40), (1, 4, 2, 17, 33, 80, 80), (2, 1, 1, 130, 31, 8, 16)]
-    for images, heads, key_heads, rows, count, width, value_width in cases:
-        for dtype, causal, masked in itertools.product((torch.half, torch.bfloat16), (False, True), (None, "rows", "all")):
-            if causal and masked:
-                continue
-            query = torch.randn(images, rows, heads, width, generator=generator).to(dtype).transpose(1, 2)
-            key = torch.randn(images, count, key_heads, width, generator=generator).to(dtype).transpose(1, 2)
-            value = torch.randn(images, count, key_heads, value_width, generator=generator).to(dtype).transpose(1, 2)
-            mask = None
-            if masked:
-                mask = torch.randn(images, 1 if masked == "rows" else heads, rows, count, generator=generator).to(dtype)
-                mask[:, :, :, count // 2:] = -torch.inf
-                mask[:, :, 3] = -torch.inf
-            group = heads // key_heads
-            there = [t.to("mps") for t in (query, key, value)]
-            made = torch.nn.functional.scaled_dot_product_attention(
-                *there, attn_mask=None if mask is None else mask.to("mps"), is_causal=causal, enable_gqa=group > 1)
-            right = attended(query, key.repeat_interleave(group, 1), value.repeat_interleave(group, 1), mask, causal)
-            difference = (made.cpu().double() - right).abs().max().item()
-            most = 2e-3 if dtype == torch.half else 1.6e-2
-            check(f"attention {heads} x {rows} x {count} x {width}, {value_width}, {dtype}, causal {causal}, mask {masked}: "
-                  f"{difference:.2g}", difference < most)
+    shapes = {"wide": (2, 3, 3, 70, 70, 64, 64), "groups": (1, 4, 2, 17, 33, 80, 80), "many rows": (1, 2, 2, 260, 300, 72, 40)}
+    cases = [("wide", torch.half, False, None), ("wide", torch.half, True, None), ("wide", torch.half, False, "rows"),
+             ("groups", torch.bfloat16, False, "all"), ("groups", torch.bfloat16, True, None),
+             ("many rows", torch.half, False, None)]
+    for name, dtype, causal, masked in cases:
+        images, heads, key_heads, rows, count, width, value_width = shapes[name]
+        query = torch.randn(images, rows, heads, width, generator=generator).to(dtype).transpose(1, 2)
+        key = torch.randn(images, count, key_heads, width, generator=generator).to(dtype).transpose(1, 2)
+        value = torch.randn(images, count, key_heads, value_width, generator=generator).to(dtype).transpose(1, 2)
+        mask = None
+        if masked:
+            mask = torch.randn(images, 1 if masked == "rows" else heads, rows, count, generator=generator).to(dtype)
+            mask[:, :, :, count // 2:] = -torch.inf
+            mask[:, :, 3] = -torch.inf
+        group = heads // key_heads
+        there = [t.to("mps") for t in (query, key, value)]
+        made = torch.nn.functional.scaled_dot_product_attention(
+            *there, attn_mask=None if mask is None else mask.to("mps"), is_causal=causal, enable_gqa=group > 1)
+        right = attended(query, key.repeat_interleave(group, 1), value.repeat_interleave(group, 1), mask, causal)
+        difference = (made.cpu().double() - right).abs().max().item()
+        most = 2e-3 if dtype == torch.half else 1.6e-2
+        check(f"attention {heads} x {rows} x {count} x {width}, {value_width}, {dtype}, causal {causal}, mask {masked}: "
+              f"{difference:.2g}", difference < most)
 
 
 def test_saved():
