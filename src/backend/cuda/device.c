@@ -1,7 +1,6 @@
 /* backend/cuda: the device: opening, description, loss. Worker process. */
 #include "backend/cuda/cuda_internal.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,6 @@
 #include <unistd.h>
 
 #define TIMER_SLACK_NS 1000ul
-/* Without a pause, then with pauses: where the guest, the worker's ring thread and we share few
- * CPUs, spinning takes theirs. */
-#define SPIN_NS 400000u
-#define SPIN_FEW_CPUS_NS 4000u
 
 int abx_cuda_errno(int result)
 {
@@ -186,15 +181,12 @@ static int device_open(const struct abx_device_config *config, struct abx_device
         return r;
     }
     struct abx_device *device = calloc(1, sizeof *device);
-    cpu_set_t set;
     if (!device)
         return -ENOMEM;
     device->config = *config;
     /* Of this thread and all that it starts: queues look at the device at short intervals. */
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
-    bool few = sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) < 4;
-    device->has_processors = !few;
-    device->spin_ns = few ? SPIN_FEW_CPUS_NS : SPIN_NS;
+    device->has_processors = abx_processors() >= 4;
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);
     pthread_mutex_init(&device->queues_lock, NULL);

@@ -12,6 +12,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Without a pause, then with pauses: where the guest, the worker's ring thread and we share few
+ * CPUs, spinning takes theirs. */
+#define SPIN_NS 400000u
+#define SPIN_FEW_CPUS_NS 4000u
 /* While the device works: a part of what it has taken so far. */
 #define SLEEP_PART 256u
 #define SLEEP_LEAST_NS 5000u
@@ -298,11 +302,13 @@ static void sleep_until_roused(struct abx_queue *q, int64_t timeout_ns)
 /* How long to look without a pause. */
 static uint64_t spin_of(const struct abx_queue *q, uint64_t now)
 {
-    uint64_t spin = q->device->spin_ns, late = q->late_ns * LATE_PART;
+    uint64_t late = q->late_ns * LATE_PART;
     if (abx_crowded(now))
         return CROWDED_SPIN_NS;
-    if ((!q->mark_count && !q->unmarked) || late < spin || !q->device->has_processors)
-        return spin;
+    if (!q->device->has_processors)
+        return SPIN_FEW_CPUS_NS;
+    if ((!q->mark_count && !q->unmarked) || late < SPIN_NS)
+        return SPIN_NS;
     return late < LATE_SPIN_MOST_NS ? late : LATE_SPIN_MOST_NS;
 }
 
