@@ -96,10 +96,10 @@ bool abx_torch_attends_whole(const struct abx_torch_whole_attention *a)
 int abx_torch_attend_whole(const struct abx_torch_whole_attention *a)
 {
     struct {
-        uint32_t rows, count, heads, batch;
-        float scale;
+        uint32_t rows, count;
+        float scale, reserved;
         int64_t query[3], key[3], value[3], to[3], mask[4];
-    } p = {a->rows, a->count, a->heads, a->batch, a->scale};
+    } p = {.rows = a->rows, .count = a->count, .scale = a->scale};
     memcpy(p.query, a->query_stride, sizeof p.query);
     memcpy(p.key, a->key_stride, sizeof p.key);
     memcpy(p.value, a->value_stride, sizeof p.value);

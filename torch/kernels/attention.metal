@@ -17,8 +17,8 @@
 #define PITCH (WIDEST + 8) // of a row in threadgroup memory
 #define PIECES ((KEYS * WIDEST / 8 + THREADS - 1) / THREADS) // eight elements each, of a thread
 struct parameters {
-    uint rows, count, heads, batch;
-    float scale;
+    uint rows, count;
+    float scale, reserved;
     long query[3], key[3], value[3], to[3]; // strides: batch, head, row
     long mask[4];
 };

@@ -224,7 +224,7 @@ Tensor &linspace_out(const Scalar &start, const Scalar &end, int64_t steps, Tens
     if (steps < 2)
         return out.fill_(start);
     double from = start.toDouble(), to = end.toDouble(), step = (to - from) / static_cast<double>(steps - 1);
-    at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+    at::TensorIterator iter = result_iterator(out);
     iterate(iter, "e_linspace", {number_of(from), number_of(step), number_of(to), number_of(steps)}, at::kFloat);
     return out;
 }
@@ -240,7 +240,7 @@ Tensor &logspace_out(const Scalar &start, const Scalar &end, int64_t steps, doub
     if (steps < 2)
         return out.fill_(std::pow(base, start.toDouble()));
     double from = start.toDouble(), step = (end.toDouble() - from) / static_cast<double>(steps - 1);
-    at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+    at::TensorIterator iter = result_iterator(out);
     iterate(iter, "e_logspace", {number_of(from), number_of(step), number_of(steps), number_of(base)}, at::kFloat);
     return out;
 }

@@ -155,6 +155,11 @@ static void launch(const at::TensorIteratorBase &iter, const char *library, int 
     check(abx_torch_run_elementwise(&e));
 }
 
+at::TensorIterator result_iterator(at::Tensor &out)
+{
+    return at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+}
+
 void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers, at::ScalarType type)
 {
     if (iter.numel() == 0)

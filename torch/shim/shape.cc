@@ -197,7 +197,7 @@ Tensor &range_out(const at::Scalar &start, const at::Scalar &end, const at::Scal
     int64_t size = static_cast<int64_t>((to - from) / by + 1);
     if (out.numel() != size)
         out.resize_({size});
-    at::TensorIterator iter = at::TensorIteratorConfig().check_all_same_dtype(false).add_output(out).resize_outputs(false).build();
+    at::TensorIterator iter = result_iterator(out);
     iterate(iter, "e_arange", {number_of(start), number_of(step)});
     return out;
 }

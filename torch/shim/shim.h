@@ -74,6 +74,8 @@ at::TensorIterator real_iterator(at::Tensor &out, const at::Tensor &self);
 at::TensorIterator complex_iterator(at::Tensor &out, const at::Tensor &a, const at::Tensor &b);
 // A result of type bool; of each element alone, whatever the types.
 at::TensorIterator boolean_iterator(at::Tensor &out, const at::Tensor &self, bool out_is_new);
+// A result alone, of its size, which is made of each element's place.
+at::TensorIterator result_iterator(at::Tensor &out);
 // In the type that torch computes in; where it says none, in that of the only input, or of the result.
 void iterate(at::TensorIteratorBase &iter, const char *library, Numbers numbers = {},
     at::ScalarType type = at::ScalarType::Undefined);
