@@ -207,9 +207,12 @@ int main(int argc, char **argv)
     struct cpu_bench b = {0};
     const char *ggml = NULL;
     char *message = NULL;
+    unsigned threads = 1;
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--quick"))
             b.quick = true;
+        else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
+            threads = (unsigned)atoi(argv[++i]); /* baselines have one */
         else if (!strcmp(argv[i], "--ggml") && i + 1 < argc)
             ggml = argv[++i];
         else if (!strcmp(argv[i], "--print-ggml") && i + 1 < argc)
@@ -220,7 +223,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", message ? message : "the shader compiler is missing");
         return 1;
     }
-    struct abx_device_config config = {.events = &no_events, .threads = 1};
+    struct abx_device_config config = {.events = &no_events, .threads = threads};
     if (abx_backend_cpu.device->open(&config, &b.device) < 0 ||
             abx_backend_cpu.queue->create(b.device, &b.queue) < 0)
         return 1;

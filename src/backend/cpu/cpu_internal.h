@@ -110,7 +110,10 @@ struct abx_cpu_job {
     struct abx_kernel_call call; /* group memory addresses are each executor's own */
     uint32_t group_offset[ABX_MAX_THREADGROUP_BINDINGS]; /* ~0: none */
     uint64_t groups, chunk;
-    _Atomic uint64_t next;
+    _Atomic uint64_t next; /* of those that one thread, or one counter, hands out */
+    /* Once it is shared out (share.c), by thread: chunks, of those that begin at `next`. */
+    _Atomic uint64_t share[ABX_CPU_MAX_THREADS + 1];
+    unsigned shares;                   /* 0: not shared out */
     _Atomic uint32_t failed;           /* enum abx_exec_error: nothing more is begun */
     uint64_t error_value, error_limit; /* of the thread that failed it */
     /* under the pool's lock */
@@ -125,6 +128,7 @@ struct abx_cpu_pool {
     struct abx_cpu_job *jobs;
     _Atomic uint32_t epoch; /* futex: raised by each post */
     _Atomic uint32_t sleepers;
+    _Atomic unsigned started; /* helpers, which have numbers by that */
     _Atomic bool stop;
     unsigned count, spin;
     pthread_t threads[ABX_CPU_MAX_THREADS];
@@ -201,6 +205,17 @@ void abx_cpu_run_simdgroup(struct abx_kernel_lane *lane, void **handle, uint32_t
  */
 void abx_cpu_run_resident(struct abx_cpu_executor *e, struct abx_cpu_job *job);
 void abx_cpu_drop_resident(struct abx_cpu_executor *e);
+
+/* share.c: shares out, for so many threads, what threadgroups are left of a job: all from `next`
+ * on, in chunks of `chunk`. Before others see the job. */
+void abx_cpu_share_out(struct abx_cpu_job *job, unsigned threads);
+/* A chunk for the thread with this number (below that of share_out's, each used by one thread at a
+ * time): its own next one, or what it takes over from another thread. False: none is left. Any
+ * thread. */
+bool abx_cpu_next_chunk(
+        struct abx_cpu_job *job, unsigned thread, uint64_t *ret_first, uint64_t *ret_count);
+/* Any thread; true may have become false, never the other way round. */
+bool abx_cpu_has_chunks(const struct abx_cpu_job *job);
 
 /* pool.c */
 int abx_cpu_pool_open(struct abx_device *device, unsigned helpers);

@@ -2,12 +2,15 @@
  * process.
  *
  * A dispatch starts on the queue's own thread; only when it has run for a while with much left are
- * helpers called, so that small ones cost no wake-up. Threadgroups are handed out in chunks by one
- * atomic counter. The lock covers the list of posted jobs and who is inside one. */
+ * helpers called, so that small ones cost no wake-up. Then each has a share (share.c). The lock
+ * covers the list of posted jobs and who is inside one. */
 #include "backend/cpu/cpu_internal.h"
 
 /* A wake-up costs about 6 us: what is shorter than this stays on one thread. */
 #define ALONE_NS 15000u
+/* What will take so long is shared at once, if a chunk of so long says so. */
+#define SURELY_NS 60000u
+#define TELLING_NS 1000u
 /* The first chunk is one group; later ones aim at this long. */
 #define CHUNK_NS 8000u
 
@@ -25,36 +28,41 @@ static void leave(struct abx_cpu_executor *e)
     atomic_store_explicit(&e->submission, NULL, memory_order_release);
 }
 
-static void run_chunks(struct abx_cpu_executor *e, struct abx_cpu_job *job)
+static void run_chunks(struct abx_cpu_executor *e, struct abx_cpu_job *job, unsigned thread)
 {
-    while (!atomic_load_explicit(&job->failed, memory_order_relaxed)) {
-        uint64_t first = atomic_fetch_add(&job->next, job->chunk);
-        if (first >= job->groups)
-            return;
-        uint64_t left = job->groups - first;
-        abx_cpu_run_groups(e, job, first, left < job->chunk ? left : job->chunk);
-    }
+    uint64_t first, count;
+    while (!atomic_load_explicit(&job->failed, memory_order_relaxed) &&
+            abx_cpu_next_chunk(job, thread, &first, &count))
+        abx_cpu_run_groups(e, job, first, count);
 }
 
-static void run_guarded(
-        struct abx_device *device, struct abx_cpu_executor *e, struct abx_cpu_job *job)
+/* thread: its number among those of the pool; 0 is the queue's own. */
+static void run_guarded(struct abx_device *device, struct abx_cpu_executor *e,
+        struct abx_cpu_job *job, unsigned thread)
 {
     if (sigsetjmp(e->guard.landing, 0))
         abx_cpu_landed(device, e, job);
     else if (job->pipeline->info.yields)
         abx_cpu_run_resident(e, job);
     else
-        run_chunks(e, job);
+        run_chunks(e, job, thread);
 }
 
 /* ---- helpers */
+
+static bool has_work(const struct abx_cpu_job *job)
+{
+    if (atomic_load_explicit(&job->failed, memory_order_relaxed))
+        return false;
+    return job->shares ? abx_cpu_has_chunks(job) : atomic_load(&job->next) < job->groups;
+}
 
 static struct abx_cpu_job *take_job(struct abx_cpu_pool *p)
 {
     struct abx_cpu_job *found = NULL;
     pthread_mutex_lock(&p->lock);
     for (struct abx_cpu_job *j = p->jobs; j && !found; j = j->next_job)
-        if (atomic_load(&j->next) < j->groups)
+        if (has_work(j))
             found = j;
     if (found) {
         found->helpers++;
@@ -94,6 +102,7 @@ static void *helper(void *arg)
 {
     struct abx_device *d = arg;
     struct abx_cpu_pool *p = &d->pool;
+    unsigned thread = atomic_fetch_add(&p->started, 1) + 1;
     struct abx_cpu_executor *e = abx_cpu_executor_create(d);
     if (e)
         abx_cpu_executor_bind(e);
@@ -106,7 +115,7 @@ static void *helper(void *arg)
         }
         if (abx_cpu_prepare(e, job) == ABX_EXEC_OK) {
             enter(e, job);
-            run_guarded(d, e, job);
+            run_guarded(d, e, job, thread);
             leave(e);
         }
         put_job(p, job);
@@ -165,8 +174,8 @@ static uint64_t first_chunk(const struct abx_cpu_job *job)
     return chunk ? chunk : 1;
 }
 
-/* Runs chunks alone, growing them towards CHUNK_NS, until the job is done (true) or has run long
- * enough to share. */
+/* Runs chunks alone, growing them towards CHUNK_NS, until the job is done (true) or it is known to
+ * be long enough to share: by one that took long enough to tell. */
 static bool run_alone(
         struct abx_cpu_executor *e, struct abx_cpu_job *job, bool share, uint64_t begin)
 {
@@ -182,12 +191,12 @@ static bool run_alone(
         chunk = took * 4 < CHUNK_NS                ? chunk * 4
                 : took > CHUNK_NS * 2 && chunk > 1 ? chunk / 2
                                                    : chunk;
-        if (share && now - begin > ALONE_NS) {
-            uint64_t rest = job->groups - job->next;
-            if (rest * took / count > ALONE_NS) {
-                job->chunk = chunk;
-                return false;
-            }
+        uint64_t rest = (left - count) * took / count;
+        bool surely = rest > SURELY_NS && took > TELLING_NS,
+             enough = rest > ALONE_NS && now - begin > ALONE_NS;
+        if (share && (surely || enough)) {
+            job->chunk = count * CHUNK_NS / took ? count * CHUNK_NS / took : 1;
+            return false;
         }
     }
     return true;
@@ -210,13 +219,14 @@ int abx_cpu_pool_run(struct abx_device *device, struct abx_cpu_executor *e, stru
     atomic_store_explicit(&job->failed, ABX_EXEC_OK, memory_order_relaxed);
     enter(e, job);
     bool together = job->pipeline->info.yields;
-    if (together)
-        job->chunk = 1;
+    job->shares = 0;
     if (together || !run_alone_guarded(device, e, job, now)) {
+        if (!together)
+            abx_cpu_share_out(job, p->count + 1);
         job->helpers = 0;
         atomic_store(&job->idle, 1);
         post(p, job);
-        run_guarded(device, e, job);
+        run_guarded(device, e, job, 0);
         withdraw(p, job);
         e->clock_ns = 0;
     }

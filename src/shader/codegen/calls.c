@@ -381,7 +381,7 @@ static LLVMModuleRef measured_copy(struct codegen *g, const struct graph *graph)
             codegen_unroll_private(g, f, true);
     if (r == 0)
         r = codegen_run_passes(g,
-                "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,early-cse<memssa>,"
+                "function(loop-simplify,lcssa," CODEGEN_UNROLL ",sroa,early-cse<memssa>,"
                 "instcombine<no-verify-fixpoint>,simplifycfg)");
     g->module = own;
     if (r == 0)

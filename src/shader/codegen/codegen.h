@@ -145,6 +145,10 @@ uint64_t codegen_reach(LLVMValueRef call, unsigned argument);
 /* unroll.c: asks LLVM to unroll loops that index private arrays, which then become registers; once
  * loops are rotated. `sparing`: as if the function had many of them. */
 void codegen_unroll_private(struct codegen *g, LLVMValueRef function, bool sparing);
+/* What LLVM does so by: the first unrolls loops whose turns are known, the second those, too, that
+ * may end before the last. */
+#define CODEGEN_UNROLL                                                                             \
+    "loop(loop-unroll-full),loop-unroll<O2;no-partial;no-peeling;no-runtime;upperbound>"
 /* private.c: keeps what is stored past the ends of the function's private arrays from everything
  * else. Once, after loops have been unrolled: whatever is in registers by then cannot be left. */
 int codegen_bound_private(struct codegen *g, LLVMValueRef function);

@@ -145,7 +145,7 @@ int cpu_prepare_wide(struct codegen *g)
     codegen_unroll_private(g, g->kernel, false);
     if (r == 0)
         r = codegen_run_passes(g,
-                "function(loop-simplify,lcssa,loop(loop-unroll-full),sroa,"
+                "function(loop-simplify,lcssa," CODEGEN_UNROLL ",sroa,"
                 "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg)");
     if (r == 0)
         r = cpu_scalarize(g);
