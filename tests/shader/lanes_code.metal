@@ -261,20 +261,21 @@ kernel void multiplies_bfloats(device float *to [[buffer(0)]], device const bflo
 // The last loop ends early at some rows, and is unrolled all the same: the pointers are registers then, and what lanes
 // read lies side by side. As an array they were numbers of each lane.
 kernel void sums_over_groups(device float *to [[buffer(0)]], device const float *from [[buffer(1)]],
-        constant uint &rows [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
+        constant int &rows [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
         ushort lane [[thread_index_in_simdgroup]], ushort simdgroup [[simdgroup_index_in_threadgroup]])
 {
-    threadgroup float *part[4];
-    for (short row = 0; row < 4; row++) {
+    threadgroup float *part[2];
+    const int first = group * 2;
+    for (short row = 0; row < 2; row++) {
         part[row] = shared + 32 * row;
-        float sum = simd_sum(from[(4 * group + row) * 128 + 32 * simdgroup + lane]);
+        float sum = simd_sum(from[(first + row) * 128 + 32 * simdgroup + lane]);
         if (lane == 0)
             part[row][simdgroup] = sum;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (short row = 0; row < 4 && 4 * group + row < rows; row++) {
+    for (short row = 0; row < 2 && first + row < rows; row++) {
         float sum = simd_sum(part[row][lane]);
         if (lane == 0 && simdgroup == 0)
-            to[4 * group + row] = sum;
+            to[first + row] = sum;
     }
 }
