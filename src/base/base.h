@@ -169,6 +169,15 @@ static inline bool abx_crowded(uint64_t now)
     return now < __atomic_load_n(&abx_crowded_until, __ATOMIC_RELAXED);
 }
 
+/* How long threads look so before they sleep; to be woken takes 6 us, and in virtual machines up to
+ * 250. LONG: with so many processors. DEVICE: with as many, where what is waited for is done by a
+ * device that has processors of its own (the library of NVIDIA's driver never sleeps there, unless
+ * asked to). */
+#define ABX_LOOK_NS 50000u
+#define ABX_LOOK_LONG_NS 400000u
+#define ABX_LOOK_DEVICE_NS 16000000u
+#define ABX_LOOK_CPUS 8u
+
 /* Threads that look for news call it beside abx_looked(), with when they began: after a moment
  * whoever else wants this processor goes first. It may be the one that the news is to come from:
  * woken here, though another processor was free, it would begin when nobody looks any more. */

@@ -118,7 +118,7 @@ static double copy_rate(address to, address from, size_t bytes, volatile uint32_
 
 static void measure_copies(volatile uint32_t *word)
 {
-    const size_t bytes = 256u << 20;
+    const size_t bytes = 256u << 20, private = 1ul << 30;
     address a, b;
     int fd = abx_memfd_create("bench", bytes);
     uint32_t *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -129,13 +129,13 @@ static void measure_copies(volatile uint32_t *word)
     uint64_t start = abx_now_ns();
     MUST(cuMemHostRegister_v2(shared, bytes, 3));
     printf("register_ms_per_gib %.1f\n", (double)(abx_now_ns() - start) / 1e6 * 4);
-    MUST(cuMemAlloc_v2(&a, bytes));
-    MUST(cuMemAlloc_v2(&b, bytes));
+    MUST(cuMemAlloc_v2(&a, private));
+    MUST(cuMemAlloc_v2(&b, private));
     address host = (address)(uintptr_t)shared;
     printf("copy_in_gbs %.2f\n", copy_rate(a, host, bytes, NULL));
-    printf("copy_gbs %.2f\n", copy_rate(b, a, bytes, NULL));
+    printf("copy_gbs %.2f\n", copy_rate(b, a, private, NULL));
     printf("copy_out_gbs %.2f\n", copy_rate(host, b, bytes, NULL));
-    printf("copy_seen_gbs %.2f\n", copy_rate(b, a, bytes, word));
+    printf("copy_seen_gbs %.2f\n", copy_rate(b, a, private, word));
 }
 
 /* ---- products of matrices, by cuBLAS: as MPSMatrixMultiplication's, which are cuBLASLt's */

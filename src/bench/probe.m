@@ -412,8 +412,8 @@ static double product_rate(id<MTLDevice> device, id<MTLCommandQueue> queue, MPSD
         for (NSUInteger k = 0; k < bytes / 2; k++) {
             unsigned r = (unsigned)rand();
             words[k] = (uint16_t)(type == MPSDataTypeFloat16
-                            ? (r & 0x83ff) | (0x1c00 + (r >> 16 & 7) * 0x0400)
-                            : (r & 0x807f) | (0x3b80 + (r >> 16 & 7) * 0x0080));
+                                          ? (r & 0x83ff) | (0x1c00 + (r >> 16 & 7) * 0x0400)
+                                          : (r & 0x807f) | (0x3b80 + (r >> 16 & 7) * 0x0080));
         }
         id<MTLCommandBuffer> commands = [queue commandBuffer];
         id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
@@ -453,7 +453,8 @@ static void measure_products(id<MTLDevice> device, id<MTLCommandQueue> queue)
     printf("bfloat_tflops %.1f\n", product_rate(device, queue, MPSDataTypeBFloat16));
 }
 
-static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuffer> to)
+static double copy_rate(
+        id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuffer> to, NSUInteger bytes)
 {
     enum { ROUNDS = 15 };
     double samples[ROUNDS];
@@ -462,16 +463,12 @@ static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuf
         @autoreleasepool {
             id<MTLCommandBuffer> commands = [queue commandBuffer];
             id<MTLBlitCommandEncoder> blit = [commands blitCommandEncoder];
-            [blit copyFromBuffer:from
-                         sourceOffset:0
-                             toBuffer:to
-                    destinationOffset:0
-                                 size:from.length];
+            [blit copyFromBuffer:from sourceOffset:0 toBuffer:to destinationOffset:0 size:bytes];
             [blit endEncoding];
             [commands commit];
             [commands waitUntilCompleted];
         }
-        samples[r] = (double)from.length / (now_ns() - start);
+        samples[r] = (double)bytes / (now_ns() - start);
     }
     return median(samples, ROUNDS);
 }
@@ -479,11 +476,12 @@ static double copy_rate(id<MTLCommandQueue> queue, id<MTLBuffer> from, id<MTLBuf
 static void measure_device(id<MTLDevice> device, id<MTLCommandQueue> queue)
 {
     enum { WAITS = 5000, BYTES = 256 << 20 };
+    const NSUInteger private = 1ul << 30; /* beside which the ends of a command buffer are little */
     static double samples[WAITS];
     id<MTLComputePipelineState> plain = nothing_pipeline(device, @"nothing");
     id<MTLComputePipelineState> constant = nothing_pipeline(device, @"constant_nothing");
-    id<MTLBuffer> a = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
-    id<MTLBuffer> b = [device newBufferWithLength:BYTES options:MTLResourceStorageModePrivate];
+    id<MTLBuffer> a = [device newBufferWithLength:private options:MTLResourceStorageModePrivate];
+    id<MTLBuffer> b = [device newBufferWithLength:private options:MTLResourceStorageModePrivate];
     id<MTLBuffer> shared = [device newBufferWithLength:BYTES options:MTLResourceStorageModeShared];
     if (!plain || !constant || !a || !b || !shared)
         return;
@@ -502,10 +500,10 @@ static void measure_device(id<MTLDevice> device, id<MTLCommandQueue> queue)
     printf("launches_apart_per_s %.0f\n",
             launch_rate_apart(queue, @[ plain, nothing_pipeline(device, @"nothing") ]));
     printf("launches_with_constants_per_s %.0f\n", launch_rate(queue, constant, a));
-    printf("copy_in_gbs %.2f\n", copy_rate(queue, shared, a));
-    printf("copy_gbs %.2f\n", copy_rate(queue, a, b));
+    printf("copy_in_gbs %.2f\n", copy_rate(queue, shared, a, BYTES));
+    printf("copy_gbs %.2f\n", copy_rate(queue, a, b, private));
     memset(words, 0, BYTES);
-    printf("copy_out_gbs %.2f\n", copy_rate(queue, b, shared));
+    printf("copy_out_gbs %.2f\n", copy_rate(queue, b, shared, BYTES));
     for (uint32_t i = 0; i < BYTES / 4; i++)
         if (words[i] != i * 2654435761u) {
             fprintf(stderr, "arcbox-probe: the copies are not right\n");

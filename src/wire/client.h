@@ -128,7 +128,7 @@ struct abx_client_queue {
     uint32_t slot;
     uint64_t submitted;       /* sequence of the last commit; the caller's lock covers it */
     _Atomic uint32_t spin_ns; /* how long a wait spins; adapts: a lost update costs nothing */
-    bool has_processors;      /* enough of them to spin for long */
+    uint32_t longest_spin;    /* that is worth while here; ns */
 };
 int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *ret);
 void abx_client_queue_destroy(struct abx_client_queue *queue); /* everything completed, or lost */

@@ -8,11 +8,6 @@
 #include "wire/client_internal.h"
 
 #define SPIN_MIN_NS 2000u
-#define SPIN_MAX_NS 50000u
-/* Where there are processors enough: to be woken takes up to 30 us, which a copy of 100 us on a GPU
- * shows. */
-#define SPIN_LONG_NS 400000u
-#define SPIN_LONG_CPUS 8u
 #define UNRUNG_BYTES 16384u /* records that wait for a reason to wake the host, at most */
 
 void abx_client_ring_doorbell(struct abx_client *client)
@@ -148,8 +143,10 @@ int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *
     *ret = (struct abx_client_queue){.client = client,
             .handle = handle,
             .slot = record.slot,
-            .spin_ns = SPIN_MAX_NS,
-            .has_processors = abx_processors() >= SPIN_LONG_CPUS};
+            .spin_ns = ABX_LOOK_NS,
+            .longest_spin = abx_processors() < ABX_LOOK_CPUS ? ABX_LOOK_NS
+                            : client->welcome.unified_memory ? ABX_LOOK_LONG_NS
+                                                             : ABX_LOOK_DEVICE_NS};
     return 0;
 }
 
@@ -257,7 +254,7 @@ uint64_t abx_client_queue_completed(const struct abx_client_queue *queue)
 
 static uint32_t longest_spin(const struct abx_client_queue *queue, uint64_t now)
 {
-    return queue->has_processors && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_MAX_NS;
+    return abx_crowded(now) ? ABX_LOOK_NS : queue->longest_spin;
 }
 
 /* As long as waits take of late, where that is not too long: one that spins in vain makes its
@@ -299,8 +296,8 @@ static bool wait_spinning(struct abx_client_queue *queue, uint64_t sequence, uin
     struct abx_client *client = queue->client;
     atomic_fetch_add_explicit(&client->wait_trips, 1, memory_order_relaxed);
     uint32_t spin = atomic_load_explicit(&queue->spin_ns, memory_order_relaxed);
-    if (spin > SPIN_MAX_NS && longest_spin(queue, start) == SPIN_MAX_NS)
-        spin = SPIN_MAX_NS;
+    if (spin > longest_spin(queue, start))
+        spin = ABX_LOOK_NS;
     bool hit = spin_until(queue, sequence, start, spin);
     if (hit) {
         uint64_t now = abx_now_ns();
@@ -321,7 +318,7 @@ int abx_client_queue_wait(
     if (spins && wait_spinning(queue, sequence, start))
         return 0;
     if (flags & ABX_WAIT_SOON && !abx_crowded(start) &&
-            spin_until(queue, sequence, start, SPIN_MAX_NS))
+            spin_until(queue, sequence, start, ABX_LOOK_NS))
         return 0;
     const _Atomic uint64_t *word = &client->host->completed[queue->slot];
     for (;;) {

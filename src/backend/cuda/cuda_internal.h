@@ -95,7 +95,7 @@ struct abx_device {
     abx_cu_module merge_module;
     abx_cu_function merge;
     struct lt_handle *matrices; /* matrix.c; NULL: there is no library for them */
-    bool has_processors;        /* so many that queues may look for long without a pause */
+    unsigned cpus;              /* that this process may use */
     abx_cu_module clock_module; /* clock.c */
     abx_cu_function clock;
     _Atomic int64_t clock_more; /* CLOCK_MONOTONIC is so much more than the GPU's */

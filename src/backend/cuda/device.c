@@ -186,7 +186,7 @@ static int device_open(const struct abx_device_config *config, struct abx_device
     device->config = *config;
     /* Of this thread and all that it starts: queues look at the device at short intervals. */
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
-    device->has_processors = abx_processors() >= 4;
+    device->cpus = abx_processors();
     device->imports_end = &device->imports;
     pthread_mutex_init(&device->lock, NULL);
     pthread_mutex_init(&device->queues_lock, NULL);

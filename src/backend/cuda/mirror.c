@@ -365,18 +365,6 @@ static int launch(struct abx_queue *q, struct merge *merge)
     return result;
 }
 
-bool abx_cuda_is_on_device(const struct abx_device_memory *m)
-{
-    const struct abx_cuda_mirror *mirror = atomic_load(&m->mirror);
-    return !m->imported || (mirror && atomic_load(&mirror->settled) && mirror->there);
-}
-
-int abx_cuda_copy_words(struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t bytes)
-{
-    struct merge merge = {.pieces = {{to, from, 0, bytes}}, .count = 1, .most = bytes};
-    return launch(q, &merge);
-}
-
 static bool is_among(const struct merge *merge, const struct piece *piece)
 {
     for (uint32_t i = 0; i < merge->count; i++) {

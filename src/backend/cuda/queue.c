@@ -14,17 +14,13 @@
 
 /* Without a pause, then with pauses: where the guest, the worker's ring thread and we share few
  * CPUs, spinning takes theirs. */
-#define SPIN_NS 400000u
+#define FEW_CPUS 4u
 #define SPIN_FEW_CPUS_NS 4000u
 /* While the device works: a part of what it has taken so far. */
 #define SLEEP_PART 256u
 #define SLEEP_LEAST_NS 5000u
 #define SLEEP_MOST_NS 200000u
 #define CROWDED_SPIN_NS 4000u
-/* Where threads wake late (in a virtual machine a quarter of a millisecond was seen), that may be
- * this part of what is waited for: it is looked at without a pause for longer. */
-#define LATE_PART 32u
-#define LATE_SPIN_MOST_NS 4000000u
 #define THREAD_PATIENCE_MS 100
 #define BUFFER_LIMITS 60u /* a command buffer may take so many kernels' time */
 
@@ -287,29 +283,21 @@ static void look_for_errors(struct abx_queue *q)
 
 static void sleep_until_roused(struct abx_queue *q, int64_t timeout_ns)
 {
-    uint64_t begin = abx_now_ns();
-    int r = 0;
     atomic_store(&q->sleeping, 1);
     if (!has_news(q) && !atomic_load(&q->stop))
-        r = abx_futex_wait((const uint32_t *)&q->sleeping, 1, timeout_ns);
+        abx_futex_wait((const uint32_t *)&q->sleeping, 1, timeout_ns);
     atomic_store(&q->sleeping, 0);
-    if (r == -ETIMEDOUT) {
-        uint64_t late = abx_now_ns() - begin - (uint64_t)timeout_ns;
-        q->late_ns = late > q->late_ns ? late : q->late_ns - (q->late_ns - late) / 16;
-    }
 }
 
 /* How long to look without a pause. */
 static uint64_t spin_of(const struct abx_queue *q, uint64_t now)
 {
-    uint64_t late = q->late_ns * LATE_PART;
+    bool busy = q->mark_count || q->unmarked;
     if (abx_crowded(now))
         return CROWDED_SPIN_NS;
-    if (!q->device->has_processors)
+    if (q->device->cpus < FEW_CPUS)
         return SPIN_FEW_CPUS_NS;
-    if ((!q->mark_count && !q->unmarked) || late < SPIN_NS)
-        return SPIN_NS;
-    return late < LATE_SPIN_MOST_NS ? late : LATE_SPIN_MOST_NS;
+    return busy && q->device->cpus >= ABX_LOOK_CPUS ? ABX_LOOK_DEVICE_NS : ABX_LOOK_LONG_NS;
 }
 
 /* Until there is something to do: an error, too. */

@@ -17,8 +17,9 @@
 #define ABX_CUDA_WORKSPACE_BYTES (32u << 20)
 #define ABX_CUDA_PRODUCTS 32u
 #define ABX_CUDA_MARKS 256u
-/* Kernels between two marks: how exactly it is known what runs. */
-#define ABX_CUDA_MARK_EVERY 64u
+/* Kernels between two marks: each costs what a launch does, and a kernel's time limit is multiplied
+ * by those before it since the last, up to 60. */
+#define ABX_CUDA_MARK_EVERY 256u
 #define ABX_CUDA_INLINE_ALIGN 16u
 
 enum abx_cuda_mark_kind {
@@ -69,11 +70,10 @@ struct abx_queue {
     bool judged;                        /* when there is one */
     uint64_t last_ns;                   /* when the last mark was reached */
     uint64_t done_ns;                   /* when the last submission was over */
-    uint64_t late_ns; /* the thread's: after how long it wakes, beyond what it asked for */
-    uint32_t word;    /* its place among the device's */
-    uint32_t number;  /* of the last mark */
-    uint32_t kernels; /* issued behind it */
-    bool unmarked;    /* something is */
+    uint32_t word;                      /* its place among the device's */
+    uint32_t number;                    /* of the last mark */
+    uint32_t kernels;                   /* issued behind it */
+    bool unmarked;                      /* something is */
 
     /* The submission being issued: the thread's alone. */
     struct abx_submission *ordered; /* those after it */
@@ -163,12 +163,6 @@ void abx_cuda_mirrors_count(const struct abx_submission *s, int more);
 enum abx_cuda_step abx_cuda_mirrors_begin(struct abx_queue *q);
 /* What the guest wrote goes to the device; or what commands may have written to the guest. */
 enum abx_cuda_step abx_cuda_mirrors_exchange(struct abx_queue *q, bool to_device);
-/* Whether it is there that kernels find it: private, of a file, or mirrored. Its queue's submission
- * has begun. */
-bool abx_cuda_is_on_device(const struct abx_device_memory *m);
-/* Whole words, which do not overlap, of memory that is on the device. A result of the driver's. */
-int abx_cuda_copy_words(
-        struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t bytes);
 /* The queue is drained, and about to be destroyed. */
 void abx_cuda_mirrors_leave(struct abx_queue *q);
 

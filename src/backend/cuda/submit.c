@@ -17,8 +17,6 @@
 #define SLACK_BYTES 1024u
 /* Of one dispatch, whose grid is larger than CUDA's. */
 #define MAX_LAUNCHES (1u << 17)
-/* Copies inside the device that are as long are a kernel's. */
-#define INSIDE_BYTES (1u << 20)
 
 /* Of a call of the driver's for the submission being issued. */
 enum abx_cuda_step abx_cuda_issued(struct abx_queue *q, int result)
@@ -368,32 +366,14 @@ static int move_piecewise(
     return result;
 }
 
-/* Where both lie in the device's memory and are long: a kernel, which takes 141 us for 256 MiB on
- * an H200, where the driver's copy takes 133 at best. It was thought to take three times as long in
- * some runs; those waited for threads that woke late (docs/cuda.md). */
-static int copy_inside(struct abx_queue *q, abx_cu_address to, abx_cu_address from, uint64_t length)
-{
-    uint64_t rest = length % ABX_CUDA_WORD_BYTES, words = length - rest;
-    int result = abx_cuda_copy_words(q, to, from, words);
-    return result || !rest ? result : abx_cu.copy(to + words, from + words, rest, q->stream);
-}
-
-static bool is_inside(const struct abx_exec_copy *c, abx_cu_address to, abx_cu_address from)
-{
-    return c->length >= INSIDE_BYTES && to % ABX_CUDA_WORD_BYTES == 0 &&
-           from % ABX_CUDA_WORD_BYTES == 0 && abx_cuda_is_on_device(c->from) &&
-           abx_cuda_is_on_device(c->to);
-}
-
 static enum abx_cuda_step copy(struct abx_queue *q, const struct abx_exec_copy *c)
 {
     abx_cu_address from = c->from->address + c->from_offset, to = c->to->address + c->to_offset;
     if (!c->length || from == to)
         return ABX_CUDA_STEP_ON;
     bool overlap = from < to + c->length && to < from + c->length;
-    int result = overlap                  ? move_piecewise(q, to, from, c->length)
-                 : is_inside(c, to, from) ? copy_inside(q, to, from, c->length)
-                                          : abx_cu.copy(to, from, c->length, q->stream);
+    int result = overlap ? move_piecewise(q, to, from, c->length)
+                         : abx_cu.copy(to, from, c->length, q->stream);
     return abx_cuda_issued(q, result);
 }
 

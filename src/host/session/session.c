@@ -11,11 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SPIN_NS 50000u /* after the last record: a guest in a loop is back by then */
-/* The same where there are processors enough: who waits for a GPU comes back later, and to be woken
- * then costs 10 us. */
-#define SPIN_LONG_NS 400000u
-#define SPIN_LONG_CPUS 8u
 #define HELLO_TIMEOUT_MS 10000   /* a connection that says nothing holds a place no longer */
 #define SOCKET_EVERY_NS 1000000u /* while the ring is busy, the socket is looked at so often */
 #define CANCEL_EVERY_MS 20u      /* while work of a client that left goes on */
@@ -260,7 +255,9 @@ static bool in_the_way(const struct abx_session *session)
 void abx_session_serve(struct abx_session *session)
 {
     bool drains = session->transport->ops->guest_drains;
-    bool many = abx_processors() >= SPIN_LONG_CPUS;
+    uint64_t longest = abx_processors() < ABX_LOOK_CPUS     ? ABX_LOOK_NS
+                       : session->host->info.unified_memory ? ABX_LOOK_LONG_NS
+                                                            : ABX_LOOK_DEVICE_NS;
     pthread_mutex_lock(&session->lock);
     uint64_t active = 0, looked = 0;
     bool alive = greet(session), woken = false;
@@ -284,7 +281,7 @@ void abx_session_serve(struct abx_session *session)
         }
         /* Where the guest needs this CPU, sched_yield() would not do: the scheduler counts it as a
          * slice used up, and whoever is woken after that preempts nobody. */
-        if (drains || now - active > (many && !abx_crowded(now) ? SPIN_LONG_NS : SPIN_NS) ||
+        if (drains || now - active > (abx_crowded(now) ? ABX_LOOK_NS : longest) ||
                 (any && in_the_way(session)))
             woken = doze(session);
         else if (!any && now - active > ABX_POLITE_NS)
