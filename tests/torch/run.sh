@@ -26,6 +26,9 @@ fi
 [ ! -e "$work/extension.so" ] || with+=(--mount "$work/extension.so:/extension.so:ro")
 # Threads of OpenMP that wait spin otherwise, while other tests compute. What measures has them as they are.
 [ "$program" = speed.py ] || with+=(-e OMP_WAIT_POLICY=passive)
+# Some systems ask OpenBLAS for an old processor's code: torch, in a container, would not hear of it.
+[ "$program" != speed.py ] || unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+[ -z "${OMP_NUM_THREADS:-}" ] || with+=(-e "OMP_NUM_THREADS=$OMP_NUM_THREADS")
 client_start
 if ! why=$("$arcbox" run "$image" true 2>&1); then
     echo "skipped: no container starts here: $why"

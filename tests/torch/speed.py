@@ -1,16 +1,23 @@
-"""Single operators on "mps" and on the CPU device, in turns: the least time of each, its ratio, and the time
-of the first call. Threads: as many as OMP_NUM_THREADS and ARCBOX_CPUS say; with one each, other work on the
-machine disturbs little.
+"""Single operators and whole networks on "mps" and on the CPU device, in turns: the least time of each, its ratio,
+and the time of the first call. Threads: as many as OMP_NUM_THREADS and ARCBOX_CPUS say; with one each, other work
+on the machine disturbs little.
 
-    speed.py [PART OF A NAME...]
+    speed.py [table | PART OF A NAME...]
+
+`table`: four networks and the twenty operators that networks are made of, which is what is compared from one
+release to the next.
 """
+import copy
 import math
 import sys
 import time
 import warnings
 
 import torch
+from torch import nn
 from torch.nn import functional as F
+
+import networks
 
 warnings.simplefilter("ignore")
 SECONDS = 1  # for each operator
@@ -106,27 +113,142 @@ for name in ("grid_sample", "conv depthw", "conv 3x3", "linear 8x128", "layer_no
     CASES["train " + name] = (train(CASES[name][0]),) + CASES[name][1:]
 
 
+# ---- networks, without derivatives
+
+class Generator(networks.Transformer):
+    """As GPT-2 writes: a token at a time, with what attention has seen kept."""
+    def forward(self, ids):
+        kept = [[None, None] for _ in self.blocks]
+        for place in range(16):
+            x = self.words(ids) + self.places.weight[place]
+            for block, seen in zip(self.blocks, kept):
+                a = block.attention
+                q, k, v = (t.unflatten(-1, (a.heads, -1)).transpose(1, 2) for t in a.into(block.one(x)).chunk(3, -1))
+                seen[0] = k if seen[0] is None else torch.cat([seen[0], k], 2)
+                seen[1] = v if seen[1] is None else torch.cat([seen[1], v], 2)
+                y = F.scaled_dot_product_attention(q, *seen)
+                x = x + a.out(y.transpose(1, 2).flatten(2))
+                x = x + block.after(block.two(x))
+            ids = self.head(self.last(x)).argmax(-1)
+        return ids
+
+
+class Residual(nn.Module):
+    def __init__(self, inside, out, time):
+        super().__init__()
+        self.one, self.two = nn.GroupNorm(32, inside), nn.GroupNorm(32, out)
+        self.first, self.second = nn.Conv2d(inside, out, 3, padding=1), nn.Conv2d(out, out, 3, padding=1)
+        self.time, self.beside = nn.Linear(time, out), nn.Conv2d(inside, out, 1) if inside != out else nn.Identity()
+
+    def forward(self, x, time):
+        y = self.first(F.silu(self.one(x))) + self.time(F.silu(time))[:, :, None, None]
+        return self.beside(x) + self.second(F.silu(self.two(y)))
+
+
+class Looking(nn.Module):
+    """At the picture itself and at words, with gates behind."""
+    def __init__(self, width, context):
+        super().__init__()
+        self.norm = nn.GroupNorm(32, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.q = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(2))
+        self.kv = nn.ModuleList(nn.Linear(c, 2 * width, bias=False) for c in (width, context))
+        self.out = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+        self.gates, self.last = nn.Linear(width, 8 * width), nn.Linear(4 * width, width)
+
+    def forward(self, picture, words):
+        x = self.norm(picture).flatten(2).transpose(1, 2)
+        for n in range(2):
+            y = self.norms[n](x)
+            parts = (self.q[n](y), *self.kv[n](words if n else y).chunk(2, -1))
+            y = F.scaled_dot_product_attention(*(t.unflatten(-1, (8, -1)).transpose(1, 2) for t in parts))
+            x = x + self.out[n](y.transpose(1, 2).flatten(2))
+        y, gate = self.gates(self.norms[2](x)).chunk(2, -1)
+        x = x + self.last(y * F.gelu(gate))
+        return picture + x.transpose(1, 2).unflatten(2, picture.shape[2:])
+
+
+class UNet(nn.Module):
+    """A step of Stable Diffusion's, with a block where that has two."""
+    def __init__(self, widths=(320, 640, 1280), context=768, time=1280):
+        super().__init__()
+        self.into, self.out = nn.Conv2d(4, widths[0], 3, padding=1), nn.Conv2d(widths[0], 4, 3, padding=1)
+        self.down, self.up, self.smaller, self.larger = (nn.ModuleList() for _ in range(4))
+        inside = widths[0]
+        for width in widths:
+            self.down.append(nn.ModuleList([Residual(inside, width, time), Looking(width, context)]))
+            self.smaller.append(nn.Conv2d(width, width, 3, 2, 1))
+            self.larger.append(nn.Conv2d(width, width, 3, padding=1))
+            self.up.append(nn.ModuleList([Residual(2 * width, inside, time), Looking(inside, context)]))
+            inside = width
+        self.middle = Residual(inside, inside, time)
+
+    def forward(self, x, words, time):
+        kept, x = [], self.into(x)
+        for (residual, looking), smaller in zip(self.down, self.smaller):
+            kept.append(looking(residual(x, time), words))
+            x = smaller(kept[-1])
+        x = self.middle(x, time)
+        for (residual, looking), larger in zip(reversed(self.up), reversed(self.larger)):
+            x = larger(F.interpolate(x, scale_factor=2.0))
+            x = looking(residual(torch.cat([x, kept.pop()], 1), time), words)
+        return self.out(x)
+
+
+# Made when asked for; then as an operator, of which the network is the first operand.
+NETWORKS = {
+    "net ResNet-50": lambda: (networks.resnet50(), R(1, 3, 224, 224)),
+    "net BERT": lambda: (networks.Transformer(False, depth=12, words=30000, out=2), torch.randint(0, 30000, (1, 128))),
+    "net GPT-2 writes": lambda: (Generator(True, depth=12, words=30000, out=30000), torch.randint(0, 30000, (1, 1))),
+    "net UNet step": lambda: (UNet(), R(1, 4, 32, 32), R(1, 77, 768), R(1, 1280)),
+}
+TABLE = ["add 1M", "mul bcast", "gelu 1M", "silu", "softmax", "layer_norm", "batch_norm", "group_norm", "mm 1024",
+         "linear 8x128", "bmm", "sdpa", "conv 3x3", "conv 1x1", "conv depthw", "max_pool", "avg_pool", "embedding",
+         "cat", "cross_ent"]
+
+
+def forward(network, *operands):
+    with torch.no_grad():
+        return network(*operands)
+
+
+def chosen(wanted):
+    if wanted == ["table"]:
+        yield from ((name, CASES[name]) for name in TABLE)
+        yield from ((name, (forward, *make())) for name, make in NETWORKS.items())
+        return
+    for name, case in CASES.items():
+        if not wanted or any(part in name for part in wanted):
+            yield name, case
+    for name, make in NETWORKS.items():
+        if any(part in name for part in wanted):
+            yield name, (forward, *make())
+
+
+def there_of(operand):
+    return copy.deepcopy(operand).to("mps") if isinstance(operand, nn.Module) else operand.to("mps")
+
+
 def seconds(f, operands, times):
     start = time.perf_counter()
     for _ in range(times):
         f(*operands)
-    if operands[0].device.type == "mps":
+    if operands[-1].device.type == "mps":
         torch.mps.synchronize()
     return (time.perf_counter() - start) / times
 
 
 def main():
     logarithms = []
-    for name, (f, *operands) in CASES.items():
-        if sys.argv[1:] and not any(part in name for part in sys.argv[1:]):
-            continue
-        there = [t.to("mps") for t in operands]
+    for name, (f, *operands) in chosen(sys.argv[1:]):
+        there = [there_of(t) for t in operands]
         first = seconds(f, there, 1)
         seconds(f, operands, 1)
         times = max(1, min(200, int(0.002 / max(seconds(f, operands, 1), seconds(f, there, 1)))))
         cpu = mps = math.inf
-        end = time.perf_counter() + SECONDS
-        while time.perf_counter() < end:
+        end, turns = time.perf_counter() + SECONDS, 0
+        while time.perf_counter() < end or turns < 3:
+            turns += 1
             cpu = min(cpu, seconds(f, operands, times))
             mps = min(mps, seconds(f, there, times))
         logarithms.append(math.log(cpu / mps))
