@@ -154,6 +154,21 @@ static inline float error_function(float a)
     r = fma(r, s, 1.28379166e-1f);
     return fma(r, a, a);
 }
+// The same below 6 ulp of 1, by one quotient for all arguments: half of the work. Far from 0 it is 1 and not nearly so,
+// as that may be multiplied by what is large.
+static inline float error_function_nearly(float x)
+{
+    float s = x * x;
+    float p = fma(2.0500906e-6f, s, 2.8488130e-4f), q = fma(3.809168e-5f, s, 1.1625232e-3f);
+    p = fma(p, s, 3.7655681e-3f);
+    q = fma(q, s, 1.4969118e-2f);
+    p = fma(p, s, 5.2748570e-2f);
+    q = fma(q, s, 0.11410865f);
+    p = fma(p, s, 0.19040538f);
+    q = fma(q, s, 0.50207514f);
+    float r = x * fma(p, s, 1.1283791f) / fma(q, s, 1.0f);
+    return x > 3.92f ? 1.0f : x < -3.92f ? -1.0f : r;
+}
 static inline float gelu_tanh_slope(float x)
 {
     float inner = 0.79788456f * (x + 0.044715f * x * x * x), t = tanh(inner);
