@@ -278,4 +278,18 @@ kernel void sums_over_groups(device float *to [[buffer(0)]], device const float 
         if (lane == 0 && simdgroup == 0)
             to[first + row] = sum;
     }
+// Whole turns first, then what is left: its place is the same expression in both, and stays one.
+kernel void sums_a_row_and_its_end(constant ulong *p [[buffer(0)]], device float *to [[buffer(1)]],
+        device const float *from [[buffer(2)]], uint group [[threadgroup_position_in_grid]],
+        uint lane [[thread_index_in_simdgroup]])
+{
+    float sum = 0;
+    ulong n = 0, end = p[0];
+    for (; n + 32 <= end; n += 32)
+        sum += from[group * p[1] + n + lane];
+    if (n + lane < end)
+        sum += from[group * p[1] + n + lane];
+    sum = simd_sum(sum);
+    if (lane == 0)
+        to[group] = sum;
 }

@@ -136,7 +136,8 @@ static bool coroutine(struct wide *w)
 }
 
 /* Makes the scalar function fit for translation: no vectors, no switches, one return, loops in
- * their simple form. */
+ * their simple form. Nothing is made earlier than where it is used on some ways alone (GVN's PRE):
+ * a value that two blocks bring, be it the same lane's number, is one that nothing is known of. */
 int cpu_prepare_wide(struct codegen *g)
 {
     int r = codegen_run_passes(g,
@@ -144,15 +145,15 @@ int cpu_prepare_wide(struct codegen *g)
             "loop-simplify,lcssa,loop-mssa(loop-rotate,licm))");
     codegen_unroll_private(g, g->kernel, false);
     if (r == 0)
-        r = codegen_run_passes(g,
-                "function(loop-simplify,lcssa," CODEGEN_UNROLL ",sroa,"
-                "early-cse<memssa>,gvn,instcombine<no-verify-fixpoint>,simplifycfg)");
+        r = codegen_run_passes(g, "function(loop-simplify,lcssa," CODEGEN_UNROLL ",sroa,"
+                                  "early-cse<memssa>,gvn<no-pre>,instcombine<no-verify-fixpoint>,"
+                                  "simplifycfg)");
     if (r == 0)
         r = cpu_scalarize(g);
     if (r == 0)
         r = codegen_bound_private(g, g->kernel);
     return r < 0 ? r
-                 : codegen_run_passes(g, "function(gvn,scalarizer,"
+                 : codegen_run_passes(g, "function(gvn<no-pre>,scalarizer,"
                                          "instsimplify,lower-switch,mergereturn,simplifycfg<no-"
                                          "switch-to-lookup>,lower-switch,"
                                          "mergereturn,loop-simplify,lcssa,dce)");
