@@ -293,3 +293,11 @@ kernel void sums_a_row_and_its_end(constant ulong *p [[buffer(0)]], device float
     if (lane == 0)
         to[group] = sum;
 }
+
+// Floats that become integers: the nearest, of each width.
+kernel void makes_integers(device const float *from [[buffer(0)]], device int4 *to [[buffer(1)]],
+        uint lane [[thread_index_in_simdgroup]], uint group [[threadgroup_position_in_grid]])
+{
+    float v = simd_sum(from[group * 32 + lane]) * lane;
+    to[group * 32 + lane] = int4(int(v), int(uint(v)), short(v), uchar(v));
+}

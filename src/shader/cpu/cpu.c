@@ -94,6 +94,8 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
         print_module(g, ".before");
     if (r == 0)
         r = codegen_run_passes(g, g->cpu.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
+    if (r == 0)
+        cpu_convert(g);
     if (r == 0 && g->cpu.lanes > 1) {
         cpu_sink(g);
         cpu_move_halves_as_bits(g);

@@ -73,6 +73,8 @@ void cpu_sink(struct codegen *g);
 /* Halves and bfloats that are only moved about, as integers; the last change of the code before
  * instructions are chosen. */
 void cpu_move_halves_as_bits(struct codegen *g);
+/* convert.c, once all is optimised: conversions to integers that LLVM would take apart. */
+void cpu_convert(struct codegen *g);
 /* True when the instruction may write to memory, or when others may look at its order. */
 bool cpu_writes(LLVMValueRef in);
 
