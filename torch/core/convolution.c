@@ -24,7 +24,8 @@ struct parameters {
     int32_t groups, batch;
     int64_t input[5], weight[5], output[5];
     int64_t column_image, column_row; /* strides of the columns' images and rows */
-    int32_t part_rows, reserved;      /* see by_rows() */
+    int32_t part_rows;                /* see by_rows() */
+    int32_t band_rows, pitch, field;  /* see banded() */
 };
 
 static int64_t columns_most(void)
@@ -73,8 +74,9 @@ static int launch_in_groups(const char *function, const struct abx_torch_convolu
                     (c->input.stride[4] == 1 ? 2 : 0) | (c->output.stride[4] == 1 ? 4 : 0) |
                     (c->input.size[2] == 1 && c->output.size[2] == 1 && window[0] == 1 ? 8 : 0);
     int32_t small = window[1] < 8 && window[2] < 8 ? (int32_t)(window[2] + 8 * window[1]) : 0;
-    int32_t constants[] = {
-            c->type, choice, SUMMED, plain, small, c->stride[1] == 1 && c->dilation[1] == 1};
+    int32_t near = c->stride[1] == 1 && c->dilation[1] == 1;
+    int32_t steps = c->stride[2] | c->stride[1] << 8 | c->dilation[2] << 16 | c->dilation[1] << 24;
+    int32_t constants[] = {c->type, choice, SUMMED, plain, small, p->pitch ? steps : near};
     struct abx_torch_launch l = {.library = "convolution",
             .function = function,
             .constants = constants,
@@ -497,6 +499,56 @@ static bool is_alone(const struct abx_torch_convolution *c)
     return c->weight.size[1] == 1 && is_small(c);
 }
 
+/* ---- a band of a plane's rows a SIMD-group (kernels/convolution.metal) */
+
+#define ROOM 6144 /* floats of threadgroup memory */
+#define BESIDE 32 /* that may be written behind a row */
+#define BOTH 2    /* rows of a thread */
+
+/* How far from each other the first and the last that a band of `rows` sees are. */
+static int32_t reach(const struct abx_torch_convolution *c, unsigned d, int64_t rows)
+{
+    return (int32_t)((rows - 1) * c->stride[d] + (c->weight.size[d + 2] - 1) * c->dilation[d] + 1);
+}
+
+static int64_t room_of(const struct abx_torch_convolution *c, struct parameters *p, int32_t rows)
+{
+    int32_t x = c->stride[2], turn = BOTH * c->stride[1];
+    int32_t down = (rows + BOTH - 1) / BOTH;
+    p->band_rows = rows;
+    p->pitch = (reach(c, 2, c->output.size[4]) + x - 1) / x;
+    p->field = (reach(c, 1, down * BOTH) + turn - 1) / turn * p->pitch + BESIDE;
+    int64_t sums = BOTH * ((int64_t)down * p->pitch + BESIDE), line = p->pitch * x + BESIDE;
+    return (int64_t)x * turn * p->field + (sums > line ? sums : line);
+}
+
+/* Says which bands; false: a row is too long. */
+static bool banded(const struct abx_torch_convolution *c, struct parameters *p)
+{
+    int32_t all = (int32_t)c->output.size[3], rows = 0;
+    if (!core.shares_memory || c->stride[1] > 8 || c->stride[2] > 8 || c->dilation[1] > 8 ||
+            c->dilation[2] > 8 || c->output.size[4] > ROOM)
+        return false;
+    while (rows < all && room_of(c, p, rows + 1) <= ROOM)
+        rows++;
+    if (rows == 0)
+        return false;
+    int32_t bands = (all + rows - 1) / rows;
+    room_of(c, p, (all + bands - 1) / bands);
+    return true;
+}
+
+static int in_bands(const struct abx_torch_convolution *c, struct parameters *p)
+{
+    bool has_bias = c->bias.at.block;
+    struct abx_torch_operand operands[] = {
+            c->output.at, c->input.at, c->weight.at, has_bias ? c->bias.at : c->input.at};
+    const int64_t *n = c->output.size;
+    size_t grid[3] = {
+            32, (size_t)(n[3] + p->band_rows - 1) / (size_t)p->band_rows, (size_t)(n[0] * n[1])};
+    return launch_in_groups("band_output", c, p, operands, 4, grid, 32, has_bias);
+}
+
 static bool has_several(const struct abx_torch_convolution *c)
 {
     return is_small(c) && c->weight.size[0] / c->groups % SOME == 0;
@@ -507,6 +559,8 @@ static int in_groups(const struct abx_torch_convolution *c)
 {
     bool is_one = is_alone(c);
     struct parameters p = parameters_of(c);
+    if (is_one && banded(c, &p))
+        return in_bands(c, &p);
     bool has_bias = c->bias.at.block;
     struct abx_torch_operand operands[] = {
             c->output.at, c->input.at, c->weight.at, has_bias ? c->bias.at : c->input.at};

@@ -11,7 +11,8 @@ struct parameters {
     int groups, batch;
     long input[5], weight[5], output[5];
     long column_image, column_row;
-    int part_rows, reserved;
+    int part_rows;
+    int band_rows, pitch, field; // of a band: the output's rows, floats of a row of a field, and of a field
 };
 
 static inline int width() { return size_of(c_type0); }
@@ -308,6 +309,116 @@ kernel void alone(constant parameters &p [[buffer(0)]], device uchar *to [[buffe
     for (int n = 0; n < SOME; n++)
         if (q + n < p.out[1] && int(at.x) < p.out[2])
             store(to + (there + (q + n) * p.output[3]) * width(), c_type0, sum[n]);
+}
+
+// The same on a processor: a SIMD-group has a band of a plane's rows. What their windows see is copied first, with
+// zeros around it, so that nothing is asked any more where it is weighed; columns a stride apart lie side by side, and
+// so do rows: `room` has as many fields as there are ways to be left over. Then a place of the output is the same
+// distance from what its window's elements see wherever it lies, and places are counted through all rows, so that
+// vectors are full however narrow a plane is. What is counted behind a row's end is nobody's. A thread has BOTH rows
+// below each other, as their windows mostly see the same.
+#define c_step_x (c_constant5 & 255)
+#define c_step_y (c_constant5 >> 8 & 255)
+#define c_apart_x (c_constant5 >> 16 & 255) // dilation
+#define c_apart_y (c_constant5 >> 24 & 127)
+#define ROOM 6144 // floats
+#define BOTH 2
+
+struct band {
+    int first, rows;  // of the output
+    int pitch, field; // floats of a row, and of a field
+    int beside;       // floats of every BOTHth row of the output
+    int lane;
+};
+
+// Where what is so far from the band's first place is.
+static inline int seen(band b, int y, int x)
+{
+    const int turn = BOTH * c_step_y;
+    return (y % turn * c_step_x + x % c_step_x) * b.field + y / turn * b.pitch + x / c_step_x;
+}
+
+static inline band band_of(constant parameters &p, uint y, uint lane)
+{
+    int first = int(y) * p.band_rows, rows = min(p.band_rows, p.out[1] - first);
+    return {first, rows, p.pitch, p.field, (rows + BOTH - 1) / BOTH * p.pitch + 32, int(lane)};
+}
+
+// A row of the input from `left` on, with zeros where there is none. It ends with whole vectors: what follows is
+// written later, or nobody's.
+static inline void copy_row(constant parameters &p, threadgroup float *to, device const uchar *row, bool there, int count, int lane)
+{
+    for (int n = 0; n < count; n += 32) {
+        int at = n + lane - p.padding[2];
+        float v = 0;
+        if (there && at >= 0 && at < p.in[2])
+            v = load<float>(row + input_x(p, at) * width(), c_type0);
+        to[n + lane] = v;
+    }
+}
+
+static inline void copy_band(constant parameters &p, band b, threadgroup float *room, threadgroup float *line, device const uchar *plane)
+{
+    int count = (b.rows - 1) * c_step_y + (window_y(p) - 1) * c_apart_y + 1;
+    for (int r = 0; r < count; r++) {
+        int y = b.first * c_step_y - p.padding[1] + r;
+        threadgroup float *to = room + seen(b, r, 0);
+        device const uchar *row = plane + y * p.input[3] * width();
+        copy_row(p, c_step_x == 1 ? to : line, row, y >= 0 && y < p.in[1], b.pitch * c_step_x, b.lane);
+        if (c_step_x == 1)
+            continue;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        for (int n = 0; n < c_step_x; n++)
+            for (int x = 0; x < b.pitch; x += 32)
+                to[n * b.field + x + b.lane] = line[(x + b.lane) * c_step_x + n];
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+    }
+}
+
+// The band's rows to where they belong, without what is between them.
+static inline void write_band(constant parameters &p, band b, device uchar *to, threadgroup const float *sums)
+{
+    for (int y = 0; y < b.rows; y++)
+        for (int x = b.lane; x < p.out[2]; x += 32)
+            store(to + (y * p.output[3] + output_x(p, x)) * width(), c_type0, sums[y % BOTH * b.beside + y / BOTH * b.pitch + x]);
+}
+
+// What the rows that a thread has become, at a place of theirs.
+static inline void weigh(constant parameters &p, band b, threadgroup const float *room, threadgroup float *sums,
+        thread const float *w, float first, int at)
+{
+    float sum[BOTH] = {first, first};
+    for (int y = 0; y < (BOTH - 1) * c_step_y + (window_y(p) - 1) * c_apart_y + 1; y++)
+        for (int i = 0; i < window_x(p); i++) {
+            float v = room[seen(b, y, i * c_apart_x) + at];
+            for (int n = 0; n < BOTH; n++) {
+                int far = y - n * c_step_y;
+                if (far >= 0 && far % c_apart_y == 0 && far / c_apart_y < window_y(p))
+                    sum[n] += v * w[far / c_apart_y * window_x(p) + i];
+            }
+        }
+    for (int n = 0; n < BOTH; n++)
+        sums[n * b.beside + at] = sum[n];
+}
+
+kernel void band_output(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
+        device const uchar *bias [[buffer(4)]], uint3 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+{
+    threadgroup float room[ROOM];
+    threadgroup float *sums = room + BOTH * c_step_x * c_step_y * p.field;
+    uint filter = group.z % uint(p.filters * p.groups), image = group.z / uint(p.filters * p.groups);
+    band b = band_of(p, group.y, lane);
+    copy_band(p, b, room, sums, input + (image * p.input[0] + filter / p.filters * p.input[1]) * width());
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    float first = c_has_bias ? load<float>(bias + filter * width(), c_type0) : 0.0f, w[49];
+    for (int j = 0; j < window_y(p); j++)
+        for (int i = 0; i < window_x(p); i++)
+            w[j * window_x(p) + i] = load<float>(weight + (filter * p.weight[0] + j * p.weight[3] + i * p.weight[4]) * width(), c_type0);
+    for (int n = 0; n < b.beside - 32; n += 32)
+        weigh(p, b, room, sums, w, first, n + b.lane);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    write_band(p, b, to + (image * p.output[0] + filter * p.output[1] + b.first * p.output[3]) * width(), sums);
 }
 
 // Of groups with several channels SOME filters for a thread, as those of a group see the same.
