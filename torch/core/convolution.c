@@ -474,15 +474,6 @@ static int directly(const char *function, const struct abx_torch_convolution *c,
     return launch(function, c, &p, operands, 4, grid, has_bias);
 }
 
-static int weight_directly(const struct abx_torch_convolution *c)
-{
-    struct parameters p = parameters_of(c);
-    struct abx_torch_operand operands[] = {c->weight.at, c->output.at, c->input.at};
-    const int64_t *n = c->weight.size;
-    size_t grid[3] = {(size_t)product_of(n + 2) * 32, (size_t)n[1], (size_t)n[0]};
-    return launch_in_groups("weight", c, &p, operands, 3, grid, 32, 0);
-}
-
 #define SOME 4 /* rows or filters that a thread has, as kernels/convolution.metal has it */
 
 /* Pictures, and windows that are small. */
@@ -531,8 +522,10 @@ static bool banded(const struct abx_torch_convolution *c, struct parameters *p)
         return false;
     while (rows < all && room_of(c, p, rows + 1) <= ROOM)
         rows++;
-    if (rows == 0)
+    if (rows == 0) {
+        p->pitch = 0;
         return false;
+    }
     int32_t bands = (all + rows - 1) / rows;
     room_of(c, p, (all + bands - 1) / bands);
     return true;
@@ -547,6 +540,20 @@ static int in_bands(const struct abx_torch_convolution *c, struct parameters *p)
     size_t grid[3] = {
             32, (size_t)(n[3] + p->band_rows - 1) / (size_t)p->band_rows, (size_t)(n[0] * n[1])};
     return launch_in_groups("band_output", c, p, operands, 4, grid, 32, has_bias);
+}
+
+static int weight_directly(const struct abx_torch_convolution *c)
+{
+    struct parameters p = parameters_of(c);
+    if (is_alone(c) && banded(c, &p)) {
+        struct abx_torch_operand all[] = {c->weight.at, c->output.at, c->input.at};
+        size_t filters[3] = {32, 1, (size_t)c->weight.size[0]};
+        return launch_in_groups("band_weight", c, &p, all, 3, filters, 32, 0);
+    }
+    struct abx_torch_operand operands[] = {c->weight.at, c->output.at, c->input.at};
+    const int64_t *n = c->weight.size;
+    size_t grid[3] = {(size_t)product_of(n + 2) * 32, (size_t)n[1], (size_t)n[0]};
+    return launch_in_groups("weight", c, &p, operands, 3, grid, 32, 0);
 }
 
 static bool has_several(const struct abx_torch_convolution *c)

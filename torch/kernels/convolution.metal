@@ -421,6 +421,63 @@ kernel void band_output(constant parameters &p [[buffer(0)]], device uchar *to [
     write_band(p, b, to + (image * p.output[0] + filter * p.output[1] + b.first * p.output[3]) * width(), sums);
 }
 
+// The gradient of a band's places, with zeros where there are none.
+static inline void copy_gradient(constant parameters &p, band b, threadgroup float *sums, device const uchar *output)
+{
+    for (int y = 0; y < (b.rows + BOTH - 1) / BOTH * BOTH; y++)
+        for (int n = 0; n < b.pitch; n += 32) {
+            int x = n + b.lane;
+            float v = 0;
+            if (y < b.rows && x < p.out[2])
+                v = load<float>(output + (y * p.output[3] + output_x(p, x)) * width(), c_type0);
+            sums[y % BOTH * b.beside + y / BOTH * b.pitch + x] = v;
+        }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+}
+
+// A row of the window's weights: what a band adds to each.
+static inline void add_products(constant parameters &p, band b, threadgroup const float *room, threadgroup const float *sums,
+        thread float *to, int j)
+{
+    float sum[7] = {};
+    for (int at = b.lane; at - b.lane < b.beside - 32; at += 32)
+        for (int n = 0; n < BOTH; n++) {
+            float v = sums[n * b.beside + at];
+            for (int i = 0; i < window_x(p); i++)
+                sum[i] += v * room[seen(b, n * c_step_y + j * c_apart_y, i * c_apart_x) + at];
+        }
+    for (int i = 0; i < window_x(p); i++)
+        to[i] += sum[i];
+}
+
+// A SIMD-group for a filter: the sum goes over all places of all images.
+kernel void band_weight(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
+        device const uchar *output [[buffer(2)]], device const uchar *input [[buffer(3)]],
+        uint3 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
+{
+    threadgroup float room[ROOM];
+    threadgroup float *sums = room + BOTH * c_step_x * c_step_y * p.field;
+    float w[49] = {};
+    // What no band fills is multiplied by zero, too.
+    for (int n = lane; n < ROOM; n += 32)
+        room[n] = 0;
+    for (int image = 0; image < p.batch; image++)
+        for (int y = 0; y * p.band_rows < p.out[1]; y++) {
+            band b = band_of(p, y, lane);
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+            copy_band(p, b, room, sums, input + (image * p.input[0] + group.z / p.filters * p.input[1]) * width());
+            copy_gradient(p, b, sums, output + (image * p.output[0] + group.z * p.output[1] + b.first * p.output[3]) * width());
+            for (int j = 0; j < window_y(p); j++)
+                add_products(p, b, room, sums, w + j * window_x(p), j);
+        }
+    for (int j = 0; j < window_y(p); j++)
+        for (int i = 0; i < window_x(p); i++) {
+            float sum = simd_sum(w[j * window_x(p) + i]);
+            if (lane == 0)
+                store(to + (group.z * p.weight[0] + j * p.weight[3] + i * p.weight[4]) * width(), c_type0, sum);
+        }
+}
+
 // Of groups with several channels SOME filters for a thread, as those of a group see the same.
 kernel void several(constant parameters &p [[buffer(0)]], device uchar *to [[buffer(1)]],
         device const uchar *input [[buffer(2)]], device const uchar *weight [[buffer(3)]],
