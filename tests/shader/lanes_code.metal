@@ -278,6 +278,8 @@ kernel void sums_over_groups(device float *to [[buffer(0)]], device const float 
         if (lane == 0 && simdgroup == 0)
             to[first + row] = sum;
     }
+}
+
 // Whole turns first, then what is left: its place is the same expression in both, and stays one.
 kernel void sums_a_row_and_its_end(constant ulong *p [[buffer(0)]], device float *to [[buffer(1)]],
         device const float *from [[buffer(2)]], uint group [[threadgroup_position_in_grid]],
