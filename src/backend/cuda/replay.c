@@ -89,11 +89,20 @@ static bool put_dispatch(
     return true;
 }
 
+/* Another thread, on another processor, has written the commands, and each line is waited for. */
+static void fetch_early(const struct abx_exec_command *c)
+{
+    enum { AHEAD = 4, LINE = 64 }; /* commands, of about the same length; bytes */
+    for (uint32_t i = 0; i < c->bytes; i += LINE)
+        __builtin_prefetch((const char *)c + AHEAD * (size_t)c->bytes + i);
+}
+
 static void measure(const struct abx_queue *q, struct run *run)
 {
     size_t at = q->at;
     while (at < q->current->bytes && run->count < MOST) {
         const struct abx_exec_command *c = command_at(q, at);
+        fetch_early(c);
         static const uint64_t order = ~0ull; /* no pipeline's number */
         if (is_order(c) ? !put(run, &order, sizeof order)
                         : c->op != ABX_EXEC_DISPATCH || !put_dispatch(q, run, (const void *)c))

@@ -307,7 +307,9 @@ static enum abx_cuda_step launch(struct abx_queue *q, const struct abx_exec_disp
 
 static enum abx_cuda_step dispatch(struct abx_queue *q, const struct abx_exec_dispatch *c)
 {
-    struct abx_cuda_launch l = {.bytes = sizeof(struct abx_ptx_dispatch)};
+    struct abx_cuda_launch l; /* of its parameters only as many bytes as there are */
+    l.bytes = sizeof(struct abx_ptx_dispatch);
+    l.shared = 0;
     struct abx_ptx_dispatch head = begins(q, q->number_at);
     bool runs = true;
     enum abx_cuda_step step = look_at_range(q, c, &runs);
