@@ -225,6 +225,43 @@ kernel void conversions(device uint *line [[buffer(0)]], device const uint *data
     CHECK(float(step) == 256.0f);
 }
 
+// Each bfloat, denormal ones among them, is what its bits say: where it is moved, chosen, compared and rounded to.
+template <typename F> static void same_bits(device uint *line, uint i, ushort bits, F of)
+{
+    CHECK(as_type<ushort>(of(as_type<bfloat>(bits))) == bits);
+}
+static void each_bfloat(device uint *line, uint i, device const uint *data, ushort bits)
+{
+    bfloat b = as_type<bfloat>(bits), one = bfloat(float(data[1])), none = bfloat(float(data[0]));
+    if (isnan(float(b)))
+        return;
+    CHECK(as_type<uint>(float(b)) == uint(bits) << 16);
+    same_bits(line, i, bits, [](bfloat v) { return bfloat(float(v)); });
+    same_bits(line, i, bits, [&](bfloat v) { return v * one; });
+    same_bits(line, i, bits, [](bfloat v) { return max(v, v); });
+    same_bits(line, i, bits, [&](bfloat v) { return float(v) > float(data[0]) ? max(v, none) : min(v, -none); });
+    CHECK(as_type<ushort>(fabs(b)) == (bits & 0x7fff) && as_type<ushort>(-b) == (bits ^ 0x8000));
+    CHECK((b == none) == ((bits & 0x7fff) == 0) && (b < none) == (bits > 0x8000));
+    CHECK(isinf(float(b)) || as_type<ushort>(bfloat(float(b) * 2.0f)) == as_type<ushort>(b + b));
+    // A third of the way to the next is this one.
+    if (!isinf(float(b)))
+        CHECK(as_type<ushort>(bfloat(as_type<float>((uint(bits) << 16) + 0x5555))) == bits);
+}
+kernel void bfloats(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    for (uint n = 0; n < 64; n++)
+        each_bfloat(line, i, data, ushort(i * 64 + n));
+    each_bfloat(line, i, data, ushort(data[i]));
+}
+kernel void bfloats_of_lanes(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
+        uint i [[thread_position_in_grid]])
+{
+    ushort bits = ushort(i * 64 + simd_max(data[0]));
+    for (uint n = 0; n < 64; n++)
+        each_bfloat(line, i, data, bits + n);
+}
+
 // The edges that Metal's specification fixes for functions of the whole range.
 kernel void edges(device uint *line [[buffer(0)]], device const uint *data [[buffer(1)]],
         uint i [[thread_position_in_grid]])

@@ -303,3 +303,10 @@ kernel void makes_integers(device const float *from [[buffer(0)]], device int4 *
     float v = simd_sum(from[group * 32 + lane]) * lane;
     to[group * 32 + lane] = int4(int(v), int(uint(v)), short(v), uchar(v));
 }
+
+// Bfloats: computed with as floats, and rounded as integers.
+kernel void adds_bfloats(device const bfloat *a [[buffer(0)]], device const bfloat *b [[buffer(1)]],
+        device bfloat *to [[buffer(2)]], uint i [[thread_position_in_grid]])
+{
+    to[i] = bfloat(float(a[i]) + float(b[i]));
+}

@@ -35,6 +35,7 @@ def adam(weights, slope, mean, square):
 
 CASES = {
     "add 1M": (lambda a, b: a + b, R(1<<20), R(1<<20)),
+    "add bf16": (lambda a, b: a + b, R(1<<20).bfloat16(), R(1<<20).bfloat16()),
     "mul bcast": (lambda a, b: a * b, R(1024, 1024), R(1024)),
     "add transposed": (lambda a, b: a + b.t(), R(1024, 1024), R(1024, 1024)),
     "gelu 1M": (F.gelu, R(1<<20)),

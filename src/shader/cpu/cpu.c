@@ -92,10 +92,16 @@ static int finish(struct codegen *g, struct abx_shader_result *result)
     int r = codegen_verify(g, "building");
     if (g->verbose)
         print_module(g, ".before");
+    /* LLVM's vectoriser takes rounding to bfloats for dear, and makes short vectors. It comes again
+     * below, as what is arithmetic of integers here may be one of bfloats after this. */
+    if (r == 0 && g->cpu.lanes <= 1)
+        cpu_compute_bfloats(g);
     if (r == 0)
         r = codegen_run_passes(g, g->cpu.lanes > 1 ? LANES_PASSES : "default<O2>,globaldce");
-    if (r == 0)
+    if (r == 0) {
         cpu_convert(g);
+        cpu_compute_bfloats(g);
+    }
     if (r == 0 && g->cpu.lanes > 1) {
         cpu_sink(g);
         cpu_move_halves_as_bits(g);

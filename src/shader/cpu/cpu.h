@@ -75,6 +75,8 @@ void cpu_sink(struct codegen *g);
 void cpu_move_halves_as_bits(struct codegen *g);
 /* convert.c, once all is optimised: conversions to integers that LLVM would take apart. */
 void cpu_convert(struct codegen *g);
+/* bfloat.c, at the same time: what gives bfloats computes in float. */
+void cpu_compute_bfloats(struct codegen *g);
 /* True when the instruction may write to memory, or when others may look at its order. */
 bool cpu_writes(LLVMValueRef in);
 
