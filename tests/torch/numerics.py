@@ -85,11 +85,15 @@ def test_parts():
     """Numbers' parts, denormal ones among them; powers side by side."""
     x = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.75, 3e38, -1e-38, 1e-40, -1e-45, float("inf"), float("-inf"), float("nan")])
     arcbox_mps.forget_calls()
-    for t in (x, x.half()):
+    for t in (x, x.half(), x.bfloat16()):
         ours, theirs = torch.frexp(t.to("mps")), torch.frexp(t)
         whole = t.isfinite()
         check(f"parts of {t.dtype}", torch.equal(ours[0].cpu()[whole], theirs[0][whole]) and torch.equal(ours[1].cpu()[whole], theirs[1][whole]) and
               torch.equal(ours[0].cpu()[~whole].nan_to_num(7), theirs[0][~whole].nan_to_num(7)))
+        for to in (float("inf"), float("-inf"), 0.0) if t.dtype != torch.half else ():  # torch has none of halves
+            towards = torch.full_like(t, to)
+            check(f"next of {t.dtype} to {to}", torch.equal(torch.nextafter(t.to("mps"), towards.to("mps")).cpu().nan_to_num(7),
+                  torch.nextafter(t, towards).nan_to_num(7)))
     for given in ((0, 3, 50), (-2, 2, 7, 2.0), (1, 1, 1), (3, -3, 0), (0, 4, 5, 0.5)):
         check(f"powers {given}", close(torch.logspace(*given, device="mps"), torch.logspace(*given)) if given[2] else
               torch.logspace(*given, device="mps").shape == (0,))

@@ -247,15 +247,9 @@ Tensor &logspace_out(const Scalar &start, const Scalar &end, int64_t steps, doub
 
 // ---- a number's parts
 
-// Not bfloats: the exponents of their denormal numbers come out as 0.
-static bool has_parts(const Tensor &t)
-{
-    return t.scalar_type() == at::kFloat || t.scalar_type() == at::kHalf;
-}
-
 std::tuple<Tensor &, Tensor &> frexp_out(const Tensor &self, Tensor &mantissa, Tensor &exponent)
 {
-    if (!has_parts(self) || mantissa.scalar_type() != self.scalar_type() || exponent.scalar_type() != at::kInt)
+    if (!is_float(self) || mantissa.scalar_type() != self.scalar_type() || exponent.scalar_type() != at::kInt)
         return OnProcessor<at::_ops::frexp_Tensor_out>::call(self, mantissa, exponent);
     count_native("aten::frexp");
     Tensor given = mantissa.is_same(self) ? self.clone() : self;
@@ -268,7 +262,7 @@ std::tuple<Tensor &, Tensor &> frexp_out(const Tensor &self, Tensor &mantissa, T
 
 std::tuple<Tensor, Tensor> frexp(const Tensor &self)
 {
-    if (!has_parts(self))
+    if (!is_float(self))
         return OnProcessor<at::_ops::frexp_Tensor>::call(self);
     Tensor mantissa = empty_like_sizes({0}, self.scalar_type()), exponent = empty_like_sizes({0}, at::kInt);
     frexp_out(self, mantissa, exponent);
