@@ -272,6 +272,28 @@ def torchvision__detection(device):
     return found["scores"].cpu(), found["boxes"].cpu()
 
 
+@case
+def torchvision__boxes(device):
+    """torchvision's own operators, of many boxes and of regions partly outside, by kernels alone."""
+    from torchvision import ops
+    corners = numbers(33, 700, 2) * 20
+    boxes, scores = torch.cat([corners, corners + numbers(34, 700, 2).abs() * 15], 1), numbers(35, 700)
+    picture, regions = numbers(36, 2, 8, 20, 24), torch.tensor([[0, 1.0, 2, 15, 12], [1, -3, -2, 10, 30], [1, 5, 5, 5.2, 5.1]])
+    if device == "mps":
+        import arcbox_mps
+        arcbox_mps.forget_calls()
+    kept = [ops.nms(boxes.to(device), scores.to(device), least).cpu().float() for least in (0.0, 0.3, 0.7)]
+    aligned = []
+    for exact, samples in ((False, -1), (True, -1), (True, 2)):
+        x = picture.clone().to(device).requires_grad_()
+        y = ops.roi_align(x, regions.to(device), (3, 5), 0.5, samples, exact)
+        y.square().sum().backward()
+        aligned += [y.detach().cpu(), x.grad.cpu()]
+    if device == "mps":
+        assert not arcbox_mps.calls()[1], arcbox_mps.calls()[1]
+    return (*kept, *aligned)
+
+
 # ---- diffusers
 
 @case
