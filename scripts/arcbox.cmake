@@ -43,6 +43,12 @@ foreach(language CXX OBJCXX)
         -include functional -include mutex)
 endforeach()
 
+# CMake from 3.28 on looks through sources of C++20 for modules with a program that Debian has in a package of its own
+# (clang-scan-deps), and a build stops where there is none. With Apple's compiler it does not look.
+if(NOT DEFINED CMAKE_CXX_SCAN_FOR_MODULES)
+    set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+endif()
+
 # Programs that have Metal only where APPLE (CMake's) or __APPLE__ (the compiler's) says so: with -DARCBOX_APPLE=ON
 # both do. What they then include of a Mac beside Metal may be missing.
 if(ARCBOX_APPLE)

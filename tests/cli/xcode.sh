@@ -135,7 +135,8 @@ project(named LANGUAGES CXX)
 file(WRITE "${CMAKE_BINARY_DIR}/name" "${CMAKE_SYSTEM_NAME} ${CMAKE_SHARED_LIBRARY_SUFFIX}")
 set(CMAKE_CXX_FLAGS "-Wall") # and what the toolchain gave is not lost
 add_library(along OBJECT along.cc)
-target_compile_features(along PRIVATE cxx_std_17)
+target_compile_features(along PRIVATE cxx_std_20)
+file(WRITE "${CMAKE_BINARY_DIR}/scan" "${CMAKE_CXX_SCAN_FOR_MODULES}") # newer ones of CMake do where it is not OFF
 END
 for name in Linux Darwin; do
     rm -rf built
@@ -143,6 +144,7 @@ for name in Linux Darwin; do
         $([ $name = Linux ] || echo -DARCBOX_SYSTEM_NAME=$name) >log 2>&1 || fail "cmake: $(tail -n 5 log)"
     cmake --build built >log 2>&1 && pass || fail "the build: $(tail -n 5 log)"
     same "CMake's names" "$name .so" "$(cat built/name)"
+    same "whether sources are scanned for modules" OFF "$(cat built/scan)"
 done
 
 # Accelerate, by CMake's name for a library; its BLAS is OpenBLAS's.
