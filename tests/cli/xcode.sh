@@ -126,6 +126,24 @@ same "what was embedded" "of the program;of the program;of the library;" "$(./em
 "$cc" embedded.c -sectcreate __METAL __shaders missing -o embedded >log 2>&1 && fail "embedded what is not there"
 same "what is not there" "arcbox-cc: -sectcreate: no file missing" "$(cat log)"
 
+# Optimised as a whole as it is linked: what has reference counting, beside what has not.
+cat >counted.m <<'END'
+#import <Foundation/Foundation.h>
+__attribute__((noinline)) static NSString *twice(NSString *s) { return [s stringByAppendingString:s]; }
+int length_of_twice(const char *s) { return (int)twice([NSString stringWithUTF8String:s]).length; }
+END
+echo 'int length_of_twice(const char *);
+int main(void) { return length_of_twice("four") != 8; }' >whole.c
+for lto in -flto -flto=thin; do
+    {
+        "$cc" -O3 $lto -fobjc-arc -c counted.m -o counted.o && "$cc" -O3 $lto -c whole.c -o whole.o
+        "$cc" -O3 $lto -fobjc-arc whole.o counted.o -framework Foundation -o whole
+    } >log 2>&1 || fail "$lto: $(cat log)"
+    file_has_bitcode() { head -c 2 "$1" | grep -q BC; }
+    ./whole && file_has_bitcode whole.o && pass || fail "$lto: linked"
+done
+"$cc" -O3 -flto -fobjc-arc whole.c counted.m -framework Foundation -o whole >log 2>&1 && ./whole && pass || fail "at once: $(cat log)"
+
 # CMake: the system's name, and still the rules for ELF; and headers that Apple's C++ library brings along.
 echo '#include <vector>
 std::optional<int> none; std::shared_ptr<int> nothing; std::string text;' >along.cc
