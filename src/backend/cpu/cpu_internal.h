@@ -214,7 +214,8 @@ void abx_cpu_share_out(struct abx_cpu_job *job, unsigned threads);
  * thread. */
 bool abx_cpu_next_chunk(
         struct abx_cpu_job *job, unsigned thread, uint64_t *ret_first, uint64_t *ret_count);
-/* Any thread; true may have become false, never the other way round. */
+/* Any thread. What one is just taking over is seen with nobody, which is no harm: that one runs it.
+ */
 bool abx_cpu_has_chunks(const struct abx_cpu_job *job);
 
 /* pool.c */
