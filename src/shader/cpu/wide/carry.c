@@ -162,7 +162,8 @@ static bool pays(struct wide *w, struct carry *c)
     return false;
 }
 
-/* A vector of these elements, at the builder's place. */
+/* A vector of these elements, at the builder's place. They may be traced to integers of as many
+ * bits, as of bfloats that are made floats. */
 static LLVMValueRef assemble(
         struct wide *w, const struct wide_origin *from, unsigned count, LLVMTypeRef element)
 {
@@ -179,6 +180,7 @@ static LLVMValueRef assemble(
             both[k] = (int)(here ? count + k : k);
             done[k] = done[k] || here;
         }
+        v = LLVMBuildBitCast(w->g->builder, v, LLVMVectorType(element, length(v)), "");
         v = wide_shuffle(w, v, LLVMGetPoison(LLVMTypeOf(v)), part, count);
         all = wide_shuffle(w, all, v, both, count);
     }
