@@ -58,3 +58,21 @@ kernel void tiles(constant shape &a [[buffer(0)]], device const float *x [[buffe
     }
     out[place] = simd_sum(total);
 }
+// The same of matrices, from where the SIMD-group stands, in a loop within the one with the barrier.
+kernel void matrices(constant shape &a [[buffer(0)]], device const float *x [[buffer(1)]],
+        device float *to [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],
+        ushort tid [[thread_index_in_threadgroup]], ushort sg [[simdgroup_index_in_threadgroup]])
+{
+    simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8>(0.0f), left, right;
+    for (int k = 0; k < a.columns; k += 32) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        shared[tid] = x[tid];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int n = 0; n < min(32, a.columns - k); n += 8) {
+            simdgroup_load(left, x + sg * 8 * a.columns + k + n, a.columns);
+            simdgroup_load(right, shared + n * 8);
+            simdgroup_multiply_accumulate(sum, left, right, sum);
+        }
+    }
+    simdgroup_store(sum, to + sg * 64);
+}

@@ -39,5 +39,9 @@ tiles = code("tiles")
 fetched = re.findall(r"call void @llvm\.prefetch\.p0\(ptr (?:nonnull )?(%\w+)", tiles)
 further = [v for v in fetched if re.search(rf"{v} = getelementptr i8, ptr %\w+, i64 128$", tiles, re.M)]
 check("what a loop's next turn reads is fetched early", len(further) >= 32)
+matrices = code("matrices")
+fetched = re.findall(r"call void @llvm\.prefetch\.p0\(ptr (?:nonnull )?(%\w+)", matrices)
+further = [v for v in fetched if re.search(rf"{v} = getelementptr i8, ptr %\w+, i64 128$", matrices, re.M)]
+check("so are rows of matrices", len(further) >= 8)
 check("what all threadgroups read is not", "call void @llvm.prefetch" not in code("same"))
 sys.exit(failed != 0)

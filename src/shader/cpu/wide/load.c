@@ -225,7 +225,7 @@ static unsigned rows_cost(struct wide *w, struct wide_strided **member, unsigned
 /* Into the second cache. What waits for memory on its way to the first holds one of few places
  * there (24 of a Zen 4), and loads wait behind it: matrices times vectors ran at two thirds of
  * this. */
-static void prefetch(struct wide *w, LLVMValueRef base, int64_t bytes)
+void wide_prefetch(struct wide *w, LLVMValueRef base, int64_t bytes)
 {
     enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
     LLVMValueRef far = codegen_i64(w->g, (uint64_t)bytes);
@@ -250,7 +250,7 @@ static void prefetch_lanes(
         return;
     for (unsigned lane = 0; lane < w->width; lane++)
         for (int64_t line = least; line < end; line += LINE)
-            prefetch(w, strided_lane_address(w, member[0], lane, line), turn);
+            wide_prefetch(w, strided_lane_address(w, member[0], lane, line), turn);
 }
 
 void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned count)
@@ -272,7 +272,7 @@ void strided_prefetch(struct wide *w, struct wide_strided **member, unsigned cou
     if (!turn)
         base = LLVMBuildGEP2(w->g->builder, w->g->i8, base, &member[0]->ahead, 1, "");
     for (int64_t line = s.least; line < s.end; line += LINE)
-        prefetch(w, base, line + turn);
+        wide_prefetch(w, base, line + turn);
 }
 
 static void load_elements(struct wide *w, struct wide_strided **member, unsigned count)

@@ -193,8 +193,11 @@ static void load(struct wide *w, LLVMValueRef in, int flags, LLVMValueRef result
     LLVMValueRef base = same(w, LLVMGetOperand(in, 0)), per_row = same(w, LLVMGetOperand(in, 1));
     unsigned together = rows_together(per_row), count = ROW / together;
     LLVMValueRef rows[ROW];
+    int64_t turn = wide_turn(w, in);
     for (unsigned i = 0; i < count; i++) {
         LLVMValueRef at = row_address(w, base, per_row, type, i * together);
+        if (turn)
+            wide_prefetch(w, at, turn);
         rows[i] = LLVMBuildLoad2(b, LLVMVectorType(type, together * ROW), at, "");
         LLVMSetAlignment(rows[i], LLVMABIAlignmentOfType(w->g->layout, type));
     }

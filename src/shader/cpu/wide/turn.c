@@ -33,10 +33,24 @@ static bool from_phi(struct wide *w, LLVMValueRef v, LLVMValueRef phi, int64_t *
     return false;
 }
 
+/* A counter of a loop within begins anew in each turn. */
+static bool of_inner_phi(
+        struct wide *w, struct walk *k, LLVMValueRef phi, uint32_t block, int64_t *step)
+{
+    int inner = w->loop_of[block];
+    if (inner < 0 || w->loops[inner].header != block)
+        return false;
+    for (unsigned i = 0; i < LLVMCountIncoming(phi); i++)
+        if (!w->loops[inner].in[wide_block(w, LLVMGetIncomingBlock(phi, i))])
+            return step_of(w, k, LLVMGetIncomingValue(phi, i), step);
+    return false;
+}
+
 static bool of_phi(struct wide *w, struct walk *k, LLVMValueRef phi, int64_t *step)
 {
-    if (wide_block(w, LLVMGetInstructionParent(phi)) != k->loop->header)
-        return false;
+    uint32_t block = wide_block(w, LLVMGetInstructionParent(phi));
+    if (block != k->loop->header)
+        return of_inner_phi(w, k, phi, block, step);
     for (unsigned i = 0; i < LLVMCountIncoming(phi); i++)
         if (wide_block(w, LLVMGetIncomingBlock(phi, i)) == k->loop->latch)
             return from_phi(w, LLVMGetIncomingValue(phi, i), phi, step);
@@ -107,6 +121,8 @@ static bool step_of(struct wide *w, struct walk *k, LLVMValueRef v, int64_t *ste
     if (!k->left)
         return false;
     k->left--;
+    if (codegen_is_call(v, "__abx_builtin") || codegen_is_call(v, "__abx_buffer"))
+        return true;
     if (LLVMIsAPHINode(v))
         return of_phi(w, k, v, step);
     if (LLVMIsAGetElementPtrInst(v))

@@ -221,6 +221,9 @@ LLVMValueRef wide_ahead(struct wide *w, LLVMValueRef pointer);
  * with a barrier around it. 0: there is none, or it reads the same, or that cannot be told. */
 int64_t wide_turn(struct wide *w, LLVMValueRef load);
 
+/* Asks for what lies so many bytes behind `base`. */
+void wide_prefetch(struct wide *w, LLVMValueRef base, int64_t bytes);
+
 /* ---- vectors of up to 64 elements (vector.c) */
 /* index -1: any value */
 LLVMValueRef wide_shuffle(
