@@ -4,6 +4,7 @@
 #include "macros.h"
 #include "base.h"
 #include "vec.h"
+#include "vec_long.h"
 #include "packed.h"
 #include "matrix.h"
 #include "limits.h"
