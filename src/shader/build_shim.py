@@ -21,16 +21,25 @@ metal_limits metal_type_traits metal_utility metal_functional metal_math metal_i
 metal_relational metal_geometric metal_compute metal_atomic metal_simdgroup metal_simdgroup_matrix
 metal_quadgroup metal_pack metal_array metal_tuple metal_pair metal_numeric metal_logging metal_uniform
 metal_initializer_list metal_assert metal_graphics metal_texture metal_raytracing metal_mesh metal_visible_function_table
-metal_function_pointer metal_command_buffer metal_imageblocks metal_tensor metal_cooperative_tensor
+metal_function_pointer metal_command_buffer metal_imageblocks
 simd/simd.h simd/types.h simd/base.h simd/vector.h simd/matrix.h simd/math.h simd/common.h
 simd/geometry.h simd/packed.h simd/conversion.h simd/logic.h simd/vector_types.h
 simd/matrix_types.h simd/vector_make.h TargetConditionals.h stdint.h stddef.h
 """.split()
 
+# Read only by programs that name them, so that no other pays for it. Preprocessing leaves a pragma in
+# the text, of which the rewriter (rewrite/pragma.c) makes the #include of a header of the shim.
+READ = {
+    "metal_tensor": "tensor",
+    "metal_cooperative_tensor": "cooperative",
+    "MetalPerformancePrimitives/MetalPerformancePrimitives.h": "primitives",
+    "MetalPerformancePrimitives/MPPTensorOpsMatMul2d.h": "primitives",
+}
+
 # What is not there says so in one line.
 REFUSED = {
-    "MetalPerformancePrimitives/MetalPerformancePrimitives.h":
-        "MetalPerformancePrimitives (tensor operations) is not supported yet",
+    "MetalPerformancePrimitives/MPPTensorOpsConvolution2d.h":
+        "mpp::tensor_ops::convolution2d is not supported yet",
 }
 
 
@@ -76,8 +85,10 @@ def main():
     swizzles = [os.path.join(shim, "swizzle%d.h" % n) for n in (2, 3, 4)]
     subprocess.run([sys.executable, os.path.join(source, "gen_swizzles.py")] + swizzles, check=True)
     listed += ["shim/swizzle%d.h" % n for n in (2, 3, 4)]
-    for name in STUBS + list(REFUSED):
-        text = "#error %s\n" % REFUSED[name] if name in REFUSED else ""
+    texts = {name: "" for name in STUBS}
+    texts.update({name: "#pragma __abx_read %s\n" % header for name, header in READ.items()})
+    texts.update({name: "#error %s\n" % message for name, message in REFUSED.items()})
+    for name, text in texts.items():
         write_if_changed(os.path.join(os.path.abspath(output), "include", name), text)
         listed.append("include/" + name)
     overlay = os.path.join(os.path.abspath(output), "vfs.yaml")

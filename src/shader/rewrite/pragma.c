@@ -133,6 +133,19 @@ static const char *metal_fp(struct rewriter *r, uint32_t directive, struct range
     return all;
 }
 
+/* What <metal_tensor> and others leave in the text (build_shim.py): the header of the shim, which
+ * the precompiled one has not. NULL: no such pragma, or no such header. */
+static const char *read_header(struct rewriter *r, struct range p)
+{
+    static const char *const headers[] = {"tensor", "cooperative", "primitives"};
+    if (!take(&p, "__abx_read"))
+        return NULL;
+    for (size_t i = 0; i < ABX_ARRAY_SIZE(headers); i++)
+        if (take(&p, headers[i]) && p.text == p.end)
+            return rewriter_format(r, "#include \"/msl/shim/%s.h\"", headers[i]);
+    return NULL;
+}
+
 /* Line markers and #include go (the text keeps its physical lines, frontend/lines.c reads the
  * markers itself), as do pragmas that are not ours to obey. */
 uint32_t rewriter_directive(struct rewriter *r, uint32_t at)
@@ -147,7 +160,7 @@ uint32_t rewriter_directive(struct rewriter *r, uint32_t at)
         bool first_line = !memchr(r->text, '\n', at);
         if (take(&metal, "METAL") && take(&metal, "fp"))
             replacement = metal_fp(r, at, metal);
-        else if ((replacement = ignored_warning(r, p)))
+        else if ((replacement = ignored_warning(r, p)) || (replacement = read_header(r, p)))
             ;
         else if (keep_pragma(p) && !first_line)
             return end;

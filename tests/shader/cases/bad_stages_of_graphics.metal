@@ -5,7 +5,6 @@ void b(ray_data int *p);
 void c(object_data int *p);
 void d(threadgroup_imageblock int *p);
 void e(interpolant<float, interpolation::perspective> p);
-void f(cooperative_tensor<float> p);
 void g()
 {
     goto end;
@@ -19,8 +18,7 @@ end:
 // error: 5:8 mesh shaders are not supported yet
 // error: 6:8 imageblocks are not supported yet
 // error: 7:8 vertex and fragment functions are not supported yet
-// error: 8:8 tensors are not supported yet
-// error: 11:5 'goto' is not supported in Metal
-// error: 13:5 'register' is not supported in Metal
-// error: 14:5 128-bit integers are not supported in Metal
-// error: 15:14 invalid suffix 'q' on floating constant
+// error: 10:5 'goto' is not supported in Metal
+// error: 12:5 'register' is not supported in Metal
+// error: 13:5 128-bit integers are not supported in Metal
+// error: 14:14 invalid suffix 'q' on floating constant
