@@ -102,11 +102,14 @@ static bool close_to(const char *figure, const float *x, const float *y, const f
     return true;
 }
 
-/* The weights are floats, or halves. */
-static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l, bool halves)
+/* The weights are floats, or halves; the kernel that of 8x8 matrices, or of tensors, whose
+ * threadgroups make 64 x 128 numbers rather than 64 x 32. */
+static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l, bool halves, bool tensors)
 {
     enum { FC = 700 };
-    const char *figure = halves ? "cpu_mul_mm_f16_gflops" : "cpu_mul_mm_gflops";
+    static const char *const figures[2][2] = {{"cpu_mul_mm_gflops", "cpu_mul_mm_f16_gflops"},
+            {"cpu_mul_mm_tensor_gflops", "cpu_mul_mm_tensor_f16_gflops"}};
+    const char *figure = figures[tensors][halves];
     const char *kernel = halves ? "kernel_mul_mm_f16_f32" : "kernel_mul_mm_f32_f32";
     if (!cpu_wanted(b, figure))
         return;
@@ -138,7 +141,7 @@ static void measure_mul_mm(struct cpu_bench *b, struct cpu_library *l, bool halv
             .r2 = 1,
             .r3 = 1};
     struct cpu_dispatch d = {.pipeline = cpu_pipeline(b, l, kernel, fc, 6),
-            .grid = {SIZE / 32 * 32, SIZE / 64 * 4, 1},
+            .grid = {SIZE / (tensors ? 128 : 32) * 32, SIZE / 64 * 4, 1},
             .group = {32, 4, 1},
             .threadgroup_bytes = 4096 + 2048,
             .arguments = &a,
@@ -279,6 +282,24 @@ static void measure_mul_mv(struct cpu_bench *b, struct cpu_library *l, const str
     free(r);
 }
 
+/* With the macro that ggml's host program sets where a GPU has Metal 4's tensors. */
+static void measure_tensors(struct cpu_bench *b, const struct abx_string *source)
+{
+    static const char macro[] = "GGML_METAL_HAS_TENSOR";
+    if (!cpu_wanted(b, "cpu_mul_mm_tensor_gflops") || !strstr(source->data, macro))
+        return;
+    struct abx_string text = {0};
+    abx_string_printf(&text, "#define %s 1\n", macro);
+    abx_string_add(&text, source->data, source->length);
+    struct cpu_library *l = text.failed ? NULL : cpu_compile(b, text.data, text.length);
+    abx_string_finish(&text);
+    if (l) {
+        measure_mul_mm(b, l, false, true);
+        measure_mul_mm(b, l, true, true);
+    }
+    cpu_library_free(l);
+}
+
 void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
 {
     static const struct weights weights[] = {
@@ -291,14 +312,18 @@ void cpu_bench_matrix(struct cpu_bench *b, const char *ggml)
         return;
     }
     struct abx_string source = {0};
-    struct cpu_library *l =
-            cpu_ggml_source(ggml, &source) ? cpu_compile(b, source.data, source.length) : NULL;
-    abx_string_finish(&source);
-    if (!l)
+    if (!cpu_ggml_source(ggml, &source)) {
+        abx_string_finish(&source);
         return;
-    measure_mul_mm(b, l, false);
-    measure_mul_mm(b, l, true);
-    for (size_t i = 0; i < ABX_ARRAY_SIZE(weights); i++)
-        measure_mul_mv(b, l, &weights[i]);
+    }
+    struct cpu_library *l = cpu_compile(b, source.data, source.length);
+    if (l) {
+        measure_mul_mm(b, l, false, false);
+        measure_mul_mm(b, l, true, false);
+        for (size_t i = 0; i < ABX_ARRAY_SIZE(weights); i++)
+            measure_mul_mv(b, l, &weights[i]);
+    }
     cpu_library_free(l);
+    measure_tensors(b, &source);
+    abx_string_finish(&source);
 }
