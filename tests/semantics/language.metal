@@ -491,3 +491,45 @@ kernel void loops_that_read(ARGUMENTS)
     CHECK(sum_of<64>(data, i) == sum_of(data, i, 64));
     CHECK(sum_of<511>(data, i) == sum_of(data, i, 511));
 }
+
+// What the machine knows of a thread, as variables of the program.
+uint at [[thread_position_in_grid]];
+static uint2 at_in_group [[ thread_position_in_threadgroup ]];
+ushort3 const group_size [[threads_per_threadgroup]];
+namespace own
+{
+uint lane_of [[thread_index_in_simdgroup]];
+}
+struct hiding {
+    uint at;
+};
+
+static uint next_to_it()
+{
+    return at + 1;
+}
+
+template <typename T> static T scaled(T factor)
+{
+    return factor * T(own::lane_of);
+}
+
+static uint hidden(uint at)
+{
+    uint sum = at;
+    for (uint lane_of = 0; lane_of < 3; lane_of++)
+        sum += lane_of;
+    return sum;
+}
+
+kernel void machine_variables(ARGUMENTS, uint2 in_group [[thread_position_in_threadgroup]],
+        uint3 size [[threads_per_threadgroup]], uint lane [[thread_index_in_simdgroup]])
+{
+    hiding h = {i ^ 5};
+    device const hiding *there = (device const hiding *)data;
+    CHECK(at == i && ::at == i && next_to_it() == i + 1 && h.at == (i ^ 5) && there->at == data[0]);
+    CHECK(all(at_in_group == in_group) && at_in_group.x == in_group.x);
+    CHECK(group_size.x == size.x && group_size.y * group_size.z == size.y * size.z);
+    CHECK(hidden(i + 9) == i + 12 && hidden(at) == at + 3);
+    CHECK(scaled(3.0f) == 3.0f * lane && scaled<uint>(at_in_group.y + 7) == (in_group.y + 7) * lane);
+}

@@ -45,6 +45,10 @@ static void read_attribute(struct rewriter *r, struct declaration *d, uint32_t o
         else if (token_is(r, i, "function_constant") && d->open == NO_TOKEN && open > d->start) {
             d->constant = i;
             d->constant_name = open - 1;
+        } else if (d->open == NO_TOKEN && !d->assigned && open > d->start &&
+                   rewriter_is_builtin(r, i)) {
+            d->builtin = i;
+            d->builtin_name = open - 1;
         }
         for (size_t k = 0; k < ABX_ARRAY_SIZE(refused_functions); k++)
             if (token_is(r, i, refused_functions[k][0]))
@@ -213,6 +217,8 @@ static void read_declaration(
             .close = NO_TOKEN,
             .host_name = NO_TOKEN,
             .constant = NO_TOKEN,
+            .builtin = NO_TOKEN,
+            .builtin_name = NO_TOKEN,
             .threads = NO_TOKEN,
             .required = NO_TOKEN,
             .visible = NO_TOKEN,
@@ -304,6 +310,9 @@ static void rewrite_declaration(
         rewriter_instantiation(r, d);
     else if (d->constant != NO_TOKEN && !d->has_body && !methods)
         rewriter_constant(r, d);
+    else if (d->builtin != NO_TOKEN && !function && !d->has_body && !methods &&
+             d->builtin_name > d->start && token_word(r, d->builtin_name))
+        rewriter_machine_variable(r, d);
     else if (function && (methods || d->qualifier != NO_TOKEN))
         rewriter_method(r, methods, d);
     else if (methods) {

@@ -277,6 +277,8 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     if (!r.error)
         rewriter_tested_constants(&r);
     if (!r.error)
+        rewriter_machine_uses(&r);
+    if (!r.error)
         rewriter_sure(&r);
     if (r.space.failed)
         r.error = -ENOMEM;
@@ -288,6 +290,7 @@ int abx_rewrite_run(const char *text, size_t length, const struct abx_rewrite_op
     free(r.templates);
     free(r.template_names.slots);
     free(r.constant_names.slots);
+    free(r.machine_names.slots);
     free(r.defined.slots);
     free(r.lacking.slots);
     rewriter_objects_finish(&r);

@@ -61,8 +61,9 @@ struct rewriter {
     uint32_t template_count, template_capacity;
     uint32_t kernel_capacity, argument_capacity, constant_capacity, stage_capacity;
     struct name_table template_names, constant_names;
-    struct name_table lacking; /* kernels whose code is left out */
-    struct name_table defined; /* how many functions a name's text defines */
+    struct name_table machine_names; /* machine.c: to the token that declares it */
+    struct name_table lacking;       /* kernels whose code is left out */
+    struct name_table defined;       /* how many functions a name's text defines */
 
     struct abx_string space;                /* the enclosing namespaces: "a::b::" */
     struct class_object *object, **objects; /* object.c: the class being read; all */
@@ -175,15 +176,17 @@ void rewriter_remove_attributes(struct rewriter *r, uint32_t first, uint32_t las
 
 /* ---- kernel.c */
 struct declaration {
-    uint32_t start, end;         /* first and last token */
-    uint32_t open, close;        /* the parameter list's parentheses, or NO_TOKEN */
-    uint32_t host_name;          /* the token host_name in an attribute, or NO_TOKEN */
-    uint32_t constant;           /* the token function_constant in an attribute, or NO_TOKEN */
-    uint32_t threads, required;  /* max_total_threads_..., required_threads_..., or NO_TOKEN */
-    uint32_t constant_name;      /* the word before the function_constant attribute */
-    uint32_t angle, angle_close; /* the last < > before the parameter list, or NO_TOKEN */
-    uint32_t qualifier;          /* an address space after the parameter list, or NO_TOKEN */
-    uint32_t visible;            /* the token visible in an attribute, or NO_TOKEN */
+    uint32_t start, end;            /* first and last token */
+    uint32_t open, close;           /* the parameter list's parentheses, or NO_TOKEN */
+    uint32_t host_name;             /* the token host_name in an attribute, or NO_TOKEN */
+    uint32_t constant;              /* the token function_constant in an attribute, or NO_TOKEN */
+    uint32_t threads, required;     /* max_total_threads_..., required_threads_..., or NO_TOKEN */
+    uint32_t constant_name;         /* the word before the function_constant attribute */
+    uint32_t builtin, builtin_name; /* thread_position_in_grid or the like, and the word before that
+                                       attribute, or NO_TOKEN */
+    uint32_t angle, angle_close;    /* the last < > before the parameter list, or NO_TOKEN */
+    uint32_t qualifier;             /* an address space after the parameter list, or NO_TOKEN */
+    uint32_t visible;               /* the token visible in an attribute, or NO_TOKEN */
     bool kernel, is_template, instantiation, has_body, assigned;
 };
 void rewriter_kernel(struct rewriter *r, const struct declaration *d);
@@ -195,6 +198,13 @@ const char *rewriter_host_name(struct rewriter *r, uint32_t token);
 
 /* Before the others: counts the definitions of each name. */
 void rewriter_count_functions(struct rewriter *r);
+
+/* A word in an attribute: its parameter's, or variable's, value is filled in by the machine. */
+bool rewriter_is_builtin(const struct rewriter *r, uint32_t token);
+
+/* ---- machine.c */
+void rewriter_machine_variable(struct rewriter *r, const struct declaration *d);
+void rewriter_machine_uses(struct rewriter *r); /* when all are known */
 
 /* ---- visible.c */
 void rewriter_visible(struct rewriter *r, const struct declaration *d);

@@ -34,6 +34,11 @@ static bool in_list(const struct rewriter *r, uint32_t token, const char *const 
     return false;
 }
 
+bool rewriter_is_builtin(const struct rewriter *r, uint32_t token)
+{
+    return in_list(r, token, builtins, ABX_ARRAY_SIZE(builtins));
+}
+
 static bool is_misspelt(const struct rewriter *r, uint32_t token)
 {
     for (size_t i = 0; i < ABX_ARRAY_SIZE(beginnings); i++)
@@ -61,7 +66,7 @@ static void describe_attribute(
             abx_string_printf(description, "__abx::A<__abx::%s, (%s)>",
                     buffer ? "BUFFER" : "THREADGROUP", index.data ? index.data : "0");
             abx_string_finish(&index);
-        } else if (in_list(r, i, builtins, ABX_ARRAY_SIZE(builtins))) {
+        } else if (rewriter_is_builtin(r, i)) {
             description->length = 0;
             abx_string_printf(description, "__abx::A<__abx::BUILTIN, __abx::%.*s>",
                     (int)token_length(r, i), r->text + r->tokens[i].start);
