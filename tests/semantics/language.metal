@@ -533,3 +533,25 @@ kernel void machine_variables(ARGUMENTS, uint2 in_group [[thread_position_in_thr
     CHECK(hidden(i + 9) == i + 12 && hidden(at) == at + 3);
     CHECK(scaled(3.0f) == 3.0f * lane && scaled<uint>(at_in_group.y + 7) == (in_group.y + 7) * lane);
 }
+
+// Pointers to texts, outside of functions and within.
+constant char *const words[] = {"one", "three", "five" "teen"};
+struct named {
+    constant char *name;
+    char own[6];
+    uint length;
+};
+constant named entries[2][2] = {{{"a", "bc", 1}, {"def", "", 3}}, {{"", "x", 0}, {"ghij", "klmno", 4}}};
+constant char *constant only = "only";
+
+kernel void tables_of_texts(ARGUMENTS)
+{
+    constant char *const own[] = {"zero", "x"};
+    constant named &entry = entries[data[i] & 1][i & 1];
+    named local = {"local", "y", 5};
+    CHECK(length_of(words[i % 3]) == 3 + 2 * (i % 3) - (i % 3 == 2 ? -1 : 0));
+    CHECK(words[2][5] == 'e' && words[i % 3][0] == (i % 3 == 0 ? 'o' : i % 3 == 1 ? 't' : 'f'));
+    CHECK(length_of(entry.name) == entry.length && (entry.length != 4 || entry.own[4] == 'o'));
+    CHECK(length_of(own[i & 1]) == ((i & 1) ? 1 : 4) && length_of(local.name) == local.length && local.own[0] == 'y');
+    CHECK(length_of(only) == 4 && only[3] == 'y');
+}

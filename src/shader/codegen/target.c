@@ -62,8 +62,11 @@ static int open_machine(
         LLVMDisposeMessage(error);
         return -ENOSYS;
     }
+    /* In the small model LLVM makes tables of distances of those of pointers, which PTX has no way
+     * to write. */
+    bool ptx = !strncmp(triple, "nvptx", 5);
     g->machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
-            LLVMRelocPIC, LLVMCodeModelSmall);
+            LLVMRelocPIC, ptx ? LLVMCodeModelLarge : LLVMCodeModelSmall);
     g->layout = LLVMCreateTargetDataLayout(g->machine);
     g->vector_bytes = has_feature(features, "avx512f") ? 64
                       : has_feature(features, "avx2")  ? 32

@@ -522,9 +522,24 @@ static const char *shift_text(const struct abx_rewrite *rewrite, const size_t ra
                                             : " __msl_modulo >>";
 }
 
-static unsigned amend(struct abx_rewrite *rewrite, struct amendments *a, bool shifts,
+/* A text that initialises a pointer: an element of an array, or a member. */
+static void find_texts(
+        struct amendments *a, const struct abx_rewrite *rewrite, const struct complaint *c)
+{
+    if (!message_is(c, "cannot initialize ") || !says(c, "char *") ||
+            !says(c, "with an lvalue of type 'const char[") || c->range_count != 1)
+        return;
+    size_t from = find_position(rewrite->text, rewrite->text_length, c->ranges[0][0]);
+    if (rewrite->text[from] == '"')
+        add_range(a, from, find_position(rewrite->text, rewrite->text_length, c->ranges[0][1]));
+}
+
+enum amendment { OPERANDS, SHIFTS, TEXTS };
+
+static unsigned amend(struct abx_rewrite *rewrite, struct amendments *a, enum amendment what,
         const char *text, size_t text_bytes)
 {
+    static const char *const before[] = {"__msl_rvalue(", "", "__msl_text("};
     unsigned amended = 0;
     /* Instantiations of one template complain about the same place. */
     qsort(a->found, a->count, sizeof(a->found[0]), compare_ranges);
@@ -532,8 +547,8 @@ static unsigned amend(struct abx_rewrite *rewrite, struct amendments *a, bool sh
         const size_t *range = a->found[i];
         if (i > 0 && !compare_ranges(range, a->found[i - 1]))
             continue;
-        amended += !abx_rewrite_wrap(rewrite, text, text_bytes, range[0], range[1],
-                shifts ? "" : "__msl_rvalue(", shifts ? shift_text(rewrite, range) : ")");
+        amended += !abx_rewrite_wrap(rewrite, text, text_bytes, range[0], range[1], before[what],
+                what == SHIFTS ? shift_text(rewrite, range) : ")");
     }
     return amended;
 }
@@ -541,16 +556,18 @@ static unsigned amend(struct abx_rewrite *rewrite, struct amendments *a, bool sh
 unsigned amend_text(
         struct abx_rewrite *rewrite, const char *text, size_t text_bytes, const char *errors)
 {
-    struct amendments operands = {.count = 0}, shifts = {.count = 0};
+    struct amendments operands = {.count = 0}, shifts = {.count = 0}, texts = {.count = 0};
     struct complaint c;
     while (read_complaint(&errors, &c)) {
         if (!c.own || c.entry)
             continue;
         find_operands(&operands, rewrite, &c);
         find_shifts(&shifts, rewrite, &c);
+        find_texts(&texts, rewrite, &c);
     }
-    unsigned amended = amend(rewrite, &operands, false, text, text_bytes);
-    amended += amend(rewrite, &shifts, true, text, text_bytes);
+    unsigned amended = amend(rewrite, &operands, OPERANDS, text, text_bytes);
+    amended += amend(rewrite, &shifts, SHIFTS, text, text_bytes);
+    amended += amend(rewrite, &texts, TEXTS, text, text_bytes);
     if (amended && abx_rewrite_rebuild(rewrite, text, text_bytes))
         return 0;
     return amended;

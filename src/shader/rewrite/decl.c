@@ -268,8 +268,9 @@ static uint32_t mutable_variable(const struct rewriter *r, const struct declarat
 {
     static const char *const others[] = {"using", "typedef", "template", "namespace",
             "static_assert", "_Static_assert", "friend", "struct", "class", "union", "enum",
-            "constant", "const", "constexpr"};
+            "constexpr"};
     uint32_t name = NO_TOKEN, words = 0;
+    bool constant = false; /* the variable, not what it points to */
     if (d->open != NO_TOKEN || d->is_template || d->instantiation || d->has_body)
         return NO_TOKEN;
     for (uint32_t i = d->start; i <= d->end; i++) {
@@ -279,8 +280,11 @@ static uint32_t mutable_variable(const struct rewriter *r, const struct declarat
             for (size_t k = 0; k < ABX_ARRAY_SIZE(others); k++)
                 if (token_is(r, i, others[k]))
                     return NO_TOKEN;
+            constant = constant || token_is(r, i, "constant") || token_is(r, i, "const");
             words++;
             name = i;
+        } else if (token_punct(r, i, '*')) {
+            constant = false;
         } else if (token_punct(r, i, '<')) {
             uint32_t close = token_close_angle(r, i, d->end);
             i = close == NO_TOKEN ? i : close;
@@ -288,7 +292,7 @@ static uint32_t mutable_variable(const struct rewriter *r, const struct declarat
             break;
         }
     }
-    return words > 1 && token_punct(r, d->end, ';') ? name : NO_TOKEN;
+    return words > 1 && !constant && token_punct(r, d->end, ';') ? name : NO_TOKEN;
 }
 
 static bool is_access_specifier(const struct rewriter *r, uint32_t i)

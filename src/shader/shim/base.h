@@ -232,9 +232,9 @@ template <class T, class U> __MSL_CFN T __msl_c_cast(U &&u)
         return (T)static_cast<U &&>(u);
 }
 // A text of the program's, where Metal has it.
-template <unsigned N> __MSL_FN constant char *__msl_text(const char (&s)[N])
+template <unsigned N> __MSL_CFN constant char *__msl_text(const char (&s)[N])
 {
-    return (constant char *)(__UINTPTR_TYPE__)s;
+    return (constant char *)s;
 }
 // A prvalue copy: makes both arms of a conditional the same type (frontend/diag.c).
 template <class T> __MSL_CFN __remove_cv(metal::remove_addrspace_t<T>) __msl_rvalue(const T &x)

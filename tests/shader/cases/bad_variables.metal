@@ -17,6 +17,10 @@ struct S {
 };
 enum E : int { A, B };
 template <typename T> constant T generic = T(1);
+constant int *to_constant = &fine;
+constant const char *names[] = {"a", "b"};
+constant int *constant in_constant = &fine;
+constant char *const own_names[] = {"c", "d"};
 int function(int);
 using Alias = int;
 typedef int Defined;
@@ -33,4 +37,6 @@ kernel void k(device int *x)
 // error: 5:13 program scope variable must reside in constant address space
 // error: 6:19 program scope variable must reside in constant address space
 // error: 9:22 program scope variable must reside in constant address space
-// error: 25:5 a static variable in a function must reside in constant address space
+// error: 20:15 program scope variable must reside in constant address space
+// error: 21:22 program scope variable must reside in constant address space
+// error: 29:5 a static variable in a function must reside in constant address space
