@@ -194,6 +194,20 @@ def test_chance():
         x.grad = None
         y.sum().backward()
         check("dropout, and its slope", abs(y.mean().item() - 1) < 0.05 and torch.equal(x.grad, y))
+    # By what share of them lies below some places: the deviation of such a share is 0.003 at most.
+    def of(share, values, places, wanted):
+        return all(abs((values <= p).float().mean().item() - w) < 0.015 for p, w in zip(places, wanted)) or print(share)
+    e = torch.empty(30000, device="mps")
+    check("Cauchy", of("Cauchy", e.cauchy_(1, 2), (-1, 1, 3), (0.25, 0.5, 0.75)))
+    check("log-normal", of("log-normal", e.log_normal_(0.5, 0.25), (1.392888, 1.648721, 1.951542), (0.25, 0.5, 0.75)))
+    check("geometric", of("geometric", e.geometric_(0.3), (0, 1, 2, 5), (0, 0.3, 0.51, 0.83193)) and
+          of("of integers", torch.empty(30000, dtype=torch.int32, device="mps").geometric_(0.3), (0, 1, 2), (0, 0.3, 0.51)))
+    for rate in (0.0, 0.7, 6.0, 12.5, 400.0):
+        places = [round(rate + d * rate ** 0.5) for d in (-1, 0, 1)]
+        exact = torch.distributions.Poisson(torch.tensor(rate, dtype=torch.float64))
+        wanted = [exact.log_prob(torch.arange(p + 1).double()).exp().sum().item() if p >= 0 else 0 for p in places]
+        drawn = torch.poisson(e.fill_(rate))
+        check(f"Poisson {rate}", of(f"Poisson {rate}", drawn, places, wanted if rate else (1, 1, 1)) and torch.equal(drawn, drawn.round()))
     check(f"not on the processor {arcbox_mps.calls()[1]}", not arcbox_mps.calls()[1])
 
 

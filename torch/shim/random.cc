@@ -5,7 +5,11 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/bernoulli_ops.h>
+#include <ATen/ops/cauchy_ops.h>
 #include <ATen/ops/exponential_ops.h>
+#include <ATen/ops/geometric_ops.h>
+#include <ATen/ops/log_normal_ops.h>
+#include <ATen/ops/poisson_ops.h>
 #include <ATen/ops/normal_ops.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mul.h>
@@ -85,6 +89,52 @@ Tensor &exponential(Tensor &self, double rate, MaybeGenerator generator)
     count_native("aten::exponential_");
     draw(self, generator, ABX_TORCH_EXPONENTIAL, rate, 0);
     return self;
+}
+
+Tensor &cauchy(Tensor &self, double median, double sigma, MaybeGenerator generator)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::cauchy_>::call(self, median, sigma, generator);
+    TORCH_CHECK(sigma > 0.0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
+    count_native("aten::cauchy_");
+    draw(self, generator, ABX_TORCH_CAUCHY, median, sigma);
+    return self;
+}
+
+Tensor &log_normal(Tensor &self, double mean, double deviation, MaybeGenerator generator)
+{
+    if (!is_float(self))
+        return OnProcessor<at::_ops::log_normal_>::call(self, mean, deviation, generator);
+    TORCH_CHECK(deviation > 0.0, "log_normal_ expects std > 0.0, but found std=", deviation);
+    count_native("aten::log_normal_");
+    draw(self, generator, ABX_TORCH_LOG_NORMAL, mean, deviation);
+    return self;
+}
+
+Tensor &geometric(Tensor &self, double chance, MaybeGenerator generator)
+{
+    if (!knows(self.scalar_type()) || self.scalar_type() == at::kBool)
+        return OnProcessor<at::_ops::geometric_>::call(self, chance, generator);
+    TORCH_CHECK(0 < chance && chance < 1, "geometric_ expects p to be in (0, 1), but got p=", chance);
+    count_native("aten::geometric_");
+    draw(self, generator, ABX_TORCH_GEOMETRIC, chance, std::log1p(-chance));
+    return self;
+}
+
+Tensor poisson(const Tensor &self, MaybeGenerator generator)
+{
+    if (!is_float(self) || self.numel() >= INT_MAX)
+        return OnProcessor<at::_ops::poisson>::call(self, generator);
+    count_native("aten::poisson");
+    Tensor rates = self.contiguous(), to = empty_like_sizes(self.sizes(), self.scalar_type());
+    abx_torch_draw d = {};
+    d.to = operand_of(to);
+    d.type = static_cast<int>(to.scalar_type());
+    d.count = static_cast<uint64_t>(to.numel());
+    d.key = key_of(generator);
+    if (d.count)
+        check(abx_torch_draw_counts(&d, operand_of(rates)));
+    return to;
 }
 
 Tensor &random_from_to(Tensor &self, int64_t from, std::optional<int64_t> to, MaybeGenerator generator)
