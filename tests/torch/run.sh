@@ -35,6 +35,6 @@ if ! why=$("$arcbox" run "$image" true 2>&1); then
     exit 77
 fi
 [ ! -e "$here/../../examples/torch/$program" ] && program=/tests/$program || program=/examples/$program
-"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 \
+"$arcbox" run --gpus "device=${ARCBOX_TEST_DEVICE:-cpu}" -e ARCBOX_TORCH_COUNT=1 -e "ARCBOX_TEST_DEVICE=${ARCBOX_TEST_DEVICE:-cpu}" \
     "${with[@]}" --mount "$here:/tests:ro" --mount "$here/../../examples/torch:/examples:ro" \
     "$image" timeout "${ARCBOX_TORCH_SECONDS:-1500}" "$python" "$program" "$@"

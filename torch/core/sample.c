@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-static int run(const struct abx_torch_sample *s, const char *function, int wants,
-        const struct abx_torch_operand *operands, unsigned count)
+static int run_over(const struct abx_torch_sample *s, const char *function, int wants,
+        const struct abx_torch_operand *operands, unsigned count, const size_t grid[3])
 {
     struct {
         int32_t channels, reserved, in[3], out[3];
@@ -21,8 +21,16 @@ static int run(const struct abx_torch_sample *s, const char *function, int wants
             .parameter_size = sizeof p,
             .operands = operands,
             .operand_count = count,
-            .grid = {(size_t)s->out[2], (size_t)s->out[1] * (size_t)s->out[0], (size_t)s->images}};
+            .grid = {grid[0], grid[1], grid[2]}};
     return abx_torch_run(&l);
+}
+
+/* A thread for each place. */
+static int run(const struct abx_torch_sample *s, const char *function, int wants,
+        const struct abx_torch_operand *operands, unsigned count)
+{
+    size_t grid[3] = {(size_t)s->out[2], (size_t)s->out[1] * (size_t)s->out[0], (size_t)s->images};
+    return run_over(s, function, wants, operands, count, grid);
 }
 
 int abx_torch_run_sample(const struct abx_torch_sample *s)
@@ -37,6 +45,20 @@ int abx_torch_run_sample_backward(const struct abx_torch_sample *s)
     struct abx_torch_operand operands[] = {s->to.block ? s->to : s->gradient,
             s->to_grid.block ? s->to_grid : s->gradient, s->gradient, s->from, s->grid};
     return run(s, "sample_backward", wants, operands, 5);
+}
+
+#define FEW 8 /* channels of all images that leave too little to share out */
+
+bool abx_torch_spreads(const struct abx_torch_sample *s)
+{
+    return core.shares_memory && (int64_t)s->images * s->channels >= FEW;
+}
+
+int abx_torch_spread_samples(const struct abx_torch_sample *s)
+{
+    struct abx_torch_operand operands[] = {s->to, s->gradient, s->grid};
+    size_t grid[3] = {(size_t)s->channels, (size_t)s->images, 1};
+    return run_over(s, "spread", 1, operands, 3, grid);
 }
 
 static int run_windows(

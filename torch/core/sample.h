@@ -21,6 +21,10 @@ struct abx_torch_sample {
 };
 ABX_TORCH_API int abx_torch_run_sample(const struct abx_torch_sample *s);
 ABX_TORCH_API int abx_torch_run_sample_backward(const struct abx_torch_sample *s);
+/* Whether `to` is better made by abx_torch_spread_samples(): that has a thread for each channel,
+ * and adds up in the same order each time. `to` and `gradient` have their channels last then. */
+ABX_TORCH_API bool abx_torch_spreads(const struct abx_torch_sample *s);
+ABX_TORCH_API int abx_torch_spread_samples(const struct abx_torch_sample *s);
 
 /* (images, channels, height, width) and (images, channels * window, places), without gaps. */
 struct abx_torch_windows {

@@ -222,6 +222,36 @@ kernel void sample_backward(constant parameters &p [[buffer(0)]], device atomic_
             store(to_grid + ((at.z * results + here) * c_dims + 2 - d) * size_of(c_type0), c_type0, moved[d] * s.slope[d]);
 }
 
+// The picture's derivative where threads share few processors: one for each channel of an image, with the channels last
+// in both, adds up what all places give, in their order, to memory that was 0.
+kernel void spread(constant parameters &p [[buffer(0)]], device float *to [[buffer(1)]],
+        device const uchar *gradient [[buffer(2)]], device const uchar *grid [[buffer(3)]], uint2 at [[thread_position_in_grid]])
+{
+    long results = long(p.out[0]) * p.out[1] * p.out[2], channels = p.channels;
+    to += long(at.y) * p.in[0] * p.in[1] * p.in[2] * channels + at.x;
+    for (long here = at.y * results; here < (at.y + 1) * results; here++) {
+        spot s = spot_of(p, grid, here);
+        float v = at_type(gradient, here * channels + at.x);
+        if (c_mode == 1) {
+            int z = whole(rint(s.x[0])), y = whole(rint(s.x[1])), x = whole(rint(s.x[2]));
+            if (is_in(p, z, y, x))
+                to[element(p, z, y, x) * channels] += v;
+        }
+        for (int n = 0; n < 1 << c_dims && c_mode == 0; n++) {
+            corner c = corner_of(s, n);
+            if (is_in(p, c.z, c.y, c.x))
+                to[element(p, c.z, c.y, c.x) * channels] += v * c.weight[0] * c.weight[1] * c.weight[2];
+        }
+        for (int n = 0; n < 16 && c_mode == 2; n++) {
+            float top = floor(s.x[1]), left = floor(s.x[2]);
+            int i = n / 4 - 1, j = n % 4 - 1;
+            long e = cubic_element(p, whole(top) + i, whole(left) + j);
+            if (e >= 0)
+                to[e * channels] += v * cubic(s.x[1] - top - i) * cubic(s.x[2] - left - j);
+        }
+    }
+}
+
 // ---- columns of windows (im2col): c_dims, c_mode and so on are not used
 
 struct window_parameters {

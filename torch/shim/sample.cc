@@ -53,6 +53,16 @@ static Tensor sampled(const Tensor &input, const Tensor &grid, int dims, int64_t
     return out;
 }
 
+// The picture's derivative alone.
+static Tensor spread(abx_torch_sample s, const Tensor &gradient, const Tensor &input)
+{
+    Tensor last = gradient.movedim(1, -1).contiguous(), sum = empty_like_sizes(input.movedim(1, -1).sizes(), at::kFloat).zero_();
+    s.gradient = operand_of(last);
+    s.to = operand_of(sum);
+    check(abx_torch_spread_samples(&s));
+    return sum.movedim(-1, 1).to(input.scalar_type(), false, false, at::MemoryFormat::Contiguous);
+}
+
 static std::tuple<Tensor, Tensor> sampled_back(const Tensor &given, const Tensor &input, const Tensor &grid, int dims,
     int64_t mode, int64_t padding, bool aligned, std::array<bool, 2> wanted)
 {
@@ -61,6 +71,12 @@ static std::tuple<Tensor, Tensor> sampled_back(const Tensor &given, const Tensor
     s.gradient = operand_of(gradient);
     of_grid = empty_like_sizes(grid.sizes(), grid.scalar_type());
     s.to_grid = operand_of(of_grid);
+    if (wanted[0] && abx_torch_spreads(&s)) {
+        of_input = spread(s, gradient, input);
+        if (wanted[1])
+            check(abx_torch_run_sample_backward(&s));
+        return {of_input, of_grid};
+    }
     if (wanted[0]) {
         of_input = empty_like_sizes(input.sizes(), at::kFloat).zero_();
         s.to = operand_of(of_input);
