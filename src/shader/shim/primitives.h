@@ -265,11 +265,19 @@ template <mpp::tensor_ops::matmul2d_descriptor D, class Scope> struct product {
     }
 
     /* ---- SIMD-groups */
+    template <class Operand> static constexpr void check()
+    {
+        typedef typename Operand::element_type T;
+        constexpr bool shared = !__is_same(metal::remove_addrspace_t<T>, T);
+        static_assert(shared, "threads multiply together what lies in device or threadgroup memory, not "
+                              "in a thread's own");
+    }
     template <class Tile, class Left> static __ABX_SYNC auto left_factor(const Left &l, int k)
     {
         if constexpr (is_cooperative<Left>) {
             return factor_of<D.transpose_left, natural>(l);
         } else {
+            check<Left>();
             auto v = view_of<D.transpose_left>(l);
             v.rows = left_rows(l), v.columns = k;
             return factor_in_memory<decltype(v)>{v, Tile::origin().row};
@@ -280,6 +288,7 @@ template <mpp::tensor_ops::matmul2d_descriptor D, class Scope> struct product {
         if constexpr (is_cooperative<Right>) {
             return factor_of<D.transpose_right, typename Tile::kind>(r);
         } else {
+            check<Right>();
             auto v = view_of<D.transpose_right>(r);
             v.columns = right_columns(r), v.rows = k;
             return factor_in_memory<decltype(v)>{v, Tile::origin().column};
