@@ -73,6 +73,15 @@ LLVMValueRef codegen_call_intrinsic(struct codegen *g, const char *name, LLVMTyp
 LLVMValueRef codegen_i32(struct codegen *g, uint64_t v);
 /* A vector of `element` where `shape` is a vector, as long; else `element`. */
 LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element);
+/* The number, or where `type` is a vector one that has it everywhere: a constant's is a constant.
+ */
+LLVMValueRef codegen_all(struct codegen *g, LLVMTypeRef type, LLVMValueRef element);
+/* The same of an integer constant. */
+LLVMValueRef codegen_all_int(struct codegen *g, LLVMTypeRef type, uint64_t v);
+/* Of every instruction of the module, where the builder stands then: what is to take its place, or
+ * NULL. */
+void codegen_replace(
+        struct codegen *g, LLVMValueRef (*replacement)(struct codegen *g, LLVMValueRef in));
 /* count <= 256; index < 0: any number may be there. */
 LLVMValueRef codegen_shuffle(
         struct codegen *g, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count);

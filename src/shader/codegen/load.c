@@ -129,18 +129,6 @@ static void clean_loop(struct codegen *g, LLVMValueRef branch, unsigned kind)
     LLVMSetMetadata(branch, kind, unrolls ? unroll_hint(g) : NULL);
 }
 
-/* An integer constant of a scalar or vector type. */
-static LLVMValueRef constant_of(LLVMTypeRef type, uint64_t value)
-{
-    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
-        return LLVMConstInt(type, value, 0);
-    LLVMValueRef lanes[64];
-    unsigned n = LLVMGetVectorSize(type);
-    for (unsigned i = 0; i < n && i < ABX_ARRAY_SIZE(lanes); i++)
-        lanes[i] = LLVMConstInt(LLVMGetElementType(type), value, 0);
-    return LLVMConstVector(lanes, n);
-}
-
 /* Integer division: a zero divisor traps on CPUs and not on GPUs, and so does the lowest number by
  * -1. Both divisors become 1 here: what is divided by 0 stays as it is (Metal leaves the result
  * undefined), and by -1 is negated. The divisor is frozen, for signed numbers that overflow are
@@ -160,7 +148,7 @@ static void soften_division(struct codegen *g, LLVMValueRef in)
     LLVMPositionBuilderBefore(b, in);
     if (!LLVMIsAConstant(d))
         d = LLVMBuildFreeze(b, d, "");
-    LLVMValueRef one = constant_of(type, 1), minus = LLVMConstAllOnes(type);
+    LLVMValueRef one = codegen_all_int(g, type, 1), minus = LLVMConstAllOnes(type);
     LLVMValueRef bad = LLVMBuildICmp(b, LLVMIntEQ, d, LLVMConstNull(type), "");
     LLVMValueRef negate = is_signed ? LLVMBuildICmp(b, LLVMIntEQ, d, minus, "") : NULL;
     if (negate)
@@ -187,7 +175,7 @@ static void mask_shift(struct codegen *g, LLVMValueRef in)
     if (LLVMIsAConstantInt(amount) && LLVMConstIntGetZExtValue(amount) < bits)
         return;
     LLVMPositionBuilderBefore(g->builder, in);
-    LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, constant_of(type, bits - 1), ""));
+    LLVMSetOperand(in, 1, LLVMBuildAnd(g->builder, amount, codegen_all_int(g, type, bits - 1), ""));
 }
 
 /* Whether it is a conversion to long. */
@@ -215,19 +203,24 @@ static void wrap_long(struct codegen *g, LLVMValueRef call)
     LLVMPositionBuilderBefore(b, LLVMGetNextInstruction(call));
     LLVMValueRef x = LLVMBuildFPCast(b, LLVMGetOperand(call, 0), real, "");
     LLVMValueRef bits = LLVMBuildBitCast(b, x, word, "");
-    LLVMValueRef exponent = LLVMBuildAnd(
-            b, LLVMBuildLShr(b, bits, constant_of(word, 23), ""), constant_of(word, 255), "");
-    LLVMValueRef mantissa = LLVMBuildOr(b, LLVMBuildAnd(b, bits, constant_of(word, 0x7fffff), ""),
-            constant_of(word, 0x800000), "");
-    LLVMValueRef shift = LLVMBuildAnd(
-            b, LLVMBuildSub(b, exponent, constant_of(word, 150), ""), constant_of(word, 63), "");
+    LLVMValueRef exponent =
+            LLVMBuildAnd(b, LLVMBuildLShr(b, bits, codegen_all_int(g, word, 23), ""),
+                    codegen_all_int(g, word, 255), "");
+    LLVMValueRef mantissa =
+            LLVMBuildOr(b, LLVMBuildAnd(b, bits, codegen_all_int(g, word, 0x7fffff), ""),
+                    codegen_all_int(g, word, 0x800000), "");
+    LLVMValueRef shift =
+            LLVMBuildAnd(b, LLVMBuildSub(b, exponent, codegen_all_int(g, word, 150), ""),
+                    codegen_all_int(g, word, 63), "");
     LLVMValueRef rest = LLVMBuildShl(
             b, LLVMBuildZExt(b, mantissa, to, ""), LLVMBuildZExt(b, shift, to, ""), "");
-    LLVMValueRef none = LLVMBuildICmp(b, LLVMIntUGE, exponent, constant_of(word, 150 + 64), "");
+    LLVMValueRef none =
+            LLVMBuildICmp(b, LLVMIntUGE, exponent, codegen_all_int(g, word, 150 + 64), "");
     rest = LLVMBuildSelect(b, none, LLVMConstNull(to), rest, "");
     LLVMValueRef below = LLVMBuildICmp(b, LLVMIntSLT, bits, LLVMConstNull(word), "");
     rest = LLVMBuildSelect(b, below, LLVMBuildNeg(b, rest, ""), rest, "");
-    LLVMValueRef far = LLVMBuildICmp(b, LLVMIntUGE, exponent, constant_of(word, 127 + 63), "");
+    LLVMValueRef far =
+            LLVMBuildICmp(b, LLVMIntUGE, exponent, codegen_all_int(g, word, 127 + 63), "");
     LLVMValueRef result = LLVMBuildSelect(b, far, rest, LLVMGetUndef(to), "");
     LLVMReplaceAllUsesWith(call, result);
     LLVMSetOperand(result, 2, call);

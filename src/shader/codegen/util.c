@@ -113,6 +113,38 @@ LLVMTypeRef codegen_shaped_as(LLVMTypeRef shape, LLVMTypeRef element)
                    : element;
 }
 
+LLVMValueRef codegen_all(struct codegen *g, LLVMTypeRef type, LLVMValueRef element)
+{
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return element;
+    LLVMValueRef none = LLVMGetPoison(type);
+    LLVMValueRef one = LLVMBuildInsertElement(g->builder, none, element, codegen_i32(g, 0), "");
+    LLVMValueRef first = LLVMConstNull(LLVMVectorType(g->i32, LLVMGetVectorSize(type)));
+    return LLVMBuildShuffleVector(g->builder, one, none, first, "");
+}
+
+LLVMValueRef codegen_all_int(struct codegen *g, LLVMTypeRef type, uint64_t v)
+{
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    return codegen_all(g, type, LLVMConstInt(vector ? LLVMGetElementType(type) : type, v, 0));
+}
+
+void codegen_replace(
+        struct codegen *g, LLVMValueRef (*replacement)(struct codegen *g, LLVMValueRef in))
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
+                next = LLVMGetNextInstruction(in);
+                LLVMPositionBuilderBefore(g->builder, in);
+                LLVMValueRef v = replacement(g, in);
+                if (!v)
+                    continue;
+                LLVMReplaceAllUsesWith(in, v);
+                LLVMInstructionEraseFromParent(in);
+            }
+}
+
 LLVMValueRef codegen_shuffle(
         struct codegen *g, LLVMValueRef a, LLVMValueRef b, const int *index, unsigned count)
 {

@@ -18,61 +18,27 @@ static bool is_bfloat(LLVMTypeRef type)
     return LLVMGetTypeKind(type) == LLVMBFloatTypeKind;
 }
 
-static LLVMValueRef all_of(LLVMTypeRef type, uint64_t v)
-{
-    LLVMValueRef element[MOST_ELEMENTS];
-    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
-        return LLVMConstInt(type, v, 0);
-    unsigned n = LLVMGetVectorSize(type);
-    for (unsigned i = 0; i < n; i++)
-        element[i] = LLVMConstInt(LLVMGetElementType(type), v, 0);
-    return LLVMConstVector(element, n);
-}
-
-static LLVMTypeRef bits_type(struct codegen *g, LLVMTypeRef type)
-{
-    return codegen_shaped_as(type, LLVMInt16TypeInContext(g->context));
-}
-
-static LLVMValueRef bits_of(struct codegen *g, LLVMValueRef v)
-{
-    LLVMTypeRef type = bits_type(g, LLVMTypeOf(v));
-    if (LLVMIsABitCastInst(v) && LLVMTypeOf(LLVMGetOperand(v, 0)) == type)
-        return LLVMGetOperand(v, 0);
-    return LLVMBuildBitCast(g->builder, v, type, "");
-}
-
 /* To the nearest, to even where there are two; a NaN stays one. */
 static LLVMValueRef rounded(struct codegen *g, LLVMValueRef x, LLVMTypeRef to)
 {
     LLVMBuilderRef b = g->builder;
     LLVMTypeRef word = codegen_shaped_as(to, g->i32);
     LLVMValueRef bits = LLVMBuildBitCast(b, x, word, "");
-    LLVMValueRef upper = LLVMBuildLShr(b, bits, all_of(word, 16), "");
-    LLVMValueRef up =
-            LLVMBuildAdd(b, LLVMBuildAnd(b, upper, all_of(word, 1), ""), all_of(word, 0x7fff), "");
-    LLVMValueRef r = LLVMBuildLShr(b, LLVMBuildAdd(b, bits, up, ""), all_of(word, 16), "");
+    LLVMValueRef upper = LLVMBuildLShr(b, bits, codegen_all_int(g, word, 16), "");
+    LLVMValueRef up = LLVMBuildAdd(b, LLVMBuildAnd(b, upper, codegen_all_int(g, word, 1), ""),
+            codegen_all_int(g, word, 0x7fff), "");
+    LLVMValueRef r =
+            LLVMBuildLShr(b, LLVMBuildAdd(b, bits, up, ""), codegen_all_int(g, word, 16), "");
     LLVMValueRef none = LLVMBuildFCmp(b, LLVMRealUNO, x, x, "");
-    r = LLVMBuildSelect(b, none, LLVMBuildOr(b, upper, all_of(word, 0x40), ""), r, "");
-    return LLVMBuildBitCast(b, LLVMBuildTrunc(b, r, bits_type(g, to), ""), to, "");
-}
-
-/* By integers: of a bfloat whose bits were changed LLVM makes an operation of bfloats again. */
-static LLVMValueRef extended(struct codegen *g, LLVMValueRef v)
-{
-    LLVMBuilderRef b = g->builder;
-    LLVMTypeRef type = LLVMTypeOf(v), word = codegen_shaped_as(type, g->i32);
-    LLVMValueRef bits = LLVMBuildZExt(b, bits_of(g, v), word, "");
-    bits = LLVMBuildShl(b, bits, all_of(word, 16), "");
-    return LLVMBuildBitCast(
-            b, bits, codegen_shaped_as(type, LLVMFloatTypeInContext(g->context)), "");
+    r = LLVMBuildSelect(b, none, LLVMBuildOr(b, upper, codegen_all_int(g, word, 0x40), ""), r, "");
+    return LLVMBuildBitCast(b, LLVMBuildTrunc(b, r, cpu_bits_type(g, to), ""), to, "");
 }
 
 static LLVMValueRef with_bits(struct codegen *g, LLVMValueRef v, LLVMOpcode op, uint64_t mask)
 {
     LLVMTypeRef type = LLVMTypeOf(v);
-    LLVMValueRef bits =
-            LLVMBuildBinOp(g->builder, op, bits_of(g, v), all_of(bits_type(g, type), mask), "");
+    LLVMValueRef bits = LLVMBuildBinOp(
+            g->builder, op, cpu_bits(g, v), codegen_all_int(g, cpu_bits_type(g, type), mask), "");
     return LLVMBuildBitCast(g->builder, bits, type, "");
 }
 
@@ -93,7 +59,7 @@ static LLVMValueRef call(struct codegen *g, LLVMValueRef in)
     if (!strcmp(stem, "llvm.fabs"))
         return with_bits(g, LLVMGetOperand(in, 0), LLVMAnd, 0x7fff);
     for (unsigned i = 0; i < count; i++)
-        a[i] = extended(g, LLVMGetOperand(in, i));
+        a[i] = cpu_extend_bfloat(g, LLVMGetOperand(in, i));
     LLVMTypeRef type = LLVMTypeOf(a[0]);
     LLVMValueRef v = codegen_call_intrinsic(g, stem, &type, 1, a, count);
     if (LLVMIsACallInst(v) && LLVMCanValueUseFastMathFlags(in) && LLVMCanValueUseFastMathFlags(v))
@@ -104,25 +70,15 @@ static LLVMValueRef call(struct codegen *g, LLVMValueRef in)
 /* Of two bfloats one: LLVM chooses between floats, and rounds. */
 static LLVMValueRef chosen(struct codegen *g, LLVMValueRef in)
 {
-    LLVMValueRef a = bits_of(g, LLVMGetOperand(in, 1)), b = bits_of(g, LLVMGetOperand(in, 2));
+    LLVMValueRef a = cpu_bits(g, LLVMGetOperand(in, 1)), b = cpu_bits(g, LLVMGetOperand(in, 2));
     LLVMValueRef v = LLVMBuildSelect(g->builder, LLVMGetOperand(in, 0), a, b, "");
     return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
 }
 
 /* What lives in several blocks is kept as a float there, and rounded. */
-static LLVMValueRef loaded(struct codegen *g, LLVMValueRef in)
-{
-    LLVMTypeRef type = LLVMTypeOf(in);
-    if (LLVMGetVolatile(in) || LLVMGetOrdering(in) || LLVMGetTypeKind(type) == LLVMVectorTypeKind)
-        return NULL;
-    LLVMValueRef v = LLVMBuildLoad2(g->builder, bits_type(g, type), LLVMGetOperand(in, 0), "");
-    LLVMSetAlignment(v, LLVMGetAlignment(in));
-    return LLVMBuildBitCast(g->builder, v, type, "");
-}
-
 static LLVMValueRef met(struct codegen *g, LLVMValueRef in)
 {
-    LLVMValueRef phi = LLVMBuildPhi(g->builder, bits_type(g, LLVMTypeOf(in)), "");
+    LLVMValueRef phi = LLVMBuildPhi(g->builder, cpu_bits_type(g, LLVMTypeOf(in)), "");
     LLVMBasicBlockRef here = LLVMGetInstructionParent(in);
     for (unsigned i = 0; i < LLVMCountIncoming(in); i++) {
         LLVMBasicBlockRef from = LLVMGetIncomingBlock(in, i);
@@ -143,8 +99,8 @@ static LLVMValueRef met(struct codegen *g, LLVMValueRef in)
 
 static LLVMValueRef operation(struct codegen *g, LLVMValueRef in, LLVMOpcode op)
 {
-    LLVMValueRef v = LLVMBuildBinOp(g->builder, op, extended(g, LLVMGetOperand(in, 0)),
-            extended(g, LLVMGetOperand(in, 1)), "");
+    LLVMValueRef v = LLVMBuildBinOp(g->builder, op, cpu_extend_bfloat(g, LLVMGetOperand(in, 0)),
+            cpu_extend_bfloat(g, LLVMGetOperand(in, 1)), "");
     if (LLVMIsAInstruction(v) && LLVMCanValueUseFastMathFlags(v))
         LLVMSetFastMathFlags(v, LLVMGetFastMathFlags(in));
     return rounded(g, v, LLVMTypeOf(in));
@@ -156,7 +112,7 @@ static LLVMValueRef extension(struct codegen *g, LLVMValueRef in)
 {
     LLVMValueRef v = LLVMGetOperand(in, 0);
     bool moves = LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind && !LLVMIsABitCastInst(v);
-    return moves || !is_bfloat(LLVMTypeOf(v)) ? NULL : extended(g, v);
+    return moves || !is_bfloat(LLVMTypeOf(v)) ? NULL : cpu_extend_bfloat(g, v);
 }
 
 static LLVMValueRef comparison(struct codegen *g, LLVMValueRef in)
@@ -164,12 +120,15 @@ static LLVMValueRef comparison(struct codegen *g, LLVMValueRef in)
     LLVMValueRef a = LLVMGetOperand(in, 0), b = LLVMGetOperand(in, 1);
     if (!is_bfloat(LLVMTypeOf(a)))
         return NULL;
-    return LLVMBuildFCmp(g->builder, LLVMGetFCmpPredicate(in), extended(g, a), extended(g, b), "");
+    return LLVMBuildFCmp(g->builder, LLVMGetFCmpPredicate(in), cpu_extend_bfloat(g, a),
+            cpu_extend_bfloat(g, b), "");
 }
 
 static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
 {
     LLVMTypeRef to = LLVMTypeOf(in);
+    if (LLVMGetTypeKind(to) == LLVMVectorTypeKind && LLVMGetVectorSize(to) > MOST_ELEMENTS)
+        return NULL;
     LLVMTypeRef real = codegen_shaped_as(to, LLVMFloatTypeInContext(g->context));
     LLVMOpcode op = LLVMGetInstructionOpcode(in);
     LLVMValueRef first = LLVMGetNumOperands(in) ? LLVMGetOperand(in, 0) : NULL;
@@ -179,7 +138,7 @@ static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
         return comparison(g, in);
     if (op == LLVMStore && is_bfloat(LLVMTypeOf(first)) && !LLVMGetVolatile(in) &&
             !LLVMGetOrdering(in))
-        LLVMSetOperand(in, 0, bits_of(g, first));
+        LLVMSetOperand(in, 0, cpu_bits(g, first));
     /* Of the bits of what was made of bits nothing is left to be taken for an operation of bfloats.
      */
     if (op == LLVMBitCast && is_bfloat(LLVMTypeOf(first)) && LLVMIsABitCastInst(first) &&
@@ -196,7 +155,7 @@ static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
     case LLVMSelect:
         return chosen(g, in);
     case LLVMLoad:
-        return loaded(g, in);
+        return LLVMGetTypeKind(to) == LLVMVectorTypeKind ? NULL : cpu_load_bits(g, in);
     case LLVMPHI:
         return met(g, in);
     case LLVMFNeg:
@@ -218,18 +177,5 @@ void cpu_compute_bfloats(struct codegen *g)
 {
     if (strncmp(LLVMGetTarget(g->module), "x86_64", 6) != 0)
         return;
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
-                next = LLVMGetNextInstruction(in);
-                if (LLVMGetTypeKind(LLVMTypeOf(in)) == LLVMVectorTypeKind &&
-                        LLVMGetVectorSize(LLVMTypeOf(in)) > MOST_ELEMENTS)
-                    continue;
-                LLVMPositionBuilderBefore(g->builder, in);
-                LLVMValueRef v = replacement(g, in);
-                if (!v)
-                    continue;
-                LLVMReplaceAllUsesWith(in, v);
-                LLVMInstructionEraseFromParent(in);
-            }
+    codegen_replace(g, replacement);
 }

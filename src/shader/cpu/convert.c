@@ -11,23 +11,15 @@ static bool is_vector_of(LLVMTypeRef type, LLVMTypeKind kind)
            LLVMGetTypeKind(LLVMGetElementType(type)) == kind;
 }
 
-static LLVMValueRef all_of(LLVMTypeRef vector, double v)
+static LLVMValueRef all_of(struct codegen *g, LLVMTypeRef vector, double v)
 {
-    LLVMValueRef element[256];
-    unsigned n = LLVMGetVectorSize(vector);
-    for (unsigned i = 0; i < n; i++)
-        element[i] = LLVMConstReal(LLVMGetElementType(vector), v);
-    return LLVMConstVector(element, n);
+    return codegen_all(g, vector, LLVMConstReal(LLVMGetElementType(vector), v));
 }
 
-static LLVMValueRef highest(LLVMTypeRef vector, bool is_signed)
+static LLVMValueRef highest(struct codegen *g, LLVMTypeRef vector, bool is_signed)
 {
-    LLVMValueRef ones = LLVMConstAllOnes(LLVMGetElementType(vector)), element[256];
-    unsigned n = LLVMGetVectorSize(vector), bits = LLVMGetIntTypeWidth(LLVMTypeOf(ones));
-    uint64_t most = (bits == 64 ? UINT64_MAX : (1ull << bits) - 1) >> is_signed;
-    for (unsigned i = 0; i < n; i++)
-        element[i] = LLVMConstInt(LLVMTypeOf(ones), most, 0);
-    return LLVMConstVector(element, n);
+    unsigned bits = LLVMGetIntTypeWidth(LLVMGetElementType(vector));
+    return codegen_all_int(g, vector, (bits == 64 ? UINT64_MAX : (1ull << bits) - 1) >> is_signed);
 }
 
 static LLVMValueRef larger(struct codegen *g, LLVMValueRef a, LLVMValueRef b) /* of NaN and b: b */
@@ -44,16 +36,16 @@ static LLVMValueRef nearest(struct codegen *g, LLVMValueRef x, LLVMTypeRef to, b
     unsigned bits = LLVMGetIntTypeWidth(LLVMGetElementType(to));
     LLVMTypeRef real = LLVMTypeOf(x);
     double limit = (double)(1ull << (bits - 1)) * (is_signed ? 1 : 2);
-    LLVMValueRef cut = larger(g, x, all_of(real, is_signed ? -limit : 0)), r;
+    LLVMValueRef cut = larger(g, x, all_of(g, real, is_signed ? -limit : 0)), r;
     if (bits < 32) {
         LLVMTypeRef word = codegen_shaped_as(to, g->i32);
-        LLVMValueRef top = all_of(real, limit - 1);
+        LLVMValueRef top = all_of(g, real, limit - 1);
         cut = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOLT, cut, top, ""), cut, top, "");
         r = LLVMBuildTrunc(b, LLVMBuildFPToSI(b, cut, word, ""), to, "");
     } else {
         r = is_signed ? LLVMBuildFPToSI(b, cut, to, "") : LLVMBuildFPToUI(b, cut, to, "");
-        r = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOGE, x, all_of(real, limit), ""),
-                highest(to, is_signed), LLVMBuildFreeze(b, r, ""), "");
+        r = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOGE, x, all_of(g, real, limit), ""),
+                highest(g, to, is_signed), LLVMBuildFreeze(b, r, ""), "");
     }
     if (!is_signed) /* NaN was cut to 0 */
         return r;
@@ -61,37 +53,27 @@ static LLVMValueRef nearest(struct codegen *g, LLVMValueRef x, LLVMTypeRef to, b
     return LLVMBuildSelect(b, number, r, LLVMConstNull(to), "");
 }
 
-static void convert(struct codegen *g, LLVMValueRef in)
+static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
 {
-    const char *name = codegen_callee(in);
+    const char *name = LLVMIsACallInst(in) ? codegen_callee(in) : NULL;
     bool is_signed = name && !strncmp(name, "llvm.fptosi.sat.", 16);
     LLVMTypeRef to = LLVMTypeOf(in);
     if (!name || (!is_signed && strncmp(name, "llvm.fptoui.sat.", 16) != 0) ||
             !is_vector_of(to, LLVMIntegerTypeKind) || LLVMGetVectorSize(to) > 256)
-        return;
+        return NULL;
     unsigned bits = LLVMGetIntTypeWidth(LLVMGetElementType(to));
     LLVMValueRef x = LLVMGetOperand(in, 0);
     if (bits > 64 || (bits & (bits - 1)) || bits < 8)
-        return;
-    LLVMPositionBuilderBefore(g->builder, in);
+        return NULL;
     if (codegen_is_narrow(LLVMTypeOf(x)))
         x = LLVMBuildFPExt(
                 g->builder, x, codegen_shaped_as(to, LLVMFloatTypeInContext(g->context)), "");
-    if (!is_vector_of(LLVMTypeOf(x), LLVMFloatTypeKind))
-        return;
-    LLVMReplaceAllUsesWith(in, nearest(g, x, to, is_signed));
-    LLVMInstructionEraseFromParent(in);
+    return is_vector_of(LLVMTypeOf(x), LLVMFloatTypeKind) ? nearest(g, x, to, is_signed) : NULL;
 }
 
 void cpu_convert(struct codegen *g)
 {
     if (strncmp(LLVMGetTarget(g->module), "x86_64", 6) != 0)
         return;
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
-                next = LLVMGetNextInstruction(in);
-                if (LLVMIsACallInst(in))
-                    convert(g, in);
-            }
+    codegen_replace(g, replacement);
 }

@@ -73,6 +73,13 @@ void cpu_sink(struct codegen *g);
 /* Halves and bfloats that are only moved about, as integers; the last change of the code before
  * instructions are chosen. */
 void cpu_move_halves_as_bits(struct codegen *g);
+/* A half or bfloat, or a vector of them, as integers of 16 bits, where the builder stands. */
+LLVMTypeRef cpu_bits_type(struct codegen *g, LLVMTypeRef type);
+LLVMValueRef cpu_bits(struct codegen *g, LLVMValueRef v);
+/* What a load loads, loaded as such; NULL: the load has to stay. */
+LLVMValueRef cpu_load_bits(struct codegen *g, LLVMValueRef in);
+/* A bfloat, or a vector of them, as floats, of which they are the upper halves. */
+LLVMValueRef cpu_extend_bfloat(struct codegen *g, LLVMValueRef v);
 /* convert.c, once all is optimised: conversions to integers that LLVM would take apart. */
 void cpu_convert(struct codegen *g);
 /* bfloat.c, at the same time: what gives bfloats computes in float. */

@@ -13,28 +13,38 @@ static bool is_narrow_vector(LLVMTypeRef type)
            LLVMGetVectorSize(type) <= MOST_ELEMENTS;
 }
 
-static LLVMTypeRef bits_type(struct codegen *g, LLVMTypeRef type)
+LLVMTypeRef cpu_bits_type(struct codegen *g, LLVMTypeRef type)
 {
     return codegen_shaped_as(type, LLVMInt16TypeInContext(g->context));
 }
 
-/* The same bits, where the builder stands. */
-static LLVMValueRef bits(struct codegen *g, LLVMValueRef v)
+LLVMValueRef cpu_bits(struct codegen *g, LLVMValueRef v)
 {
-    LLVMTypeRef type = bits_type(g, LLVMTypeOf(v));
+    LLVMTypeRef type = cpu_bits_type(g, LLVMTypeOf(v));
     if (LLVMIsABitCastInst(v) && LLVMTypeOf(LLVMGetOperand(v, 0)) == type)
         return LLVMGetOperand(v, 0);
     return LLVMBuildBitCast(g->builder, v, type, "");
 }
 
-static LLVMValueRef load(struct codegen *g, LLVMValueRef in)
+LLVMValueRef cpu_load_bits(struct codegen *g, LLVMValueRef in)
 {
     if (LLVMGetVolatile(in) || LLVMGetOrdering(in))
         return NULL;
     LLVMValueRef v =
-            LLVMBuildLoad2(g->builder, bits_type(g, LLVMTypeOf(in)), LLVMGetOperand(in, 0), "");
+            LLVMBuildLoad2(g->builder, cpu_bits_type(g, LLVMTypeOf(in)), LLVMGetOperand(in, 0), "");
     LLVMSetAlignment(v, LLVMGetAlignment(in));
     return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+}
+
+/* By integers: of a bfloat whose bits were changed LLVM makes an operation of bfloats again. */
+LLVMValueRef cpu_extend_bfloat(struct codegen *g, LLVMValueRef v)
+{
+    LLVMBuilderRef b = g->builder;
+    LLVMTypeRef type = LLVMTypeOf(v), word = codegen_shaped_as(type, g->i32);
+    LLVMValueRef bits = LLVMBuildZExt(b, cpu_bits(g, v), word, "");
+    bits = LLVMBuildShl(b, bits, codegen_all_int(g, word, 16), "");
+    return LLVMBuildBitCast(
+            b, bits, codegen_shaped_as(type, LLVMFloatTypeInContext(g->context)), "");
 }
 
 static LLVMValueRef shuffle(struct codegen *g, LLVMValueRef in)
@@ -43,25 +53,18 @@ static LLVMValueRef shuffle(struct codegen *g, LLVMValueRef in)
     unsigned n = LLVMGetNumMaskElements(in);
     for (unsigned i = 0; i < n; i++)
         index[i] = LLVMGetMaskValue(in, i);
-    LLVMValueRef a = bits(g, LLVMGetOperand(in, 0)), b = bits(g, LLVMGetOperand(in, 1));
+    LLVMValueRef a = cpu_bits(g, LLVMGetOperand(in, 0)), b = cpu_bits(g, LLVMGetOperand(in, 1));
     return LLVMBuildBitCast(g->builder, codegen_shuffle(g, a, b, index, n), LLVMTypeOf(in), "");
 }
 
-/* A bfloat is a float's upper half. */
 static LLVMValueRef extend(struct codegen *g, LLVMValueRef in)
 {
-    LLVMValueRef from = LLVMGetOperand(in, 0), count[MOST_ELEMENTS];
+    LLVMValueRef from = LLVMGetOperand(in, 0);
     LLVMTypeRef type = LLVMTypeOf(from);
-    if (!is_narrow_vector(type) ||
-            LLVMGetTypeKind(LLVMGetElementType(type)) != LLVMBFloatTypeKind ||
-            LLVMGetTypeKind(LLVMGetElementType(LLVMTypeOf(in))) != LLVMFloatTypeKind)
-        return NULL;
-    unsigned n = LLVMGetVectorSize(type);
-    for (unsigned i = 0; i < n; i++)
-        count[i] = codegen_i32(g, 16);
-    LLVMValueRef v = LLVMBuildZExt(g->builder, bits(g, from), LLVMVectorType(g->i32, n), "");
-    v = LLVMBuildShl(g->builder, v, LLVMConstVector(count, n), "");
-    return LLVMBuildBitCast(g->builder, v, LLVMTypeOf(in), "");
+    bool to_floats = is_narrow_vector(type) &&
+                     LLVMGetTypeKind(LLVMGetElementType(type)) == LLVMBFloatTypeKind &&
+                     LLVMGetTypeKind(LLVMGetElementType(LLVMTypeOf(in))) == LLVMFloatTypeKind;
+    return to_floats ? cpu_extend_bfloat(g, from) : NULL;
 }
 
 static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
@@ -70,20 +73,12 @@ static LLVMValueRef replacement(struct codegen *g, LLVMValueRef in)
         return extend(g, in);
     if (!is_narrow_vector(LLVMTypeOf(in)))
         return NULL;
-    return LLVMIsALoadInst(in) ? load(g, in) : LLVMIsAShuffleVectorInst(in) ? shuffle(g, in) : NULL;
+    return LLVMIsALoadInst(in)            ? cpu_load_bits(g, in)
+           : LLVMIsAShuffleVectorInst(in) ? shuffle(g, in)
+                                          : NULL;
 }
 
 void cpu_move_halves_as_bits(struct codegen *g)
 {
-    for (LLVMValueRef f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
-        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
-            for (LLVMValueRef in = LLVMGetFirstInstruction(b), next; in; in = next) {
-                next = LLVMGetNextInstruction(in);
-                LLVMPositionBuilderBefore(g->builder, in);
-                LLVMValueRef v = replacement(g, in);
-                if (!v)
-                    continue;
-                LLVMReplaceAllUsesWith(in, v);
-                LLVMInstructionEraseFromParent(in);
-            }
+    codegen_replace(g, replacement);
 }

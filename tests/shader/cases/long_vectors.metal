@@ -18,3 +18,10 @@ kernel void k(device float *p [[buffer(0)]], device half *h [[buffer(1)]], devic
     vec<int, 8> given(1, 2, 3, 4, 5, 6, 7, 8);
     n[i] += given[i % 8];
 }
+
+// A program's own vectors may be longer yet: shifts and divisions by numbers that are the same everywhere.
+typedef int many __attribute__((ext_vector_type(512)));
+kernel void longer(device many *o [[buffer(0)]], constant int &s [[buffer(1)]])
+{
+    *o = (*o << s) / (*o + 1);
+}
