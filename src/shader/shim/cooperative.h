@@ -139,22 +139,14 @@ template <int Rows, int Columns> struct thread_tile {
 /* What is left of a tile when its rows, or columns, are reduced to one number each. */
 template <class Tile, bool OfRows> struct reduced {
     typedef Tile tile;
-    static constexpr bool of_rows = OfRows;
     static constexpr int capacity = OfRows ? Tile::thread_rows : Tile::thread_columns;
     static __ABX_FN constexpr int from(int i)
     {
         return OfRows ? Tile::row_of(i) : Tile::column_of(i);
     }
-    static constexpr int first(int i)
-    {
-        for (int k = 0; k < Tile::capacity; k++)
-            if (from(k) == i)
-                return k;
-        return 0;
-    }
     static __ABX_FN int line(int i)
     {
-        int k = 0; /* first(i), as what LLVM sees through */
+        int k = 0; /* the first of that line */
         for (int n = Tile::capacity - 1; n >= 0; n--)
             k = from(n) == i ? n : k;
         place p = Tile::at(k);
@@ -194,8 +186,8 @@ template <class L, class T, class V> __ABX_SYNC void load_tile(T *e, const V &v)
             place p = L::origin();
             for (int b = 0; b < L::blocks; b++) {
                 auto x = load_rows(v, p.row + 8 * L::block_down(b), p.column + 8 * L::block_across(b));
-                e[2 * b] = V::template converted<T>(x[0]);
-                e[2 * b + 1] = V::template converted<T>(x[1]);
+                e[2 * b] = converted_to<T>(x[0]);
+                e[2 * b + 1] = converted_to<T>(x[1]);
             }
         }
     } else {
@@ -203,7 +195,7 @@ template <class L, class T, class V> __ABX_SYNC void load_tile(T *e, const V &v)
         for (int i = 0, end = L::reach(v.rows); i < end; i += L::each) {
             for (int n = 0; n < L::each; n++) {
                 place p = L::at(i + n);
-                all[i + n] = L::is_valid(i + n) ? V::template converted<T>(v.get(p.row, p.column)) : T(0);
+                all[i + n] = L::is_valid(i + n) ? converted_to<T>(v.get(p.row, p.column)) : T(0);
             }
         }
         for (int i = 0; i < L::capacity; i++)
@@ -219,8 +211,8 @@ template <class L, class T, class V> __ABX_SYNC void store_tile(const T *e, cons
             for (int b = 0; b < L::blocks; b++) {
                 auto *to = v.data + v.offset(p.row + 8 * L::block_down(b),
                                             p.column + 8 * L::block_across(b));
-                matrix_store<false>(metal::vec<U, 2>(V::stored_value(e[2 * b]),
-                                            V::stored_value(e[2 * b + 1])),
+                matrix_store<false>(metal::vec<U, 2>(converted_to<U>(e[2 * b]),
+                                            converted_to<U>(e[2 * b + 1])),
                         to, (ulong)v.per_row);
             }
         }

@@ -116,7 +116,6 @@ template <class T, bool Turned> struct view {
     typedef metal::__element<T> element;
     typedef typename element::stored stored;
     typedef typename element::value value;
-    static constexpr bool is_turned = Turned;
     stored *data;
     long per_row, step;
     int rows, columns;
@@ -124,11 +123,6 @@ template <class T, bool Turned> struct view {
     __ABX_FN long offset(long row, long column) const
     {
         return Turned ? column * per_row + row * step : row * per_row + column * step;
-    }
-    /* What does not lie at whole rows of numbers that the markers know is fetched by its lane. */
-    __ABX_FN bool has_rows() const
-    {
-        return is_matrix_type<value> && step == 1;
     }
     __ABX_FN value get(int row, int column) const
     {
@@ -139,15 +133,7 @@ template <class T, bool Turned> struct view {
     template <class U> __ABX_FN void set(int row, int column, U v) const
     {
         if (row < rows && column < columns)
-            data[offset(row, column)] = stored_value(v);
-    }
-    template <class U> static __ABX_FN value stored_value(U v)
-    {
-        return converted_to<value>(v);
-    }
-    template <class U> static __ABX_FN U converted(value v)
-    {
-        return converted_to<U>(v);
+            data[offset(row, column)] = converted_to<value>(v);
     }
 };
 template <bool Turned, class T, class E, class... Tags>

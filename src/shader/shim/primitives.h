@@ -82,7 +82,7 @@ __ABX_FN int least(int a, int b)
 template <class V> struct factor_in_memory {
     V v;
     int first;
-    static constexpr bool is_loaded = false, is_turned = V::is_turned;
+    static constexpr bool is_loaded = false;
     template <bool Whole> __ABX_SYNC auto left(int i, int k) const
     {
         return load_block<Whole>(v, first + 8 * i, k);
@@ -101,7 +101,7 @@ template <class V> struct factor_in_memory {
 
 /* In registers: a cooperative tensor's fragments, in the layout that the product wants. */
 template <class T, class Tile> struct factor_in_registers {
-    static constexpr bool is_loaded = true, is_turned = false;
+    static constexpr bool is_loaded = true;
     T e[Tile::capacity];
     /* What is turned are the blocks' places: each fragment is already. */
     template <bool Turned> __ABX_SYNC auto block(int i, int j) const
@@ -211,16 +211,7 @@ __ABX_SYNC void multiply_in_memory(
         multiply_at_edges<Tile>(l, r, c, k0, k, least(l.v.rows - l.first, Tile::part_rows));
 }
 
-/* ---- dimensions of operands */
-template <bool Turned, class T, class E, class... Tags>
-__ABX_FN int rows_of(const metal::tensor<T, E, metal::tensor_inline, Tags...> &t)
-{
-    return (int)t.get_extent(Turned ? 0 : 1);
-}
-
 /* ---- one thread alone */
-template <class T> struct is_whole_number : metal::bool_constant<__is_integral(T)> {
-};
 template <bool Turned, class T, class E, class... Tags>
 __ABX_FN auto element_of(
         const metal::tensor<T, E, metal::tensor_inline, Tags...> &t, int row, int column)

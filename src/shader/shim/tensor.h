@@ -131,11 +131,6 @@ __MSL_4BIT(__attribute__((opencl_global_host)))
 __MSL_4BIT(thread)
 #undef __MSL_4BIT
 
-/* The extents of a slice: those asked for, and where they are dynamic what is left. */
-template <class I, size_t... E> struct __sliced {
-    typedef extents<I, E...> type;
-};
-
 template <class T, class E, class... Tags> struct tensor<T, E, tensor_inline, Tags...> {
     typedef T element_type;
     typedef __remove_cv(remove_addrspace_t<T>) value_type;
