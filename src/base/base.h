@@ -177,6 +177,8 @@ static inline bool abx_crowded(uint64_t now)
 #define ABX_LOOK_LONG_NS 400000u
 #define ABX_LOOK_DEVICE_NS 16000000u
 #define ABX_LOOK_CPUS 8u
+/* own: the device has processors of its own. */
+uint32_t abx_longest_look(bool own);
 
 /* Threads that look for news call it beside abx_looked(), with when they began: after a moment
  * whoever else wants this processor goes first. It may be the one that the news is to come from:

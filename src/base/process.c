@@ -54,6 +54,13 @@ unsigned abx_processors(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
+uint32_t abx_longest_look(bool own)
+{
+    if (abx_processors() < ABX_LOOK_CPUS)
+        return ABX_LOOK_NS;
+    return own ? ABX_LOOK_DEVICE_NS : ABX_LOOK_LONG_NS;
+}
+
 /* struct sched_attr's beginning, which not every C library has. */
 struct slices {
     uint32_t bytes, policy;

@@ -144,9 +144,7 @@ int abx_client_queue_create(struct abx_client *client, struct abx_client_queue *
             .handle = handle,
             .slot = record.slot,
             .spin_ns = ABX_LOOK_NS,
-            .longest_spin = abx_processors() < ABX_LOOK_CPUS ? ABX_LOOK_NS
-                            : client->welcome.unified_memory ? ABX_LOOK_LONG_NS
-                                                             : ABX_LOOK_DEVICE_NS};
+            .longest_spin = abx_longest_look(!client->welcome.unified_memory)};
     return 0;
 }
 

@@ -255,9 +255,7 @@ static bool in_the_way(const struct abx_session *session)
 void abx_session_serve(struct abx_session *session)
 {
     bool drains = session->transport->ops->guest_drains;
-    uint64_t longest = abx_processors() < ABX_LOOK_CPUS     ? ABX_LOOK_NS
-                       : session->host->info.unified_memory ? ABX_LOOK_LONG_NS
-                                                            : ABX_LOOK_DEVICE_NS;
+    uint64_t longest = abx_longest_look(!session->host->info.unified_memory);
     pthread_mutex_lock(&session->lock);
     uint64_t active = 0, looked = 0;
     bool alive = greet(session), woken = false;
